@@ -1,0 +1,144 @@
+//! Which tables and views a scope knows, and which levels a table knows for an operation.
+//!
+//! The tables that guards name are types ([`Table`]), so that a grant for one cannot be used for another; tables of features
+//! that live outside Bailiwick are only names.
+
+use std::collections::BTreeSet;
+
+use super::level::{Level, Operation};
+use super::permission::Rule;
+
+/// Stands for every table that a role does not name.
+pub const WILDCARD: &str = "*";
+
+/// The tables of every mandate.
+pub const MANDATE_TABLES: [&str; 6] = ["mandate", "members", "groups", "roles", "instances", "audit"];
+
+/// The tables that every instance knows besides those of its feature.
+pub const INSTANCE_TABLES: [&str; 2] = ["access", "instance-roles"];
+
+/// A table that guards and store functions name at compile time.
+pub trait Table: Send + Sync + 'static {
+    /// The name in permissions, in `x-access` and in refusals.
+    const NAME: &'static str;
+}
+
+/// An operation that guards and store functions name at compile time.
+pub trait Op: Send + Sync + 'static {
+    const OPERATION: Operation;
+}
+
+macro_rules! markers {
+    ($trait:ident, $constant:ident: $type:ty { $($(#[$doc:meta])* $name:ident = $value:expr),+ $(,)? }) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+        impl $trait for $name {
+            const $constant: $type = $value;
+        }
+    )+};
+}
+
+markers!(Table, NAME: &'static str {
+    /// The mandate's name and settings.
+    Mandate = "mandate",
+    /// Memberships, with the mandate roles that they carry.
+    Members = "members",
+    Groups = "groups",
+    /// The mandate's roles and their permissions.
+    Roles = "roles",
+    /// Feature instances.
+    Instances = "instances",
+    Audit = "audit",
+    /// Who is admitted to an instance, and with which roles.
+    Access = "access",
+    /// An instance's roles and their permissions.
+    InstanceRoles = "instance-roles",
+});
+
+markers!(Op, OPERATION: Operation {
+    Read = Operation::Read,
+    Create = Operation::Create,
+    Update = Operation::Update,
+    Delete = Operation::Delete,
+});
+
+const NONE_OR_ALL: &[Level] = &[Level::None, Level::All];
+const ONLY_NONE: &[Level] = &[Level::None];
+
+/// The tables and views of one scope: of every mandate, or of the instances of one feature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalogue {
+    tables: BTreeSet<String>,
+    views: BTreeSet<String>,
+}
+
+impl Catalogue {
+    /// What mandate roles can speak of.
+    #[must_use]
+    pub fn mandate() -> Self {
+        Self { tables: MANDATE_TABLES.iter().map(|t| (*t).to_owned()).collect(), views: BTreeSet::new() }
+    }
+
+    /// What instance roles of a feature can speak of: its tables and views, and the two that every instance has.
+    pub fn instance(tables: impl IntoIterator<Item = String>, views: impl IntoIterator<Item = String>) -> Self {
+        let own = INSTANCE_TABLES.iter().map(|t| (*t).to_owned());
+        Self { tables: tables.into_iter().chain(own).collect(), views: views.into_iter().collect() }
+    }
+
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.tables.iter().map(String::as_str)
+    }
+    pub fn views(&self) -> impl Iterator<Item = &str> {
+        self.views.iter().map(String::as_str)
+    }
+    #[must_use]
+    pub fn has_table(&self, table: &str) -> bool {
+        self.tables.contains(table)
+    }
+    #[must_use]
+    pub fn has_view(&self, view: &str) -> bool {
+        self.views.contains(view)
+    }
+    /// For messages.
+    #[must_use]
+    pub fn table_names(&self) -> String {
+        listed(&self.tables)
+    }
+    /// For messages.
+    #[must_use]
+    pub fn view_names(&self) -> String {
+        listed(&self.views)
+    }
+
+    /// The levels that a table knows for an operation, ascending.
+    #[must_use]
+    pub fn levels(&self, table: &str, operation: Operation) -> &'static [Level] {
+        match (table, operation) {
+            ("mandate", _) | ("members", Operation::Create) => NONE_OR_ALL,
+            ("audit", Operation::Create | Operation::Update | Operation::Delete) => ONLY_NONE,
+            _ => &Level::ORDER,
+        }
+    }
+
+    /// Whether a table knows a level for an operation.
+    #[must_use]
+    pub fn knows(&self, table: &str, operation: Operation, level: Level) -> bool {
+        self.levels(table, operation).contains(&level)
+    }
+
+    /// A wildcard's rule, lowered for each operation to the next level that the table knows.
+    #[must_use]
+    pub fn lowered(&self, table: &str, wildcard: Rule) -> Rule {
+        wildcard.map(|operation, level| {
+            self.levels(table, operation).iter().copied().filter(|known| *known <= level).max().unwrap_or(Level::None)
+        })
+    }
+}
+
+fn listed(names: &BTreeSet<String>) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,97 @@
+//! What the service is made of, put together once and shared by every request.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::body::Bytes;
+use chrono::Duration;
+use sqlx::postgres::PgConnectOptions;
+use utoipa::openapi::OpenApi;
+
+use crate::auth::password::Passwords;
+use crate::auth::token::Tokens;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Settings;
+use crate::context::Services;
+use crate::crypto::Keys;
+use crate::db::Database;
+use crate::error::{Error, Result};
+use crate::http::rate_limit::Limits;
+use crate::navigation::NavigationCache;
+
+/// The running service's parts. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    settings: Settings,
+    services: Services,
+    keys: Keys,
+    passwords: Passwords,
+    tokens: Tokens,
+    limits: Limits,
+    navigation: NavigationCache,
+    document: OnceLock<Bytes>,
+}
+
+impl App {
+    /// Puts the parts together. `issuer` is what tokens name as theirs.
+    pub fn new(settings: Settings, secret: &[u8; 32], issuer: String, db: Database, clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::with_services(settings, secret, issuer, Services::new(db, clock))
+    }
+
+    /// The same over services that were made elsewhere: tests switch caches off this way.
+    pub fn with_services(settings: Settings, secret: &[u8; 32], issuer: String, services: Services) -> Result<Self> {
+        let keys = Keys::derive(secret);
+        let lifetime = Duration::minutes(i64::from(settings.access_token_minutes));
+        Ok(Self(Arc::new(Parts {
+            tokens: Tokens::new(&keys, issuer, lifetime, services.clock.clone())?,
+            passwords: Passwords::new(settings.password_workers, settings.password_queue)?,
+            limits: Limits::new(&settings),
+            navigation: NavigationCache::default(),
+            document: OnceLock::new(),
+            keys,
+            services,
+            settings,
+        })))
+    }
+
+    /// An app without a database, for printing the OpenAPI document. Needs a tokio runtime, as pools do.
+    pub fn detached() -> Result<Self> {
+        let loaded = Settings::load_from(std::iter::empty(), std::path::Path::new("/nonexistent"))
+            .map_err(|error| Error::internal(error.to_string()))?;
+        let db = Database::lazy(&PgConnectOptions::new(), 2);
+        Self::new(loaded.settings, &[0; 32], "http://localhost".to_owned(), db, Arc::new(SystemClock))
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+    pub fn services(&self) -> &Services {
+        &self.0.services
+    }
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.0.tokens
+    }
+    /// The rate limits of this node.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+    pub(crate) fn navigation(&self) -> &NavigationCache {
+        &self.0.navigation
+    }
+    pub(crate) fn set_document(&self, document: &OpenApi) {
+        let json = serde_json::to_vec(document).unwrap_or_default();
+        // A second assembly over the same app has the same document.
+        let _ = self.0.document.set(json.into());
+    }
+    pub(crate) fn document(&self) -> Bytes {
+        self.0.document.get().cloned().unwrap_or_default()
+    }
+}

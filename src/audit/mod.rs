@@ -1,0 +1,72 @@
+//! The audit trail: who did what, written in the transaction that did it. A writing transaction commits only with the
+//! [`Recorded`] that these functions return, so a mutation without its event does not compile.
+//!
+//! Exactly one event for each scope that a mutation touches: each mandate, and the platform. Events hold ids, role labels and
+//! levels as they were; names and addresses of people never.
+
+mod routes;
+mod store;
+
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use crate::context::{Actor, Recorded};
+use crate::error::Result;
+use crate::ids::{MandateId, UserId};
+
+pub use routes::routes;
+pub use store::AuditEvent;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub struct Event {
+    action: &'static str,
+    resource_type: &'static str,
+    resource_id: String,
+    target_user: Option<UserId>,
+    details: Value,
+    /// Where nobody is signed in yet: who signs in.
+    pub(crate) actor: Option<UserId>,
+}
+
+impl Event {
+    pub fn new(action: &'static str, resource_type: &'static str, resource_id: impl ToString) -> Self {
+        Self { action, resource_type, resource_id: resource_id.to_string(), target_user: None, details: json!({}), actor: None }
+    }
+    /// Whom it happened to.
+    #[must_use]
+    pub fn target(mut self, user: UserId) -> Self {
+        self.target_user = Some(user);
+        self
+    }
+    /// What changed, before and after.
+    #[must_use]
+    pub fn details(mut self, details: Value) -> Self {
+        self.details = details;
+        self
+    }
+}
+
+/// Writes the event into the trail of the actor's mandate, as the tenant.
+pub async fn record(connection: &mut PgConnection, actor: &impl Actor, event: Event) -> Result<Recorded> {
+    store::insert(connection, actor, actor.scope(), &event).await?;
+    Ok(Recorded::new())
+}
+
+/// Writes the event into the platform's trail, as the system.
+pub async fn record_platform(connection: &mut PgConnection, actor: &impl Actor, event: Event) -> Result<Recorded> {
+    store::insert_as_system(connection, actor, &[None], &event).await?;
+    Ok(Recorded::new())
+}
+
+/// Writes the event into the platform's trail and into those of the mandates that it touches, as the system.
+pub async fn record_everywhere(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    mandates: &[MandateId],
+    event: Event,
+) -> Result<Recorded> {
+    let scopes: Vec<_> = std::iter::once(None).chain(mandates.iter().copied().map(Some)).collect();
+    store::insert_as_system(connection, actor, &scopes, &event).await?;
+    Ok(Recorded::new())
+}

@@ -1,0 +1,264 @@
+//! The trail's rows. Two texts of the same insert: a statement runs under one database role only, since plans that depend on
+//! row-level security are made anew when the role changes.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Event;
+use crate::access::tables::{Audit, Read};
+use crate::context::{Actor, Grant};
+use crate::db::page::{Paging, Position, Rows};
+use crate::error::Result;
+use crate::ids::{EventId, MandateId, UserId};
+
+/// An event of the trail. `actorName` is the account's present name.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEvent {
+    pub id: EventId,
+    pub at: DateTime<Utc>,
+    pub actor_id: Option<UserId>,
+    pub actor_name: Option<String>,
+    pub impersonated_by: Option<UserId>,
+    pub actor_ip: Option<String>,
+    pub mandate_id: Option<MandateId>,
+    #[schema(example = "role_assigned")]
+    pub action: String,
+    #[schema(example = "member")]
+    pub resource_type: String,
+    pub resource_id: Option<String>,
+    pub target_user_id: Option<UserId>,
+    #[schema(value_type = Object)]
+    pub details: Value,
+    pub request_id: Option<String>,
+}
+
+struct EventRow {
+    id: Uuid,
+    at: DateTime<Utc>,
+    actor_id: Option<Uuid>,
+    actor_name: Option<String>,
+    impersonated_by: Option<Uuid>,
+    actor_ip: Option<String>,
+    mandate_id: Option<Uuid>,
+    action: String,
+    resource_type: String,
+    resource_id: Option<String>,
+    target_user_id: Option<Uuid>,
+    details: Value,
+    request_id: Option<String>,
+}
+
+impl From<EventRow> for AuditEvent {
+    fn from(row: EventRow) -> Self {
+        Self {
+            id: row.id.into(),
+            at: row.at,
+            actor_id: row.actor_id.map(Into::into),
+            actor_name: row.actor_name,
+            impersonated_by: row.impersonated_by.map(Into::into),
+            actor_ip: row.actor_ip,
+            mandate_id: row.mandate_id.map(Into::into),
+            action: row.action,
+            resource_type: row.resource_type,
+            resource_id: row.resource_id,
+            target_user_id: row.target_user_id.map(Into::into),
+            details: row.details,
+            request_id: row.request_id,
+        }
+    }
+}
+
+pub(super) async fn insert(connection: &mut PgConnection, actor: &impl Actor, scope: Option<MandateId>, event: &Event) -> Result<()> {
+    let by = actor.actor().or(event.actor);
+    sqlx::query!(
+        "with event as (
+           insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, target_user_id, details, request_id)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10))
+         insert into audit_addresses (event_id, mandate_id, actor_id, address)
+         select $1, $4, $3, $11::text::inet where $11::text is not null",
+        EventId::new().uuid(),
+        actor.now(),
+        by.map(UserId::uuid),
+        scope.map(MandateId::uuid),
+        event.action,
+        event.resource_type,
+        event.resource_id,
+        event.target_user.map(UserId::uuid),
+        event.details,
+        actor.meta().request_id,
+        actor.meta().address.map(|address| address.to_string()),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn insert_as_system(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    scopes: &[Option<MandateId>],
+    event: &Event,
+) -> Result<()> {
+    let by = actor.actor().or(event.actor);
+    let ids: Vec<Uuid> = scopes.iter().map(|_| EventId::new().uuid()).collect();
+    let mandates: Vec<Option<Uuid>> = scopes.iter().map(|scope| scope.map(MandateId::uuid)).collect();
+    sqlx::query!(
+        "with scopes as (select * from unnest($1::uuid[], $4::uuid[]) s (id, mandate_id)),
+         event as (
+           insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, target_user_id, details, request_id)
+           select s.id, $2, $3, s.mandate_id, $5, $6, $7, $8, $9, $10 from scopes s)
+         insert into audit_addresses (event_id, mandate_id, actor_id, address)
+         select s.id, s.mandate_id, $3, $11::text::inet from scopes s where $11::text is not null",
+        &ids,
+        actor.now(),
+        by.map(UserId::uuid),
+        &mandates as &[Option<Uuid>],
+        event.action,
+        event.resource_type,
+        event.resource_id,
+        event.target_user.map(UserId::uuid),
+        event.details,
+        actor.meta().request_id,
+        actor.meta().address.map(|address| address.to_string()),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What a trail is narrowed to.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    pub actor: Option<Uuid>,
+    pub action: Option<String>,
+    pub target: Option<Uuid>,
+    pub from: Option<DateTime<Utc>>,
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// The two directions of one list. The trail's order is that of its ids, which are made in the order of time.
+macro_rules! events {
+    ($scope:tt, $compare:tt, $direction:tt, $($argument:expr),+) => {
+        sqlx::query_as!(
+            EventRow,
+            "select e.id, e.at, e.actor_id, user_display_name(e.actor_id) as actor_name, e.impersonated_by,
+                    host(a.address) as actor_ip, e.mandate_id, e.action, e.resource_type, e.resource_id, e.target_user_id,
+                    e.details, e.request_id
+             from audit_events e left join audit_addresses a on a.event_id = e.id
+             where " + $scope + "
+               and ($2::uuid is null or e.actor_id = $2) and ($3::text is null or e.action = $3)
+               and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
+               and ($5::timestamptz is null or e.at >= $5) and ($6::timestamptz is null or e.at < $6)
+               and ($7::uuid is null or e.id " + $compare + " $7)
+             order by e.id " + $direction + " limit $8",
+            $($argument),+
+        )
+    };
+}
+
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    grant: &Grant<Audit, Read>,
+    filter: &Filter,
+    paging: &Paging,
+) -> Result<Rows<AuditEvent>> {
+    macro_rules! of_mandate {
+        ($compare:tt, $direction:tt) => {
+            events!(
+                "e.mandate_id = $1 and ($9 = 3 or e.actor_id = $10
+                   or ($9 = 2 and e.actor_id in (select p.user_id from group_peers($1, $10) p)))",
+                $compare,
+                $direction,
+                grant.mandate_uuid(),
+                filter.actor,
+                filter.action,
+                filter.target,
+                filter.from,
+                filter.to,
+                paging.after_id(),
+                paging.fetch(),
+                i32::from(grant.level_number()),
+                grant.caller_uuid()
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows = if paging.descending { of_mandate!("<", "desc").await? } else { of_mandate!(">", "asc").await? };
+    let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
+    Ok(page(paging, rows, total))
+}
+
+fn page(paging: &Paging, rows: Vec<EventRow>, total: Option<i64>) -> Rows<AuditEvent> {
+    let events = rows.into_iter().map(AuditEvent::from).collect();
+    paging.cut(events, total, |event: &AuditEvent| Position { key: String::new(), id: event.id.uuid() })
+}
+
+async fn count(connection: &mut PgConnection, grant: &Grant<Audit, Read>, filter: &Filter) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from audit_events e
+           where e.mandate_id = $1
+             and ($2::uuid is null or e.actor_id = $2) and ($3::text is null or e.action = $3)
+             and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
+             and ($5::timestamptz is null or e.at >= $5) and ($6::timestamptz is null or e.at < $6)
+             and ($7 = 3 or e.actor_id = $8 or ($7 = 2 and e.actor_id in (select p.user_id from group_peers($1, $8) p)))"#,
+        grant.mandate_uuid(),
+        filter.actor,
+        filter.action,
+        filter.target,
+        filter.from,
+        filter.to,
+        i32::from(grant.level_number()),
+        grant.caller_uuid(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}
+
+/// The platform's own trail.
+pub(super) async fn list_platform(connection: &mut PgConnection, filter: &Filter, paging: &Paging) -> Result<Rows<AuditEvent>> {
+    macro_rules! of_platform {
+        ($compare:tt, $direction:tt) => {
+            events!(
+                "e.mandate_id is null and ($1::uuid is null)",
+                $compare,
+                $direction,
+                None::<Uuid>,
+                filter.actor,
+                filter.action,
+                filter.target,
+                filter.from,
+                filter.to,
+                paging.after_id(),
+                paging.fetch()
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows = if paging.descending { of_platform!("<", "desc").await? } else { of_platform!(">", "asc").await? };
+    let total = if paging.count { Some(count_platform(connection, filter).await?) } else { None };
+    Ok(page(paging, rows, total))
+}
+
+async fn count_platform(connection: &mut PgConnection, filter: &Filter) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from audit_events e
+           where e.mandate_id is null
+             and ($1::uuid is null or e.actor_id = $1) and ($2::text is null or e.action = $2)
+             and ($3::uuid is null or e.target_user_id = $3 or e.resource_id = $3::text)
+             and ($4::timestamptz is null or e.at >= $4) and ($5::timestamptz is null or e.at < $5)"#,
+        filter.actor,
+        filter.action,
+        filter.target,
+        filter.from,
+        filter.to,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}

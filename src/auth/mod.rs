@@ -1,0 +1,11 @@
+//! Signing in: passwords, sessions, access tokens and the key that verifies them.
+//!
+//! Later, each in a file of its own beside these: refresh, lockout, second factors, API keys, impersonation.
+
+pub mod password;
+pub(crate) mod routes;
+pub mod session;
+mod store;
+pub mod token;
+
+pub use routes::routes;

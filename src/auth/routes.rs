@@ -1,0 +1,145 @@
+//! `/api/auth`: signing in and out, and who one is.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::USER_AGENT;
+use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::store::{self, NewSession, OwnMandate};
+use crate::app::App;
+use crate::audit::{self, Event};
+use crate::context::policy::{Class, Policy};
+use crate::context::{Caller, RequestMeta, SystemContext};
+use crate::error::{Code, Error, Result};
+use crate::http::extract::{Json, NoContent};
+use crate::http::guard::{Guard, Routes};
+use crate::ids::SessionId;
+use crate::names;
+use crate::users::{self, User};
+
+pub fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(login).guard(app, Policy::public().class(Class::Auth)))
+        .routes(routes!(logout).guard(app, Policy::user().class(Class::Auth)))
+        .routes(routes!(get_me).guard(app, Policy::user().class(Class::Auth)))
+        .routes(routes!(get_key_set).guard(app, Policy::public().class(Class::Default)))
+}
+
+/// A username and its password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    #[schema(example = "alice")]
+    username: String,
+    #[schema(example = "bailiwick-demo", format = Password)]
+    password: String,
+}
+
+/// A token to send as `Authorization: Bearer <accessToken>`.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenAnswer {
+    access_token: String,
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// Seconds until the token expires.
+    #[schema(example = 900)]
+    expires_in: i64,
+}
+
+/// Signs in.
+#[utoipa::path(post, path = "/api/auth/login", tag = "Sign-in", request_body = Login,
+    responses((status = 200, description = "Signed in", body = TokenAnswer)))]
+async fn login(
+    State(app): State<App>,
+    system: SystemContext,
+    meta: RequestMeta,
+    headers: HeaderMap,
+    Json(body): Json<Login>,
+) -> Result<Json<TokenAnswer>> {
+    let refused = || Error::new(Code::InvalidCredentials, "The username or the password is wrong.");
+    let mut reading = system.read().await?;
+    let found = store::credentials(&mut reading, &names::key(&body.username)).await?;
+    reading.finish().await?;
+    let (user, hash) = found.map_or((None, None), |found| (Some(found.user), found.password_hash));
+    if !app.passwords().verify(body.password, hash).await? {
+        return Err(refused());
+    }
+    let user = user.ok_or_else(refused)?;
+    let now = system.now();
+    let session = NewSession {
+        id: SessionId::new(),
+        user,
+        now,
+        expires_at: now + Duration::days(i64::from(app.settings().session_days)),
+        user_agent: headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).map(|text| &text[..text.len().min(400)]),
+        address: meta.address.map(|address| address.to_string()),
+    };
+    let mut writing = system.write().await?;
+    if !store::open_session(&mut writing, &session).await? {
+        return Err(refused());
+    }
+    let event = Event::new("user_signed_in", "session", session.id).target(user).by(user);
+    let recorded = audit::record_platform(&mut writing, &system, event).await?;
+    writing.commit(recorded).await?;
+    let (access_token, expires_in) = app.tokens().issue(user, session.id)?;
+    Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in }))
+}
+
+/// Ends the session. Its tokens stop working with the next request, on every node.
+#[utoipa::path(post, path = "/api/auth/logout", tag = "Sign-in", responses((status = 204, description = "Signed out")))]
+async fn logout(caller: Caller) -> Result<NoContent> {
+    let mut writing = caller.write().await?;
+    store::end_session(&mut writing, caller.session(), caller.now()).await?;
+    let event = Event::new("user_signed_out", "session", caller.session()).target(caller.user());
+    let recorded = audit::record_platform(&mut writing, &caller, event).await?;
+    writing.commit(recorded).await?;
+    Ok(NoContent)
+}
+
+/// The signed-in user: their account, the mandates that are open to them, and the session.
+#[derive(Serialize, ToSchema)]
+pub struct Me {
+    #[serde(flatten)]
+    user: User,
+    mandates: Vec<OwnMandate>,
+    session: OwnSession,
+}
+
+/// The session of the token.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnSession {
+    id: SessionId,
+    created_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
+
+/// Who is signed in, and where they may work.
+#[utoipa::path(get, path = "/api/auth/me", tag = "Sign-in", responses((status = 200, description = "The signed-in user", body = Me)))]
+async fn get_me(caller: Caller) -> Result<Json<Me>> {
+    let mut reading = caller.read().await?;
+    let user = users::find_own(&mut reading, &caller).await?;
+    let session = store::session(&mut reading, caller.session()).await?;
+    reading.finish().await?;
+    let own = OwnSession { id: caller.session(), created_at: session.created_at, expires_at: session.expires_at };
+    Ok(Json(Me { user, mandates: session.mandates, session: own }))
+}
+
+/// The public keys that verify access tokens (RFC 7517). Applications may keep them for an hour.
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "Sign-in", responses((status = 200, description = "A JWK set", body = Value)))]
+async fn get_key_set(State(app): State<App>) -> ([(axum::http::HeaderName, &'static str); 1], Json<Value>) {
+    ([(axum::http::header::CACHE_CONTROL, "public, max-age=3600")], Json(app.tokens().key_set()))
+}
+
+/// The audit trail's view of a sign-in: the actor is who signed in, though nobody was signed in before.
+impl Event {
+    fn by(mut self, user: crate::ids::UserId) -> Self {
+        self.actor = Some(user);
+        self
+    }
+}

@@ -1,0 +1,141 @@
+//! `bailiwick serve`: everything is made ready, then the door opens; when asked to stop, what runs may finish.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use axum::ServiceExt;
+use axum::extract::Request;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::listen::{Listeners, Reserved};
+use super::open::Opened;
+use super::stop::Stop;
+use super::{greeting, ours, say, secret_key};
+use crate::app::App;
+use crate::clock::SystemClock;
+use crate::config::{Loaded, SecretKey, Settings};
+use crate::{features, http, seeds, telemetry};
+
+/// How long running requests may take to finish.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often measurements are folded into their buckets, and callers forgotten whose limits are full again.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
+const FORGET_EVERY: Duration = Duration::from_mins(1);
+
+pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
+    let starting = async {
+        let reserved = Reserved::reserve(&loaded).await?;
+        let opened = Opened::open(&loaded.settings).await?;
+        match make_ready(&loaded.settings, &opened, reserved.api_address()).await {
+            Ok(ready) => Ok((reserved, opened, ready)),
+            Err(error) => {
+                // What went wrong is worth more than that the database would not stop either.
+                let _ = opened.close().await;
+                Err(error)
+            }
+        }
+    };
+    let (reserved, opened, ready) = tokio::select! {
+        started = starting => started?,
+        // Dropped half-way, the embedded database is told to stop.
+        () = stop.asked() => return Ok(()),
+    };
+    let listeners = reserved.listen()?;
+    let metrics_address = listeners.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
+    say(&greeting::greeting(listeners.api.local_addr()?, metrics_address, ready.has_demo).map_err(ours)?);
+    let outcome = run(&ready.app, listeners, &opened, &mut stop).await;
+    // Connections of requests that were abandoned are not waited for.
+    let _ = timeout(Duration::from_secs(2), ready.app.services().db.close()).await;
+    let closed = opened.close().await;
+    outcome.and(closed)
+}
+
+struct Ready {
+    app: App,
+    has_demo: bool,
+}
+
+async fn make_ready(settings: &Settings, opened: &Opened, listening: SocketAddr) -> anyhow::Result<Ready> {
+    opened.prepare().await?;
+    let secret = secret(settings)?;
+    let issuer = settings.issuer_at(listening);
+    let app = App::new(settings.clone(), secret.expose(), issuer, opened.database(settings), Arc::new(SystemClock)).map_err(ours)?;
+    features::bring_up_to_date(app.services()).await.map_err(ours)?;
+    let has_demo = opened.is_embedded() && load_demo(&app).await.map_err(ours)?;
+    Ok(Ready { app, has_demo })
+}
+
+fn secret(settings: &Settings) -> anyhow::Result<SecretKey> {
+    match &settings.secret_key {
+        Some(key) => Ok(key.clone()),
+        None => secret_key::load_or_make(&settings.data_dir),
+    }
+}
+
+/// Only into a database that nobody uses yet. Tells whether the demo is there, from now or from before.
+async fn load_demo(app: &App) -> crate::error::Result<bool> {
+    if seeds::has_no_users(app.services()).await? {
+        seeds::demo(app.services()).await?;
+        return Ok(true);
+    }
+    seeds::demo_is_there(app.services()).await
+}
+
+async fn run(app: &App, listeners: Listeners, opened: &Opened, stop: &mut Stop) -> anyhow::Result<()> {
+    let (finish, finishing) = watch::channel(false);
+    let mut server = tokio::spawn(serve_api(app.clone(), listeners.api, finishing));
+    let upkeep = tokio::spawn(keep_up(app.clone()));
+    let metrics = listeners.metrics.map(|listener| tokio::spawn(serve_metrics(app.clone(), listener)));
+    let outcome = tokio::select! {
+        ended = &mut server => ended.map_err(anyhow::Error::from).and_then(|ended| Ok(ended?)),
+        () = opened.is_lost() => Err(anyhow!("the embedded PostgreSQL has ended: start again; whatever was answered is kept")),
+        () = stop.asked() => Ok(()),
+    };
+    if outcome.is_ok() && !server.is_finished() {
+        tracing::info!("stopping; running requests may finish");
+        finish.send_replace(true);
+        tokio::select! {
+            finished = timeout(GRACE, &mut server) => if finished.is_err() {
+                tracing::warn!("requests that still ran after {} s were abandoned", GRACE.as_secs());
+            },
+            () = stop.asked() => tracing::warn!("asked twice to stop; running requests were abandoned"),
+        }
+    }
+    for task in [Some(server.abort_handle()), Some(upkeep.abort_handle()), metrics.map(|task| task.abort_handle())] {
+        task.inspect(tokio::task::AbortHandle::abort);
+    }
+    outcome
+}
+
+async fn serve_api(app: App, listener: TcpListener, mut finishing: watch::Receiver<bool>) -> std::io::Result<()> {
+    // Small answers go out at once instead of waiting for more.
+    let listener = listener.tap_io(|connection| {
+        let _ = connection.set_nodelay(true);
+    });
+    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(http::service(&app));
+    let finish = async move {
+        let _ = finishing.wait_for(|finish| *finish).await;
+    };
+    axum::serve(listener, service).with_graceful_shutdown(finish).await
+}
+
+async fn serve_metrics(app: App, listener: TcpListener) -> std::io::Result<()> {
+    axum::serve(listener, http::metrics::router(&app)).await
+}
+
+async fn keep_up(app: App) {
+    let mut fold = tokio::time::interval(FOLD_EVERY);
+    let mut forget = tokio::time::interval(FORGET_EVERY);
+    loop {
+        tokio::select! {
+            _ = fold.tick() => telemetry::fold(),
+            _ = forget.tick() => app.limits().forget_idle(),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `bailiwick user create`: the way to a platform's first SysAdmin. The password is never an argument, since those are seen by
+//! everybody on the machine and kept in the shell's history.
+
+use std::io::{BufRead, IsTerminal};
+
+use anyhow::{anyhow, bail};
+use clap::{Args, Subcommand};
+
+use super::open::Opened;
+use super::{ours, say};
+use crate::audit::{self, Event};
+use crate::auth::password::{Passwords, check_strength};
+use crate::config::Settings;
+use crate::context::{RequestMeta, Services, SystemContext};
+use crate::error::{Code, Error, FieldError, OnConstraint, Result};
+use crate::ids::UserId;
+use crate::names;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum User {
+    /// Make an account
+    #[command(after_help = "The password is asked for, or read as one line from standard input:\n  \
+        bailiwick user create --username ada --sys-admin\n  \
+        pwgen -s 24 1 | tee password.txt | bailiwick user create --username ada --email ada@example.com")]
+    Create(Create),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// 2 to 64 characters of a-z, 0-9, `.`, `_` and `-`
+    #[arg(long)]
+    username: String,
+    #[arg(long)]
+    email: Option<String>,
+    /// The account governs the platform
+    #[arg(long)]
+    sys_admin: bool,
+}
+
+struct NewUser {
+    username: String,
+    email: Option<String>,
+    password: String,
+    is_sys_admin: bool,
+}
+
+pub(super) async fn user(settings: &Settings, what: User) -> anyhow::Result<()> {
+    let User::Create(create) = what;
+    let new = checked(create)?;
+    let opened = Opened::open(settings).await?;
+    let outcome = match opened.prepare().await {
+        Ok(()) => {
+            let services = opened.services(settings);
+            let made = make(&services, &new).await.map_err(ours);
+            services.db.close().await;
+            made
+        }
+        Err(error) => Err(error),
+    };
+    opened.close().await?;
+    let id = outcome?;
+    let what = if new.is_sys_admin { "The SysAdmin" } else { "The user" };
+    say(&format!("{what} {} was made, with the id {id}.", new.username));
+    Ok(())
+}
+
+/// Everything that can be refused without the database is refused before it is opened.
+fn checked(create: Create) -> anyhow::Result<NewUser> {
+    let refused = |error: FieldError| anyhow!("the {} {}", error.pointer.trim_start_matches('/'), error.detail);
+    let username = names::checked_username("/username", &create.username).map_err(refused)?;
+    let email = create.email.map(|email| checked_email(&email)).transpose().map_err(refused)?;
+    let password = read_password(&username)?;
+    let own_names: Vec<&str> = std::iter::once(username.as_str()).chain(email.as_deref()).collect();
+    check_strength("/password", &password, &own_names).map_err(refused)?;
+    Ok(NewUser { username, email, password, is_sys_admin: create.sys_admin })
+}
+
+fn checked_email(email: &str) -> Result<String, FieldError> {
+    let email = email.trim();
+    let form = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
+    if form && email.len() <= 254 && !email.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Ok(email.to_owned());
+    }
+    Err(FieldError::new("/email", "invalid_email", "must be an e-mail address"))
+}
+
+fn read_password(username: &str) -> anyhow::Result<String> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        let mut line = String::new();
+        stdin.lock().read_line(&mut line).map_err(|error| anyhow!("the password cannot be read from standard input: {error}"))?;
+        return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    let ask = |prompt: String| rpassword::prompt_password(prompt).map_err(|error| anyhow!("the password cannot be read: {error}"));
+    let password = ask(format!("Password for {username}: "))?;
+    if password != ask("Once more: ".to_owned())? {
+        bail!("the passwords differ; nothing was made");
+    }
+    Ok(password)
+}
+
+async fn make(services: &Services, new: &NewUser) -> Result<UserId> {
+    let hash = Passwords::new(1, 1)?.hash(new.password.clone()).await?;
+    let system = SystemContext::unattended(services.clone(), RequestMeta::default());
+    let id = UserId::new();
+    let mut writing = system.write().await?;
+    // Not a checked query: commands stand outside the set that the service itself runs, and are tested by running them.
+    sqlx::query(
+        "insert into users (id, username, username_key, email, email_key, password_hash, is_sys_admin, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(id.uuid())
+    .bind(&new.username)
+    .bind(names::key(&new.username))
+    .bind(&new.email)
+    .bind(new.email.as_deref().map(names::key))
+    .bind(hash)
+    .bind(new.is_sys_admin)
+    .bind(system.now())
+    .execute(&mut *writing)
+    .await
+    .on_constraint("users_username_key", || {
+        Error::new(Code::UsernameTaken, format!("the username {} is taken; nothing was made", new.username))
+    })
+    .on_constraint("users_email_key", || Error::new(Code::EmailTaken, "the e-mail address is taken; nothing was made"))?;
+    let event = Event::new("user_created", "user", id).target(id).details(serde_json::json!({ "isSysAdmin": new.is_sys_admin }));
+    let recorded = audit::record_platform(&mut writing, &system, event).await?;
+    writing.commit(recorded).await?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_need_a_name_and_a_host() {
+        assert!(checked_email(" ada@example.com ").is_ok_and(|email| email == "ada@example.com"));
+        for wrong in ["ada", "@example.com", "ada@example", "ada@b@example.com", "a da@example.com"] {
+            assert!(checked_email(wrong).is_err(), "{wrong}");
+        }
+    }
+}

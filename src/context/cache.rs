@@ -1,0 +1,62 @@
+//! Contexts kept between requests. An entry is used only while its epochs equal those that the request has just read, so the
+//! cache may be lost, shared with nobody and as old as it likes.
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+
+use super::load::{Epochs, FoundInstance};
+use super::{InstanceAccess, MandateAccess};
+use crate::ids::{InstanceId, MandateId, UserId};
+
+/// Whose access, where. Every input of the decision is in the key or in the epochs.
+type MandateKey = (UserId, MandateId);
+type InstanceKey = (UserId, MandateId, InstanceId);
+
+/// The caches of one node.
+#[derive(Debug, Clone)]
+pub struct ContextCache {
+    mandates: Option<Cache<MandateKey, (Epochs, Option<Arc<MandateAccess>>)>>,
+    instances: Option<Cache<InstanceKey, (Epochs, Option<CachedInstance>)>>,
+}
+
+/// The part of an instance context that the caller's epochs cover. (How near the caller is to the instance by way of groups
+/// also depends on others, so it is never kept.)
+#[derive(Debug, Clone)]
+pub(super) struct CachedInstance {
+    pub found: FoundInstance,
+    pub access: Option<Arc<InstanceAccess>>,
+}
+
+impl Default for ContextCache {
+    fn default() -> Self {
+        Self { mandates: Some(Cache::new(50_000)), instances: Some(Cache::new(50_000)) }
+    }
+}
+
+impl ContextCache {
+    /// Keeps nothing: what a cached answer is compared with.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { mandates: None, instances: None }
+    }
+
+    pub(super) fn mandate(&self, key: MandateKey, epochs: Epochs) -> Option<Option<Arc<MandateAccess>>> {
+        let (at, access) = self.mandates.as_ref()?.get(&key)?;
+        (at == epochs).then_some(access)
+    }
+    pub(super) fn keep_mandate(&self, key: MandateKey, epochs: Epochs, access: Option<Arc<MandateAccess>>) {
+        if let Some(cache) = &self.mandates {
+            cache.insert(key, (epochs, access));
+        }
+    }
+    pub(super) fn instance(&self, key: InstanceKey, epochs: Epochs) -> Option<Option<CachedInstance>> {
+        let (at, found) = self.instances.as_ref()?.get(&key)?;
+        (at == epochs).then_some(found)
+    }
+    pub(super) fn keep_instance(&self, key: InstanceKey, epochs: Epochs, found: Option<CachedInstance>) {
+        if let Some(cache) = &self.instances {
+            cache.insert(key, (epochs, found));
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Transactions. Reading ones are refused writes by the database; writing ones end only with a [`Recorded`] audit event, so a
+//! change without a trace does not compile.
+//!
+//! A transaction that changes access is a [`Change`]. It takes its locks first, in one order everywhere: (1) the platform's
+//! advisory lock where a SysAdmin account or flag is touched, (2) the accounts that it changes or grants to, by id, (3) the
+//! mandates concerned, by id. Only then does it read the caller's rights and decide. Whoever disables an account locks every
+//! mandate it belongs to. `FOR NO KEY UPDATE`, since foreign-key checks take KEY SHARE. The rules about last admins and about
+//! raising oneself hold because of this order; the database's own recount (migration 0008) is the second wall.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use sqlx::PgConnection;
+
+use super::load;
+use super::{Authority, Caller, InstanceContext, MandateContext, SystemContext, enter};
+use crate::db::{ActAs, Intent, Transaction};
+use crate::error::{Code, Error, Result};
+use crate::ids::{InstanceId, MandateId, UserId, uuids};
+
+/// Proof that the audit trail has the event; made by [`crate::audit`] only.
+#[derive(Debug)]
+pub struct Recorded(());
+
+impl Recorded {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+    /// For what changes nothing that a trail would tell: an idempotent repetition.
+    pub(crate) fn nothing_changed() -> Self {
+        Self(())
+    }
+}
+
+/// A transaction that reads.
+#[derive(Debug)]
+pub struct Reading(Transaction);
+
+/// A transaction that writes, and ends with an audit event.
+#[derive(Debug)]
+pub struct Writing(Transaction);
+
+impl Reading {
+    pub(super) fn new(transaction: Transaction) -> Self {
+        Self(transaction)
+    }
+    /// Ends it and gives the connection back clean.
+    pub async fn finish(self) -> Result<()> {
+        self.0.commit().await
+    }
+}
+
+impl Writing {
+    pub(super) fn new(transaction: Transaction) -> Self {
+        Self(transaction)
+    }
+    pub async fn commit(self, _: Recorded) -> Result<()> {
+        self.0.commit().await
+    }
+}
+
+macro_rules! is_a_connection {
+    ($($name:ty),+) => {$(
+        impl Deref for $name {
+            type Target = PgConnection;
+            fn deref(&self) -> &PgConnection {
+                &self.0
+            }
+        }
+        impl DerefMut for $name {
+            fn deref_mut(&mut self) -> &mut PgConnection {
+                &mut self.0
+            }
+        }
+    )+};
+}
+is_a_connection!(Reading, Writing);
+
+/// What a change of access locks before it looks.
+#[derive(Debug, Clone, Default)]
+pub struct Locks {
+    platform: bool,
+    users: BTreeSet<UserId>,
+    mandates: BTreeSet<MandateId>,
+    memberships_of: Option<UserId>,
+}
+
+impl Locks {
+    /// The accounts that are changed or granted to.
+    pub fn users(users: impl IntoIterator<Item = UserId>) -> Self {
+        Self { users: users.into_iter().collect(), ..Self::default() }
+    }
+    /// An account that is disabled, enabled or flagged: also every mandate it belongs to, and the platform's lock.
+    #[must_use]
+    pub fn account(user: UserId) -> Self {
+        Self { platform: true, users: [user].into(), memberships_of: Some(user), ..Self::default() }
+    }
+    #[must_use]
+    pub fn and_mandate(mut self, mandate: MandateId) -> Self {
+        self.mandates.insert(mandate);
+        self
+    }
+
+    async fn take(&self, connection: &mut PgConnection) -> Result<()> {
+        if self.platform {
+            // Any constant does; it only has to be the same in every process.
+            sqlx::query!("select pg_advisory_xact_lock(7210001)").fetch_one(&mut *connection).await?;
+        }
+        if !self.users.is_empty() {
+            let users: Vec<_> = self.users.iter().copied().collect();
+            sqlx::query!("select id from users where id = any($1) order by id for no key update", &uuids(&users))
+                .fetch_all(&mut *connection)
+                .await?;
+        }
+        let mandates: Vec<_> = self.mandates.iter().copied().collect();
+        if !mandates.is_empty() || self.memberships_of.is_some() {
+            sqlx::query!(
+                "select id from mandates
+                 where id = any($1) or id in (select mandate_id from memberships where user_id = $2)
+                 order by id for no key update",
+                &uuids(&mandates),
+                self.memberships_of.map(UserId::uuid)
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// A transaction that changes access: locked, with the caller's rights read after the locks. It begins as the system, to look
+/// at whom it concerns, and goes on as the tenant.
+#[derive(Debug)]
+pub struct Change<C> {
+    transaction: Transaction,
+    /// The context as it is now, under the locks. Grants come from this one.
+    pub context: C,
+}
+
+impl<C> Deref for Change<C> {
+    type Target = PgConnection;
+    fn deref(&self) -> &PgConnection {
+        &self.transaction
+    }
+}
+impl<C> DerefMut for Change<C> {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+}
+
+impl<C> Change<C> {
+    /// Goes on as the tenant; from here row-level security shows one mandate.
+    pub async fn enter(&mut self, mandate: MandateId, instance: Option<InstanceId>, user: UserId) -> Result<()> {
+        self.transaction.act_as(ActAs::Tenant { mandate, instance, user }).await
+    }
+    /// Runs the deferred checks now, so that what they refuse is known before anything is promised.
+    pub async fn check(&mut self) -> Result<()> {
+        self.transaction.check_constraints().await
+    }
+    pub async fn commit(self, _: Recorded) -> Result<()> {
+        self.transaction.commit().await
+    }
+}
+
+impl Change<MandateContext> {
+    /// 403 `target_exceeds_own_access` where the caller is a delegate and somebody's access is not within theirs.
+    pub async fn require_targets_within_own(&mut self, targets: &[UserId]) -> Result<()> {
+        let context = self.context.clone();
+        targets_within_own(&mut self.transaction, &context, None, targets).await
+    }
+    /// Goes on as the tenant.
+    pub async fn as_tenant(&mut self) -> Result<()> {
+        let (mandate, user) = (self.context.mandate, self.context.caller.user);
+        self.enter(mandate, None, user).await
+    }
+}
+
+impl Change<InstanceContext> {
+    /// 403 `target_exceeds_own_access` where the caller is a delegate and somebody's access in this instance is not within theirs.
+    pub async fn require_targets_within_own(&mut self, targets: &[UserId]) -> Result<()> {
+        let (context, instance) = (self.context.mandate.clone(), self.context.instance);
+        targets_within_own(&mut self.transaction, &context, Some(instance), targets).await
+    }
+    /// Goes on as the tenant.
+    pub async fn as_tenant(&mut self) -> Result<()> {
+        let (mandate, instance, user) = (self.context.mandate.mandate, self.context.instance, self.context.mandate.caller.user);
+        self.enter(mandate, Some(instance), user).await
+    }
+}
+
+/// Admins and SysAdmins reach everybody, and everybody reaches themselves. Compared in the whole mandate, or in one instance where
+/// only that is at stake.
+async fn targets_within_own(
+    connection: &mut PgConnection,
+    context: &MandateContext,
+    instance: Option<InstanceId>,
+    targets: &[UserId],
+) -> Result<()> {
+    let caller = context.caller.user;
+    let others: Vec<UserId> = targets.iter().copied().filter(|target| *target != caller).collect();
+    if !context.is_delegate() || others.is_empty() {
+        return Ok(());
+    }
+    let everybody: Vec<UserId> = others.iter().copied().chain([caller]).collect();
+    let found = load::whole_access(connection, &everybody, context.mandate).await?;
+    let Some(own) = found.get(&caller) else {
+        return Err(lost_meanwhile());
+    };
+    if others.iter().all(|target| found.get(target).is_none_or(|whole| whole.within(own, instance))) {
+        return Ok(());
+    }
+    Err(Error::new(Code::TargetExceedsOwnAccess, "The access of somebody whom this concerns is not within your own."))
+}
+
+impl MandateContext {
+    /// Begins a change of access in this mandate.
+    pub async fn change(&self, locks: Locks) -> Result<Change<MandateContext>> {
+        let mut transaction = self.caller.services.db.begin(ActAs::System, Intent::Write).await?;
+        locks.and_mandate(self.mandate).take(&mut transaction).await?;
+        let context = self.renewed(&mut transaction).await?;
+        Ok(Change { transaction, context })
+    }
+
+    async fn renewed(&self, connection: &mut PgConnection) -> Result<Self> {
+        let caller = self.caller.renewed(connection).await?;
+        let authority = match &self.authority {
+            Authority::SysAdmin if caller.is_sys_admin && load::mandate_exists(&mut *connection, self.mandate).await? => {
+                Authority::SysAdmin
+            }
+            Authority::SysAdmin => return Err(Error::not_found()),
+            Authority::Member(_) => {
+                let loaded = load::mandate_access(connection, caller.user, self.mandate).await?;
+                let access = loaded.and_then(|loaded| loaded.access).ok_or_else(lost_meanwhile)?;
+                Authority::Member(Arc::new(access))
+            }
+        };
+        Ok(Self { caller, mandate: self.mandate, authority })
+    }
+}
+
+impl InstanceContext {
+    /// Begins a change of access in this instance.
+    pub async fn change(&self, locks: Locks) -> Result<Change<InstanceContext>> {
+        let mut transaction = self.mandate.caller.services.db.begin(ActAs::System, Intent::Write).await?;
+        locks.and_mandate(self.mandate.mandate).take(&mut transaction).await?;
+        let mandate = self.mandate.renewed(&mut transaction).await?;
+        let found =
+            load::instance(&mut *transaction, mandate.caller.user, mandate.mandate, self.instance).await?.ok_or_else(Error::not_found)?;
+        let own = if mandate.is_sys_admin() { None } else { found.access.clone().map(Arc::new) };
+        let context = enter::instance_context(mandate, self.instance, found, own);
+        Ok(Change { transaction, context })
+    }
+}
+
+impl SystemContext {
+    /// Begins a change of accounts or mandates.
+    pub async fn change(&self, locks: Locks) -> Result<Change<SystemContext>> {
+        let mut transaction = self.services.db.begin(ActAs::System, Intent::Write).await?;
+        locks.take(&mut transaction).await?;
+        let mut context = self.clone();
+        if let Some(caller) = &self.caller {
+            let renewed = caller.renewed(&mut transaction).await?;
+            if !renewed.is_sys_admin {
+                return Err(Error::new(Code::PermissionDenied, "This is for SysAdmins."));
+            }
+            context.caller = Some(renewed);
+        }
+        Ok(Change { transaction, context })
+    }
+}
+
+impl Caller {
+    async fn renewed(&self, connection: &mut PgConnection) -> Result<Self> {
+        let now = self.services.clock.now();
+        let fresh = load::freshness(connection, self.session, self.user, None, now).await?.ok_or_else(enter::unauthenticated)?;
+        Ok(Self { is_sys_admin: fresh.is_sys_admin, ..self.clone() })
+    }
+}
+
+/// The caller lost the mandate between the guard and the locks.
+fn lost_meanwhile() -> Error {
+    Error::new(Code::MandateAccessDenied, "The mandate is not open to you here.")
+}
+
+/// Repeats a whole transaction that lost against another one (serialization failure, deadlock), three times at most.
+pub async fn retrying<T, F, W>(work: F) -> Result<T>
+where
+    F: Fn() -> W,
+    W: Future<Output = Result<T>>,
+{
+    for _ in 0..2 {
+        match work().await {
+            Err(error) if error.is_transient() => tracing::debug!(cause = ?error.cause(), "repeating a transaction that lost a race"),
+            outcome => return outcome,
+        }
+    }
+    work().await
+}

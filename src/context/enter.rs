@@ -1,0 +1,346 @@
+//! Where a request becomes a context, or is refused: the one place that decides who may come in.
+//!
+//! The order is fixed: 401 (who are you), 400 (context headers), then 403 `mandate_access_denied` (is this mandate open to
+//! you), then 403 `permission_denied` (is the operation open to you at all), all before any object is looked up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+
+use super::cache::CachedInstance;
+use super::load::{self, Epochs, FoundInstance, RoleHome};
+use super::policy::{Clause, Policy};
+use super::{
+    Authority, Caller, InstanceAccess, InstanceContext, MandateAccess, MandateContext, RequestMeta, RoleContext, Services, SystemContext,
+    grant,
+};
+use crate::access::Level;
+use crate::auth::session::Claims;
+use crate::db::{ActAs, Intent};
+use crate::error::{Code, Error, Result};
+use crate::ids::{InstanceId, MandateId, RoleId, UserId};
+
+/// What a guard lets into a handler.
+#[derive(Debug, Clone)]
+pub enum Entered {
+    Anonymous,
+    /// A signed-in user; the contexts only where the route asked for them and the headers named them.
+    User(Caller, Option<MandateContext>, Option<InstanceContext>),
+    System(SystemContext),
+    Mandate(MandateContext),
+    Instance(InstanceContext),
+    Role(RoleContext),
+    /// Signed, but not yet checked against the session: for a handler whose one statement does it.
+    Deferred(DeferredCaller),
+}
+
+/// A caller whose token was verified and whose session was not yet.
+#[derive(Debug, Clone)]
+pub struct DeferredCaller {
+    pub(crate) claims: Claims,
+    pub(crate) services: Services,
+}
+
+/// A request, as far as deciding needs it.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    pub claims: Option<Claims>,
+    pub headers: &'a HeaderMap,
+    pub path: &'a HashMap<String, String>,
+    pub meta: RequestMeta,
+}
+
+/// The one answer to no or bad credentials.
+pub(crate) fn unauthenticated() -> Error {
+    Error::new(Code::Unauthenticated, "This needs a valid access token.")
+}
+
+fn mandate_access_denied() -> Error {
+    Error::new(Code::MandateAccessDenied, "The mandate is not open to you here.")
+}
+
+fn instance_access_denied() -> Error {
+    Error::new(Code::InstanceAccessDenied, "The feature instance is not open to you here.")
+}
+
+/// Lets a request in, or refuses it.
+pub async fn enter(services: &Services, policy: &Policy, arrival: Arrival<'_>) -> Result<Entered> {
+    if policy.is_public() {
+        return Ok(Entered::Anonymous);
+    }
+    let claims = arrival.claims.ok_or_else(unauthenticated)?;
+    let headers = ContextHeaders::parse(arrival.headers)?;
+    if policy.deferred {
+        return Ok(Entered::Deferred(DeferredCaller { claims, services: services.clone() }));
+    }
+    let now = services.clock.now();
+    let fresh =
+        load::freshness(services.db.reader(), claims.session, claims.user, headers.mandate, now).await?.ok_or_else(unauthenticated)?;
+    let caller = Caller {
+        user: claims.user,
+        session: claims.session,
+        is_sys_admin: fresh.is_sys_admin,
+        meta: arrival.meta,
+        services: services.clone(),
+    };
+    Entrance { services, policy, headers, path: arrival.path, caller, epochs: fresh.epochs }.decide().await
+}
+
+/// The context headers, well-formed and at most once each.
+#[derive(Debug, Clone, Copy)]
+struct ContextHeaders {
+    mandate: Option<MandateId>,
+    instance: Option<InstanceId>,
+}
+
+impl ContextHeaders {
+    fn parse(headers: &HeaderMap) -> Result<Self> {
+        Ok(Self { mandate: one_id(headers, "x-mandate-id")?, instance: one_id(headers, "x-instance-id")? })
+    }
+}
+
+fn one_id<T: std::str::FromStr>(headers: &HeaderMap, name: &'static str) -> Result<Option<T>> {
+    let refused = |what: &str| Error::new(Code::InvalidHeader, format!("The header {name} {what}."));
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(refused("must be sent once"));
+    }
+    // Exactly the hyphenated form: a list of two ids or a braced one is a mistake to point out, not to guess about.
+    let text = value.to_str().ok().filter(|text| text.len() == 36).ok_or_else(|| refused("must be a UUID"))?;
+    text.parse().map(Some).map_err(|_| refused("must be a UUID"))
+}
+
+struct Entrance<'a> {
+    services: &'a Services,
+    policy: &'a Policy,
+    headers: ContextHeaders,
+    path: &'a HashMap<String, String>,
+    caller: Caller,
+    epochs: Epochs,
+}
+
+impl Entrance<'_> {
+    async fn decide(self) -> Result<Entered> {
+        if self.policy.has(Clause::User) {
+            return self.user().await;
+        }
+        if self.path.contains_key("roleId") && !self.path.contains_key("mandateId") {
+            return self.role().await.map(Entered::Role);
+        }
+        if self.policy.has(Clause::Sys) && self.caller.is_sys_admin {
+            return self.sys_admin().await;
+        }
+        let tables: Vec<_> = self.policy.clauses.iter().filter(|c| matches!(c, Clause::Table { .. })).collect();
+        if tables.is_empty() {
+            return self.without_table();
+        }
+        let context = self.member().await?;
+        if self.path.contains_key("instanceId") {
+            return self.instance_in_path(context).await.map(Entered::Instance);
+        }
+        if self.is_oneself()? || self.some_table_is_open(&context, None) {
+            return Ok(Entered::Mandate(context));
+        }
+        Err(self.denied())
+    }
+
+    /// A signed-in user; with the contexts that the headers name, where the route looks at them.
+    async fn user(self) -> Result<Entered> {
+        if !self.policy.context || self.headers.mandate.is_none() {
+            if self.policy.context && self.headers.instance.is_some() {
+                return Err(Error::new(Code::MandateContextMissing, "X-Instance-Id needs X-Mandate-Id beside it."));
+            }
+            return Ok(Entered::User(self.caller, None, None));
+        }
+        let mandate = self.member().await?;
+        let instance = match self.headers.instance {
+            Some(id) => Some(self.instance_in_header(&mandate, id).await?),
+            None => None,
+        };
+        Ok(Entered::User(self.caller, Some(mandate), instance))
+    }
+
+    /// A SysAdmin, on a route that is theirs: the object in the path names the mandate, and a header that is sent must agree.
+    async fn sys_admin(self) -> Result<Entered> {
+        let governs_mandate = self.policy.clauses.iter().any(|clause| matches!(clause, Clause::Table { .. }));
+        if let Some(mandate) = self.path_id::<MandateId>("mandateId")? {
+            self.header_agrees(mandate)?;
+            if !governs_mandate {
+                return Ok(Entered::System(SystemContext::of(self.caller)));
+            }
+            if !load::mandate_exists(self.services.db.reader(), mandate).await? {
+                return Err(Error::not_found());
+            }
+            return Ok(Entered::Mandate(MandateContext { caller: self.caller, mandate, authority: Authority::SysAdmin }));
+        }
+        let Some(instance) = self.path_id::<InstanceId>("instanceId")? else {
+            return Ok(Entered::System(SystemContext::of(self.caller)));
+        };
+        let mandate = load::mandate_of_instance(self.services.db.reader(), instance).await?.ok_or_else(Error::not_found)?;
+        self.header_agrees(mandate)?;
+        let found = load::instance(self.services.db.reader(), self.caller.user, mandate, instance).await?.ok_or_else(Error::not_found)?;
+        let context = MandateContext { caller: self.caller, mandate, authority: Authority::SysAdmin };
+        // As a SysAdmin: the flag opens no data, and roles held as a member do not count here.
+        Ok(Entered::Instance(instance_context(context, instance, found, None)))
+    }
+
+    fn header_agrees(&self, mandate: MandateId) -> Result<()> {
+        match self.headers.mandate {
+            Some(sent) if sent != mandate => Err(mandate_access_denied()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Routes for SysAdmins and for oneself, such as a user's account.
+    fn without_table(self) -> Result<Entered> {
+        if self.is_oneself()? {
+            return Ok(Entered::User(self.caller, None, None));
+        }
+        Err(Error::new(Code::PermissionDenied, "This is for SysAdmins.").with("needed", "sysAdmin"))
+    }
+
+    fn is_oneself(&self) -> Result<bool> {
+        if !self.policy.has(Clause::Oneself) {
+            return Ok(false);
+        }
+        Ok(self.path_id::<UserId>("userId")? == Some(self.caller.user))
+    }
+
+    /// The caller as a member of the mandate that the header names; the path, where it names one, must agree.
+    async fn member(&self) -> Result<MandateContext> {
+        let mandate = self
+            .headers
+            .mandate
+            .ok_or_else(|| Error::new(Code::MandateContextMissing, "The header X-Mandate-Id must say which mandate the request is for."))?;
+        if let Some(named) = self.path_id::<MandateId>("mandateId")?
+            && named != mandate
+        {
+            return Err(mandate_access_denied());
+        }
+        let access = self.mandate_access(mandate).await?.ok_or_else(mandate_access_denied)?;
+        Ok(MandateContext { caller: self.caller.clone(), mandate, authority: Authority::Member(access) })
+    }
+
+    async fn mandate_access(&self, mandate: MandateId) -> Result<Option<Arc<MandateAccess>>> {
+        let key = (self.caller.user, mandate);
+        if let Some(cached) = self.services.cache.mandate(key, self.epochs) {
+            return Ok(cached);
+        }
+        let Some(loaded) = load::mandate_access(self.services.db.reader(), self.caller.user, mandate).await? else {
+            return Ok(None);
+        };
+        let access = loaded.access.map(Arc::new);
+        self.services.cache.keep_mandate(key, loaded.epochs, access.clone());
+        if loaded.first_use {
+            self.note_first_use(mandate).await?;
+        }
+        Ok(access)
+    }
+
+    /// From now on colleagues see more of this member than the username.
+    async fn note_first_use(&self, mandate: MandateId) -> Result<()> {
+        let mut transaction = self.services.db.begin(ActAs::System, Intent::Write).await?;
+        sqlx::query!(
+            "update memberships set first_used_at = $3 where mandate_id = $1 and user_id = $2 and first_used_at is null",
+            mandate.uuid(),
+            self.caller.user.uuid(),
+            self.services.clock.now()
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await
+    }
+
+    fn some_table_is_open(&self, context: &MandateContext, own: Option<&InstanceAccess>) -> bool {
+        self.policy.clauses.iter().any(|clause| match clause {
+            Clause::Table { table, operation } => {
+                context.levels(table, *operation).operation > Level::None
+                    || own.is_some_and(|access| access.merged.level(table, *operation) > Level::None)
+            }
+            _ => false,
+        })
+    }
+
+    /// The refusal that names the first table of the policy.
+    fn denied(&self) -> Error {
+        let named = self.policy.clauses.iter().find_map(|clause| match clause {
+            Clause::Table { table, operation } => Some(grant::permission_denied(table, *operation, Level::My)),
+            _ => None,
+        });
+        named.unwrap_or_else(mandate_access_denied)
+    }
+
+    async fn instance_in_path(&self, context: MandateContext) -> Result<InstanceContext> {
+        let instance = self.path_id::<InstanceId>("instanceId")?.ok_or_else(Error::not_found)?;
+        let found = load::instance(self.services.db.reader(), self.caller.user, context.mandate, instance).await?;
+        let own = found.as_ref().and_then(|found| found.access.clone()).map(Arc::new);
+        if !self.some_table_is_open(&context, own.as_deref()) {
+            return Err(self.denied());
+        }
+        let found = found.ok_or_else(Error::not_found)?;
+        Ok(instance_context(context, instance, found, own))
+    }
+
+    async fn instance_in_header(&self, context: &MandateContext, instance: InstanceId) -> Result<InstanceContext> {
+        let key = (self.caller.user, context.mandate, instance);
+        let cached = match self.services.cache.instance(key, self.epochs) {
+            Some(cached) => cached,
+            None => {
+                let found = load::instance(self.services.db.reader(), self.caller.user, context.mandate, instance).await?;
+                let kept = found.map(|found| CachedInstance { access: found.access.clone().map(Arc::new), found });
+                // Epochs were read before the data: an entry may be newer than its number says, never older.
+                self.services.cache.keep_instance(key, self.epochs, kept.clone());
+                kept
+            }
+        };
+        let CachedInstance { found, access } = cached.ok_or_else(instance_access_denied)?;
+        let access = access.ok_or_else(instance_access_denied)?;
+        Ok(instance_context(context.clone(), instance, found, Some(access)))
+    }
+
+    /// A role by its id: templates for SysAdmins, else a role of the header's mandate or of one of its instances.
+    async fn role(self) -> Result<RoleContext> {
+        let role = self.path_id::<RoleId>("roleId")?.ok_or_else(Error::not_found)?;
+        let home = load::role_home(self.services.db.reader(), role, self.headers.mandate).await?;
+        if self.caller.is_sys_admin && self.policy.has(Clause::SysTemplates) {
+            if home == Some(RoleHome::Template) {
+                return Ok(RoleContext::Template(SystemContext::of(self.caller), role));
+            }
+            if self.headers.mandate.is_none() {
+                return Err(Error::not_found());
+            }
+        }
+        let context = self.member().await?;
+        let instance = match home {
+            Some(RoleHome::Instance(id)) => {
+                load::instance(self.services.db.reader(), self.caller.user, context.mandate, id).await?.map(|found| (id, found))
+            }
+            _ => None,
+        };
+        let own = instance.as_ref().and_then(|(_, found)| found.access.clone()).map(Arc::new);
+        if !self.some_table_is_open(&context, own.as_deref()) {
+            return Err(self.denied());
+        }
+        match (home, instance) {
+            (Some(RoleHome::Mandate), _) => Ok(RoleContext::Mandate(context, role)),
+            (Some(RoleHome::Instance(_)), Some((id, found))) => Ok(RoleContext::Instance(instance_context(context, id, found, own), role)),
+            _ => Err(Error::not_found()),
+        }
+    }
+
+    fn path_id<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>> {
+        let Some(text) = self.path.get(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| Error::new(Code::InvalidParameter, format!("`{name}` in the path must be a UUID")))
+    }
+}
+
+pub(super) fn instance_context(
+    mandate: MandateContext,
+    instance: InstanceId,
+    found: FoundInstance,
+    access: Option<Arc<InstanceAccess>>,
+) -> InstanceContext {
+    InstanceContext { mandate, instance, feature_code: found.feature_code, catalogue: found.catalogue, needed: found.needed, access }
+}

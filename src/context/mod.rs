@@ -1,0 +1,402 @@
+//! From a request to somebody who may do something. A context is the only way to the database, and this folder the only
+//! place that decides between 401, 403 and 404.
+//!
+//! - [`Caller`]: a signed-in user whose session was alive when the request came.
+//! - [`MandateContext`]: a caller in one mandate, as a member or as a SysAdmin who governs it.
+//! - [`InstanceContext`]: a mandate context with one of its feature instances.
+//! - [`SystemContext`]: the platform itself; made only for SysAdmin routes, signing in, commands and jobs.
+//!
+//! [`enter`] makes them, [`grant`] turns them into leave to touch a table, [`change`] into a transaction that may change access.
+
+mod cache;
+pub mod change;
+pub mod enter;
+pub mod grant;
+mod load;
+pub mod policy;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::access::tables::{Access, Create, Members, Op, Read, Table};
+use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
+use crate::clock::Clock;
+use crate::db::{ActAs, Database, Intent};
+use crate::error::Result;
+use crate::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
+
+pub use cache::ContextCache;
+pub use change::{Change, Locks, Reading, Recorded, Writing};
+pub use grant::Grant;
+pub use load::Epochs;
+
+use grant::Levels;
+
+/// What contexts work with.
+#[derive(Debug, Clone)]
+pub struct Services {
+    pub(crate) db: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) cache: ContextCache,
+}
+
+impl Services {
+    #[must_use]
+    pub fn new(db: Database, clock: Arc<dyn Clock>) -> Self {
+        Self::with_cache(db, clock, ContextCache::default())
+    }
+    /// The same with a cache made elsewhere: [`ContextCache::off`] for a node that keeps nothing.
+    #[must_use]
+    pub fn with_cache(db: Database, clock: Arc<dyn Clock>, cache: ContextCache) -> Self {
+        Self { db, clock, cache }
+    }
+}
+
+/// What the audit trail notes of a request.
+#[derive(Debug, Clone, Default)]
+pub struct RequestMeta {
+    pub request_id: Option<String>,
+    pub address: Option<IpAddr>,
+}
+
+/// A signed-in user.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    user: UserId,
+    session: SessionId,
+    is_sys_admin: bool,
+    meta: RequestMeta,
+    services: Services,
+}
+
+impl Caller {
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+    pub fn is_sys_admin(&self) -> bool {
+        self.is_sys_admin
+    }
+    pub fn now(&self) -> DateTime<Utc> {
+        self.services.clock.now()
+    }
+
+    /// A reading transaction over what belongs to the caller as a user of the platform: their account and sessions.
+    pub async fn read(&self) -> Result<Reading> {
+        Ok(Reading::new(self.services.db.begin(ActAs::System, Intent::Read).await?))
+    }
+    /// A writing transaction over the same.
+    pub async fn write(&self) -> Result<Writing> {
+        Ok(Writing::new(self.services.db.begin(ActAs::System, Intent::Write).await?))
+    }
+}
+
+/// Who did something, for the audit trail.
+pub trait Actor {
+    fn actor(&self) -> Option<UserId>;
+    fn meta(&self) -> &RequestMeta;
+    /// The mandate whose trail it belongs to; `None` for the platform's.
+    fn scope(&self) -> Option<MandateId>;
+    fn now(&self) -> DateTime<Utc>;
+}
+
+impl Actor for Caller {
+    fn actor(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+    fn meta(&self) -> &RequestMeta {
+        &self.meta
+    }
+    fn scope(&self) -> Option<MandateId> {
+        None
+    }
+    fn now(&self) -> DateTime<Utc> {
+        Caller::now(self)
+    }
+}
+
+/// A member's merged access in a mandate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MandateAccess {
+    pub roles: Vec<HeldRole>,
+    pub merged: Merged,
+    /// Holds the protected role `admin`.
+    pub is_admin: bool,
+}
+
+impl MandateAccess {
+    fn of(roles: Vec<HeldRole>) -> Self {
+        let merged = Merged::of(roles.iter().map(|role| &role.permissions), &Catalogue::mandate());
+        Self { is_admin: roles.iter().any(|role| role.protected), merged, roles }
+    }
+}
+
+/// A user's merged access in a feature instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceAccess {
+    pub instance: InstanceId,
+    pub feature_code: String,
+    pub roles: Vec<HeldRole>,
+    pub merged: Merged,
+}
+
+impl InstanceAccess {
+    fn of(instance: InstanceId, feature_code: String, roles: Vec<HeldRole>, catalogue: Catalogue) -> Self {
+        let merged = Merged::of(roles.iter().map(|role| &role.permissions), &catalogue);
+        Self { instance, feature_code, roles, merged }
+    }
+}
+
+/// By what right the caller is in a mandate.
+#[derive(Debug, Clone)]
+enum Authority {
+    /// Governs it from outside, on the routes that allow it; sees no data of features.
+    SysAdmin,
+    Member(Arc<MandateAccess>),
+}
+
+/// A caller in one mandate.
+#[derive(Debug, Clone)]
+pub struct MandateContext {
+    caller: Caller,
+    mandate: MandateId,
+    authority: Authority,
+}
+
+impl MandateContext {
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+    pub fn mandate(&self) -> MandateId {
+        self.mandate
+    }
+    pub fn now(&self) -> DateTime<Utc> {
+        self.caller.now()
+    }
+    /// Whether the caller acts as a SysAdmin here, not as a member.
+    pub fn is_sys_admin(&self) -> bool {
+        matches!(self.authority, Authority::SysAdmin)
+    }
+    /// Whether the caller holds the protected role `admin` here.
+    pub fn is_admin(&self) -> bool {
+        self.access().is_some_and(|access| access.is_admin)
+    }
+    /// Whether the caller can only give what is within their own access.
+    pub fn is_delegate(&self) -> bool {
+        !self.is_sys_admin() && !self.is_admin()
+    }
+    /// The caller's access as a member; a SysAdmin has none.
+    pub fn access(&self) -> Option<&MandateAccess> {
+        match &self.authority {
+            Authority::SysAdmin => None,
+            Authority::Member(access) => Some(access),
+        }
+    }
+
+    fn levels(&self, table: &str, operation: Operation) -> Levels {
+        match &self.authority {
+            Authority::SysAdmin => Levels::ALL,
+            Authority::Member(access) => {
+                Levels { operation: access.merged.level(table, operation), read: access.merged.level(table, Operation::Read) }
+            }
+        }
+    }
+
+    /// Leave to do `O` on the mandate table `T`; 403 where the caller's level is `n`.
+    pub fn grant<T: Table, O: Op>(&self) -> Result<Grant<T, O>> {
+        Grant::decide(self.mandate, None, self.caller.user, self.levels(T::NAME, O::OPERATION))
+    }
+
+    /// Leave over the caller's own membership, which needs no permission: leaving.
+    pub fn grant_over_oneself<T: Table, O: Op>(&self) -> Result<Grant<T, O>> {
+        let own = Levels { operation: Level::My, read: Level::My };
+        Grant::decide(self.mandate, None, self.caller.user, self.levels(T::NAME, O::OPERATION).max(own))
+    }
+
+    /// Leave to admit the creator to an instance that this very transaction makes.
+    pub fn grant_over_new_instance(&self, instance: InstanceId) -> Result<Grant<Access, Create>> {
+        let levels = if self.is_admin() { Levels::ALL } else { Levels { operation: Level::None, read: Level::None } };
+        Grant::decide(self.mandate, Some(instance), self.caller.user, levels)
+    }
+
+    /// A member's own access here, alive or `None`; for whoever may read that member.
+    pub async fn access_of(&self, _: &Grant<Members, Read>, member: UserId) -> Result<Option<MandateAccess>> {
+        let loaded = load::mandate_access(self.caller.services.db.reader(), member, self.mandate).await?;
+        Ok(loaded.and_then(|loaded| loaded.access))
+    }
+    /// The same in an instance of this mandate, with the tables and views that it knows; `None`: no such instance.
+    pub async fn instance_access_of(
+        &self,
+        _: &Grant<Members, Read>,
+        member: UserId,
+        instance: InstanceId,
+    ) -> Result<Option<(Catalogue, Option<InstanceAccess>)>> {
+        let found = load::instance(self.caller.services.db.reader(), member, self.mandate, instance).await?;
+        Ok(found.map(|found| (found.catalogue, found.access)))
+    }
+    /// The platform, where the caller is in this mandate as a SysAdmin.
+    pub fn as_system(&self) -> Option<SystemContext> {
+        self.is_sys_admin().then(|| SystemContext::of(self.caller.clone()))
+    }
+
+    pub async fn read(&self) -> Result<Reading> {
+        Ok(Reading::new(self.caller.services.db.begin(self.tenant(None), Intent::Read).await?))
+    }
+    pub async fn write(&self) -> Result<Writing> {
+        Ok(Writing::new(self.caller.services.db.begin(self.tenant(None), Intent::Write).await?))
+    }
+
+    fn tenant(&self, instance: Option<InstanceId>) -> ActAs {
+        ActAs::Tenant { mandate: self.mandate, instance, user: self.caller.user }
+    }
+}
+
+impl Actor for MandateContext {
+    fn actor(&self) -> Option<UserId> {
+        Some(self.caller.user)
+    }
+    fn meta(&self) -> &RequestMeta {
+        &self.caller.meta
+    }
+    fn scope(&self) -> Option<MandateId> {
+        Some(self.mandate)
+    }
+    fn now(&self) -> DateTime<Utc> {
+        self.caller.now()
+    }
+}
+
+/// A mandate context with one of the mandate's feature instances, named by the path or by `X-Instance-Id`.
+#[derive(Debug, Clone)]
+pub struct InstanceContext {
+    mandate: MandateContext,
+    instance: InstanceId,
+    feature_code: String,
+    catalogue: Catalogue,
+    needed: Level,
+    access: Option<Arc<InstanceAccess>>,
+}
+
+impl InstanceContext {
+    pub fn mandate(&self) -> &MandateContext {
+        &self.mandate
+    }
+    pub fn instance(&self) -> InstanceId {
+        self.instance
+    }
+    pub fn feature_code(&self) -> &str {
+        &self.feature_code
+    }
+    /// The tables and views that roles of this instance can speak of.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+    /// The caller's own access in the instance, where they were admitted.
+    pub fn access(&self) -> Option<&InstanceAccess> {
+        self.access.as_deref()
+    }
+
+    fn own(&self, table: &str, operation: Operation) -> Levels {
+        let level = |operation| self.access.as_ref().map_or(Level::None, |access| access.merged.level(table, operation));
+        Levels { operation: level(operation), read: level(Operation::Read) }
+    }
+
+    /// Leave over the instance's own row, by the mandate table `instances`.
+    pub fn grant_row<T: Table, O: Op>(&self) -> Result<Grant<T, O>> {
+        let grant =
+            Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, self.mandate.levels(T::NAME, O::OPERATION))?;
+        grant.admit(self.needed)?;
+        Ok(grant)
+    }
+
+    /// Leave over the instance's table `T`: by the mandate table `V` where it reaches the instance's row (then over all of
+    /// it), or by the caller's own access in the instance.
+    pub fn grant_by_row<T: Table, O: Op>(&self, through: &str, through_operation: Operation) -> Result<Grant<T, O>> {
+        let mandate = self.mandate.levels(through, through_operation);
+        let reached = |level: Level| if level >= self.needed { Level::All } else { Level::None };
+        let by_row = Levels { operation: reached(mandate.operation), read: reached(mandate.read) };
+        let levels = by_row.max(self.own(T::NAME, O::OPERATION));
+        if levels.operation == Level::None && mandate.operation > Level::None {
+            // Some instances are reached, this one is not: as if it were not there, unless its row may be seen.
+            let seen = self.mandate.levels(through, Operation::Read).read >= self.needed;
+            return Err(if seen {
+                grant::permission_denied(through, through_operation, self.needed)
+            } else {
+                crate::error::Error::not_found()
+            });
+        }
+        Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, levels)
+    }
+
+    /// Leave over the instance's table `T` by the same level of the mandate table `through`, or by the caller's own access.
+    pub fn grant_by_level<T: Table, O: Op>(&self, through: &str) -> Result<Grant<T, O>> {
+        let levels = self.mandate.levels(through, O::OPERATION).max(self.own(T::NAME, O::OPERATION));
+        Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, levels)
+    }
+
+    pub async fn read(&self) -> Result<Reading> {
+        Ok(Reading::new(self.mandate.caller.services.db.begin(self.mandate.tenant(Some(self.instance)), Intent::Read).await?))
+    }
+    pub async fn write(&self) -> Result<Writing> {
+        Ok(Writing::new(self.mandate.caller.services.db.begin(self.mandate.tenant(Some(self.instance)), Intent::Write).await?))
+    }
+}
+
+/// A role that the path names, with the context to which it belongs.
+#[derive(Debug, Clone)]
+pub enum RoleContext {
+    Template(SystemContext, RoleId),
+    Mandate(MandateContext, RoleId),
+    Instance(InstanceContext, RoleId),
+}
+
+/// The platform itself.
+#[derive(Debug, Clone)]
+pub struct SystemContext {
+    caller: Option<Caller>,
+    meta: RequestMeta,
+    services: Services,
+}
+
+impl SystemContext {
+    /// For signing in, commands and jobs: nobody is signed in.
+    #[must_use]
+    pub fn unattended(services: Services, meta: RequestMeta) -> Self {
+        Self { caller: None, meta, services }
+    }
+    fn of(caller: Caller) -> Self {
+        Self { meta: caller.meta.clone(), services: caller.services.clone(), caller: Some(caller) }
+    }
+    /// The SysAdmin, on SysAdmin routes.
+    pub fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+    pub fn now(&self) -> DateTime<Utc> {
+        self.services.clock.now()
+    }
+    pub async fn read(&self) -> Result<Reading> {
+        Ok(Reading::new(self.services.db.begin(ActAs::System, Intent::Read).await?))
+    }
+    pub async fn write(&self) -> Result<Writing> {
+        Ok(Writing::new(self.services.db.begin(ActAs::System, Intent::Write).await?))
+    }
+}
+
+impl Actor for SystemContext {
+    fn actor(&self) -> Option<UserId> {
+        self.caller.as_ref().map(Caller::user)
+    }
+    fn meta(&self) -> &RequestMeta {
+        &self.meta
+    }
+    fn scope(&self) -> Option<MandateId> {
+        None
+    }
+    fn now(&self) -> DateTime<Utc> {
+        SystemContext::now(self)
+    }
+}

@@ -1,0 +1,161 @@
+//! What a route asks of its caller: one declaration that installs the guard, writes the OpenAPI security and `x-access`, and
+//! picks the rate limit. Where the mandate comes from follows from the route's path, so that it cannot be declared wrongly.
+
+use serde_json::{Value, json};
+
+use crate::access::Operation;
+use crate::access::tables::{Op, Table};
+
+/// Rate-limit classes; requests per minute are settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    Read,
+    ListMandates,
+    MemberWrite,
+    Write,
+    Auth,
+    Check,
+    Work,
+    Default,
+}
+
+impl Class {
+    pub const ALL: [Class; 8] =
+        [Class::Read, Class::ListMandates, Class::MemberWrite, Class::Write, Class::Auth, Class::Check, Class::Work, Class::Default];
+
+    /// The class's name in settings, `x-access` and the `RateLimit` headers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::Read => "read",
+            Class::ListMandates => "list-mandates",
+            Class::MemberWrite => "member-write",
+            Class::Write => "write",
+            Class::Auth => "auth",
+            Class::Check => "check",
+            Class::Work => "work",
+            Class::Default => "default",
+        }
+    }
+}
+
+/// One way to be allowed in; any one of a policy's suffices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clause {
+    /// Anybody, signed in or not.
+    Public,
+    /// Any signed-in user.
+    User,
+    /// A SysAdmin. Where the path names an object of a mandate, that object names the mandate.
+    Sys,
+    /// A SysAdmin, for template roles only.
+    SysTemplates,
+    /// The user whom the path names.
+    Oneself,
+    /// Merged access above `n`.
+    Table { table: &'static str, operation: Operation },
+}
+
+/// A route's policy.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub clauses: Vec<Clause>,
+    /// `None`: `read` for GET, else `write`.
+    pub class: Option<Class>,
+    /// The handler answers for freshness itself, in its one statement.
+    pub deferred: bool,
+    /// A route for users that looks at the context headers when they are sent.
+    pub context: bool,
+}
+
+impl Policy {
+    fn of(clause: Clause) -> Self {
+        Self { clauses: vec![clause], class: None, deferred: false, context: false }
+    }
+
+    #[must_use]
+    pub fn public() -> Self {
+        Self::of(Clause::Public)
+    }
+    #[must_use]
+    pub fn user() -> Self {
+        Self::of(Clause::User)
+    }
+    #[must_use]
+    pub fn sys() -> Self {
+        Self::of(Clause::Sys)
+    }
+    #[must_use]
+    pub fn table<T: Table, O: Op>() -> Self {
+        Self::of(Clause::Table { table: T::NAME, operation: O::OPERATION })
+    }
+    #[must_use]
+    pub fn or<T: Table, O: Op>(self) -> Self {
+        self.or_clause(Clause::Table { table: T::NAME, operation: O::OPERATION })
+    }
+    #[must_use]
+    pub fn or_sys(self) -> Self {
+        self.or_clause(Clause::Sys)
+    }
+    #[must_use]
+    pub fn or_sys_for_templates(self) -> Self {
+        self.or_clause(Clause::SysTemplates)
+    }
+    #[must_use]
+    pub fn or_oneself(self) -> Self {
+        self.or_clause(Clause::Oneself)
+    }
+    #[must_use]
+    pub fn class(mut self, class: Class) -> Self {
+        self.class = Some(class);
+        self
+    }
+    /// For a handler whose one statement also checks the session (navigation: one round trip).
+    #[must_use]
+    pub fn checked_by_its_statement(mut self) -> Self {
+        self.deferred = true;
+        self
+    }
+
+    /// For a user's route that answers for the context which the headers choose.
+    #[must_use]
+    pub fn with_context(mut self) -> Self {
+        self.context = true;
+        self
+    }
+
+    fn or_clause(mut self, clause: Clause) -> Self {
+        self.clauses.push(clause);
+        self
+    }
+
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.clauses == [Clause::Public]
+    }
+    #[must_use]
+    pub fn has(&self, clause: Clause) -> bool {
+        self.clauses.contains(&clause)
+    }
+
+    /// The `x-access` extension of the operation.
+    #[must_use]
+    pub fn describe(&self, class: Class) -> Value {
+        if self.is_public() {
+            return json!({ "access": "public", "class": class.name() });
+        }
+        let any_of: Vec<Value> = self.clauses.iter().map(describe_clause).collect();
+        json!({ "access": "guarded", "anyOf": any_of, "class": class.name() })
+    }
+}
+
+fn describe_clause(clause: &Clause) -> Value {
+    match clause {
+        Clause::Public => json!({ "principal": "anybody" }),
+        Clause::User => json!({ "principal": "user" }),
+        Clause::Sys => json!({ "principal": "sysAdmin" }),
+        Clause::SysTemplates => json!({ "principal": "sysAdmin", "only": "templates" }),
+        Clause::Oneself => json!({ "principal": "oneself" }),
+        Clause::Table { table, operation } => json!({ "table": table, "operation": operation }),
+    }
+}

@@ -1,0 +1,188 @@
+//! The only holder of connection pools, and the only place where a transaction begins.
+//!
+//! Connections start as `bailiwick_runtime`, a role without a right on any table. [`Database::begin`] makes a transaction act as
+//! `bailiwick_tenant` (one mandate's rows, by row-level security) or `bailiwick_system`; forgetting it is an error, never
+//! everything. A second, small pool starts as `bailiwick_system` in read-only mode: it answers what every request asks first
+//! (is the session alive, what may the caller do) in one round trip instead of three. Only `context` uses either
+//! (`tests/it/gates/architecture.rs` keeps it so).
+
+pub mod bootstrap;
+pub mod embedded;
+pub mod fetch;
+pub mod page;
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres};
+
+use crate::error::{Error, Result};
+use crate::ids::{InstanceId, MandateId, UserId};
+
+/// Whose rows a transaction reaches.
+#[derive(Debug, Clone, Copy)]
+pub enum ActAs {
+    /// One mandate's rows and, in tables of features, one instance's.
+    Tenant { mandate: MandateId, instance: Option<InstanceId>, user: UserId },
+    /// Every row: signing in, loading contexts, what SysAdmins govern, jobs.
+    System,
+}
+
+/// Whether a transaction may write. A reading one is refused writes by the database itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    Read,
+    Write,
+}
+
+/// The database, behind its pools.
+#[derive(Debug, Clone)]
+pub struct Database {
+    work: PgPool,
+    reader: PgPool,
+}
+
+impl Database {
+    /// Pools that connect when first used; `size` connections do work and a quarter as many answer context reads.
+    #[must_use]
+    pub fn lazy(options: &PgConnectOptions, size: u32) -> Self {
+        let options = options.clone().options([("search_path", "bailiwick"), ("application_name", "bailiwick")]);
+        let work = options.clone().options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s")]);
+        let reader = options.options([("statement_timeout", "10s"), ("default_transaction_read_only", "on")]);
+        Self {
+            work: pool(size, "set role bailiwick_runtime").connect_lazy_with(work),
+            reader: pool((size / 4).max(2), "set role bailiwick_system").connect_lazy_with(reader),
+        }
+    }
+
+    /// Begins a transaction, in one round trip.
+    ///
+    /// The work is done on a task of its own: a request that is dropped while its transaction begins must not put a
+    /// connection back into the pool inside that transaction (sqlx issues 4385 and 4393). The task ends either way, and
+    /// the guard that nobody takes rolls back.
+    pub(crate) async fn begin(&self, act_as: ActAs, intent: Intent) -> Result<Transaction> {
+        let pool = self.work.clone();
+        let mode = if intent == Intent::Read { "read only" } else { "read write" };
+        let batch = format!("begin isolation level read committed, {mode}; {}", settings(act_as));
+        let begun = tokio::spawn(async move {
+            let connection = pool.acquire().await?;
+            let mut transaction = Transaction { connection: Some(connection) };
+            transaction.execute(sqlx::raw_sql(AssertSqlSafe(batch))).await?;
+            Ok::<_, sqlx::Error>(transaction)
+        });
+        Ok(begun.await.map_err(Error::internal)??)
+    }
+
+    /// Reads of the platform that need no transaction: sessions, contexts, navigation.
+    pub(crate) fn reader(&self) -> &PgPool {
+        &self.reader
+    }
+
+    /// How many connections of the working pool are open, and how many of those are idle.
+    #[must_use]
+    pub fn pool_size(&self) -> (u32, usize) {
+        (self.work.size(), self.work.num_idle())
+    }
+
+    /// A connection as the pool hands it out: to check what a transaction left behind.
+    #[cfg(any(test, debug_assertions))]
+    pub async fn bare_connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        self.work.acquire().await
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.work.close().await;
+        self.reader.close().await;
+    }
+}
+
+fn pool(size: u32, on_connect: &'static str) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(Duration::from_secs(5))
+        // A ping before every use would cost a round trip; only connections that idled long may have died unnoticed.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > Duration::from_secs(20) {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(move |connection, _| Box::pin(async move { connection.execute(on_connect).await.map(|_| ()) }))
+}
+
+/// The one place that formats SQL: typed UUIDs only.
+fn settings(act_as: ActAs) -> String {
+    match act_as {
+        ActAs::System => "set local role bailiwick_system".to_owned(),
+        ActAs::Tenant { mandate, instance, user } => format!(
+            "set local role bailiwick_tenant; set local app.mandate_id = '{mandate}'; \
+             set local app.instance_id = '{}'; set local app.user_id = '{user}'",
+            instance.map(|id| id.to_string()).unwrap_or_default()
+        ),
+    }
+}
+
+/// A transaction that rolls back unless it is committed.
+#[derive(Debug)]
+pub struct Transaction {
+    connection: Option<PoolConnection<Postgres>>,
+}
+
+impl Transaction {
+    /// Goes on as somebody else: what SysAdmin and access changes do after they took their locks.
+    pub(crate) async fn act_as(&mut self, act_as: ActAs) -> Result<()> {
+        self.execute(sqlx::raw_sql(AssertSqlSafe(settings(act_as)))).await?;
+        Ok(())
+    }
+
+    /// Runs the deferred checks now, so that a refusal comes before the answer is built (in dry runs too).
+    pub(crate) async fn check_constraints(&mut self) -> Result<()> {
+        self.execute("set constraints all immediate").await?;
+        Ok(())
+    }
+
+    /// Makes the changes last.
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        self.execute("commit").await?;
+        self.connection = None;
+        Ok(())
+    }
+
+    fn taken(&self) -> &PoolConnection<Postgres> {
+        self.connection.as_ref().unwrap_or_else(|| unreachable!("the connection is taken only when the guard ends"))
+    }
+}
+
+impl Deref for Transaction {
+    type Target = PgConnection;
+    fn deref(&self) -> &PgConnection {
+        self.taken()
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().unwrap_or_else(|| unreachable!("the connection is taken only when the guard ends"))
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            drop(connection.detach()); // closing the socket rolls back
+            return;
+        };
+        runtime.spawn(async move {
+            if connection.execute("rollback").await.is_err() {
+                drop(connection.detach());
+            }
+        });
+    }
+}

@@ -1,0 +1,298 @@
+//! What can go wrong, as clients see it. An [`Error`] carries an outside text and an inside cause in different fields; only the
+//! first can reach a body (`http::problem` renders it), the second only the log.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value, json};
+
+/// Short for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $status:literal, $title:literal, $help:literal;)+) => {
+        /// The closed list of problem codes (RFC 9457 `type` is `/problems/<code>`).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)+ }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)+];
+            /// The HTTP status that goes with the code.
+            pub const fn status(self) -> u16 {
+                match self { $(Code::$name => $status,)+ }
+            }
+            /// One line, the same for every occurrence.
+            pub const fn title(self) -> &'static str {
+                match self { $(Code::$name => $title,)+ }
+            }
+            /// What the reader can do about it; shown on the problem's page.
+            pub const fn help(self) -> &'static str {
+                match self { $(Code::$name => $help,)+ }
+            }
+            const fn variant(self) -> &'static str {
+                match self { $(Code::$name => stringify!($name),)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    MalformedJson = 400, "The body is not JSON that this service reads", "Send one JSON value, nested at most 64 levels deep, as UTF-8.";
+    InvalidHeader = 400, "A context header is malformed", "Send X-Mandate-Id and X-Instance-Id at most once each, as UUIDs.";
+    InvalidParameter = 400, "A parameter is malformed or out of range", "The detail names the parameter and what it takes. Cursors come from `nextCursor` and go back unchanged, with the same sort.";
+    UnknownParameter = 400, "A query parameter is not known here", "Remove the parameter, or look up its name in /docs.";
+    MandateContextMissing = 400, "The request names no mandate", "Send the header X-Mandate-Id with the id of the mandate to work in. GET /api/auth/me lists yours.";
+    InstanceContextMissing = 400, "The request names no feature instance", "Send the header X-Instance-Id with one of the `candidates`.";
+    Unauthenticated = 401, "Sign in first", "Send `Authorization: Bearer <access token>` with a token from POST /api/auth/login that has not expired and whose session has not ended.";
+    InvalidCredentials = 401, "The sign-in failed", "Check the username and the password. Which of them was wrong is not told.";
+    PermissionDenied = 403, "Your roles do not allow this", "Ask an admin of the mandate for a role that grants the named operation on the named table.";
+    MandateAccessDenied = 403, "This mandate is not open to you", "Check X-Mandate-Id: it must name an enabled mandate in which you are an enabled member, and the same one as the path.";
+    InstanceAccessDenied = 403, "This feature instance is not open to you", "Check X-Instance-Id: it must name an enabled instance of the mandate to which you were admitted.";
+    SelfEscalation = 403, "Nobody raises their own access", "Ask another admin of the mandate, or a SysAdmin, to make this change for you.";
+    GrantExceedsOwnAccess = 403, "You cannot give what you do not have", "Grant only what is within your own access, or ask an admin of the mandate.";
+    TargetExceedsOwnAccess = 403, "The other person's access exceeds yours", "Ask an admin of the mandate.";
+    NotFound = 404, "There is no such object, or you may not see it", "Check the id and the mandate that X-Mandate-Id selects.";
+    RouteNotFound = 404, "There is no such route", "Look the route up in /docs.";
+    MethodNotAllowed = 405, "The route does not know this method", "The header Allow lists the methods that it knows.";
+    RequestTimeout = 408, "The request's body did not arrive in time", "Send the request again, faster or smaller.";
+    CodeTaken = 409, "The code is taken", "Choose another code.";
+    NameTaken = 409, "The name is taken", "Choose another name. Names are compared ignoring case and Unicode form.";
+    LabelTaken = 409, "The label is taken", "Choose another label. Labels are compared ignoring case and Unicode form.";
+    UsernameTaken = 409, "The username is taken", "Choose another username.";
+    EmailTaken = 409, "The e-mail address is taken", "Use another address.";
+    AlreadyMember = 409, "The user is a member already", "Change the membership instead of adding it.";
+    AlreadyHasAccess = 409, "The user has access to this instance already", "Change the access instead of adding it.";
+    LastMandateAdmin = 409, "The mandate would lose its last admin", "Give the role `admin` to another enabled member first.";
+    LastSysAdmin = 409, "The platform would lose its last SysAdmin", "Make another active user a SysAdmin first.";
+    LastRole = 409, "A member keeps at least one role", "Give another role first, or remove the member.";
+    RoleInUse = 409, "Somebody holds this role", "Take the role from everybody who holds it first.";
+    RoleProtected = 409, "The role `admin` is protected", "It cannot be edited, renamed or deleted. Make another role instead.";
+    FeatureInUse = 409, "The feature has instances", "Delete its instances first.";
+    FeatureBuiltIn = 409, "The feature is built in", "Built-in features come with the service and change with it.";
+    NotDeleted = 409, "The mandate is not deleted", "Only a deleted mandate can be restored.";
+    VersionConflict = 409, "The resource has changed meanwhile", "Read it again and repeat the change with the new `version`.";
+    Gone = 410, "The object was deleted", "It cannot be used any more.";
+    PreconditionFailed = 412, "The resource has changed meanwhile", "Read it again and repeat the change with the new `ETag` in If-Match.";
+    PayloadTooLarge = 413, "The request is too large", "Send less; the detail names the limit.";
+    UnsupportedMediaType = 415, "The content type is not one that this route takes", "Send `Content-Type: application/json`.";
+    UnknownField = 422, "The body has a field that is not known here", "Remove the fields that `errors` points to.";
+    ValidationFailed = 422, "The body is well-formed but not valid", "Each entry of `errors` points to a field and says what it takes.";
+    TooManyRequests = 429, "Too many requests", "Wait as long as Retry-After says.";
+    Internal = 500, "Something went wrong on our side", "Try again. If it stays, tell the operator the `requestId`.";
+    Overloaded = 503, "The service is busy", "Try again after Retry-After.";
+    Unavailable = 503, "The service cannot work right now", "Try again after Retry-After.";
+    TimedOut = 504, "The request took too long", "Nothing was changed. Try again, or ask for less.";
+}
+
+impl Code {
+    /// The code as clients read it.
+    #[must_use]
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for character in self.variant().chars() {
+            if character.is_ascii_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.push(character.to_ascii_lowercase());
+        }
+        name
+    }
+
+    /// The code of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+}
+
+/// One field of a body that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// Where: a JSON pointer (RFC 6901) into the body.
+    pub pointer: String,
+    /// Why, for programs.
+    pub code: Cow<'static, str>,
+    /// Why, for people.
+    pub detail: String,
+}
+
+impl FieldError {
+    pub fn new(pointer: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code: code.into(), detail: detail.into() }
+    }
+}
+
+/// The value, or its refusal among the others: a body is refused with all that is wrong with it at once.
+pub fn keep<T>(outcome: std::result::Result<T, FieldError>, errors: &mut Vec<FieldError>) -> Option<T> {
+    outcome.map_err(|error| errors.push(error)).ok()
+}
+
+/// A refusal or failure, on its way to the client and to the log.
+#[derive(Debug)]
+pub struct Error(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    code: Code,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    extra: Map<String, Value>,
+    retry_after: Option<u64>,
+    cause: Option<Cause>,
+}
+
+/// Why a transaction failed, where it matters to whoever began it.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl Error {
+    /// A refusal with a sentence for the client.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Parts { code, detail: detail.into(), errors: Vec::new(), extra: Map::new(), retry_after: None, cause: None }))
+    }
+
+    /// A failure of ours: the client learns nothing of the cause.
+    pub fn internal(cause: impl Into<Cause>) -> Self {
+        Self::new(Code::Internal, "The request failed. Nothing of it was kept.").caused_by(cause)
+    }
+
+    /// The one answer for what does not exist and for what the caller may not see.
+    pub fn not_found() -> Self {
+        Self::new(Code::NotFound, "There is no such object here.")
+    }
+
+    /// 422 with the fields that were wrong.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let unknown = !errors.is_empty() && errors.iter().all(|e| e.code == "unknown_field");
+        let code = if unknown { Code::UnknownField } else { Code::ValidationFailed };
+        let detail = errors
+            .first()
+            .map_or_else(String::new, |e| format!("{} {}", if e.pointer.is_empty() { "The body" } else { &e.pointer }, e.detail));
+        let mut error = Self::new(code, detail);
+        error.0.errors = errors;
+        error
+    }
+
+    /// A member of the problem document beside the standard ones.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.extra.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Tells the client when to try again, in seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
+    #[must_use]
+    fn caused_by(mut self, cause: impl Into<Cause>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+    pub(crate) fn extra(&self) -> &Map<String, Value> {
+        &self.0.extra
+    }
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        self.0.retry_after
+    }
+    /// For the log, never for a body.
+    pub(crate) fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.0.cause.as_deref()
+    }
+
+    /// Whether the transaction lost against another one and may simply be repeated (40001, 40P01).
+    pub(crate) fn is_transient(&self) -> bool {
+        let database = self.cause().and_then(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(|e| e.as_database_error());
+        database.and_then(|e| e.code()).is_some_and(|code| code == "40001" || code == "40P01")
+    }
+}
+
+impl From<FieldError> for Error {
+    fn from(error: FieldError) -> Self {
+        Self::invalid(vec![error])
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let constraint = error.as_database_error().and_then(|e| e.constraint()).map(str::to_owned);
+        match (&error, constraint.as_deref()) {
+            (_, Some("last_mandate_admin")) => Self::last_mandate_admin().caused_by(error),
+            (_, Some("last_sys_admin")) => Self::last_sys_admin().caused_by(error),
+            (sqlx::Error::PoolTimedOut, _) => {
+                Self::new(Code::Overloaded, "All database connections are busy.").retry_after(1).caused_by(error)
+            }
+            (sqlx::Error::Io(_) | sqlx::Error::PoolClosed, _) => {
+                Self::new(Code::Unavailable, "The database does not answer.").retry_after(2).caused_by(error)
+            }
+            _ => Self::internal(error),
+        }
+    }
+}
+
+impl Error {
+    pub fn last_mandate_admin() -> Self {
+        Self::new(Code::LastMandateAdmin, "This is the mandate's last effective admin.")
+    }
+    pub fn last_sys_admin() -> Self {
+        Self::new(Code::LastSysAdmin, "This is the platform's last active SysAdmin.")
+    }
+    /// 409 for a stale `version` in a body.
+    pub fn version_conflict(current: i64) -> Self {
+        Self::new(Code::VersionConflict, "The resource has another version by now.").with("currentVersion", json!(current))
+    }
+}
+
+/// Turns a violated constraint into the refusal that it stands for.
+pub trait OnConstraint<T> {
+    fn on_constraint(self, name: &str, refusal: impl FnOnce() -> Error) -> Result<T>;
+}
+
+impl<T> OnConstraint<T> for Result<T, sqlx::Error> {
+    fn on_constraint(self, name: &str, refusal: impl FnOnce() -> Error) -> Result<T> {
+        self.map_err(|error| match error.as_database_error().and_then(|e| e.constraint()) {
+            Some(violated) if violated == name => refusal(),
+            _ => Error::from(error),
+        })
+    }
+}
+
+impl<T> OnConstraint<T> for Result<T> {
+    fn on_constraint(self, name: &str, refusal: impl FnOnce() -> Error) -> Result<T> {
+        self.map_err(|error| {
+            let database = error.cause().and_then(|c| c.downcast_ref::<sqlx::Error>()).and_then(|e| e.as_database_error());
+            if database.and_then(|e| e.constraint()) == Some(name) { refusal() } else { error }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_snake_case_names_that_lead_back_to_them() {
+        assert_eq!(Code::MandateAccessDenied.name(), "mandate_access_denied");
+        for code in Code::ALL {
+            assert_eq!(Code::from_name(&code.name()), Some(*code));
+        }
+    }
+
+    #[test]
+    fn a_cause_never_shows_in_the_outside_text() {
+        let error = Error::internal("secret: password=hunter2");
+        assert!(!error.detail().contains("hunter2"));
+    }
+}

@@ -1,0 +1,63 @@
+//! Features: global definitions of what instances are made of. Some are built in ([`builtin`]); SysAdmins register others for
+//! applications that live outside Bailiwick.
+
+mod builtin;
+mod routes;
+pub mod store;
+mod template_routes;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::access::Catalogue;
+use crate::app::App;
+use crate::error::{Code, Error};
+use crate::http::etag::Resource;
+use crate::roles::Texts;
+
+pub use builtin::bring_up_to_date;
+pub use store::find;
+
+pub fn routes(app: &App) -> OpenApiRouter<App> {
+    routes::routes(app).merge(template_routes::routes(app))
+}
+
+/// A feature.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Feature {
+    #[schema(example = "trustee")]
+    pub code: String,
+    /// By language.
+    #[schema(example = json!({"en": "Trustee", "de": "Treuhand"}))]
+    pub label: Texts,
+    #[schema(example = "mdi-puzzle")]
+    pub icon: String,
+    /// The tables that instance roles can speak of, besides `access` and `instance-roles`.
+    pub tables: Vec<String>,
+    /// The views (pages, buttons) that instance roles can allow.
+    pub views: Vec<String>,
+    pub built_in: bool,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Feature {
+    /// What permissions of this feature's roles can speak of.
+    #[must_use]
+    pub fn catalogue(&self) -> Catalogue {
+        Catalogue::instance(self.tables.iter().cloned(), self.views.iter().cloned())
+    }
+}
+
+impl Resource for Feature {
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+fn in_use() -> Error {
+    Error::new(Code::FeatureInUse, "Mandates have instances of this feature.")
+}

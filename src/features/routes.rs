@@ -1,0 +1,270 @@
+//! `/api/features`: the catalogue.
+
+use std::collections::BTreeSet;
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::store::{self, NewFeature};
+use super::{Feature, in_use};
+use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES};
+use crate::app::App;
+use crate::audit::{self, Event};
+use crate::context::policy::Policy;
+use crate::context::{Caller, SystemContext};
+use crate::error::{Code, Error, FieldError, Result, keep};
+use crate::http::etag::{Precondition, Versioned, resource_unless_known};
+use crate::http::extract::{Created, FromPath, Json, NoContent};
+use crate::http::guard::{Guard, Routes};
+use crate::http::patch;
+use crate::names;
+use crate::roles::{Texts, checked_texts};
+
+/// Segments under `/api/features` that mean something else.
+const RESERVED: [&str; 3] = ["my", "instances", "templates"];
+/// How many tables, or views, a feature has at most.
+const MAX_NAMES: usize = 200;
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(list_features).guard(app, Policy::user()))
+        .routes(routes!(create_feature).guard(app, Policy::sys()))
+        .routes(routes!(get_feature).guard(app, Policy::user()))
+        .routes(routes!(update_feature).guard(app, Policy::sys()))
+        .routes(routes!(delete_feature).guard(app, Policy::sys()))
+}
+
+/// Every feature.
+#[utoipa::path(get, path = "/api/features", tag = "Features", responses((status = 200, description = "All features", body = Vec<Feature>)))]
+async fn list_features(caller: Caller) -> Result<Json<Vec<Feature>>> {
+    let mut reading = caller.read().await?;
+    let features = store::list(&mut reading).await?;
+    reading.finish().await?;
+    Ok(Json(features))
+}
+
+/// A feature.
+#[utoipa::path(get, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
+    responses((status = 200, description = "The feature", body = Feature), (status = 304, description = "Not changed"), (status = 404, description = "Not there")))]
+async fn get_feature(caller: Caller, headers: HeaderMap, FromPath(code): FromPath<String>) -> Result<Response> {
+    let mut reading = caller.read().await?;
+    let feature = store::find(&mut reading, &code).await?.ok_or_else(Error::not_found)?;
+    reading.finish().await?;
+    Ok(resource_unless_known(&headers, &feature))
+}
+
+/// A new feature.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateFeature {
+    /// `[a-z][a-z0-9-]{1,62}`, not `my`, `instances` or `templates`.
+    #[schema(example = "trustee", pattern = "^[a-z][a-z0-9-]{1,62}$")]
+    code: String,
+    /// By language. When left out: the code as a title, in `en` and `de`.
+    label: Option<Texts>,
+    #[schema(example = "mdi-puzzle")]
+    icon: Option<String>,
+    /// The tables that instance roles can speak of.
+    tables: Option<Vec<String>>,
+    /// The views that instance roles can allow.
+    views: Option<Vec<String>>,
+}
+
+fn checked_code(code: &str) -> std::result::Result<(), FieldError> {
+    if RESERVED.contains(&code) {
+        return Err(FieldError::new("/code", "reserved", "must not be `my`, `instances` or `templates`"));
+    }
+    if (2..=63).contains(&code.len()) && is_name(code, false) {
+        Ok(())
+    } else {
+        Err(FieldError::new("/code", "invalid_code", "must match [a-z][a-z0-9-]{1,62}"))
+    }
+}
+
+/// A lower-case letter, then letters, digits and hyphens (and underscores, for tables and views).
+fn is_name(name: &str, underscores: bool) -> bool {
+    let bytes = name.as_bytes();
+    bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-' || (underscores && *b == b'_'))
+}
+
+fn checked_names(pointer: &str, names: &[String], forbidden: &[&str]) -> std::result::Result<Vec<String>, FieldError> {
+    if names.len() > MAX_NAMES {
+        return Err(FieldError::new(pointer, "too_many", format!("must have at most {MAX_NAMES} entries")));
+    }
+    let mut seen = BTreeSet::new();
+    for (index, name) in names.iter().enumerate() {
+        let at = format!("{pointer}/{index}");
+        if !(1..=63).contains(&name.len()) || !is_name(name, true) {
+            return Err(FieldError::new(at, "invalid_name", "must match [a-z][a-z0-9_-]{0,62}"));
+        }
+        if forbidden.contains(&name.as_str()) {
+            return Err(FieldError::new(at, "reserved", "must not be the name of a mandate table, `access` or `instance-roles`"));
+        }
+        if !seen.insert(name) {
+            return Err(FieldError::new(at, "duplicate", "is named twice"));
+        }
+    }
+    Ok(names.to_vec())
+}
+
+fn checked_tables(tables: &[String]) -> std::result::Result<Vec<String>, FieldError> {
+    let forbidden: Vec<&str> = MANDATE_TABLES.iter().chain(&INSTANCE_TABLES).copied().collect();
+    checked_names("/tables", tables, &forbidden)
+}
+
+fn checked_label(label: Texts) -> std::result::Result<Texts, FieldError> {
+    for (language, text) in &label {
+        names::checked(&format!("/label/{language}"), text)?;
+    }
+    if label.is_empty() {
+        return Err(FieldError::new("/label", "required", "must have a text in at least one language"));
+    }
+    checked_texts("/label", label)
+}
+
+fn checked_icon(icon: &str) -> std::result::Result<String, FieldError> {
+    let icon = names::checked("/icon", icon)?;
+    if icon.len() > 100 { Err(FieldError::new("/icon", "too_long", "must have at most 100 characters")) } else { Ok(icon) }
+}
+
+/// `my-feature` → "My Feature", in the two languages of the product.
+fn titled(code: &str) -> Texts {
+    let words = code.split('-').filter(|word| !word.is_empty()).map(|word| {
+        let (first, rest) = word.split_at(1);
+        format!("{}{rest}", first.to_ascii_uppercase())
+    });
+    let title = words.collect::<Vec<_>>().join(" ");
+    [("en".to_owned(), title.clone()), ("de".to_owned(), title)].into()
+}
+
+/// Registers a feature.
+#[utoipa::path(post, path = "/api/features", tag = "Features", request_body = CreateFeature,
+    responses((status = 201, description = "The feature", body = Feature), (status = 409, description = "code_taken")))]
+async fn create_feature(system: SystemContext, Json(body): Json<CreateFeature>) -> Result<Created<Versioned<Feature>>> {
+    let mut errors = Vec::new();
+    keep(checked_code(&body.code), &mut errors);
+    let label = match body.label {
+        Some(label) => keep(checked_label(label), &mut errors),
+        None => Some(titled(&body.code)).filter(|_| errors.is_empty()),
+    };
+    let icon = keep(checked_icon(body.icon.as_deref().unwrap_or("mdi-puzzle")), &mut errors);
+    let tables = keep(checked_tables(&body.tables.unwrap_or_default()), &mut errors);
+    let views = keep(checked_names("/views", &body.views.unwrap_or_default(), &[]), &mut errors);
+    let (Some(label), Some(icon), Some(tables), Some(views), true) = (label, icon, tables, views, errors.is_empty()) else {
+        return Err(Error::invalid(errors));
+    };
+    let mut writing = system.write().await?;
+    let new = NewFeature { code: &body.code, label: &label, icon: &icon, tables: &tables, views: &views, now: system.now() };
+    let feature = store::insert(&mut writing, &new).await?;
+    let event = Event::new("feature_created", "feature", &feature.code).details(json!({ "after": described(&feature) }));
+    let recorded = audit::record_platform(&mut writing, &system, event).await?;
+    writing.commit(recorded).await?;
+    Ok(Created { location: format!("/api/features/{}", feature.code), answer: Versioned(feature) })
+}
+
+/// What to change of a feature.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateFeature {
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    label: Option<Texts>,
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    icon: Option<String>,
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    tables: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    views: Option<Vec<String>>,
+    /// The version that is to be changed; 409 when it is another by now.
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    version: Option<i64>,
+}
+
+impl UpdateFeature {
+    fn applied_to(self, before: &Feature) -> Result<Feature> {
+        let mut errors = Vec::new();
+        let mut after = before.clone();
+        if let Some(label) = self.label.and_then(|label| keep(checked_label(label), &mut errors)) {
+            after.label = label;
+        }
+        if let Some(icon) = self.icon.and_then(|icon| keep(checked_icon(&icon), &mut errors)) {
+            after.icon = icon;
+        }
+        if let Some(tables) = self.tables.and_then(|tables| keep(checked_tables(&tables), &mut errors)) {
+            after.tables = tables;
+        }
+        if let Some(views) = self.views.and_then(|views| keep(checked_names("/views", &views, &[]), &mut errors)) {
+            after.views = views;
+        }
+        if errors.is_empty() { Ok(after) } else { Err(Error::invalid(errors)) }
+    }
+}
+
+fn built_in() -> Error {
+    Error::new(Code::FeatureBuiltIn, "Built-in features change with the service.")
+}
+
+/// Changes a feature. Tables and views that instances may use are only added.
+#[utoipa::path(patch, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
+    request_body = UpdateFeature,
+    responses((status = 200, description = "The feature", body = Feature), (status = 404, description = "Not there"),
+              (status = 409, description = "feature_built_in, feature_in_use, version_conflict"), (status = 412, description = "Changed meanwhile")))]
+async fn update_feature(
+    system: SystemContext,
+    precondition: Precondition,
+    FromPath(code): FromPath<String>,
+    Json(body): Json<UpdateFeature>,
+) -> Result<Versioned<Feature>> {
+    let mut writing = system.write().await?;
+    let before = store::find_for_change(&mut writing, &code).await?.ok_or_else(Error::not_found)?;
+    precondition.check_with(before.version, body.version)?;
+    let wanted = body.applied_to(&before)?;
+    if before.built_in {
+        return Err(built_in());
+    }
+    let loses = |was: &[String], is: &[String]| was.iter().any(|name| !is.contains(name));
+    let narrowed = loses(&before.tables, &wanted.tables) || loses(&before.views, &wanted.views);
+    if narrowed && store::is_in_use(&mut writing, &code).await? {
+        return Err(in_use());
+    }
+    let after = store::update(&mut writing, &wanted).await?;
+    let event =
+        Event::new("feature_updated", "feature", &code).details(json!({ "before": described(&before), "after": described(&after) }));
+    let recorded = audit::record_platform(&mut writing, &system, event).await?;
+    writing.commit(recorded).await?;
+    Ok(Versioned(after))
+}
+
+/// Deletes a feature that no mandate has an instance of, and its templates.
+#[utoipa::path(delete, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
+    responses((status = 204, description = "Deleted"), (status = 404, description = "Not there"), (status = 409, description = "feature_in_use, feature_built_in"),
+              (status = 412, description = "Changed meanwhile")))]
+async fn delete_feature(system: SystemContext, precondition: Precondition, FromPath(code): FromPath<String>) -> Result<NoContent> {
+    let mut writing = system.write().await?;
+    let before = store::find_for_change(&mut writing, &code).await?.ok_or_else(Error::not_found)?;
+    precondition.check(before.version)?;
+    if before.built_in {
+        return Err(built_in());
+    }
+    if store::is_in_use(&mut writing, &code).await? {
+        return Err(in_use());
+    }
+    store::delete(&mut writing, &code).await?;
+    let event = Event::new("feature_deleted", "feature", &code).details(json!({ "before": described(&before) }));
+    let recorded = audit::record_platform(&mut writing, &system, event).await?;
+    writing.commit(recorded).await?;
+    Ok(NoContent)
+}
+
+fn described(feature: &Feature) -> serde_json::Value {
+    json!({ "label": feature.label, "icon": feature.icon, "tables": feature.tables, "views": feature.views })
+}

@@ -1,0 +1,130 @@
+//! The catalogue in the database. It belongs to no mandate: everybody reads it, only the system writes it.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::{Feature, in_use};
+use crate::error::{Code, Error, OnConstraint, Result};
+use crate::roles::Texts;
+
+struct FeatureRow {
+    code: String,
+    label: Value,
+    icon: String,
+    tables: Vec<String>,
+    views: Vec<String>,
+    built_in: bool,
+    version: i64,
+    created_at: DateTime<Utc>,
+}
+
+impl From<FeatureRow> for Feature {
+    fn from(row: FeatureRow) -> Self {
+        Self {
+            code: row.code,
+            label: serde_json::from_value::<Texts>(row.label).unwrap_or_default(),
+            icon: row.icon,
+            tables: row.tables,
+            views: row.views,
+            built_in: row.built_in,
+            version: row.version,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// Every feature, by code.
+pub(super) async fn list(connection: &mut PgConnection) -> Result<Vec<Feature>> {
+    let rows =
+        sqlx::query_as!(FeatureRow, "select code, label, icon, tables, views, built_in, version, created_at from features order by code")
+            .fetch_all(connection)
+            .await?;
+    Ok(rows.into_iter().map(Feature::from).collect())
+}
+
+/// A feature by its code.
+pub async fn find(connection: &mut PgConnection, code: &str) -> Result<Option<Feature>> {
+    let row = sqlx::query_as!(
+        FeatureRow,
+        "select code, label, icon, tables, views, built_in, version, created_at from features where code = $1",
+        code
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Feature::from))
+}
+
+/// The same, locked until the transaction ends.
+pub(super) async fn find_for_change(connection: &mut PgConnection, code: &str) -> Result<Option<Feature>> {
+    let row = sqlx::query_as!(
+        FeatureRow,
+        "select code, label, icon, tables, views, built_in, version, created_at from features where code = $1 for update",
+        code
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Feature::from))
+}
+
+pub(super) struct NewFeature<'a> {
+    pub code: &'a str,
+    pub label: &'a Texts,
+    pub icon: &'a str,
+    pub tables: &'a [String],
+    pub views: &'a [String],
+    pub now: DateTime<Utc>,
+}
+
+pub(super) async fn insert(connection: &mut PgConnection, feature: &NewFeature<'_>) -> Result<Feature> {
+    let row = sqlx::query_as!(
+        FeatureRow,
+        "insert into features (code, label, icon, tables, views, created_at) values ($1, $2, $3, $4, $5, $6)
+         returning code, label, icon, tables, views, built_in, version, created_at",
+        feature.code,
+        Json(feature.label) as _,
+        feature.icon,
+        feature.tables,
+        feature.views,
+        feature.now,
+    )
+    .fetch_one(connection)
+    .await;
+    row.on_constraint("features_pkey", || Error::new(Code::CodeTaken, "Another feature has this code.")).map(Feature::from)
+}
+
+/// Writes the feature as it is to be.
+pub(super) async fn update(connection: &mut PgConnection, feature: &Feature) -> Result<Feature> {
+    let row = sqlx::query_as!(
+        FeatureRow,
+        "update features set label = $2, icon = $3, tables = $4, views = $5, version = version + 1 where code = $1
+         returning code, label, icon, tables, views, built_in, version, created_at",
+        feature.code,
+        Json(&feature.label) as _,
+        feature.icon,
+        &feature.tables,
+        &feature.views,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(row.into())
+}
+
+/// Whether any mandate has an instance of it.
+pub(super) async fn is_in_use(connection: &mut PgConnection, code: &str) -> Result<bool> {
+    let used = sqlx::query_scalar!(r#"select exists (select 1 from feature_instances where feature_code = $1) as "used!""#, code)
+        .fetch_one(connection)
+        .await?;
+    Ok(used)
+}
+
+/// Deletes a feature and its templates.
+pub(super) async fn delete(connection: &mut PgConnection, code: &str) -> Result<()> {
+    sqlx::query!("delete from roles where scope = 'feature-template' and feature_code = $1", code).execute(&mut *connection).await?;
+    sqlx::query!("delete from features where code = $1", code)
+        .execute(connection)
+        .await
+        .on_constraint("feature_instances_feature_code_fkey", in_use)?;
+    Ok(())
+}

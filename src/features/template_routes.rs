@@ -1,0 +1,77 @@
+//! `/api/features/templates/roles`: the roles that new mandates and instances get copies of.
+
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::routes;
+
+use super::store;
+use crate::app::App;
+use crate::audit::{self, Event};
+use crate::context::SystemContext;
+use crate::context::policy::Policy;
+use crate::error::{Error, Result, keep};
+use crate::http::etag::Versioned;
+use crate::http::extract::{Created, Json, Query};
+use crate::http::guard::{Guard, Routes};
+use crate::names;
+use crate::roles::{Role, Texts, checked_texts, copies};
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(list_template_roles).guard(app, Policy::sys()))
+        .routes(routes!(create_template_role).guard(app, Policy::sys()))
+}
+
+/// Whose templates.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct TemplatesQuery {
+    /// The feature whose templates are wanted; all templates when left out.
+    feature_code: Option<String>,
+}
+
+/// All templates, or those of a feature.
+#[utoipa::path(get, path = "/api/features/templates/roles", tag = "Roles", params(TemplatesQuery),
+    responses((status = 200, description = "The templates", body = Vec<Role>), (status = 404, description = "No such feature")))]
+async fn list_template_roles(system: SystemContext, Query(query): Query<TemplatesQuery>) -> Result<Json<Vec<Role>>> {
+    let mut reading = system.read().await?;
+    if let Some(code) = &query.feature_code {
+        store::find(&mut reading, code).await?.ok_or_else(Error::not_found)?;
+    }
+    let templates = copies::list(&mut reading, query.feature_code.as_deref()).await?;
+    reading.finish().await?;
+    Ok(Json(templates))
+}
+
+/// A new template role. It permits nothing until permissions are put.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CreateTemplateRole {
+    #[schema(example = "trustee-auditor")]
+    role_label: String,
+    /// The feature; a template of mandates when left out.
+    #[schema(example = "trustee")]
+    feature_code: Option<String>,
+    description: Option<Texts>,
+}
+
+/// Makes a template role. Mandates and instances that exist are not changed.
+#[utoipa::path(post, path = "/api/features/templates/roles", tag = "Roles", request_body = CreateTemplateRole,
+    responses((status = 201, description = "The template", body = Role), (status = 404, description = "No such feature"),
+              (status = 409, description = "label_taken")))]
+async fn create_template_role(system: SystemContext, Json(body): Json<CreateTemplateRole>) -> Result<Created<Versioned<Role>>> {
+    let mut errors = Vec::new();
+    let label = keep(names::checked("/roleLabel", &body.role_label), &mut errors);
+    let description = keep(checked_texts("/description", body.description.unwrap_or_default()), &mut errors);
+    let (Some(label), Some(description), true) = (label, description, errors.is_empty()) else {
+        return Err(Error::invalid(errors));
+    };
+    let mut writing = system.write().await?;
+    let role = copies::insert(&mut writing, body.feature_code.as_deref(), &label, &description, system.now()).await?;
+    let event = Event::new("role_created", "role", role.id).details(json!({ "after": { "label": role.label, "scope": role.scope } }));
+    let recorded = audit::record_platform(&mut writing, &system, event).await?;
+    writing.commit(recorded).await?;
+    Ok(Created { location: format!("/api/roles/{}", role.id), answer: Versioned(role) })
+}

@@ -1,0 +1,112 @@
+//! `/api/mandates/{mandateId}/groups/{groupId}/members`: who is in a group.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::store::{self, GroupMember};
+use crate::access::tables::{Groups, Read, Update};
+use crate::app::App;
+use crate::audit::{self, Event};
+use crate::context::change::retrying;
+use crate::context::policy::{Class, Policy};
+use crate::context::{Locks, MandateContext};
+use crate::error::{Code, Error, FieldError, Result};
+use crate::http::etag::Precondition;
+use crate::http::extract::{FromPath, Json, Query};
+use crate::http::guard::{Guard, Routes};
+use crate::http::list::{Lister, Page, PageAnswer};
+use crate::ids::{GroupId, MandateId, UserId};
+use crate::list_query;
+
+/// The largest group that can be put at once.
+const MAX_MEMBERS: usize = 20_000;
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(list_group_members).guard(app, Policy::table::<Groups, Read>()))
+        .routes(routes!(replace_group_members).guard(app, Policy::table::<Groups, Update>().class(Class::MemberWrite)))
+}
+
+list_query! {
+    /// Sorted by `username`.
+    GroupMembersQuery {}
+}
+
+/// Who is in a group.
+#[utoipa::path(get, path = "/api/mandates/{mandateId}/groups/{groupId}/members", tag = "Groups",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group"), GroupMembersQuery),
+    responses((status = 200, description = "A page of members", body = Page<GroupMember>)))]
+async fn list_group_members(
+    context: MandateContext,
+    lister: Lister,
+    path: FromPath<(MandateId, GroupId)>,
+    Query(query): Query<GroupMembersQuery>,
+) -> Result<PageAnswer<GroupMember>> {
+    let FromPath((_, group)) = path;
+    let paging = lister.paging(&["username"], query.asked())?;
+    let grant = context.grant::<Groups, Read>()?;
+    let mut reading = context.read().await?;
+    let found = store::find(&mut reading, &grant, group).await?.ok_or_else(Error::not_found)?;
+    grant.admit(found.needed)?;
+    let rows = store::members(&mut reading, &grant, group, &paging).await?;
+    reading.finish().await?;
+    Ok(lister.answer(&paging, rows))
+}
+
+/// Who is to be in the group: all of them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ReplaceGroupMembers {
+    user_ids: Vec<UserId>,
+}
+
+/// Replaces a group's members.
+#[utoipa::path(put, path = "/api/mandates/{mandateId}/groups/{groupId}/members", tag = "Groups",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
+    request_body = ReplaceGroupMembers,
+    responses((status = 200, description = "The group's members", body = Vec<GroupMember>), (status = 412, description = "Changed meanwhile"),
+              (status = 403, description = "self_escalation, target_exceeds_own_access"), (status = 404, description = "No such group, or not a member of the mandate")))]
+async fn replace_group_members(
+    context: MandateContext,
+    precondition: Precondition,
+    path: FromPath<(MandateId, GroupId)>,
+    Json(body): Json<ReplaceGroupMembers>,
+) -> Result<Json<Vec<GroupMember>>> {
+    let FromPath((_, group)) = path;
+    if body.user_ids.len() > MAX_MEMBERS {
+        return Err(FieldError::new("/userIds", "too_many", format!("must have at most {MAX_MEMBERS} entries")).into());
+    }
+    let members: BTreeSet<UserId> = body.user_ids.into_iter().collect();
+    let (context, precondition, members) = (&context, &precondition, &members);
+    retrying(|| replace(context, group, precondition, members)).await.map(Json)
+}
+
+async fn replace(
+    context: &MandateContext,
+    group: GroupId,
+    precondition: &Precondition,
+    members: &BTreeSet<UserId>,
+) -> Result<Vec<GroupMember>> {
+    let mut change = context.change(Locks::users(members.iter().copied())).await?;
+    let grant = change.context.grant::<Groups, Update>()?;
+    let found = store::find(&mut change, &grant, group).await?.ok_or_else(Error::not_found)?;
+    grant.admit(found.needed)?;
+    precondition.check(found.group.version)?;
+    let before: BTreeSet<UserId> = store::member_ids(&mut change, &grant, group).await?.into_iter().collect();
+    let added: Vec<UserId> = members.difference(&before).copied().collect();
+    if change.context.is_delegate() && added.contains(&change.context.caller().user()) {
+        return Err(Error::new(Code::SelfEscalation, "Groups widen what level `g` reaches; another admin can add you."));
+    }
+    change.require_targets_within_own(&added).await?;
+    change.as_tenant().await?;
+    let after = store::set_members(&mut change, &grant, group, &members.iter().copied().collect::<Vec<_>>()).await?;
+    let removed: Vec<UserId> = before.difference(members).copied().collect();
+    let event = Event::new("group_members_changed", "group", group).details(json!({ "added": added, "removed": removed }));
+    let recorded = audit::record(&mut change, context, event).await?;
+    change.commit(recorded).await?;
+    Ok(after)
+}

@@ -1,0 +1,176 @@
+//! `/api/mandates/{mandateId}/groups`: the groups themselves.
+
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::Group;
+use super::store::{self, Changes};
+use crate::access::tables::{Create, Delete, Groups, Read, Update};
+use crate::app::App;
+use crate::audit::{self, Event};
+use crate::context::MandateContext;
+use crate::context::policy::Policy;
+use crate::error::{Error, Result, keep};
+use crate::http::etag::{Precondition, Versioned};
+use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
+use crate::http::guard::{Guard, Routes};
+use crate::http::list::{Lister, Page, PageAnswer};
+use crate::http::patch;
+use crate::ids::{GroupId, MandateId};
+use crate::{list_query, names};
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(list_groups).guard(app, Policy::table::<Groups, Read>()))
+        .routes(routes!(create_group).guard(app, Policy::table::<Groups, Create>()))
+        .routes(routes!(get_group).guard(app, Policy::table::<Groups, Read>()))
+        .routes(routes!(update_group).guard(app, Policy::table::<Groups, Update>()))
+        .routes(routes!(delete_group).guard(app, Policy::table::<Groups, Delete>()))
+}
+
+list_query! {
+    /// What the list is narrowed to. Sorted by `name`.
+    GroupsQuery {
+        /// Part of a name.
+        q: String,
+    }
+}
+
+/// The mandate's groups.
+#[utoipa::path(get, path = "/api/mandates/{mandateId}/groups", tag = "Groups",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), GroupsQuery),
+    responses((status = 200, description = "A page of groups", body = Page<Group>)))]
+async fn list_groups(context: MandateContext, lister: Lister, Query(query): Query<GroupsQuery>) -> Result<PageAnswer<Group>> {
+    let paging = lister.paging(&["name"], query.asked())?;
+    let grant = context.grant::<Groups, Read>()?;
+    let text = query.q.as_deref().map(names::key);
+    let mut reading = context.read().await?;
+    let rows = store::list(&mut reading, &grant, text.as_deref(), &paging).await?;
+    reading.finish().await?;
+    Ok(lister.answer(&paging, rows))
+}
+
+/// A new group.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CreateGroup {
+    #[schema(example = "accounting")]
+    name: String,
+    description: Option<String>,
+    /// Whether new members of the mandate join it automatically.
+    auto_join: Option<bool>,
+}
+
+/// Makes a group. Whoever is to be in it is put there by its members.
+#[utoipa::path(post, path = "/api/mandates/{mandateId}/groups", tag = "Groups", params(("mandateId" = Uuid, Path, description = "The mandate")),
+    request_body = CreateGroup,
+    responses((status = 201, description = "The group", body = Group), (status = 409, description = "name_taken")))]
+async fn create_group(context: MandateContext, Json(body): Json<CreateGroup>) -> Result<Created<Versioned<Group>>> {
+    let mut errors = Vec::new();
+    let name = keep(names::checked("/name", &body.name), &mut errors);
+    let description = body.description.as_deref().and_then(|text| keep(names::checked_description("/description", text), &mut errors));
+    let Some(name) = name.filter(|_| errors.is_empty()) else {
+        return Err(Error::invalid(errors));
+    };
+    let grant = context.grant::<Groups, Create>()?;
+    let mut writing = context.write().await?;
+    let auto_join = body.auto_join.unwrap_or(false);
+    let group = store::insert(&mut writing, &grant, &name, description.as_deref(), auto_join, context.now()).await?;
+    let event = Event::new("group_created", "group", group.id).details(json!({ "after": described(&group) }));
+    let recorded = audit::record(&mut writing, &context, event).await?;
+    writing.commit(recorded).await?;
+    Ok(Created { location: format!("/api/mandates/{}/groups/{}", context.mandate(), group.id), answer: Versioned(group) })
+}
+
+/// A group.
+#[utoipa::path(get, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
+    responses((status = 200, description = "The group", body = Group)))]
+async fn get_group(context: MandateContext, path: FromPath<(MandateId, GroupId)>) -> Result<Versioned<Group>> {
+    let FromPath((_, group)) = path;
+    let grant = context.grant::<Groups, Read>()?;
+    let mut reading = context.read().await?;
+    let found = store::find(&mut reading, &grant, group).await?.ok_or_else(Error::not_found)?;
+    reading.finish().await?;
+    grant.admit(found.needed)?;
+    Ok(Versioned(found.group))
+}
+
+/// What to change of a group.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct UpdateGroup {
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "patch::nullable")]
+    #[schema(value_type = Option<String>)]
+    description: Option<Option<String>>,
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    auto_join: Option<bool>,
+    /// The version that is to be changed; 409 when it is another by now.
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    version: Option<i64>,
+}
+
+/// Changes a group.
+#[utoipa::path(patch, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
+    request_body = UpdateGroup,
+    responses((status = 200, description = "The group", body = Group), (status = 409, description = "name_taken, version_conflict"),
+              (status = 412, description = "Changed meanwhile")))]
+async fn update_group(
+    context: MandateContext,
+    precondition: Precondition,
+    path: FromPath<(MandateId, GroupId)>,
+    Json(body): Json<UpdateGroup>,
+) -> Result<Versioned<Group>> {
+    let FromPath((_, group)) = path;
+    let mut errors = Vec::new();
+    let name = body.name.as_deref().and_then(|name| keep(names::checked("/name", name), &mut errors));
+    let description = body
+        .description
+        .as_ref()
+        .map(|text| text.as_deref().and_then(|text| keep(names::checked_description("/description", text), &mut errors)));
+    if !errors.is_empty() {
+        return Err(Error::invalid(errors));
+    }
+    let grant = context.grant::<Groups, Update>()?;
+    let mut writing = context.write().await?;
+    store::lock(&mut writing, &grant, group).await?;
+    let found = store::find(&mut writing, &grant, group).await?.ok_or_else(Error::not_found)?;
+    grant.admit(found.needed)?;
+    precondition.check_with(found.group.version, body.version)?;
+    let after = store::update(&mut writing, &grant, group, &Changes { name, description, auto_join: body.auto_join }).await?;
+    let details = json!({ "before": described(&found.group), "after": described(&after) });
+    let recorded = audit::record(&mut writing, &context, Event::new("group_updated", "group", group).details(details)).await?;
+    writing.commit(recorded).await?;
+    Ok(Versioned(after))
+}
+
+/// Deletes a group; its members stay members of the mandate.
+#[utoipa::path(delete, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
+    responses((status = 204, description = "Deleted"), (status = 412, description = "Changed meanwhile")))]
+async fn delete_group(context: MandateContext, precondition: Precondition, path: FromPath<(MandateId, GroupId)>) -> Result<NoContent> {
+    let FromPath((_, group)) = path;
+    let grant = context.grant::<Groups, Delete>()?;
+    let mut writing = context.write().await?;
+    store::lock(&mut writing, &grant, group).await?;
+    let found = store::find(&mut writing, &grant, group).await?.ok_or_else(Error::not_found)?;
+    grant.admit(found.needed)?;
+    precondition.check(found.group.version)?;
+    store::delete(&mut writing, &grant, group).await?;
+    let event = Event::new("group_deleted", "group", group).details(json!({ "before": described(&found.group) }));
+    let recorded = audit::record(&mut writing, &context, event).await?;
+    writing.commit(recorded).await?;
+    Ok(NoContent)
+}
+
+fn described(group: &Group) -> serde_json::Value {
+    json!({ "name": group.name, "description": group.description, "autoJoin": group.auto_join })
+}

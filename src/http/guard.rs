@@ -1,0 +1,161 @@
+//! The route table is the policy. `.guard(app, Policy::…)` is the only way to hang a handler onto a path: it installs the rate
+//! limit and the guard, writes the OpenAPI security, `x-access` and the refusals that the guard can give, and notes which query
+//! parameters the operation knows. A plain `.route()` outside `http/` fails the architecture gate.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use axum::RequestExt;
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::Method;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+use super::rate_limit::Identity;
+use crate::app::App;
+use crate::context::RequestMeta;
+use crate::context::enter::{Arrival, enter};
+use crate::context::policy::{Class, Clause, Policy};
+use crate::error::{Code, Error, Result};
+
+/// The routes of a slice.
+pub type Routes = OpenApiRouter<App>;
+
+/// Declares a route's policy.
+pub trait Guard {
+    #[must_use]
+    fn guard(self, app: &App, policy: Policy) -> Self;
+}
+
+#[derive(Clone)]
+struct Guarding {
+    app: App,
+    policy: Arc<Policy>,
+    query: Arc<BTreeSet<String>>,
+}
+
+impl Guard for UtoipaMethodRouter<App> {
+    fn guard(self, app: &App, policy: Policy) -> Self {
+        let (schemas, mut paths, router) = self;
+        let mut query = BTreeSet::new();
+        let mut class = policy.class;
+        for item in paths.paths.values_mut() {
+            for (method, operation) in operations(item) {
+                let by_method = if method == Method::GET { Class::Read } else { Class::Write };
+                let class = *class.get_or_insert(by_method);
+                query.extend(query_parameters(operation));
+                describe(operation, &policy, class);
+            }
+        }
+        let class = class.unwrap_or(Class::Default);
+        let state = Guarding { app: app.clone(), policy: Arc::new(policy), query: Arc::new(query) };
+        let router = router.route_layer(from_fn_with_state(state, let_in));
+        (schemas, paths, app.limits().layer(router, class))
+    }
+}
+
+/// Lets the request in with its context, or refuses it.
+async fn let_in(State(guarding): State<Guarding>, mut request: Request, next: Next) -> Result<Response> {
+    let path = path_parameters(&mut request).await?;
+    let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
+    let meta = request.extensions().get::<RequestMeta>().cloned().unwrap_or_default();
+    if !guarding.policy.is_public() && identity.claims.is_none() {
+        return Err(crate::context::enter::unauthenticated());
+    }
+    only_known_parameters(request.uri().query(), &guarding.query)?;
+    let arrival = Arrival { claims: identity.claims, headers: request.headers(), path: &path, meta };
+    let entered = enter(guarding.app.services(), &guarding.policy, arrival).await?;
+    request.extensions_mut().insert(entered);
+    Ok(next.run(request).await)
+}
+
+async fn path_parameters(request: &mut Request) -> Result<HashMap<String, String>> {
+    let parameters = request.extract_parts::<RawPathParams>().await;
+    let parameters = parameters.map_err(|_| Error::new(Code::InvalidParameter, "The path is not valid UTF-8 once decoded."))?;
+    Ok(parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// A parameter that the route does not know might have been meant to change what it does (`dryRun`): refused before anything
+/// happens.
+fn only_known_parameters(query: Option<&str>, known: &BTreeSet<String>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for (name, _) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        if !known.contains(name.as_ref()) {
+            let known =
+                if known.is_empty() { "none".to_owned() } else { known.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ") };
+            let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+            return Err(Error::new(Code::UnknownParameter, format!("`{shown}` is not a query parameter of this route; known: {known}.")));
+        }
+        if !seen.insert(name.to_string()) {
+            return Err(Error::new(Code::InvalidParameter, format!("`{name}` is given twice.")));
+        }
+    }
+    Ok(())
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    let all = [
+        (Method::GET, &mut item.get),
+        (Method::PUT, &mut item.put),
+        (Method::POST, &mut item.post),
+        (Method::DELETE, &mut item.delete),
+        (Method::PATCH, &mut item.patch),
+    ];
+    all.into_iter().filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
+}
+
+fn query_parameters(operation: &Operation) -> Vec<String> {
+    let parameters = operation.parameters.iter().flatten();
+    parameters
+        .filter_map(|parameter| match parameter {
+            utoipa::openapi::RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => Some(parameter.name.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// What the guard adds to the document: the security, the policy, and its own refusals.
+fn describe(operation: &mut Operation, policy: &Policy, class: Class) {
+    let extension = Extensions::builder().add("x-access", policy.describe(class)).build();
+    operation.extensions.get_or_insert_with(Extensions::default).merge(extension);
+    let security = if policy.is_public() { Vec::new() } else { vec![SecurityRequirement::new("bearer", Vec::<String>::new())] };
+    operation.security = Some(security);
+    let mut refusals = vec![("400", "Malformed"), ("429", "Too many requests"), ("500", "Our failure")];
+    if !policy.is_public() {
+        refusals.push(("401", "Not signed in"));
+    }
+    if policy.clauses.iter().any(|clause| !matches!(clause, Clause::Public | Clause::User)) {
+        refusals.extend([("403", "Not allowed"), ("404", "Not there, or not to be seen")]);
+        add_context_headers(operation);
+    } else if policy.context {
+        refusals.push(("403", "Not allowed"));
+        add_context_headers(operation);
+    }
+    if operation.request_body.is_some() {
+        refusals.extend([("408", "The body came too slowly"), ("413", "Too large"), ("415", "Not JSON"), ("422", "Not valid")]);
+    }
+    for (status, description) in refusals {
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(description).into());
+    }
+}
+
+fn problem(description: &str) -> utoipa::openapi::Response {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().description(description).content("application/problem+json", content).build()
+}
+
+fn add_context_headers(operation: &mut Operation) {
+    use utoipa::openapi::path::ParameterBuilder;
+    use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+    let uuid = || ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+    for (name, description) in [("X-Mandate-Id", "The mandate to work in"), ("X-Instance-Id", "The feature instance to work in")] {
+        let header =
+            ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).description(Some(description)).schema(Some(uuid()));
+        operation.parameters.get_or_insert_default().push(header.build().into());
+    }
+}

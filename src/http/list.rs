@@ -1,0 +1,114 @@
+//! Lists: what every list takes in its query, and how a page is answered.
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderValue;
+use axum::http::header::LINK;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::extract::Json;
+use crate::app::App;
+use crate::db::page::{Asked, Paging, Rows};
+use crate::error::{Error, Result};
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Send it as `cursor` for the next page; null on the last one.
+    pub next_cursor: Option<String>,
+    /// How many there are in all, with `?count=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<i64>,
+}
+
+/// A page, with the `Link` to the next one (RFC 8288).
+#[derive(Debug)]
+pub struct PageAnswer<T> {
+    page: Page<T>,
+    link: Option<String>,
+}
+
+impl<T: Serialize> IntoResponse for PageAnswer<T> {
+    fn into_response(self) -> Response {
+        let link = self.link.and_then(|link| HeaderValue::from_str(&link).ok());
+        let mut response = Json(self.page).into_response();
+        if let Some(link) = link {
+            response.headers_mut().insert(LINK, link);
+        }
+        response
+    }
+}
+
+/// Opens and seals cursors; knows the path and the query that the list was asked with.
+#[derive(Debug, Clone)]
+pub struct Lister {
+    app: App,
+    path: String,
+    query: Vec<(String, String)>,
+}
+
+impl FromRequestParts<App> for Lister {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        Ok(Self { app: app.clone(), path: parts.uri.path().to_owned(), query })
+    }
+}
+
+impl Lister {
+    /// What the list was asked for. The cursor is bound to the path and to the filters.
+    pub fn paging(&self, sorts: &[&str], asked: Asked<'_>) -> Result<Paging> {
+        let free = ["limit", "cursor", "sort", "count", "lang"];
+        let filters: Vec<_> = self.query.iter().filter(|(name, _)| !free.contains(&name.as_str())).collect();
+        Paging::parse(self.app.keys(), &format!("{} {filters:?}", self.path), sorts, asked)
+    }
+
+    /// The page of the rows that were found.
+    pub fn answer<T, R: Into<T>>(&self, paging: &Paging, rows: Rows<R>) -> PageAnswer<T> {
+        let next_cursor = rows.next.map(|position| paging.seal(self.app.keys(), &position));
+        let link = next_cursor.as_ref().map(|cursor| {
+            let kept = self.query.iter().filter(|(name, _)| name != "cursor");
+            let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();
+            format!("<{}?{query}>; rel=\"next\"", self.path)
+        });
+        let items = rows.items.into_iter().map(Into::into).collect();
+        PageAnswer { page: Page { items, next_cursor, total: rows.total }, link }
+    }
+}
+
+/// Declares a list's query: the parameters that every list takes, and its own filters.
+#[macro_export]
+macro_rules! list_query {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+        #[serde(rename_all = "camelCase")]
+        #[into_params(parameter_in = Query)]
+        pub struct $name {
+            /// How many items a page has, 1 to 200; 50 when left out.
+            #[param(minimum = 1, maximum = 200)]
+            limit: Option<u16>,
+            /// `nextCursor` of the page before.
+            cursor: Option<String>,
+            /// A field to sort by, with `-` before it for descending.
+            sort: Option<String>,
+            /// Whether to count all items into `total`.
+            count: Option<bool>,
+            $($(#[$field_doc])* $field: Option<$type>,)*
+        }
+        impl $name {
+            fn asked(&self) -> $crate::db::page::Asked<'_> {
+                $crate::db::page::Asked {
+                    limit: self.limit,
+                    cursor: self.cursor.as_deref(),
+                    sort: self.sort.as_deref(),
+                    count: self.count.unwrap_or(false),
+                }
+            }
+        }
+    };
+}

@@ -1,0 +1,160 @@
+//! HTTP: the assembly of all routes, and what every request goes through on its way in and out.
+
+pub mod etag;
+pub mod extract;
+pub mod guard;
+pub mod list;
+pub mod metrics;
+pub(crate) mod openapi;
+pub mod patch;
+pub(crate) mod problem;
+pub mod rate_limit;
+
+use std::any::Any;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower::util::MapRequest;
+use tower::{Layer, util::MapRequestLayer};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as OpenApiDocument;
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::context::RequestMeta;
+use crate::error::{Code, Error};
+use rate_limit::Identity;
+
+/// The whole service: routes behind everything that every request goes through.
+pub type Service = MapRequest<Router, fn(Request) -> Request>;
+
+/// Every route of the service, in one list. A slice that is missing here is not served.
+fn all_routes(app: &App) -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .merge(crate::auth::routes(app))
+        .merge(crate::mandates::routes(app))
+        .merge(crate::members::routes(app))
+        .merge(crate::groups::routes(app))
+        .merge(crate::roles::routes(app))
+        .merge(crate::features::routes(app))
+        .merge(crate::instances::routes(app))
+        .merge(crate::navigation::routes(app))
+        .merge(crate::users::routes(app))
+        .merge(crate::audit::routes(app))
+        .merge(crate::ops::routes(app))
+}
+
+/// The OpenAPI document of the routes as they are declared.
+#[must_use]
+pub fn document(app: &App) -> OpenApiDocument {
+    all_routes(app).split_for_parts().1
+}
+
+/// Assembles the service.
+#[must_use]
+pub fn service(app: &App) -> Service {
+    let (router, document) = all_routes(app).split_for_parts();
+    app.set_document(&document);
+    let router = router
+        .merge(crate::ops::docs_page())
+        .fallback(|| async { Error::new(Code::RouteNotFound, "There is no such route.") })
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), around))
+        .with_state(app.clone());
+    MapRequestLayer::new(without_trailing_slash as fn(Request) -> Request).layer(router)
+}
+
+/// `/api/mandates/` is `/api/mandates`. (The documentation page keeps its slash: its assets are relative to it.)
+fn without_trailing_slash(mut request: Request) -> Request {
+    let path = request.uri().path();
+    if path.len() > 1 && path.ends_with('/') && !path.starts_with("/docs") {
+        let trimmed = path.trim_end_matches('/');
+        let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
+        let target = request.uri().query().map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
+        if let Ok(uri) = target.parse::<Uri>() {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+/// A panic of ours: 500 without an inner text.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over")]
+fn panicked(payload: Box<dyn Any + Send>) -> Response {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    Error::internal(format!("panic: {}", text.unwrap_or("of another kind"))).into_response()
+}
+
+/// What surrounds every request: who sent it, its id, its time limit, its headers, its metrics. One function and not a pile of
+/// layers, since each layer costs build time and a box per request.
+async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(request.headers());
+    let address = client_address(&app, &request);
+    let identity = Identity { claims: bearer(request.headers()).and_then(|token| app.tokens().verify(token)), address };
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |route| route.as_str().to_owned());
+    request.extensions_mut().insert(RequestMeta { request_id: Some(request_id.clone()), address });
+    request.extensions_mut().insert(identity.clone());
+
+    let limit = app.settings().request_timeout;
+    let response = match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            Error::new(Code::TimedOut, format!("The request took longer than {} s and was abandoned.", limit.as_secs())).into_response()
+        }
+    };
+    let response = app.limits().write_headers(&identity, response);
+    let mut response = problem::render(response, &path, &request_id);
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    crate::telemetry::request(&method, &route, response.status().as_u16(), started.elapsed(), &request_id);
+    response
+}
+
+/// The caller's id where it is a sane one (1 to 128 characters that cannot break a log line), else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let sent = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    let sane = |id: &&str| {
+        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
+    };
+    sent.filter(sane).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The client's address: the connection's, or, where that is a trusted proxy, the nearest one in X-Forwarded-For that is not.
+fn client_address(app: &App, request: &Request) -> Option<IpAddr> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical())?;
+    let trusted = |address: &IpAddr| app.settings().trusted_proxies.iter().any(|network| network.contains(address));
+    if !trusted(&peer) {
+        return Some(peer);
+    }
+    let forwarded = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let mut chain: Vec<IpAddr> = forwarded.flat_map(|value| value.split(',')).filter_map(|part| part.trim().parse().ok()).collect();
+    while let Some(address) = chain.pop() {
+        if !trusted(&address) {
+            return Some(address);
+        }
+    }
+    Some(peer)
+}

@@ -1,0 +1,109 @@
+//! Problem documents (RFC 9457). A refusal travels as an [`Error`] in the response's extensions; [`render`] turns it into the
+//! one shape on the way out, where the request's id and path are known. Framework errors without one (405, 413 …) are shaped
+//! there too, so that every error body has the same form.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::error::{Code, Error, FieldError};
+
+/// A refusal or failure.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// A stable path that explains the code.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/not_found")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    /// What was wrong this time.
+    detail: String,
+    /// The path that was asked for.
+    instance: String,
+    /// The problem's code, from a closed list.
+    #[schema(example = "not_found")]
+    code: String,
+    /// To quote to the operator.
+    request_id: String,
+    /// For 422: each field that was refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Map<String, Value>,
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+/// Gives an error response its body; leaves every other response alone.
+pub(super) fn render(mut response: Response, path: &str, request_id: &str) -> Response {
+    let status = response.status();
+    let refused = response.extensions_mut().remove::<Arc<Error>>();
+    if !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let error = refused.unwrap_or_else(|| Arc::new(framework_error(status)));
+    log(&error, path);
+    let problem = Problem {
+        kind: format!("/problems/{}", error.code().name()),
+        title: error.code().title(),
+        status: error.code().status(),
+        detail: error.detail().to_owned(),
+        instance: path.to_owned(),
+        code: error.code().name(),
+        request_id: request_id.to_owned(),
+        errors: error.errors().to_vec(),
+        extra: error.extra().clone(),
+    };
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let (mut parts, _) = response.into_parts();
+    parts.status = StatusCode::from_u16(error.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if parts.status == StatusCode::UNAUTHORIZED {
+        parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(seconds) = error.retry_after_seconds() {
+        parts.headers.insert(RETRY_AFTER, seconds.into());
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// What the framework refused by itself, in our words.
+fn framework_error(status: StatusCode) -> Error {
+    match status {
+        StatusCode::METHOD_NOT_ALLOWED => Error::new(Code::MethodNotAllowed, "The route exists, but not with this method."),
+        StatusCode::NOT_FOUND => Error::new(Code::RouteNotFound, "There is no such route."),
+        StatusCode::PAYLOAD_TOO_LARGE => Error::new(Code::PayloadTooLarge, "The body is too large."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::new(Code::UnsupportedMediaType, "The content type is not taken here."),
+        StatusCode::REQUEST_TIMEOUT => Error::new(Code::RequestTimeout, "The body did not arrive in time."),
+        StatusCode::TOO_MANY_REQUESTS => Error::new(Code::TooManyRequests, "Too many requests."),
+        StatusCode::BAD_REQUEST => Error::new(Code::InvalidParameter, "The request is malformed."),
+        _ => Error::internal(format!("an unexplained {status}")),
+    }
+}
+
+/// Ours at error level with the cause, the client's at debug level.
+fn log(error: &Error, path: &str) {
+    if error.code().status() >= 500 {
+        tracing::error!(code = error.code().name(), path, cause = error.cause().map(ToString::to_string), "request failed");
+    } else {
+        tracing::debug!(code = error.code().name(), path, detail = error.detail(), "request refused");
+    }
+}

@@ -1,0 +1,91 @@
+//! Typed identifiers, so that a user's id cannot be passed where a mandate's is meant. All are `UUIDv7` (RFC 9562): their order
+//! is the order of creation, which list paging relies on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! id_type {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+        #[serde(transparent)]
+        #[sqlx(transparent)]
+        #[schema(value_type = Uuid)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new identifier, later in order than every one this process made before.
+            #[must_use]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+            /// The identifier as the database and the wire carry it.
+            #[must_use]
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+        impl From<Uuid> for $name {
+            fn from(value: Uuid) -> Self {
+                Self(value)
+            }
+        }
+        impl FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::parse_str(text).map(Self)
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )+};
+}
+
+id_type! {
+    /// An account of the platform.
+    UserId,
+    /// A sign-in (`sid` in access tokens).
+    SessionId,
+    /// A tenant.
+    MandateId,
+    /// A user's membership in one mandate (`userMandateId`).
+    MembershipId,
+    /// A named set of members of one mandate.
+    GroupId,
+    /// A role of any of the four scopes.
+    RoleId,
+    /// One use of a feature by one mandate.
+    InstanceId,
+    /// An entry of the audit trail.
+    EventId,
+}
+
+/// Ids as the database takes them in arrays.
+pub fn uuids<T: Copy>(ids: &[T]) -> Vec<Uuid>
+where
+    Uuid: From<T>,
+{
+    ids.iter().map(|id| Uuid::from(*id)).collect()
+}
+
+macro_rules! into_uuid {
+    ($($name:ident),+) => {$(
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+    )+};
+}
+into_uuid!(UserId, SessionId, MandateId, MembershipId, GroupId, RoleId, InstanceId, EventId);

@@ -1,0 +1,293 @@
+//! `/api/features/instances/{instanceId}/users`: who is admitted, and with which roles.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::FeatureAccess;
+use super::store::{self, FoundAccess};
+use crate::access::tables::{Access, Create, Delete, Instances, Op, Read, Update};
+use crate::access::{Operation, Permissions};
+use crate::app::App;
+use crate::audit::{self, Event};
+use crate::context::change::retrying;
+use crate::context::policy::{Class, Policy};
+use crate::context::{Change, Grant, InstanceContext, Locks, Recorded};
+use crate::error::{Code, Error, FieldError, Result};
+use crate::http::etag::{Precondition, Versioned};
+use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
+use crate::http::guard::{Guard, Routes};
+use crate::http::list::{Lister, Page, PageAnswer};
+use crate::ids::{InstanceId, RoleId, UserId};
+use crate::list_query;
+use crate::roles::{self, require_within_own_instance};
+
+pub(super) fn routes(app: &App) -> Routes {
+    let write = |policy: Policy| policy.class(Class::MemberWrite);
+    let manage = || Policy::table::<Instances, Update>();
+    Routes::new()
+        .routes(routes!(list_instance_users).guard(app, Policy::table::<Instances, Read>().or::<Access, Read>()))
+        .routes(routes!(add_instance_user).guard(app, write(manage().or::<Access, Create>())))
+        .routes(routes!(update_instance_user).guard(app, write(manage().or::<Access, Update>())))
+        .routes(routes!(remove_instance_user).guard(app, write(manage().or::<Access, Delete>())))
+        .routes(routes!(replace_instance_user_roles).guard(app, write(manage().or::<Access, Update>())))
+}
+
+list_query! {
+    /// Sorted by `username`.
+    AccessesQuery {}
+}
+
+/// Who is admitted to the instance.
+#[utoipa::path(get, path = "/api/features/instances/{instanceId}/users", tag = "Instances",
+    params(("instanceId" = Uuid, Path, description = "The instance"), AccessesQuery),
+    responses((status = 200, description = "A page of admissions", body = Page<FeatureAccess>)))]
+async fn list_instance_users(
+    context: InstanceContext,
+    lister: Lister,
+    Query(query): Query<AccessesQuery>,
+) -> Result<PageAnswer<FeatureAccess>> {
+    let paging = lister.paging(&["username"], query.asked())?;
+    let grant = context.grant_by_row::<Access, Read>("instances", Operation::Read)?;
+    let mut reading = context.read().await?;
+    let rows = store::list_accesses(&mut reading, &grant, &paging).await?;
+    reading.finish().await?;
+    Ok(lister.answer(&paging, rows))
+}
+
+/// Leave over admissions: by the instance's row, or by the caller's own access in it.
+fn leave<O: Op>(context: &InstanceContext) -> Result<Grant<Access, O>> {
+    context.grant_by_row::<Access, O>("instances", Operation::Update)
+}
+
+/// Whom to admit, and with which roles.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AddInstanceUser {
+    user_id: UserId,
+    /// At least one role of the instance.
+    #[schema(min_items = 1)]
+    role_ids: Vec<RoleId>,
+}
+
+/// The roles that a request names, each once and at least one.
+fn resolved(roles: &[RoleId]) -> Result<Vec<RoleId>> {
+    match roles.len() {
+        0 => Err(FieldError::new("/roleIds", "too_few", "must name at least one role").into()),
+        1..=200 => Ok(roles.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()),
+        _ => Err(FieldError::new("/roleIds", "too_many", "must name at most 200 roles").into()),
+    }
+}
+
+type NamedRole = (RoleId, String, bool, Permissions);
+
+/// The instance's roles of these ids; 404 where one is not a role of this instance.
+async fn require_known(change: &mut Change<InstanceContext>, roles: &[RoleId]) -> Result<Vec<NamedRole>> {
+    let (mandate, instance) = (change.context.mandate().mandate(), change.context.instance());
+    let found = roles::store::permissions_of(change, mandate, Some(instance), roles).await?;
+    if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
+}
+
+/// Whether the caller may give these roles to that user. Admins may give themselves instance roles (it is audited); SysAdmins
+/// never change their own access, and delegates never beyond what they have.
+fn may_give(context: &InstanceContext, target: UserId, roles: &[&NamedRole]) -> Result<()> {
+    let caller = context.mandate().caller();
+    if target == caller.user() && caller.is_sys_admin() {
+        return Err(Error::new(Code::SelfEscalation, "SysAdmins do not change their own access."));
+    }
+    for (.., permissions) in roles {
+        if let Err(exceeds) = require_within_own_instance(context, permissions) {
+            let own = target == caller.user();
+            return Err(if own { Error::new(Code::SelfEscalation, "Nobody raises their own access.") } else { exceeds });
+        }
+    }
+    Ok(())
+}
+
+fn labels(roles: &[NamedRole], of: &BTreeSet<RoleId>) -> Vec<String> {
+    roles.iter().filter(|(id, ..)| of.contains(id)).map(|(_, label, ..)| label.clone()).collect()
+}
+
+/// Admits a member of the mandate to the instance.
+#[utoipa::path(post, path = "/api/features/instances/{instanceId}/users", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
+    request_body = AddInstanceUser,
+    responses((status = 201, description = "The admission", body = FeatureAccess), (status = 409, description = "already_has_access"),
+              (status = 404, description = "Not a member, or no such role"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
+async fn add_instance_user(context: InstanceContext, Json(body): Json<AddInstanceUser>) -> Result<Created<Versioned<FeatureAccess>>> {
+    let roles = resolved(&body.role_ids)?;
+    let (context, roles) = (&context, &roles);
+    let access = retrying(|| add(context, body.user_id, roles)).await?;
+    Ok(Created { location: format!("/api/features/instances/{}/users/{}", access.instance_id, access.user_id), answer: Versioned(access) })
+}
+
+async fn add(context: &InstanceContext, user: UserId, roles: &[RoleId]) -> Result<FeatureAccess> {
+    let mut change = context.change(Locks::users([user])).await?;
+    let grant = leave::<Create>(&change.context)?;
+    let needed = store::nearness_of_member(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    grant.admit(needed)?;
+    let given = require_known(&mut change, roles).await?;
+    may_give(&change.context, user, &given.iter().collect::<Vec<_>>())?;
+    change.as_tenant().await?;
+    store::insert_access(&mut change, &grant, user, roles, context.mandate().now()).await?;
+    let all = roles.iter().copied().collect();
+    let details = json!({ "after": { "roles": labels(&given, &all), "enabled": true } });
+    let event = Event::new("instance_access_granted", "instance", grant.instance().unwrap_or_default()).target(user).details(details);
+    let recorded = audit::record(&mut change, context.mandate(), event).await?;
+    let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    change.commit(recorded).await?;
+    Ok(access)
+}
+
+/// Whether the admission counts.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateInstanceUser {
+    enabled: bool,
+    /// The version that is to be changed; 409 when it is another by now.
+    version: Option<i64>,
+}
+
+/// Enables or disables an admission.
+#[utoipa::path(patch, path = "/api/features/instances/{instanceId}/users/{userId}", tag = "Instances",
+    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted")),
+    request_body = UpdateInstanceUser,
+    responses((status = 200, description = "The admission", body = FeatureAccess), (status = 409, description = "version_conflict"),
+              (status = 403, description = "self_escalation, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+async fn update_instance_user(
+    context: InstanceContext,
+    precondition: Precondition,
+    path: FromPath<(InstanceId, UserId)>,
+    Json(body): Json<UpdateInstanceUser>,
+) -> Result<Versioned<FeatureAccess>> {
+    let FromPath((_, user)) = path;
+    let (context, precondition, body) = (&context, &precondition, &body);
+    retrying(|| set_enabled(context, user, precondition, body)).await.map(Versioned)
+}
+
+/// An admission that is about to change: reached, at the expected version, and its holder within the caller's own access.
+async fn opened<O: Op>(
+    change: &mut Change<InstanceContext>,
+    grant: &Grant<Access, O>,
+    user: UserId,
+    precondition: &Precondition,
+    version: Option<i64>,
+) -> Result<FeatureAccess> {
+    let FoundAccess { access, needed } = store::find_access(change, grant, user).await?.ok_or_else(Error::not_found)?;
+    grant.admit(needed)?;
+    precondition.check_with(access.version, version)?;
+    change.require_targets_within_own(&[user]).await?;
+    Ok(access)
+}
+
+async fn set_enabled(
+    context: &InstanceContext,
+    user: UserId,
+    precondition: &Precondition,
+    body: &UpdateInstanceUser,
+) -> Result<FeatureAccess> {
+    let mut change = context.change(Locks::users([user])).await?;
+    let grant = leave::<Update>(&change.context)?;
+    let before = opened(&mut change, &grant, user, precondition, body.version).await?;
+    if body.enabled && !before.enabled {
+        let held = require_known(&mut change, &before.role_ids).await?;
+        may_give(&change.context, user, &held.iter().collect::<Vec<_>>())?;
+    }
+    change.as_tenant().await?;
+    store::set_access_enabled(&mut change, &grant, user, body.enabled).await?;
+    let details = json!({ "before": { "enabled": before.enabled }, "after": { "enabled": body.enabled } });
+    let event = Event::new("instance_access_updated", "instance", before.instance_id).target(user).details(details);
+    let recorded = audit::record(&mut change, context.mandate(), event).await?;
+    let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    change.commit(recorded).await?;
+    Ok(access)
+}
+
+/// Ends an admission.
+#[utoipa::path(delete, path = "/api/features/instances/{instanceId}/users/{userId}", tag = "Instances",
+    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted")),
+    responses((status = 204, description = "Ended"), (status = 403, description = "target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+async fn remove_instance_user(
+    context: InstanceContext,
+    precondition: Precondition,
+    path: FromPath<(InstanceId, UserId)>,
+) -> Result<NoContent> {
+    let FromPath((_, user)) = path;
+    let (context, precondition) = (&context, &precondition);
+    retrying(|| remove(context, user, precondition)).await?;
+    Ok(NoContent)
+}
+
+async fn remove(context: &InstanceContext, user: UserId, precondition: &Precondition) -> Result<()> {
+    let mut change = context.change(Locks::users([user])).await?;
+    let grant = leave::<Delete>(&change.context)?;
+    let before = opened(&mut change, &grant, user, precondition, None).await?;
+    let held = require_known(&mut change, &before.role_ids).await?;
+    change.as_tenant().await?;
+    store::delete_access(&mut change, &grant, user).await?;
+    let all = before.role_ids.iter().copied().collect();
+    let details = json!({ "before": { "roles": labels(&held, &all), "enabled": before.enabled } });
+    let event = Event::new("instance_access_revoked", "instance", before.instance_id).target(user).details(details);
+    let recorded = audit::record(&mut change, context.mandate(), event).await?;
+    change.commit(recorded).await
+}
+
+/// The roles that somebody is to hold in the instance.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ReplaceInstanceUserRoles {
+    /// At least one role of the instance.
+    #[schema(min_items = 1)]
+    role_ids: Vec<RoleId>,
+    /// The version that is to be changed; 409 when it is another by now.
+    version: Option<i64>,
+}
+
+/// Replaces the roles that somebody holds in the instance.
+#[utoipa::path(put, path = "/api/features/instances/{instanceId}/users/{userId}/roles", tag = "Instances",
+    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted")),
+    request_body = ReplaceInstanceUserRoles,
+    responses((status = 200, description = "The admission", body = FeatureAccess), (status = 409, description = "version_conflict"),
+              (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
+              (status = 412, description = "Changed meanwhile")))]
+async fn replace_instance_user_roles(
+    context: InstanceContext,
+    precondition: Precondition,
+    path: FromPath<(InstanceId, UserId)>,
+    Json(body): Json<ReplaceInstanceUserRoles>,
+) -> Result<Versioned<FeatureAccess>> {
+    let FromPath((_, user)) = path;
+    let roles = resolved(&body.role_ids)?;
+    let (context, precondition, roles) = (&context, &precondition, &roles);
+    retrying(|| replace(context, user, precondition, body.version, roles)).await.map(Versioned)
+}
+
+async fn replace(
+    context: &InstanceContext,
+    user: UserId,
+    precondition: &Precondition,
+    version: Option<i64>,
+    roles: &[RoleId],
+) -> Result<FeatureAccess> {
+    let mut change = context.change(Locks::users([user])).await?;
+    let grant = leave::<Update>(&change.context)?;
+    let before = opened(&mut change, &grant, user, precondition, version).await?;
+    let (held, wanted): (BTreeSet<_>, BTreeSet<_>) = (before.role_ids.iter().copied().collect(), roles.iter().copied().collect());
+    let concerned = require_known(&mut change, &held.union(&wanted).copied().collect::<Vec<_>>()).await?;
+    let added: Vec<_> = concerned.iter().filter(|(id, ..)| wanted.contains(id) && !held.contains(id)).collect();
+    may_give(&change.context, user, &added)?;
+    if held == wanted {
+        change.commit(Recorded::nothing_changed()).await?;
+        return Ok(before);
+    }
+    change.as_tenant().await?;
+    store::set_access_roles(&mut change, &grant, user, roles).await?;
+    let details = json!({ "before": { "roles": labels(&concerned, &held) }, "after": { "roles": labels(&concerned, &wanted) } });
+    let event = Event::new("instance_role_assigned", "instance", before.instance_id).target(user).details(details);
+    let recorded = audit::record(&mut change, context.mandate(), event).await?;
+    let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    change.commit(recorded).await?;
+    Ok(access)
+}

@@ -1,0 +1,99 @@
+//! `/api/features/instances/{instanceId}/sync-roles`: bringing an instance's roles in line with its feature's templates.
+
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::routes;
+
+use super::store;
+use crate::access::tables::{InstanceRoles, Instances, Update};
+use crate::access::{Level, Operation};
+use crate::app::App;
+use crate::audit::{self, Event};
+use crate::context::change::retrying;
+use crate::context::policy::Policy;
+use crate::context::{Change, Grant, InstanceContext, Locks};
+use crate::error::{Code, Error, Result};
+use crate::http::extract::{Json, Query};
+use crate::http::guard::{Guard, Routes};
+use crate::roles::copies::{self, Target};
+use crate::roles::store as role_store;
+use crate::roles::sync::{Plan, SyncReport, plan};
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(sync_instance_roles).guard(app, Policy::table::<Instances, Update>().or::<InstanceRoles, Update>().or_sys()))
+}
+
+/// How to sync.
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct SyncQuery {
+    /// Only add what is missing (true when left out); else also reset changed copies and remove copies whose template is gone.
+    add_only: Option<bool>,
+    /// Only answer what would change.
+    dry_run: Option<bool>,
+}
+
+/// Brings the instance's copies in line with the feature's templates. Roles made by hand and roles that somebody holds stay.
+#[utoipa::path(post, path = "/api/features/instances/{instanceId}/sync-roles", tag = "Instances",
+    params(("instanceId" = Uuid, Path, description = "The instance"), SyncQuery),
+    responses((status = 200, description = "What changed, or would change", body = SyncReport), (status = 403, description = "self_escalation")))]
+async fn sync_instance_roles(context: InstanceContext, Query(query): Query<SyncQuery>) -> Result<Json<SyncReport>> {
+    let context = &context;
+    retrying(|| sync(context, query)).await.map(Json)
+}
+
+async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport> {
+    let mut change = context.change(Locks::default()).await?;
+    let grant = change.context.grant_by_row::<InstanceRoles, Update>("instances", Operation::Update)?;
+    grant.admit(Level::All)?; // a sync reaches every role of the instance
+    let templates = copies::templates(&mut change, Some(context.feature_code())).await?;
+    let present = store::roles_with_holders(&mut change, &grant).await?;
+    let caller = change.context.mandate().caller().user();
+    let plan = plan(&templates, &present, change.context.catalogue(), query.add_only.unwrap_or(true), caller);
+    if plan.raises_caller && change.context.mandate().is_delegate() {
+        return Err(Error::new(Code::SelfEscalation, "The sync would raise a role that you hold; an admin can do it."));
+    }
+    if query.dry_run.unwrap_or(false) {
+        return Ok(plan.report);
+    }
+    change.as_tenant().await?;
+    apply(&mut change, context, &grant, &plan).await?;
+    let details = serde_json::to_value(&plan.report).map_err(Error::internal)?;
+    let event = Event::new("instance_roles_synced", "instance", context.instance()).details(without_names(details));
+    let recorded = audit::record(&mut change, context.mandate(), event).await?;
+    change.commit(recorded).await?;
+    Ok(plan.report)
+}
+
+async fn apply(
+    change: &mut Change<InstanceContext>,
+    context: &InstanceContext,
+    grant: &Grant<InstanceRoles, Update>,
+    plan: &Plan,
+) -> Result<()> {
+    let target =
+        Target { mandate: grant.mandate(), instance: Some((context.instance(), context.feature_code())), now: context.mandate().now() };
+    for role in &plan.remove {
+        store::remove_copy(change, grant, role.id).await?;
+    }
+    for (role, template, rename) in &plan.reset {
+        let label = rename.then_some(template.role.label.as_str());
+        role_store::update(change, grant, role.id, label, Some(&template.role.description)).await?;
+        role_store::replace_permissions(change, grant, role, &template.permissions).await?;
+    }
+    copies::copy(change, &plan.add, target).await?;
+    Ok(())
+}
+
+/// The trail holds ids only; the answer's usernames are joined when read.
+fn without_names(mut details: serde_json::Value) -> serde_json::Value {
+    let changes = details.get_mut("changes").and_then(|changes| changes.as_array_mut());
+    for holder in changes.into_iter().flatten().filter_map(|change| change.get_mut("holders")?.as_array_mut()).flatten() {
+        if let Some(holder) = holder.as_object_mut() {
+            holder.remove("username");
+        }
+    }
+    details
+}

@@ -1,0 +1,324 @@
+//! Mandates in the database. What governs them runs as the system; what their admins do, as the tenant.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Mandate;
+use crate::access::tables::{Mandate as MandateTable, Read, Update};
+use crate::context::Grant;
+use crate::db::page::{Paging, Position, Rows};
+use crate::error::{Code, Error, OnConstraint, Result};
+use crate::ids::{GroupId, MandateId};
+use crate::names;
+
+struct MandateRow {
+    id: Uuid,
+    name: String,
+    code: String,
+    language: String,
+    enabled: bool,
+    has_admin: bool,
+    version: i64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    deleted_at: Option<DateTime<Utc>>,
+    purge_at: Option<DateTime<Utc>>,
+}
+
+impl From<MandateRow> for Mandate {
+    fn from(row: MandateRow) -> Self {
+        Self {
+            id: row.id.into(),
+            name: row.name,
+            code: row.code,
+            language: row.language,
+            enabled: row.enabled,
+            has_admin: row.has_admin,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            deleted_at: row.deleted_at,
+            purge_at: row.purge_at,
+        }
+    }
+}
+
+fn code_taken() -> Error {
+    Error::new(Code::CodeTaken, "Another mandate has this code.")
+}
+
+/// What the list of mandates is narrowed to.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    pub enabled: Option<bool>,
+    pub deleted: bool,
+    pub text: Option<String>,
+}
+
+/// Every mandate, for SysAdmins.
+pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Paging) -> Result<Rows<Mandate>> {
+    macro_rules! mandates {
+        ($after:tt, $order:tt) => {
+            sqlx::query_as!(
+                MandateRow,
+                r#"select d.id, d.name, d.code, d.language, d.enabled, has_effective_admin(d.id) as "has_admin!", d.version, d.created_at,
+                          d.updated_at, d.deleted_at, d.purge_at
+                   from mandates d
+                   where (d.deleted_at is not null) = $1 and ($2::bool is null or d.enabled = $2)
+                     and ($3::text is null or strpos(d.name_key, $3) > 0 or strpos(d.code_key, $3) > 0)
+                     and ($4::text is null or "#
+                    + $after
+                    + ") order by "
+                    + $order
+                    + " limit $6",
+                filter.deleted,
+                filter.enabled,
+                filter.text.as_deref(),
+                paging.after_key(),
+                paging.after_id(),
+                paging.fetch(),
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows = match (paging.sort.as_str(), paging.descending) {
+        ("name", false) => mandates!("(d.name_key, d.id) > ($4, $5)", "d.name_key, d.id").await?,
+        ("name", true) => mandates!("(d.name_key, d.id) < ($4, $5)", "d.name_key desc, d.id desc").await?,
+        ("code", false) => mandates!("(d.code_key, d.id) > ($4, $5)", "d.code_key, d.id").await?,
+        ("code", true) => mandates!("(d.code_key, d.id) < ($4, $5)", "d.code_key desc, d.id desc").await?,
+        (_, false) => mandates!("d.id > $5", "d.id").await?,
+        (_, true) => mandates!("d.id < $5", "d.id desc").await?,
+    };
+    let total = if paging.count { Some(count(connection, filter).await?) } else { None };
+    let rows: Vec<Mandate> = rows.into_iter().map(Mandate::from).collect();
+    Ok(paging.cut(rows, total, |mandate: &Mandate| {
+        let key = match paging.sort.as_str() {
+            "name" => names::key(&mandate.name),
+            "code" => names::key(&mandate.code),
+            _ => String::new(),
+        };
+        Position { key, id: mandate.id.uuid() }
+    }))
+}
+
+async fn count(connection: &mut PgConnection, filter: &Filter) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from mandates d
+           where (d.deleted_at is not null) = $1 and ($2::bool is null or d.enabled = $2)
+             and ($3::text is null or strpos(d.name_key, $3) > 0 or strpos(d.code_key, $3) > 0)"#,
+        filter.deleted,
+        filter.enabled,
+        filter.text.as_deref(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}
+
+/// The mandate of the grant.
+pub(super) async fn find(connection: &mut PgConnection, grant: &Grant<MandateTable, Read>) -> Result<Option<Mandate>> {
+    let row = sqlx::query_as!(
+        MandateRow,
+        r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at
+           from mandates where id = $1 and deleted_at is null"#,
+        grant.mandate_uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Mandate::from))
+}
+
+/// The mandate of the grant, locked until the transaction ends.
+pub(super) async fn find_for_change(connection: &mut PgConnection, grant: &Grant<MandateTable, Update>) -> Result<Option<Mandate>> {
+    let row = sqlx::query_as!(
+        MandateRow,
+        r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at
+           from mandates where id = $1 and deleted_at is null for no key update"#,
+        grant.mandate_uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Mandate::from))
+}
+
+/// Renames the mandate of the grant or changes its language; all that its admins change.
+pub(super) async fn rename(
+    connection: &mut PgConnection,
+    grant: &Grant<MandateTable, Update>,
+    name: Option<&str>,
+    language: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Mandate> {
+    let row = sqlx::query_as!(
+        MandateRow,
+        r#"update mandates set name = coalesce($2, name), name_key = coalesce($3, name_key), language = coalesce($4, language),
+             version = version + 1, updated_at = $5
+           where id = $1 and deleted_at is null
+           returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at"#,
+        grant.mandate_uuid(),
+        name,
+        name.map(names::key),
+        language,
+        now,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(row.into())
+}
+
+/// A mandate by its id, deleted or not, as the system; locked until the transaction ends.
+pub(super) async fn find_as_system(connection: &mut PgConnection, mandate: MandateId) -> Result<Option<Mandate>> {
+    let row = sqlx::query_as!(
+        MandateRow,
+        r#"select /* system */ id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at,
+                  deleted_at, purge_at
+           from mandates where id = $1 for no key update"#,
+        mandate.uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Mandate::from))
+}
+
+/// What a SysAdmin changes of a mandate.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub name: Option<String>,
+    pub code: Option<String>,
+    pub language: Option<String>,
+    pub enabled: Option<bool>,
+}
+
+pub(super) async fn update(connection: &mut PgConnection, mandate: MandateId, changes: &Changes, now: DateTime<Utc>) -> Result<Mandate> {
+    let row = sqlx::query_as!(
+        MandateRow,
+        r#"update mandates set name = coalesce($2, name), name_key = coalesce($3, name_key), code = coalesce($4, code),
+             code_key = coalesce($4, code_key), language = coalesce($5, language), enabled = coalesce($6, enabled),
+             version = version + 1, updated_at = $7
+           where id = $1 and deleted_at is null
+           returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at"#,
+        mandate.uuid(),
+        changes.name.as_deref(),
+        changes.name.as_deref().map(names::key),
+        changes.code.as_deref(),
+        changes.language.as_deref(),
+        changes.enabled,
+        now,
+    )
+    .fetch_one(connection)
+    .await;
+    row.on_constraint("mandates_code_key", code_taken).map(Mandate::from)
+}
+
+/// A mandate to be made.
+#[derive(Debug)]
+pub(super) struct NewMandate<'a> {
+    pub id: MandateId,
+    pub name: &'a str,
+    /// As given, or to be made from the name.
+    pub code: Option<&'a str>,
+    pub language: &'a str,
+    pub now: DateTime<Utc>,
+}
+
+/// Makes the mandate's row and its group `everyone`.
+pub(super) async fn insert(connection: &mut PgConnection, mandate: &NewMandate<'_>) -> Result<()> {
+    match mandate.code {
+        Some(code) => {
+            if !insert_with_code(connection, mandate, code).await? {
+                return Err(code_taken());
+            }
+        }
+        None => insert_with_generated_code(connection, mandate).await?,
+    }
+    sqlx::query!(
+        "insert into groups (id, mandate_id, name, name_key, auto_join, created_at) values ($1, $2, 'everyone', 'everyone', true, $3)",
+        GroupId::new().uuid(),
+        mandate.id.uuid(),
+        mandate.now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The name's slug, then `-2` … until one is free. Asked in one statement; a race over the same code asks again.
+async fn insert_with_generated_code(connection: &mut PgConnection, mandate: &NewMandate<'_>) -> Result<()> {
+    let short = mandate.id.uuid().simple().to_string();
+    let base = names::slug(mandate.name).unwrap_or_else(|| format!("m-{}", &short[short.len() - 8..]));
+    for _ in 0..5 {
+        let code = sqlx::query_scalar!(
+            r#"select candidate as "candidate!"
+               from (select $1::text as candidate, 1 as n union all select $1::text || '-' || n, n from generate_series(2, 10000) n) c
+               where not exists (select 1 from mandates where code_key = candidate and deleted_at is null)
+               order by n limit 1"#,
+            base
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(code) = code else { break };
+        if insert_with_code(connection, mandate, &code).await? {
+            return Ok(());
+        }
+    }
+    Err(code_taken())
+}
+
+async fn insert_with_code(connection: &mut PgConnection, mandate: &NewMandate<'_>, code: &str) -> Result<bool> {
+    let made = sqlx::query!(
+        "insert into mandates (id, name, name_key, code, code_key, language, created_at, updated_at)
+         values ($1, $2, $3, $4, $4, $5, $6, $6)
+         on conflict (code_key) where deleted_at is null do nothing",
+        mandate.id.uuid(),
+        mandate.name,
+        names::key(mandate.name),
+        code,
+        mandate.language,
+        mandate.now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(made.rows_affected() == 1)
+}
+
+/// Deletes softly: unreachable at once, restorable until `purge_at`.
+pub(super) async fn delete(connection: &mut PgConnection, mandate: MandateId, now: DateTime<Utc>, purge_at: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "update mandates set deleted_at = $2, purge_at = $3, version = version + 1, updated_at = $2 where id = $1 and deleted_at is null",
+        mandate.uuid(),
+        now,
+        purge_at
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn restore(connection: &mut PgConnection, mandate: MandateId, now: DateTime<Utc>) -> Result<Mandate> {
+    let row = sqlx::query_as!(
+        MandateRow,
+        r#"update mandates set deleted_at = null, purge_at = null, version = version + 1, updated_at = $2
+           where id = $1 and deleted_at is not null
+           returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at"#,
+        mandate.uuid(),
+        now
+    )
+    .fetch_one(connection)
+    .await;
+    row.on_constraint("mandates_code_key", code_taken).map(Mandate::from)
+}
+
+/// The mandate that this transaction has just made, as its tenant.
+pub(super) async fn find_new(connection: &mut PgConnection, mandate: MandateId) -> Result<Mandate> {
+    let row = sqlx::query_as!(
+        MandateRow,
+        r#"select /* new */ id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at,
+                  deleted_at, purge_at
+           from mandates where id = $1"#,
+        mandate.uuid()
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(row.into())
+}

@@ -1,0 +1,231 @@
+//! `/api/mandates/{mandateId}/users`: who belongs to the mandate.
+
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::Member;
+use super::role_routes::{require_known, resolved};
+use super::store::{self, Filter, Found};
+use crate::access::tables::{Create, Delete, Members, Read, Update};
+use crate::app::App;
+use crate::audit::{self, Event};
+use crate::context::change::retrying;
+use crate::context::policy::{Class, Policy};
+use crate::context::{Change, Locks, MandateContext};
+use crate::error::{Code, Error, FieldError, Result};
+use crate::http::etag::{Precondition, Versioned};
+use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
+use crate::http::guard::{Guard, Routes};
+use crate::http::list::{Lister, Page, PageAnswer};
+use crate::ids::{GroupId, MandateId, RoleId, UserId};
+use crate::users::store::Named;
+use crate::{list_query, names, users};
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(list_members).guard(app, Policy::table::<Members, Read>().or_sys()))
+        .routes(routes!(add_member).guard(app, Policy::table::<Members, Create>().or_sys().class(Class::MemberWrite)))
+        .routes(routes!(get_member).guard(app, Policy::table::<Members, Read>().or_sys()))
+        .routes(routes!(update_member).guard(app, Policy::table::<Members, Update>().or_sys().class(Class::MemberWrite)))
+        .routes(routes!(remove_member).guard(app, Policy::table::<Members, Delete>().or_sys().or_oneself().class(Class::MemberWrite)))
+}
+
+list_query! {
+    /// What the list is narrowed to. Sorted by `username` or `createdAt`.
+    MembersQuery {
+        /// Only holders of this role.
+        #[param(value_type = Option<Uuid>)]
+        role_id: RoleId,
+        /// Only members of this group.
+        #[param(value_type = Option<Uuid>)]
+        group_id: GroupId,
+        enabled: bool,
+        /// Part of a username; of an address or name where those are shown.
+        q: String,
+    }
+}
+
+/// The mandate's members.
+#[utoipa::path(get, path = "/api/mandates/{mandateId}/users", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), MembersQuery),
+    responses((status = 200, description = "A page of members", body = Page<Member>)))]
+async fn list_members(context: MandateContext, lister: Lister, Query(query): Query<MembersQuery>) -> Result<PageAnswer<Member>> {
+    let paging = lister.paging(&["username", "createdAt"], query.asked())?;
+    let grant = context.grant::<Members, Read>()?;
+    let filter = Filter {
+        role: query.role_id.map(RoleId::uuid),
+        group: query.group_id.map(GroupId::uuid),
+        enabled: query.enabled,
+        text: query.q.as_deref().map(names::key),
+    };
+    let mut reading = context.read().await?;
+    let rows = store::list(&mut reading, &grant, &filter, &paging).await?;
+    reading.finish().await?;
+    Ok(lister.answer(&paging, rows))
+}
+
+/// Whom to add, by exactly one of id, username and address, and with which roles.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AddMember {
+    target_user_id: Option<UserId>,
+    #[schema(example = "erin")]
+    username: Option<String>,
+    email: Option<String>,
+    /// At least one role of the mandate.
+    #[schema(min_items = 1)]
+    role_ids: Vec<RoleId>,
+}
+
+impl AddMember {
+    fn named(&self) -> Result<Named> {
+        match (self.target_user_id, self.username.as_deref(), self.email.as_deref()) {
+            (Some(id), None, None) => Ok(Named::Id(id)),
+            (None, Some(username), None) => Ok(Named::UsernameKey(names::key(username))),
+            (None, None, Some(email)) => Ok(Named::EmailKey(names::key(email))),
+            _ => Err(FieldError::new("/targetUserId", "exactly_one", "or `username` or `email` must be given, exactly one of them").into()),
+        }
+    }
+}
+
+/// Adds a user to the mandate.
+#[utoipa::path(post, path = "/api/mandates/{mandateId}/users", tag = "Members", params(("mandateId" = Uuid, Path, description = "The mandate")),
+    request_body = AddMember,
+    responses((status = 201, description = "The member", body = Member), (status = 409, description = "already_member"),
+              (status = 404, description = "No such user or role"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
+async fn add_member(context: MandateContext, Json(body): Json<AddMember>) -> Result<Created<Versioned<Member>>> {
+    let named = body.named()?;
+    let roles = resolved("/roleIds", &body.role_ids)?;
+    // Whom the request names is found before the locks, which are taken by id, and looked at again under them.
+    let mut reading = context.caller().read().await?;
+    let target = users::store::resolve(&mut reading, &named).await?.ok_or_else(Error::not_found)?;
+    reading.finish().await?;
+    let (context, roles) = (&context, &roles);
+    let member = retrying(|| add(context, target, roles)).await?;
+    Ok(Created { location: format!("/api/mandates/{}/users/{}", context.mandate(), member.user_id), answer: Versioned(member) })
+}
+
+async fn add(context: &MandateContext, target: UserId, roles: &[RoleId]) -> Result<Member> {
+    let mut change = context.change(Locks::users([target])).await?;
+    let grant = change.context.grant::<Members, Create>()?;
+    users::store::find(&mut change, target).await?.ok_or_else(Error::not_found)?;
+    if change.context.is_sys_admin() && target == change.context.caller().user() {
+        return Err(Error::new(Code::SelfEscalation, "SysAdmins do not add themselves to a mandate."));
+    }
+    let given = require_known(&mut change, roles).await?;
+    for role in &given {
+        role.require_grantable(&change.context, target)?;
+    }
+    change.as_tenant().await?;
+    store::insert(&mut change, &grant, target, roles, context.now()).await?;
+    let labels: Vec<_> = given.iter().map(|role| role.label.as_str()).collect();
+    let event = Event::new("user_added_to_mandate", "member", target).target(target).details(json!({ "after": { "roles": labels } }));
+    let recorded = audit::record(&mut change, context, event).await?;
+    let member = present(&mut change, target).await?;
+    change.commit(recorded).await?;
+    Ok(member)
+}
+
+/// The member as they are now, for the answer.
+pub(super) async fn present(change: &mut Change<MandateContext>, user: UserId) -> Result<Member> {
+    let grant = change.context.grant_over_oneself::<Members, Read>()?;
+    let found = store::find(change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    Ok(found.member)
+}
+
+/// A member.
+#[utoipa::path(get, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member")),
+    responses((status = 200, description = "The member", body = Member)))]
+async fn get_member(context: MandateContext, path: FromPath<(MandateId, UserId)>) -> Result<Versioned<Member>> {
+    let FromPath((_, user)) = path;
+    let grant = context.grant::<Members, Read>()?;
+    let mut reading = context.read().await?;
+    let found = store::find(&mut reading, &grant, user).await?.ok_or_else(Error::not_found)?;
+    reading.finish().await?;
+    grant.admit(found.needed)?;
+    Ok(Versioned(found.member))
+}
+
+/// Whether the membership counts.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateMember {
+    enabled: bool,
+    /// The version that is to be changed; 409 when it is another by now.
+    version: Option<i64>,
+}
+
+/// Enables or disables a membership.
+#[utoipa::path(patch, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member")),
+    request_body = UpdateMember,
+    responses((status = 200, description = "The member", body = Member), (status = 409, description = "last_mandate_admin, version_conflict"),
+              (status = 412, description = "Changed meanwhile")))]
+async fn update_member(
+    context: MandateContext,
+    precondition: Precondition,
+    path: FromPath<(MandateId, UserId)>,
+    Json(body): Json<UpdateMember>,
+) -> Result<Versioned<Member>> {
+    let FromPath((_, user)) = path;
+    let (context, precondition, body) = (&context, &precondition, &body);
+    retrying(|| set_enabled(context, user, precondition, body)).await.map(Versioned)
+}
+
+async fn set_enabled(context: &MandateContext, user: UserId, precondition: &Precondition, body: &UpdateMember) -> Result<Member> {
+    let mut change = context.change(Locks::users([user])).await?;
+    let grant = change.context.grant::<Members, Update>()?;
+    let Found { member, needed } = store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    grant.admit(needed)?;
+    precondition.check_with(member.version, body.version)?;
+    if body.enabled && user == change.context.caller().user() && !member.enabled {
+        return Err(Error::new(Code::SelfEscalation, "Nobody enables their own membership."));
+    }
+    change.require_targets_within_own(&[user]).await?;
+    if !body.enabled && store::is_last_admin(&mut change, grant.mandate(), user).await? {
+        return Err(Error::last_mandate_admin());
+    }
+    change.as_tenant().await?;
+    store::set_enabled(&mut change, &grant, user, body.enabled).await?;
+    let details = json!({ "before": { "enabled": member.enabled }, "after": { "enabled": body.enabled } });
+    let event = Event::new("member_updated", "member", user).target(user).details(details);
+    let recorded = audit::record(&mut change, context, event).await?;
+    let member = present(&mut change, user).await?;
+    change.commit(recorded).await?;
+    Ok(member)
+}
+
+/// Removes a member, or leaves. Feature accesses and places in groups of this mandate go too.
+#[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member")),
+    responses((status = 204, description = "Removed"), (status = 409, description = "last_mandate_admin"), (status = 412, description = "Changed meanwhile")))]
+async fn remove_member(context: MandateContext, precondition: Precondition, path: FromPath<(MandateId, UserId)>) -> Result<NoContent> {
+    let FromPath((_, user)) = path;
+    let (context, precondition) = (&context, &precondition);
+    retrying(|| remove(context, user, precondition)).await?;
+    Ok(NoContent)
+}
+
+async fn remove(context: &MandateContext, user: UserId, precondition: &Precondition) -> Result<()> {
+    let mut change = context.change(Locks::users([user])).await?;
+    let leaves = user == change.context.caller().user();
+    let grant = if leaves { change.context.grant_over_oneself::<Members, Delete>()? } else { change.context.grant::<Members, Delete>()? };
+    let Found { member, needed } = store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    grant.admit(needed)?;
+    precondition.check(member.version)?;
+    change.require_targets_within_own(&[user]).await?;
+    if store::is_last_admin(&mut change, grant.mandate(), user).await? {
+        return Err(Error::last_mandate_admin());
+    }
+    let held = require_known(&mut change, &member.role_ids).await?;
+    change.as_tenant().await?;
+    store::delete(&mut change, &grant, user).await?;
+    let labels: Vec<_> = held.iter().map(|role| role.label.as_str()).collect();
+    let details = json!({ "before": { "roles": labels, "enabled": member.enabled } });
+    let event = Event::new("user_removed_from_mandate", "member", user).target(user).details(details);
+    let recorded = audit::record(&mut change, context, event).await?;
+    change.commit(recorded).await
+}

@@ -1,0 +1,278 @@
+//! Memberships in the database.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Member;
+use crate::access::Level;
+use crate::access::tables::{Create, Delete, Members, Op, Read, Update};
+use crate::context::Grant;
+use crate::db::page::{Paging, Position, Rows};
+use crate::error::{Code, Error, OnConstraint, Result};
+use crate::ids::{GroupId, MandateId, MembershipId, RoleId, UserId, uuids};
+
+/// A membership, and the least level that reaches it.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub member: Member,
+    pub needed: Level,
+}
+
+struct MemberRow {
+    id: Uuid,
+    user_id: Uuid,
+    username: String,
+    username_key: String,
+    email: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    role_ids: Vec<Uuid>,
+    group_ids: Vec<Uuid>,
+    enabled: bool,
+    version: i64,
+    created_at: DateTime<Utc>,
+}
+
+impl MemberRow {
+    fn position(&self, by_name: bool) -> Position {
+        Position { key: if by_name { self.username_key.clone() } else { String::new() }, id: if by_name { self.user_id } else { self.id } }
+    }
+}
+
+impl From<MemberRow> for Member {
+    fn from(row: MemberRow) -> Self {
+        Self {
+            user_mandate_id: row.id.into(),
+            user_id: row.user_id.into(),
+            username: row.username,
+            email: row.email,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            role_ids: row.role_ids.into_iter().map(RoleId::from).collect(),
+            group_ids: row.group_ids.into_iter().map(GroupId::from).collect(),
+            enabled: row.enabled,
+            version: row.version,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// What the list of members is narrowed to.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    pub role: Option<Uuid>,
+    pub group: Option<Uuid>,
+    pub enabled: Option<bool>,
+    pub text: Option<String>,
+}
+
+/// The members that the grant reaches.
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, Read>,
+    filter: &Filter,
+    paging: &Paging,
+) -> Result<Rows<Member>> {
+    macro_rules! members {
+        ($after:tt, $order:tt) => {
+            sqlx::query_as!(
+                MemberRow,
+                r#"select m.id, m.user_id, u.username, u.username_key,
+                          case when m.first_used_at is not null then u.email end as email,
+                          case when m.first_used_at is not null then u.first_name end as first_name,
+                          case when m.first_used_at is not null then u.last_name end as last_name,
+                          array(select r.role_id from member_roles r where r.mandate_id = m.mandate_id and r.user_id = m.user_id order by 1) as "role_ids!",
+                          array(select g.group_id from group_members g where g.mandate_id = m.mandate_id and g.user_id = m.user_id order by 1) as "group_ids!",
+                          m.enabled, m.version, m.created_at
+                   from memberships m join users u on u.id = m.user_id
+                   where m.mandate_id = $1
+                     and ($2 = 3 or m.user_id = $3 or ($2 = 2 and m.user_id in (select p.user_id from group_peers($1, $3) p)))
+                     and ($4::uuid is null or exists (select 1 from member_roles r where r.mandate_id = $1 and r.user_id = m.user_id and r.role_id = $4))
+                     and ($5::uuid is null or exists (select 1 from group_members g where g.mandate_id = $1 and g.user_id = m.user_id and g.group_id = $5))
+                     and ($6::bool is null or m.enabled = $6)
+                     and ($7::text is null or strpos(u.username_key, $7) > 0
+                          or (m.first_used_at is not null and (strpos(coalesce(u.email_key, ''), $7) > 0
+                              or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $7) > 0)))
+                     and ($8::text is null or "# + $after + ") order by " + $order + " limit $10",
+                grant.mandate_uuid(),
+                i32::from(grant.level_number()),
+                grant.caller_uuid(),
+                filter.role,
+                filter.group,
+                filter.enabled,
+                filter.text.as_deref(),
+                paging.after_key(),
+                paging.after_id(),
+                paging.fetch(),
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let by_name = paging.sort == "username";
+    let rows = match (by_name, paging.descending) {
+        (true, false) => members!("(u.username_key, m.user_id) > ($8, $9)", "u.username_key, m.user_id").await?,
+        (true, true) => members!("(u.username_key, m.user_id) < ($8, $9)", "u.username_key desc, m.user_id desc").await?,
+        (false, false) => members!("m.id > $9", "m.id").await?,
+        (false, true) => members!("m.id < $9", "m.id desc").await?,
+    };
+    let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
+    let rows = paging.cut(rows, total, |row: &MemberRow| row.position(by_name));
+    Ok(Rows { items: rows.items.into_iter().map(Member::from).collect(), next: rows.next, total: rows.total })
+}
+
+async fn count(connection: &mut PgConnection, grant: &Grant<Members, Read>, filter: &Filter) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!"
+           from memberships m join users u on u.id = m.user_id
+           where m.mandate_id = $1
+             and ($2 = 3 or m.user_id = $3 or ($2 = 2 and m.user_id in (select p.user_id from group_peers($1, $3) p)))
+             and ($4::uuid is null or exists (select 1 from member_roles r where r.mandate_id = $1 and r.user_id = m.user_id and r.role_id = $4))
+             and ($5::uuid is null or exists (select 1 from group_members g where g.mandate_id = $1 and g.user_id = m.user_id and g.group_id = $5))
+             and ($6::bool is null or m.enabled = $6)
+             and ($7::text is null or strpos(u.username_key, $7) > 0
+                  or (m.first_used_at is not null and (strpos(coalesce(u.email_key, ''), $7) > 0
+                      or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $7) > 0)))"#,
+        grant.mandate_uuid(),
+        i32::from(grant.level_number()),
+        grant.caller_uuid(),
+        filter.role,
+        filter.group,
+        filter.enabled,
+        filter.text.as_deref(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}
+
+/// A member of the grant's mandate.
+pub(super) async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Members, O>, user: UserId) -> Result<Option<Found>> {
+    let row = sqlx::query!(
+        r#"select m.id, m.user_id, u.username, u.username_key,
+                  case when m.first_used_at is not null then u.email end as email,
+                  case when m.first_used_at is not null then u.first_name end as first_name,
+                  case when m.first_used_at is not null then u.last_name end as last_name,
+                  array(select r.role_id from member_roles r where r.mandate_id = m.mandate_id and r.user_id = m.user_id order by 1) as "role_ids!",
+                  array(select g.group_id from group_members g where g.mandate_id = m.mandate_id and g.user_id = m.user_id order by 1) as "group_ids!",
+                  m.enabled, m.version, m.created_at,
+                  case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id from group_peers($1, $3) p) then 2::smallint
+                       else 3::smallint end as "needed!"
+           from memberships m join users u on u.id = m.user_id
+           where m.mandate_id = $1 and m.user_id = $2"#,
+        grant.mandate_uuid(),
+        user.uuid(),
+        grant.caller_uuid(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| Found {
+        needed: Level::from_number(row.needed),
+        member: Member::from(MemberRow {
+            id: row.id,
+            user_id: row.user_id,
+            username: row.username,
+            username_key: row.username_key,
+            email: row.email,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            role_ids: row.role_ids,
+            group_ids: row.group_ids,
+            enabled: row.enabled,
+            version: row.version,
+            created_at: row.created_at,
+        }),
+    }))
+}
+
+/// Adds a member with roles; they join the groups that new members join.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, Create>,
+    user: UserId,
+    roles: &[RoleId],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    insert_first(connection, grant.mandate(), user, roles, now).await
+}
+
+/// The same for the first admin of a new mandate, whom nobody there could grant anything yet.
+pub async fn insert_first(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    user: UserId,
+    roles: &[RoleId],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "with member as (insert into memberships (id, mandate_id, user_id, created_at) values ($1, $2, $3, $4)),
+         joined as (
+           insert into group_members (mandate_id, group_id, user_id)
+           select $2, g.id, $3 from groups g where g.mandate_id = $2 and g.auto_join)
+         insert into member_roles (mandate_id, user_id, role_id) select $2, $3, role from unnest($5::uuid[]) role",
+        MembershipId::new().uuid(),
+        mandate.uuid(),
+        user.uuid(),
+        now,
+        &uuids(roles),
+    )
+    .execute(connection)
+    .await
+    .on_constraint("memberships_pkey", || Error::new(Code::AlreadyMember, "The user is a member of this mandate already."))?;
+    Ok(())
+}
+
+/// Whether, without this member, the mandate would have no effective admin. Meaningful under the mandate's lock.
+pub async fn is_last_admin(connection: &mut PgConnection, mandate: MandateId, user: UserId) -> Result<bool> {
+    let last = sqlx::query_scalar!(
+        r#"with admins as (
+             select m.user_id
+             from roles r
+             join member_roles mr on mr.mandate_id = r.mandate_id and mr.role_id = r.id
+             join memberships m on m.mandate_id = mr.mandate_id and m.user_id = mr.user_id and m.enabled
+             join users u on u.id = m.user_id and u.enabled and u.erased_at is null
+             where r.mandate_id = $1 and r.protected and r.scope = 'mandate')
+           select (exists (select 1 from admins where user_id = $2) and not exists (select 1 from admins where user_id <> $2)) as "last!""#,
+        mandate.uuid(),
+        user.uuid()
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(last)
+}
+
+/// Enables or disables a membership.
+pub(super) async fn set_enabled(connection: &mut PgConnection, grant: &Grant<Members, Update>, user: UserId, enabled: bool) -> Result<()> {
+    sqlx::query!(
+        "update memberships set enabled = $3, version = version + 1 where mandate_id = $1 and user_id = $2",
+        grant.mandate_uuid(),
+        user.uuid(),
+        enabled
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Replaces a member's roles; the member's version rises.
+pub(super) async fn set_roles(connection: &mut PgConnection, grant: &Grant<Members, Update>, user: UserId, roles: &[RoleId]) -> Result<()> {
+    sqlx::query!(
+        "with gone as (delete from member_roles where mandate_id = $1 and user_id = $2 and role_id <> all ($3)),
+         raised as (update memberships set version = version + 1 where mandate_id = $1 and user_id = $2)
+         insert into member_roles (mandate_id, user_id, role_id) select $1, $2, role from unnest($3::uuid[]) role on conflict do nothing",
+        grant.mandate_uuid(),
+        user.uuid(),
+        &uuids(roles),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Removes a member; feature accesses and places in groups go too.
+pub(super) async fn delete(connection: &mut PgConnection, grant: &Grant<Members, Delete>, user: UserId) -> Result<()> {
+    sqlx::query!("delete from memberships where mandate_id = $1 and user_id = $2", grant.mandate_uuid(), user.uuid())
+        .execute(connection)
+        .await?;
+    Ok(())
+}

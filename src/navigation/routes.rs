@@ -1,0 +1,71 @@
+//! `GET /api/features/my`.
+
+use axum::body::Body as HttpBody;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::routes;
+
+use super::Navigation;
+use super::cache::Body;
+use super::store;
+use crate::app::App;
+use crate::context::enter::{DeferredCaller, unauthenticated};
+use crate::context::policy::Policy;
+use crate::crypto::{base64url, digest};
+use crate::error::{Code, Error, Result};
+use crate::http::etag::unless_known;
+use crate::http::extract::Query;
+use crate::http::guard::{Guard, Routes};
+use crate::names;
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new().routes(routes!(get_my_features).guard(app, Policy::user().checked_by_its_statement()))
+}
+
+/// In which language labels are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct NavigationQuery {
+    /// Leaves this language only, else `en`.
+    #[param(example = "de")]
+    lang: Option<String>,
+}
+
+/// Everything that is open to the caller: mandates, features, instances, and what they may do in each. Only what is alive.
+#[utoipa::path(get, path = "/api/features/my", tag = "Navigation", params(NavigationQuery),
+    responses((status = 200, description = "The caller's navigation", body = Navigation), (status = 304, description = "Not changed")))]
+async fn get_my_features(
+    State(app): State<App>,
+    caller: DeferredCaller,
+    headers: HeaderMap,
+    Query(query): Query<NavigationQuery>,
+) -> Result<Response> {
+    let language = query.lang.as_deref();
+    if let Some(tag) = language {
+        names::checked_language("lang", tag).map_err(|error| Error::new(Code::InvalidParameter, format!("`lang` {}", error.detail)))?;
+    }
+    let user = caller.claims.user;
+    let kept = app.navigation().get(user, language);
+    let now = caller.services.clock.now();
+    let found = store::find(caller.services.db.reader(), caller.claims, now, kept.as_ref().map(|body| body.epochs)).await?;
+    let found = found.ok_or_else(unauthenticated)?;
+    let body = match (found.rows, kept) {
+        (None, Some(kept)) => kept,
+        (rows, _) => {
+            let json = serde_json::to_vec(&Navigation::of(rows.unwrap_or_default(), language)).map_err(Error::internal)?;
+            let tag = format!("\"{}\"", base64url(&digest(&json)[..16]));
+            let body = Body { epochs: found.epochs, json: json.into(), tag };
+            app.navigation().keep(user, language, body.clone());
+            body
+        }
+    };
+    Ok(unless_known(&headers, &body.tag, || {
+        let mut response = Response::new(HttpBody::from(body.json.clone()));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }))
+}

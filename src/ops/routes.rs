@@ -1,0 +1,147 @@
+//! `/healthz`, `/readyz`, `/startupz`, `/ping`, `/openapi.json`, `/docs`, `/problems/{code}` and what `/` leads to.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::problem_page;
+use super::schema::schema_state;
+use crate::app::App;
+use crate::context::policy::{Class, Policy};
+use crate::error::{Code, Error, Result};
+use crate::http::extract::{FromPath, Json};
+use crate::http::guard::{Guard, Routes};
+use crate::http::problem::Problem;
+
+pub fn routes(app: &App) -> Routes {
+    let open = || Policy::public().class(Class::Default);
+    Routes::new()
+        .routes(routes!(get_root).guard(app, open()))
+        .routes(routes!(get_health).guard(app, open()))
+        .routes(routes!(get_readiness).guard(app, open()))
+        .routes(routes!(get_startup).guard(app, open()))
+        .routes(routes!(get_ping).guard(app, open()))
+        .routes(routes!(get_openapi).guard(app, open()))
+        .routes(routes!(get_problem).guard(app, open()))
+}
+
+/// Swagger UI under `/docs/`. It reads `/openapi.json` as any other client does; its own files are in the binary. (Not
+/// declared route by route: they are somebody else's page and its assets, not operations.)
+pub fn docs_page() -> Router<App> {
+    let config =
+        Config::from("/openapi.json").deep_linking(true).display_request_duration(true).show_extensions(true).try_it_out_enabled(true);
+    SwaggerUi::new("/docs").config(config).into()
+}
+
+/// How the service is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+/// Leads to the documentation.
+#[utoipa::path(get, path = "/", tag = "Operations", responses((status = 307, description = "See `/docs/`")))]
+async fn get_root() -> Redirect {
+    Redirect::temporary("/docs/")
+}
+
+/// The process runs and answers. It looks at nothing else: a service whose database is away is not healed by a restart.
+#[utoipa::path(get, path = "/healthz", tag = "Operations", responses((status = 200, description = "Alive", body = Health)))]
+async fn get_health() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// What a readiness check found, by the name of what was checked.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    #[schema(example = "ready")]
+    status: &'static str,
+    #[schema(value_type = Object, example = json!({"database": "ok", "schema": "ok"}))]
+    checks: Map<String, Value>,
+}
+
+/// The service may get traffic: its database answers and has the schema that this version needs.
+#[utoipa::path(get, path = "/readyz", tag = "Operations", responses(
+    (status = 200, description = "Ready", body = Readiness),
+    (status = 503, description = "Not ready; `checks` names what fails", body = Problem, content_type = "application/problem+json")))]
+async fn get_readiness(State(app): State<App>) -> Result<Json<Readiness>> {
+    let checks = checks(&app).await;
+    if checks.values().all(|check| check == "ok") {
+        return Ok(Json(Readiness { status: "ready", checks }));
+    }
+    let failing: Map<String, Value> = checks.into_iter().filter(|(_, check)| check != "ok").collect();
+    let names: Vec<&str> = failing.keys().map(String::as_str).collect();
+    let detail = format!("Not ready: {}.", names.join(", "));
+    Err(Error::new(Code::Unavailable, detail).with("checks", failing).retry_after(2))
+}
+
+async fn checks(app: &App) -> Map<String, Value> {
+    let (database, schema) = match schema_state(&app.services().db).await {
+        Ok(state) if state.is_current() => (json!("ok"), json!("ok")),
+        Ok(state) => (json!("ok"), json!(format!("{} migrations are pending", state.pending.len()))),
+        Err(error) => {
+            tracing::warn!(cause = error.cause().map(ToString::to_string), "the database does not answer a readiness check");
+            (json!("does not answer"), json!("unknown"))
+        }
+    };
+    Map::from_iter([("database".to_owned(), database), ("schema".to_owned(), schema)])
+}
+
+/// The service has started: all migrations have run.
+#[utoipa::path(get, path = "/startupz", tag = "Operations", responses(
+    (status = 200, description = "Started", body = Health),
+    (status = 503, description = "Migrations are pending", body = Problem, content_type = "application/problem+json")))]
+async fn get_startup(State(app): State<App>) -> Result<Json<Health>> {
+    require_schema(&app).await?;
+    Ok(Json(Health { status: "started" }))
+}
+
+/// A greeting.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Pong {
+    #[schema(example = "ok")]
+    message: &'static str,
+}
+
+/// Answers `ok`, except while migrations are pending.
+#[utoipa::path(get, path = "/ping", tag = "Operations", responses(
+    (status = 200, description = "Here", body = Pong),
+    (status = 503, description = "Migrations are pending", body = Problem, content_type = "application/problem+json")))]
+async fn get_ping(State(app): State<App>) -> Result<Json<Pong>> {
+    require_schema(&app).await?;
+    Ok(Json(Pong { message: "ok" }))
+}
+
+async fn require_schema(app: &App) -> Result<()> {
+    let state = schema_state(&app.services().db).await?;
+    if state.is_current() {
+        return Ok(());
+    }
+    Err(Error::new(Code::Unavailable, format!("{} migrations are pending.", state.pending.len())).retry_after(5))
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "Operations",
+    responses((status = 200, description = "The OpenAPI document", body = Value)))]
+async fn get_openapi(State(app): State<App>) -> Response {
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")];
+    (headers, app.document()).into_response()
+}
+
+/// Explains a problem's code; the `type` of every problem leads here.
+#[utoipa::path(get, path = "/problems/{code}", tag = "Operations",
+    params(("code" = String, Path, description = "The problem's `code`", example = "not_found")),
+    responses(
+        (status = 200, description = "The explanation, for people", body = String, content_type = "text/html"),
+        (status = 404, description = "No such code", body = Problem, content_type = "application/problem+json")))]
+async fn get_problem(FromPath(code): FromPath<String>) -> Result<Response> {
+    let code = Code::from_name(&code).ok_or_else(Error::not_found)?;
+    Ok(problem_page::render(code))
+}

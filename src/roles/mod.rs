@@ -1,0 +1,160 @@
+//! Roles: named sets of permissions, in four scopes that never mix. Mandate and instance roles are held; templates are copied.
+//!
+//! - [`store`]: rows and permissions.
+//! - [`copies`]: copying templates onto new mandates and instances.
+//! - [`sync`]: bringing an instance's copies back in line with their templates.
+
+pub mod copies;
+mod list_routes;
+mod open;
+mod permission_routes;
+mod routes;
+pub mod store;
+pub mod sync;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::access::grant::role_within;
+use crate::access::{Catalogue, Merged, Permissions};
+use crate::app::App;
+use crate::context::{InstanceContext, MandateContext};
+use crate::error::{Code, Error, FieldError, Result, keep};
+use crate::http::etag::Resource;
+use crate::ids::{InstanceId, MandateId, RoleId};
+use crate::names;
+
+/// The routes under `/api/roles`, and the roles of mandates and instances.
+pub fn routes(app: &App) -> OpenApiRouter<App> {
+    routes::routes(app).merge(list_routes::routes(app)).merge(permission_routes::routes(app))
+}
+
+/// Where a role belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    MandateTemplate,
+    FeatureTemplate,
+    Mandate,
+    Instance,
+}
+
+impl Scope {
+    /// As the database stores it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scope::MandateTemplate => "mandate-template",
+            Scope::FeatureTemplate => "feature-template",
+            Scope::Mandate => "mandate",
+            Scope::Instance => "instance",
+        }
+    }
+    fn from_name(name: &str) -> Self {
+        match name {
+            "mandate-template" => Scope::MandateTemplate,
+            "feature-template" => Scope::FeatureTemplate,
+            "mandate" => Scope::Mandate,
+            _ => Scope::Instance,
+        }
+    }
+}
+
+/// Texts by language.
+pub type Texts = BTreeMap<String, String>;
+
+/// A role.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Role {
+    pub id: RoleId,
+    pub label: String,
+    #[schema(example = json!({"en": "Keeps the books"}))]
+    pub description: Texts,
+    pub scope: Scope,
+    pub mandate_id: Option<MandateId>,
+    pub feature_code: Option<String>,
+    pub instance_id: Option<InstanceId>,
+    /// The template that the role was copied from.
+    pub template_role_id: Option<RoleId>,
+    /// The role `admin`: not edited, renamed or deleted.
+    pub protected: bool,
+    pub version: i64,
+}
+
+impl Resource for Role {
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+/// A new role. It permits nothing until permissions are put.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRole {
+    #[schema(example = "accountant")]
+    pub label: String,
+    /// By language.
+    #[schema(example = json!({"en": "Keeps the books"}))]
+    pub description: Option<Texts>,
+}
+
+impl CreateRole {
+    /// The label and the description, in order.
+    pub fn checked(&self) -> Result<(String, Texts)> {
+        let mut errors = Vec::new();
+        let label = keep(names::checked("/label", &self.label), &mut errors);
+        let description = keep(checked_texts("/description", self.description.clone().unwrap_or_default()), &mut errors);
+        match (label, description) {
+            (Some(label), Some(description)) if errors.is_empty() => Ok((label, description)),
+            _ => Err(Error::invalid(errors)),
+        }
+    }
+}
+
+/// Texts by language, each within bounds.
+pub fn checked_texts(pointer: &str, texts: Texts) -> std::result::Result<Texts, FieldError> {
+    for (language, text) in &texts {
+        names::checked_language(&format!("{pointer}/{language}"), language)?;
+        names::checked_description(&format!("{pointer}/{language}"), text)?;
+    }
+    Ok(texts)
+}
+
+pub(crate) fn label_taken() -> Error {
+    Error::new(Code::LabelTaken, "Another role here has this label.")
+}
+
+/// 403 where a delegate would give more than they have. Admins and SysAdmins are no delegates.
+pub fn require_within_own(context: &MandateContext, permissions: &Permissions) -> Result<()> {
+    match context.access() {
+        Some(access) if context.is_delegate() => within(permissions, &access.merged, &Catalogue::mandate()),
+        _ => Ok(()),
+    }
+}
+
+/// The same for a role of an instance, compared with the caller's access in that instance.
+pub fn require_within_own_instance(context: &InstanceContext, permissions: &Permissions) -> Result<()> {
+    if !context.mandate().is_delegate() {
+        return Ok(());
+    }
+    match context.access() {
+        Some(access) => within(permissions, &access.merged, context.catalogue()),
+        None => within(permissions, &Merged::of([], context.catalogue()), context.catalogue()),
+    }
+}
+
+fn within(permissions: &Permissions, own: &Merged, catalogue: &Catalogue) -> Result<()> {
+    if role_within(permissions, own, catalogue) {
+        return Ok(());
+    }
+    Err(Error::new(Code::GrantExceedsOwnAccess, "The role permits more than your own access here does."))
+}
+
+/// Permissions as the audit trail keeps them: letters, and no more than there are.
+pub(crate) fn described(permissions: &Permissions) -> Value {
+    json!(permissions)
+}

@@ -1,0 +1,216 @@
+//! `/api/roles/{roleId}/permissions`: what a role permits.
+
+use std::collections::BTreeMap;
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::open::{OpenRole, open_in_instance, open_in_mandate};
+use super::{Role, copies, described, routes as role_routes, store};
+use crate::access::tables::{InstanceRoles, Read, Roles, Update};
+use crate::access::{Catalogue, Level, Permissions, Rule};
+use crate::app::App;
+use crate::audit::{self, Event};
+use crate::context::change::retrying;
+use crate::context::policy::Policy;
+use crate::context::{RoleContext, SystemContext};
+use crate::error::{Error, Result};
+use crate::features;
+use crate::http::etag::{Precondition, Resource, Versioned, resource_unless_known};
+use crate::http::extract::Json;
+use crate::http::guard::{Guard, Routes};
+use crate::http::patch;
+use crate::ids::RoleId;
+
+pub(super) fn routes(app: &App) -> Routes {
+    let change = || Policy::table::<Roles, Update>().or::<InstanceRoles, Update>().or_sys_for_templates();
+    Routes::new()
+        .routes(routes!(get_role_permissions).guard(app, Policy::table::<Roles, Read>().or::<InstanceRoles, Read>().or_sys_for_templates()))
+        .routes(routes!(replace_role_permissions).guard(app, change()))
+        .routes(routes!(update_role_permissions).guard(app, change()))
+}
+
+/// What a role permits; its version is the role's.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RolePermissions {
+    #[serde(flatten)]
+    permissions: Permissions,
+    #[serde(skip)]
+    version: i64,
+}
+
+impl Resource for RolePermissions {
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+/// What a role permits.
+#[utoipa::path(get, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+    responses((status = 200, description = "The role's permissions", body = RolePermissions), (status = 304, description = "Not changed")))]
+async fn get_role_permissions(context: RoleContext, headers: HeaderMap) -> Result<Response> {
+    let found = role_routes::read(&context).await?;
+    Ok(resource_unless_known(&headers, &RolePermissions { permissions: found.permissions, version: found.role.version }))
+}
+
+/// How the permissions are to change.
+enum Wanted<'a> {
+    All(&'a Permissions),
+    Some(&'a PermissionsPatch),
+}
+
+impl Wanted<'_> {
+    fn applied_to(&self, before: &Permissions) -> Permissions {
+        match self {
+            Wanted::All(permissions) => (*permissions).clone(),
+            Wanted::Some(patch) => patch.applied_to(before),
+        }
+    }
+}
+
+/// Some permissions of a role: those named change, null removes (RFC 7396).
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PermissionsPatch {
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, RulePatch>)]
+    tables: BTreeMap<String, Option<RulePatch>>,
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, bool>)]
+    views: BTreeMap<String, Option<bool>>,
+}
+
+/// Some of a rule: what is left out stays as it is, or is `n` where there was no rule.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RulePatch {
+    #[serde(default, deserialize_with = "patch::present")]
+    view: Option<bool>,
+    #[serde(default, deserialize_with = "patch::present")]
+    read: Option<Level>,
+    #[serde(default, deserialize_with = "patch::present")]
+    create: Option<Level>,
+    #[serde(default, deserialize_with = "patch::present")]
+    update: Option<Level>,
+    #[serde(default, deserialize_with = "patch::present")]
+    delete: Option<Level>,
+}
+
+impl PermissionsPatch {
+    fn applied_to(&self, before: &Permissions) -> Permissions {
+        let mut after = before.clone();
+        for (table, patch) in &self.tables {
+            match patch {
+                None => drop(after.tables.remove(table)),
+                Some(patch) => {
+                    let rule = after.tables.entry(table.clone()).or_default();
+                    *rule = patch.applied_to(*rule);
+                }
+            }
+        }
+        for (view, allowed) in &self.views {
+            match allowed {
+                None => drop(after.views.remove(view)),
+                Some(allowed) => drop(after.views.insert(view.clone(), *allowed)),
+            }
+        }
+        after
+    }
+}
+
+impl RulePatch {
+    fn applied_to(self, rule: Rule) -> Rule {
+        Rule {
+            view: self.view.unwrap_or(rule.view),
+            read: self.read.unwrap_or(rule.read),
+            create: self.create.unwrap_or(rule.create),
+            update: self.update.unwrap_or(rule.update),
+            delete: self.delete.unwrap_or(rule.delete),
+        }
+    }
+}
+
+/// Replaces all that a role permits.
+#[utoipa::path(put, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+    request_body = Permissions,
+    responses((status = 200, description = "The role's permissions", body = RolePermissions), (status = 409, description = "role_protected"),
+              (status = 412, description = "Changed meanwhile")))]
+async fn replace_role_permissions(
+    context: RoleContext,
+    precondition: Precondition,
+    Json(body): Json<Permissions>,
+) -> Result<Versioned<RolePermissions>> {
+    change_permissions(&context, &precondition, &Wanted::All(&body)).await
+}
+
+/// Adds, changes or removes some of what a role permits.
+#[utoipa::path(patch, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+    request_body = PermissionsPatch,
+    responses((status = 200, description = "The role's permissions", body = RolePermissions), (status = 409, description = "role_protected"),
+              (status = 412, description = "Changed meanwhile")))]
+async fn update_role_permissions(
+    context: RoleContext,
+    precondition: Precondition,
+    Json(body): Json<PermissionsPatch>,
+) -> Result<Versioned<RolePermissions>> {
+    change_permissions(&context, &precondition, &Wanted::Some(&body)).await
+}
+
+async fn change_permissions(context: &RoleContext, precondition: &Precondition, wanted: &Wanted<'_>) -> Result<Versioned<RolePermissions>> {
+    let changed = match context {
+        RoleContext::Template(system, role) => change_template(system, *role, precondition, wanted).await?,
+        RoleContext::Mandate(context, role) => {
+            retrying(|| async { change_held(open_in_mandate(context, *role, precondition, None).await?, wanted).await }).await?
+        }
+        RoleContext::Instance(context, role) => {
+            retrying(|| async { change_held(open_in_instance(context, *role, precondition, None).await?, wanted).await }).await?
+        }
+    };
+    Ok(Versioned(changed))
+}
+
+async fn change_held(mut open: OpenRole<Update>, wanted: &Wanted<'_>) -> Result<RolePermissions> {
+    let after = well_formed(wanted.applied_to(&open.found.permissions), &open.change.catalogue())?;
+    open.change.require_within_own(&after)?;
+    store::replace_permissions(open.change.connection(), &open.grant, &open.found.role, &after).await?;
+    let recorded = open.change.record(repermitted(&open.found.role, &open.found.permissions, &after)).await?;
+    open.change.commit(recorded).await?;
+    Ok(RolePermissions { permissions: after, version: open.found.role.version + 1 })
+}
+
+async fn change_template(
+    system: &SystemContext,
+    role: RoleId,
+    precondition: &Precondition,
+    wanted: &Wanted<'_>,
+) -> Result<RolePermissions> {
+    let mut writing = system.write().await?;
+    let before = copies::template(&mut writing, role).await?.ok_or_else(Error::not_found)?;
+    if before.role.protected {
+        return Err(copies::protected());
+    }
+    precondition.check(before.role.version)?;
+    let catalogue = match &before.role.feature_code {
+        Some(code) => features::find(&mut writing, code).await?.ok_or_else(Error::not_found)?.catalogue(),
+        None => Catalogue::mandate(),
+    };
+    let after = well_formed(wanted.applied_to(&before.permissions), &catalogue)?;
+    copies::replace_permissions(&mut writing, &before.role, &after).await?;
+    let recorded = audit::record_platform(&mut writing, system, repermitted(&before.role, &before.permissions, &after)).await?;
+    writing.commit(recorded).await?;
+    Ok(RolePermissions { permissions: after, version: before.role.version + 1 })
+}
+
+fn well_formed(permissions: Permissions, catalogue: &Catalogue) -> Result<Permissions> {
+    let problems = permissions.problems(catalogue);
+    if problems.is_empty() { Ok(permissions) } else { Err(Error::invalid(problems)) }
+}
+
+fn repermitted(role: &Role, before: &Permissions, after: &Permissions) -> Event {
+    Event::new("role_permissions_changed", "role", role.id)
+        .details(json!({ "role": role.label, "before": described(before), "after": described(after) }))
+}

@@ -1,0 +1,193 @@
+//! `/api/roles/{roleId}`: a role by its id, wherever it belongs.
+
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::open::{OpenRole, open_in_instance, open_in_mandate};
+use super::store::Found;
+use super::{Role, Texts, checked_texts, copies, store};
+use crate::access::tables::{Delete, InstanceRoles, Read, Roles, Update};
+use crate::app::App;
+use crate::audit::{self, Event};
+use crate::context::change::retrying;
+use crate::context::policy::Policy;
+use crate::context::{RoleContext, SystemContext};
+use crate::error::{Error, Result, keep};
+use crate::http::etag::{Precondition, Versioned, resource_unless_known};
+use crate::http::extract::{Json, NoContent};
+use crate::http::guard::{Guard, Routes};
+use crate::http::patch;
+use crate::ids::RoleId;
+use crate::names;
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(get_role).guard(app, Policy::table::<Roles, Read>().or::<InstanceRoles, Read>().or_sys_for_templates()))
+        .routes(routes!(update_role).guard(app, Policy::table::<Roles, Update>().or::<InstanceRoles, Update>().or_sys_for_templates()))
+        .routes(routes!(delete_role).guard(app, Policy::table::<Roles, Delete>().or::<InstanceRoles, Delete>().or_sys_for_templates()))
+}
+
+/// The role and its permissions, as far as the caller may read it.
+pub(super) async fn read(context: &RoleContext) -> Result<Found> {
+    match context {
+        RoleContext::Template(system, role) => {
+            let mut writing = system.write().await?; // `for no key update` needs a writing transaction
+            let template = copies::template(&mut writing, *role).await?.ok_or_else(Error::not_found)?;
+            Ok(Found { role: template.role, permissions: template.permissions, needed: crate::access::Level::All })
+        }
+        RoleContext::Mandate(context, role) => {
+            let grant = context.grant::<Roles, Read>()?;
+            let mut reading = context.read().await?;
+            let found = store::find(&mut reading, &grant, *role).await?.ok_or_else(Error::not_found)?;
+            reading.finish().await?;
+            grant.admit(found.needed)?;
+            Ok(found)
+        }
+        RoleContext::Instance(context, role) => {
+            let grant = context.grant_by_level::<InstanceRoles, Read>("roles")?;
+            let mut reading = context.read().await?;
+            let found = store::find(&mut reading, &grant, *role).await?.ok_or_else(Error::not_found)?;
+            reading.finish().await?;
+            grant.admit(found.needed)?;
+            Ok(found)
+        }
+    }
+}
+
+/// A role.
+#[utoipa::path(get, path = "/api/roles/{roleId}", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+    responses((status = 200, description = "The role", body = Role), (status = 304, description = "Not changed")))]
+async fn get_role(context: RoleContext, headers: HeaderMap) -> Result<Response> {
+    let found = read(&context).await?;
+    Ok(resource_unless_known(&headers, &found.role))
+}
+
+/// What to change of a role.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateRole {
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false, example = "bookkeeper")]
+    label: Option<String>,
+    /// By language; replaces the whole description, null empties it.
+    #[serde(default, deserialize_with = "patch::nullable")]
+    #[schema(value_type = Option<Texts>)]
+    description: Option<Option<Texts>>,
+    /// The version that is to be changed; 409 when it is another by now.
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    version: Option<i64>,
+}
+
+impl UpdateRole {
+    fn checked(&self) -> Result<(Option<String>, Option<Texts>)> {
+        let mut errors = Vec::new();
+        let label = self.label.as_deref().and_then(|label| keep(names::checked("/label", label), &mut errors));
+        let description = self.description.clone().map(Option::unwrap_or_default);
+        let description = description.and_then(|texts| keep(checked_texts("/description", texts), &mut errors));
+        if errors.is_empty() { Ok((label, description)) } else { Err(Error::invalid(errors)) }
+    }
+}
+
+/// Renames or describes a role.
+#[utoipa::path(patch, path = "/api/roles/{roleId}", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+    request_body = UpdateRole,
+    responses((status = 200, description = "The role", body = Role), (status = 412, description = "Changed meanwhile"),
+              (status = 409, description = "role_protected, label_taken, version_conflict")))]
+async fn update_role(context: RoleContext, precondition: Precondition, Json(body): Json<UpdateRole>) -> Result<Versioned<Role>> {
+    let (label, description) = body.checked()?;
+    let (label, description, precondition) = (label.as_deref(), description.as_ref(), &precondition);
+    let role = match &context {
+        RoleContext::Template(system, role) => update_template(system, *role, label, description, precondition, body.version).await?,
+        RoleContext::Mandate(context, role) => {
+            retrying(|| async { update_held(open_in_mandate(context, *role, precondition, body.version).await?, label, description).await })
+                .await?
+        }
+        RoleContext::Instance(context, role) => {
+            retrying(|| async {
+                update_held(open_in_instance(context, *role, precondition, body.version).await?, label, description).await
+            })
+            .await?
+        }
+    };
+    Ok(Versioned(role))
+}
+
+async fn update_held(mut open: OpenRole<Update>, label: Option<&str>, description: Option<&Texts>) -> Result<Role> {
+    let role = store::update(open.change.connection(), &open.grant, open.found.role.id, label, description).await?;
+    let recorded = open.change.record(renamed(&open.found.role, &role)).await?;
+    open.change.commit(recorded).await?;
+    Ok(role)
+}
+
+async fn update_template(
+    system: &SystemContext,
+    role: RoleId,
+    label: Option<&str>,
+    description: Option<&Texts>,
+    precondition: &Precondition,
+    version: Option<i64>,
+) -> Result<Role> {
+    let mut writing = system.write().await?;
+    let before = copies::template(&mut writing, role).await?.ok_or_else(Error::not_found)?.role;
+    if before.protected {
+        return Err(copies::protected());
+    }
+    precondition.check_with(before.version, version)?;
+    let after = copies::update(&mut writing, role, label, description).await?;
+    let recorded = audit::record_platform(&mut writing, system, renamed(&before, &after)).await?;
+    writing.commit(recorded).await?;
+    Ok(after)
+}
+
+fn renamed(before: &Role, after: &Role) -> Event {
+    Event::new("role_updated", "role", after.id).details(json!({
+        "before": { "label": before.label, "description": before.description },
+        "after": { "label": after.label, "description": after.description },
+    }))
+}
+
+/// Deletes a role that nobody holds. Copies of a template stay.
+#[utoipa::path(delete, path = "/api/roles/{roleId}", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+    responses((status = 204, description = "Deleted"), (status = 409, description = "role_in_use, role_protected"), (status = 412, description = "Changed meanwhile")))]
+async fn delete_role(context: RoleContext, precondition: Precondition) -> Result<NoContent> {
+    let precondition = &precondition;
+    match &context {
+        RoleContext::Template(system, role) => delete_template(system, *role, precondition).await?,
+        RoleContext::Mandate(context, role) => {
+            retrying(|| async { delete_held(open_in_mandate(context, *role, precondition, None).await?).await }).await?;
+        }
+        RoleContext::Instance(context, role) => {
+            retrying(|| async { delete_held(open_in_instance(context, *role, precondition, None).await?).await }).await?;
+        }
+    }
+    Ok(NoContent)
+}
+
+async fn delete_held(mut open: OpenRole<Delete>) -> Result<()> {
+    let role = &open.found.role;
+    store::delete(open.change.connection(), &open.grant, role.id).await?;
+    let recorded = open.change.record(deleted(role)).await?;
+    open.change.commit(recorded).await
+}
+
+async fn delete_template(system: &SystemContext, role: RoleId, precondition: &Precondition) -> Result<()> {
+    let mut writing = system.write().await?;
+    let before = copies::template(&mut writing, role).await?.ok_or_else(Error::not_found)?.role;
+    if before.protected {
+        return Err(copies::protected());
+    }
+    precondition.check(before.version)?;
+    copies::delete(&mut writing, role).await?;
+    let recorded = audit::record_platform(&mut writing, system, deleted(&before)).await?;
+    writing.commit(recorded).await
+}
+
+fn deleted(role: &Role) -> Event {
+    Event::new("role_deleted", "role", role.id).details(json!({ "before": { "label": role.label, "scope": role.scope } }))
+}

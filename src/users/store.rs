@@ -1,0 +1,359 @@
+//! Accounts in the database. All of it runs as the system: accounts belong to no mandate.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::User;
+use crate::db::page::{Paging, Position, Rows};
+use crate::error::{Code, Error, OnConstraint, Result};
+use crate::ids::{MandateId, UserId};
+
+/// A row of `users`, without the hash.
+pub(crate) struct UserRow {
+    id: Uuid,
+    username: String,
+    email: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    language: String,
+    enabled: bool,
+    is_sys_admin: bool,
+    email_verified: bool,
+    created_at: DateTime<Utc>,
+    last_login_at: Option<DateTime<Utc>>,
+    version: i64,
+}
+
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        Self {
+            id: row.id.into(),
+            username: row.username,
+            email: row.email,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            language: row.language,
+            enabled: row.enabled,
+            is_sys_admin: row.is_sys_admin,
+            email_verified: row.email_verified,
+            mfa_enabled: false, // second factors come with their own issue; until then nobody has one
+            created_at: row.created_at,
+            last_login_at: row.last_login_at,
+            version: row.version,
+        }
+    }
+}
+
+/// An account that was not erased.
+pub async fn find(connection: &mut PgConnection, user: UserId) -> Result<Option<User>> {
+    let row = sqlx::query_as!(
+        UserRow,
+        "select id, username, email, first_name, last_name, language, enabled, is_sys_admin, email_verified, created_at, last_login_at, version
+         from users where id = $1 and erased_at is null",
+        user.uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(User::from))
+}
+
+/// The same, locked until the transaction ends: what a change begins with.
+pub async fn find_for_change(connection: &mut PgConnection, user: UserId) -> Result<Option<User>> {
+    let row = sqlx::query_as!(
+        UserRow,
+        "select id, username, email, first_name, last_name, language, enabled, is_sys_admin, email_verified, created_at, last_login_at, version
+         from users where id = $1 and erased_at is null for no key update",
+        user.uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(User::from))
+}
+
+/// How a request names a user.
+#[derive(Debug, Clone)]
+pub enum Named {
+    Id(UserId),
+    UsernameKey(String),
+    EmailKey(String),
+}
+
+/// The id of the account that a request names: by existence on the platform, not by what the caller may list.
+pub async fn resolve(connection: &mut PgConnection, named: &Named) -> Result<Option<UserId>> {
+    let (id, username, email) = match named {
+        Named::Id(id) => (Some(id.uuid()), None, None),
+        Named::UsernameKey(key) => (None, Some(key.as_str()), None),
+        Named::EmailKey(key) => (None, None, Some(key.as_str())),
+    };
+    let found = sqlx::query_scalar!(
+        "select id from users
+         where erased_at is null and (($1::uuid is not null and id = $1) or ($2::text is not null and username_key = $2)
+               or ($3::text is not null and email_key = $3))",
+        id,
+        username,
+        email
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(found.map(UserId::from))
+}
+
+/// A new account.
+#[derive(Debug)]
+pub struct NewUser<'a> {
+    pub id: UserId,
+    pub username: &'a str,
+    pub email: Option<&'a str>,
+    pub email_key: Option<&'a str>,
+    pub first_name: Option<&'a str>,
+    pub last_name: Option<&'a str>,
+    pub language: &'a str,
+    pub password_hash: &'a str,
+    pub is_sys_admin: bool,
+    pub now: DateTime<Utc>,
+}
+
+pub async fn insert(connection: &mut PgConnection, user: &NewUser<'_>) -> Result<User> {
+    let row = sqlx::query_as!(
+        UserRow,
+        "insert into users (id, username, username_key, email, email_key, first_name, last_name, language, password_hash, is_sys_admin, created_at)
+         values ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         returning id, username, email, first_name, last_name, language, enabled, is_sys_admin, email_verified, created_at, last_login_at, version",
+        user.id.uuid(),
+        user.username,
+        user.email,
+        user.email_key,
+        user.first_name,
+        user.last_name,
+        user.language,
+        user.password_hash,
+        user.is_sys_admin,
+        user.now,
+    )
+    .fetch_one(connection)
+    .await;
+    taken(row).map(User::from)
+}
+
+fn taken<T>(outcome: std::result::Result<T, sqlx::Error>) -> Result<T> {
+    outcome
+        .on_constraint("users_username_key", || Error::new(Code::UsernameTaken, "Another account has this username."))
+        .on_constraint("users_email_key", || Error::new(Code::EmailTaken, "Another account has this e-mail address."))
+}
+
+/// What a change of an account sets; `None` leaves a field as it is, `Some(None)` clears it.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub email: Option<Option<(String, String)>>,
+    pub first_name: Option<Option<String>>,
+    pub last_name: Option<Option<String>>,
+    pub language: Option<String>,
+    pub enabled: Option<bool>,
+    pub is_sys_admin: Option<bool>,
+}
+
+pub async fn update(connection: &mut PgConnection, user: UserId, changes: &Changes) -> Result<User> {
+    let email = changes.email.clone().flatten();
+    let row = sqlx::query_as!(
+        UserRow,
+        "update users set
+           email = case when $2 then $3 else email end,
+           email_key = case when $2 then $4 else email_key end,
+           email_verified = email_verified and not ($2 and $4 is distinct from email_key),
+           first_name = case when $5 then $6 else first_name end,
+           last_name = case when $7 then $8 else last_name end,
+           language = coalesce($9, language), enabled = coalesce($10, enabled), is_sys_admin = coalesce($11, is_sys_admin),
+           version = version + 1
+         where id = $1 and erased_at is null
+         returning id, username, email, first_name, last_name, language, enabled, is_sys_admin, email_verified, created_at, last_login_at, version",
+        user.uuid(),
+        changes.email.is_some(),
+        email.as_ref().map(|(email, _)| email.as_str()),
+        email.as_ref().map(|(_, key)| key.as_str()),
+        changes.first_name.is_some(),
+        changes.first_name.clone().flatten(),
+        changes.last_name.is_some(),
+        changes.last_name.clone().flatten(),
+        changes.language.as_deref(),
+        changes.enabled,
+        changes.is_sys_admin,
+    )
+    .fetch_one(connection)
+    .await;
+    taken(row).map(User::from)
+}
+
+/// Whether, without this account, no active SysAdmin would be left.
+pub async fn is_last_sys_admin(connection: &mut PgConnection, user: UserId) -> Result<bool> {
+    let last = sqlx::query_scalar!(
+        r#"select exists (select 1 from users where id = $1 and is_sys_admin and enabled and erased_at is null)
+              and not exists (select 1 from users where id <> $1 and is_sys_admin and enabled and erased_at is null) as "last!""#,
+        user.uuid()
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(last)
+}
+
+/// Whether the account is the last effective admin of any mandate.
+pub async fn is_last_admin_somewhere(connection: &mut PgConnection, user: UserId) -> Result<bool> {
+    let last = sqlx::query_scalar!(
+        r#"select exists (
+             select 1
+             from memberships m
+             join mandates d on d.id = m.mandate_id and d.deleted_at is null
+             join member_roles mr on mr.mandate_id = m.mandate_id and mr.user_id = m.user_id
+             join roles r on r.mandate_id = mr.mandate_id and r.id = mr.role_id and r.protected
+             join users me on me.id = m.user_id and me.enabled and me.erased_at is null
+             where m.user_id = $1 and m.enabled
+               and not exists (
+                 select 1 from member_roles omr
+                 join memberships om on om.mandate_id = omr.mandate_id and om.user_id = omr.user_id and om.enabled
+                 join users o on o.id = om.user_id and o.enabled and o.erased_at is null
+                 where omr.mandate_id = m.mandate_id and omr.role_id = r.id and omr.user_id <> $1)) as "last!""#,
+        user.uuid()
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(last)
+}
+
+/// The mandates that an account belongs to and that are not deleted: whose trails tell of a change to it.
+pub async fn mandates_of(connection: &mut PgConnection, user: UserId) -> Result<Vec<MandateId>> {
+    let ids = sqlx::query_scalar!(
+        "select m.mandate_id from memberships m join mandates d on d.id = m.mandate_id where m.user_id = $1 and d.deleted_at is null order by 1",
+        user.uuid()
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(MandateId::from).collect())
+}
+
+/// A membership, as the list of users shows it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserMandate {
+    pub id: MandateId,
+    pub name: String,
+    pub code: String,
+    pub enabled: bool,
+    /// Labels of the roles held there.
+    pub roles: Vec<String>,
+}
+
+/// An account with the mandates that it belongs to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserWithMandates {
+    #[serde(flatten)]
+    pub user: User,
+    pub mandates: Vec<UserMandate>,
+}
+
+struct ListedRow {
+    id: Uuid,
+    username: String,
+    email: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    language: String,
+    enabled: bool,
+    is_sys_admin: bool,
+    email_verified: bool,
+    created_at: DateTime<Utc>,
+    last_login_at: Option<DateTime<Utc>>,
+    version: i64,
+    mandates: Json<Vec<UserMandate>>,
+}
+
+impl From<ListedRow> for UserWithMandates {
+    fn from(row: ListedRow) -> Self {
+        let user = UserRow {
+            id: row.id,
+            username: row.username,
+            email: row.email,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            language: row.language,
+            enabled: row.enabled,
+            is_sys_admin: row.is_sys_admin,
+            email_verified: row.email_verified,
+            created_at: row.created_at,
+            last_login_at: row.last_login_at,
+            version: row.version,
+        };
+        Self { user: user.into(), mandates: row.mandates.0 }
+    }
+}
+
+/// What the list of users is narrowed to.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub text: Option<String>,
+    pub enabled: Option<bool>,
+    pub is_sys_admin: Option<bool>,
+}
+
+/// Accounts with their mandates and roles, in one statement.
+pub async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Paging) -> Result<Rows<UserWithMandates>> {
+    macro_rules! users {
+        ($after:tt, $order:tt) => {
+            sqlx::query_as!(
+                ListedRow,
+                r#"select u.id, u.username, u.email, u.first_name, u.last_name, u.language, u.enabled, u.is_sys_admin, u.email_verified,
+                          u.created_at, u.last_login_at, u.version,
+                     (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'code', d.code, 'enabled', m.enabled, 'roles',
+                               (select coalesce(jsonb_agg(r.label order by r.label_key), '[]')
+                                from member_roles mr join roles r on r.mandate_id = mr.mandate_id and r.id = mr.role_id
+                                where mr.mandate_id = m.mandate_id and mr.user_id = m.user_id)) order by d.name_key, d.id), '[]')
+                      from memberships m join mandates d on d.id = m.mandate_id
+                      where m.user_id = u.id and d.deleted_at is null) as "mandates!: Json<Vec<UserMandate>>"
+                   from users u
+                   where u.erased_at is null
+                     and ($1::text is null or strpos(u.username_key, $1) > 0 or strpos(coalesce(u.email_key, ''), $1) > 0
+                          or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $1) > 0)
+                     and ($2::bool is null or u.enabled = $2) and ($3::bool is null or u.is_sys_admin = $3)
+                     and ($4::text is null or "# + $after + ") order by " + $order + " limit $6",
+                filter.text.as_deref(),
+                filter.enabled,
+                filter.is_sys_admin,
+                paging.after_key(),
+                paging.after_id(),
+                paging.fetch(),
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let by_name = paging.sort == "username";
+    let rows = match (by_name, paging.descending) {
+        (true, false) => users!("(u.username_key, u.id) > ($4, $5)", "u.username_key, u.id").await?,
+        (true, true) => users!("(u.username_key, u.id) < ($4, $5)", "u.username_key desc, u.id desc").await?,
+        (false, false) => users!("u.id > $5", "u.id").await?,
+        (false, true) => users!("u.id < $5", "u.id desc").await?,
+    };
+    let total = if paging.count { Some(count(connection, filter).await?) } else { None };
+    let rows: Vec<UserWithMandates> = rows.into_iter().map(Into::into).collect();
+    Ok(paging.cut(rows, total, |row: &UserWithMandates| Position {
+        key: if by_name { row.user.username.clone() } else { String::new() },
+        id: row.user.id.uuid(),
+    }))
+}
+
+async fn count(connection: &mut PgConnection, filter: &Filter) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from users u
+           where u.erased_at is null
+             and ($1::text is null or strpos(u.username_key, $1) > 0 or strpos(coalesce(u.email_key, ''), $1) > 0
+                  or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $1) > 0)
+             and ($2::bool is null or u.enabled = $2) and ($3::bool is null or u.is_sys_admin = $3)"#,
+        filter.text.as_deref(),
+        filter.enabled,
+        filter.is_sys_admin,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}

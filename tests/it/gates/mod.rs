@@ -1,0 +1,1 @@
+//! The gates: what a new endpoint or table cannot slip past.

@@ -1,0 +1,209 @@
+//! The service in process: the real router over a database of its own, called without a socket.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use bailiwick::app::App;
+use bailiwick::clock::ShiftedClock;
+use bailiwick::config::Settings;
+use bailiwick::context::{ContextCache, Services};
+use bailiwick::db::Database;
+use bailiwick::http::{self, Service};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor, PgPool};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+use super::cluster;
+
+/// The password of every account that tests make.
+pub const PASSWORD: &str = "plum-Kettle-94-orbit";
+
+/// A running service with a database of its own.
+#[derive(Clone)]
+pub struct TestApp {
+    pub app: App,
+    pub clock: Arc<ShiftedClock>,
+    /// As the superuser, around every wall: to look at what is really there, and to set a stage.
+    pub sql: PgPool,
+    pub options: PgConnectOptions,
+    service: Service,
+}
+
+/// An answer, read whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The problem's code, or nothing.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+    /// The body, where the status is this one.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        self.body
+    }
+    /// Asserts a refusal.
+    #[track_caller]
+    pub fn refused(&self, status: u16, code: &str) {
+        assert_eq!((self.status.as_u16(), self.code()), (status, code), "{}", self.body);
+    }
+    /// An id in the body.
+    #[track_caller]
+    pub fn id(&self) -> Uuid {
+        assert!(self.status.is_success(), "{}: {}", self.status, self.body);
+        uuid(&self.body["id"])
+    }
+}
+
+#[track_caller]
+pub fn uuid(value: &Value) -> Uuid {
+    value.as_str().unwrap_or_else(|| panic!("not an id: {value}")).parse().unwrap()
+}
+
+/// A request to be made: `app.post("/api/…").bearer(&token).mandate(id).json(body).send().await`.
+#[must_use]
+pub struct Call<'a> {
+    app: &'a TestApp,
+    method: Method,
+    uri: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+}
+
+impl<'a> Call<'a> {
+    pub fn header(mut self, name: &str, value: impl ToString) -> Self {
+        self.headers.push((name.to_owned(), value.to_string()));
+        self
+    }
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", format!("Bearer {token}"))
+    }
+    pub fn mandate(self, mandate: Uuid) -> Self {
+        self.header("x-mandate-id", mandate)
+    }
+    pub fn instance(self, instance: Uuid) -> Self {
+        self.header("x-instance-id", instance)
+    }
+    pub fn json(mut self, body: Value) -> Self {
+        self.body = Some(serde_json::to_vec(&body).unwrap());
+        self.header("content-type", "application/json")
+    }
+    pub fn raw(mut self, content_type: &str, body: &str) -> Self {
+        self.body = Some(body.as_bytes().to_vec());
+        self.header("content-type", content_type)
+    }
+    pub async fn send(self) -> Answer {
+        let mut request = Request::builder().method(self.method).uri(self.uri);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(self.body.map_or_else(Body::empty, Body::from)).unwrap();
+        self.app.send(request).await
+    }
+}
+
+impl TestApp {
+    /// The service as tests usually want it: no rate limits.
+    pub async fn start() -> Self {
+        Self::start_with(&[("BAILIWICK_RATE_LIMITS", "off")]).await
+    }
+
+    /// The service with these settings.
+    pub async fn start_with(environment: &[(&str, &str)]) -> Self {
+        Self::over(cluster::database().await, environment, ContextCache::default()).await
+    }
+
+    /// Another node of the same service: the same database, clock and secret, its own caches.
+    pub async fn another_node(&self) -> Self {
+        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default(), self.clock.clone()).await
+    }
+
+    /// The same, keeping nothing between requests.
+    pub async fn another_node_without_cache(&self) -> Self {
+        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::off(), self.clock.clone()).await
+    }
+
+    async fn over(options: PgConnectOptions, environment: &[(&str, &str)], cache: ContextCache) -> Self {
+        Self::assemble(options, environment, cache, ShiftedClock::shared()).await
+    }
+
+    async fn assemble(options: PgConnectOptions, environment: &[(&str, &str)], cache: ContextCache, clock: Arc<ShiftedClock>) -> Self {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let settings = Settings::load_from(environment, std::path::Path::new("/nonexistent")).unwrap().settings;
+        let db = Database::lazy(&options, 8);
+        let services = Services::with_cache(db, clock.clone(), cache);
+        let app = App::with_services(settings, &[7; 32], "http://test".to_owned(), services).unwrap();
+        let sql = PgPoolOptions::new()
+            .max_connections(4)
+            .after_connect(|connection, _| Box::pin(async move { connection.execute("set search_path = bailiwick").await.map(|_| ()) }))
+            .connect_lazy_with(options.clone());
+        let service = http::service(&app);
+        Self { app, clock, sql, options, service }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.service.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub fn call(&self, method: Method, uri: impl Into<String>) -> Call<'_> {
+        Call { app: self, method, uri: uri.into(), headers: Vec::new(), body: None }
+    }
+    pub fn get(&self, uri: impl Into<String>) -> Call<'_> {
+        self.call(Method::GET, uri)
+    }
+    pub fn post(&self, uri: impl Into<String>) -> Call<'_> {
+        self.call(Method::POST, uri)
+    }
+    pub fn put(&self, uri: impl Into<String>) -> Call<'_> {
+        self.call(Method::PUT, uri)
+    }
+    pub fn patch(&self, uri: impl Into<String>) -> Call<'_> {
+        self.call(Method::PATCH, uri)
+    }
+    pub fn delete(&self, uri: impl Into<String>) -> Call<'_> {
+        self.call(Method::DELETE, uri)
+    }
+
+    /// An account, made without the cost of hashing: all test accounts share one hash.
+    pub async fn account(&self, username: &str, sys_admin: bool) -> Uuid {
+        let id = Uuid::now_v7();
+        let statement = "insert into users (id, username, username_key, email, email_key, email_verified, first_name, password_hash, is_sys_admin, created_at)
+                         values ($1, $2, $2, $2 || '@example.com', $2 || '@example.com', true, $2, $3, $4, now())";
+        sqlx::query(statement).bind(id).bind(username).bind(shared_hash().await).bind(sys_admin).execute(&self.sql).await.unwrap();
+        id
+    }
+
+    /// A token of a real sign-in.
+    pub async fn sign_in(&self, username: &str) -> String {
+        let answer = self.post("/api/auth/login").json(json!({ "username": username, "password": PASSWORD })).send().await;
+        answer.expect(200)["accessToken"].as_str().unwrap().to_owned()
+    }
+
+    /// How many rows a query counts, as the superuser.
+    pub async fn count(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&self.sql).await.unwrap()
+    }
+}
+
+async fn shared_hash() -> String {
+    static HASH: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
+    let make = || async { bailiwick::auth::password::Passwords::new(1, 4).unwrap().hash(PASSWORD.to_owned()).await.unwrap() };
+    HASH.get_or_init(make).await.clone()
+}

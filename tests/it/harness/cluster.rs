@@ -1,0 +1,88 @@
+//! One throw-away cluster per run, on memory where there is some, and a template database that is migrated once. A test's
+//! database is a copy of the template; it is never dropped (that costs a checkpoint), the whole cluster goes with the process.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bailiwick::clock::SystemClock;
+use bailiwick::context::Services;
+use bailiwick::db::embedded::{EmbeddedOptions, EmbeddedPostgres, find_binaries};
+use bailiwick::db::{Database, bootstrap, fetch};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::OnceCell;
+
+static CLUSTER: OnceCell<EmbeddedPostgres> = OnceCell::const_new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+const TEMPLATE: &str = "template_bailiwick";
+
+/// A new database, migrated, with the built-in features.
+pub async fn database() -> PgConnectOptions {
+    let cluster = cluster().await;
+    let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::SeqCst));
+    let mut connection = PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
+    let statement = format!("create database {name} template {TEMPLATE}");
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+    cluster.connect_options(&name)
+}
+
+/// A new database without anything in it.
+pub async fn empty_database() -> PgConnectOptions {
+    let cluster = cluster().await;
+    let name = format!("empty_{}", DATABASES.fetch_add(1, Ordering::SeqCst));
+    let mut connection = PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("create database {name}"))).execute(&mut connection).await.unwrap();
+    cluster.connect_options(&name)
+}
+
+async fn cluster() -> &'static EmbeddedPostgres {
+    CLUSTER.get_or_init(start).await
+}
+
+async fn start() -> EmbeddedPostgres {
+    let parent = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
+    remove_leftovers(&parent);
+    let folder = parent.join(format!("bailiwick-test-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
+    let binaries = match find_binaries() {
+        Some(found) => found,
+        None => fetch::fetch_postgres(&std::env::temp_dir().join("bailiwick-test-postgres"), |line| eprintln!("{line}")).await.unwrap(),
+    };
+    let cluster = EmbeddedPostgres::start(EmbeddedOptions {
+        folder,
+        durable: false,
+        max_connections: 400,
+        settings: Vec::new(),
+        binaries: Some(binaries),
+    })
+    .await
+    .unwrap();
+    make_template(&cluster).await;
+    cluster
+}
+
+async fn make_template(cluster: &EmbeddedPostgres) {
+    let mut connection = PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("create database {TEMPLATE}"))).execute(&mut connection).await.unwrap();
+    let options = cluster.connect_options(TEMPLATE);
+    bootstrap::migrate(&options).await.unwrap();
+    let db = Database::lazy(&options, 2);
+    let services = Services::new(db.clone(), std::sync::Arc::new(SystemClock));
+    bailiwick::features::bring_up_to_date(&services).await.unwrap();
+    db.close().await;
+}
+
+/// Folders of runs that are over.
+fn remove_leftovers(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(pid) = name.strip_prefix("bailiwick-test-").and_then(|pid| pid.parse::<u32>().ok()) else {
+            continue;
+        };
+        if !Path::new(&format!("/proc/{pid}")).exists() {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What tests stand on: a PostgreSQL ([`cluster`]), a service over a database of its own ([`app`]) and a small world in it
+//! ([`world`]).
+
+pub mod app;
+pub mod cluster;
+pub mod world;
+
+pub use app::{Answer, TestApp};
+pub use world::World;

@@ -1,0 +1,9 @@
+//! The tests that need a database: one binary, one throw-away PostgreSQL per run, one database per test, and the real router
+//! in process.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod embedded;
+mod gates;
+mod harness;
+mod slices;

@@ -1,0 +1,3 @@
+//! What each slice promises, one file per slice.
+
+mod smoke;
