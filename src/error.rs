@@ -215,7 +215,7 @@ impl Error {
     /// Whether the transaction lost against another one and may simply be repeated (40001, 40P01).
     pub(crate) fn is_transient(&self) -> bool {
         let database = self.cause().and_then(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(|e| e.as_database_error());
-        database.and_then(|e| e.code()).is_some_and(|code| code == "40001" || code == "40P01")
+        database.and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "40001" || code == "40P01")
     }
 }
 

@@ -17,12 +17,14 @@ pub fn role_within(role: &Permissions, own: &Merged, catalogue: &Catalogue) -> b
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::level::Level;
     use super::super::permission::Rule;
     use super::*;
 
     fn role(rules: &[(&str, Rule)]) -> Permissions {
-        Permissions { tables: rules.iter().map(|(t, r)| ((*t).to_owned(), *r)).collect(), views: Default::default() }
+        Permissions { tables: rules.iter().map(|(t, r)| ((*t).to_owned(), *r)).collect(), views: BTreeMap::default() }
     }
 
     #[test]

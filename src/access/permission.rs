@@ -100,7 +100,7 @@ impl Permissions {
     /// Everything that is wrong with the permissions in a scope; empty when they may be stored.
     #[must_use]
     pub fn problems(&self, catalogue: &Catalogue) -> Vec<FieldError> {
-        let tables = self.tables.iter().flat_map(|(table, rule)| table_problems(table, rule, catalogue));
+        let tables = self.tables.iter().flat_map(|(table, rule)| table_problems(table, *rule, catalogue));
         let views = self.views.keys().filter(|view| !catalogue.has_view(view)).map(|view| {
             FieldError::new(
                 pointer("views", view),
@@ -112,7 +112,7 @@ impl Permissions {
     }
 }
 
-fn table_problems(table: &str, rule: &Rule, catalogue: &Catalogue) -> Vec<FieldError> {
+fn table_problems(table: &str, rule: Rule, catalogue: &Catalogue) -> Vec<FieldError> {
     let at = pointer("tables", table);
     if table != WILDCARD && !catalogue.has_table(table) {
         return vec![FieldError::new(at, "unknown_table", format!("is not a table of this scope; known are: {}", catalogue.table_names()))];
@@ -132,7 +132,7 @@ fn table_problems(table: &str, rule: &Rule, catalogue: &Catalogue) -> Vec<FieldE
     problems
 }
 
-fn unknown_levels(at: &str, table: &str, rule: &Rule, catalogue: &Catalogue) -> Vec<FieldError> {
+fn unknown_levels(at: &str, table: &str, rule: Rule, catalogue: &Catalogue) -> Vec<FieldError> {
     let unknown = Operation::ALL.into_iter().filter(|op| !catalogue.knows(table, *op, rule.level(*op)));
     unknown
         .map(|operation| {

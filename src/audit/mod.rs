@@ -7,6 +7,8 @@
 mod routes;
 mod store;
 
+use std::fmt::Display;
+
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
@@ -30,8 +32,8 @@ pub struct Event {
 }
 
 impl Event {
-    pub fn new(action: &'static str, resource_type: &'static str, resource_id: impl ToString) -> Self {
-        Self { action, resource_type, resource_id: resource_id.to_string(), target_user: None, details: json!({}), actor: None }
+    pub fn new(action: &'static str, resource_type: &'static str, resource_id: impl Display) -> Self {
+        Self { action, resource_type, resource_id: format!("{resource_id}"), target_user: None, details: json!({}), actor: None }
     }
     /// Whom it happened to.
     #[must_use]

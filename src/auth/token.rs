@@ -87,13 +87,12 @@ impl Tokens {
     /// Who the token speaks for; `None` whatever is wrong with it.
     pub fn verify(&self, token: &str) -> Option<Claims> {
         let key = digest(token.as_bytes());
-        let claims = match self.verified.get(&key) {
-            Some(claims) => claims,
-            None => {
-                let claims = self.check(token)?;
-                self.verified.insert(key, claims);
-                claims
-            }
+        let claims = if let Some(claims) = self.verified.get(&key) {
+            claims
+        } else {
+            let claims = self.check(token)?;
+            self.verified.insert(key, claims);
+            claims
         };
         (claims.expires_at > self.clock.now()).then_some(claims)
     }

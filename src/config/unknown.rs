@@ -49,7 +49,7 @@ pub(super) fn keys(values: &Dict, source: &str) -> Vec<String> {
             _ if is_table => problems.push(format!("`{key}`: the type of the value is wrong; expected a table")),
             _ if is_key => {}
             _ if key == only_outside.name => {
-                problems.push(format!("`{key}` cannot be set in the file; set {}", only_outside.environment_name))
+                problems.push(format!("`{key}` cannot be set in the file; set {}", only_outside.environment_name));
             }
             _ if names.contains(&key.as_str()) => {
                 problems.push(format!("`{key}`: must not be in quotes"));

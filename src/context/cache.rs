@@ -13,11 +13,14 @@ use crate::ids::{InstanceId, MandateId, UserId};
 type MandateKey = (UserId, MandateId);
 type InstanceKey = (UserId, MandateId, InstanceId);
 
+/// What was found at these epochs; `None` is an answer too.
+type At<T> = (Epochs, Option<T>);
+
 /// The caches of one node.
 #[derive(Debug, Clone)]
 pub struct ContextCache {
-    mandates: Option<Cache<MandateKey, (Epochs, Option<Arc<MandateAccess>>)>>,
-    instances: Option<Cache<InstanceKey, (Epochs, Option<CachedInstance>)>>,
+    mandates: Option<Cache<MandateKey, At<Arc<MandateAccess>>>>,
+    instances: Option<Cache<InstanceKey, At<CachedInstance>>>,
 }
 
 /// The part of an instance context that the caller's epochs cover. (How near the caller is to the instance by way of groups

@@ -22,6 +22,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{InstanceId, MandateId, RoleId, UserId};
 
 /// What a guard lets into a handler.
+#[expect(clippy::large_enum_variant, reason = "one a request, moved into its extensions at once: a box would cost more")]
 #[derive(Debug, Clone)]
 pub enum Entered {
     Anonymous,
@@ -285,15 +286,14 @@ impl Entrance<'_> {
 
     async fn instance_in_header(&self, context: &MandateContext, instance: InstanceId) -> Result<InstanceContext> {
         let key = (self.caller.user, context.mandate, instance);
-        let cached = match self.services.cache.instance(key, self.epochs) {
-            Some(cached) => cached,
-            None => {
-                let found = load::instance(self.services.db.reader(), self.caller.user, context.mandate, instance).await?;
-                let kept = found.map(|found| CachedInstance { access: found.access.clone().map(Arc::new), found });
-                // Epochs were read before the data: an entry may be newer than its number says, never older.
-                self.services.cache.keep_instance(key, self.epochs, kept.clone());
-                kept
-            }
+        let cached = if let Some(cached) = self.services.cache.instance(key, self.epochs) {
+            cached
+        } else {
+            let found = load::instance(self.services.db.reader(), self.caller.user, context.mandate, instance).await?;
+            let kept = found.map(|found| CachedInstance { access: found.access.clone().map(Arc::new), found });
+            // Epochs were read before the data: an entry may be newer than its number says, never older.
+            self.services.cache.keep_instance(key, self.epochs, kept.clone());
+            kept
         };
         let CachedInstance { found, access } = cached.ok_or_else(instance_access_denied)?;
         let access = access.ok_or_else(instance_access_denied)?;

@@ -76,7 +76,7 @@ impl<T: Table, O: Op> Grant<T, O> {
     /// Decides about one row by the least level that reaches it: 404 where the caller may not see it, 403 where they may see
     /// but not do this.
     pub fn admit(&self, needed: Level) -> Result<()> {
-        if needed > self.read && !(O::OPERATION == Operation::Create) {
+        if needed > self.read && O::OPERATION != Operation::Create {
             return Err(Error::not_found());
         }
         if needed > self.level {

@@ -140,7 +140,7 @@ pub(super) async fn instance(
     .await?;
     Ok(row.map(|row| {
         let catalogue = Catalogue::instance(row.tables, row.views);
-        let access = row.alive.then(|| InstanceAccess::of(instance, row.feature_code.clone(), row.roles.0, catalogue.clone()));
+        let access = row.alive.then(|| InstanceAccess::of(instance, row.feature_code.clone(), row.roles.0, &catalogue));
         FoundInstance { feature_code: row.feature_code, catalogue, needed: Level::from_number(row.needed), access }
     }))
 }

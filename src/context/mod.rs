@@ -96,7 +96,7 @@ impl Caller {
 }
 
 /// Who did something, for the audit trail.
-pub trait Actor {
+pub trait Actor: Sync {
     fn actor(&self) -> Option<UserId>;
     fn meta(&self) -> &RequestMeta;
     /// The mandate whose trail it belongs to; `None` for the platform's.
@@ -145,8 +145,8 @@ pub struct InstanceAccess {
 }
 
 impl InstanceAccess {
-    fn of(instance: InstanceId, feature_code: String, roles: Vec<HeldRole>, catalogue: Catalogue) -> Self {
-        let merged = Merged::of(roles.iter().map(|role| &role.permissions), &catalogue);
+    fn of(instance: InstanceId, feature_code: String, roles: Vec<HeldRole>, catalogue: &Catalogue) -> Self {
+        let merged = Merged::of(roles.iter().map(|role| &role.permissions), catalogue);
         Self { instance, feature_code, roles, merged }
     }
 }

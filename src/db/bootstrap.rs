@@ -96,7 +96,8 @@ async fn make_schema(connection: &mut PgConnection) -> Result<(), BootstrapError
         // `if not exists` is not enough against another node in the same instant: the catalogue's unique index decides.
         let made = connection.execute("create schema if not exists bailiwick authorization bailiwick_owner").await;
         if let Err(error) = made {
-            let duplicate = error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "23505" || code == "42P06");
+            let duplicate =
+                error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "23505" || code == "42P06");
             if !duplicate {
                 return Err(BootstrapError::Roles(error));
             }

@@ -1,4 +1,4 @@
-//! Rate limits per caller and route class, by tower_governor: a user by id, anybody else by address (IPv6 by /64). The
+//! Rate limits per caller and route class, by `tower_governor`: a user by id, anybody else by address (IPv6 by /64). The
 //! `RateLimit` headers are those of draft-ietf-httpapi-ratelimit-headers-10.
 
 use std::collections::HashMap;
@@ -156,10 +156,12 @@ fn per_minute(settings: &Settings, class: Class) -> NonZeroU32 {
     }
 }
 
+const MINUTE: Duration = Duration::from_mins(1);
+
 /// n a minute: refilled evenly over 60 s, with a burst of n.
 fn budget(per_minute: NonZeroU32) -> Option<Budget> {
     let config = GovernorConfigBuilder::default()
-        .period(Duration::from_secs(60) / per_minute.get())
+        .period(MINUTE / per_minute.get())
         .burst_size(per_minute.get())
         .key_extractor(ByPayer)
         .use_headers()
@@ -167,7 +169,7 @@ fn budget(per_minute: NonZeroU32) -> Option<Budget> {
     Some(Budget { per_minute, config: Arc::new(config) })
 }
 
-/// Takes tower_governor's own headers off the response: what remains, and how long to wait.
+/// Takes `tower_governor`'s own headers off the response: what remains, and how long to wait.
 fn counted(headers: &mut HeaderMap) -> (u32, u64) {
     let mut number = |name: &str| headers.remove(name).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let remaining = number("x-ratelimit-remaining").unwrap_or(0);

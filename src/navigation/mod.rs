@@ -6,9 +6,8 @@ mod cache;
 mod routes;
 mod store;
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -77,7 +76,7 @@ pub struct NavigationPermissions {
     #[serde(flatten)]
     merged: Permissions,
     #[schema(value_type = Object)]
-    fields: BTreeMap<String, ()>,
+    fields: Map<String, Value>,
 }
 
 impl Navigation {
@@ -130,10 +129,7 @@ impl Row {
             instance_label: self.instance_label,
             user_role: greatest(&self.roles, &catalogue),
             roles: self.roles.into_iter().map(|role| role.label).collect(),
-            permissions: NavigationPermissions {
-                merged: Permissions { tables: merged.tables, views: merged.views },
-                fields: BTreeMap::new(),
-            },
+            permissions: NavigationPermissions { merged: Permissions { tables: merged.tables, views: merged.views }, fields: Map::new() },
         }
     }
 }

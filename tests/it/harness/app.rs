@@ -83,7 +83,7 @@ pub struct Call<'a> {
     body: Option<Vec<u8>>,
 }
 
-impl<'a> Call<'a> {
+impl Call<'_> {
     pub fn header(mut self, name: &str, value: impl ToString) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
@@ -123,24 +123,24 @@ impl TestApp {
 
     /// The service with these settings.
     pub async fn start_with(environment: &[(&str, &str)]) -> Self {
-        Self::over(cluster::database().await, environment, ContextCache::default()).await
+        Self::over(cluster::database().await, environment, ContextCache::default())
     }
 
     /// Another node of the same service: the same database, clock and secret, its own caches.
-    pub async fn another_node(&self) -> Self {
-        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default(), self.clock.clone()).await
+    pub fn another_node(&self) -> Self {
+        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default(), self.clock.clone())
     }
 
     /// The same, keeping nothing between requests.
-    pub async fn another_node_without_cache(&self) -> Self {
-        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::off(), self.clock.clone()).await
+    pub fn another_node_without_cache(&self) -> Self {
+        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::off(), self.clock.clone())
     }
 
-    async fn over(options: PgConnectOptions, environment: &[(&str, &str)], cache: ContextCache) -> Self {
-        Self::assemble(options, environment, cache, ShiftedClock::shared()).await
+    fn over(options: PgConnectOptions, environment: &[(&str, &str)], cache: ContextCache) -> Self {
+        Self::assemble(options, environment, cache, ShiftedClock::shared())
     }
 
-    async fn assemble(options: PgConnectOptions, environment: &[(&str, &str)], cache: ContextCache, clock: Arc<ShiftedClock>) -> Self {
+    fn assemble(options: PgConnectOptions, environment: &[(&str, &str)], cache: ContextCache, clock: Arc<ShiftedClock>) -> Self {
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let settings = Settings::load_from(environment, std::path::Path::new("/nonexistent")).unwrap().settings;
         let db = Database::lazy(&options, 8);
