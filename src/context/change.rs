@@ -227,9 +227,8 @@ impl MandateContext {
     async fn renewed(&self, connection: &mut PgConnection) -> Result<Self> {
         let caller = self.caller.renewed(connection).await?;
         let authority = match &self.authority {
-            Authority::SysAdmin if caller.is_sys_admin && load::mandate_exists(&mut *connection, self.mandate).await? => {
-                Authority::SysAdmin
-            }
+            Authority::SysAdmin if !caller.is_sys_admin => return Err(enter::for_sys_admins()),
+            Authority::SysAdmin if load::mandate_exists(&mut *connection, self.mandate).await? => Authority::SysAdmin,
             Authority::SysAdmin => return Err(Error::not_found()),
             Authority::Member(_) => {
                 let loaded = load::mandate_access(connection, caller.user, self.mandate).await?;
@@ -264,7 +263,7 @@ impl SystemContext {
         if let Some(caller) = &self.caller {
             let renewed = caller.renewed(&mut transaction).await?;
             if !renewed.is_sys_admin {
-                return Err(Error::new(Code::PermissionDenied, "This is for SysAdmins."));
+                return Err(enter::for_sys_admins());
             }
             context.caller = Some(renewed);
         }

@@ -61,6 +61,10 @@ fn mandate_access_denied() -> Error {
     Error::new(Code::MandateAccessDenied, "The mandate is not open to you here.")
 }
 
+pub(super) fn for_sys_admins() -> Error {
+    Error::new(Code::PermissionDenied, "This is for SysAdmins.").with("needed", "sysAdmin")
+}
+
 fn instance_access_denied() -> Error {
     Error::new(Code::InstanceAccessDenied, "The feature instance is not open to you here.")
 }
@@ -199,7 +203,7 @@ impl Entrance<'_> {
         if self.is_oneself()? {
             return Ok(Entered::User(self.caller, None, None));
         }
-        Err(Error::new(Code::PermissionDenied, "This is for SysAdmins.").with("needed", "sysAdmin"))
+        Err(for_sys_admins())
     }
 
     fn is_oneself(&self) -> Result<bool> {

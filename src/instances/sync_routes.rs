@@ -52,8 +52,10 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     let present = store::roles_with_holders(&mut change, &grant).await?;
     let caller = change.context.mandate().caller().user();
     let plan = plan(&templates, &present, change.context.catalogue(), query.add_only.unwrap_or(true), caller);
-    if plan.raises_caller && change.context.mandate().is_delegate() {
-        return Err(Error::new(Code::SelfEscalation, "The sync would raise a role that you hold; an admin can do it."));
+    // Admins may raise their own instance roles (it is audited); a SysAdmin, who writes the templates, may not that way.
+    let mandate = change.context.mandate();
+    if plan.raises_caller && (mandate.is_delegate() || mandate.caller().is_sys_admin()) {
+        return Err(Error::new(Code::SelfEscalation, "The sync would raise a role that you hold; an admin of the mandate can do it."));
     }
     if query.dry_run.unwrap_or(false) {
         return Ok(plan.report);

@@ -6,10 +6,10 @@ use sqlx::PgConnection;
 use super::store::{self, Changing, Deleting, Found};
 use super::{copies, require_within_own, require_within_own_instance};
 use crate::access::tables::{Delete, InstanceRoles, Op, Roles, Update};
-use crate::access::{Catalogue, Permissions};
+use crate::access::{Catalogue, Level, Merged, Permissions};
 use crate::audit::{self, Event};
 use crate::context::{Change, Grant, InstanceContext, Locks, MandateContext, Recorded};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::http::etag::Precondition;
 use crate::ids::RoleId;
 
@@ -39,6 +39,19 @@ impl Opened {
             Opened::Mandate(change) => require_within_own(&change.context, permissions),
             Opened::Instance(change) => require_within_own_instance(&change.context, permissions),
         }
+    }
+    /// SysAdmins do not change their own access, not even as an admin of the mandate who edits a role that they hold.
+    pub fn require_no_own_raise(&self, found: &Found, after: &Permissions) -> Result<()> {
+        let context = match self {
+            Opened::Mandate(change) => &change.context,
+            Opened::Instance(change) => change.context.mandate(),
+        };
+        let catalogue = self.catalogue();
+        let raises = || !Merged::of([after], &catalogue).within(&Merged::of([&found.permissions], &catalogue));
+        if context.caller().is_sys_admin() && found.needed == Level::My && raises() {
+            return Err(Error::new(Code::SelfEscalation, "SysAdmins do not raise a role that they hold."));
+        }
+        Ok(())
     }
     async fn as_tenant(&mut self) -> Result<()> {
         match self {

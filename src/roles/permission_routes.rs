@@ -176,6 +176,7 @@ async fn change_permissions(context: &RoleContext, precondition: &Precondition, 
 async fn change_held(mut open: OpenRole<Update>, wanted: &Wanted<'_>) -> Result<RolePermissions> {
     let after = well_formed(wanted.applied_to(&open.found.permissions), &open.change.catalogue())?;
     open.change.require_within_own(&after)?;
+    open.change.require_no_own_raise(&open.found, &after)?;
     store::replace_permissions(open.change.connection(), &open.grant, &open.found.role, &after).await?;
     let recorded = open.change.record(repermitted(&open.found.role, &open.found.permissions, &after)).await?;
     open.change.commit(recorded).await?;
