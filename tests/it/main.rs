@@ -7,4 +7,5 @@
 mod embedded;
 mod gates;
 mod harness;
+mod readme;
 mod slices;

@@ -1,0 +1,163 @@
+//! The documents keep their word: the README's tour runs as it is written, its table of settings is the service's own, and links
+//! lead somewhere.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use bailiwick::config;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+const SETTINGS_BEGIN: &str = "<!-- settings: generated; `UPDATE_GOLDEN=1 cargo test readme` writes it anew -->\n";
+const SETTINGS_END: &str = "<!-- /settings -->";
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// The service as `cargo run` starts it: the real program, with its own PostgreSQL and the demo, on a free port.
+struct Service {
+    process: Child,
+    base: String,
+    // Last, so that the folder goes when nobody works in it any more.
+    _folder: TempDir,
+}
+
+impl Service {
+    fn start() -> Self {
+        // Enterable for the account that PostgreSQL runs as when the tests run as root.
+        let folder = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bailiwick"));
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("BAILIWICK_") || text.starts_with("DATABASE_URL") {
+                command.env_remove(&name);
+            }
+        }
+        let settings = [("LISTEN", "127.0.0.1:0"), ("METRICS_LISTEN", "off"), ("LOG", "warn")];
+        command.envs(settings.map(|(name, value)| (format!("BAILIWICK_{name}"), value)));
+        let process = command.current_dir(folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut service = Self { process, base: String::new(), _folder: folder };
+        let mut greeting = BufReader::new(service.process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        service.base = greeting.find_map(|line| line.strip_prefix("Bailiwick listens on ").map(str::to_owned)).expect("it starts");
+        // To its end: nobody may be left writing into a pipe without a reader.
+        assert!(greeting.any(|line| line == "Ctrl-C stops it."), "the greeting ends as expected");
+        service
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // In order, so that its PostgreSQL ends with it.
+        let _ = kill(Pid::from_raw(self.process.id().try_into().unwrap()), Signal::SIGTERM);
+        let _ = self.process.wait();
+    }
+}
+
+/// The shell blocks between the markers of the tour, as one script.
+fn tour() -> String {
+    let text = readme();
+    let tours = text.split("<!-- tour -->").skip(1).map(|part| part.split_once("<!-- /tour -->").expect("a tour that ends").0);
+    let blocks = tours.flat_map(|tour| tour.split("```sh\n").skip(1));
+    blocks.map(|block| block.split_once("```").expect("a block that ends").0).collect()
+}
+
+#[test]
+fn tour_runs_as_written() {
+    let service = Service::start();
+    let run = Command::new("sh").args(["-eu", "-c", &tour()]).env("BASE", &service.base).output().unwrap();
+    let said = String::from_utf8(run.stdout).unwrap();
+    let complaints = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.success() && complaints.is_empty(), "{}\n{complaints}\n{said}", run.status);
+
+    // Calls whose answer goes into a variable show no status; these are the others, in order.
+    let status = |line: &str| line.strip_prefix('[')?.strip_suffix(']')?.parse::<u16>().ok();
+    let statuses: Vec<u16> = said.lines().filter_map(status).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 403, 201, 201, 200, 200, 200, 304, 201, 200, 200, 201, 200], "{said}");
+
+    let answers: Vec<serde_json::Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let answer = |find: &dyn Fn(&serde_json::Value) -> bool| answers.iter().find(|answer| find(answer)).unwrap_or_else(|| panic!("{said}"));
+    answer(&|it| it["mandates"][0]["features"][0]["instances"][0]["userRole"] == "playbooks-admin");
+    answer(&|it| it["code"] == "grant_exceeds_own_access");
+    answer(&|it| it["updated"] == 1 && it["changes"][0]["permissions"][0]["view"] == "reports");
+    answer(&|it| it["items"][0]["action"] == "role_permissions_changed" && it["items"][0]["actorName"] == "alice");
+    answer(&|it| it["name"] == "Initech" && it["hasAdmin"] == true);
+    answer(&|it| it["mandates"].as_array().is_some_and(Vec::is_empty));
+    answer(&|it| it["username"] == "erin" && it["mandates"][0]["roles"][0] == "admin");
+    answer(&|it| it["code"] == "helpdesk" && it["builtIn"] == false);
+}
+
+/// The settings as a table, from the source's own list.
+fn settings_table() -> String {
+    let mut table = String::from("| variable | in the file | default | allowed | meaning |\n|---|---|---|---|---|\n");
+    for setting in config::documentation() {
+        let variable = match &setting.file_environment_name {
+            Some(file) => format!("`{}`, or a file's path in `{file}`", setting.environment_name),
+            None => format!("`{}`", setting.environment_name),
+        };
+        let key = if setting.name == "config_file" { String::new() } else { format!("`{}`", setting.name) };
+        let cells = [variable, key, setting.default, setting.expected, setting.meaning.to_owned()];
+        table += &format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
+    }
+    table
+}
+
+#[test]
+fn settings_are_those_of_the_service() {
+    let text = readme();
+    let (before, rest) = text.split_once(SETTINGS_BEGIN).expect("the README has the marker");
+    let (written, after) = rest.split_once(SETTINGS_END).expect("and its end");
+    let table = settings_table();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(root().join("README.md"), format!("{before}{SETTINGS_BEGIN}{table}{SETTINGS_END}{after}")).unwrap();
+    } else {
+        assert_eq!(written, table, "`UPDATE_GOLDEN=1 cargo test readme` writes it anew");
+    }
+}
+
+fn documents() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let documents = entries.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    documents.chain([root().join("README.md")]).collect()
+}
+
+/// Everything outside of code blocks, which may hold what looks like links and headings.
+fn prose(document: &Path) -> String {
+    let text = std::fs::read_to_string(document).unwrap();
+    text.split("\n```").step_by(2).collect::<Vec<_>>().join("\n")
+}
+
+/// A heading's anchor, as forges make them.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut broken = Vec::new();
+    let mut followed = 0;
+    for document in documents() {
+        for link in prose(&document).split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            followed += 1;
+            let (path, fragment) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if path.is_empty() { document.clone() } else { document.parent().unwrap().join(path) };
+            let has_fragment = || prose(&target).lines().any(|line| line.starts_with('#') && anchor(line) == fragment);
+            if !target.exists() || !(fragment.is_empty() || has_fragment()) {
+                broken.push(format!("{}: {link}", document.display()));
+            }
+        }
+    }
+    assert!(followed > 5, "links are found at all");
+    assert!(broken.is_empty(), "{broken:#?}");
+}
