@@ -35,18 +35,16 @@ impl Service {
         // Enterable for the account that PostgreSQL runs as when the tests run as root.
         let folder = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_bailiwick"));
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("BAILIWICK_") || text.starts_with("DATABASE_URL") {
-                command.env_remove(&name);
-            }
+        for setting in config::documentation() {
+            command.env_remove(setting.environment_name);
+            setting.file_environment_name.map(|name| command.env_remove(name));
         }
         let settings = [("LISTEN", "127.0.0.1:0"), ("METRICS_LISTEN", "off"), ("LOG", "warn")];
         command.envs(settings.map(|(name, value)| (format!("BAILIWICK_{name}"), value)));
         let process = command.current_dir(folder.path()).stdout(Stdio::piped()).spawn().unwrap();
         let mut service = Self { process, base: String::new(), _folder: folder };
         let mut greeting = BufReader::new(service.process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        service.base = greeting.find_map(|line| line.strip_prefix("Bailiwick listens on ").map(str::to_owned)).expect("it starts");
+        service.base = greeting.find_map(|line| line.strip_prefix("Bailiwick listens on ").map(str::to_owned)).unwrap();
         // To its end: nobody may be left writing into a pipe without a reader.
         assert!(greeting.any(|line| line == "Ctrl-C stops it."), "the greeting ends as expected");
         service
@@ -64,9 +62,9 @@ impl Drop for Service {
 /// The shell blocks between the markers of the tour, as one script.
 fn tour() -> String {
     let text = readme();
-    let tours = text.split("<!-- tour -->").skip(1).map(|part| part.split_once("<!-- /tour -->").expect("a tour that ends").0);
+    let tours = text.split("<!-- tour -->").skip(1).map(|part| part.split_once("<!-- /tour -->").unwrap().0);
     let blocks = tours.flat_map(|tour| tour.split("```sh\n").skip(1));
-    blocks.map(|block| block.split_once("```").expect("a block that ends").0).collect()
+    blocks.map(|block| block.split_once("```").unwrap().0).collect()
 }
 
 #[test]
@@ -96,24 +94,24 @@ fn tour_runs_as_written() {
 
 /// The settings as a table, from the source's own list.
 fn settings_table() -> String {
-    let mut table = String::from("| variable | in the file | default | allowed | meaning |\n|---|---|---|---|---|\n");
-    for setting in config::documentation() {
+    let row = |setting: config::SettingDoc| {
         let variable = match &setting.file_environment_name {
             Some(file) => format!("`{}`, or a file's path in `{file}`", setting.environment_name),
             None => format!("`{}`", setting.environment_name),
         };
         let key = if setting.name == "config_file" { String::new() } else { format!("`{}`", setting.name) };
         let cells = [variable, key, setting.default, setting.expected, setting.meaning.to_owned()];
-        table += &format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
-    }
-    table
+        format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+    };
+    let rows: String = config::documentation().into_iter().map(row).collect();
+    format!("| variable | in the file | default | allowed | meaning |\n|---|---|---|---|---|\n{rows}")
 }
 
 #[test]
 fn settings_are_those_of_the_service() {
     let text = readme();
-    let (before, rest) = text.split_once(SETTINGS_BEGIN).expect("the README has the marker");
-    let (written, after) = rest.split_once(SETTINGS_END).expect("and its end");
+    let (before, rest) = text.split_once(SETTINGS_BEGIN).unwrap();
+    let (written, after) = rest.split_once(SETTINGS_END).unwrap();
     let table = settings_table();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(root().join("README.md"), format!("{before}{SETTINGS_BEGIN}{table}{SETTINGS_END}{after}")).unwrap();
