@@ -104,6 +104,10 @@ impl Locks {
     }
 
     async fn take(&self, connection: &mut PgConnection) -> Result<()> {
+        #[cfg(any(test, debug_assertions))]
+        if !super::rehearsal::before_locks(connection).await {
+            return Ok(());
+        }
         if self.platform {
             // Any constant does; it only has to be the same in every process.
             sqlx::query!("select pg_advisory_xact_lock(7210001)").fetch_one(&mut *connection).await?;
@@ -161,7 +165,10 @@ impl<C> Change<C> {
         self.transaction.check_constraints().await
     }
     pub async fn commit(self, _: Recorded) -> Result<()> {
-        self.transaction.commit().await
+        let transaction = self.transaction;
+        #[cfg(any(test, debug_assertions))]
+        let transaction = super::rehearsal::before_commit(transaction).await;
+        transaction.commit().await
     }
 }
 

@@ -14,6 +14,8 @@ pub mod enter;
 pub mod grant;
 mod load;
 pub mod policy;
+#[cfg(any(test, debug_assertions))]
+pub mod rehearsal;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,1 +1,5 @@
 //! The gates: what a new endpoint or table cannot slip past.
+
+mod last_admin;
+mod last_sys_admin;
+mod overlap;

@@ -30,6 +30,8 @@ pub struct TestApp {
     /// As the superuser, around every wall: to look at what is really there, and to set a stage.
     pub sql: PgPool,
     pub options: PgConnectOptions,
+    /// The service's own pools.
+    pub db: Database,
     service: Service,
 }
 
@@ -126,6 +128,11 @@ impl TestApp {
         Self::over(cluster::database().await, environment, ContextCache::default())
     }
 
+    /// The service over a database that was made elsewhere.
+    pub async fn start_on(options: PgConnectOptions) -> Self {
+        Self::over(options, &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default()).await
+    }
+
     /// Another node of the same service: the same database, clock and secret, its own caches.
     pub fn another_node(&self) -> Self {
         Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default(), self.clock.clone())
@@ -144,14 +151,14 @@ impl TestApp {
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let settings = Settings::load_from(environment, std::path::Path::new("/nonexistent")).unwrap().settings;
         let db = Database::lazy(&options, 8);
-        let services = Services::with_cache(db, clock.clone(), cache);
+        let services = Services::with_cache(db.clone(), clock.clone(), cache);
         let app = App::with_services(settings, &[7; 32], "http://test".to_owned(), services).unwrap();
         let sql = PgPoolOptions::new()
             .max_connections(4)
             .after_connect(|connection, _| Box::pin(async move { connection.execute("set search_path = bailiwick").await.map(|_| ()) }))
             .connect_lazy_with(options.clone());
         let service = http::service(&app);
-        Self { app, clock, sql, options, service }
+        Self { app, clock, sql, options, db, service }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -14,12 +14,22 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
 
 static CLUSTER: OnceCell<EmbeddedPostgres> = OnceCell::const_new();
+static SLOW_CLUSTER: OnceCell<EmbeddedPostgres> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 const TEMPLATE: &str = "template_bailiwick";
 
 /// A new database, migrated, with the built-in features.
 pub async fn database() -> PgConnectOptions {
-    let cluster = cluster().await;
+    copy_of_template(cluster().await).await
+}
+
+/// The same in a cluster of its own, where a COMMIT waits for the disk, as in production, and lingers there, so that others
+/// come to theirs before it is seen.
+pub async fn database_with_slow_commits() -> PgConnectOptions {
+    copy_of_template(SLOW_CLUSTER.get_or_init(start_slow).await).await
+}
+
+async fn copy_of_template(cluster: &EmbeddedPostgres) -> PgConnectOptions {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::SeqCst));
     let mut connection = PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
     let statement = format!("create database {name} template {TEMPLATE}");
@@ -41,24 +51,31 @@ async fn cluster() -> &'static EmbeddedPostgres {
 }
 
 async fn start() -> EmbeddedPostgres {
+    start_in(own_folder(), false, Vec::new()).await
+}
+
+async fn start_slow() -> EmbeddedPostgres {
+    cluster().await; // makes the folder above this one's
+    let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let settings = vec![setting("commit_delay", "10000"), setting("commit_siblings", "0")];
+    start_in(own_folder().join("slow"), true, settings).await
+}
+
+fn own_folder() -> PathBuf {
     let parent = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
     remove_leftovers(&parent);
-    let folder = parent.join(format!("bailiwick-test-{}", std::process::id()));
+    parent.join(format!("bailiwick-test-{}", std::process::id()))
+}
+
+async fn start_in(folder: PathBuf, durable: bool, settings: Vec<(String, String)>) -> EmbeddedPostgres {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
     let binaries = match find_binaries() {
         Some(found) => found,
         None => fetch::fetch_postgres(&std::env::temp_dir().join("bailiwick-test-postgres"), |line| eprintln!("{line}")).await.unwrap(),
     };
-    let cluster = EmbeddedPostgres::start(EmbeddedOptions {
-        folder,
-        durable: false,
-        max_connections: 400,
-        settings: Vec::new(),
-        binaries: Some(binaries),
-    })
-    .await
-    .unwrap();
+    let options = EmbeddedOptions { folder, durable, max_connections: 400, settings, binaries: Some(binaries) };
+    let cluster = EmbeddedPostgres::start(options).await.unwrap();
     make_template(&cluster).await;
     cluster
 }

@@ -74,6 +74,11 @@ impl World {
         person(&self.app, name, false).await
     }
 
+    /// One more mandate, with this admin, a plain member and an instance.
+    pub async fn another_tenant(&self, name: &str, admin: &Person) -> Tenant {
+        tenant_of(&self.app, &self.sys_admin, name, admin.clone()).await
+    }
+
     /// A new member of a tenant with these mandate roles, signed in.
     pub async fn member_with(&self, tenant: &Tenant, name: &str, roles: &[Uuid]) -> Person {
         let person = person(&self.app, name, false).await;
@@ -128,9 +133,12 @@ async fn person(app: &TestApp, name: &str, sys_admin: bool) -> Person {
 }
 
 async fn tenant(app: &TestApp, sys_admin: &Person, name: &str) -> Tenant {
-    let lower = name.to_lowercase();
-    let admin = person(app, &format!("{lower}-admin"), false).await;
-    let member = person(app, &format!("{lower}-member"), false).await;
+    let admin = person(app, &format!("{}-admin", name.to_lowercase()), false).await;
+    tenant_of(app, sys_admin, name, admin).await
+}
+
+async fn tenant_of(app: &TestApp, sys_admin: &Person, name: &str, admin: Person) -> Tenant {
+    let member = person(app, &format!("{}-member", name.to_lowercase()), false).await;
     let body = json!({ "name": name, "adminUserId": admin.id });
     let id = app.post("/api/mandates").bearer(&sys_admin.token).json(body).send().await.id();
     let path = |rest: &str| format!("/api/mandates/{id}{rest}");
