@@ -48,7 +48,7 @@ impl App {
             tokens: Tokens::new(&keys, issuer, lifetime, services.clock.clone())?,
             passwords: Passwords::new(settings.password_workers, settings.password_queue)?,
             limits: Limits::new(&settings),
-            navigation: NavigationCache::default(),
+            navigation: if services.cache.is_on() { NavigationCache::default() } else { NavigationCache::off() },
             document: OnceLock::new(),
             keys,
             services,

@@ -44,6 +44,11 @@ impl ContextCache {
         Self { mandates: None, instances: None }
     }
 
+    /// Whether anything is kept; a node that keeps no contexts keeps nothing else that depends on them.
+    pub(crate) fn is_on(&self) -> bool {
+        self.mandates.is_some()
+    }
+
     pub(super) fn mandate(&self, key: MandateKey, epochs: Epochs) -> Option<Option<Arc<MandateAccess>>> {
         let (at, access) = self.mandates.as_ref()?.get(&key)?;
         (at == epochs).then_some(access)

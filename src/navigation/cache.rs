@@ -17,20 +17,27 @@ pub(super) struct Body {
 
 /// The bodies of one node, by user and language.
 #[derive(Debug, Clone)]
-pub struct NavigationCache(Cache<(UserId, Option<String>), Body>);
+pub struct NavigationCache(Option<Cache<(UserId, Option<String>), Body>>);
 
 impl Default for NavigationCache {
     fn default() -> Self {
         let bytes = |body: &Body| u32::try_from(body.json.len()).unwrap_or(u32::MAX);
-        Self(Cache::builder().weigher(move |_, body| bytes(body)).max_capacity(64 * 1024 * 1024).build())
+        Self(Some(Cache::builder().weigher(move |_, body| bytes(body)).max_capacity(64 * 1024 * 1024).build()))
     }
 }
 
 impl NavigationCache {
+    /// Keeps nothing: what a kept body is compared with.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(None)
+    }
     pub(super) fn get(&self, user: UserId, language: Option<&str>) -> Option<Body> {
-        self.0.get(&(user, language.map(str::to_owned)))
+        self.0.as_ref()?.get(&(user, language.map(str::to_owned)))
     }
     pub(super) fn keep(&self, user: UserId, language: Option<&str>, body: Body) {
-        self.0.insert((user, language.map(str::to_owned)), body);
+        if let Some(cache) = &self.0 {
+            cache.insert((user, language.map(str::to_owned)), body);
+        }
     }
 }
