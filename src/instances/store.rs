@@ -13,8 +13,8 @@ use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::ids::{InstanceId, RoleId, UserId, uuids};
 use crate::names;
+use crate::roles::store::role_of;
 use crate::roles::sync::{Holder, Present};
-use crate::roles::{Role, store::RoleRow};
 
 struct InstanceRow {
     id: Uuid,
@@ -411,18 +411,7 @@ pub(super) async fn roles_with_holders(connection: &mut PgConnection, grant: &Gr
         .map(|row| Present {
             permissions: Permissions { tables: row.tables.0, views: row.views.0 },
             holders: row.holders.0,
-            role: Role::from(RoleRow {
-                id: row.id,
-                label: row.label,
-                description: row.description,
-                scope: row.scope,
-                mandate_id: row.mandate_id,
-                feature_code: row.feature_code,
-                instance_id: row.instance_id,
-                template_role_id: row.template_role_id,
-                protected: row.protected,
-                version: row.version,
-            }),
+            role: role_of!(row),
         })
         .collect())
 }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::store::RoleRow;
+use super::store::{RoleRow, role_of};
 use super::{Role, Scope, Texts, label_taken, store};
 use crate::access::{Permissions, Rules, Views};
 use crate::error::{Code, Error, OnConstraint, Result};
@@ -36,21 +36,7 @@ pub async fn templates(connection: &mut PgConnection, feature: Option<&str>) -> 
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Template {
-            permissions: Permissions { tables: row.tables.0, views: row.views.0 },
-            role: Role::from(RoleRow {
-                id: row.id,
-                label: row.label,
-                description: row.description,
-                scope: row.scope,
-                mandate_id: row.mandate_id,
-                feature_code: row.feature_code,
-                instance_id: row.instance_id,
-                template_role_id: row.template_role_id,
-                protected: row.protected,
-                version: row.version,
-            }),
-        })
+        .map(|row| Template { permissions: Permissions { tables: row.tables.0, views: row.views.0 }, role: role_of!(row) })
         .collect())
 }
 
@@ -74,26 +60,20 @@ pub async fn template(connection: &mut PgConnection, role: RoleId) -> Result<Opt
         r#"select id, label, description, scope, mandate_id, feature_code, instance_id, template_role_id, protected, version,
                   role_tables(id) as "tables!: Json<Rules>",
                   role_view_flags(id) as "views!: Json<Views>"
-           from roles where id = $1 and mandate_id is null for no key update"#,
+           from roles where id = $1 and mandate_id is null"#,
         role.uuid()
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| Template {
-        permissions: Permissions { tables: row.tables.0, views: row.views.0 },
-        role: Role::from(RoleRow {
-            id: row.id,
-            label: row.label,
-            description: row.description,
-            scope: row.scope,
-            mandate_id: row.mandate_id,
-            feature_code: row.feature_code,
-            instance_id: row.instance_id,
-            template_role_id: row.template_role_id,
-            protected: row.protected,
-            version: row.version,
-        }),
-    }))
+    Ok(row.map(|row| Template { permissions: Permissions { tables: row.tables.0, views: row.views.0 }, role: role_of!(row) }))
+}
+
+/// The same, locked until the transaction ends: what a change begins with.
+pub async fn template_for_change(connection: &mut PgConnection, role: RoleId) -> Result<Option<Template>> {
+    sqlx::query!("select id from roles where id = $1 and mandate_id is null for no key update", role.uuid())
+        .fetch_optional(&mut *connection)
+        .await?;
+    template(connection, role).await
 }
 
 /// Where copies go.

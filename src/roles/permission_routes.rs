@@ -190,7 +190,7 @@ async fn change_template(
     wanted: &Wanted<'_>,
 ) -> Result<RolePermissions> {
     let mut writing = system.write().await?;
-    let before = copies::template(&mut writing, role).await?.ok_or_else(Error::not_found)?;
+    let before = copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?;
     if before.role.protected {
         return Err(copies::protected());
     }

@@ -36,8 +36,9 @@ pub(super) fn routes(app: &App) -> Routes {
 pub(super) async fn read(context: &RoleContext) -> Result<Found> {
     match context {
         RoleContext::Template(system, role) => {
-            let mut writing = system.write().await?; // `for no key update` needs a writing transaction
-            let template = copies::template(&mut writing, *role).await?.ok_or_else(Error::not_found)?;
+            let mut reading = system.read().await?;
+            let template = copies::template(&mut reading, *role).await?.ok_or_else(Error::not_found)?;
+            reading.finish().await?;
             Ok(Found { role: template.role, permissions: template.permissions, needed: crate::access::Level::All })
         }
         RoleContext::Mandate(context, role) => {
@@ -134,7 +135,7 @@ async fn update_template(
     version: Option<i64>,
 ) -> Result<Role> {
     let mut writing = system.write().await?;
-    let before = copies::template(&mut writing, role).await?.ok_or_else(Error::not_found)?.role;
+    let before = copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?.role;
     if before.protected {
         return Err(copies::protected());
     }
@@ -178,7 +179,7 @@ async fn delete_held(mut open: OpenRole<Delete>) -> Result<()> {
 
 async fn delete_template(system: &SystemContext, role: RoleId, precondition: &Precondition) -> Result<()> {
     let mut writing = system.write().await?;
-    let before = copies::template(&mut writing, role).await?.ok_or_else(Error::not_found)?.role;
+    let before = copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?.role;
     if before.protected {
         return Err(copies::protected());
     }

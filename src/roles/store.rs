@@ -45,6 +45,25 @@ impl From<RoleRow> for Role {
     }
 }
 
+/// The role in a row that also holds something else (the rows of `query!` have no name to implement `From` for).
+macro_rules! role_of {
+    ($row:expr) => {
+        $crate::roles::Role::from($crate::roles::store::RoleRow {
+            id: $row.id,
+            label: $row.label,
+            description: $row.description,
+            scope: $row.scope,
+            mandate_id: $row.mandate_id,
+            feature_code: $row.feature_code,
+            instance_id: $row.instance_id,
+            template_role_id: $row.template_role_id,
+            protected: $row.protected,
+            version: $row.version,
+        })
+    };
+}
+pub(crate) use role_of;
+
 /// A role of the mandate, its permissions, and the least level that reaches it: `m` where the caller holds it, `g` where a
 /// group peer does. Locked until the transaction ends.
 #[derive(Debug, Clone)]
@@ -52,27 +71,6 @@ pub struct Found {
     pub role: Role,
     pub permissions: Permissions,
     pub needed: Level,
-}
-
-macro_rules! found {
-    ($row:expr) => {
-        $row.map(|row| Found {
-            role: Role::from(RoleRow {
-                id: row.id,
-                label: row.label,
-                description: row.description,
-                scope: row.scope,
-                mandate_id: row.mandate_id,
-                feature_code: row.feature_code,
-                instance_id: row.instance_id,
-                template_role_id: row.template_role_id,
-                protected: row.protected,
-                version: row.version,
-            }),
-            permissions: Permissions { tables: row.tables.0, views: row.views.0 },
-            needed: Level::from_number(row.needed),
-        })
-    };
 }
 
 /// Whatever reads a role by its id: leave over mandate roles, or over an instance's.
@@ -118,7 +116,11 @@ pub async fn find(connection: &mut PgConnection, reach: impl Into<Reach>, role: 
     )
     .fetch_optional(connection)
     .await?;
-    Ok(found!(row))
+    Ok(row.map(|row| Found {
+        permissions: Permissions { tables: row.tables.0, views: row.views.0 },
+        needed: Level::from_number(row.needed),
+        role: role_of!(row),
+    }))
 }
 
 /// Locks the role's row until the transaction ends, so that nobody changes it between looking and changing.
