@@ -336,8 +336,14 @@ pub(super) async fn insert_access(
     )
     .execute(connection)
     .await
-    .on_constraint("feature_accesses_pkey", || Error::new(Code::AlreadyHasAccess, "The user has access to this instance already."))?;
+    .on_constraint("feature_accesses_pkey", already_has_access)
+    // The two inserts are one statement without an order: either may be the first to find the admission.
+    .on_constraint("access_roles_pkey", already_has_access)?;
     Ok(())
+}
+
+fn already_has_access() -> Error {
+    Error::new(Code::AlreadyHasAccess, "The user has access to this instance already.")
 }
 
 pub(super) async fn set_access_enabled(

@@ -218,8 +218,15 @@ pub async fn insert_first(
     )
     .execute(connection)
     .await
-    .on_constraint("memberships_pkey", || Error::new(Code::AlreadyMember, "The user is a member of this mandate already."))?;
+    .on_constraint("memberships_pkey", already_member)
+    // The three inserts are one statement without an order: any of them may be the first to find the member.
+    .on_constraint("member_roles_pkey", already_member)
+    .on_constraint("group_members_pkey", already_member)?;
     Ok(())
+}
+
+fn already_member() -> Error {
+    Error::new(Code::AlreadyMember, "The user is a member of this mandate already.")
 }
 
 /// Whether, without this member, the mandate would have no effective admin. Meaningful under the mandate's lock.
