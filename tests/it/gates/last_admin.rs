@@ -129,8 +129,8 @@ impl Arena {
 
 /// As many mandates with two admins each, over two nodes of one service.
 async fn arenas(count: usize) -> Vec<Arena> {
-    let app = TestApp::start_on(cluster::database_with_slow_commits().await).await;
-    let nodes = [app.clone(), app.another_node().await];
+    let app = TestApp::start_on(cluster::database_with_slow_commits().await);
+    let nodes = [app.clone(), app.another_node()];
     let world = World::in_app(app).await;
     let mut arenas = Vec::new();
     for number in 0..count {
@@ -168,7 +168,7 @@ async fn tournament(rounds: usize, walls: Walls) -> Vec<Tally> {
     let tallies: Vec<Tally> = lanes.join_all().await.into_iter().flatten().collect();
     assert_eq!(tallies.len(), 15);
     for tally in &tallies {
-        assert_eq!(tally.overlapped, rounds, "rounds that did not overlap show nothing: {tally:?}");
+        assert_eq!(tally.overlapped, rounds, "rounds of {:?} that did not overlap show nothing", tally.pair);
     }
     tallies
 }
@@ -201,6 +201,6 @@ async fn without_the_locks_every_pair_leaves_mandates_without_an_admin_although_
     let tallies = tournament(10, Walls { locks: false, recount: true }).await;
     eprintln!("mandates left without an admin: {} of {}", orphans(&tallies), tallies.len() * 10);
     for tally in &tallies {
-        assert!(tally.orphans > 0, "this pair would not notice that the locks are gone: {tally:?}");
+        assert!(tally.orphans > 0, "{:?} would not notice that the locks are gone", tally.pair);
     }
 }

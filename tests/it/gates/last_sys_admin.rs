@@ -34,8 +34,8 @@ struct Arena {
 
 impl Arena {
     async fn new() -> Self {
-        let app = TestApp::start_on(cluster::database_with_slow_commits().await).await;
-        let nodes = [app.clone(), app.another_node().await];
+        let app = TestApp::start_on(cluster::database_with_slow_commits().await);
+        let nodes = [app.clone(), app.another_node()];
         let world = World::in_app(app).await;
         let sys_admins = [world.stranger("first").await, world.stranger("second").await];
         let arena = Self { nodes, sys_admins };

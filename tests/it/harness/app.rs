@@ -22,6 +22,9 @@ use super::cluster;
 /// The password of every account that tests make.
 pub const PASSWORD: &str = "plum-Kettle-94-orbit";
 
+/// How many connections a service works with.
+pub const CONNECTIONS: u32 = 8;
+
 /// A running service with a database of its own.
 #[derive(Clone)]
 pub struct TestApp {
@@ -128,29 +131,41 @@ impl TestApp {
         Self::over(cluster::database().await, environment, ContextCache::default())
     }
 
+    /// Another node that works with one connection, so that whatever one request leaves on it, the next one finds.
+    pub fn another_node_with_one_connection(&self) -> Self {
+        let cache = ContextCache::default();
+        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], cache, self.clock.clone(), 1)
+    }
+
     /// The service over a database that was made elsewhere.
-    pub async fn start_on(options: PgConnectOptions) -> Self {
-        Self::over(options, &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default()).await
+    pub fn start_on(options: PgConnectOptions) -> Self {
+        Self::over(options, &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default())
     }
 
     /// Another node of the same service: the same database, clock and secret, its own caches.
     pub fn another_node(&self) -> Self {
-        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default(), self.clock.clone())
+        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default(), self.clock.clone(), CONNECTIONS)
     }
 
     /// The same, keeping nothing between requests.
     pub fn another_node_without_cache(&self) -> Self {
-        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::off(), self.clock.clone())
+        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::off(), self.clock.clone(), CONNECTIONS)
     }
 
     fn over(options: PgConnectOptions, environment: &[(&str, &str)], cache: ContextCache) -> Self {
-        Self::assemble(options, environment, cache, ShiftedClock::shared())
+        Self::assemble(options, environment, cache, ShiftedClock::shared(), CONNECTIONS)
     }
 
-    fn assemble(options: PgConnectOptions, environment: &[(&str, &str)], cache: ContextCache, clock: Arc<ShiftedClock>) -> Self {
+    fn assemble(
+        options: PgConnectOptions,
+        environment: &[(&str, &str)],
+        cache: ContextCache,
+        clock: Arc<ShiftedClock>,
+        connections: u32,
+    ) -> Self {
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let settings = Settings::load_from(environment, std::path::Path::new("/nonexistent")).unwrap().settings;
-        let db = Database::lazy(&options, 8);
+        let db = Database::lazy(&options, connections);
         let services = Services::with_cache(db.clone(), clock.clone(), cache);
         let app = App::with_services(settings, &[7; 32], "http://test".to_owned(), services).unwrap();
         let sql = PgPoolOptions::new()
