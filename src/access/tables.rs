@@ -66,6 +66,20 @@ markers!(Op, OPERATION: Operation {
 const NONE_OR_ALL: &[Level] = &[Level::None, Level::All];
 const ONLY_NONE: &[Level] = &[Level::None];
 
+fn known_levels(table: &str, operation: Operation) -> &'static [Level] {
+    match (table, operation) {
+        ("mandate", _) | ("members", Operation::Create) => NONE_OR_ALL,
+        ("audit", Operation::Create | Operation::Update | Operation::Delete) => ONLY_NONE,
+        _ => &Level::ORDER,
+    }
+}
+
+/// The lowest level above `n` that a table knows for an operation: what a refusal names as needed.
+#[must_use]
+pub fn least_level(table: &str, operation: Operation) -> Level {
+    known_levels(table, operation).iter().copied().find(|level| *level > Level::None).unwrap_or(Level::All)
+}
+
 /// The tables and views of one scope: of every mandate, or of the instances of one feature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalogue {
@@ -114,11 +128,7 @@ impl Catalogue {
     /// The levels that a table knows for an operation, ascending.
     #[must_use]
     pub fn levels(&self, table: &str, operation: Operation) -> &'static [Level] {
-        match (table, operation) {
-            ("mandate", _) | ("members", Operation::Create) => NONE_OR_ALL,
-            ("audit", Operation::Create | Operation::Update | Operation::Delete) => ONLY_NONE,
-            _ => &Level::ORDER,
-        }
+        known_levels(table, operation)
     }
 
     /// Whether a table knows a level for an operation.

@@ -16,6 +16,7 @@ use super::{
     grant,
 };
 use crate::access::Level;
+use crate::access::tables::least_level;
 use crate::auth::session::Claims;
 use crate::db::{ActAs, Intent};
 use crate::error::{Code, Error, Result};
@@ -271,7 +272,7 @@ impl Entrance<'_> {
     /// The refusal that names the first table of the policy.
     fn denied(&self) -> Error {
         let named = self.policy.clauses.iter().find_map(|clause| match clause {
-            Clause::Table { table, operation } => Some(grant::permission_denied(table, *operation, Level::My)),
+            Clause::Table { table, operation } => Some(grant::permission_denied(table, *operation, least_level(table, *operation))),
             _ => None,
         });
         named.unwrap_or_else(mandate_access_denied)

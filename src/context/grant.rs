@@ -26,7 +26,7 @@ use std::marker::PhantomData;
 
 use uuid::Uuid;
 
-use crate::access::tables::{Op, Table};
+use crate::access::tables::{Op, Table, least_level};
 use crate::access::{Level, Operation};
 use crate::error::{Code, Error, Result};
 use crate::ids::{InstanceId, MandateId, UserId};
@@ -68,7 +68,7 @@ impl<T: Table, O: Op> Grant<T, O> {
     /// Only contexts call this: 403 before any lookup where the level is `n`.
     pub(super) fn decide(mandate: MandateId, instance: Option<InstanceId>, caller: UserId, levels: Levels) -> Result<Self> {
         if levels.operation == Level::None {
-            return Err(permission_denied(T::NAME, O::OPERATION, Level::My));
+            return Err(permission_denied(T::NAME, O::OPERATION, least_level(T::NAME, O::OPERATION)));
         }
         Ok(Self { mandate, instance, caller, level: levels.operation, read: levels.read, proof: PhantomData })
     }
