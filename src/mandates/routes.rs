@@ -288,7 +288,8 @@ async fn delete(system: &SystemContext, mandate: MandateId, precondition: &Preco
     let mut change = system.change(Locks::default().and_mandate(mandate)).await?;
     let before = living(store::find_as_system(&mut change, mandate).await?)?;
     precondition.check(before.version)?;
-    let deletion = Deletion { id: mandate, deleted_at: system.now(), purge_at: system.now() + RESTORABLE };
+    let now = system.now();
+    let deletion = Deletion { id: mandate, deleted_at: now, purge_at: now + RESTORABLE };
     store::delete(&mut change, mandate, deletion.deleted_at, deletion.purge_at).await?;
     let event = Event::new("mandate_deleted", "mandate", mandate)
         .details(json!({ "before": { "name": before.name, "code": before.code }, "purgeAt": deletion.purge_at }));
