@@ -114,11 +114,20 @@ pub struct FieldError {
     pub code: Cow<'static, str>,
     /// Why, for people.
     pub detail: String,
+    /// What would have to be better; the problem lists them as its `reasons`.
+    #[serde(skip)]
+    pub reasons: Vec<String>,
 }
 
 impl FieldError {
     pub fn new(pointer: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), code: code.into(), detail: detail.into() }
+        Self { pointer: pointer.into(), code: code.into(), detail: detail.into(), reasons: Vec::new() }
+    }
+    /// Names each thing that would have to be better.
+    #[must_use]
+    pub fn because(mut self, reasons: Vec<String>) -> Self {
+        self.reasons = reasons;
+        self
     }
 }
 
@@ -167,9 +176,10 @@ impl Error {
         let detail = errors
             .first()
             .map_or_else(String::new, |e| format!("{} {}", if e.pointer.is_empty() { "The body" } else { &e.pointer }, e.detail));
+        let reasons: Vec<String> = errors.iter().flat_map(|e| e.reasons.iter().cloned()).collect();
         let mut error = Self::new(code, detail);
         error.0.errors = errors;
-        error
+        if reasons.is_empty() { error } else { error.with("reasons", reasons) }
     }
 
     /// A member of the problem document beside the standard ones.

@@ -73,7 +73,8 @@ fn hash_now(password: &str) -> Result<String> {
 pub fn check_strength(pointer: &str, password: &str, own_names: &[&str]) -> std::result::Result<(), FieldError> {
     let length = password.chars().count();
     if !LENGTH.contains(&length) {
-        return Err(FieldError::new(pointer, "password_length", format!("must have {} to {} characters", LENGTH.start(), LENGTH.end())));
+        let detail = format!("must have {} to {} characters", LENGTH.start(), LENGTH.end());
+        return Err(FieldError::new(pointer, "password_length", detail.clone()).because(vec![format!("It {detail}.")]));
     }
     let estimate = zxcvbn::zxcvbn(password, own_names);
     if u8::from(estimate.score()) >= 3 {
@@ -84,7 +85,10 @@ pub fn check_strength(pointer: &str, password: &str, own_names: &[&str]) -> std:
         reasons.extend(feedback.warning().map(|warning| warning.to_string()));
         reasons.extend(feedback.suggestions().iter().map(ToString::to_string));
     }
-    Err(FieldError::new(pointer, "password_too_weak", format!("is too easy to guess. {}", reasons.join(" ")).trim().to_owned()))
+    if reasons.is_empty() {
+        reasons.push("It is too easy to guess.".to_owned());
+    }
+    Err(FieldError::new(pointer, "password_too_weak", format!("is too easy to guess. {}", reasons.join(" "))).because(reasons))
 }
 
 #[cfg(test)]
