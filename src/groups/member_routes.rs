@@ -62,6 +62,8 @@ async fn list_group_members(
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ReplaceGroupMembers {
     user_ids: Vec<UserId>,
+    /// The group's version that is to be changed; 409 when it is another by now.
+    version: Option<i64>,
 }
 
 /// Replaces a group's members.
@@ -82,20 +84,21 @@ async fn replace_group_members(
     }
     let members: BTreeSet<UserId> = body.user_ids.into_iter().collect();
     let (context, precondition, members) = (&context, &precondition, &members);
-    retrying(|| replace(context, group, precondition, members)).await.map(Json)
+    retrying(|| replace(context, group, precondition, body.version, members)).await.map(Json)
 }
 
 async fn replace(
     context: &MandateContext,
     group: GroupId,
     precondition: &Precondition,
+    version: Option<i64>,
     members: &BTreeSet<UserId>,
 ) -> Result<Vec<GroupMember>> {
     let mut change = context.change(Locks::users(members.iter().copied())).await?;
     let grant = change.context.grant::<Groups, Update>()?;
     let found = store::find(&mut change, &grant, group).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
-    precondition.check(found.group.version)?;
+    precondition.check_with(found.group.version, version)?;
     let before: BTreeSet<UserId> = store::member_ids(&mut change, &grant, group).await?.into_iter().collect();
     let added: Vec<UserId> = members.difference(&before).copied().collect();
     if change.context.is_delegate() && added.contains(&change.context.caller().user()) {

@@ -59,14 +59,20 @@ async fn get_role_permissions(context: RoleContext, headers: HeaderMap) -> Resul
 
 /// How the permissions are to change.
 enum Wanted<'a> {
-    All(&'a Permissions),
+    All(&'a Permissions, Option<i64>),
     Some(&'a PermissionsPatch),
 }
 
 impl Wanted<'_> {
+    fn version(&self) -> Option<i64> {
+        match self {
+            Wanted::All(_, version) => *version,
+            Wanted::Some(patch) => patch.version,
+        }
+    }
     fn applied_to(&self, before: &Permissions) -> Permissions {
         match self {
-            Wanted::All(permissions) => (*permissions).clone(),
+            Wanted::All(permissions, _) => (*permissions).clone(),
             Wanted::Some(patch) => patch.applied_to(before),
         }
     }
@@ -82,6 +88,24 @@ pub struct PermissionsPatch {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, bool>)]
     views: BTreeMap<String, Option<bool>>,
+    /// The role's version that is to be changed; 409 when it is another by now.
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    version: Option<i64>,
+}
+
+/// All that a role is to permit.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplacePermissions {
+    /// A rule for each named table; `*` stands for every table that is not named.
+    #[serde(default)]
+    tables: BTreeMap<String, Rule>,
+    /// For each named view, whether it is allowed.
+    #[serde(default)]
+    views: BTreeMap<String, bool>,
+    /// The role's version that is to be changed; 409 when it is another by now.
+    version: Option<i64>,
 }
 
 /// Some of a rule: what is left out stays as it is, or is `n` where there was no rule.
@@ -136,15 +160,16 @@ impl RulePatch {
 
 /// Replaces all that a role permits.
 #[utoipa::path(put, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
-    request_body = Permissions,
+    request_body = ReplacePermissions,
     responses((status = 200, description = "The role's permissions", body = RolePermissions), (status = 409, description = "role_protected"),
               (status = 412, description = "Changed meanwhile")))]
 async fn replace_role_permissions(
     context: RoleContext,
     precondition: Precondition,
-    Json(body): Json<Permissions>,
+    Json(body): Json<ReplacePermissions>,
 ) -> Result<Versioned<RolePermissions>> {
-    change_permissions(&context, &precondition, &Wanted::All(&body)).await
+    let permissions = Permissions { tables: body.tables, views: body.views };
+    change_permissions(&context, &precondition, &Wanted::All(&permissions, body.version)).await
 }
 
 /// Adds, changes or removes some of what a role permits.
@@ -164,10 +189,11 @@ async fn change_permissions(context: &RoleContext, precondition: &Precondition, 
     let changed = match context {
         RoleContext::Template(system, role) => change_template(system, *role, precondition, wanted).await?,
         RoleContext::Mandate(context, role) => {
-            retrying(|| async { change_held(open_in_mandate(context, *role, precondition, None).await?, wanted).await }).await?
+            retrying(|| async { change_held(open_in_mandate(context, *role, precondition, wanted.version()).await?, wanted).await }).await?
         }
         RoleContext::Instance(context, role) => {
-            retrying(|| async { change_held(open_in_instance(context, *role, precondition, None).await?, wanted).await }).await?
+            retrying(|| async { change_held(open_in_instance(context, *role, precondition, wanted.version()).await?, wanted).await })
+                .await?
         }
     };
     Ok(Versioned(changed))
@@ -194,7 +220,7 @@ async fn change_template(
     if before.role.protected {
         return Err(copies::protected());
     }
-    precondition.check(before.role.version)?;
+    precondition.check_with(before.role.version, wanted.version())?;
     let catalogue = match &before.role.feature_code {
         Some(code) => features::find(&mut writing, code).await?.ok_or_else(Error::not_found)?.catalogue(),
         None => Catalogue::mandate(),
