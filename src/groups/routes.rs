@@ -10,9 +10,9 @@ use super::store::{self, Changes};
 use crate::access::tables::{Create, Delete, Groups, Read, Update};
 use crate::app::App;
 use crate::audit::{self, Event};
-use crate::context::MandateContext;
 use crate::context::policy::Policy;
-use crate::error::{Error, Result, keep};
+use crate::context::{Grant, MandateContext};
+use crate::error::{Code, Error, Result, keep};
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
@@ -52,6 +52,25 @@ async fn list_groups(context: MandateContext, lister: Lister, Query(query): Quer
     Ok(lister.answer(&paging, rows))
 }
 
+/// A conflict does not leak: the other group's id is named to those only who may read it.
+async fn naming_the_other(context: &MandateContext, name: Option<&str>, refusal: Error) -> Error {
+    let (Code::NameTaken, Some(name), Ok(grant)) = (refusal.code(), name, context.grant::<Groups, Read>()) else {
+        return refusal;
+    };
+    match readable(context, grant, name).await {
+        Ok(Some(other)) => refusal.with("id", other.to_string()),
+        _ => refusal,
+    }
+}
+
+async fn readable(context: &MandateContext, grant: Grant<Groups, Read>, name: &str) -> Result<Option<GroupId>> {
+    let mut reading = context.read().await?;
+    let Some(id) = store::named(&mut reading, &grant, &names::key(name)).await? else { return Ok(None) };
+    let found = store::find(&mut reading, &grant, id).await?;
+    reading.finish().await?;
+    Ok(found.filter(|found| grant.admit(found.needed).is_ok()).map(|_| id))
+}
+
 /// A new group.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -77,7 +96,13 @@ async fn create_group(context: MandateContext, Json(body): Json<CreateGroup>) ->
     let grant = context.grant::<Groups, Create>()?;
     let mut writing = context.write().await?;
     let auto_join = body.auto_join.unwrap_or(false);
-    let group = store::insert(&mut writing, &grant, &name, description.as_deref(), auto_join, context.now()).await?;
+    let group = match store::insert(&mut writing, &grant, &name, description.as_deref(), auto_join, context.now()).await {
+        Ok(group) => group,
+        Err(refusal) => {
+            drop(writing);
+            return Err(naming_the_other(&context, Some(&name), refusal).await);
+        }
+    };
     let event = Event::new("group_created", "group", group.id).details(json!({ "after": described(&group) }));
     let recorded = audit::record(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;
@@ -145,7 +170,14 @@ async fn update_group(
     let found = store::find(&mut writing, &grant, group).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
     precondition.check_with(found.group.version, body.version)?;
-    let after = store::update(&mut writing, &grant, group, &Changes { name, description, auto_join: body.auto_join }).await?;
+    let changes = Changes { name, description, auto_join: body.auto_join };
+    let after = match store::update(&mut writing, &grant, group, &changes).await {
+        Ok(after) => after,
+        Err(refusal) => {
+            drop(writing);
+            return Err(naming_the_other(&context, changes.name.as_deref(), refusal).await);
+        }
+    };
     let details = json!({ "before": described(&found.group), "after": described(&after) });
     let recorded = audit::record(&mut writing, &context, Event::new("group_updated", "group", group).details(details)).await?;
     writing.commit(recorded).await?;

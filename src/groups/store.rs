@@ -127,6 +127,14 @@ pub(super) async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Gro
     }))
 }
 
+/// The group of this name, wherever the caller's level reaches.
+pub(super) async fn named(connection: &mut PgConnection, grant: &Grant<Groups, Read>, name_key: &str) -> Result<Option<GroupId>> {
+    let id = sqlx::query_scalar!("select id from groups where mandate_id = $1 and name_key = $2", grant.mandate_uuid(), name_key)
+        .fetch_optional(connection)
+        .await?;
+    Ok(id.map(GroupId::from))
+}
+
 /// Locks the group's row, so that its version holds until the transaction ends.
 pub(super) async fn lock<O: Op>(connection: &mut PgConnection, grant: &Grant<Groups, O>, group: GroupId) -> Result<()> {
     sqlx::query!("select id from groups where mandate_id = $1 and id = $2 for no key update", grant.mandate_uuid(), group.uuid())
