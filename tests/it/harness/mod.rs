@@ -5,5 +5,5 @@ pub mod app;
 pub mod cluster;
 pub mod world;
 
-pub use app::TestApp;
+pub use app::{Answer, TestApp};
 pub use world::World;
