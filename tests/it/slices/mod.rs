@@ -1,3 +1,5 @@
 //! What each slice promises, one file per slice.
 
+mod delegates;
+mod kit;
 mod smoke;

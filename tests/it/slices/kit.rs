@@ -1,0 +1,125 @@
+//! Shorthand for what most slices do: calls by one person in one mandate, and reading pages and refusals.
+
+use std::collections::BTreeSet;
+
+use axum::http::Method;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::harness::app::{Answer, Call};
+use crate::harness::world::{Person, Tenant};
+use crate::harness::{TestApp, World};
+
+/// Where one person works: their token, and the mandate (and instance) that they name.
+#[derive(Clone)]
+pub struct Desk<'a> {
+    app: &'a TestApp,
+    token: String,
+    mandate: Option<Uuid>,
+    instance: Option<Uuid>,
+}
+
+impl World {
+    /// Somebody who names this tenant in the header.
+    pub fn desk(&self, person: &Person, tenant: &Tenant) -> Desk<'_> {
+        Desk { app: &self.app, token: person.token.clone(), mandate: Some(tenant.id), instance: None }
+    }
+    /// Somebody who names no mandate.
+    pub fn bare(&self, person: &Person) -> Desk<'_> {
+        Desk { app: &self.app, token: person.token.clone(), mandate: None, instance: None }
+    }
+    /// The SysAdmin, naming no mandate.
+    pub fn root(&self) -> Desk<'_> {
+        self.bare(&self.sys_admin)
+    }
+    /// Acme's admin in Acme.
+    pub fn admin(&self) -> Desk<'_> {
+        self.desk(&self.acme.admin, &self.acme)
+    }
+}
+
+impl<'a> Desk<'a> {
+    pub fn in_instance(&self, instance: Uuid) -> Self {
+        Self { instance: Some(instance), ..self.clone() }
+    }
+    /// A request that is still to be completed.
+    pub fn ask(&self, method: Method, path: impl Into<String>) -> Call<'a> {
+        let mut call = self.app.call(method, path).bearer(&self.token);
+        if let Some(mandate) = self.mandate {
+            call = call.mandate(mandate);
+        }
+        if let Some(instance) = self.instance {
+            call = call.instance(instance);
+        }
+        call
+    }
+    pub async fn get(&self, path: impl Into<String>) -> Answer {
+        self.ask(Method::GET, path).send().await
+    }
+    pub async fn post(&self, path: impl Into<String>, body: Value) -> Answer {
+        self.ask(Method::POST, path).json(body).send().await
+    }
+    pub async fn put(&self, path: impl Into<String>, body: Value) -> Answer {
+        self.ask(Method::PUT, path).json(body).send().await
+    }
+    pub async fn patch(&self, path: impl Into<String>, body: Value) -> Answer {
+        self.ask(Method::PATCH, path).json(body).send().await
+    }
+    pub async fn delete(&self, path: impl Into<String>) -> Answer {
+        self.ask(Method::DELETE, path).send().await
+    }
+
+    /// Everything that a list shows, one row to a page: what `field` is in each. The total must agree.
+    pub async fn walk(&self, path: &str, field: &str) -> BTreeSet<String> {
+        let mut found = Vec::new();
+        let mut cursor = String::new();
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let total = loop {
+            let page = self.get(format!("{path}{separator}limit=1&count=true{cursor}")).await.expect(200);
+            found.extend(values(&page, field));
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break page["total"].as_u64().unwrap(),
+            }
+        };
+        assert_eq!(total, found.len() as u64, "the total of {path} is not what its pages show");
+        let distinct: BTreeSet<_> = found.iter().cloned().collect();
+        assert_eq!(distinct.len(), found.len(), "{path} shows a row twice");
+        distinct
+    }
+}
+
+/// A field of every item of a page, or of a plain list.
+#[track_caller]
+pub fn values(page: &Value, field: &str) -> Vec<String> {
+    let items = page["items"].as_array().or_else(|| page.as_array()).unwrap_or_else(|| panic!("not a list: {page}"));
+    items.iter().map(|item| item[field].as_str().unwrap_or_else(|| panic!("no {field}: {item}")).to_owned()).collect()
+}
+
+/// A set of strings, for comparing with what was found.
+pub fn set<T: ToString>(items: impl IntoIterator<Item = T>) -> BTreeSet<String> {
+    items.into_iter().map(|item| item.to_string()).collect()
+}
+
+/// The pointers of a 422, each with its code.
+#[track_caller]
+pub fn pointers(answer: &Answer) -> Vec<(String, String)> {
+    assert_eq!(answer.status.as_u16(), 422, "{}", answer.body);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    answer.body["errors"].as_array().unwrap().iter().map(|error| (text(&error["pointer"]), text(&error["code"]))).collect()
+}
+
+/// Asserts a 422 that points at one field.
+#[track_caller]
+pub fn points_at(answer: &Answer, pointer: &str) {
+    let found = pointers(answer);
+    assert!(found.iter().any(|(at, _)| at == pointer), "nothing points at {pointer}: {found:?}");
+}
+
+/// Asserts a `permission_denied` that names table, operation and the level that would do.
+#[track_caller]
+pub fn denied(answer: &Answer, table: &str, operation: &str, needed: &str) {
+    answer.refused(403, "permission_denied");
+    let named = ["table", "operation", "needed"].map(|name| answer.body[name].as_str().unwrap_or_default());
+    assert_eq!(named, [table, operation, needed], "{}", answer.body);
+}
