@@ -1,5 +1,6 @@
 //! What each slice promises, one file per slice.
 
+mod access_levels;
 mod delegates;
 mod kit;
 mod smoke;
