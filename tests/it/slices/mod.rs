@@ -3,4 +3,5 @@
 mod access_levels;
 mod delegates;
 mod kit;
+mod members;
 mod smoke;
