@@ -2,6 +2,7 @@
 
 mod access_levels;
 mod delegates;
+mod groups;
 mod kit;
 mod members;
 mod smoke;

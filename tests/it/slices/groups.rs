@@ -1,0 +1,108 @@
+//! Groups: named sets of members.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::kit::{points_at, set};
+use crate::harness::World;
+
+#[tokio::test]
+async fn a_group_is_made_read_changed_and_deleted() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let list = acme.path("/groups");
+    let made = admin.post(list.clone(), json!({ "name": "  Board ", "description": "Decides" })).await;
+    let path = made.header("location").to_owned();
+    let body = made.expect(201);
+    assert_eq!(
+        (&body["name"], &body["description"], &body["autoJoin"], &body["memberCount"], &body["version"]),
+        (&json!("Board"), &json!("Decides"), &json!(false), &json!(0), &json!(1)),
+    );
+    assert_eq!(admin.get(path.clone()).await.expect(200), body);
+    let changed = admin.patch(path.clone(), json!({ "name": "Council", "description": null, "autoJoin": true })).await.expect(200);
+    assert_eq!((&changed["name"], &changed["description"], &changed["version"]), (&json!("Council"), &json!(null), &json!(2)));
+    admin.delete(path.clone()).await.expect(204);
+    admin.get(path.clone()).await.refused(404, "not_found");
+    admin.delete(path).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn names_are_unique_in_the_mandate_however_they_are_written() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let list = acme.path("/groups");
+    let strasse = admin.post(list.clone(), json!({ "name": "Straße" })).await.id();
+    for name in ["STRASSE", " straße ", "Ｓtraße", "EVERYONE"] {
+        admin.post(list.clone(), json!({ "name": name })).await.refused(409, "name_taken");
+    }
+    let other = admin.post(list.clone(), json!({ "name": "other" })).await.id();
+    admin.patch(format!("{list}/{other}"), json!({ "name": "strasse" })).await.refused(409, "name_taken");
+    admin.patch(format!("{list}/{strasse}"), json!({ "name": "strasse" })).await.expect(200);
+    for name in ["", "   "] {
+        points_at(&admin.post(list.clone(), json!({ "name": name })).await, "/name");
+        points_at(&admin.patch(format!("{list}/{other}"), json!({ "name": name })).await, "/name");
+    }
+    let globex = world.desk(&world.globex.admin, &world.globex);
+    globex.post(world.globex.path("/groups"), json!({ "name": "Straße" })).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_conflicting_row_is_named_only_to_those_who_may_read_it() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let secret = admin.post(acme.path("/groups"), json!({ "name": "secret" })).await.id();
+    admin.put(acme.path(&format!("/groups/{}/members", acme.everyone)), json!({ "userIds": [] })).await.expect(200);
+    let blind = world.role_with(acme, "blind", json!({ "groups": ["m", "a", "n", "n"] })).await;
+    let bert = world.member_with(acme, "bert", &[blind]).await;
+    let told = admin.post(acme.path("/groups"), json!({ "name": "secret" })).await;
+    told.refused(409, "name_taken");
+    assert_eq!(told.body["id"], json!(secret));
+    let untold = world.desk(&bert, acme).post(acme.path("/groups"), json!({ "name": "secret" })).await;
+    untold.refused(409, "name_taken");
+    assert!(!untold.body.to_string().contains(&secret.to_string()), "{}", untold.body);
+}
+
+#[tokio::test]
+async fn members_are_replaced_as_a_whole_and_raise_the_version() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let group = admin.post(acme.path("/groups"), json!({ "name": "board" })).await.id();
+    let path = acme.path(&format!("/groups/{group}"));
+    let members = format!("{path}/members");
+    let put = admin.put(members.clone(), json!({ "userIds": [acme.member.id, acme.admin.id, acme.member.id] })).await.expect(200);
+    assert_eq!(put.as_array().unwrap().len(), 2, "{put}");
+    let now = admin.get(path.clone()).await.expect(200);
+    assert_eq!((&now["memberCount"], &now["version"]), (&json!(2), &json!(2)));
+    assert_eq!(admin.walk(&members, "userId").await, set([acme.member.id, acme.admin.id]));
+    admin.put(members.clone(), json!({ "userIds": [acme.admin.id] })).await.expect(200);
+    assert_eq!(admin.walk(&members, "userId").await, set([acme.admin.id]));
+    for stranger in [Uuid::now_v7(), world.globex.member.id] {
+        admin.put(members.clone(), json!({ "userIds": [acme.member.id, stranger] })).await.refused(404, "not_found");
+    }
+    assert_eq!(admin.walk(&members, "userId").await, set([acme.admin.id]), "a refused change changes nothing");
+    let of_admin = admin.get(acme.path(&format!("/users/{}", acme.admin.id))).await.expect(200);
+    assert!(of_admin["groupIds"].as_array().unwrap().contains(&json!(group)));
+}
+
+#[tokio::test]
+async fn everyone_is_an_ordinary_group_that_new_members_join() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let everyone = acme.path(&format!("/groups/{}", acme.everyone));
+    let group = admin.get(everyone.clone()).await.expect(200);
+    assert_eq!((&group["name"], &group["autoJoin"], &group["memberCount"]), (&json!("everyone"), &json!(true), &json!(2)));
+    let second = admin.post(acme.path("/groups"), json!({ "name": "newcomers", "autoJoin": true })).await.id();
+    admin.patch(everyone.clone(), json!({ "name": "old hands", "autoJoin": false })).await.expect(200);
+    let nina = world.member_with(acme, "nina", &[acme.role("user")]).await;
+    let member = admin.get(acme.path(&format!("/users/{}", nina.id))).await.expect(200);
+    assert_eq!(member["groupIds"], json!([second]));
+    admin.delete(everyone).await.expect(204);
+}
+
+#[tokio::test]
+async fn sys_admins_do_not_reach_groups() {
+    let world = World::new().await;
+    let acme = &world.acme;
+    world.root().get(acme.path("/groups")).await.refused(400, "mandate_context_missing");
+    world.desk(&world.sys_admin, acme).get(acme.path("/groups")).await.refused(403, "mandate_access_denied");
+}
