@@ -5,4 +5,5 @@ mod delegates;
 mod groups;
 mod kit;
 mod members;
+mod roles;
 mod smoke;
