@@ -5,5 +5,6 @@ mod delegates;
 mod groups;
 mod kit;
 mod members;
+mod permissions;
 mod roles;
 mod smoke;

@@ -1,0 +1,167 @@
+//! What roles permit: the document, its rules, and how roles merge.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::kit::pointers;
+use crate::harness::World;
+use crate::harness::world::rules;
+
+fn at(role: Uuid) -> String {
+    format!("/api/roles/{role}/permissions")
+}
+
+#[tokio::test]
+async fn put_replaces_all_and_patch_merges() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let role = world.role_with(acme, "clerk", json!({ "members": ["a", "n", "g", "n"], "groups": ["m", "n", "n", "n"] })).await;
+    let short =
+        |view: bool, read: &str, update: &str| json!({ "view": view, "read": read, "create": "n", "update": update, "delete": "n" });
+    let patch = json!({ "tables": { "groups": null, "members": { "update": "m" }, "roles": { "view": true, "read": "a" } } });
+    let merged = admin.patch(at(role), patch).await.expect(200);
+    let expected = json!({ "tables": { "members": short(true, "a", "m"), "roles": short(true, "a", "n") }, "views": {} });
+    assert_eq!(merged, expected);
+    assert_eq!(admin.get(at(role)).await.expect(200), expected);
+    let put = json!({ "tables": { "groups": short(true, "g", "m") }, "views": {} });
+    assert_eq!(admin.put(at(role), put.clone()).await.expect(200), put);
+    assert_eq!(admin.get(at(role)).await.expect(200), put);
+    assert_eq!(admin.put(at(role), json!({})).await.expect(200), json!({ "tables": {}, "views": {} }));
+}
+
+#[tokio::test]
+async fn a_rule_that_is_not_well_formed_is_refused_with_pointers() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let role = world.role_with(acme, "clerk", json!({})).await;
+    let short = |view: bool, levels: [&str; 4]| json!({ "view": view, "read": levels[0], "create": levels[1], "update": levels[2], "delete": levels[3] });
+    for (table, wrong, pointer) in [
+        ("members", short(true, ["m", "n", "g", "n"]), "/tables/members/update"),
+        ("members", short(true, ["n", "n", "n", "m"]), "/tables/members/delete"),
+        ("members", short(false, ["m", "n", "n", "n"]), "/tables/members/view"),
+        ("*", short(true, ["g", "n", "a", "n"]), "/tables/*/update"),
+        ("unicorns", short(true, ["m", "n", "n", "n"]), "/tables/unicorns"),
+        ("playbooks", short(true, ["m", "n", "n", "n"]), "/tables/playbooks"),
+        ("access", short(true, ["m", "n", "n", "n"]), "/tables/access"),
+        ("a/b~c", short(true, ["m", "n", "n", "n"]), "/tables/a~1b~0c"),
+        ("mandate", short(true, ["g", "n", "n", "n"]), "/tables/mandate/read"),
+        ("members", short(true, ["a", "m", "n", "n"]), "/tables/members/create"),
+        ("audit", short(true, ["a", "n", "n", "a"]), "/tables/audit/delete"),
+        ("members", short(true, ["x", "n", "n", "n"]), "/tables/members/read"),
+        ("members", json!({ "view": true, "read": "a" }), "/tables/members/create"),
+    ] {
+        let answer = admin.put(at(role), json!({ "tables": { table: wrong } })).await;
+        let found: Vec<_> = pointers(&answer).into_iter().map(|(at, _)| at).collect();
+        assert!(found.iter().any(|at| at == pointer), "{pointer} is not among {found:?}");
+    }
+    let view = admin.put(at(role), json!({ "views": { "cockpit": true } })).await;
+    assert_eq!(pointers(&view)[0].0, "/views/cockpit");
+    // A merge is judged by what comes out of it.
+    admin.put(at(role), json!({ "tables": { "members": short(true, ["a", "n", "a", "n"]) } })).await.expect(200);
+    let worse = admin.patch(at(role), json!({ "tables": { "members": { "read": "m" } } })).await;
+    assert_eq!(pointers(&worse)[0].0, "/tables/members/update");
+    let kept = admin.get(at(role)).await.expect(200);
+    assert_eq!(kept["tables"]["members"]["read"], json!("a"), "a refused change changes nothing");
+    admin.put(at(role), json!({ "tables": {}, "fields": {} })).await.refused(422, "unknown_field");
+}
+
+#[tokio::test]
+async fn instance_roles_speak_of_the_tables_and_views_of_their_feature() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let role = acme.instance_role("playbooks-viewer");
+    let tables =
+        rules(&json!({ "playbooks": ["g", "m", "m", "n"], "access": ["m", "n", "n", "n"], "instance-roles": ["a", "n", "n", "n"] }));
+    let body = json!({ "tables": tables, "views": { "editor": true, "playbooks": false } });
+    assert_eq!(admin.put(at(role), body.clone()).await.expect(200), body);
+    for foreign in ["members", "bookings", "mandate"] {
+        let refused = admin.put(at(role), json!({ "tables": rules(&json!({ foreign: ["m", "n", "n", "n"] })) })).await;
+        assert_eq!(pointers(&refused)[0].0, format!("/tables/{foreign}"));
+    }
+    let refused = admin.put(at(role), json!({ "views": { "decisions": true } })).await;
+    assert_eq!(pointers(&refused)[0].0, "/views/decisions");
+}
+
+/// The caller's merged tables in Acme, as `read create update delete`.
+async fn own(world: &World, person: &crate::harness::world::Person) -> Value {
+    let access = world.desk(person, &world.acme).get("/api/access/me").await.expect(200);
+    let short = |rule: &Value| {
+        let levels = ["read", "create", "update", "delete"].map(|operation| rule[operation].as_str().unwrap().to_owned());
+        levels.concat()
+    };
+    access["tables"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(table, rule)| (table.clone(), json!(short(rule))))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+#[tokio::test]
+async fn roles_merge_to_the_highest_level_and_a_name_beats_the_wildcard_within_one() {
+    let world = World::new().await;
+    let acme = &world.acme;
+    let most = world.role_with(acme, "most", json!({ "*": ["a", "a", "a", "a"], "members": ["m", "n", "n", "n"] })).await;
+    let some = world.role_with(acme, "some", json!({ "members": ["g", "n", "m", "n"] })).await;
+    let mona = world.member_with(acme, "mona", &[most]).await;
+    let mut expected = json!({
+        "mandate": "aaaa", "members": "mnnn", "groups": "aaaa", "roles": "aaaa", "instances": "aaaa", "audit": "annn",
+    });
+    assert_eq!(own(&world, &mona).await, expected);
+    let both = acme.path(&format!("/users/{}/roles/{some}", mona.id));
+    world.admin().put(both, json!({})).await.expect(200);
+    expected["members"] = json!("gnmn");
+    assert_eq!(own(&world, &mona).await, expected);
+}
+
+#[tokio::test]
+async fn a_wildcard_falls_to_the_next_level_that_a_table_knows() {
+    let world = World::new().await;
+    let acme = &world.acme;
+    let star = world.role_with(acme, "star", json!({ "*": ["g", "g", "m", "n"] })).await;
+    let stella = world.member_with(acme, "stella", &[star]).await;
+    let expected = json!({
+        "mandate": "nnnn", "members": "gnmn", "groups": "ggmn", "roles": "ggmn", "instances": "ggmn", "audit": "gnnn",
+    });
+    assert_eq!(own(&world, &stella).await, expected);
+}
+
+#[tokio::test]
+async fn a_changed_role_counts_at_the_next_request_on_every_node() {
+    let world = World::new().await;
+    let acme = &world.acme;
+    let node = world.app.another_node();
+    let list = acme.path("/users");
+    let there = async || node.get(list.clone()).bearer(&acme.member.token).mandate(acme.id).send().await;
+    let here = async || world.desk(&acme.member, acme).get(list.clone()).await;
+    here().await.expect(200);
+    there().await.expect(200);
+    world.admin().patch(at(acme.role("user")), json!({ "tables": { "members": null } })).await.expect(200);
+    here().await.refused(403, "permission_denied");
+    there().await.refused(403, "permission_denied");
+    world.admin().patch(at(acme.role("user")), json!({ "tables": { "members": { "view": true, "read": "a" } } })).await.expect(200);
+    there().await.expect(200);
+    here().await.expect(200);
+}
+
+#[tokio::test]
+async fn access_me_adds_the_instances_tables_where_the_header_names_it() {
+    let world = World::new().await;
+    let acme = &world.acme;
+    world.admit(acme, acme.member.id, &[acme.instance_role("playbooks-contributor")]).await;
+    let nowhere = world.bare(&acme.member).get("/api/access/me").await.expect(200);
+    assert_eq!(nowhere, json!({ "userId": acme.member.id, "mandateId": null, "instanceId": null, "roles": [], "tables": {}, "views": {} }));
+    let desk = world.desk(&acme.member, acme);
+    let mandate = desk.get("/api/access/me").await.expect(200);
+    assert_eq!((&mandate["mandateId"], &mandate["roles"], &mandate["views"]), (&json!(acme.id), &json!(["user"]), &json!({})));
+    let inside = desk.in_instance(acme.instance).get("/api/access/me").await.expect(200);
+    assert_eq!(inside["instanceId"], json!(acme.instance));
+    assert_eq!(inside["tables"]["playbooks"], json!({ "view": true, "read": "g", "create": "m", "update": "m", "delete": "m" }));
+    assert_eq!(inside["views"], json!({ "playbooks": true, "editor": true }));
+    for foreign in [world.globex.instance, Uuid::now_v7()] {
+        desk.in_instance(foreign).get("/api/access/me").await.refused(403, "instance_access_denied");
+    }
+    // The admin manages the instance without having been admitted to it.
+    world.admin().in_instance(acme.instance).get("/api/access/me").await.refused(403, "instance_access_denied");
+}
