@@ -8,3 +8,4 @@ mod members;
 mod permissions;
 mod roles;
 mod smoke;
+mod templates_sync;
