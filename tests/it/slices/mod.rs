@@ -3,6 +3,7 @@
 mod access_levels;
 mod delegates;
 mod groups;
+mod instances;
 mod kit;
 mod members;
 mod permissions;
