@@ -3,6 +3,7 @@
 mod access_levels;
 mod delegates;
 mod groups;
+mod instance_access;
 mod instances;
 mod kit;
 mod members;
