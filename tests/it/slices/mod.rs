@@ -7,6 +7,7 @@ mod instance_access;
 mod instances;
 mod kit;
 mod members;
+mod navigation;
 mod permissions;
 mod roles;
 mod smoke;
