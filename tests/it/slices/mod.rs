@@ -6,6 +6,7 @@ mod groups;
 mod instance_access;
 mod instances;
 mod kit;
+mod mandates;
 mod members;
 mod navigation;
 mod permissions;
