@@ -6,6 +6,7 @@ mod groups;
 mod instance_access;
 mod instances;
 mod kit;
+mod lists;
 mod mandates;
 mod members;
 mod navigation;
