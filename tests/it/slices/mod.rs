@@ -1,6 +1,7 @@
 //! What each slice promises, one file per slice.
 
 mod access_levels;
+mod concurrency;
 mod delegates;
 mod groups;
 mod instance_access;
