@@ -3,6 +3,7 @@
 mod access_levels;
 mod concurrency;
 mod delegates;
+mod features;
 mod groups;
 mod instance_access;
 mod instances;
