@@ -16,3 +16,4 @@ mod permissions;
 mod roles;
 mod smoke;
 mod templates_sync;
+mod users;
