@@ -1,6 +1,7 @@
 //! What each slice promises, one file per slice.
 
 mod access_levels;
+mod auth;
 mod concurrency;
 mod delegates;
 mod features;

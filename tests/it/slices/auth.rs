@@ -1,0 +1,210 @@
+//! Signing in and out, tokens and keys.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Duration;
+use ed25519_dalek::{Signature, VerifyingKey};
+use serde_json::{Value, json};
+
+use super::kit::{points_at, values};
+use crate::harness::app::{Answer, PASSWORD};
+use crate::harness::{TestApp, World};
+
+async fn login(app: &TestApp, username: &str, password: &str) -> Answer {
+    app.post("/api/auth/login").json(json!({ "username": username, "password": password })).send().await
+}
+
+async fn me(app: &TestApp, token: &str) -> Answer {
+    app.get("/api/auth/me").bearer(token).send().await
+}
+
+fn part(token: &str, index: usize) -> Value {
+    let part = token.split('.').nth(index).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn who_signs_in_gets_a_token_that_works() {
+    let app = TestApp::start().await;
+    let id = app.account("alice", false).await;
+    let answer = login(&app, " ALICE ", PASSWORD).await.expect(200);
+    assert_eq!((&answer["tokenType"], &answer["expiresIn"]), (&json!("Bearer"), &json!(900)));
+    let own = me(&app, answer["accessToken"].as_str().unwrap()).await.expect(200);
+    assert_eq!(
+        (&own["id"], &own["username"], &own["mandates"], &own["isSysAdmin"]),
+        (&json!(id), &json!("alice"), &json!([]), &json!(false))
+    );
+    assert!(own["session"].is_object() && own["lastLoginAt"].is_string(), "{own}");
+    let trail = app.count("select count(*) from audit_events").await;
+    assert!(trail >= 1, "signing in is audited");
+}
+
+#[tokio::test]
+async fn me_names_the_mandates_and_roles() {
+    let world = World::new().await;
+    let own = world.bare(&world.acme.member).get("/api/auth/me").await.expect(200);
+    assert_eq!(own["mandates"].as_array().unwrap().len(), 1);
+    let mandate = &own["mandates"][0];
+    assert_eq!((&mandate["id"], &mandate["name"], &mandate["code"]), (&json!(world.acme.id), &json!("Acme"), &json!("acme")));
+    assert!(mandate["roles"].to_string().contains("user"), "{own}");
+    world.root().patch(world.acme.path(""), json!({ "enabled": false })).await.expect(200);
+    assert_eq!(world.bare(&world.acme.member).get("/api/auth/me").await.expect(200)["mandates"], json!([]));
+}
+
+#[tokio::test]
+async fn a_failed_sign_in_never_says_which_part_was_wrong() {
+    let app = TestApp::start().await;
+    app.account("alice", false).await;
+    let off = app.account("off", false).await;
+    sqlx::query("update users set enabled = false where id = $1").bind(off).execute(&app.sql).await.unwrap();
+    let mut seen = BTreeSet::new();
+    for (username, password) in [
+        ("alice", "wrong"),
+        ("nobody", PASSWORD),
+        ("off", PASSWORD),
+        ("off", "wrong"),
+        ("alice", ""),
+        ("", PASSWORD),
+        ("alice", &"x".repeat(3000)),
+    ] {
+        let mut answer = login(&app, username, password).await;
+        answer.refused(401, "invalid_credentials");
+        answer.body.as_object_mut().unwrap().remove("requestId");
+        seen.insert(format!("{} {:?}", answer.body, answer.headers.keys().map(ToString::to_string).collect::<BTreeSet<_>>()));
+    }
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    points_at(&app.post("/api/auth/login").json(json!({ "username": "alice" })).send().await, "/password");
+    let body = json!({ "username": "alice", "password": PASSWORD, "remember": true });
+    app.post("/api/auth/login").json(body).send().await.refused(422, "unknown_field");
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_token_at_once_on_every_node() {
+    let app = TestApp::start().await;
+    app.account("alice", false).await;
+    let (token, other) = (app.sign_in("alice").await, app.sign_in("alice").await);
+    let node = app.another_node();
+    me(&node, &token).await.expect(200);
+    app.post("/api/auth/logout").bearer(&token).send().await.expect(204);
+    for node in [&app, &node] {
+        me(node, &token).await.refused(401, "unauthenticated");
+        node.get("/api/features/my").bearer(&token).send().await.refused(401, "unauthenticated");
+        me(node, &other).await.expect(200);
+    }
+    app.post("/api/auth/logout").bearer(&token).send().await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_token_expires_after_fifteen_minutes() {
+    let app = TestApp::start().await;
+    app.account("alice", false).await;
+    let token = app.sign_in("alice").await;
+    app.clock.advance(Duration::minutes(14));
+    me(&app, &token).await.expect(200);
+    app.clock.advance(Duration::minutes(1));
+    for path in ["/api/auth/me", "/api/features/my", "/api/features"] {
+        app.get(path).bearer(&token).send().await.refused(401, "unauthenticated");
+    }
+}
+
+#[tokio::test]
+async fn the_published_keys_verify_the_token() {
+    let app = TestApp::start().await;
+    let id = app.account("alice", false).await;
+    let token = app.sign_in("alice").await;
+    let (header, claims) = (part(&token, 0), part(&token, 1));
+    assert_eq!(header["alg"], json!("EdDSA"));
+    assert_eq!((&claims["iss"], &claims["aud"], &claims["sub"]), (&json!("http://test"), &json!("bailiwick"), &json!(id)));
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
+    assert!(claims["sid"].is_string() && claims["jti"].is_string());
+    let set = app.get("/.well-known/jwks.json").send().await.expect(200);
+    let key = set["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
+    assert_eq!((&key["kty"], &key["crv"], key.get("d")), (&json!("OKP"), &json!("Ed25519"), None));
+    let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(key["x"].as_str().unwrap()).unwrap().try_into().unwrap();
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+    VerifyingKey::from_bytes(&bytes).unwrap().verify_strict(signed.as_bytes(), &signature).unwrap();
+}
+
+/// A token of the same key with other words in it.
+fn forged(token: &str, index: usize, change: impl Fn(&mut Value)) -> String {
+    let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
+    let mut value = part(token, index);
+    change(&mut value);
+    parts[index] = URL_SAFE_NO_PAD.encode(value.to_string());
+    parts.join(".")
+}
+
+#[tokio::test]
+async fn anything_but_our_own_token_is_refused_in_the_same_words() {
+    let app = TestApp::start().await;
+    let (alice, bob) = (app.account("alice", false).await, app.account("bob", true).await);
+    let token = app.sign_in("alice").await;
+    let stranger = TestApp::start().await;
+    stranger.account("alice", false).await;
+    let unsigned = format!("{}.", forged(&token, 0, |header| header["alg"] = json!("none")).rsplit_once('.').unwrap().0);
+    let tokens = [
+        ("another deployment's session", stranger.sign_in("alice").await),
+        ("another subject", forged(&token, 1, |claims| claims["sub"] = json!(bob))),
+        ("a longer life", forged(&token, 1, |claims| claims["exp"] = json!(4_000_000_000_i64))),
+        ("another audience", forged(&token, 1, |claims| claims["aud"] = json!("other"))),
+        ("another issuer", forged(&token, 1, |claims| claims["iss"] = json!("http://evil"))),
+        ("another key", forged(&token, 0, |header| header["kid"] = json!("other"))),
+        ("an HMAC", forged(&token, 0, |header| header["alg"] = json!("HS256"))),
+        ("no signature", unsigned),
+        ("nothing", String::new()),
+        ("the user's id", alice.to_string()),
+    ];
+    let mut words = BTreeSet::new();
+    for (what, token) in tokens {
+        let answer = me(&app, &token).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (401, "unauthenticated"), "{what}");
+        assert_eq!(answer.header("www-authenticate"), "Bearer", "{what}");
+        words.insert(answer.body["detail"].to_string());
+    }
+    let basic = app.get("/api/auth/me").header("authorization", "Basic YTpi").send().await;
+    basic.refused(401, "unauthenticated");
+    words.insert(basic.body["detail"].to_string());
+    words.insert(app.get("/api/auth/me").send().await.body["detail"].to_string());
+    let twice = app.get("/api/auth/me").bearer(&token).bearer(&token).send().await;
+    assert!([400, 401].contains(&twice.status.as_u16()), "two credentials are none: {}", twice.status);
+    assert_eq!(words.len(), 1, "{words:?}");
+    me(&app, &token).await.expect(200);
+    // The scheme's name is written as one likes (RFC 9110).
+    app.get("/api/auth/me").header("authorization", format!("bearer {token}")).send().await.expect(200);
+}
+
+#[tokio::test]
+async fn a_full_password_queue_answers_at_once() {
+    let app =
+        TestApp::start_with(&[("BAILIWICK_RATE_LIMITS", "off"), ("BAILIWICK_PASSWORD_WORKERS", "1"), ("BAILIWICK_PASSWORD_QUEUE", "1")])
+            .await;
+    app.account("alice", false).await;
+    let mut crowd = tokio::task::JoinSet::new();
+    for number in 0..24 {
+        let app = app.clone();
+        // Unknown names wait in the same queue as known ones.
+        let username = if number % 2 == 0 { "alice" } else { "nobody" };
+        crowd.spawn(async move { login(&app, username, PASSWORD).await });
+    }
+    let answers = crowd.join_all().await;
+    let busy: Vec<_> = answers.iter().filter(|answer| answer.status.as_u16() == 503).collect();
+    assert!(!busy.is_empty() && busy.len() < answers.len(), "{} of {} were turned away", busy.len(), answers.len());
+    for answer in busy {
+        answer.refused(503, "overloaded");
+        assert!(answer.header("retry-after").parse::<u32>().unwrap() >= 1);
+    }
+    login(&app, "alice", PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn sign_ins_are_in_the_platforms_trail_without_secrets() {
+    let world = World::new().await;
+    login(&world.app, "acme-member", "wrong-Password-77").await.refused(401, "invalid_credentials");
+    let trail = world.root().get("/api/audit?limit=200").await.expect(200);
+    assert!(!values(&trail, "action").is_empty());
+    let text = trail.to_string();
+    assert!(!text.contains("wrong-Password-77") && !text.contains(PASSWORD) && !text.contains("argon2"));
+}
