@@ -14,6 +14,7 @@ mod mandates;
 mod members;
 mod navigation;
 mod permissions;
+mod rate_limits;
 mod roles;
 mod smoke;
 mod templates_sync;
