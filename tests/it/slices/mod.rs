@@ -13,6 +13,7 @@ mod lists;
 mod mandates;
 mod members;
 mod navigation;
+mod ops;
 mod permissions;
 mod rate_limits;
 mod roles;
