@@ -1,1 +1,109 @@
-fn main() {}
+//! `cargo run --release -p bailiwick-benches`: the service side by side with what it could at best be, in one run on one
+//! machine, the sides in turn. Ratios are what is reported: absolute figures say more about the machine.
+
+mod bare;
+mod children;
+mod client;
+mod cpu;
+mod load;
+mod measure;
+mod plan;
+mod record;
+mod replay;
+mod report;
+mod scene;
+mod start;
+mod wire;
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use bailiwick::db::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use load::Tools;
+use measure::Effort;
+use scene::Places;
+
+/// Measures the service side by side with bare handlers and pgbench
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Seeds of the load, one after the other
+    #[arg(long, value_delimiter = ',', default_value = "1,2,3")]
+    seeds: Vec<u64>,
+    /// How often each side has its turn
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// How long a turn is
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+    /// Where to write everything that was measured
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The service's binary, instead of building it
+    #[arg(long, value_name = "FILE")]
+    service: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The bare handlers; the harness starts them
+    #[command(hide = true)]
+    Bare { plan: PathBuf, address: SocketAddr },
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Command::Bare { plan, address }) = arguments.command {
+        return bare::serve(serde_json::from_slice(&std::fs::read(plan)?)?, address).await;
+    }
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    // Whatever was started ends when the run is dropped.
+    tokio::select! {
+        outcome = run(arguments) => outcome,
+        _ = interrupted.recv() => anyhow::bail!("interrupted"),
+        _ = terminated.recv() => anyhow::bail!("terminated"),
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let tools = Tools::find()?;
+    let service = children::service_binary(arguments.service).await?;
+    let folder = tempfile::Builder::new().prefix("bailiwick-benches-").tempdir()?;
+    // PostgreSQL may run as another account, which has to pass through.
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    let wrk_script = folder.path().join("wrk.lua");
+    std::fs::write(&wrk_script, include_str!("wrk.lua"))?;
+    let conditions = report::Conditions::note();
+    let starts = start::measure(&service, folder.path(), 5).await?;
+
+    let options = EmbeddedOptions {
+        folder: folder.path().join("cluster"),
+        durable: true,
+        max_connections: 100,
+        settings: Vec::new(),
+        binaries: None,
+    };
+    let cluster = EmbeddedPostgres::start(options).await.context("PostgreSQL cannot be started")?;
+    let places = Places { service: &service, cluster: &cluster, folder: folder.path() };
+    let effort = Effort { rounds: arguments.rounds, seconds: arguments.seconds };
+    let mut report = report::Report { effort, conditions, starts, outcomes: Vec::new(), memory: Vec::new() };
+    for seed in arguments.seeds {
+        let (outcomes, held) = measure::seed(seed, effort, &tools, &places, &wrk_script).await?;
+        report.outcomes.extend(outcomes);
+        report.memory.push(held);
+    }
+    cluster.stop().await?;
+    report.conditions.finish();
+    print!("{}", report.text());
+    if let Some(path) = arguments.json {
+        std::fs::write(&path, report.json()?).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! The processes that are measured: the service and the bare handlers. They end with the harness.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+
+use crate::client;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A serving process.
+#[derive(Debug)]
+pub struct Serving {
+    child: Child,
+    pub address: SocketAddr,
+    /// From its start until it was ready.
+    pub ready_after: Duration,
+}
+
+/// Memory of a process, in MB of 10^6 bytes: at this moment, and the most so far.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct Memory {
+    pub resident: f64,
+    pub most: f64,
+}
+
+impl Serving {
+    /// Starts the command and waits until `path` at its address answers with `status`.
+    pub async fn start(mut command: Command, address: SocketAddr, folder: &Path, (path, status): (&str, u16)) -> Result<Self> {
+        let log = std::fs::File::options().create(true).append(true).open(folder.join("log"))?;
+        let program = PathBuf::from(command.as_std().get_program());
+        // Nothing of the caller's settings but PATH, since PostgreSQL may be found there.
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
+        command.current_dir(folder).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        let began = Instant::now();
+        let mut child = command.spawn().with_context(|| format!("{} cannot be started", program.display()))?;
+        while began.elapsed() < PATIENCE {
+            if client::get(address, path, &[]).await.is_ok_and(|answer| answer.status == status) {
+                return Ok(Self { child, address, ready_after: began.elapsed() });
+            }
+            if let Some(ended) = child.try_wait()? {
+                bail!("{} ended at once ({ended}): {}", program.display(), tail(folder));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        bail!("{} is not ready after {} s: {}", program.display(), PATIENCE.as_secs(), tail(folder))
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub async fn stop(mut self) -> Result<()> {
+        if let Some(pid) = self.child.id() {
+            kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM)?;
+        }
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.context("it does not stop")??;
+        Ok(())
+    }
+
+    pub fn memory(&self) -> Result<Memory> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid().context("it has ended")?))?;
+        let read = |name: &str| -> Option<f64> {
+            let kilobytes = status.lines().find_map(|line| line.strip_prefix(name))?.trim_end_matches("kB").trim().parse::<f64>().ok()?;
+            Some(kilobytes * 1024.0 / 1e6)
+        };
+        Ok(Memory { resident: read("VmRSS:").context("no VmRSS")?, most: read("VmHWM:").context("no VmHWM")? })
+    }
+}
+
+fn tail(folder: &Path) -> String {
+    let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+    let lines: Vec<_> = log.lines().rev().take(5).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("; ")
+}
+
+/// An address that nobody listens on.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// A command in an empty environment.
+pub fn clean(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    command
+}
+
+/// The service's binary, built from the present sources in the profile of this one.
+pub async fn service_binary(chosen: Option<PathBuf>) -> Result<PathBuf> {
+    if let Some(path) = chosen {
+        return Ok(path.canonicalize()?);
+    }
+    let own = std::env::current_exe()?;
+    let folder = own.parent().context("no folder")?;
+    let profile = folder.file_name().and_then(|name| name.to_str()).context("no profile")?;
+    let profile = if profile == "debug" { "dev" } else { profile };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).args([
+        "build",
+        "--package",
+        "bailiwick",
+        "--bin",
+        "bailiwick",
+        "--profile",
+        profile,
+    ]);
+    let built = build
+        .env_remove("DATABASE_URL")
+        .kill_on_drop(true)
+        .status()
+        .await
+        .context("cargo cannot be started; name a binary by --service")?;
+    anyhow::ensure!(built.success(), "the service could not be built");
+    Ok(folder.join("bailiwick"))
+}

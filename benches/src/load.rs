@@ -1,0 +1,137 @@
+//! Load: wrk for HTTP, pgbench for PostgreSQL alone. Both are bounded in time and end with the harness.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use crate::plan::{READER_CONNECTIONS, WORK_CONNECTIONS};
+use crate::replay::PgbenchScript;
+
+/// Connections that wrk keeps busy, and its threads.
+const CONNECTIONS: u32 = 64;
+const THREADS: u32 = 2;
+/// How much longer than asked a program may take.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// What one run of one side gave. Latencies in microseconds; pgbench tells only their mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Measured {
+    pub requests: u64,
+    pub per_second: f64,
+    pub p50: Option<f64>,
+    pub p95: Option<f64>,
+    pub p99: Option<f64>,
+    pub errors: u64,
+}
+
+/// The programs, found.
+#[derive(Debug)]
+pub struct Tools {
+    pub wrk: PathBuf,
+    pub pgbench: Option<PathBuf>,
+}
+
+impl Tools {
+    pub fn find() -> Result<Self> {
+        let Some(wrk) = in_path("wrk") else {
+            bail!("wrk is missing, and nothing can be measured without it: `apt-get install -y wrk`");
+        };
+        let beside_server = bailiwick::db::embedded::find_binaries().map(|folder| folder.join("pgbench"));
+        let pgbench = beside_server.filter(|path| path.is_file()).or_else(|| in_path("pgbench"));
+        if pgbench.is_none() {
+            eprintln!("pgbench is missing (Debian: it comes with postgresql-15): the comparisons with it are left out");
+        }
+        Ok(Self { wrk, pgbench })
+    }
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
+}
+
+#[derive(Deserialize)]
+struct WrkResult {
+    requests: u64,
+    microseconds: f64,
+    p50: f64,
+    p95: f64,
+    p99: f64,
+    errors: u64,
+}
+
+/// Keeps 64 connections busy with one request for so many seconds.
+pub async fn wrk(program: &Path, script: &Path, url: &str, headers: &[(String, String)], seconds: u64) -> Result<Measured> {
+    let mut command = Command::new(program);
+    command.arg(format!("-t{THREADS}")).arg(format!("-c{CONNECTIONS}")).arg(format!("-d{seconds}s")).arg("-s").arg(script);
+    for (name, value) in headers {
+        command.arg("-H").arg(format!("{name}: {value}"));
+    }
+    let output = output(command.arg(url), seconds).await?;
+    let line = output.lines().find_map(|line| line.strip_prefix("RESULT ")).with_context(|| format!("wrk said: {output}"))?;
+    let result: WrkResult = serde_json::from_str(line)?;
+    Ok(Measured {
+        requests: result.requests,
+        per_second: precise(result.requests) / result.microseconds * 1e6,
+        p50: Some(result.p50),
+        p95: Some(result.p95),
+        p99: Some(result.p99),
+        errors: result.errors,
+    })
+}
+
+/// Runs a script on as many connections as the service has for it.
+pub async fn pgbench(
+    program: &Path,
+    server: &Server<'_>,
+    script: &PgbenchScript,
+    file: &Path,
+    role: &str,
+    seconds: u64,
+) -> Result<Measured> {
+    let (clients, read_only) = if script.reader { (READER_CONNECTIONS, "on") } else { (WORK_CONNECTIONS, "off") };
+    tokio::fs::write(file, &script.text).await?;
+    let mut command = Command::new(program);
+    command.env("PGOPTIONS", format!("-c search_path=bailiwick -c role={role} -c default_transaction_read_only={read_only}"));
+    command.arg("-h").arg(server.sockets).args(["-p", "5432", "-U", "postgres", "-n", "-M", "prepared"]);
+    command.args(["-j", "2", "-c", &clients.to_string(), "-T", &seconds.to_string()]).arg("-f").arg(file);
+    for variable in &script.variables {
+        command.arg("-D").arg(variable);
+    }
+    let output = output(command.arg(server.database), seconds).await?;
+    let number = |before: &str| -> Option<f64> {
+        let text = output.lines().find_map(|line| line.strip_prefix(before))?;
+        text.split([' ', '/']).next()?.parse().ok()
+    };
+    let requests = number("number of transactions actually processed: ").with_context(|| format!("pgbench said: {output}"))?;
+    let per_second = number("tps = ").with_context(|| format!("pgbench said: {output}"))?;
+    Ok(Measured { requests: requests as u64, per_second, ..Measured::default() })
+}
+
+/// Where pgbench finds the database.
+#[derive(Debug, Clone, Copy)]
+pub struct Server<'a> {
+    pub sockets: &'a Path,
+    pub database: &'a str,
+}
+
+async fn output(command: &mut Command, seconds: u64) -> Result<String> {
+    let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let patience = Duration::from_secs(seconds) + GRACE;
+    let output = tokio::time::timeout(patience, running).await.context("the load generator did not end")??;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        bail!("the load generator failed: {text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(text)
+}
+
+/// Counts here are far below where a float would lose one.
+#[expect(clippy::cast_precision_loss, reason = "counts of requests are below 2^52")]
+pub fn precise(count: u64) -> f64 {
+    count as f64
+}
