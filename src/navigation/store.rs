@@ -44,10 +44,11 @@ pub(super) struct Found {
     pub rows: Option<Vec<Row>>,
 }
 
-/// `None`: sign in first.
+/// `None`: sign in first. `materialized`, or the sum over the mandates would be taken once for each place that names it; and a
+/// function, since most callers need no rows, and a plan that is only stepped over has to be set up all the same.
 pub(super) async fn find(reader: &PgPool, claims: Claims, now: DateTime<Utc>, kept: Option<Epochs>) -> Result<Option<Found>> {
     let row = sqlx::query!(
-        r#"with fresh as (
+        r#"with fresh as materialized (
              select ue.epoch as user_epoch, ce.epoch as catalogue_epoch,
                     (select coalesce(sum(me.epoch), 0)::bigint from memberships m join mandate_epochs me on me.mandate_id = m.mandate_id
                      where m.user_id = s.user_id) as mandates_epoch
@@ -58,23 +59,7 @@ pub(super) async fn find(reader: &PgPool, claims: Claims, now: DateTime<Utc>, ke
              where s.id = $1 and s.user_id = $2 and s.revoked_at is null and s.expires_at > $3 and u.enabled and u.erased_at is null)
            select user_epoch as "user_epoch!", catalogue_epoch as "catalogue_epoch!", mandates_epoch as "mandates_epoch!",
              case when user_epoch = $4 and catalogue_epoch = $5 and mandates_epoch = $6 then null
-             else (
-               select coalesce(jsonb_agg(jsonb_build_object(
-                        'mandate_id', d.id, 'mandate_name', d.name, 'mandate_code', d.code,
-                        'feature_code', f.code, 'feature_label', f.label, 'icon', f.icon, 'tables', f.tables, 'views', f.views,
-                        'instance_id', i.id, 'instance_label', i.label,
-                        'roles', (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label,
-                                          'tables', role_tables(r.id), 'views', role_view_flags(r.id)) order by r.label_key), '[]')
-                                  from access_roles ar
-                                  join roles r on r.mandate_id = ar.mandate_id and r.instance_id = ar.instance_id and r.id = ar.role_id
-                                  where ar.mandate_id = a.mandate_id and ar.instance_id = a.instance_id and ar.user_id = a.user_id))
-                      order by d.name_key, d.id, f.code, i.label_key, i.id), '[]')
-               from feature_accesses a
-               join memberships m on m.mandate_id = a.mandate_id and m.user_id = a.user_id and m.enabled
-               join mandates d on d.id = a.mandate_id and d.enabled and d.deleted_at is null
-               join feature_instances i on i.mandate_id = a.mandate_id and i.id = a.instance_id and i.enabled
-               join features f on f.code = i.feature_code
-               where a.user_id = $2 and a.enabled) end as "rows?: Json<Vec<Row>>"
+             else navigation_of($2) end as "rows?: Json<Vec<Row>>"
            from fresh"#,
         claims.session.uuid(),
         claims.user.uuid(),
