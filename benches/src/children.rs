@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::client;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A serving process.
 #[derive(Debug)]
@@ -115,12 +115,12 @@ pub async fn service_binary(chosen: Option<PathBuf>) -> Result<PathBuf> {
         "--profile",
         profile,
     ]);
-    let built = build
+    let outcome = build
         .env_remove("DATABASE_URL")
         .kill_on_drop(true)
         .status()
         .await
         .context("cargo cannot be started; name a binary by --service")?;
-    anyhow::ensure!(built.success(), "the service could not be built");
+    anyhow::ensure!(outcome.success(), "the service could not be built");
     Ok(folder.join("bailiwick"))
 }

@@ -34,7 +34,7 @@ pub async fn post(address: SocketAddr, path: &str, body: &Value) -> Result<Answe
 }
 
 async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(String, String)], body: &str) -> Result<Answer> {
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect::<Vec<_>>().concat();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()

@@ -103,13 +103,12 @@ pub async fn pgbench(
         command.arg("-D").arg(variable);
     }
     let output = output(command.arg(server.database), seconds).await?;
-    let number = |before: &str| -> Option<f64> {
-        let text = output.lines().find_map(|line| line.strip_prefix(before))?;
-        text.split([' ', '/']).next()?.parse().ok()
+    let text = |before: &str| {
+        let rest = output.lines().find_map(|line| line.strip_prefix(before));
+        rest.and_then(|rest| rest.split([' ', '/']).next()).with_context(|| format!("pgbench said: {output}"))
     };
-    let requests = number("number of transactions actually processed: ").with_context(|| format!("pgbench said: {output}"))?;
-    let per_second = number("tps = ").with_context(|| format!("pgbench said: {output}"))?;
-    Ok(Measured { requests: requests as u64, per_second, ..Measured::default() })
+    let requests = text("number of transactions actually processed: ")?.parse()?;
+    Ok(Measured { requests, per_second: text("tps = ")?.parse()?, ..Measured::default() })
 }
 
 /// Where pgbench finds the database.

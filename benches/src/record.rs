@@ -102,7 +102,7 @@ async fn pass_on(client: UnixStream, server: UnixStream, connection: usize, log:
         }
         // Noted before it is passed on, so that whoever has the answer finds it noted.
         let trips = reader.take(&buffer[..count])?;
-        let is_reader = reader.reader;
+        let is_reader = reader.read_only;
         let trips = trips.into_iter().map(|trip| Noted { connection, reader: is_reader, trip });
         log.lock().unwrap_or_else(PoisonError::into_inner).extend(trips);
         to_server.write_all(&buffer[..count]).await?;

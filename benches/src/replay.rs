@@ -79,7 +79,9 @@ impl Script {
         let mut page = None;
         for step in &self.0 {
             match step {
-                Step::Simple(sql) => drop(connection.execute(sqlx::raw_sql(*sql)).await?),
+                Step::Simple(sql) => {
+                    connection.execute(sqlx::raw_sql(*sql)).await?;
+                }
                 Step::Prepared(sql, arguments) => {
                     let rows = bound(sql, arguments).fetch_all(&mut *connection).await?;
                     if members {

@@ -12,7 +12,7 @@ use bailiwick::clock::SystemClock;
 use bailiwick::crypto::Keys;
 use bailiwick::db::embedded::EmbeddedPostgres;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::task::JoinSet;
 
@@ -56,7 +56,7 @@ pub struct Places<'a> {
 }
 
 impl Places<'_> {
-    fn url(&self, sockets: &Path, database: &str) -> String {
+    fn url(sockets: &Path, database: &str) -> String {
         let host = sockets.to_string_lossy().replace('%', "%25").replace('/', "%2F");
         format!("postgres://postgres@localhost/{database}?sslmode=disable&host={host}")
     }
@@ -84,7 +84,7 @@ impl Places<'_> {
     async fn load(&self, database: &str, seed: u64) -> Result<String> {
         let mut connection = PgConnection::connect_with(&self.cluster.connect_options("postgres")).await?;
         sqlx::raw_sql(AssertSqlSafe(format!("create database {database}"))).execute(&mut connection).await?;
-        let url = self.url(self.cluster.socket_directory(), database);
+        let url = Self::url(self.cluster.socket_directory(), database);
         let mut command = clean(self.service);
         command.args(["seed", "load", "--i-know-these-passwords-are-public", "--seed", &seed.to_string()]);
         command.envs(Self::settings(&url)).current_dir(self.folder).kill_on_drop(true);
@@ -107,7 +107,7 @@ impl Scene {
         let sockets = tempfile::tempdir_in(places.folder)?;
         let upstream = places.cluster.socket_directory().join(".s.PGSQL.5432");
         let recorder = Recorder::start(&sockets.path().join(".s.PGSQL.5432"), &upstream)?;
-        let service = places.serve(&places.url(sockets.path(), &database)).await?;
+        let service = places.serve(&Places::url(sockets.path(), &database)).await?;
 
         let keys = Keys::derive(&SECRET);
         let tokens = Tokens::new(&keys, ISSUER.to_owned(), chrono::Duration::minutes(15), Arc::new(SystemClock));
@@ -211,7 +211,7 @@ async fn requests(address: SocketAddr, token: &str, seed: u64) -> Result<Vec<Req
     let me = client::get(address, "/api/auth/me", std::slice::from_ref(&bearer)).await?.json()?;
     let code = format!("load-{seed}-0");
     let mandates = me["mandates"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mandate = mandates.iter().find(|mandate| mandate["code"] == Value::from(code.as_str()));
+    let mandate = mandates.iter().find(|mandate| mandate["code"] == code.as_str());
     let mandate = mandate.and_then(|mandate| mandate["id"].as_str()).with_context(|| format!("load-0 is not in {code}"))?.to_owned();
     let navigation = client::get(address, "/api/features/my", std::slice::from_ref(&bearer)).await?;
     let tag = navigation.etag.context("/api/features/my has no ETag")?;

@@ -17,8 +17,8 @@ const EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
 pub struct Reader {
     pending: Vec<u8>,
     started: bool,
-    /// What the connection was opened with.
-    pub reader: bool,
+    /// Whether the connection was opened for reading only.
+    pub read_only: bool,
     statements: HashMap<String, (String, Vec<u32>)>,
     asked: Option<Trip>,
 }
@@ -69,7 +69,7 @@ impl Reader {
     fn open(&mut self, body: &[u8]) {
         if body.get(..4) != Some(&TLS_REQUEST.to_be_bytes()) {
             self.started = true;
-            self.reader = String::from_utf8_lossy(body).contains("default_transaction_read_only");
+            self.read_only = String::from_utf8_lossy(body).contains("default_transaction_read_only");
         }
     }
 
@@ -178,7 +178,7 @@ mod tests {
         let mut reader = Reader::default();
         let pieces: Vec<_> = conversation().iter().flat_map(|byte| reader.take(&[*byte]).expect("readable")).collect();
         assert_eq!(pieces, whole);
-        assert!(reader.reader);
+        assert!(reader.read_only);
     }
 
     #[test]
