@@ -1,7 +1,12 @@
 //! `GET /api/features/my`: the shape, the order, what is alive, and the `ETag`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::http::Method;
 use serde_json::{Value, json};
+use tracing::subscriber::set_default;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use uuid::Uuid;
 
 use crate::harness::World;
@@ -245,4 +250,36 @@ async fn a_revoked_right_is_gone_at_the_next_request() {
     world.admin().patch(role, json!({ "tables": { "playbooks": null } })).await.expect(200);
     assert_eq!(tables().await["playbooks"]["read"], json!("n"));
     assert_eq!(tables().await["playbook_versions"]["read"], json!("a"));
+}
+
+/// Counts the statements that are sent to the database by this thread, which runs the whole of a test.
+#[derive(Clone, Default)]
+struct Statements(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query" {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_asks_the_database_once() {
+    let world = viewer().await;
+    let (acme, statements) = (&world.acme, Statements::default());
+    let _counting = set_default(tracing_subscriber::registry().with(statements.clone()));
+    let count = async |path: &str, tag: &str| {
+        let before = statements.0.load(Ordering::SeqCst);
+        let answer = world.app.get(path).bearer(&acme.member.token).header("if-none-match", tag).send().await;
+        (answer.status.as_u16(), statements.0.load(Ordering::SeqCst) - before, answer.header("etag").to_owned())
+    };
+    assert!(count("/api/features", "").await.1 > 1, "the counter counts");
+    let (status, sent, tag) = count(MY, "").await;
+    assert_eq!((status, sent), (200, 1), "the first time");
+    assert_eq!(count(MY, "").await, (200, 1, tag.clone()), "once more");
+    assert_eq!(count(MY, &tag).await, (304, 1, tag.clone()), "where it is known");
+    world.admin().patch(acme.instance_path(""), json!({ "label": "x" })).await.expect(200);
+    let (status, sent, _) = count(MY, &tag).await;
+    assert_eq!((status, sent), (200, 1), "after a change");
 }
