@@ -14,7 +14,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::App;
@@ -136,8 +136,7 @@ fn was_set(loaded: &Loaded, name: &str) -> bool {
 
 fn openapi() -> anyhow::Result<ExitCode> {
     let app = App::detached().map_err(ours)?;
-    let json = http::document(&app).to_pretty_json().context("the document could not be written")?;
-    say(&json);
+    say(http::document_text(&app).map_err(ours)?.trim_end());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::context::RequestMeta;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 use rate_limit::Identity;
 
 /// The whole service: routes behind everything that every request goes through.
@@ -56,6 +56,12 @@ fn all_routes(app: &App) -> OpenApiRouter<App> {
 #[must_use]
 pub fn document(app: &App) -> OpenApiDocument {
     all_routes(app).split_for_parts().1
+}
+
+/// The document as `openapi/openapi.json` keeps it.
+pub fn document_text(app: &App) -> Result<String> {
+    let text = document(app).to_pretty_json().map_err(Error::internal)?;
+    Ok(text + "\n")
 }
 
 /// Assembles the service.
