@@ -1,0 +1,23 @@
+//! Outcomes that are kept in a file, to be read by people when they change.
+
+/// Compares with `<name>.txt` beside this file; `UPDATE_GOLDEN=1` writes it anew.
+pub fn compare_golden(name: &str, text: &str) {
+    let path = format!("{}/tests/it/gates/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let other: Vec<String> = differing(&kept, text);
+    assert!(other.is_empty(), "not as {name}.txt has it (UPDATE_GOLDEN=1 writes it anew, for you to read):\n{}", other.join("\n"));
+}
+
+fn differing(kept: &str, found: &str) -> Vec<String> {
+    let (before, now): (Vec<&str>, Vec<&str>) = (kept.lines().collect(), found.lines().collect());
+    let gone = before.iter().filter(|line| !now.contains(line)).map(|line| format!("- {line}"));
+    let new = now.iter().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
+    let mut lines: Vec<String> = gone.chain(new).collect();
+    if lines.is_empty() && before != now {
+        lines.push("the same lines in another order".to_owned());
+    }
+    lines
+}

@@ -1,0 +1,64 @@
+//! The operations of the OpenAPI document, as gates look at them.
+
+use axum::http::Method;
+use bailiwick::app::App;
+use serde_json::Value;
+
+/// An operation of the document.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    pub id: String,
+    pub method: Method,
+    /// With parameters in braces.
+    pub path: String,
+    /// All that the document says.
+    pub value: Value,
+}
+
+/// Every operation of the router's own document.
+pub fn operations(document: &Value) -> Vec<Operation> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    let all = paths.flat_map(|(path, item)| item.as_object().unwrap().iter().map(move |(method, value)| (path, method, value)));
+    all.filter_map(|(path, method, value)| {
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).ok()?;
+        let id = value["operationId"].as_str().unwrap_or_default().to_owned();
+        value.is_object().then(|| Operation { id, method, path: path.clone(), value: value.clone() })
+    })
+    .collect()
+}
+
+/// The router's document, as JSON.
+pub fn document() -> Value {
+    let app = App::detached().unwrap();
+    serde_json::to_value(bailiwick::http::document(&app)).unwrap()
+}
+
+impl Operation {
+    pub fn access(&self) -> &Value {
+        &self.value["x-access"]
+    }
+    pub fn is_public(&self) -> bool {
+        self.access()["access"] == "public"
+    }
+    /// Whether somebody may come in for being this: `user`, `sysAdmin`, `oneself`.
+    pub fn admits(&self, principal: &str) -> bool {
+        self.clauses().any(|clause| clause["principal"] == principal)
+    }
+    fn clauses(&self) -> impl Iterator<Item = &Value> {
+        self.access()["anyOf"].as_array().into_iter().flatten()
+    }
+    /// The tables, with the operation on each, that open the route.
+    pub fn tables(&self) -> Vec<(&str, &str)> {
+        self.clauses().filter_map(|clause| Some((clause["table"].as_str()?, clause["operation"].as_str()?))).collect()
+    }
+    /// Whether only SysAdmins (and, for an account, its owner) come in.
+    pub fn is_for_sys_admins(&self) -> bool {
+        self.tables().is_empty() && self.admits("sysAdmin")
+    }
+    pub fn is_mutation(&self) -> bool {
+        self.method != Method::GET
+    }
+    pub fn has_body(&self) -> bool {
+        self.value["requestBody"].is_object()
+    }
+}

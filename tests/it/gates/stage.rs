@@ -1,0 +1,186 @@
+//! The ground that gates call operations on: the twin mandates with people of every kind around them, and, before a call that
+//! succeeds, fresh things to aim at. Set by SQL around every wall, so that a gate does not stand on what it tests.
+
+use std::collections::BTreeMap;
+
+use axum::http::Method;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Executor};
+use uuid::Uuid;
+
+use super::cases::{self, Case, Names, fill};
+use super::operations::Operation;
+use crate::harness::app::{Answer, PASSWORD, uuid};
+use crate::harness::world::{Person, Tenant};
+use crate::harness::{TestApp, World};
+
+/// The world, and whoever else knocks.
+#[derive(Clone)]
+pub struct Ground {
+    pub world: World,
+    /// Belongs to nothing.
+    pub stranger: Person,
+    /// Was an admin until the account was disabled.
+    pub disabled: Person,
+    /// An admin whose session has ended.
+    pub ended: Person,
+    /// A member whose permissions gates set; see [`super::walker`].
+    pub walker: Person,
+    /// The walker's mandate role.
+    pub walks: Uuid,
+    /// A mandate of which Acme's admin is admin too.
+    pub other: Uuid,
+    /// Another, deleted since.
+    pub gone: Uuid,
+}
+
+impl Ground {
+    pub async fn new() -> Self {
+        let world = World::new().await;
+        let (app, acme) = (&world.app, &world.acme);
+        let admins = [acme.role("admin")];
+        world.member_with(acme, "second-admin", &admins).await;
+        let ended = world.member_with(acme, "ended", &admins).await;
+        app.post("/api/auth/logout").bearer(&ended.token).send().await.expect(204);
+        let disabled = world.member_with(acme, "disabled", &admins).await;
+        let off = app.patch(format!("/api/users/{}", disabled.id)).bearer(&world.sys_admin.token).json(json!({ "enabled": false }));
+        off.send().await.expect(200);
+        let (other, gone) = (another(&world, "Initech").await, another(&world, "Hooli").await);
+        app.delete(format!("/api/mandates/{gone}")).bearer(&world.sys_admin.token).send().await.expect(200);
+        let walker = world.stranger("walker").await;
+        let walks = world.role_with(acme, "walks", json!({})).await;
+        let stranger = world.stranger("stranger").await;
+        // Automatic groups would make everybody a peer of everybody.
+        let ground = Self { world, stranger, disabled, ended, walker, walks, other, gone };
+        ground.sql("update groups set auto_join = false; delete from group_members").await;
+        ground
+    }
+
+    /// Runs statements as the superuser.
+    pub async fn sql(&self, statements: impl Into<String>) {
+        self.world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(statements.into()))).await.unwrap();
+    }
+
+    /// Puts back what calls may have taken away: the mandate, who is in it, their sessions.
+    pub async fn mend(&self) {
+        let (acme, admin, ended) = (self.world.acme.id, self.world.acme.admin.id, self.ended.id);
+        self.sql(format!(
+            "update mandates set deleted_at = null, purge_at = null, enabled = true where id = '{acme}';
+             update memberships set enabled = true where mandate_id = '{acme}' and user_id = '{admin}';
+             update sessions set revoked_at = null where user_id <> '{ended}'"
+        ))
+        .await;
+    }
+
+    /// Fresh things of a mandate, and of the platform, for a call to aim at.
+    pub async fn stage(&self, tenant: &Tenant) -> Names {
+        let names = fresh_names(tenant);
+        self.sql(fill(include_str!("stage.sql"), &names)).await;
+        names
+    }
+}
+
+/// A mandate with Acme's admin.
+async fn another(world: &World, name: &str) -> Uuid {
+    let body = json!({ "name": name, "adminUserId": world.acme.admin.id });
+    let made = world.app.post("/api/mandates").bearer(&world.sys_admin.token).json(body).send().await;
+    uuid(&made.expect(201)["id"])
+}
+
+fn fresh_names(tenant: &Tenant) -> Names {
+    let ids = [
+        "target", "newcomer", "account", "admitted", "peer", "role", "spare", "held", "kept", "group", "circle", "instance", "irole",
+        "ispare", "iheld", "template", "deleted",
+    ];
+    let mut names: Names = ids.into_iter().map(|name| (name, Uuid::now_v7().to_string())).collect();
+    // The end of a version 7 id is what chance adds: unlike its beginning, never twice the same.
+    let tail = |id: Uuid| id.simple().to_string()[20..].to_owned();
+    names.insert("unique", format!("u{}", tail(Uuid::now_v7())));
+    names.insert("word", format!("w{}", tail(Uuid::now_v7())));
+    names.insert("feature", format!("f{}", tail(Uuid::now_v7())));
+    names.insert("mandate", tenant.id.to_string());
+    names.insert("admin", tenant.admin.id.to_string());
+    names.insert("username", tenant.member.name.clone());
+    names.insert("password", PASSWORD.to_owned());
+    names
+}
+
+/// How a call is made: by whom, and with which headers.
+#[derive(Debug, Clone, Default)]
+pub struct Approach {
+    pub token: Option<String>,
+    pub mandate: Vec<String>,
+    /// Instead of the case's own.
+    pub instance: Option<Vec<String>>,
+    /// What some names stand for in this call only.
+    pub aims: BTreeMap<&'static str, String>,
+}
+
+impl Approach {
+    pub fn of(person: &Person) -> Self {
+        Self { token: Some(person.token.clone()), ..Self::default() }
+    }
+    pub fn nobody() -> Self {
+        Self::default()
+    }
+    pub fn in_mandate(mut self, mandate: impl ToString) -> Self {
+        self.mandate.push(mandate.to_string());
+        self
+    }
+    pub fn aiming(mut self, name: &'static str, at: impl ToString) -> Self {
+        self.aims.insert(name, at.to_string());
+        self
+    }
+}
+
+/// Makes the case's call.
+pub async fn call(app: &TestApp, operation: &Operation, case: &Case, names: &Names, approach: &Approach) -> Answer {
+    let mut names = names.clone();
+    names.extend(approach.aims.clone());
+    let mut call = app.call(operation.method.clone(), fill(case.uri, &names));
+    if let Some(token) = &approach.token {
+        call = call.bearer(token);
+    }
+    for mandate in &approach.mandate {
+        call = call.header("x-mandate-id", mandate);
+    }
+    let own = || case.instance.map(|name| fill(name, &names)).into_iter().collect();
+    for instance in approach.instance.clone().unwrap_or_else(own) {
+        call = call.header("x-instance-id", instance);
+    }
+    if let Some(body) = case.body {
+        call = call.json(serde_json::from_str(&fill(body, &names)).unwrap());
+    }
+    call.send().await
+}
+
+/// Whether a call may have changed something.
+pub fn may_have_changed(operation: &Operation, answer: &Answer) -> bool {
+    operation.method != Method::GET && answer.status.is_success()
+}
+
+/// How many grounds work at the same time.
+const GROUNDS: usize = 4;
+
+/// Does something with every case, on several grounds at once; the outcomes in the order of the cases.
+pub fn on_grounds<T: Send>(work: impl AsyncFn(&Ground, &Operation, &Case) -> T + Sync) -> Vec<T> {
+    let work = &work;
+    let share = |share: usize| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let ground = Ground::new().await;
+            let mut done = Vec::new();
+            for (index, (operation, case)) in cases::all().into_iter().enumerate().filter(|(index, _)| index % GROUNDS == share) {
+                done.push((index, work(&ground, &operation, &case).await));
+            }
+            done
+        })
+    };
+    let share = &share;
+    let mut outcomes: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let shares: Vec<_> = (0..GROUNDS).map(|index| scope.spawn(move || share(index))).collect();
+        shares.into_iter().flat_map(|share| share.join().unwrap()).collect()
+    });
+    outcomes.sort_by_key(|(index, _)| *index);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
