@@ -59,10 +59,20 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if too_deep(bytes) {
         return Err(Error::new(Code::MalformedJson, format!("The body is nested deeper than {MAX_DEPTH} levels.")));
     }
+    require_object(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refusal(&error))?;
     deserializer.end().map_err(|_| Error::new(Code::MalformedJson, "There is something after the JSON value."))?;
     Ok(value)
+}
+
+/// Bodies are objects. serde would also read an array as a struct, member by member, and `[]` as one with nothing in it.
+fn require_object(bytes: &[u8]) -> Result<()> {
+    let is_array = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    if is_array && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+        return Err(FieldError::new("", "invalid_type", "must be an object").into());
+    }
+    Ok(())
 }
 
 fn too_deep(bytes: &[u8]) -> bool {
@@ -114,13 +124,19 @@ fn json_pointer(path: &serde_path_to_error::Path) -> String {
     path.iter()
         .filter_map(|segment| match segment {
             Segment::Seq { index } => Some(format!("/{index}")),
-            Segment::Map { key } => Some(format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+            Segment::Map { key } => Some(format!("/{}", escaped(key))),
             Segment::Enum { .. } | Segment::Unknown => None,
         })
         .collect()
 }
 
+/// A name as a JSON pointer has it.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 fn within(parent: &str, field: &str) -> String {
+    let field = escaped(field);
     if parent.ends_with(&format!("/{field}")) { parent.to_owned() } else { format!("{parent}/{field}") }
 }
 
@@ -300,8 +316,17 @@ mod tests {
         let mistyped = refused(r#"{"password": 123456}"#);
         assert_eq!(mistyped.errors()[0].pointer, "/password");
         assert!(!format!("{mistyped:?}").contains("123456"));
+        let odd = refused(r#"{"password": "x", "is/~Admin": true}"#);
+        assert_eq!(odd.errors()[0].pointer, "/is~1~0Admin");
         assert_eq!(refused(r#"{"password": "x"#).code(), Code::MalformedJson);
         assert_eq!(refused(r#"{"password": "x"} {}"#).code(), Code::MalformedJson);
+    }
+
+    #[test]
+    fn an_array_is_no_body() {
+        let listed = refused(r#" ["x"]"#);
+        assert_eq!((listed.code(), listed.errors()[0].pointer.as_str()), (Code::ValidationFailed, ""));
+        assert_eq!(refused("[").code(), Code::MalformedJson);
     }
 
     #[test]
