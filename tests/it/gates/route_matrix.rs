@@ -81,18 +81,12 @@ impl Column {
     }
 }
 
-/// Whom the route is for.
-fn rightful(ground: &Ground, operation: &Operation, case: &Case) -> Approach {
-    if case.sys_only || operation.is_for_sys_admins() {
-        return Approach::of(&ground.world.sys_admin);
-    }
-    Approach::of(&ground.world.acme.admin)
-}
-
 /// Sets the stage for one cell and says how the call is made.
 async fn approach(ground: &Ground, operation: &Operation, case: &Case, column: &Column, names: &Names) -> Approach {
     match column {
-        Column::Plain(name) if name.starts_with("header") => with_header(ground, rightful(ground, operation, case), name),
+        Column::Plain(name) if name.starts_with("header") => {
+            with_header(ground, Approach { mandate: Vec::new(), ..ground.rightful(operation, case) }, name)
+        }
         Column::Plain(name) if name.starts_with("instance header") => with_instance_header(ground, name, names),
         Column::Plain(name) if name.starts_with("disabled") || name.starts_with("deleted") => {
             disabled(ground, operation, case, name, names).await

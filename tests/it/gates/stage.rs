@@ -97,6 +97,7 @@ fn fresh_names(tenant: &Tenant) -> Names {
     let tail = |id: Uuid| id.simple().to_string()[20..].to_owned();
     names.insert("unique", format!("u{}", tail(Uuid::now_v7())));
     names.insert("word", format!("w{}", tail(Uuid::now_v7())));
+    names.insert("person", format!("p{}", tail(Uuid::now_v7())));
     names.insert("feature", format!("f{}", tail(Uuid::now_v7())));
     names.insert("mandate", tenant.id.to_string());
     names.insert("admin", tenant.admin.id.to_string());
@@ -114,6 +115,10 @@ pub struct Approach {
     pub instance: Option<Vec<String>>,
     /// What some names stand for in this call only.
     pub aims: BTreeMap<&'static str, String>,
+    /// Instead of the case's own: content type and text.
+    pub body: Option<(&'static str, String)>,
+    /// Behind the path.
+    pub query: Option<&'static str>,
 }
 
 impl Approach {
@@ -133,11 +138,25 @@ impl Approach {
     }
 }
 
+impl Ground {
+    /// Whom the route is for: an admin of Acme; where only SysAdmins come in, the SysAdmin.
+    pub fn rightful(&self, operation: &Operation, case: &Case) -> Approach {
+        if case.sys_only || operation.is_for_sys_admins() {
+            return Approach::of(&self.world.sys_admin);
+        }
+        Approach::of(&self.world.acme.admin).in_mandate(self.world.acme.id)
+    }
+}
+
 /// Makes the case's call.
 pub async fn call(app: &TestApp, operation: &Operation, case: &Case, names: &Names, approach: &Approach) -> Answer {
     let mut names = names.clone();
     names.extend(approach.aims.clone());
-    let mut call = app.call(operation.method.clone(), fill(case.uri, &names));
+    let mut uri = fill(case.uri, &names);
+    if let Some(query) = approach.query {
+        uri = format!("{}?{query}", uri.split('?').next().unwrap_or_default());
+    }
+    let mut call = app.call(operation.method.clone(), uri);
     if let Some(token) = &approach.token {
         call = call.bearer(token);
     }
@@ -148,7 +167,9 @@ pub async fn call(app: &TestApp, operation: &Operation, case: &Case, names: &Nam
     for instance in approach.instance.clone().unwrap_or_else(own) {
         call = call.header("x-instance-id", instance);
     }
-    if let Some(body) = case.body {
+    if let Some((content_type, body)) = &approach.body {
+        call = call.raw(content_type, body);
+    } else if let Some(body) = case.body {
         call = call.json(serde_json::from_str(&fill(body, &names)).unwrap());
     }
     call.send().await

@@ -1,7 +1,7 @@
 -- What calls aim at, in the mandate $mandate. Its roles permit nothing, so that whoever may give roles at all may give these,
 -- and nobody's access is beyond anybody's.
 insert into users (id, username, username_key, email, email_key, first_name, last_name, created_at)
-select id::uuid, name || '-$word', name || '-$word', name || '-$word@example.com', name || '-$word@example.com', 'First$word', 'Last$word', now()
+select id::uuid, name || '-$person', name || '-$person', name || '-$person@example.com', name || '-$person@example.com', 'First$person', 'Last$person', now()
 from (values ('$target', 'target'), ('$newcomer', 'newcomer'), ('$account', 'account'), ('$admitted', 'admitted'), ('$peer', 'peer')) people (id, name);
 insert into memberships (id, mandate_id, user_id, created_at)
 select gen_random_uuid(), '$mandate', id::uuid, now() from unnest(array['$target', '$admitted', '$peer']) id;

@@ -20,7 +20,7 @@ fn a_swapped_id_finds_nothing_and_changes_nothing() {
     assert!(swaps >= 75, "only {swaps} ids were swapped");
 }
 
-async fn isolated(ground: &Ground, operation: &Operation, case: &Case) -> usize {
+pub async fn isolated(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     let world = &ground.world;
     let own = ground.stage(&world.acme).await;
     let twins = ground.stage(&world.globex).await;
@@ -51,10 +51,6 @@ async fn isolated(ground: &Ground, operation: &Operation, case: &Case) -> usize 
 
 fn admin(ground: &Ground) -> Approach {
     Approach::of(&ground.world.acme.admin).in_mandate(ground.world.acme.id)
-}
-
-fn rightful(ground: &Ground, operation: &Operation, case: &Case) -> Approach {
-    if case.sys_only || operation.is_for_sys_admins() { Approach::of(&ground.world.sys_admin) } else { admin(ground) }
 }
 
 /// What a call with somebody else's id is answered.
@@ -124,7 +120,7 @@ async fn nothing_of_unknown_ids(ground: &Ground, operation: &Operation, case: &C
 }
 
 async fn own_call_succeeds(ground: &Ground, operation: &Operation, case: &Case, own: &Names, twin_before: &str) {
-    let answer = call(&ground.world.app, operation, case, own, &rightful(ground, operation, case)).await;
+    let answer = call(&ground.world.app, operation, case, own, &ground.rightful(operation, case)).await;
     assert_eq!(answer.status.as_u16(), case.status, "{} with own ids: {}", case.title(), answer.body);
     assert_eq!(digests(ground).await[1], twin_before, "{} with own ids changed the twin", case.title());
     ground.mend().await;
