@@ -1,0 +1,111 @@
+//! Every mutation leaves exactly one event in each trail that it touches, in its own transaction; reads and refusals leave none;
+//! events name nobody; and nobody rewrites them.
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Executor};
+
+use super::cases::{Case, Trail};
+use super::operations::Operation;
+use super::stage::{Approach, Ground, call, on_grounds};
+use crate::harness::TestApp;
+
+#[test]
+fn every_mutation_leaves_one_event_in_each_trail_that_it_touches() {
+    let told: usize = on_grounds(covered).into_iter().sum();
+    assert!(told >= 60, "only {told} events were looked at");
+}
+
+/// How many events there are.
+async fn events(ground: &Ground) -> i64 {
+    ground.world.app.count("select count(*) from audit_events").await
+}
+
+async fn newest(ground: &Ground, after: i64) -> Vec<Value> {
+    let query = "select to_jsonb(e) from audit_events e order by e.id offset $1";
+    sqlx::query_scalar(query).bind(after).fetch_all(&ground.world.app.sql).await.unwrap()
+}
+
+async fn covered(ground: &Ground, operation: &Operation, case: &Case) -> usize {
+    let (world, acme) = (&ground.world, ground.world.acme.id);
+    let for_sys = case.sys_only || operation.is_for_sys_admins();
+    let mut told = 0;
+    if !for_sys {
+        let admin = Approach::of(&world.acme.admin).in_mandate(acme);
+        told += succeeded(ground, operation, case, &admin, case.trail).await;
+    }
+    let reaches_all = case.mentions("mandate") || case.mentions("instance");
+    if for_sys || (operation.admits("sysAdmin") && reaches_all) {
+        told += succeeded(ground, operation, case, &Approach::of(&world.sys_admin), case.trail_of_sys).await;
+    }
+    if !operation.is_public() {
+        refused(ground, operation, case).await;
+    }
+    told
+}
+
+async fn succeeded(ground: &Ground, operation: &Operation, case: &Case, approach: &Approach, trail: Trail) -> usize {
+    let names = ground.stage(&ground.world.acme).await;
+    let before = events(ground).await;
+    let answer = call(&ground.world.app, operation, case, &names, approach).await;
+    assert_eq!(answer.status.as_u16(), case.status, "{}: {}", case.title(), answer.body);
+    let told = newest(ground, before).await;
+    let (platform, mandates) = match trail {
+        Trail::Nowhere => (0, 0),
+        Trail::Mandate => (0, 1),
+        Trail::Platform => (1, 0),
+        Trail::Both => (1, 1),
+    };
+    let of_platform = told.iter().filter(|event| event["mandate_id"].is_null()).count();
+    assert_eq!((of_platform, told.len() - of_platform), (platform, mandates), "{}: {told:#?}", case.title());
+    let person = names["person"].as_str();
+    for event in &told {
+        let text = event.to_string();
+        for name in [person, "@example.com", "acme-admin", "acme-member", "\"root\"", "walker"] {
+            assert!(!text.contains(name), "{} names somebody: {text}", case.title());
+        }
+        assert_eq!(event["request_id"], answer.header("x-request-id"), "{}", case.title());
+        let by = &ground.world;
+        let actors = [by.acme.admin.id, by.sys_admin.id, by.acme.member.id].map(|id| id.to_string());
+        assert!(actors.iter().any(|actor| event["actor_id"] == **actor), "{}: {text}", case.title());
+        assert!(event["action"].as_str().is_some_and(|action| action.contains('_')), "{text}");
+    }
+    ground.mend().await;
+    told.len()
+}
+
+async fn refused(ground: &Ground, operation: &Operation, case: &Case) {
+    let acme = ground.world.acme.id;
+    let names = ground.stage(&ground.world.acme).await;
+    let before = events(ground).await;
+    let mut approaches = vec![Approach::nobody().in_mandate(acme)];
+    if !operation.tables().is_empty() {
+        approaches.push(Approach::of(&ground.stranger).in_mandate(acme));
+        approaches.push(ground.walker_without_permission().await);
+    }
+    for approach in approaches {
+        let answer = call(&ground.world.app, operation, case, &names, &approach).await;
+        assert!(answer.status.is_client_error(), "{}: {}", case.title(), answer.status);
+    }
+    assert_eq!(events(ground).await, before, "{} was refused and told of", case.title());
+}
+
+#[tokio::test]
+async fn nobody_rewrites_the_trail() {
+    let app = TestApp::start().await;
+    let before = app.count("select count(*) from audit_events").await;
+    assert!(before > 0);
+    let statements = ["update audit_events set action = 'nothing'", "delete from audit_events", "truncate audit_events"];
+    let session: String = sqlx::query_scalar("select session_user::text").fetch_one(&app.sql).await.unwrap();
+    for role in [session.as_str(), "bailiwick_owner", "bailiwick_system", "bailiwick_tenant", "bailiwick_runtime"] {
+        for statement in statements {
+            let mut connection = app.sql.acquire().await.unwrap();
+            connection.execute(sqlx::raw_sql(AssertSqlSafe(format!("set role \"{role}\"")))).await.unwrap();
+            let outcome = connection.execute(statement).await;
+            connection.execute("reset role").await.unwrap();
+            let error = outcome.expect_err(statement);
+            let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned();
+            assert_eq!(state, "42501", "{role}: {statement}: {error}");
+        }
+    }
+    assert_eq!(app.count("select count(*) from audit_events").await, before);
+}
