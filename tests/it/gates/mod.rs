@@ -1,18 +1,24 @@
 //! The gates: what a new endpoint or table cannot slip past. Those that call operations are driven by one table ([`cases`]),
 //! which has to know every operation of the OpenAPI document.
 
+mod access_matrix;
+mod architecture;
+mod audit_coverage;
 mod cache;
 mod cancelled;
 mod cases;
 mod golden;
 mod last_admin;
 mod last_sys_admin;
+mod migrations;
 mod openapi;
 mod operations;
 mod overlap;
+mod problems;
 mod route_matrix;
 mod route_policy;
 mod sources;
 mod stage;
 mod tenant_isolation;
 mod walker;
+mod walls;
