@@ -7,6 +7,7 @@ mod audit_coverage;
 mod cache;
 mod cancelled;
 mod cases;
+mod escalation;
 mod golden;
 mod last_admin;
 mod last_sys_admin;

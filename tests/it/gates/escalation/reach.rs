@@ -1,0 +1,199 @@
+//! What everybody may do, computed from the tables by code that shares nothing with the service's own: slow, plain, one rule
+//! after the other as the access model words them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use sqlx::PgPool;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+const MANDATE_TABLES: [&str; 6] = ["mandate", "members", "groups", "roles", "instances", "audit"];
+const INSTANCE_TABLES: [&str; 2] = ["access", "instance-roles"];
+const WILDCARD: &str = "*";
+/// The protected role is within nobody's access but an admin's: a table of its own here.
+const ADMIN: &str = "@admin";
+
+/// Everything that access depends on, as it is stored.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Snapshot {
+    /// Id, and whether the account has the flag.
+    pub users: Vec<(Uuid, bool)>,
+    /// Id, and whether it is deleted.
+    pub mandates: Vec<(Uuid, bool)>,
+    /// Mandate, user, enabled.
+    pub memberships: Vec<(Uuid, Uuid, bool)>,
+    /// Mandate, user, role.
+    pub member_roles: Vec<(Uuid, Uuid, Uuid)>,
+    /// Mandate, group.
+    pub groups: Vec<(Uuid, Uuid)>,
+    /// Mandate, group, user.
+    pub group_members: Vec<(Uuid, Uuid, Uuid)>,
+    /// Code, tables, views.
+    pub features: Vec<(String, Vec<String>, Vec<String>)>,
+    /// Mandate, instance, feature.
+    pub instances: Vec<(Uuid, Uuid, String)>,
+    /// Instance, user, enabled.
+    pub accesses: Vec<(Uuid, Uuid, bool)>,
+    /// Instance, user, role.
+    pub access_roles: Vec<(Uuid, Uuid, Uuid)>,
+    pub roles: Vec<Role>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Role {
+    pub id: Uuid,
+    pub mandate: Option<Uuid>,
+    pub instance: Option<Uuid>,
+    pub feature: Option<String>,
+    pub protected: bool,
+    /// Table, view, read, create, update, delete.
+    rules: Vec<(String, u8, u8, u8, u8, u8)>,
+    views: Vec<(String, bool)>,
+}
+
+/// View, read, create, update, delete; 0 to 3.
+type Levels = [u8; 5];
+/// A mandate, or one of its instances.
+type Place = (Uuid, Option<Uuid>);
+
+/// What one user may do.
+#[derive(Debug, Default)]
+pub struct Access {
+    sys_admin: bool,
+    admin_of: BTreeSet<Uuid>,
+    places: BTreeMap<Place, BTreeMap<String, Levels>>,
+    /// Mandate and group: whom level `g` reaches.
+    groups: BTreeSet<(Uuid, Uuid)>,
+}
+
+impl Snapshot {
+    pub async fn read(sql: &PgPool) -> Self {
+        let Json(snapshot): Json<Self> = sqlx::query_scalar(SNAPSHOT).fetch_one(sql).await.unwrap();
+        snapshot
+    }
+
+    /// What a user may do. Whether mandates, instances and the account are enabled is left out, as it says nothing about whose
+    /// access it is; the user's own membership and admissions count only while they are enabled.
+    pub fn access(&self, user: Uuid) -> Access {
+        let mut access = Access { sys_admin: self.users.contains(&(user, true)), ..Access::default() };
+        access.groups.extend(self.group_members.iter().filter(|row| row.2 == user).map(|row| (row.0, row.1)));
+        for (mandate, member, enabled) in &self.memberships {
+            if *member == user && *enabled {
+                self.add_mandate(&mut access, *mandate, user);
+            }
+        }
+        access
+    }
+
+    fn add_mandate(&self, access: &mut Access, mandate: Uuid, user: Uuid) {
+        let held = self.member_roles.iter().filter(|row| row.0 == mandate && row.1 == user).map(|row| self.role(row.2));
+        let held: Vec<&Role> = held.collect();
+        let mut tables = union(&held, &MANDATE_TABLES.map(str::to_owned), &[]);
+        if held.iter().any(|role| role.protected) {
+            access.admin_of.insert(mandate);
+            tables.insert(ADMIN.to_owned(), [1; 5]);
+        }
+        access.places.insert((mandate, None), tables);
+        for (_, instance, feature) in self.instances.iter().filter(|row| row.0 == mandate) {
+            if !self.accesses.contains(&(*instance, user, true)) {
+                continue;
+            }
+            let held = self.access_roles.iter().filter(|row| row.0 == *instance && row.1 == user).map(|row| self.role(row.2));
+            let (_, tables, views) = self.features.iter().find(|row| row.0 == *feature).unwrap();
+            let known: Vec<String> = tables.iter().cloned().chain(INSTANCE_TABLES.map(str::to_owned)).collect();
+            access.places.insert((mandate, Some(*instance)), union(&held.collect::<Vec<_>>(), &known, views));
+        }
+    }
+
+    pub fn role(&self, id: Uuid) -> &Role {
+        self.roles.iter().find(|role| role.id == id).unwrap()
+    }
+}
+
+/// The union over roles, table by table; `*` is a table of its own too, and each view is one.
+fn union(held: &[&Role], tables: &[String], views: &[String]) -> BTreeMap<String, Levels> {
+    let mut all = BTreeMap::new();
+    for table in tables.iter().map(String::as_str).chain([WILDCARD]) {
+        let mut highest = [0; 5];
+        for role in held {
+            let levels = role.levels(table);
+            for (most, level) in highest.iter_mut().zip(levels) {
+                *most = level.max(*most);
+            }
+        }
+        all.insert(table.to_owned(), highest);
+    }
+    for view in views {
+        let allowed = held.iter().any(|role| role.views.contains(&(view.clone(), true)));
+        all.insert(format!("view {view}"), [u8::from(allowed); 5]);
+    }
+    all
+}
+
+impl Role {
+    fn levels(&self, table: &str) -> Levels {
+        let named = |table: &str| self.rules.iter().find(|rule| rule.0 == table).map(|rule| [rule.1, rule.2, rule.3, rule.4, rule.5]);
+        match named(table) {
+            Some(levels) => levels,
+            None => named(WILDCARD).map_or([0; 5], |levels| lowered(table, levels)),
+        }
+    }
+}
+
+/// `*` falls to the next lower level that the table knows.
+fn lowered(table: &str, [view, read, create, update, delete]: Levels) -> Levels {
+    let all_or_none = |level: u8| if level == 3 { 3 } else { 0 };
+    match table {
+        "mandate" => [view, all_or_none(read), all_or_none(create), all_or_none(update), all_or_none(delete)],
+        "members" => [view, read, all_or_none(create), update, delete],
+        "audit" => [view, read, 0, 0, 0],
+        _ => [view, read, create, update, delete],
+    }
+}
+
+impl Access {
+    /// What is more than before, if anything. The one exemption: instance roles and groups of an admin who is no SysAdmin.
+    pub fn raised_since(&self, before: &Access) -> Option<String> {
+        if self.sys_admin && !before.sys_admin {
+            return Some("the SysAdmin flag".to_owned());
+        }
+        let exempt = |mandate: &Uuid| before.admin_of.contains(mandate);
+        if let Some(group) = self.groups.difference(&before.groups).find(|group| !exempt(&group.0)) {
+            return Some(format!("the group {group:?}"));
+        }
+        self.places.iter().find_map(|(place, tables)| {
+            if place.1.is_some() && exempt(&place.0) && !before.sys_admin {
+                return None;
+            }
+            let known = before.places.get(place);
+            tables.iter().find_map(|(table, levels)| {
+                let earlier = match known {
+                    // A table that the feature got just now: nobody's `*` grew by that.
+                    Some(tables) => tables.get(table).copied().unwrap_or(if table == ADMIN { [0; 5] } else { *levels }),
+                    None => [0; 5],
+                };
+                let more = levels.iter().zip(earlier).any(|(after, before)| *after > before);
+                more.then(|| format!("`{table}` at {place:?}: {earlier:?} became {levels:?}"))
+            })
+        })
+    }
+}
+
+/// Built-in features' templates are left out: nobody touches them here.
+const SNAPSHOT: &str = "select jsonb_build_object(
+  'users', (select jsonb_agg(jsonb_build_array(id, is_sys_admin) order by id) from users),
+  'mandates', (select jsonb_agg(jsonb_build_array(id, deleted_at is not null) order by id) from mandates),
+  'memberships', (select jsonb_agg(jsonb_build_array(mandate_id, user_id, enabled) order by mandate_id, user_id) from memberships),
+  'member_roles', (select jsonb_agg(jsonb_build_array(mandate_id, user_id, role_id) order by mandate_id, user_id, role_id) from member_roles),
+  'groups', (select coalesce(jsonb_agg(jsonb_build_array(mandate_id, id) order by id), '[]') from groups),
+  'group_members', (select coalesce(jsonb_agg(jsonb_build_array(mandate_id, group_id, user_id) order by group_id, user_id), '[]') from group_members),
+  'features', (select jsonb_agg(jsonb_build_array(code, tables, views) order by code) from features),
+  'instances', (select coalesce(jsonb_agg(jsonb_build_array(mandate_id, id, feature_code) order by id), '[]') from feature_instances),
+  'accesses', (select coalesce(jsonb_agg(jsonb_build_array(instance_id, user_id, enabled) order by instance_id, user_id), '[]') from feature_accesses),
+  'access_roles', (select coalesce(jsonb_agg(jsonb_build_array(instance_id, user_id, role_id) order by instance_id, user_id, role_id), '[]') from access_roles),
+  'roles', (select jsonb_agg(jsonb_build_object('id', r.id, 'mandate', mandate_id, 'instance', instance_id, 'feature', feature_code, 'protected', protected,
+     'rules', (select coalesce(jsonb_agg(jsonb_build_array(table_name, can_view::int, read_level, create_level, update_level, delete_level) order by table_name), '[]')
+               from role_permissions p where p.role_id = r.id),
+     'views', (select coalesce(jsonb_agg(jsonb_build_array(view_name, allowed) order by view_name), '[]') from role_views v where v.role_id = r.id)) order by r.id)
+   from roles r where mandate_id is not null or feature_code is null or feature_code not in (select code from features where built_in)))";

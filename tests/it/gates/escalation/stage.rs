@@ -1,0 +1,315 @@
+//! The worlds that sequences start from: one mandate of random roles and holders, a foreign one, and what else calls can name.
+//! Set by SQL, since making one over HTTP costs more than the sequence.
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::harness::TestApp;
+
+/// Who takes part: positions in [`Theatre::people`]. Those between are delegates and members with roles as they fall.
+pub const SYS_ADMIN: usize = 0;
+pub const OTHER_SYS_ADMIN: usize = 1;
+pub const ADMIN: usize = 2;
+pub const OUTSIDER: usize = 7;
+const PEOPLE: [&str; 8] = ["sys", "sys-too", "admin", "ann", "ben", "cid", "dot", "eve"];
+
+pub const TABLES: [&str; 2] = ["tickets", "notes"];
+pub const VIEWS: [&str; 2] = ["board", "stats"];
+
+/// Somebody with a token that stays good.
+pub struct Actor {
+    pub id: Uuid,
+    pub name: &'static str,
+    pub token: String,
+}
+
+/// A service with a database of its own and people who play in one world after the other.
+pub struct Theatre {
+    pub app: TestApp,
+    pub people: Vec<Actor>,
+}
+
+/// The mandate of a sequence, and one that is foreign to most.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene {
+    pub main: Uuid,
+    pub foreign: Uuid,
+}
+
+impl Theatre {
+    pub async fn open() -> Self {
+        let app = TestApp::start().await;
+        let mut people = Vec::new();
+        for (index, name) in PEOPLE.into_iter().enumerate() {
+            let id = app.account(name, index <= OTHER_SYS_ADMIN).await;
+            people.push(Actor { id, name, token: app.sign_in(name).await });
+        }
+        sqlx::raw_sql(SET_STAGE).execute(&app.sql).await.unwrap();
+        sqlx::raw_sql("create table kept_session as select id from sessions; create table kept_role as select id from roles")
+            .execute(&app.sql)
+            .await
+            .unwrap();
+        Self { app, people }
+    }
+
+    /// Sets the world of a seed.
+    pub async fn set(&self, seed: u64) -> Scene {
+        // What earlier worlds left behind would be read over and over.
+        if seed.is_multiple_of(10) {
+            sqlx::raw_sql("vacuum").execute(&self.app.sql).await.unwrap();
+        }
+        let mut script = Script { random: StdRng::seed_from_u64(seed), rows: Rows::default() };
+        let people: Vec<Uuid> = self.people.iter().map(|actor| actor.id).collect();
+        let scene = script.write(&people);
+        call_set_stage(&self.app.sql, &people, &script.rows).await;
+        scene
+    }
+}
+
+async fn call_set_stage(sql: &PgPool, people: &[Uuid], rows: &Rows) {
+    let rows = json!({
+        "mandates": rows.mandates, "roles": rows.roles, "memberships": rows.memberships, "member_roles": rows.member_roles,
+        "groups": rows.groups, "group_members": rows.group_members, "instances": rows.instances, "accesses": rows.accesses,
+        "access_roles": rows.access_roles,
+    });
+    let sys_admins = &people[..=OTHER_SYS_ADMIN];
+    sqlx::query("select set_stage($1, $2, $3)").bind(people).bind(sys_admins).bind(Json(rows)).execute(sql).await.unwrap();
+}
+
+#[derive(Default)]
+struct Rows {
+    mandates: Vec<Value>,
+    roles: Vec<Value>,
+    memberships: Vec<Value>,
+    member_roles: Vec<Value>,
+    groups: Vec<Value>,
+    group_members: Vec<Value>,
+    instances: Vec<Value>,
+    accesses: Vec<Value>,
+    access_roles: Vec<Value>,
+}
+
+struct Script {
+    random: StdRng,
+    rows: Rows,
+}
+
+/// Random permissions of a scope, as bodies carry them; well-formed and of levels that the tables know.
+pub fn permissions(random: &mut StdRng, instance: bool) -> Value {
+    let tables: &[&str] = if instance {
+        &["tickets", "notes", "access", "instance-roles"]
+    } else {
+        &["mandate", "members", "groups", "roles", "instances", "audit"]
+    };
+    let mut rules = serde_json::Map::new();
+    if random.random_bool(0.2) {
+        rules.insert("*".to_owned(), rule(random, "*"));
+    }
+    for table in tables {
+        if random.random_bool(0.45) {
+            rules.insert((*table).to_owned(), rule(random, table));
+        }
+    }
+    let views: serde_json::Map<String, Value> = if instance {
+        VIEWS.iter().filter_map(|view| random.random_bool(0.5).then(|| ((*view).to_owned(), json!(random.random_bool(0.7))))).collect()
+    } else {
+        serde_json::Map::new()
+    };
+    json!({ "tables": rules, "views": views })
+}
+
+fn rule(random: &mut StdRng, table: &str) -> Value {
+    let coarse = |level: usize| if level == 3 { 3 } else { 0 };
+    let mut level = || *[0, 1, 2, 2, 3, 3, 3, 3].choose(random).unwrap();
+    let (read, create, update, delete) = (level(), level(), level(), level());
+    let (read, create, update, delete) = match table {
+        "mandate" => (coarse(read), coarse(create), coarse(update), coarse(delete)),
+        "members" => (read, coarse(create), update, delete),
+        "audit" => (read, 0, 0, 0),
+        _ => (read, create, update, delete),
+    };
+    let letter = |level: usize| ["n", "m", "g", "a"][level];
+    json!({ "view": read > 0 || create > 0, "read": letter(read), "create": letter(create), "update": letter(update.min(read)), "delete": letter(delete.min(read)) })
+}
+
+impl Script {
+    fn id(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.random.random()).into_uuid()
+    }
+
+    fn write(&mut self, people: &[Uuid]) -> Scene {
+        let (main, foreign, gone) = (self.mandate("main", false), self.mandate("foreign", false), self.mandate("gone", true));
+        let _ = gone;
+        let templates: Vec<(Uuid, Value)> = (0..3).map(|number| self.template(number)).collect();
+        let members: Vec<Uuid> =
+            people.iter().enumerate().filter(|(index, _)| ![OTHER_SYS_ADMIN, OUTSIDER].contains(index)).map(|(_, id)| *id).collect();
+        self.people_main(main, people, &members);
+        let (first, second) = (self.instance(main, "first", &templates), self.instance(main, "second", &templates));
+        for (instance, roles) in [first, second] {
+            self.admit(main, instance, &members, &roles);
+        }
+        let strangers = [people[OTHER_SYS_ADMIN], people[OUTSIDER], people[4]];
+        let admin = self.role(json!({ "mandate_id": foreign, "label": "admin", "protected": true }), &all());
+        for stranger in strangers {
+            let role = if stranger == people[OTHER_SYS_ADMIN] { admin } else { self.random_role(foreign, 0) };
+            self.join(foreign, stranger, true, &[role]);
+        }
+        let (instance, roles) = self.instance(foreign, "abroad", &templates);
+        self.admit(foreign, instance, &strangers, &roles);
+        Scene { main, foreign }
+    }
+
+    /// Roles, members and groups of the main mandate.
+    fn people_main(&mut self, main: Uuid, people: &[Uuid], members: &[Uuid]) {
+        let admin = self.role(json!({ "mandate_id": main, "label": "admin", "protected": true }), &all());
+        let roles: Vec<Uuid> = (1..=5).map(|number| self.random_role(main, number)).collect();
+        for member in members {
+            let is_admin = *member == people[ADMIN] || (*member == people[SYS_ADMIN] && self.random.random_bool(0.2));
+            let count = self.random.random_range(1..=2);
+            let mut held: Vec<Uuid> = roles.sample(&mut self.random, count).copied().collect();
+            if is_admin {
+                held.push(admin);
+            }
+            let enabled = is_admin || self.random.random_bool(0.92);
+            self.join(main, *member, enabled, &held);
+        }
+        for (number, name) in ["everyone", "team", "crew"].into_iter().enumerate() {
+            let group = self.id();
+            self.rows.groups.push(json!({ "id": group, "mandate_id": main, "name": name, "auto_join": number == 0 }));
+            for member in members {
+                if number == 0 || self.random.random_bool(0.4) {
+                    self.rows.group_members.push(json!({ "mandate_id": main, "group_id": group, "user_id": member }));
+                }
+            }
+        }
+    }
+
+    fn mandate(&mut self, name: &str, deleted: bool) -> Uuid {
+        let id = self.id();
+        self.rows.mandates.push(json!({ "id": id, "name": name, "deleted": deleted }));
+        id
+    }
+
+    fn role(&mut self, mut row: Value, permissions: &Value) -> Uuid {
+        let id = self.id();
+        row["id"] = json!(id);
+        row["tables"] = permissions["tables"].clone();
+        row["views"] = permissions["views"].clone();
+        self.rows.roles.push(row);
+        id
+    }
+
+    fn random_role(&mut self, mandate: Uuid, number: usize) -> Uuid {
+        let permissions = permissions(&mut self.random, false);
+        let label = format!("role {number} {}", self.random.random::<u32>());
+        self.role(json!({ "mandate_id": mandate, "label": label }), &permissions)
+    }
+
+    fn template(&mut self, number: usize) -> (Uuid, Value) {
+        let permissions = permissions(&mut self.random, true);
+        (self.role(json!({ "feature_code": "desk", "label": format!("desk {number}") }), &permissions), permissions)
+    }
+
+    fn join(&mut self, mandate: Uuid, user: Uuid, enabled: bool, roles: &[Uuid]) {
+        self.rows.memberships.push(json!({ "mandate_id": mandate, "user_id": user, "enabled": enabled }));
+        self.rows.member_roles.extend(roles.iter().map(|role| json!({ "mandate_id": mandate, "user_id": user, "role_id": role })));
+    }
+
+    /// An instance with copies of the templates, some of them changed since, one template not copied yet, and a role made by hand.
+    fn instance(&mut self, mandate: Uuid, label: &str, templates: &[(Uuid, Value)]) -> (Uuid, Vec<Uuid>) {
+        let id = self.id();
+        self.rows.instances.push(json!({ "id": id, "mandate_id": mandate, "label": label }));
+        let mut roles = Vec::new();
+        let row = |label: &str, template: Option<Uuid>| json!({ "mandate_id": mandate, "instance_id": id, "feature_code": "desk", "label": label, "template_role_id": template });
+        for (number, (template, original)) in templates.iter().enumerate().skip(1) {
+            let permissions = if self.random.random_bool(0.5) { original.clone() } else { permissions(&mut self.random, true) };
+            roles.push(self.role(row(&format!("desk {number}"), Some(*template)), &permissions));
+        }
+        // Its template is gone.
+        let orphan = self.id();
+        let permissions_of_orphan = permissions(&mut self.random, true);
+        roles.push(self.role(row("orphan", Some(orphan)), &permissions_of_orphan));
+        let by_hand = permissions(&mut self.random, true);
+        roles.push(self.role(row("by hand", None), &by_hand));
+        (id, roles)
+    }
+
+    fn admit(&mut self, mandate: Uuid, instance: Uuid, members: &[Uuid], roles: &[Uuid]) {
+        for member in members {
+            if self.random.random_bool(0.4) {
+                continue;
+            }
+            let enabled = self.random.random_bool(0.85);
+            self.rows.accesses.push(json!({ "mandate_id": mandate, "instance_id": instance, "user_id": member, "enabled": enabled }));
+            let count = self.random.random_range(1..=2);
+            for role in roles.sample(&mut self.random, count) {
+                self.rows.access_roles.push(json!({ "mandate_id": mandate, "instance_id": instance, "user_id": member, "role_id": role }));
+            }
+        }
+    }
+}
+
+fn all() -> Value {
+    json!({ "tables": { "*": { "view": true, "read": "a", "create": "a", "update": "a", "delete": "a" } }, "views": {} })
+}
+
+/// Takes down what the sequence before built, and sets what the rows say.
+const SET_STAGE: &str = "create function staged_roles(stage jsonb) returns table (id uuid, mandate_id uuid, instance_id uuid, feature_code text,
+  template_role_id uuid, label text, protected bool, tables jsonb, views jsonb, scope text) language sql immutable as $$
+  select r.*, case when mandate_id is null then 'feature-template' when instance_id is null then 'mandate' else 'instance' end
+  from jsonb_to_recordset(stage -> 'roles') r (id uuid, mandate_id uuid, instance_id uuid, feature_code text, template_role_id uuid, label text,
+    protected bool, tables jsonb, views jsonb)
+$$;
+create function set_stage(people uuid[], sys_admins uuid[], stage jsonb) returns void language plpgsql as $$
+begin
+  -- Without triggers: cascades, epochs and recounts would cost more than the sequence. The epochs are raised below.
+  perform set_config('session_replication_role', 'replica', true);
+  delete from access_roles; delete from feature_accesses; delete from group_members; delete from groups; delete from member_roles;
+  delete from memberships; delete from mandate_epochs; delete from feature_instances; delete from mandates;
+  delete from role_permissions where role_id not in (select id from kept_role);
+  delete from role_views where role_id not in (select id from kept_role);
+  delete from roles where id not in (select id from kept_role);
+  delete from features where not built_in;
+  delete from sessions where id not in (select id from kept_session);
+  update sessions set revoked_at = null where revoked_at is not null;
+  delete from users where id <> all (people);
+  delete from user_epochs where user_id <> all (people);
+  update user_epochs set epoch = epoch + 1;
+  update catalogue_epoch set epoch = epoch + 1;
+  update users set enabled = true, is_sys_admin = (id = any (sys_admins)) where not enabled or is_sys_admin <> (id = any (sys_admins));
+  insert into features (code, label, icon, tables, views, created_at)
+    values ('desk', '{}', 'mdi-desk', array['tickets', 'notes'], array['board', 'stats'], now()), ('spare', '{}', 'mdi-tire', '{}', '{}', now());
+  insert into mandates (id, name, name_key, code, code_key, created_at, updated_at, deleted_at, purge_at)
+    select id, name, name, name, name, now(), now(), case when deleted then now() end, case when deleted then now() + interval '30 days' end
+    from jsonb_to_recordset(stage -> 'mandates') r (id uuid, name text, deleted bool);
+  insert into mandate_epochs (mandate_id) select id from mandates;
+  insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at)
+    select id, mandate_id, 'desk', label, label, now() from jsonb_to_recordset(stage -> 'instances') r (id uuid, mandate_id uuid, label text);
+  insert into roles (id, scope, mandate_id, instance_id, feature_code, template_role_id, label, label_key, protected, created_at)
+    select id, scope, mandate_id, instance_id, feature_code, template_role_id, label, label, coalesce(protected, false), now() from staged_roles(stage);
+  insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level, delete_level)
+    select id, scope, mandate_id, t.key, (t.value ->> 'view')::bool, strpos('nmga', t.value ->> 'read') - 1, strpos('nmga', t.value ->> 'create') - 1,
+      strpos('nmga', t.value ->> 'update') - 1, strpos('nmga', t.value ->> 'delete') - 1
+    from staged_roles(stage) cross join jsonb_each(tables) t;
+  insert into role_views (role_id, scope, mandate_id, view_name, allowed)
+    select id, scope, mandate_id, v.key, v.value::text::bool from staged_roles(stage) cross join jsonb_each(views) v;
+  insert into memberships (id, mandate_id, user_id, enabled, first_used_at, created_at)
+    select gen_random_uuid(), mandate_id, user_id, enabled, now(), now()
+    from jsonb_to_recordset(stage -> 'memberships') r (mandate_id uuid, user_id uuid, enabled bool);
+  insert into member_roles (mandate_id, user_id, role_id)
+    select * from jsonb_to_recordset(stage -> 'member_roles') r (mandate_id uuid, user_id uuid, role_id uuid);
+  insert into groups (id, mandate_id, name, name_key, auto_join, created_at)
+    select id, mandate_id, name, name, auto_join, now() from jsonb_to_recordset(stage -> 'groups') r (id uuid, mandate_id uuid, name text, auto_join bool);
+  insert into group_members (mandate_id, group_id, user_id)
+    select * from jsonb_to_recordset(stage -> 'group_members') r (mandate_id uuid, group_id uuid, user_id uuid);
+  insert into feature_accesses (mandate_id, instance_id, user_id, enabled, created_at)
+    select mandate_id, instance_id, user_id, enabled, now()
+    from jsonb_to_recordset(stage -> 'accesses') r (mandate_id uuid, instance_id uuid, user_id uuid, enabled bool);
+  insert into access_roles (mandate_id, instance_id, user_id, role_id)
+    select * from jsonb_to_recordset(stage -> 'access_roles') r (mandate_id uuid, instance_id uuid, user_id uuid, role_id uuid);
+end $$";
