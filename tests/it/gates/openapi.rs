@@ -23,6 +23,7 @@ async fn the_file_is_the_routers_document() {
 async fn the_document_is_the_same_every_time_and_the_service_answers_it() {
     assert_eq!(printed(), printed());
     let app = TestApp::start().await;
+    assert_eq!(bailiwick::http::document_text(&app.app).unwrap(), printed(), "settings and a database make no difference");
     let served = app.get("/openapi.json").send().await.expect(200);
     assert_eq!(served, serde_json::from_str::<Value>(&printed()).unwrap());
 }
