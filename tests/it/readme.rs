@@ -1,6 +1,7 @@
 //! The documents keep their word: the README's tour runs as it is written, its table of settings is the service's own, and links
 //! lead somewhere.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -158,4 +159,29 @@ fn links_lead_somewhere() {
     }
     assert!(followed > 5, "links are found at all");
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// `gates::walls` is a file of this test program, and `unit auth::token` a module with tests in it.
+#[test]
+fn security_names_tests_that_exist() {
+    let text = prose(&root().join("docs/security.md"));
+    let (mut named, mut missing) = (0, BTreeSet::new());
+    for (before, name) in text.split('`').zip(text.split('`').skip(1)).step_by(2) {
+        let path = name.replace("::", "/");
+        let file =
+            |place: &str| ["", "/mod"].map(|end| root().join(format!("{place}/{path}{end}.rs"))).into_iter().find(|file| file.exists());
+        let found = if before.ends_with("unit ") {
+            file("src").is_some_and(|file| std::fs::read_to_string(file).unwrap().contains("#[test]"))
+        } else if name.starts_with("gates::") || name.starts_with("slices::") {
+            file("tests/it").is_some()
+        } else {
+            continue;
+        };
+        named += 1;
+        if !found {
+            missing.insert(name);
+        }
+    }
+    assert!(named > 20, "names are found at all");
+    assert!(missing.is_empty(), "{missing:?}");
 }
