@@ -28,6 +28,7 @@ pub const CONNECTIONS: u32 = 8;
 /// A running service with a database of its own.
 #[derive(Clone)]
 pub struct TestApp {
+    pub app: App,
     pub clock: Arc<ShiftedClock>,
     /// As the superuser, around every wall: to look at what is really there, and to set a stage.
     pub sql: PgPool,

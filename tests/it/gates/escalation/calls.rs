@@ -259,8 +259,7 @@ impl Dice<'_> {
             }
             ("PATCH", "/users/{userId}") => json!({ "enabled": self.yes() }),
             ("PUT", "/users/{userId}/roles") => json!({ "roleIds": self.given(mandate, None) }),
-            ("POST", "/groups") => json!({ "name": self.word("group"), "autoJoin": self.yes() }),
-            ("PATCH", "/groups/{groupId}") => json!({ "name": self.word("group"), "autoJoin": self.yes() }),
+            ("POST", "/groups") | ("PATCH", "/groups/{groupId}") => json!({ "name": self.word("group"), "autoJoin": self.yes() }),
             ("PUT", "/groups/{groupId}/members") => json!({ "userIds": self.company(actor) }),
             ("POST", "/roles") => json!({ "label": self.word("role") }),
             _ => return None,

@@ -116,7 +116,10 @@ pub fn permissions(random: &mut StdRng, instance: bool) -> Value {
         }
     }
     let views: serde_json::Map<String, Value> = if instance {
-        VIEWS.iter().filter_map(|view| random.random_bool(0.5).then(|| ((*view).to_owned(), json!(random.random_bool(0.7))))).collect()
+        VIEWS
+            .iter()
+            .filter_map(|view| if random.random_bool(0.5) { Some(((*view).to_owned(), json!(random.random_bool(0.7)))) } else { None })
+            .collect()
     } else {
         serde_json::Map::new()
     };
