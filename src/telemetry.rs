@@ -15,6 +15,7 @@ use crate::db::Database;
 
 const REQUESTS: &str = "bailiwick_http_requests_total";
 const DURATIONS: &str = "bailiwick_http_request_duration_seconds";
+const JOBS: &str = "bailiwick_job_runs_total";
 const CONNECTIONS: &str = "bailiwick_database_connections";
 
 /// Seconds. Most answers take a few milliseconds, signing in some hundred, and a request is abandoned after a minute.
@@ -50,6 +51,7 @@ pub fn metrics_handle() -> &'static PrometheusHandle {
         let _ = metrics::set_global_recorder(recorder);
         describe_counter!(REQUESTS, "Requests answered");
         describe_histogram!(DURATIONS, "Seconds from a request's arrival to its answer");
+        describe_counter!(JOBS, "Runs of jobs on this node");
         describe_gauge!(CONNECTIONS, "Connections of the working pool to the database");
         handle
     })
@@ -62,6 +64,11 @@ pub(crate) fn request(method: &Method, route: &str, status: u16, elapsed: Durati
     histogram!(DURATIONS, "method" => method, "route" => route.clone()).record(elapsed);
     counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status.to_string()).increment(1);
     tracing::debug!(target: "bailiwick::access", method, route, status, milliseconds = elapsed.as_secs_f64() * 1_000.0, request_id, "answered");
+}
+
+/// Counts a run of a job.
+pub(crate) fn job(name: &'static str, done: bool) {
+    counter!(JOBS, "job" => name, "outcome" => if done { "done" } else { "failed" }).increment(1);
 }
 
 /// A method as a label. Callers may make up others, without end.

@@ -1,16 +1,11 @@
 //! `GET /api/features/my`: the shape, the order, what is alive, and the `ETag`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use axum::http::Method;
 use serde_json::{Value, json};
-use tracing::subscriber::set_default;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use uuid::Uuid;
 
-use crate::harness::World;
 use crate::harness::app::Answer;
+use crate::harness::{World, statements};
 
 const MY: &str = "/api/features/my";
 
@@ -252,27 +247,14 @@ async fn a_revoked_right_is_gone_at_the_next_request() {
     assert_eq!(tables().await["playbook_versions"]["read"], json!("a"));
 }
 
-/// Counts the statements that are sent to the database by this thread, which runs the whole of a test.
-#[derive(Clone, Default)]
-struct Statements(Arc<AtomicUsize>);
-
-impl<S: tracing::Subscriber> Layer<S> for Statements {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "sqlx::query" {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-}
-
 #[tokio::test]
 async fn it_asks_the_database_once() {
     let world = viewer().await;
-    let (acme, statements) = (&world.acme, Statements::default());
-    let _counting = set_default(tracing_subscriber::registry().with(statements.clone()));
+    let acme = &world.acme;
     let count = async |path: &str, tag: &str| {
-        let before = statements.0.load(Ordering::SeqCst);
+        let before = statements::sent();
         let answer = world.app.get(path).bearer(&acme.member.token).header("if-none-match", tag).send().await;
-        (answer.status.as_u16(), statements.0.load(Ordering::SeqCst) - before, answer.header("etag").to_owned())
+        (answer.status.as_u16(), statements::sent() - before, answer.header("etag").to_owned())
     };
     assert!(count("/api/features", "").await.1 > 1, "the counter counts");
     let (status, sent, tag) = count(MY, "").await;
