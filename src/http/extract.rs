@@ -1,8 +1,6 @@
 //! Bodies, queries and paths, with one shape for everything that can be wrong with them; and the answers that handlers give.
 //! (axum's own `Json`, `Path` and `Query` are refused by clippy: each would answer in a form of its own.)
 
-use std::time::Duration;
-
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
@@ -14,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
+use crate::context::asking::Asking;
 use crate::context::enter::{DeferredCaller, Entered};
 use crate::context::{Caller, InstanceContext, MandateContext, RequestMeta, RoleContext, SystemContext};
 use crate::error::{Code, Error, FieldError, Result};
@@ -29,9 +28,29 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Error;
     async fn from_request(request: Request, app: &App) -> Result<Self> {
         require_json(&request)?;
-        let settings = app.settings();
-        let bytes = read_body(request, settings.max_body_bytes, settings.body_timeout).await?;
-        parse(&bytes).map(Self)
+        parse(&read_body(request, app).await?).map(Self)
+    }
+}
+
+/// The largest body of a route that takes more than the setting for all routes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyLimit(pub usize);
+
+/// A JSON body that may be left out. Without one no `Content-Type` is asked for.
+#[derive(Debug)]
+pub struct OptionalJson<T>(pub Option<T>);
+
+impl<T: DeserializeOwned> FromRequest<App> for OptionalJson<T> {
+    type Rejection = Error;
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let is_json = require_json(&request);
+        // Only reading tells: an empty body may come in chunks, without a length.
+        let bytes = read_body(request, app).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        is_json?;
+        parse(&bytes).map(|body| Self(Some(body)))
     }
 }
 
@@ -42,7 +61,10 @@ fn require_json(request: &Request) -> Result<()> {
     if is_json { Ok(()) } else { Err(Error::new(Code::UnsupportedMediaType, "The body must be sent as `application/json`.")) }
 }
 
-async fn read_body(request: Request, limit: usize, patience: Duration) -> Result<Bytes> {
+async fn read_body(request: Request, app: &App) -> Result<Bytes> {
+    let patience = app.settings().body_timeout;
+    let raised = request.extensions().get::<BodyLimit>().map_or(0, |limit| limit.0);
+    let limit = app.settings().max_body_bytes.max(raised);
     let collected = tokio::time::timeout(patience, Limited::new(request.into_body(), limit).collect()).await;
     let late = |_| Error::new(Code::RequestTimeout, format!("The body did not arrive within {} s.", patience.as_secs()));
     match collected.map_err(late)? {
@@ -196,6 +218,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let query = parts.uri.query().unwrap_or_default();
+        if let Some((name, _)) = form_pairs(query).find(|(_, value)| value.contains('\0')) {
+            // PostgreSQL cannot even compare it.
+            return Err(Error::new(Code::InvalidParameter, format!("`{name}` must not contain the character U+0000.")));
+        }
         let parsed = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(form_pairs(query)));
         parsed.map(Self).map_err(|error| {
             let name = error.path().to_string();
@@ -224,6 +250,10 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for FromPat
     type Rejection = Error;
     #[expect(clippy::disallowed_types, reason = "this is the one wrapper around axum's")]
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        // Nothing is called so, and PostgreSQL cannot be asked for it.
+        if parts.uri.path().contains("%00") {
+            return Err(Error::not_found());
+        }
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         path.map(|axum::extract::Path(value)| Self(value))
             .map_err(|_| Error::new(Code::InvalidParameter, "A parameter in the path is malformed; ids are UUIDs."))
@@ -259,6 +289,7 @@ from_entered! {
     MandateContext: Entered::Mandate(context) => context;
     InstanceContext: Entered::Instance(context) => context;
     RoleContext: Entered::Role(context) => context;
+    Asking: Entered::Asking(asking) => asking;
     DeferredCaller: Entered::Deferred(caller) => caller;
 }
 
