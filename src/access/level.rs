@@ -25,6 +25,12 @@ impl Level {
     /// From weakest to strongest.
     pub const ORDER: [Level; 4] = [Level::None, Level::My, Level::Group, Level::All];
 
+    /// Whether it depends on who shares a group with whom.
+    #[must_use]
+    pub const fn is_group(self) -> bool {
+        matches!(self, Level::Group)
+    }
+
     /// As the database stores it: 0 to 3.
     #[must_use]
     pub const fn number(self) -> i16 {

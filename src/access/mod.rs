@@ -5,8 +5,10 @@
 //! - [`tables`]: which tables a mandate and an instance know, and which levels each of them knows.
 //! - [`permission`]: what one role allows; when it is well-formed.
 //! - [`merge`]: what several roles allow together.
+//! - [`decision`]: whether a level reaches a row.
 //! - [`grant`]: nobody gives what they do not have.
 
+pub mod decision;
 pub mod grant;
 pub mod level;
 pub mod merge;

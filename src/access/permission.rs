@@ -25,6 +25,12 @@ impl Rule {
     /// Everything, at the highest level.
     pub const ALL: Rule = Rule { view: true, read: Level::All, create: Level::All, update: Level::All, delete: Level::All };
 
+    /// A rule that shows its table, with a level for each operation.
+    #[must_use]
+    pub const fn of(read: Level, create: Level, update: Level, delete: Level) -> Self {
+        Rule { view: true, read, create, update, delete }
+    }
+
     /// The level of one operation.
     #[must_use]
     pub const fn level(&self, operation: Operation) -> Level {

@@ -23,6 +23,29 @@ pub trait Table: Send + Sync + 'static {
     const NAME: &'static str;
 }
 
+/// A table of a feature that comes with the service: reached inside an instance of that feature, by roles held there.
+/// [`feature_tables!`](crate::feature_tables) declares them, in the feature's own folder.
+pub trait FeatureTable: Table {
+    /// The feature's code.
+    const FEATURE: &'static str;
+}
+
+/// Declares the tables of a built-in feature.
+#[macro_export]
+macro_rules! feature_tables {
+    ($feature:literal { $($(#[$doc:meta])* $name:ident = $value:literal),+ $(,)? }) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+        impl $crate::access::tables::Table for $name {
+            const NAME: &'static str = $value;
+        }
+        impl $crate::access::tables::FeatureTable for $name {
+            const FEATURE: &'static str = $feature;
+        }
+    )+};
+}
+
 /// An operation that guards and store functions name at compile time.
 pub trait Op: Send + Sync + 'static {
     const OPERATION: Operation;
