@@ -5,11 +5,15 @@ use uuid::Uuid;
 
 use crate::crypto::{Keys, base64url, from_base64url};
 use crate::error::{Code, Error, Result};
+use crate::names::MAX_NAME;
 
 /// How many items a page has when the caller does not say.
 pub const DEFAULT_LIMIT: u16 = 50;
 /// How many items a page has at most.
 pub const MAX_LIMIT: u16 = 200;
+
+/// Sorts behind every other character. (A longer row of them than a name may have sorts behind every name.)
+const LAST_CHARACTER: &str = "\u{10ffff}";
 
 /// Where a page begins, and how far it goes.
 #[derive(Debug, Clone)]
@@ -79,10 +83,22 @@ impl Paging {
     pub fn after_key(&self) -> Option<&str> {
         self.after.as_ref().map(|position| position.key.as_str())
     }
-    /// The id after which the page begins.
+    /// The key from which the page is read on: where it begins, else one before (descending: after) every key that a name has.
+    /// Never null, so that the comparison is always one that an index answers, whatever plan PostgreSQL keeps: an
+    /// `$1 is null or …` is a filter in a generic plan, which reads the list from its beginning on every page.
     #[must_use]
-    pub fn after_id(&self) -> Option<Uuid> {
-        self.after.as_ref().map(|position| position.id)
+    pub fn bound_key(&self) -> String {
+        match &self.after {
+            Some(position) => position.key.clone(),
+            None if self.descending => LAST_CHARACTER.repeat(MAX_NAME + 1),
+            None => String::new(),
+        }
+    }
+    /// The id beside [`Paging::bound_key`].
+    #[must_use]
+    pub fn bound_id(&self) -> Uuid {
+        let first = if self.descending { Uuid::max() } else { Uuid::nil() };
+        self.after.as_ref().map_or(first, |position| position.id)
     }
 
     /// Cuts the row too many off and notes where the next page begins.

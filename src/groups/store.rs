@@ -57,13 +57,13 @@ pub(super) async fn list(
                      and ($2 = 3 or g.id in (select o.group_id from group_members o where o.mandate_id = $1
                            and (o.user_id = $3 or ($2 = 2 and o.user_id in (select p.user_id from group_peers($1, $3) p)))))
                      and ($4::text is null or strpos(g.name_key, $4) > 0)
-                     and ($5::text is null or (g.name_key, g.id) "# + $compare + " ($5, $6)) order by " + $order + " limit $7",
+                     and (g.name_key, g.id) "# + $compare + " ($5, $6) order by " + $order + " limit $7",
                 grant.mandate_uuid(),
                 i32::from(grant.level_number()),
                 grant.caller_uuid(),
                 text,
-                paging.after_key(),
-                paging.after_id(),
+                paging.bound_key(),
+                paging.bound_id(),
                 paging.fetch(),
             )
             .fetch_all(&mut *connection)
@@ -241,16 +241,16 @@ pub(super) async fn members(
                 GroupMemberRow,
                 "select u.id as user_id, u.username, u.username_key
                  from group_members m join users u on u.id = m.user_id
-                 where m.mandate_id = $1 and m.group_id = $2 and ($3::text is null or (u.username_key, u.id) "
+                 where m.mandate_id = $1 and m.group_id = $2 and (u.username_key, u.id) "
                     + $compare
-                    + " ($3, $4))
+                    + " ($3, $4)
                  order by "
                     + $order
                     + " limit $5",
                 grant.mandate_uuid(),
                 group.uuid(),
-                paging.after_key(),
-                paging.after_id(),
+                paging.bound_key(),
+                paging.bound_id(),
                 paging.fetch(),
             )
             .fetch_all(&mut *connection)

@@ -57,9 +57,9 @@ pub(super) async fn list(
                    and ($2 = 3 or i.id in (select a.instance_id from feature_accesses a where a.mandate_id = $1 and a.enabled
                          and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id from group_peers($1, $3) p)))))
                    and ($4::text is null or i.feature_code = $4)
-                   and ($5::text is null or (i.label_key, i.id) "
+                   and (i.label_key, i.id) "
                     + $compare
-                    + " ($5, $6))
+                    + " ($5, $6)
                  order by "
                     + $order
                     + " limit $7",
@@ -67,8 +67,8 @@ pub(super) async fn list(
                 i32::from(grant.level_number()),
                 grant.caller_uuid(),
                 feature,
-                paging.after_key(),
-                paging.after_id(),
+                paging.bound_key(),
+                paging.bound_id(),
                 paging.fetch(),
             )
             .fetch_all(&mut *connection)
@@ -221,13 +221,13 @@ pub(super) async fn list_accesses(
                    from feature_accesses a join users u on u.id = a.user_id
                    where a.mandate_id = $1 and a.instance_id = $2
                      and ($3 = 3 or a.user_id = $4 or ($3 = 2 and a.user_id in (select p.user_id from group_peers($1, $4) p)))
-                     and ($5::text is null or (u.username_key, u.id) "# + $compare + " ($5, $6)) order by " + $order + " limit $7",
+                     and (u.username_key, u.id) "# + $compare + " ($5, $6) order by " + $order + " limit $7",
                 grant.mandate_uuid(),
                 grant.instance_uuid(),
                 i32::from(grant.level_number()),
                 grant.caller_uuid(),
-                paging.after_key(),
-                paging.after_id(),
+                paging.bound_key(),
+                paging.bound_id(),
                 paging.fetch(),
             )
             .fetch_all(&mut *connection)

@@ -67,16 +67,16 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, paging:
                    from mandates d
                    where (d.deleted_at is not null) = $1 and ($2::bool is null or d.enabled = $2)
                      and ($3::text is null or strpos(d.name_key, $3) > 0 or strpos(d.code_key, $3) > 0)
-                     and ($4::text is null or "#
+                     and "#
                     + $after
-                    + ") order by "
+                    + " order by "
                     + $order
                     + " limit $6",
                 filter.deleted,
                 filter.enabled,
                 filter.text.as_deref(),
-                paging.after_key(),
-                paging.after_id(),
+                paging.bound_key(),
+                paging.bound_id(),
                 paging.fetch(),
             )
             .fetch_all(&mut *connection)
@@ -87,8 +87,8 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, paging:
         ("name", true) => mandates!("(d.name_key, d.id) < ($4, $5)", "d.name_key desc, d.id desc").await?,
         ("code", false) => mandates!("(d.code_key, d.id) > ($4, $5)", "d.code_key, d.id").await?,
         ("code", true) => mandates!("(d.code_key, d.id) < ($4, $5)", "d.code_key desc, d.id desc").await?,
-        (_, false) => mandates!("d.id > $5", "d.id").await?,
-        (_, true) => mandates!("d.id < $5", "d.id desc").await?,
+        (_, false) => mandates!("(d.id > $5 and $4::text is not null)", "d.id").await?,
+        (_, true) => mandates!("(d.id < $5 and $4::text is not null)", "d.id desc").await?,
     };
     let total = if paging.count { Some(count(connection, filter).await?) } else { None };
     let rows: Vec<Mandate> = rows.into_iter().map(Mandate::from).collect();

@@ -94,7 +94,7 @@ pub(super) async fn list(
                      and ($7::text is null or strpos(u.username_key, $7) > 0
                           or (m.first_used_at is not null and (strpos(coalesce(u.email_key, ''), $7) > 0
                               or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $7) > 0)))
-                     and ($8::text is null or "# + $after + ") order by " + $order + " limit $10",
+                     and "# + $after + " order by " + $order + " limit $10",
                 grant.mandate_uuid(),
                 i32::from(grant.level_number()),
                 grant.caller_uuid(),
@@ -102,8 +102,8 @@ pub(super) async fn list(
                 filter.group,
                 filter.enabled,
                 filter.text.as_deref(),
-                paging.after_key(),
-                paging.after_id(),
+                paging.bound_key(),
+                paging.bound_id(),
                 paging.fetch(),
             )
             .fetch_all(&mut *connection)
@@ -113,8 +113,8 @@ pub(super) async fn list(
     let rows = match (by_name, paging.descending) {
         (true, false) => members!("(u.username_key, m.user_id) > ($8, $9)", "u.username_key, m.user_id").await?,
         (true, true) => members!("(u.username_key, m.user_id) < ($8, $9)", "u.username_key desc, m.user_id desc").await?,
-        (false, false) => members!("m.id > $9", "m.id").await?,
-        (false, true) => members!("m.id < $9", "m.id desc").await?,
+        (false, false) => members!("(m.id > $9 and $8::text is not null)", "m.id").await?,
+        (false, true) => members!("(m.id < $9 and $8::text is not null)", "m.id desc").await?,
     };
     let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
     let rows = paging.cut(rows, total, |row: &MemberRow| row.position(by_name));
@@ -183,6 +183,19 @@ pub(super) async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Mem
             created_at: row.created_at,
         }),
     }))
+}
+
+/// How near a member of the grant's mandate is to the caller; `None`: not a member.
+pub async fn nearness(connection: &mut PgConnection, grant: &Grant<Members, Read>, user: UserId) -> Result<Option<Level>> {
+    let needed = sqlx::query_scalar!(
+        r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id from group_peers($1, $3) p) then 2::smallint
+                       else 3::smallint end as "needed!"
+           from memberships m where m.mandate_id = $1 and m.user_id = $2"#,
+        grant.mandate_uuid(),
+        user.uuid(),
+        grant.caller_uuid(),
+    );
+    Ok(needed.fetch_optional(connection).await?.map(Level::from_number))
 }
 
 /// Adds a member with roles; they join the groups that new members join.

@@ -8,7 +8,7 @@ use super::{copies, require_within_own, require_within_own_instance};
 use crate::access::tables::{Delete, InstanceRoles, Op, Roles, Update};
 use crate::access::{Catalogue, Level, Merged, Permissions};
 use crate::audit::{self, Event};
-use crate::context::{Change, Grant, InstanceContext, Locks, MandateContext, Recorded};
+use crate::context::{Change, Concerned, Grant, InstanceContext, Locks, MandateContext, Outcome, Recorded};
 use crate::error::{Code, Error, Result};
 use crate::http::etag::Precondition;
 use crate::ids::RoleId;
@@ -75,6 +75,13 @@ impl Opened {
         match self {
             Opened::Mandate(change) => change.commit(recorded).await,
             Opened::Instance(change) => change.commit(recorded).await,
+        }
+    }
+    /// Commits; or, in a dry run, tells what changed for the role's holders and undoes it.
+    pub async fn conclude<T>(self, recorded: Recorded, role: RoleId, answer: T) -> Result<Outcome<T>> {
+        match self {
+            Opened::Mandate(change) => change.conclude(recorded, Concerned::HoldersOf(role), answer).await,
+            Opened::Instance(change) => change.conclude(recorded, Concerned::HoldersOf(role), answer).await,
         }
     }
 }

@@ -191,14 +191,14 @@ pub async fn list(connection: &mut PgConnection, listing: impl Into<Listing>, pa
                                       and (h.user_id = $4 or ($3 = 2 and h.user_id in (select p.user_id from group_peers($1, $4) p))))
                         or r.id in (select h.role_id from access_roles h where h.mandate_id = $1
                                       and (h.user_id = $4 or ($3 = 2 and h.user_id in (select p.user_id from group_peers($1, $4) p)))))
-                   and ($5::text is null or (r.label_key collate \"C\", r.id) " + $compare + " ($5, $6))
+                   and (r.label_key collate \"C\", r.id) " + $compare + " ($5, $6)
                  order by " + $order + " limit $7",
                 reach.mandate,
                 reach.instance,
                 i32::from(level),
                 reach.caller,
-                paging.after_key(),
-                paging.after_id(),
+                paging.bound_key(),
+                paging.bound_id(),
                 paging.fetch(),
             )
             .fetch_all(&mut *connection)
