@@ -9,12 +9,14 @@ use utoipa::openapi::OpenApi;
 
 use crate::auth::password::Passwords;
 use crate::auth::token::Tokens;
+use crate::builtin::FEATURES;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::context::Services;
 use crate::crypto::Keys;
 use crate::db::Database;
 use crate::error::{Error, Result};
+use crate::features::BuiltIn;
 use crate::http::rate_limit::Limits;
 use crate::navigation::NavigationCache;
 
@@ -31,17 +33,25 @@ struct Parts {
     tokens: Tokens,
     limits: Limits,
     navigation: NavigationCache,
+    features: &'static [BuiltIn],
     document: OnceLock<Bytes>,
 }
 
 impl App {
     /// Puts the parts together. `issuer` is what tokens name as theirs.
     pub fn new(settings: Settings, secret: &[u8; 32], issuer: String, db: Database, clock: Arc<dyn Clock>) -> Result<Self> {
-        Self::with_services(settings, secret, issuer, Services::new(db, clock))
+        Self::with_services(settings, secret, issuer, Services::new(db, clock), FEATURES)
     }
 
-    /// The same over services that were made elsewhere: tests switch caches off this way.
-    pub fn with_services(settings: Settings, secret: &[u8; 32], issuer: String, services: Services) -> Result<Self> {
+    /// The same over services that were made elsewhere, and with these built-in features: tests switch caches off this way, and
+    /// add a feature of their own.
+    pub fn with_services(
+        settings: Settings,
+        secret: &[u8; 32],
+        issuer: String,
+        services: Services,
+        features: &'static [BuiltIn],
+    ) -> Result<Self> {
         let keys = Keys::derive(secret);
         let lifetime = Duration::minutes(i64::from(settings.access_token_minutes));
         Ok(Self(Arc::new(Parts {
@@ -49,6 +59,7 @@ impl App {
             passwords: Passwords::new(settings.password_workers, settings.password_queue)?,
             limits: Limits::new(&settings),
             navigation: if services.cache.is_on() { NavigationCache::default() } else { NavigationCache::off() },
+            features,
             document: OnceLock::new(),
             keys,
             services,
@@ -58,10 +69,16 @@ impl App {
 
     /// An app without a database, for printing the OpenAPI document. Needs a tokio runtime, as pools do.
     pub fn detached() -> Result<Self> {
+        Self::detached_with(FEATURES)
+    }
+
+    /// The same with these built-in features.
+    pub fn detached_with(features: &'static [BuiltIn]) -> Result<Self> {
         let loaded = Settings::load_from(std::iter::empty(), std::path::Path::new("/nonexistent"))
             .map_err(|error| Error::internal(error.to_string()))?;
         let db = Database::lazy(&PgConnectOptions::new(), 2);
-        Self::new(loaded.settings, &[0; 32], "http://localhost".to_owned(), db, Arc::new(SystemClock))
+        let services = Services::new(db, Arc::new(SystemClock));
+        Self::with_services(loaded.settings, &[0; 32], "http://localhost".to_owned(), services, features)
     }
 
     pub fn settings(&self) -> &Settings {
@@ -85,6 +102,10 @@ impl App {
     }
     pub(crate) fn navigation(&self) -> &NavigationCache {
         &self.0.navigation
+    }
+    /// The features that come with the service.
+    pub fn features(&self) -> &'static [BuiltIn] {
+        self.0.features
     }
     pub(crate) fn set_document(&self, document: &OpenApi) {
         let json = serde_json::to_vec(document).unwrap_or_default();

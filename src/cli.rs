@@ -152,7 +152,7 @@ async fn migrate(settings: &Settings) -> anyhow::Result<()> {
 async fn bring_up_to_date(settings: &Settings, opened: &Opened) -> anyhow::Result<()> {
     opened.prepare().await?;
     let services = opened.services(settings);
-    let outcome = crate::features::bring_up_to_date(&services).await;
+    let outcome = crate::features::bring_up_to_date(&services, crate::builtin::FEATURES).await;
     services.db.close().await;
     outcome.map_err(ours)
 }

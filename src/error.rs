@@ -51,6 +51,7 @@ codes! {
     SelfEscalation = 403, "Nobody raises their own access", "Ask another admin of the mandate, or a SysAdmin, to make this change for you.";
     GrantExceedsOwnAccess = 403, "You cannot give what you do not have", "Grant only what is within your own access, or ask an admin of the mandate.";
     TargetExceedsOwnAccess = 403, "The other person's access exceeds yours", "Ask an admin of the mandate.";
+    OwnRequest = 403, "Nobody decides their own request", "Ask somebody else who decides here, or an admin of the instance.";
     NotFound = 404, "There is no such object, or you may not see it", "Check the id and the mandate that X-Mandate-Id selects.";
     RouteNotFound = 404, "There is no such route", "Look the route up in /docs.";
     MethodNotAllowed = 405, "The route does not know this method", "The header Allow lists the methods that it knows.";
@@ -69,9 +70,12 @@ codes! {
     RoleProtected = 409, "The role `admin` is protected", "It cannot be edited, renamed or deleted. Make another role instead.";
     FeatureInUse = 409, "The feature has instances", "Delete its instances first.";
     FeatureBuiltIn = 409, "The feature is built in", "Built-in features come with the service and change with it.";
-    NotDeleted = 409, "The mandate is not deleted", "Only a deleted mandate can be restored.";
+    NotDeleted = 409, "It is not deleted", "Only what was deleted can be restored.";
+    VersionExists = 409, "The version exists already", "Choose another number, or leave it out for the next one. A deleted version keeps its number until it is purged.";
+    NoPreviousRevision = 409, "There is nothing to roll back to", "The version was never edited. GET its revisions lists what it held.";
+    AlreadyDecided = 409, "The request was decided already", "A decision is final. Read the booking to see it.";
     VersionConflict = 409, "The resource has changed meanwhile", "Read it again and repeat the change with the new `version`.";
-    Gone = 410, "The object was deleted", "It cannot be used any more.";
+    Gone = 410, "The object was deleted", "Restore it before `purgeAt`, where the problem names that time; afterwards it is gone for good.";
     PreconditionFailed = 412, "The resource has changed meanwhile", "Read it again and repeat the change with the new `ETag` in If-Match.";
     PayloadTooLarge = 413, "The request is too large", "Send less; the detail names the limit.";
     UnsupportedMediaType = 415, "The content type is not one that this route takes", "Send `Content-Type: application/json`.";
@@ -235,9 +239,16 @@ impl From<FieldError> for Error {
     }
 }
 
+/// What PostgreSQL answers to U+0000 in a text.
+const UNSTORABLE_CHARACTER: &str = "22021";
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let constraint = error.as_database_error().and_then(|e| e.constraint()).map(str::to_owned);
+        let database = error.as_database_error();
+        let constraint = database.and_then(|e| e.constraint()).map(str::to_owned);
+        if database.and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == UNSTORABLE_CHARACTER) {
+            return Self::from(FieldError::new("", "invalid_characters", "must not contain the character U+0000")).caused_by(error);
+        }
         match (&error, constraint.as_deref()) {
             (_, Some("last_mandate_admin")) => Self::last_mandate_admin().caused_by(error),
             (_, Some("last_sys_admin")) => Self::last_sys_admin().caused_by(error),

@@ -69,6 +69,10 @@ id_type! {
     InstanceId,
     /// An entry of the audit trail.
     EventId,
+    /// A playbook.
+    PlaybookId,
+    /// A booking.
+    BookingId,
 }
 
 /// Ids as the database takes them in arrays.
@@ -88,4 +92,4 @@ macro_rules! into_uuid {
         }
     )+};
 }
-into_uuid!(UserId, SessionId, MandateId, MembershipId, GroupId, RoleId, InstanceId, EventId);
+into_uuid!(UserId, SessionId, MandateId, MembershipId, GroupId, RoleId, InstanceId, EventId, PlaybookId, BookingId);

@@ -67,6 +67,11 @@ impl Tokens {
         })
     }
 
+    /// The URL under which the service is known.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// A token for a session, and for how many seconds it is good.
     pub fn issue(&self, user: UserId, session: SessionId) -> Result<(String, i64)> {
         let now = self.clock.now().timestamp();

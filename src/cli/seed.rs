@@ -7,6 +7,7 @@ use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::open::Opened;
 use super::{ours, say};
+use crate::builtin::FEATURES;
 use crate::config::Settings;
 use crate::context::Services;
 use crate::error::Result;
@@ -78,7 +79,7 @@ async fn apply(settings: &Settings, opened: &Opened, what: Seed) -> anyhow::Resu
 }
 
 async fn fill(services: &Services, what: Seed) -> Result<&'static str> {
-    features::bring_up_to_date(services).await?;
+    features::bring_up_to_date(services, FEATURES).await?;
     match what {
         Seed::Demo(_) => Ok(match seeds::demo(services).await? {
             seeds::Outcome::Loaded => "The demo is loaded. Everybody's password is bailiwick-demo.",

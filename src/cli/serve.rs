@@ -19,9 +19,10 @@ use super::{greeting, ours, say, secret_key};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::{Loaded, SecretKey, Settings};
-use crate::{features, http, seeds, telemetry};
+use crate::jobs::Scheduler;
+use crate::{builtin, features, http, seeds, telemetry};
 
-/// How long running requests may take to finish.
+/// How long running requests, and a running job, may take to finish.
 const GRACE: Duration = Duration::from_secs(10);
 /// How often measurements are folded into their buckets, and callers forgotten whose limits are full again.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
@@ -66,7 +67,7 @@ async fn make_ready(settings: &Settings, opened: &Opened, listening: SocketAddr)
     let secret = secret(settings)?;
     let issuer = settings.issuer_at(listening);
     let app = App::new(settings.clone(), secret.expose(), issuer, opened.database(settings), Arc::new(SystemClock)).map_err(ours)?;
-    features::bring_up_to_date(app.services()).await.map_err(ours)?;
+    features::bring_up_to_date(app.services(), app.features()).await.map_err(ours)?;
     let has_demo = opened.is_embedded() && load_demo(&app).await.map_err(ours)?;
     Ok(Ready { app, has_demo })
 }
@@ -89,6 +90,7 @@ async fn load_demo(app: &App) -> crate::error::Result<bool> {
 
 async fn run(app: &App, listeners: Listeners, opened: &Opened, stop: &mut Stop) -> anyhow::Result<()> {
     let (finish, finishing) = watch::channel(false);
+    let mut jobs = tokio::spawn(run_jobs(app.clone(), finishing.clone()));
     let mut server = tokio::spawn(serve_api(app.clone(), listeners.api, finishing));
     let upkeep = tokio::spawn(keep_up(app.clone()));
     let metrics = listeners.metrics.map(|listener| tokio::spawn(serve_metrics(app.clone(), listener)));
@@ -100,29 +102,37 @@ async fn run(app: &App, listeners: Listeners, opened: &Opened, stop: &mut Stop) 
     if outcome.is_ok() && !server.is_finished() {
         tracing::info!("stopping; running requests may finish");
         finish.send_replace(true);
+        let both = async { tokio::join!(&mut server, &mut jobs) };
         tokio::select! {
-            finished = timeout(GRACE, &mut server) => if finished.is_err() {
-                tracing::warn!("requests that still ran after {} s were abandoned", GRACE.as_secs());
+            finished = timeout(GRACE, both) => if finished.is_err() {
+                tracing::warn!("what still ran after {} s was abandoned", GRACE.as_secs());
             },
             () = stop.asked() => tracing::warn!("asked twice to stop; running requests were abandoned"),
         }
     }
-    for task in [Some(server.abort_handle()), Some(upkeep.abort_handle()), metrics.map(|task| task.abort_handle())] {
+    for task in
+        [Some(server.abort_handle()), Some(jobs.abort_handle()), Some(upkeep.abort_handle()), metrics.map(|task| task.abort_handle())]
+    {
         task.inspect(tokio::task::AbortHandle::abort);
     }
     outcome
 }
 
-async fn serve_api(app: App, listener: TcpListener, mut finishing: watch::Receiver<bool>) -> std::io::Result<()> {
+async fn serve_api(app: App, listener: TcpListener, finishing: watch::Receiver<bool>) -> std::io::Result<()> {
     // Small answers go out at once instead of waiting for more.
     let listener = listener.tap_io(|connection| {
         let _ = connection.set_nodelay(true);
     });
     let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(http::service(&app));
-    let finish = async move {
-        let _ = finishing.wait_for(|finish| *finish).await;
-    };
-    axum::serve(listener, service).with_graceful_shutdown(finish).await
+    axum::serve(listener, service).with_graceful_shutdown(asked_to_finish(finishing)).await
+}
+
+async fn run_jobs(app: App, finishing: watch::Receiver<bool>) {
+    Scheduler::new(app.services().clone(), builtin::JOBS).run(asked_to_finish(finishing)).await;
+}
+
+async fn asked_to_finish(mut finishing: watch::Receiver<bool>) {
+    let _ = finishing.wait_for(|finish| *finish).await;
 }
 
 async fn serve_metrics(app: App, listener: TcpListener) -> std::io::Result<()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use moka::sync::Cache;
 
-use super::load::{Epochs, FoundInstance};
+use super::load::{Epochs, FoundInstance, OpenInstance};
 use super::{InstanceAccess, MandateAccess};
 use crate::ids::{InstanceId, MandateId, UserId};
 
@@ -16,11 +16,15 @@ type InstanceKey = (UserId, MandateId, InstanceId);
 /// What was found at these epochs; `None` is an answer too.
 type At<T> = (Epochs, Option<T>);
 
+/// The instances that were open at these epochs.
+type OpenAt = (Epochs, Arc<Vec<OpenInstance>>);
+
 /// The caches of one node.
 #[derive(Debug, Clone)]
 pub struct ContextCache {
     mandates: Option<Cache<MandateKey, At<Arc<MandateAccess>>>>,
     instances: Option<Cache<InstanceKey, At<CachedInstance>>>,
+    open_instances: Option<Cache<MandateKey, OpenAt>>,
 }
 
 /// The part of an instance context that the caller's epochs cover. (How near the caller is to the instance by way of groups
@@ -33,7 +37,7 @@ pub(super) struct CachedInstance {
 
 impl Default for ContextCache {
     fn default() -> Self {
-        Self { mandates: Some(Cache::new(50_000)), instances: Some(Cache::new(50_000)) }
+        Self { mandates: Some(Cache::new(50_000)), instances: Some(Cache::new(50_000)), open_instances: Some(Cache::new(10_000)) }
     }
 }
 
@@ -41,7 +45,7 @@ impl ContextCache {
     /// Keeps nothing: what a cached answer is compared with.
     #[must_use]
     pub fn off() -> Self {
-        Self { mandates: None, instances: None }
+        Self { mandates: None, instances: None, open_instances: None }
     }
 
     /// Whether anything is kept; a node that keeps no contexts keeps nothing else that depends on them.
@@ -61,6 +65,15 @@ impl ContextCache {
     pub(super) fn instance(&self, key: InstanceKey, epochs: Epochs) -> Option<Option<CachedInstance>> {
         let (at, found) = self.instances.as_ref()?.get(&key)?;
         (at == epochs).then_some(found)
+    }
+    pub(super) fn open_instances(&self, key: MandateKey, epochs: Epochs) -> Option<Arc<Vec<OpenInstance>>> {
+        let (at, open) = self.open_instances.as_ref()?.get(&key)?;
+        (at == epochs).then_some(open)
+    }
+    pub(super) fn keep_open_instances(&self, key: MandateKey, epochs: Epochs, open: Arc<Vec<OpenInstance>>) {
+        if let Some(cache) = &self.open_instances {
+            cache.insert(key, (epochs, open));
+        }
     }
     pub(super) fn keep_instance(&self, key: InstanceKey, epochs: Epochs, found: Option<CachedInstance>) {
         if let Some(cache) = &self.instances {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 
+use super::asking::Asking;
 use super::cache::CachedInstance;
+use super::find;
 use super::load::{self, Epochs, FoundInstance, RoleHome};
 use super::policy::{Clause, Policy};
 use super::{
@@ -33,6 +35,7 @@ pub enum Entered {
     Mandate(MandateContext),
     Instance(InstanceContext),
     Role(RoleContext),
+    Asking(Asking),
     /// Signed, but not yet checked against the session: for a handler whose one statement does it.
     Deferred(DeferredCaller),
 }
@@ -50,6 +53,7 @@ pub struct Arrival<'a> {
     pub claims: Option<Claims>,
     pub headers: &'a HeaderMap,
     pub path: &'a HashMap<String, String>,
+    pub dry_run: bool,
     pub meta: RequestMeta,
 }
 
@@ -87,6 +91,7 @@ pub async fn enter(services: &Services, policy: &Policy, arrival: Arrival<'_>) -
         user: claims.user,
         session: claims.session,
         is_sys_admin: fresh.is_sys_admin,
+        dry_run: arrival.dry_run,
         meta: arrival.meta,
         services: services.clone(),
     };
@@ -143,6 +148,13 @@ impl Entrance<'_> {
             return self.without_table();
         }
         let context = self.member().await?;
+        if self.policy.asks {
+            let open = self.some_table_is_open(&context, None);
+            return if open { self.asking(context).await.map(Entered::Asking) } else { Err(self.denied()) };
+        }
+        if let Some(feature) = self.policy.feature_code() {
+            return self.in_feature(&context, feature).await.map(Entered::Instance);
+        }
         if self.path.contains_key("instanceId") {
             return self.instance_in_path(context).await.map(Entered::Instance);
         }
@@ -154,6 +166,10 @@ impl Entrance<'_> {
 
     /// A signed-in user; with the contexts that the headers name, where the route looks at them.
     async fn user(self) -> Result<Entered> {
+        if self.policy.asks {
+            let mandate = self.member().await?;
+            return self.asking(mandate).await.map(Entered::Asking);
+        }
         if !self.policy.context || self.headers.mandate.is_none() {
             if self.policy.context && self.headers.instance.is_some() {
                 return Err(Error::new(Code::MandateContextMissing, "X-Instance-Id needs X-Mandate-Id beside it."));
@@ -238,6 +254,10 @@ impl Entrance<'_> {
             return Ok(None);
         };
         let access = loaded.access.map(Arc::new);
+        if loaded.first_use && self.caller.dry_run {
+            // To note it would change something; not kept either, so that the next request notes it.
+            return Ok(access);
+        }
         self.services.cache.keep_mandate(key, loaded.epochs, access.clone());
         if loaded.first_use {
             self.note_first_use(mandate).await?;
@@ -261,7 +281,7 @@ impl Entrance<'_> {
 
     fn some_table_is_open(&self, context: &MandateContext, own: Option<&InstanceAccess>) -> bool {
         self.policy.clauses.iter().any(|clause| match clause {
-            Clause::Table { table, operation } => {
+            Clause::Table { table, operation, .. } => {
                 context.levels(table, *operation).operation > Level::None
                     || own.is_some_and(|access| access.merged.level(table, *operation) > Level::None)
             }
@@ -272,10 +292,33 @@ impl Entrance<'_> {
     /// The refusal that names the first table of the policy.
     fn denied(&self) -> Error {
         let named = self.policy.clauses.iter().find_map(|clause| match clause {
-            Clause::Table { table, operation } => Some(grant::permission_denied(table, *operation, least_level(table, *operation))),
+            Clause::Table { table, operation, .. } => Some(grant::permission_denied(table, *operation, least_level(table, *operation))),
             _ => None,
         });
         named.unwrap_or_else(mandate_access_denied)
+    }
+
+    async fn asking(&self, mandate: MandateContext) -> Result<Asking> {
+        let instance = match self.headers.instance {
+            Some(id) => Some(self.instance_in_header(&mandate, id).await?),
+            None => None,
+        };
+        Ok(Asking { mandate, instance, epochs: self.epochs })
+    }
+
+    /// The instance of a built-in feature that the header names, or the only one that is open to the caller.
+    async fn in_feature(&self, context: &MandateContext, feature: &str) -> Result<InstanceContext> {
+        let instance = if let Some(named) = self.headers.instance {
+            named
+        } else {
+            let open = find::open_instances(self.services, (self.caller.user, context.mandate), self.epochs).await?;
+            find::sole(&open, |open| open.feature_code == feature)?
+        };
+        let entered = self.instance_in_header(context, instance).await?;
+        if entered.feature_code != feature {
+            return Err(instance_access_denied());
+        }
+        if self.some_table_is_open(context, entered.access()) { Ok(entered) } else { Err(self.denied()) }
     }
 
     async fn instance_in_path(&self, context: MandateContext) -> Result<InstanceContext> {
@@ -290,17 +333,8 @@ impl Entrance<'_> {
     }
 
     async fn instance_in_header(&self, context: &MandateContext, instance: InstanceId) -> Result<InstanceContext> {
-        let key = (self.caller.user, context.mandate, instance);
-        let cached = if let Some(cached) = self.services.cache.instance(key, self.epochs) {
-            cached
-        } else {
-            let found = load::instance(self.services.db.reader(), self.caller.user, context.mandate, instance).await?;
-            let kept = found.map(|found| CachedInstance { access: found.access.clone().map(Arc::new), found });
-            // Epochs were read before the data: an entry may be newer than its number says, never older.
-            self.services.cache.keep_instance(key, self.epochs, kept.clone());
-            kept
-        };
-        let CachedInstance { found, access } = cached.ok_or_else(instance_access_denied)?;
+        let found = find::instance(self.services, (self.caller.user, context.mandate), instance, self.epochs).await?;
+        let CachedInstance { found, access } = found.ok_or_else(instance_access_denied)?;
         let access = access.ok_or_else(instance_access_denied)?;
         Ok(instance_context(context.clone(), instance, found, Some(access)))
     }

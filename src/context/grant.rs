@@ -26,6 +26,7 @@ use std::marker::PhantomData;
 
 use uuid::Uuid;
 
+use crate::access::decision::reaches;
 use crate::access::tables::{Op, Table, least_level};
 use crate::access::{Level, Operation};
 use crate::error::{Code, Error, Result};
@@ -67,7 +68,7 @@ impl Levels {
 impl<T: Table, O: Op> Grant<T, O> {
     /// Only contexts call this: 403 before any lookup where the level is `n`.
     pub(super) fn decide(mandate: MandateId, instance: Option<InstanceId>, caller: UserId, levels: Levels) -> Result<Self> {
-        if levels.operation == Level::None {
+        if !reaches(levels.operation, None) {
             return Err(permission_denied(T::NAME, O::OPERATION, least_level(T::NAME, O::OPERATION)));
         }
         Ok(Self { mandate, instance, caller, level: levels.operation, read: levels.read, proof: PhantomData })
@@ -76,13 +77,19 @@ impl<T: Table, O: Op> Grant<T, O> {
     /// Decides about one row by the least level that reaches it: 404 where the caller may not see it, 403 where they may see
     /// but not do this.
     pub fn admit(&self, needed: Level) -> Result<()> {
-        if needed > self.read && O::OPERATION != Operation::Create {
-            return Err(Error::not_found());
+        if O::OPERATION != Operation::Create {
+            self.require_seen(needed)?;
         }
-        if needed > self.level {
+        if !reaches(self.level, Some(needed)) {
             return Err(permission_denied(T::NAME, O::OPERATION, needed));
         }
         Ok(())
+    }
+
+    /// 404 where the caller may not even see a row that this level reaches. For rows whose state is told only to those who see
+    /// them; [`Grant::admit`] then decides about the operation.
+    pub fn require_seen(&self, needed: Level) -> Result<()> {
+        if reaches(self.read, Some(needed)) { Ok(()) } else { Err(Error::not_found()) }
     }
 
     pub fn mandate(&self) -> MandateId {

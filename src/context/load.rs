@@ -1,12 +1,13 @@
 //! What contexts are loaded from. Each function is one statement, so that what is read together is of one moment; data and the
 //! epochs that they are cached under in particular (data first and epochs second would be stale for good).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgExecutor;
 use sqlx::types::Json;
+use uuid::Uuid;
 
 use super::{InstanceAccess, MandateAccess};
 use crate::access::{Catalogue, HeldRole, Level, Merged};
@@ -143,6 +144,54 @@ pub(super) async fn instance(
         let access = row.alive.then(|| InstanceAccess::of(instance, row.feature_code.clone(), row.roles.0, &catalogue));
         FoundInstance { feature_code: row.feature_code, catalogue, needed: Level::from_number(row.needed), access }
     }))
+}
+
+/// An instance that is open to somebody.
+#[derive(Debug, Clone)]
+pub struct OpenInstance {
+    pub id: InstanceId,
+    pub label: String,
+    pub feature_code: String,
+    /// The tables of its feature.
+    pub tables: Vec<String>,
+}
+
+/// The enabled instances of a mandate to which a user is admitted, by label; whoever calls knows that the membership is alive.
+pub(super) async fn open_instances(executor: impl PgExecutor<'_>, user: UserId, mandate: MandateId) -> Result<Vec<OpenInstance>> {
+    let rows = sqlx::query_as!(
+        OpenInstance,
+        "select i.id, i.label, i.feature_code, f.tables
+         from feature_accesses a
+         join feature_instances i on i.mandate_id = a.mandate_id and i.id = a.instance_id and i.enabled
+         join features f on f.code = i.feature_code
+         where a.user_id = $1 and a.mandate_id = $2 and a.enabled
+         order by i.label_key, i.id",
+        user.uuid(),
+        mandate.uuid(),
+    );
+    Ok(rows.fetch_all(executor).await?)
+}
+
+/// Who of these users shares a group of the mandate with a member.
+pub(super) async fn peers_among(
+    executor: impl PgExecutor<'_>,
+    mandate: MandateId,
+    member: UserId,
+    users: &[Uuid],
+) -> Result<BTreeSet<UserId>> {
+    let peers = sqlx::query_scalar!(
+        r#"select distinct g.user_id as "user_id!" from group_peers($1, $2) g where g.user_id = any ($3)"#,
+        mandate.uuid(),
+        member.uuid(),
+        users
+    );
+    Ok(peers.fetch_all(executor).await?.into_iter().map(UserId::from).collect())
+}
+
+/// Whether any feature has a table of this name.
+pub(super) async fn is_table_of_a_feature(executor: impl PgExecutor<'_>, table: &str) -> Result<bool> {
+    let known = sqlx::query_scalar!(r#"select exists (select 1 from features where $1 = any (tables)) as "known!""#, table);
+    Ok(known.fetch_one(executor).await?)
 }
 
 /// The mandate that an instance belongs to, for SysAdmins, whose path names only the instance.

@@ -4,16 +4,22 @@
 //! - [`Caller`]: a signed-in user whose session was alive when the request came.
 //! - [`MandateContext`]: a caller in one mandate, as a member or as a SysAdmin who governs it.
 //! - [`InstanceContext`]: a mandate context with one of its feature instances.
+//! - [`asking::Asking`]: a mandate context of somebody who asks what they, or others, may do.
 //! - [`SystemContext`]: the platform itself; made only for SysAdmin routes, signing in, commands and jobs.
 //!
-//! [`enter`] makes them, [`grant`] turns them into leave to touch a table, [`change`] into a transaction that may change access.
+//! [`enter`] makes them, [`grant`] turns them into leave to touch a table, [`change`] into a transaction that may change access,
+//! and [`preview`] tells what such a change does without doing it.
 
+pub mod asking;
 mod cache;
 pub mod change;
+mod effective;
 pub mod enter;
+mod find;
 pub mod grant;
 mod load;
 pub mod policy;
+pub mod preview;
 #[cfg(any(test, debug_assertions))]
 pub mod rehearsal;
 
@@ -22,17 +28,18 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::access::tables::{Access, Create, Members, Op, Read, Table};
+use crate::access::tables::{Access, Create, FeatureTable, Members, Op, Read, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
 use crate::clock::Clock;
 use crate::db::{ActAs, Database, Intent};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
 
 pub use cache::ContextCache;
 pub use change::{Change, Locks, Reading, Recorded, Writing};
 pub use grant::Grant;
-pub use load::Epochs;
+pub use load::{Epochs, OpenInstance};
+pub use preview::{AccessPreview, Concerned, Outcome};
 
 use grant::Levels;
 
@@ -69,6 +76,8 @@ pub struct Caller {
     user: UserId,
     session: SessionId,
     is_sys_admin: bool,
+    /// Asked with `?dryRun=true`: no transaction of this request commits.
+    dry_run: bool,
     meta: RequestMeta,
     services: Services,
 }
@@ -93,7 +102,11 @@ impl Caller {
     }
     /// A writing transaction over the same.
     pub async fn write(&self) -> Result<Writing> {
-        Ok(Writing::new(self.services.db.begin(ActAs::System, Intent::Write).await?))
+        Ok(Writing::new(self.services.db.begin(ActAs::System, self.intent()).await?))
+    }
+
+    fn intent(&self) -> Intent {
+        if self.dry_run { Intent::DryRun } else { Intent::Write }
     }
 }
 
@@ -249,7 +262,7 @@ impl MandateContext {
         Ok(Reading::new(self.caller.services.db.begin(self.tenant(None), Intent::Read).await?))
     }
     pub async fn write(&self) -> Result<Writing> {
-        Ok(Writing::new(self.caller.services.db.begin(self.tenant(None), Intent::Write).await?))
+        Ok(Writing::new(self.caller.services.db.begin(self.tenant(None), self.caller.intent()).await?))
     }
 
     fn tenant(&self, instance: Option<InstanceId>) -> ActAs {
@@ -307,6 +320,14 @@ impl InstanceContext {
         Levels { operation: level(operation), read: level(Operation::Read) }
     }
 
+    /// Leave to do `O` on a table of the instance's feature, by the caller's own access in it.
+    pub fn grant<T: FeatureTable, O: Op>(&self) -> Result<Grant<T, O>> {
+        if T::FEATURE != self.feature_code {
+            return Err(Error::internal(format!("a grant for `{}` was asked of an instance of `{}`", T::NAME, self.feature_code)));
+        }
+        Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, self.own(T::NAME, O::OPERATION))
+    }
+
     /// Leave over the instance's own row, by the mandate table `instances`.
     pub fn grant_row<T: Table, O: Op>(&self) -> Result<Grant<T, O>> {
         let grant =
@@ -325,11 +346,7 @@ impl InstanceContext {
         if levels.operation == Level::None && mandate.operation > Level::None {
             // Some instances are reached, this one is not: as if it were not there, unless its row may be seen.
             let seen = self.mandate.levels(through, Operation::Read).read >= self.needed;
-            return Err(if seen {
-                grant::permission_denied(through, through_operation, self.needed)
-            } else {
-                crate::error::Error::not_found()
-            });
+            return Err(if seen { grant::permission_denied(through, through_operation, self.needed) } else { Error::not_found() });
         }
         Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, levels)
     }
@@ -344,7 +361,8 @@ impl InstanceContext {
         Ok(Reading::new(self.mandate.caller.services.db.begin(self.mandate.tenant(Some(self.instance)), Intent::Read).await?))
     }
     pub async fn write(&self) -> Result<Writing> {
-        Ok(Writing::new(self.mandate.caller.services.db.begin(self.mandate.tenant(Some(self.instance)), Intent::Write).await?))
+        let act_as = self.mandate.tenant(Some(self.instance));
+        Ok(Writing::new(self.mandate.caller.services.db.begin(act_as, self.mandate.caller.intent()).await?))
     }
 }
 
@@ -384,7 +402,11 @@ impl SystemContext {
         Ok(Reading::new(self.services.db.begin(ActAs::System, Intent::Read).await?))
     }
     pub async fn write(&self) -> Result<Writing> {
-        Ok(Writing::new(self.services.db.begin(ActAs::System, Intent::Write).await?))
+        Ok(Writing::new(self.services.db.begin(ActAs::System, self.intent()).await?))
+    }
+
+    fn intent(&self) -> Intent {
+        self.caller.as_ref().map_or(Intent::Write, Caller::intent)
     }
 }
 

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::access::Operation;
-use crate::access::tables::{Op, Table};
+use crate::access::tables::{FeatureTable, Op, Table};
 
 /// Rate-limit classes; requests per minute are settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,8 +52,8 @@ pub enum Clause {
     SysTemplates,
     /// The user whom the path names.
     Oneself,
-    /// Merged access above `n`.
-    Table { table: &'static str, operation: Operation },
+    /// Merged access above `n`. A table of a feature is looked up in an instance of that feature, which `X-Instance-Id` names.
+    Table { table: &'static str, operation: Operation, feature: Option<&'static str> },
 }
 
 /// A route's policy.
@@ -66,11 +66,15 @@ pub struct Policy {
     pub deferred: bool,
     /// A route for users that looks at the context headers when they are sent.
     pub context: bool,
+    /// The route answers what somebody may do: its context knows how to look at others' access.
+    pub asks: bool,
+    /// The largest body that the route takes, where that is more than the setting for all routes.
+    pub body_limit: Option<usize>,
 }
 
 impl Policy {
     fn of(clause: Clause) -> Self {
-        Self { clauses: vec![clause], class: None, deferred: false, context: false }
+        Self { clauses: vec![clause], class: None, deferred: false, context: false, asks: false, body_limit: None }
     }
 
     #[must_use]
@@ -87,11 +91,16 @@ impl Policy {
     }
     #[must_use]
     pub fn table<T: Table, O: Op>() -> Self {
-        Self::of(Clause::Table { table: T::NAME, operation: O::OPERATION })
+        Self::of(Clause::Table { table: T::NAME, operation: O::OPERATION, feature: None })
+    }
+    /// A table of a built-in feature; in the class of work with feature data unless another is named.
+    #[must_use]
+    pub fn feature<T: FeatureTable, O: Op>() -> Self {
+        Self::of(Clause::Table { table: T::NAME, operation: O::OPERATION, feature: Some(T::FEATURE) }).class(Class::Work)
     }
     #[must_use]
     pub fn or<T: Table, O: Op>(self) -> Self {
-        self.or_clause(Clause::Table { table: T::NAME, operation: O::OPERATION })
+        self.or_clause(Clause::Table { table: T::NAME, operation: O::OPERATION, feature: None })
     }
     #[must_use]
     pub fn or_sys(self) -> Self {
@@ -122,6 +131,29 @@ impl Policy {
     pub fn with_context(mut self) -> Self {
         self.context = true;
         self
+    }
+
+    /// For a route that answers what somebody may do in the mandate of the header.
+    #[must_use]
+    pub fn asks_about_access(mut self) -> Self {
+        self.asks = true;
+        self.context = true;
+        self.class(Class::Check)
+    }
+    /// For a route whose largest sensible body is larger than what the setting allows everywhere.
+    #[must_use]
+    pub fn body_up_to(mut self, bytes: usize) -> Self {
+        self.body_limit = Some(bytes);
+        self
+    }
+
+    /// The built-in feature in whose instance the route works.
+    #[must_use]
+    pub fn feature_code(&self) -> Option<&'static str> {
+        self.clauses.iter().find_map(|clause| match clause {
+            Clause::Table { feature, .. } => *feature,
+            _ => None,
+        })
     }
 
     fn or_clause(mut self, clause: Clause) -> Self {
@@ -156,6 +188,7 @@ fn describe_clause(clause: &Clause) -> Value {
         Clause::Sys => json!({ "principal": "sysAdmin" }),
         Clause::SysTemplates => json!({ "principal": "sysAdmin", "only": "templates" }),
         Clause::Oneself => json!({ "principal": "oneself" }),
-        Clause::Table { table, operation } => json!({ "table": table, "operation": operation }),
+        Clause::Table { table, operation, feature: None } => json!({ "table": table, "operation": operation }),
+        Clause::Table { table, operation, feature: Some(feature) } => json!({ "table": table, "operation": operation, "feature": feature }),
     }
 }

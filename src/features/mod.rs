@@ -1,4 +1,4 @@
-//! Features: global definitions of what instances are made of. Some are built in ([`builtin`]); SysAdmins register others for
+//! Features: global definitions of what instances are made of. Some are built in ([`BuiltIn`]); SysAdmins register others for
 //! applications that live outside Bailiwick.
 
 mod builtin;
@@ -17,7 +17,7 @@ use crate::error::{Code, Error};
 use crate::http::etag::Resource;
 use crate::roles::Texts;
 
-pub use builtin::bring_up_to_date;
+pub use builtin::{Bilingual, BuiltIn, TemplateRole, bring_up_to_date};
 pub use store::find;
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {

@@ -13,9 +13,11 @@ use axum::response::Response;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, Schema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use super::dry_run::DryRun;
+use super::extract::{BodyLimit, Query};
 use super::rate_limit::Identity;
 use crate::app::App;
 use crate::context::RequestMeta;
@@ -68,9 +70,13 @@ async fn let_in(State(guarding): State<Guarding>, mut request: Request, next: Ne
         return Err(crate::context::enter::unauthenticated());
     }
     only_known_parameters(request.uri().query(), &guarding.query)?;
-    let arrival = Arrival { claims: identity.claims, headers: request.headers(), path: &path, meta };
+    let Query(dry_run) = request.extract_parts::<Query<DryRun>>().await?;
+    let arrival = Arrival { claims: identity.claims, headers: request.headers(), path: &path, dry_run: dry_run.is_wanted(), meta };
     let entered = enter(guarding.app.services(), &guarding.policy, arrival).await?;
     request.extensions_mut().insert(entered);
+    if let Some(bytes) = guarding.policy.body_limit {
+        request.extensions_mut().insert(BodyLimit(bytes));
+    }
     Ok(next.run(request).await)
 }
 
@@ -113,7 +119,7 @@ fn query_parameters(operation: &Operation) -> Vec<String> {
     let parameters = operation.parameters.iter().flatten();
     parameters
         .filter_map(|parameter| match parameter {
-            utoipa::openapi::RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => Some(parameter.name.clone()),
+            RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => Some(parameter.name.clone()),
             _ => None,
         })
         .collect()
@@ -125,6 +131,7 @@ fn describe(operation: &mut Operation, policy: &Policy, class: Class) {
     operation.extensions.get_or_insert_with(Extensions::default).merge(extension);
     let security = if policy.is_public() { Vec::new() } else { vec![SecurityRequirement::new("bearer", Vec::<String>::new())] };
     operation.security = Some(security);
+    without_null(operation);
     let mut refusals = vec![("400", "Malformed"), ("429", "Too many requests"), ("500", "Our failure")];
     if !policy.is_public() {
         refusals.push(("401", "Not signed in"));
@@ -141,6 +148,22 @@ fn describe(operation: &mut Operation, policy: &Policy, class: Class) {
     }
     for (status, description) in refusals {
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(description).into());
+    }
+}
+
+/// A body that may be left out is not one that may be null: utoipa says both of an `Option`.
+fn without_null(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for content in body.content.values_mut() {
+        let RefOr::T(content) = content else { continue };
+        let Some(schema) = &mut content.schema else { continue };
+        let named = match schema {
+            RefOr::T(Schema::OneOf(either)) => either.items.iter().find(|item| matches!(item, RefOr::Ref(_))).cloned(),
+            _ => None,
+        };
+        if let Some(named) = named {
+            *schema = named;
+        }
     }
 }
 

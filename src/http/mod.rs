@@ -1,5 +1,6 @@
 //! HTTP: the assembly of all routes, and what every request goes through on its way in and out.
 
+pub mod dry_run;
 pub mod etag;
 pub mod extract;
 pub mod guard;
@@ -38,7 +39,7 @@ pub type Service = MapRequest<Router, fn(Request) -> Request>;
 
 /// Every route of the service, in one list. A slice that is missing here is not served.
 fn all_routes(app: &App) -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(openapi::Document::openapi())
+    let routes = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(crate::auth::routes(app))
         .merge(crate::mandates::routes(app))
         .merge(crate::members::routes(app))
@@ -47,9 +48,11 @@ fn all_routes(app: &App) -> OpenApiRouter<App> {
         .merge(crate::features::routes(app))
         .merge(crate::instances::routes(app))
         .merge(crate::navigation::routes(app))
+        .merge(crate::questions::routes(app))
         .merge(crate::users::routes(app))
         .merge(crate::audit::routes(app))
-        .merge(crate::ops::routes(app))
+        .merge(crate::ops::routes(app));
+    app.features().iter().fold(routes, |routes, feature| routes.merge((feature.routes)(app)))
 }
 
 /// The OpenAPI document of the routes as they are declared.

@@ -24,6 +24,8 @@ use super::problem::Problem;
         (name = "Features", description = "What instances are made of"),
         (name = "Instances", description = "Feature instances: their roles and who is admitted"),
         (name = "Navigation", description = "What applications draw for a user"),
+        (name = "Playbooks", description = "Documents with numbered versions, each with its revisions"),
+        (name = "Bookings", description = "Requests for a time and a place, and the decisions on them"),
         (name = "Access", description = "What the caller may do"),
         (name = "Users", description = "Accounts of the platform"),
         (name = "Audit", description = "Who did what"),

@@ -80,7 +80,7 @@ async fn refused(ground: &Ground, operation: &Operation, case: &Case) {
     let mut approaches = vec![Approach::nobody().in_mandate(acme)];
     if !operation.tables().is_empty() {
         approaches.push(Approach::of(&ground.stranger).in_mandate(acme));
-        approaches.push(ground.walker_without_permission().await);
+        approaches.push(ground.walker_at_n(case, &names).await);
     }
     for approach in approaches {
         let answer = call(&ground.world.app, operation, case, &names, &approach).await;

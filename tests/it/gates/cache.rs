@@ -23,6 +23,8 @@ struct Stage {
     mandate_roles: Vec<Uuid>,
     instance_roles: Vec<Uuid>,
     group: Uuid,
+    /// Acme with its other instance of `playbooks`: where one is open to somebody, it need not be named; where both are, it must.
+    shelf: Tenant,
     /// The instance of a feature that SysAdmins may change.
     desk: Tenant,
     random: StdRng,
@@ -41,13 +43,13 @@ impl Stage {
             world.admit(acme, person.id, &[acme.instance_role("playbooks-editor")]).await;
             people.push(person);
         }
-        let desk = desk(&world).await;
+        let (desk, shelf) = (desk(&world).await, shelf(&world, &people[..2]).await);
         let instance_roles =
             ["playbooks-editor", "playbooks-viewer", "playbooks-contributor"].map(|label| acme.instance_role(label)).to_vec();
         let group = world.app.post(acme.path("/groups")).bearer(&acme.admin.token).mandate(acme.id).json(json!({ "name": "team" }));
         let group = group.send().await.id();
         let mandate_roles = vec![reads, keeps, acme.role("user"), acme.role("viewer")];
-        Self { nodes, people, mandate_roles, instance_roles, group, desk, world, random: StdRng::seed_from_u64(seed) }
+        Self { nodes, people, mandate_roles, instance_roles, group, shelf, desk, world, random: StdRng::seed_from_u64(seed) }
     }
 
     fn person(&mut self) -> usize {
@@ -123,10 +125,14 @@ impl Stage {
     }
 
     async fn change_admission(&mut self, person: usize) -> (String, Answer) {
-        let (kind, on, in_desk) = (self.random.random_range(0..5), self.on(), self.random.random_bool(0.3));
-        let all = if in_desk { vec![self.desk.instance_role("desk-clerk")] } else { self.instance_roles.clone() };
+        let (kind, on, place) = (self.random.random_range(0..5), self.on(), self.random.random_range(0..4));
+        let all = match place {
+            0 => vec![self.desk.instance_role("desk-clerk")],
+            1 => vec![self.shelf.instance_role("playbooks-editor"), self.shelf.instance_role("playbooks-viewer")],
+            _ => self.instance_roles.clone(),
+        };
         let roles = self.some(&all);
-        let tenant = if in_desk { &self.desk } else { &self.world.acme };
+        let tenant = [&self.desk, &self.shelf, &self.world.acme][place.min(2)];
         let (app, id) = (&self.nodes[0], self.people[person].id);
         let users = tenant.instance_path("/users");
         let (what, call) = match kind {
@@ -134,9 +140,9 @@ impl Stage {
             2 => ("instance roles", app.put(format!("{users}/{id}/roles")).json(json!({ "roleIds": roles }))),
             3 if on => ("admit", app.post(users).json(json!({ "userId": id, "roleIds": roles }))),
             3 => ("end", app.delete(format!("{users}/{id}"))),
-            _ => ("instance", app.patch(tenant.instance_path("")).json(json!({ "enabled": on, "label": format!("shelf {on}") }))),
+            _ => ("instance", app.patch(tenant.instance_path("")).json(json!({ "enabled": on, "label": format!("shelf {place} {on}") }))),
         };
-        (format!("{what} {on} {in_desk}"), by_admin(call, tenant).await)
+        (format!("{what} {on} {place}"), by_admin(call, tenant).await)
     }
 
     async fn change_what_all_share(&mut self) -> (String, Answer) {
@@ -175,7 +181,26 @@ impl Stage {
             .await;
         }
         self.compare(&mut found, |node| node.get("/api/features/my").bearer(token)).await;
+        // No instance is named: which one is meant is kept too.
+        self.compare(&mut found, |node| node.get("/api/playbooks").bearer(token).mandate(acme.id)).await;
+        for (mandate, path, question) in self.questions() {
+            self.compare(&mut found, |node| node.post(path).bearer(token).mandate(mandate).json(question.clone())).await;
+        }
         (!found.is_empty()).then_some(found)
+    }
+
+    /// About the caller: in the mandate, and in instances that are not named.
+    fn questions(&self) -> [(Uuid, &'static str, Value); 4] {
+        let (acme, desk, other) = (self.world.acme.id, self.desk.id, self.people[0].id);
+        let check = |table: &str, operation: &str| json!({ "table": table, "operation": operation, "ownerId": other });
+        let in_mandate = ["members", "groups", "instances", "audit"].map(|table| check(table, "read"));
+        let in_playbooks = [check("playbooks", "read"), check("playbook_versions", "update"), check("instance-roles", "read")];
+        [
+            (acme, "/api/access/check", json!({ "checks": in_mandate })),
+            (acme, "/api/access/check", json!({ "checks": in_playbooks })),
+            (acme, "/api/access/explain", check("playbooks", "create")),
+            (desk, "/api/access/check", json!({ "checks": [check("tickets", "update"), check("notes", "read")] })),
+        ]
     }
 
     async fn compare(&self, found: &mut String, call: impl for<'a> Fn(&'a TestApp) -> Call<'a>) {
@@ -215,7 +240,7 @@ impl Stage {
 /// A second mandate of the same people, with an instance of a feature that can be changed.
 async fn desk(world: &World) -> Tenant {
     let (app, sys_admin) = (&world.app, &world.sys_admin.token);
-    let feature = json!({ "code": "desk", "tables": ["tickets", "notes"], "views": ["board"] });
+    let feature = json!({ "code": "desk", "tables": ["tickets"], "views": ["board"] });
     app.post("/api/features").bearer(sys_admin).json(feature).send().await.expect(201);
     let body = json!({ "roleLabel": "desk-clerk", "featureCode": "desk" });
     let template = app.post("/api/features/templates/roles").bearer(sys_admin).json(body).send().await.id();
@@ -233,6 +258,20 @@ async fn desk(world: &World) -> Tenant {
         world.admit(&desk, uuid(&added["userId"]), &[desk.instance_role("desk-clerk")]).await;
     }
     desk
+}
+
+/// The other instance, to which these people are admitted.
+async fn shelf(world: &World, people: &[Person]) -> Tenant {
+    let mut shelf = world.acme.clone();
+    let call = world.app.post("/api/features/instances").json(json!({ "featureCode": "playbooks", "label": "Shelf" }));
+    shelf.instance = by_admin(call, &shelf).await.id();
+    let roles = by_admin(world.app.get(shelf.instance_path("/roles")), &shelf).await.expect(200);
+    let by_label = roles["items"].as_array().unwrap().iter().map(|role| (role["label"].as_str().unwrap().to_owned(), role["id"].clone()));
+    shelf.instance_roles = by_label.collect::<serde_json::Map<_, _>>().into();
+    for person in people {
+        world.admit(&shelf, person.id, &[shelf.instance_role("playbooks-viewer")]).await;
+    }
+    shelf
 }
 
 async fn by_admin(call: Call<'_>, tenant: &Tenant) -> Answer {

@@ -102,6 +102,6 @@ async fn the_demo_loaded_twice_is_the_demo_loaded_once() {
     let once = contents(&options).await;
     assert_ne!(once, empty);
     assert_eq!(seeds::demo(&services).await.unwrap(), seeds::Outcome::WasThere);
-    bailiwick::features::bring_up_to_date(&services).await.unwrap();
+    bailiwick::features::bring_up_to_date(&services, bailiwick::builtin::FEATURES).await.unwrap();
     assert_eq!(contents(&options).await, once);
 }

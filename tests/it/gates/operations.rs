@@ -4,6 +4,9 @@ use axum::http::Method;
 use bailiwick::app::App;
 use serde_json::Value;
 
+/// Questions with a body. May only get longer with a reason: whoever is here leaves no event in the audit trail.
+const WITHOUT_EFFECT: [&str; 4] = ["check_access", "explain_access", "evaluate_access", "evaluate_accesses"];
+
 /// An operation of the document.
 #[derive(Debug, Clone)]
 pub struct Operation {
@@ -27,9 +30,9 @@ pub fn operations(document: &Value) -> Vec<Operation> {
     .collect()
 }
 
-/// The router's document, as JSON.
+/// The document of the router under test, as JSON.
 pub fn document() -> Value {
-    let app = App::detached().unwrap();
+    let app = App::detached_with(crate::features::served()).unwrap();
     serde_json::to_value(bailiwick::http::document(&app)).unwrap()
 }
 
@@ -58,7 +61,14 @@ impl Operation {
     pub fn is_mutation(&self) -> bool {
         self.method != Method::GET
     }
+    /// Whether a success may change something. Questions are POSTs only because they have a body.
+    pub fn has_effect(&self) -> bool {
+        self.is_mutation() && !WITHOUT_EFFECT.contains(&self.id.as_str())
+    }
     pub fn has_body(&self) -> bool {
         self.value["requestBody"].is_object()
+    }
+    pub fn requires_body(&self) -> bool {
+        self.value["requestBody"]["required"] == true
     }
 }

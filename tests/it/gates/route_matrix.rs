@@ -10,6 +10,7 @@ use super::cases::{Case, Names};
 use super::operations::Operation;
 use super::stage::{Approach, Ground, call, may_have_changed, on_grounds};
 use super::walker::Steps;
+use crate::features;
 use crate::harness::app::Answer;
 
 /// A kind of caller or context.
@@ -64,7 +65,7 @@ impl Column {
         if operation.admits("oneself") {
             columns.push(Column::Plain("oneself n"));
         }
-        if case.mentions("instance") || case.mentions("irole") {
+        if case.mentions("instance") || case.mentions("irole") || features::of(case).is_some() {
             columns.extend(IN_INSTANCES.iter().map(|name| Column::Plain(name)));
         }
         if case.instance.is_some() {
@@ -87,10 +88,11 @@ async fn approach(ground: &Ground, operation: &Operation, case: &Case, column: &
         Column::Plain(name) if name.starts_with("header") => {
             with_header(ground, Approach { mandate: Vec::new(), ..ground.rightful(operation, case) }, name)
         }
-        Column::Plain(name) if name.starts_with("instance header") => with_instance_header(ground, name, names),
+        Column::Plain(name) if name.starts_with("instance header") => with_instance_header(ground, case, name, names),
         Column::Plain(name) if name.starts_with("disabled") || name.starts_with("deleted") => {
             disabled(ground, operation, case, name, names).await
         }
+        Column::Plain("member n") => ground.walker_at_n(case, names).await,
         Column::Plain(name) => plain(ground, name).await,
         Column::Walker(steps) => ground.walker(steps, case, names).await,
     }
@@ -105,7 +107,6 @@ async fn plain(ground: &Ground, name: &str) -> Approach {
         "stranger" => Approach::of(&ground.stranger).in_mandate(acme),
         "twin's admin" => Approach::of(&world.globex.admin).in_mandate(acme),
         "twin's admin, own header" => Approach::of(&world.globex.admin).in_mandate(world.globex.id),
-        "member n" => ground.walker_without_permission().await,
         "oneself n" => {
             let walker = ground.walker.id;
             ground.walker_without_permission().await.aiming("target", walker).aiming("account", walker)
@@ -143,9 +144,10 @@ fn with_header(ground: &Ground, by: Approach, name: &str) -> Approach {
     }
 }
 
-fn with_instance_header(ground: &Ground, name: &str, names: &Names) -> Approach {
+fn with_instance_header(ground: &Ground, case: &Case, name: &str, names: &Names) -> Approach {
     let by = Approach::of(&ground.world.acme.admin);
-    let own = names["instance"].clone();
+    let staged = features::of(case);
+    let own = names[staged.map_or("instance", |staged| staged.feature.code)].clone();
     let headers = match name {
         "instance header malformed" => vec![own[1..].to_owned()],
         "instance header doubled" => vec![own.clone(), own],
@@ -161,7 +163,8 @@ fn with_instance_header(ground: &Ground, name: &str, names: &Names) -> Approach 
 async fn disabled(ground: &Ground, operation: &Operation, case: &Case, name: &str, names: &Names) -> Approach {
     let (world, acme) = (&ground.world, ground.world.acme.id);
     let admin = Approach::of(&world.acme.admin).in_mandate(acme);
-    let instance = &names["instance"];
+    let staged = features::of(case);
+    let instance = &names[staged.map_or("instance", |staged| staged.feature.code)];
     let off = match name {
         "disabled user" => return Approach::of(&ground.disabled).in_mandate(acme),
         "disabled membership" => {
@@ -178,7 +181,7 @@ async fn disabled(ground: &Ground, operation: &Operation, case: &Case, name: &st
     // In an instance: by a role held in it, where the route knows one, since an admin manages disabled instances too.
     let inside = Steps::all(operation, case)
         .into_iter()
-        .find(|steps| steps.level == 3 && ["access", "instance-roles"].contains(&steps.table.as_str()));
+        .find(|steps| steps.level == 3 && (staged.is_some() || ["access", "instance-roles"].contains(&steps.table.as_str())));
     let by = match inside {
         Some(steps) if name.ends_with("instance") || name.ends_with("access") => ground.walker(&steps, case, names).await,
         _ if name.ends_with("SysAdmin") => Approach::of(&world.sys_admin),

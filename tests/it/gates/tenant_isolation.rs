@@ -3,15 +3,16 @@
 //! alike, so that nobody learns which ids exist.
 
 use serde_json::Value;
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::cases::{Case, Names, mentioned};
 use super::operations::Operation;
 use super::stage::{Approach, Ground, call, on_grounds};
+use crate::features;
 use crate::harness::app::Answer;
+use crate::harness::digest::digest;
 
-/// Names of things that belong to a mandate; the others are the platform's.
+/// Names of things that belong to a mandate, besides those of features; the others are the platform's.
 const OF_A_MANDATE: [&str; 10] = ["mandate", "target", "admitted", "role", "spare", "held", "group", "instance", "irole", "ispare"];
 
 #[test]
@@ -26,7 +27,7 @@ pub async fn isolated(ground: &Ground, operation: &Operation, case: &Case) -> us
     let twins = ground.stage(&world.globex).await;
     // The own call in the twin's stead must not differ by who used the mandate before.
     let before = digests(ground).await;
-    let swapped: Vec<&'static str> = OF_A_MANDATE.into_iter().filter(|name| case.mentions(name)).collect();
+    let swapped: Vec<&'static str> = OF_A_MANDATE.into_iter().chain(features::ids()).filter(|name| case.mentions(name)).collect();
     for name in &swapped {
         by_admin(ground, operation, case, (&own, &twins), name).await;
         by_sys_admin(ground, operation, case, (&own, &twins), name, swapped.len()).await;
@@ -110,8 +111,9 @@ async fn nothing_of_unknown_ids(ground: &Ground, operation: &Operation, case: &C
     if operation.tables().is_empty() {
         return;
     }
-    let named: Vec<_> = swapped.iter().filter(|name| **name != "mandate").collect();
-    let none = ground.walker_without_permission().await;
+    let context = mentioned(case.instance.unwrap_or_default());
+    let named: Vec<_> = swapped.iter().filter(|name| **name != "mandate" && !context.contains(**name)).collect();
+    let none = ground.walker_at_n(case, own).await;
     let real = call(&ground.world.app, operation, case, own, &none).await;
     let unknown = named.iter().fold(none, |approach, name| approach.aiming(name, Uuid::now_v7()));
     let unknown = call(&ground.world.app, operation, case, own, &unknown).await;
@@ -138,22 +140,6 @@ fn told(answer: &Answer) -> (u16, Value) {
 
 /// All rows of Acme and of Globex, in a few letters each.
 async fn digests(ground: &Ground) -> [String; 2] {
-    let tables: Vec<String> = sqlx::query_scalar(
-        "select format('select %L, coalesce(md5(string_agg(t::text, chr(10) order by t::text)), '''') from bailiwick.%I t where t.%I = $1',
-                       c.relname, c.relname, case c.relname when 'mandates' then 'id' else 'mandate_id' end)
-         from pg_class c join pg_namespace n on n.oid = c.relnamespace
-         where n.nspname = 'bailiwick' and c.relkind = 'r'
-           and (c.relname = 'mandates' or exists (select 1 from pg_attribute a where a.attrelid = c.oid and a.attname = 'mandate_id' and not a.attisdropped))
-         order by 1",
-    )
-    .fetch_all(&ground.world.app.sql)
-    .await
-    .unwrap();
-    assert!(tables.len() >= 12, "{tables:?}");
-    let each = tables.join(" union all ");
-    let statement = format!("select string_agg(name || ' ' || digest, chr(10) order by name) from ({each}) all_tables (name, digest)");
-    let digest = async |mandate: Uuid| -> String {
-        sqlx::query_scalar(AssertSqlSafe(statement.clone())).bind(mandate).fetch_one(&ground.world.app.sql).await.unwrap()
-    };
-    [digest(ground.world.acme.id).await, digest(ground.world.globex.id).await]
+    let world = &ground.world;
+    [digest(&world.app, world.acme.id).await, digest(&world.app, world.globex.id).await]
 }

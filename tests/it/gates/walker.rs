@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::cases::{Case, Names, fill, mentioned};
 use super::operations::Operation;
 use super::stage::{Approach, Ground};
+use crate::features::{self, Staged};
 
 /// How the row that is aimed at belongs to the walker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ fn row_of(table: &str, case: &Case) -> Option<&'static str> {
         "access" if in_path("admitted") => Some("admitted"),
         "access" => (in_path("instance") && case.mentions("target")).then_some("target"),
         "instance-roles" => in_path("irole").then_some("irole"),
-        _ => None,
+        _ => features::of_table(table)?.owners.iter().map(|(name, _)| *name).find(|name| in_path(name)),
     }
 }
 
@@ -89,18 +90,48 @@ impl Ground {
         Approach::of(&self.walker).in_mandate(acme)
     }
 
+    /// The same where the case is called: for features, admitted with a role that permits nothing.
+    pub async fn walker_at_n(&self, case: &Case, names: &Names) -> Approach {
+        let approach = self.walker_without_permission().await;
+        if let Some(staged) = features::of(case) {
+            self.sql(fill(ADMITTED, &self.walker_names(Some(staged), names))).await;
+        }
+        approach
+    }
+
+    /// What the statements of this file call the walker, and the instance that they are about.
+    fn walker_names(&self, staged: Option<&Staged>, names: &Names) -> Names {
+        let (place, code) = staged.map_or(("instance", "playbooks"), |staged| (staged.feature.code, staged.feature.code));
+        let mut names = names.clone();
+        let (place, own) = (names[place].clone(), Uuid::now_v7().to_string());
+        names.extend([("walker", self.walker.id.to_string()), ("walks", self.walks.to_string()), ("own", own)]);
+        names.extend([("place", place), ("code", code.to_owned())]);
+        names
+    }
+
     /// The walker with one permission. Fresh names: an instance knows its walker once.
     pub async fn walker(&self, steps: &Steps, case: &Case, names: &Names) -> Approach {
         let mut approach = self.walker_without_permission().await;
-        let mut names = names.clone();
-        let own = Uuid::now_v7().to_string();
-        names.extend([("walker", self.walker.id.to_string()), ("walks", self.walks.to_string()), ("own", own)]);
+        let staged = features::of_table(&steps.table);
+        let mut names = self.walker_names(staged, names);
         let row = row_of(&steps.table, case);
-        let in_instance = INSTANCE_TABLES.contains(&steps.table.as_str());
+        let in_instance = staged.is_some() || INSTANCE_TABLES.contains(&steps.table.as_str());
         if in_instance {
             self.sql(fill(ADMITTED, &names)).await;
         }
         self.sql(fill(&permission(steps, in_instance), &names)).await;
+        if let (Some(staged), Some(row)) = (staged, row) {
+            self.sql(way_there(staged, &steps.table, &names)).await;
+            let owner = match steps.relation {
+                Relation::Mine => self.walker.id.to_string(),
+                Relation::Near => names["peer"].clone(),
+                Relation::NoRow | Relation::Far => return approach,
+            };
+            names.insert("owner", owner);
+            let (_, belongs) = staged.owners.iter().find(|(name, _)| *name == row).unwrap();
+            self.sql(fill(&format!("{CIRCLE}; {belongs}"), &names)).await;
+            return approach;
+        }
         match (steps.relation, row) {
             (Relation::Mine, Some("target")) => approach = approach.aiming("target", self.walker.id),
             (Relation::Mine, Some("admitted")) => approach = approach.aiming("admitted", self.walker.id),
@@ -113,11 +144,23 @@ impl Ground {
 }
 
 const ADMITTED: &str = "
-    delete from feature_accesses where instance_id = '$instance' and user_id = '$walker';
+    delete from feature_accesses where instance_id = '$place' and user_id = '$walker';
     insert into roles (id, scope, mandate_id, instance_id, feature_code, label, label_key, created_at)
-    values ('$own', 'instance', '$mandate', '$instance', 'playbooks', '$own', '$own', now());
-    insert into feature_accesses (mandate_id, instance_id, user_id, created_at) values ('$mandate', '$instance', '$walker', now());
-    insert into access_roles (mandate_id, instance_id, user_id, role_id) values ('$mandate', '$instance', '$walker', '$own')";
+    values ('$own', 'instance', '$mandate', '$place', '$code', '$own', '$own', now());
+    insert into feature_accesses (mandate_id, instance_id, user_id, created_at) values ('$mandate', '$place', '$walker', now());
+    insert into access_roles (mandate_id, instance_id, user_id, role_id) values ('$mandate', '$place', '$walker', '$own')";
+
+/// A row may be inside another of the same feature, which has to be read to get there.
+fn way_there(staged: &Staged, table: &str, names: &Names) -> String {
+    let others = staged.feature.tables.iter().filter(|other| **other != table);
+    let reads = others.map(|other| {
+        format!(
+            "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level, delete_level)
+             values ('$own', 'instance', '$mandate', '{other}', true, 3, 0, 0, 0)"
+        )
+    });
+    fill(&reads.collect::<Vec<_>>().join(";"), names)
+}
 
 /// The walker shares a group with the peer.
 const CIRCLE: &str = "

@@ -23,6 +23,10 @@ struct Table {
     column: Option<String>,
     secured: bool,
     policies: i64,
+    /// Whether its rows are closed by instance too.
+    by_instance: bool,
+    /// Those that can be written.
+    columns: String,
 }
 
 async fn tables(app: &TestApp) -> Vec<Table> {
@@ -31,7 +35,10 @@ async fn tables(app: &TestApp) -> Vec<Table> {
                 case when c.relname = 'mandates' then 'id'
                      else (select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attname = 'mandate_id' and not a.attisdropped)
                 end as mandate_column,
-                (select count(*) from pg_policy p where p.polrelid = c.oid) as policies
+                (select count(*) from pg_policy p where p.polrelid = c.oid) as policies,
+                exists (select 1 from pg_policy p where p.polrelid = c.oid and p.polname = 'instance') as by_instance,
+                (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a
+                 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as columns
          from pg_class c join pg_namespace n on n.oid = c.relnamespace
          where n.nspname = 'bailiwick' and c.relkind in ('r', 'p', 'v', 'm', 'f') order by 1",
     )
@@ -43,12 +50,37 @@ async fn tables(app: &TestApp) -> Vec<Table> {
         column: row.get("mandate_column"),
         secured: row.get("secured"),
         policies: row.get("policies"),
+        by_instance: row.get("by_instance"),
+        columns: row.get("columns"),
     };
     rows.iter().map(table).collect()
 }
 
-async fn tenant_tables(app: &TestApp) -> Vec<(String, String)> {
-    tables(app).await.into_iter().filter_map(|table| Some((table.name, table.column?))).collect()
+/// A table with rows of mandates.
+pub struct TenantTable {
+    pub name: String,
+    pub column: String,
+    by_instance: bool,
+    columns: String,
+}
+
+pub async fn tenant_tables(app: &TestApp) -> Vec<TenantTable> {
+    let tables = tables(app).await.into_iter();
+    tables
+        .filter_map(|Table { name, column, by_instance, columns, .. }| Some(TenantTable { name, column: column?, by_instance, columns }))
+        .collect()
+}
+
+/// Acts as the tenant of a mandate; where the table is closed by instance, in an instance that has rows of it.
+async fn acting_on(app: &TestApp, table: &TenantTable, mandate: Uuid) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    let mut tenant = begin(app).await;
+    if table.by_instance {
+        let statement = format!("select instance_id from {} where {} = '{mandate}' limit 1", table.name, table.column);
+        let instance: Uuid = sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&mut *tenant).await.unwrap();
+        run(&mut tenant, &format!("set local app.instance_id = '{instance}'")).await.unwrap();
+    }
+    run(&mut tenant, &format!("set local role bailiwick_tenant; set local app.mandate_id = '{mandate}'")).await.unwrap();
+    tenant
 }
 
 /// A transaction of the pool's superuser that acts as another role.
@@ -100,10 +132,11 @@ async fn a_statement_without_a_filter_reads_only_the_own_mandate() {
     let ground = filled().await;
     let (app, acme, globex) = (&ground.world.app, ground.world.acme.id, ground.world.globex.id);
     let mut seen = 0;
-    for (table, column) in tenant_tables(app).await {
+    for of in tenant_tables(app).await {
+        let (table, column) = (&of.name, &of.column);
         let twins = app_count(app, format!("select count(*) from {table} where {column} = '{globex}'")).await;
         assert!(twins > 0, "{table} has no row of the twin: put one into stage.sql, or nothing is shown here");
-        let mut tenant = acting(app, "bailiwick_tenant", Some(acme)).await;
+        let mut tenant = acting_on(app, &of, acme).await;
         match count(&mut tenant, format!("select count(*) from {table} where {column} is distinct from '{acme}'")).await {
             Ok(others) => assert_eq!(others, 0, "{table} shows rows of others"),
             Err(refused) => {
@@ -152,10 +185,11 @@ async fn writes_without_a_filter_reach_no_row_of_the_twin() {
     let ground = filled().await;
     let (app, acme, globex) = (&ground.world.app, ground.world.acme.id, ground.world.globex.id);
     let mut reached = 0;
-    for (table, column) in tenant_tables(app).await {
+    for of in tenant_tables(app).await {
+        let (table, column) = (&of.name, &of.column);
         let digest = format!("select md5(string_agg(t::text, '|' order by t::text)) from {table} t where {column} = '{globex}'");
         for statement in [format!("delete from {table}"), format!("update {table} set {column} = {column}")] {
-            let mut tenant = acting(app, "bailiwick_tenant", Some(acme)).await;
+            let mut tenant = acting_on(app, &of, acme).await;
             let before: Option<String> = scalar_as_superuser(&mut tenant, &digest, acme).await;
             let outcome = run(&mut tenant, &format!("savepoint before; {statement}")).await;
             match outcome {
@@ -169,7 +203,7 @@ async fn writes_without_a_filter_reach_no_row_of_the_twin() {
             }
         }
         let moved = format!("update {table} set {column} = '{globex}'");
-        let outcome = run(&mut *acting(app, "bailiwick_tenant", Some(acme)).await, &moved).await;
+        let outcome = run(&mut *acting_on(app, &of, acme).await, &moved).await;
         assert_eq!(outcome, Err(REFUSED.to_owned()), "{moved}");
     }
     assert!(reached >= 12, "only {reached} statements ran at all");
@@ -187,11 +221,12 @@ async fn nobody_inserts_into_the_twin() {
     let ground = filled().await;
     let (app, acme, globex) = (&ground.world.app, ground.world.acme.id, ground.world.globex.id);
     let mut tried = 0;
-    for (table, column) in tenant_tables(app).await {
+    for of in tenant_tables(app).await {
+        let (table, column, columns) = (&of.name, &of.column, &of.columns);
         let row = format!("select to_jsonb(t) from {table} t where {column} = '{globex}' limit 1");
         let row: serde_json::Value = sqlx::query_scalar(AssertSqlSafe(row)).fetch_one(&app.sql).await.unwrap();
-        let mut tenant = acting(app, "bailiwick_tenant", Some(acme)).await;
-        let insert = format!("insert into {table} select * from jsonb_populate_record(null::{table}, $1)");
+        let mut tenant = acting_on(app, &of, acme).await;
+        let insert = format!("insert into {table} ({columns}) select {columns} from jsonb_populate_record(null::{table}, $1)");
         let outcome = sqlx::query(AssertSqlSafe(insert)).bind(row).execute(&mut *tenant).await;
         assert_eq!(outcome.map(|_| ()).map_err(|error| state(&error)), Err(REFUSED.to_owned()), "{table}");
         tried += 1;
@@ -334,7 +369,7 @@ async fn a_table_of_a_feature_shows_one_instance_only() {
 }
 
 /// A ground with rows of both mandates in every table.
-async fn filled() -> Ground {
+pub async fn filled() -> Ground {
     let ground = Ground::new().await;
     for tenant in [&ground.world.acme, &ground.world.globex] {
         let names = ground.stage(tenant).await;

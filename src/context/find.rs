@@ -1,0 +1,55 @@
+//! Instances as a user finds them, kept between requests under the epochs that the request read first: an entry may be newer
+//! than its numbers say, never older.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::Services;
+use super::cache::CachedInstance;
+use super::load::{self, Epochs, OpenInstance};
+use crate::error::{Code, Error, Result};
+use crate::ids::{InstanceId, MandateId, UserId};
+
+/// The enabled instances to which a member is admitted.
+pub(super) async fn open_instances(services: &Services, key: (UserId, MandateId), epochs: Epochs) -> Result<Arc<Vec<OpenInstance>>> {
+    if let Some(cached) = services.cache.open_instances(key, epochs) {
+        return Ok(cached);
+    }
+    let found = Arc::new(load::open_instances(services.db.reader(), key.0, key.1).await?);
+    services.cache.keep_open_instances(key, epochs, found.clone());
+    Ok(found)
+}
+
+/// An instance with a member's access in it.
+pub(super) async fn instance(
+    services: &Services,
+    (user, mandate): (UserId, MandateId),
+    instance: InstanceId,
+    epochs: Epochs,
+) -> Result<Option<CachedInstance>> {
+    let key = (user, mandate, instance);
+    if let Some(cached) = services.cache.instance(key, epochs) {
+        return Ok(cached);
+    }
+    let found = load::instance(services.db.reader(), user, mandate, instance).await?;
+    let kept = found.map(|found| CachedInstance { access: found.access.clone().map(Arc::new), found });
+    services.cache.keep_instance(key, epochs, kept.clone());
+    Ok(kept)
+}
+
+/// The only instance that fits; 400 with the candidates where there are none or several.
+pub(super) fn sole(open: &[OpenInstance], fits: impl Fn(&OpenInstance) -> bool) -> Result<InstanceId> {
+    let fitting: Vec<&OpenInstance> = open.iter().filter(|open| fits(open)).collect();
+    if let [only] = fitting[..] { Ok(only.id) } else { Err(missing(&fitting)) }
+}
+
+/// 400: the header has to say which of these is meant.
+pub(super) fn missing(candidates: &[&OpenInstance]) -> Error {
+    let detail = match candidates {
+        [] => "No feature instance of this kind is open here in this mandate.",
+        _ => "The header X-Instance-Id must say which of the `candidates` is meant.",
+    };
+    let candidates: Vec<Value> = candidates.iter().map(|open| json!({ "id": open.id, "label": open.label })).collect();
+    Error::new(Code::InstanceContextMissing, detail).with("candidates", candidates)
+}

@@ -1,0 +1,121 @@
+//! `/api/journal`.
+
+use bailiwick::access::tables::{Create, Delete, Read, Update};
+use bailiwick::app::App;
+use bailiwick::audit::{self, Event};
+use bailiwick::context::InstanceContext;
+use bailiwick::context::policy::Policy;
+use bailiwick::error::{Error, Result};
+use bailiwick::http::etag::{Precondition, Resource, Versioned};
+use bailiwick::http::extract::{Created, FromPath, Json, NoContent, Query};
+use bailiwick::http::guard::{Guard, Routes};
+use bailiwick::http::list::{Lister, Page, PageAnswer};
+use bailiwick::{list_query, names};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::Entries;
+use super::store::{self, Entry};
+
+pub fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(list_entries).guard(app, Policy::feature::<Entries, Read>()))
+        .routes(routes!(create_entry).guard(app, Policy::feature::<Entries, Create>()))
+        .routes(routes!(get_entry).guard(app, Policy::feature::<Entries, Read>()))
+        .routes(routes!(replace_entry).guard(app, Policy::feature::<Entries, Update>()))
+        .routes(routes!(delete_entry).guard(app, Policy::feature::<Entries, Delete>()))
+}
+
+impl Resource for Entry {
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+list_query! {
+    /// Sorted by `createdAt`.
+    EntriesQuery {}
+}
+
+/// What an entry says.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct WriteEntry {
+    #[schema(example = "Dear diary")]
+    text: String,
+    #[schema(example = 1)]
+    version: Option<i64>,
+}
+
+/// The entries.
+#[utoipa::path(get, path = "/api/journal", tag = "Journal", params(EntriesQuery), responses((status = 200, description = "A page", body = Page<Entry>)))]
+async fn list_entries(context: InstanceContext, lister: Lister, Query(query): Query<EntriesQuery>) -> Result<PageAnswer<Entry>> {
+    let paging = lister.paging(&["createdAt"], query.asked())?;
+    let grant = context.grant::<Entries, Read>()?;
+    let mut reading = context.read().await?;
+    let rows = store::list(&mut reading, &grant, &paging).await?;
+    reading.finish().await?;
+    Ok(lister.answer(&paging, rows))
+}
+
+/// A new entry.
+#[utoipa::path(post, path = "/api/journal", tag = "Journal", request_body = WriteEntry, responses((status = 201, description = "The entry", body = Entry)))]
+async fn create_entry(context: InstanceContext, Json(body): Json<WriteEntry>) -> Result<Created<Versioned<Entry>>> {
+    let text = names::checked("/text", &body.text)?;
+    let grant = context.grant::<Entries, Create>()?;
+    let mut writing = context.write().await?;
+    let entry = store::insert(&mut writing, &grant, &text).await?;
+    let recorded = audit::record(&mut writing, context.mandate(), Event::new("entry_created", "entry", entry.id)).await?;
+    writing.commit(recorded).await?;
+    Ok(Created { location: format!("/api/journal/{}", entry.id), answer: Versioned(entry) })
+}
+
+/// An entry.
+#[utoipa::path(get, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
+    responses((status = 200, description = "The entry", body = Entry)))]
+async fn get_entry(context: InstanceContext, FromPath(entry): FromPath<Uuid>) -> Result<Versioned<Entry>> {
+    let grant = context.grant::<Entries, Read>()?;
+    let mut reading = context.read().await?;
+    let (entry, needed) = store::find(&mut reading, &grant, entry).await?.ok_or_else(Error::not_found)?;
+    reading.finish().await?;
+    grant.admit(needed)?;
+    Ok(Versioned(entry))
+}
+
+/// Says something else.
+#[utoipa::path(put, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
+    request_body = WriteEntry, responses((status = 200, description = "The entry", body = Entry), (status = 412, description = "Changed meanwhile")))]
+async fn replace_entry(
+    context: InstanceContext,
+    precondition: Precondition,
+    FromPath(entry): FromPath<Uuid>,
+    Json(body): Json<WriteEntry>,
+) -> Result<Versioned<Entry>> {
+    let text = names::checked("/text", &body.text)?;
+    let grant = context.grant::<Entries, Update>()?;
+    let mut writing = context.write().await?;
+    let (before, needed) = store::find(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
+    grant.admit(needed)?;
+    precondition.check_with(before.version, body.version)?;
+    let after = store::replace(&mut writing, &grant, entry, &text).await?;
+    let recorded = audit::record(&mut writing, context.mandate(), Event::new("entry_updated", "entry", entry)).await?;
+    writing.commit(recorded).await?;
+    Ok(Versioned(after))
+}
+
+/// Tears an entry out.
+#[utoipa::path(delete, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
+    responses((status = 204, description = "Deleted"), (status = 412, description = "Changed meanwhile")))]
+async fn delete_entry(context: InstanceContext, precondition: Precondition, FromPath(entry): FromPath<Uuid>) -> Result<NoContent> {
+    let grant = context.grant::<Entries, Delete>()?;
+    let mut writing = context.write().await?;
+    let (before, needed) = store::find(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
+    grant.admit(needed)?;
+    precondition.check(before.version)?;
+    store::delete(&mut writing, &grant, entry).await?;
+    let recorded = audit::record(&mut writing, context.mandate(), Event::new("entry_deleted", "entry", entry)).await?;
+    writing.commit(recorded).await?;
+    Ok(NoContent)
+}

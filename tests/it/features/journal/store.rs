@@ -1,0 +1,79 @@
+//! Entries in the database.
+
+use bailiwick::access::Level;
+use bailiwick::access::tables::{Create, Delete, Op, Read, Update};
+use bailiwick::context::Grant;
+use bailiwick::db::page::{Paging, Position, Rows};
+use bailiwick::error::Result;
+use serde::Serialize;
+use sqlx::{FromRow, PgConnection};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Entries;
+
+#[derive(Debug, Serialize, FromRow, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    pub id: Uuid,
+    pub owner_id: Uuid,
+    pub text: String,
+    pub version: i64,
+}
+
+pub async fn list(connection: &mut PgConnection, grant: &Grant<Entries, Read>, paging: &Paging) -> Result<Rows<Entry>> {
+    let rows = sqlx::query_as(
+        "select id, owner_id, text, version from journal_entries
+         where mandate_id = $1 and instance_id = $2
+           and ($3 = 3 or owner_id = $4 or ($3 = 2 and owner_id in (select p.user_id from group_peers($1, $4) p)))
+           and id > $5 order by id limit $6",
+    )
+    .bind(grant.mandate_uuid())
+    .bind(grant.instance_uuid())
+    .bind(i32::from(grant.level_number()))
+    .bind(grant.caller_uuid())
+    .bind(paging.bound_id())
+    .bind(paging.fetch());
+    let entries = rows.fetch_all(connection).await?;
+    Ok(paging.cut(entries, None, |entry: &Entry| Position { key: String::new(), id: entry.id }))
+}
+
+/// An entry, and the least level that reaches it.
+pub async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Entries, O>, entry: Uuid) -> Result<Option<(Entry, Level)>> {
+    let row: Option<(Uuid, Uuid, String, i64, i16)> = sqlx::query_as(
+        "select id, owner_id, text, version,
+                case when owner_id = $4 then 1::smallint when owner_id in (select p.user_id from group_peers($1, $4) p) then 2::smallint
+                     else 3::smallint end
+         from journal_entries where mandate_id = $1 and instance_id = $2 and id = $3",
+    )
+    .bind(grant.mandate_uuid())
+    .bind(grant.instance_uuid())
+    .bind(entry)
+    .bind(grant.caller_uuid())
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|(id, owner_id, text, version, needed)| (Entry { id, owner_id, text, version }, Level::from_number(needed))))
+}
+
+pub async fn insert(connection: &mut PgConnection, grant: &Grant<Entries, Create>, text: &str) -> Result<Entry> {
+    let row = sqlx::query_as(
+        "insert into journal_entries (id, mandate_id, instance_id, owner_id, text) values ($1, $2, $3, $4, $5)
+         returning id, owner_id, text, version",
+    );
+    let row = row.bind(Uuid::now_v7()).bind(grant.mandate_uuid()).bind(grant.instance_uuid()).bind(grant.caller_uuid()).bind(text);
+    Ok(row.fetch_one(connection).await?)
+}
+
+pub async fn replace(connection: &mut PgConnection, grant: &Grant<Entries, Update>, entry: Uuid, text: &str) -> Result<Entry> {
+    let row = sqlx::query_as(
+        "update journal_entries set text = $4, version = version + 1 where mandate_id = $1 and instance_id = $2 and id = $3
+         returning id, owner_id, text, version",
+    );
+    Ok(row.bind(grant.mandate_uuid()).bind(grant.instance_uuid()).bind(entry).bind(text).fetch_one(connection).await?)
+}
+
+pub async fn delete(connection: &mut PgConnection, grant: &Grant<Entries, Delete>, entry: Uuid) -> Result<()> {
+    let statement = sqlx::query("delete from journal_entries where mandate_id = $1 and instance_id = $2 and id = $3");
+    statement.bind(grant.mandate_uuid()).bind(grant.instance_uuid()).bind(entry).execute(connection).await?;
+    Ok(())
+}
