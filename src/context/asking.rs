@@ -1,0 +1,247 @@
+//! Asking what somebody may do. A [`Subject`] is the person whom questions are about: oneself, or a member whom the caller may
+//! read. What they may do is loaded by what guards load it with, and merged by what guards merge it with.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock};
+
+use super::load::{self, Epochs, OpenInstance};
+use super::{InstanceAccess, InstanceContext, MandateAccess, MandateContext, Services, enter, find};
+use crate::access::decision::{self, Verdict};
+use crate::access::tables::{INSTANCE_TABLES, Instances, Members, Read, Table};
+use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
+use crate::context::Grant;
+use crate::error::{Error, Result};
+use crate::ids::{InstanceId, MandateId, UserId, uuids};
+
+/// A caller who asks what somebody may do in a mandate, and, where the header names one, in an instance.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    pub(super) mandate: MandateContext,
+    pub(super) instance: Option<InstanceContext>,
+    pub(super) epochs: Epochs,
+}
+
+/// Where a table is: in the mandate, or in one of its instances; with the access of whoever was asked about.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    pub instance: Option<InstanceId>,
+    pub catalogue: Arc<Catalogue>,
+    access: Held,
+}
+
+#[derive(Debug, Clone)]
+enum Held {
+    Nothing,
+    InMandate(Arc<MandateAccess>),
+    InInstance(Arc<InstanceAccess>),
+}
+
+impl Scope {
+    /// The roles that count here.
+    pub fn roles(&self) -> &[HeldRole] {
+        match &self.access {
+            Held::Nothing => &[],
+            Held::InMandate(access) => &access.roles,
+            Held::InInstance(access) => &access.roles,
+        }
+    }
+    fn merged(&self) -> Option<&Merged> {
+        match &self.access {
+            Held::Nothing => None,
+            Held::InMandate(access) => Some(&access.merged),
+            Held::InInstance(access) => Some(&access.merged),
+        }
+    }
+    /// The merged level of an operation, as a guard would find it.
+    pub fn level(&self, table: &str, operation: Operation) -> Level {
+        self.merged().map_or(Level::None, |merged| merged.level(table, operation))
+    }
+    /// Whether anything at all counts here: a membership, or an admission, that is alive.
+    pub fn is_alive(&self) -> bool {
+        !matches!(self.access, Held::Nothing)
+    }
+}
+
+/// Whom questions are about.
+#[derive(Debug)]
+pub struct Subject {
+    user: UserId,
+    mandate: MandateId,
+    services: Services,
+    /// `None`: not a member, or something on the way is disabled.
+    access: Option<Arc<MandateAccess>>,
+    /// The instance that the header names.
+    named: Option<InstanceId>,
+    /// For oneself, under which what was found may be kept.
+    epochs: Option<Epochs>,
+    /// A caller who does not read every instance, and is not to learn which ones others work in.
+    hidden_from: Option<UserId>,
+    open: Option<Arc<Vec<OpenInstance>>>,
+    known: HashMap<InstanceId, Scope>,
+}
+
+fn mandate_catalogue() -> Arc<Catalogue> {
+    static MANDATE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| Arc::new(Catalogue::mandate()));
+    MANDATE.clone()
+}
+
+/// What became of looking for a table.
+#[derive(Debug)]
+pub enum Located {
+    Here(Scope),
+    /// No scope that was looked at knows the table.
+    Unknown,
+}
+
+impl Asking {
+    pub fn context(&self) -> &MandateContext {
+        &self.mandate
+    }
+
+    /// The caller.
+    pub fn oneself(&self) -> Subject {
+        let access = match &self.mandate.authority {
+            super::Authority::Member(access) => Some(access.clone()),
+            super::Authority::SysAdmin => None,
+        };
+        self.subject(self.mandate.caller.user, access, Some(self.epochs))
+    }
+
+    /// A member whom the caller may read.
+    pub async fn member(&self, grant: &Grant<Members, Read>, user: UserId) -> Result<Subject> {
+        let access = self.mandate.access_of(grant, user).await?.map(Arc::new);
+        let reads_all = self.mandate.levels(Instances::NAME, Operation::Read).operation == Level::All;
+        let hidden_from = (!reads_all).then_some(self.mandate.caller.user);
+        Ok(Subject { hidden_from, ..self.subject(user, access, None) })
+    }
+
+    fn subject(&self, user: UserId, access: Option<Arc<MandateAccess>>, epochs: Option<Epochs>) -> Subject {
+        Subject {
+            user,
+            mandate: self.mandate.mandate,
+            services: self.mandate.caller.services.clone(),
+            access,
+            named: self.instance.as_ref().map(InstanceContext::instance),
+            epochs,
+            hidden_from: None,
+            open: None,
+            known: HashMap::new(),
+        }
+    }
+
+    /// The caller in an instance of the mandate, admitted or not: for asking which of its roles they may read.
+    pub async fn in_instance(&self, instance: InstanceId) -> Result<InstanceContext> {
+        let caller = &self.mandate.caller;
+        let found = load::instance(caller.services.db.reader(), caller.user, self.mandate.mandate, instance).await?;
+        let found = found.ok_or_else(Error::not_found)?;
+        let own = found.access.clone().map(Arc::new);
+        Ok(enter::instance_context(self.mandate.clone(), instance, found, own))
+    }
+}
+
+impl Subject {
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// Looks in this instance for tables of features, whatever the header names; 404 where the mandate has no such instance.
+    pub async fn in_instance(mut self, instance: InstanceId) -> Result<Self> {
+        self.instance(instance).await?;
+        self.named = Some(instance);
+        Ok(self)
+    }
+
+    /// Where a table is. A table of a feature: in the instance that was named, else in the only one that is open to the subject
+    /// and knows it; 400 where there are several, or none.
+    pub async fn locate(&mut self, table: &str) -> Result<Located> {
+        let mandate = mandate_catalogue();
+        if mandate.has_table(table) {
+            let access = self.access.clone().map_or(Held::Nothing, Held::InMandate);
+            return Ok(Located::Here(Scope { instance: None, catalogue: mandate, access }));
+        }
+        if let Some(named) = self.named {
+            let scope = self.instance(named).await?;
+            return Ok(if scope.catalogue.has_table(table) { Located::Here(scope) } else { Located::Unknown });
+        }
+        let knows = |open: &OpenInstance| INSTANCE_TABLES.contains(&table) || open.tables.iter().any(|own| own == table);
+        let open = self.open_instances().await?;
+        let fitting: Vec<&OpenInstance> = open.iter().filter(|open| knows(open)).collect();
+        match fitting[..] {
+            [only] => Ok(Located::Here(self.instance(only.id).await?)),
+            _ if self.is_known_anywhere(table).await? => Err(find::missing(&self.shown(fitting).await?)),
+            _ => Ok(Located::Unknown),
+        }
+    }
+
+    /// Those of the instances that may be named to the caller: what others are admitted to is no answer to a guess.
+    async fn shown<'a>(&self, instances: Vec<&'a OpenInstance>) -> Result<Vec<&'a OpenInstance>> {
+        let Some(caller) = self.hidden_from else { return Ok(instances) };
+        let own = load::open_instances(self.services.db.reader(), caller, self.mandate).await?;
+        Ok(instances.into_iter().filter(|instance| own.iter().any(|open| open.id == instance.id)).collect())
+    }
+
+    async fn is_known_anywhere(&self, table: &str) -> Result<bool> {
+        if INSTANCE_TABLES.contains(&table) {
+            return Ok(true);
+        }
+        if table.contains('\0') {
+            return Ok(false); // no name has it, and PostgreSQL cannot be asked
+        }
+        load::is_table_of_a_feature(self.services.db.reader(), table).await
+    }
+
+    async fn open_instances(&mut self) -> Result<Arc<Vec<OpenInstance>>> {
+        if let Some(open) = &self.open {
+            return Ok(open.clone());
+        }
+        let key = (self.user, self.mandate);
+        let open = match self.epochs {
+            _ if self.access.is_none() => Arc::new(Vec::new()),
+            Some(epochs) => find::open_instances(&self.services, key, epochs).await?,
+            None => Arc::new(load::open_instances(self.services.db.reader(), self.user, self.mandate).await?),
+        };
+        self.open = Some(open.clone());
+        Ok(open)
+    }
+
+    async fn instance(&mut self, instance: InstanceId) -> Result<Scope> {
+        if let Some(known) = self.known.get(&instance) {
+            return Ok(known.clone());
+        }
+        let key = (self.user, self.mandate);
+        let (catalogue, access) = if let Some(epochs) = self.epochs {
+            let found = find::instance(&self.services, key, instance, epochs).await?.ok_or_else(Error::not_found)?;
+            (found.found.catalogue, found.access)
+        } else {
+            let found = load::instance(self.services.db.reader(), self.user, self.mandate, instance).await?;
+            let found = found.ok_or_else(Error::not_found)?;
+            (found.catalogue, found.access.map(Arc::new))
+        };
+        // An admission counts only while the membership is alive.
+        let access = access.filter(|_| self.access.is_some()).map_or(Held::Nothing, Held::InInstance);
+        let scope = Scope { instance: Some(instance), catalogue: Arc::new(catalogue), access };
+        self.known.insert(instance, scope.clone());
+        Ok(scope)
+    }
+
+    /// Who of these owners shares a group with the subject; one statement however many there are.
+    pub async fn peers_among(&self, owners: &BTreeSet<UserId>) -> Result<BTreeSet<UserId>> {
+        let others: Vec<UserId> = owners.iter().copied().filter(|owner| *owner != self.user).collect();
+        if others.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        load::peers_among(self.services.db.reader(), self.mandate, self.user, &uuids(&others)).await
+    }
+
+    /// Whether the subject may do it: to any row, or to a row of this owner.
+    pub fn verdict(
+        &self,
+        scope: &Scope,
+        (table, operation): (&str, Operation),
+        owner: Option<UserId>,
+        peers: &BTreeSet<UserId>,
+    ) -> Verdict {
+        let nearness = owner.map(|owner| decision::nearness(table, self.user, owner, peers));
+        decision::verdict(scope.merged(), (table, operation), nearness)
+    }
+}
