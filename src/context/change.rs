@@ -3,8 +3,8 @@
 //!
 //! A transaction that changes access is a [`Change`]. It takes its locks first, in one order everywhere: (1) the platform's
 //! advisory lock where a SysAdmin account or flag is touched, (2) the accounts that it changes or grants to, by id, (3) the
-//! mandates concerned, by id. Only then does it read the caller's rights and decide. Whoever disables an account locks every
-//! mandate it belongs to. `FOR NO KEY UPDATE`, since foreign-key checks take KEY SHARE. The rules about last admins and about
+//! mandates concerned, by id. Only then does it read the caller's rights and decide. Whoever disables or erases an account locks
+//! every mandate it belongs to. `FOR NO KEY UPDATE`, since foreign-key checks take KEY SHARE. The rules about last admins and about
 //! raising oneself hold because of this order; the database's own recount (migration 0008) is the second wall.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 
 use super::load;
-use super::{Authority, Caller, InstanceContext, MandateContext, SystemContext, enter};
+use super::{Authority, Caller, InstanceContext, MandateContext, Services, SystemContext, enter};
 use crate::db::{ActAs, Intent, Transaction};
 use crate::error::{Code, Error, Result};
 use crate::ids::{InstanceId, MandateId, UserId, uuids};
@@ -40,7 +40,7 @@ pub struct Reading(Transaction);
 
 /// A transaction that writes, and ends with an audit event.
 #[derive(Debug)]
-pub struct Writing(Transaction);
+pub struct Writing(pub(super) Transaction);
 
 impl Reading {
     pub(super) fn new(transaction: Transaction) -> Self {
@@ -92,7 +92,7 @@ impl Locks {
     pub fn users(users: impl IntoIterator<Item = UserId>) -> Self {
         Self { users: users.into_iter().collect(), ..Self::default() }
     }
-    /// An account that is disabled, enabled or flagged: also every mandate it belongs to, and the platform's lock.
+    /// An account that is disabled, enabled, flagged or erased: also every mandate it belongs to, and the platform's lock.
     #[must_use]
     pub fn account(user: UserId) -> Self {
         Self { platform: true, users: [user].into(), memberships_of: Some(user), ..Self::default() }
@@ -101,6 +101,14 @@ impl Locks {
     pub fn and_mandate(mut self, mandate: MandateId) -> Self {
         self.mandates.insert(mandate);
         self
+    }
+
+    /// Begins a transaction that has taken them, as the system.
+    async fn begin(&self, services: &Services, intent: Intent) -> Result<Transaction> {
+        let mut transaction = services.db.begin(ActAs::System, intent).await?;
+        self.take(&mut transaction).await?;
+        transaction.mark().await?;
+        Ok(transaction)
     }
 
     async fn take(&self, connection: &mut PgConnection) -> Result<()> {
@@ -138,7 +146,7 @@ impl Locks {
 /// at whom it concerns, and goes on as the tenant.
 #[derive(Debug)]
 pub struct Change<C> {
-    transaction: Transaction,
+    pub(super) transaction: Transaction,
     /// The context as it is now, under the locks. Grants come from this one.
     pub context: C,
 }
@@ -225,8 +233,7 @@ async fn targets_within_own(
 impl MandateContext {
     /// Begins a change of access in this mandate.
     pub async fn change(&self, locks: Locks) -> Result<Change<MandateContext>> {
-        let mut transaction = self.caller.services.db.begin(ActAs::System, Intent::Write).await?;
-        locks.and_mandate(self.mandate).take(&mut transaction).await?;
+        let mut transaction = locks.and_mandate(self.mandate).begin(&self.caller.services, self.caller.intent()).await?;
         let context = self.renewed(&mut transaction).await?;
         Ok(Change { transaction, context })
     }
@@ -250,8 +257,8 @@ impl MandateContext {
 impl InstanceContext {
     /// Begins a change of access in this instance.
     pub async fn change(&self, locks: Locks) -> Result<Change<InstanceContext>> {
-        let mut transaction = self.mandate.caller.services.db.begin(ActAs::System, Intent::Write).await?;
-        locks.and_mandate(self.mandate.mandate).take(&mut transaction).await?;
+        let caller = &self.mandate.caller;
+        let mut transaction = locks.and_mandate(self.mandate.mandate).begin(&caller.services, caller.intent()).await?;
         let mandate = self.mandate.renewed(&mut transaction).await?;
         let found =
             load::instance(&mut *transaction, mandate.caller.user, mandate.mandate, self.instance).await?.ok_or_else(Error::not_found)?;
@@ -264,8 +271,7 @@ impl InstanceContext {
 impl SystemContext {
     /// Begins a change of accounts or mandates.
     pub async fn change(&self, locks: Locks) -> Result<Change<SystemContext>> {
-        let mut transaction = self.services.db.begin(ActAs::System, Intent::Write).await?;
-        locks.take(&mut transaction).await?;
+        let mut transaction = locks.begin(&self.services, self.intent()).await?;
         let mut context = self.clone();
         if let Some(caller) = &self.caller {
             let renewed = caller.renewed(&mut transaction).await?;
@@ -279,6 +285,14 @@ impl SystemContext {
 }
 
 impl Caller {
+    /// Begins a change of the caller's own account.
+    pub async fn change(&self, locks: Locks) -> Result<Change<Caller>> {
+        let mut transaction = self.services.db.begin(ActAs::System, Intent::Write).await?;
+        locks.take(&mut transaction).await?;
+        let context = self.renewed(&mut transaction).await?;
+        Ok(Change { transaction, context })
+    }
+
     async fn renewed(&self, connection: &mut PgConnection) -> Result<Self> {
         let now = self.services.clock.now();
         let fresh = load::freshness(connection, self.session, self.user, None, now).await?.ok_or_else(enter::unauthenticated)?;

@@ -35,6 +35,8 @@ pub enum ActAs {
 pub enum Intent {
     Read,
     Write,
+    /// Writes as others do and rolls back where they commit, so that whatever would be refused is.
+    DryRun,
 }
 
 /// The database, behind its pools.
@@ -69,7 +71,7 @@ impl Database {
         let batch = format!("begin isolation level read committed, {mode}; {}", settings(act_as));
         let begun = tokio::spawn(async move {
             let connection = pool.acquire().await?;
-            let mut transaction = Transaction { connection: Some(connection) };
+            let mut transaction = Transaction { connection: Some(connection), dry_run: intent == Intent::DryRun };
             transaction.execute(sqlx::raw_sql(AssertSqlSafe(batch))).await?;
             Ok::<_, sqlx::Error>(transaction)
         });
@@ -133,6 +135,7 @@ fn settings(act_as: ActAs) -> String {
 #[derive(Debug)]
 pub struct Transaction {
     connection: Option<PoolConnection<Postgres>>,
+    dry_run: bool,
 }
 
 impl Transaction {
@@ -148,9 +151,29 @@ impl Transaction {
         Ok(())
     }
 
-    /// Makes the changes last.
+    /// Whether nothing of it will last.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// Notes where a dry run goes back to: what it did, role and settings are undone from here on, its locks stay.
+    pub(crate) async fn mark(&mut self) -> Result<()> {
+        if self.dry_run {
+            self.execute("savepoint mark").await?;
+        }
+        Ok(())
+    }
+
+    /// Undoes everything since [`Self::mark`].
+    pub(crate) async fn back_to_mark(&mut self) -> Result<()> {
+        self.execute("rollback to savepoint mark").await?;
+        Ok(())
+    }
+
+    /// Makes the changes last; those of a dry run are checked as a commit would, and undone.
     pub(crate) async fn commit(mut self) -> Result<()> {
-        self.execute("commit").await?;
+        let end = if self.dry_run { "set constraints all immediate; rollback" } else { "commit" };
+        self.execute(end).await?;
         self.connection = None;
         Ok(())
     }

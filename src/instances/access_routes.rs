@@ -15,8 +15,9 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{Change, Grant, InstanceContext, Locks, Recorded};
+use crate::context::{AccessPreview, Change, Concerned, Grant, InstanceContext, Locks, Outcome, Recorded};
 use crate::error::{Code, Error, FieldError, Result};
+use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
@@ -112,18 +113,24 @@ fn labels(roles: &[NamedRole], of: &BTreeSet<RoleId>) -> Vec<String> {
 }
 
 /// Admits a member of the mandate to the instance.
-#[utoipa::path(post, path = "/api/features/instances/{instanceId}/users", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
+#[utoipa::path(post, path = "/api/features/instances/{instanceId}/users", tag = "Instances",
+    params(("instanceId" = Uuid, Path, description = "The instance"), DryRun),
     request_body = AddInstanceUser,
-    responses((status = 201, description = "The admission", body = FeatureAccess), (status = 409, description = "already_has_access"),
+    responses((status = 201, description = "The admission", body = FeatureAccess),
+              (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview), (status = 409, description = "already_has_access"),
               (status = 404, description = "Not a member, or no such role"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
-async fn add_instance_user(context: InstanceContext, Json(body): Json<AddInstanceUser>) -> Result<Created<Versioned<FeatureAccess>>> {
+async fn add_instance_user(
+    context: InstanceContext,
+    Json(body): Json<AddInstanceUser>,
+) -> Result<Outcome<Created<Versioned<FeatureAccess>>>> {
     let roles = resolved(&body.role_ids)?;
     let (context, roles) = (&context, &roles);
-    let access = retrying(|| add(context, body.user_id, roles)).await?;
-    Ok(Created { location: format!("/api/features/instances/{}/users/{}", access.instance_id, access.user_id), answer: Versioned(access) })
+    let outcome = retrying(|| add(context, body.user_id, roles)).await?;
+    let location = format!("/api/features/instances/{}/users/{}", context.instance(), body.user_id);
+    Ok(outcome.map(|answer| Created { location, answer }))
 }
 
-async fn add(context: &InstanceContext, user: UserId, roles: &[RoleId]) -> Result<FeatureAccess> {
+async fn add(context: &InstanceContext, user: UserId, roles: &[RoleId]) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::users([user])).await?;
     let grant = leave::<Create>(&change.context)?;
     let needed = store::nearness_of_member(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
@@ -137,8 +144,7 @@ async fn add(context: &InstanceContext, user: UserId, roles: &[RoleId]) -> Resul
     let event = Event::new("instance_access_granted", "instance", grant.instance().unwrap_or_default()).target(user).details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
-    change.commit(recorded).await?;
-    Ok(access)
+    change.conclude(recorded, Concerned::User(user), Versioned(access)).await
 }
 
 /// Whether the admission counts.
@@ -152,19 +158,19 @@ pub struct UpdateInstanceUser {
 
 /// Enables or disables an admission.
 #[utoipa::path(patch, path = "/api/features/instances/{instanceId}/users/{userId}", tag = "Instances",
-    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted")),
+    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted"), DryRun),
     request_body = UpdateInstanceUser,
-    responses((status = 200, description = "The admission", body = FeatureAccess), (status = 409, description = "version_conflict"),
+    responses((status = 200, description = "The admission", body = Outcome<FeatureAccess>), (status = 409, description = "version_conflict"),
               (status = 403, description = "self_escalation, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
 async fn update_instance_user(
     context: InstanceContext,
     precondition: Precondition,
     path: FromPath<(InstanceId, UserId)>,
     Json(body): Json<UpdateInstanceUser>,
-) -> Result<Versioned<FeatureAccess>> {
+) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let FromPath((_, user)) = path;
     let (context, precondition, body) = (&context, &precondition, &body);
-    retrying(|| set_enabled(context, user, precondition, body)).await.map(Versioned)
+    retrying(|| set_enabled(context, user, precondition, body)).await
 }
 
 /// An admission that is about to change: reached, at the expected version, and its holder within the caller's own access.
@@ -187,7 +193,7 @@ async fn set_enabled(
     user: UserId,
     precondition: &Precondition,
     body: &UpdateInstanceUser,
-) -> Result<FeatureAccess> {
+) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::users([user])).await?;
     let grant = leave::<Update>(&change.context)?;
     let before = opened(&mut change, &grant, user, precondition, body.version).await?;
@@ -201,26 +207,25 @@ async fn set_enabled(
     let event = Event::new("instance_access_updated", "instance", before.instance_id).target(user).details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
-    change.commit(recorded).await?;
-    Ok(access)
+    change.conclude(recorded, Concerned::User(user), Versioned(access)).await
 }
 
 /// Ends an admission.
 #[utoipa::path(delete, path = "/api/features/instances/{instanceId}/users/{userId}", tag = "Instances",
-    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted")),
-    responses((status = 204, description = "Ended"), (status = 403, description = "target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted"), DryRun),
+    responses((status = 204, description = "Ended"), (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview),
+              (status = 403, description = "target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
 async fn remove_instance_user(
     context: InstanceContext,
     precondition: Precondition,
     path: FromPath<(InstanceId, UserId)>,
-) -> Result<NoContent> {
+) -> Result<Outcome<NoContent>> {
     let FromPath((_, user)) = path;
     let (context, precondition) = (&context, &precondition);
-    retrying(|| remove(context, user, precondition)).await?;
-    Ok(NoContent)
+    retrying(|| remove(context, user, precondition)).await
 }
 
-async fn remove(context: &InstanceContext, user: UserId, precondition: &Precondition) -> Result<()> {
+async fn remove(context: &InstanceContext, user: UserId, precondition: &Precondition) -> Result<Outcome<NoContent>> {
     let mut change = context.change(Locks::users([user])).await?;
     let grant = leave::<Delete>(&change.context)?;
     let before = opened(&mut change, &grant, user, precondition, None).await?;
@@ -231,7 +236,7 @@ async fn remove(context: &InstanceContext, user: UserId, precondition: &Precondi
     let details = json!({ "before": { "roles": labels(&held, &all), "enabled": before.enabled } });
     let event = Event::new("instance_access_revoked", "instance", before.instance_id).target(user).details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
-    change.commit(recorded).await
+    change.conclude(recorded, Concerned::User(user), NoContent).await
 }
 
 /// The roles that somebody is to hold in the instance.
@@ -247,9 +252,9 @@ pub struct ReplaceInstanceUserRoles {
 
 /// Replaces the roles that somebody holds in the instance.
 #[utoipa::path(put, path = "/api/features/instances/{instanceId}/users/{userId}/roles", tag = "Instances",
-    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted")),
+    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted"), DryRun),
     request_body = ReplaceInstanceUserRoles,
-    responses((status = 200, description = "The admission", body = FeatureAccess), (status = 409, description = "version_conflict"),
+    responses((status = 200, description = "The admission", body = Outcome<FeatureAccess>), (status = 409, description = "version_conflict"),
               (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
               (status = 412, description = "Changed meanwhile")))]
 async fn replace_instance_user_roles(
@@ -257,11 +262,11 @@ async fn replace_instance_user_roles(
     precondition: Precondition,
     path: FromPath<(InstanceId, UserId)>,
     Json(body): Json<ReplaceInstanceUserRoles>,
-) -> Result<Versioned<FeatureAccess>> {
+) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let FromPath((_, user)) = path;
     let roles = resolved(&body.role_ids)?;
     let (context, precondition, roles) = (&context, &precondition, &roles);
-    retrying(|| replace(context, user, precondition, body.version, roles)).await.map(Versioned)
+    retrying(|| replace(context, user, precondition, body.version, roles)).await
 }
 
 async fn replace(
@@ -270,7 +275,7 @@ async fn replace(
     precondition: &Precondition,
     version: Option<i64>,
     roles: &[RoleId],
-) -> Result<FeatureAccess> {
+) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::users([user])).await?;
     let grant = leave::<Update>(&change.context)?;
     let before = opened(&mut change, &grant, user, precondition, version).await?;
@@ -279,8 +284,7 @@ async fn replace(
     let added: Vec<_> = concerned.iter().filter(|(id, ..)| wanted.contains(id) && !held.contains(id)).collect();
     may_give(&change.context, user, &added)?;
     if held == wanted {
-        change.commit(Recorded::nothing_changed()).await?;
-        return Ok(before);
+        return change.conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(before)).await;
     }
     change.as_tenant().await?;
     store::set_access_roles(&mut change, &grant, user, roles).await?;
@@ -288,6 +292,5 @@ async fn replace(
     let event = Event::new("instance_role_assigned", "instance", before.instance_id).target(user).details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
-    change.commit(recorded).await?;
-    Ok(access)
+    change.conclude(recorded, Concerned::User(user), Versioned(access)).await
 }

@@ -13,6 +13,7 @@ use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{Change, Grant, InstanceContext, Locks};
 use crate::error::{Code, Error, Result};
+use crate::http::dry_run::DryRun;
 use crate::http::extract::{Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::roles::copies::{self, Target};
@@ -31,13 +32,11 @@ pub(super) fn routes(app: &App) -> Routes {
 struct SyncQuery {
     /// Only add what is missing (true when left out); else also reset changed copies and remove copies whose template is gone.
     add_only: Option<bool>,
-    /// Only answer what would change.
-    dry_run: Option<bool>,
 }
 
 /// Brings the instance's copies in line with the feature's templates. Roles made by hand and roles that somebody holds stay.
 #[utoipa::path(post, path = "/api/features/instances/{instanceId}/sync-roles", tag = "Instances",
-    params(("instanceId" = Uuid, Path, description = "The instance"), SyncQuery),
+    params(("instanceId" = Uuid, Path, description = "The instance"), SyncQuery, DryRun),
     responses((status = 200, description = "What changed, or would change", body = SyncReport), (status = 403, description = "self_escalation")))]
 async fn sync_instance_roles(context: InstanceContext, Query(query): Query<SyncQuery>) -> Result<Json<SyncReport>> {
     let context = &context;
@@ -57,14 +56,12 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     if plan.raises_caller && (mandate.is_delegate() || mandate.caller().is_sys_admin()) {
         return Err(Error::new(Code::SelfEscalation, "The sync would raise a role that you hold; an admin of the mandate can do it."));
     }
-    if query.dry_run.unwrap_or(false) {
-        return Ok(plan.report);
-    }
     change.as_tenant().await?;
     apply(&mut change, context, &grant, &plan).await?;
     let details = serde_json::to_value(&plan.report).map_err(Error::internal)?;
     let event = Event::new("instance_roles_synced", "instance", context.instance()).details(without_names(details));
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
+    // In a dry run this undoes it. The report was made before anything was done, so it is the same either way.
     change.commit(recorded).await?;
     Ok(plan.report)
 }

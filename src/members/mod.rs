@@ -14,6 +14,8 @@ use crate::app::App;
 use crate::http::etag::Resource;
 use crate::ids::{GroupId, MembershipId, RoleId, UserId};
 
+pub use store::nearness;
+
 pub fn routes(app: &App) -> OpenApiRouter<App> {
     routes::routes(app).merge(role_routes::routes(app)).merge(access_routes::routes(app))
 }

@@ -16,8 +16,9 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{Change, Locks, MandateContext, Recorded};
+use crate::context::{Change, Concerned, Locks, MandateContext, Outcome, Recorded};
 use crate::error::{Code, Error, FieldError, Result};
+use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{FromPath, Json};
 use crate::http::guard::{Guard, Routes};
@@ -114,9 +115,9 @@ impl Wanted<'_> {
 
 /// Replaces a member's roles.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/users/{userId}/roles", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member")),
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
     request_body = ReplaceRoles,
-    responses((status = 200, description = "The member", body = Member), (status = 409, description = "last_mandate_admin, version_conflict"),
+    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_mandate_admin, version_conflict"),
               (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
               (status = 412, description = "Changed meanwhile")))]
 async fn replace_member_roles(
@@ -124,42 +125,42 @@ async fn replace_member_roles(
     precondition: Precondition,
     path: FromPath<(MandateId, UserId)>,
     Json(body): Json<ReplaceRoles>,
-) -> Result<Versioned<Member>> {
+) -> Result<Outcome<Versioned<Member>>> {
     let FromPath((_, user)) = path;
     let roles = resolved("/roleIds", &body.role_ids)?;
     let (context, precondition, wanted) = (&context, &precondition, &Wanted::Exactly(&roles));
-    retrying(|| change_roles(context, user, precondition, body.version, wanted)).await.map(Versioned)
+    retrying(|| change_roles(context, user, precondition, body.version, wanted)).await
 }
 
 /// Gives a member one role; nothing changes where they hold it.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), ("roleId" = Uuid, Path, description = "The role")),
-    responses((status = 200, description = "The member", body = Member),
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), ("roleId" = Uuid, Path, description = "The role"), DryRun),
+    responses((status = 200, description = "The member", body = Outcome<Member>),
               (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
               (status = 412, description = "Changed meanwhile")))]
 async fn assign_member_role(
     context: MandateContext,
     precondition: Precondition,
     path: FromPath<(MandateId, UserId, RoleId)>,
-) -> Result<Versioned<Member>> {
+) -> Result<Outcome<Versioned<Member>>> {
     let FromPath((_, user, role)) = path;
     let (context, precondition, wanted) = (&context, &precondition, &Wanted::With(role));
-    retrying(|| change_roles(context, user, precondition, None, wanted)).await.map(Versioned)
+    retrying(|| change_roles(context, user, precondition, None, wanted)).await
 }
 
 /// Takes one role from a member; nothing changes where they do not hold it. The last one cannot go.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), ("roleId" = Uuid, Path, description = "The role")),
-    responses((status = 200, description = "The member", body = Member), (status = 409, description = "last_role, last_mandate_admin"),
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), ("roleId" = Uuid, Path, description = "The role"), DryRun),
+    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_role, last_mandate_admin"),
               (status = 403, description = "self_escalation, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
 async fn revoke_member_role(
     context: MandateContext,
     precondition: Precondition,
     path: FromPath<(MandateId, UserId, RoleId)>,
-) -> Result<Versioned<Member>> {
+) -> Result<Outcome<Versioned<Member>>> {
     let FromPath((_, user, role)) = path;
     let (context, precondition, wanted) = (&context, &precondition, &Wanted::Without(role));
-    retrying(|| change_roles(context, user, precondition, None, wanted)).await.map(Versioned)
+    retrying(|| change_roles(context, user, precondition, None, wanted)).await
 }
 
 async fn change_roles(
@@ -168,7 +169,7 @@ async fn change_roles(
     precondition: &Precondition,
     version: Option<i64>,
     wanted: &Wanted<'_>,
-) -> Result<Member> {
+) -> Result<Outcome<Versioned<Member>>> {
     let mut change = context.change(Locks::users([user])).await?;
     let grant = change.context.grant::<Members, Update>()?;
     let Found { member, needed } = store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
@@ -181,8 +182,7 @@ async fn change_roles(
     let before: BTreeSet<RoleId> = member.role_ids.iter().copied().collect();
     let after = wanted.applied_to(&member.role_ids);
     if after == before {
-        change.commit(Recorded::nothing_changed()).await?;
-        return Ok(member);
+        return change.conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(member)).await;
     }
     let concerned = require_known(&mut change, &before.union(&after).copied().collect::<Vec<_>>()).await?;
     may_change(&mut change, user, &concerned, &before, &after).await?;
@@ -194,8 +194,7 @@ async fn change_roles(
     let event = Event::new("role_assigned", "member", user).target(user).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
     let member = present(&mut change, user).await?;
-    change.commit(recorded).await?;
-    Ok(member)
+    change.conclude(recorded, Concerned::User(user), Versioned(member)).await
 }
 
 /// Whether the caller may change the roles that way; under the locks.

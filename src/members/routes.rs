@@ -13,8 +13,9 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{Change, Locks, MandateContext};
+use crate::context::{AccessPreview, Change, Concerned, Locks, MandateContext, Outcome};
 use crate::error::{Code, Error, FieldError, Result};
+use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
@@ -200,16 +201,20 @@ async fn set_enabled(context: &MandateContext, user: UserId, precondition: &Prec
 
 /// Removes a member, or leaves. Feature accesses and places in groups of this mandate go too.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member")),
-    responses((status = 204, description = "Removed"), (status = 409, description = "last_mandate_admin"), (status = 412, description = "Changed meanwhile")))]
-async fn remove_member(context: MandateContext, precondition: Precondition, path: FromPath<(MandateId, UserId)>) -> Result<NoContent> {
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
+    responses((status = 204, description = "Removed"),
+              (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview), (status = 409, description = "last_mandate_admin"), (status = 412, description = "Changed meanwhile")))]
+async fn remove_member(
+    context: MandateContext,
+    precondition: Precondition,
+    path: FromPath<(MandateId, UserId)>,
+) -> Result<Outcome<NoContent>> {
     let FromPath((_, user)) = path;
     let (context, precondition) = (&context, &precondition);
-    retrying(|| remove(context, user, precondition)).await?;
-    Ok(NoContent)
+    retrying(|| remove(context, user, precondition)).await
 }
 
-async fn remove(context: &MandateContext, user: UserId, precondition: &Precondition) -> Result<()> {
+async fn remove(context: &MandateContext, user: UserId, precondition: &Precondition) -> Result<Outcome<NoContent>> {
     let mut change = context.change(Locks::users([user])).await?;
     let leaves = user == change.context.caller().user();
     let grant = if leaves { change.context.grant_over_oneself::<Members, Delete>()? } else { change.context.grant::<Members, Delete>()? };
@@ -227,5 +232,5 @@ async fn remove(context: &MandateContext, user: UserId, precondition: &Precondit
     let details = json!({ "before": { "roles": labels, "enabled": member.enabled } });
     let event = Event::new("user_removed_from_mandate", "member", user).target(user).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
-    change.commit(recorded).await
+    change.conclude(recorded, Concerned::User(user), NoContent).await
 }

@@ -17,9 +17,10 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
-use crate::context::{RoleContext, SystemContext};
+use crate::context::{Outcome, RoleContext, SystemContext};
 use crate::error::{Error, Result};
 use crate::features;
+use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Resource, Versioned, resource_unless_known};
 use crate::http::extract::Json;
 use crate::http::guard::{Guard, Routes};
@@ -159,54 +160,56 @@ impl RulePatch {
 }
 
 /// Replaces all that a role permits.
-#[utoipa::path(put, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+#[utoipa::path(put, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
     request_body = ReplacePermissions,
-    responses((status = 200, description = "The role's permissions", body = RolePermissions), (status = 409, description = "role_protected"),
+    responses((status = 200, description = "The role's permissions", body = Outcome<RolePermissions>), (status = 409, description = "role_protected"),
               (status = 412, description = "Changed meanwhile")))]
 async fn replace_role_permissions(
     context: RoleContext,
     precondition: Precondition,
     Json(body): Json<ReplacePermissions>,
-) -> Result<Versioned<RolePermissions>> {
+) -> Result<Outcome<Versioned<RolePermissions>>> {
     let permissions = Permissions { tables: body.tables, views: body.views };
     change_permissions(&context, &precondition, &Wanted::All(&permissions, body.version)).await
 }
 
 /// Adds, changes or removes some of what a role permits.
-#[utoipa::path(patch, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+#[utoipa::path(patch, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
     request_body = PermissionsPatch,
-    responses((status = 200, description = "The role's permissions", body = RolePermissions), (status = 409, description = "role_protected"),
+    responses((status = 200, description = "The role's permissions", body = Outcome<RolePermissions>), (status = 409, description = "role_protected"),
               (status = 412, description = "Changed meanwhile")))]
 async fn update_role_permissions(
     context: RoleContext,
     precondition: Precondition,
     Json(body): Json<PermissionsPatch>,
-) -> Result<Versioned<RolePermissions>> {
+) -> Result<Outcome<Versioned<RolePermissions>>> {
     change_permissions(&context, &precondition, &Wanted::Some(&body)).await
 }
 
-async fn change_permissions(context: &RoleContext, precondition: &Precondition, wanted: &Wanted<'_>) -> Result<Versioned<RolePermissions>> {
-    let changed = match context {
-        RoleContext::Template(system, role) => change_template(system, *role, precondition, wanted).await?,
+async fn change_permissions(
+    context: &RoleContext,
+    precondition: &Precondition,
+    wanted: &Wanted<'_>,
+) -> Result<Outcome<Versioned<RolePermissions>>> {
+    match context {
+        RoleContext::Template(system, role) => change_template(system, *role, precondition, wanted).await,
         RoleContext::Mandate(context, role) => {
-            retrying(|| async { change_held(open_in_mandate(context, *role, precondition, wanted.version()).await?, wanted).await }).await?
+            retrying(|| async { change_held(open_in_mandate(context, *role, precondition, wanted.version()).await?, wanted).await }).await
         }
         RoleContext::Instance(context, role) => {
-            retrying(|| async { change_held(open_in_instance(context, *role, precondition, wanted.version()).await?, wanted).await })
-                .await?
+            retrying(|| async { change_held(open_in_instance(context, *role, precondition, wanted.version()).await?, wanted).await }).await
         }
-    };
-    Ok(Versioned(changed))
+    }
 }
 
-async fn change_held(mut open: OpenRole<Update>, wanted: &Wanted<'_>) -> Result<RolePermissions> {
+async fn change_held(mut open: OpenRole<Update>, wanted: &Wanted<'_>) -> Result<Outcome<Versioned<RolePermissions>>> {
     let after = well_formed(wanted.applied_to(&open.found.permissions), &open.change.catalogue())?;
     open.change.require_within_own(&after)?;
     open.change.require_no_own_raise(&open.found, &after)?;
     store::replace_permissions(open.change.connection(), &open.grant, &open.found.role, &after).await?;
     let recorded = open.change.record(repermitted(&open.found.role, &open.found.permissions, &after)).await?;
-    open.change.commit(recorded).await?;
-    Ok(RolePermissions { permissions: after, version: open.found.role.version + 1 })
+    let changed = RolePermissions { permissions: after, version: open.found.role.version + 1 };
+    open.change.conclude(recorded, open.found.role.id, Versioned(changed)).await
 }
 
 async fn change_template(
@@ -214,7 +217,7 @@ async fn change_template(
     role: RoleId,
     precondition: &Precondition,
     wanted: &Wanted<'_>,
-) -> Result<RolePermissions> {
+) -> Result<Outcome<Versioned<RolePermissions>>> {
     let mut writing = system.write().await?;
     let before = copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?;
     if before.role.protected {
@@ -228,8 +231,7 @@ async fn change_template(
     let after = well_formed(wanted.applied_to(&before.permissions), &catalogue)?;
     copies::replace_permissions(&mut writing, &before.role, &after).await?;
     let recorded = audit::record_platform(&mut writing, system, repermitted(&before.role, &before.permissions, &after)).await?;
-    writing.commit(recorded).await?;
-    Ok(RolePermissions { permissions: after, version: before.role.version + 1 })
+    writing.conclude(recorded, Versioned(RolePermissions { permissions: after, version: before.role.version + 1 })).await
 }
 
 fn well_formed(permissions: Permissions, catalogue: &Catalogue) -> Result<Permissions> {

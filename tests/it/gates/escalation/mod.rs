@@ -2,31 +2,26 @@
 //! with and without rights, and after each call a look at the tables. `ESCALATION_SEED=<n> ESCALATION_SEQUENCES=1` repeats the
 //! sequence that a failure names.
 
-mod calls;
-mod reach;
-mod stage;
+pub mod calls;
+pub mod reach;
+pub mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::harness::TestApp;
+use super::operations::{Operation, document, operations};
 use crate::harness::app::Answer;
 use calls::{Call, Dice};
 use reach::Snapshot;
-use stage::Theatre;
+use stage::{Theatre, play_all};
 
 const SEQUENCES: u64 = 2_000;
 const CALLS: usize = 30;
-/// Each has a database of its own; more than there are cores, since half of the time is spent waiting for PostgreSQL.
-const THEATRES: usize = 4;
 /// How often each operation must have been answered with success, for a run to say something about it.
 const SUCCESSES: usize = 50;
-/// POSTs that change nothing.
-const WITHOUT_EFFECT: [&str; 2] = ["POST /api/access/check", "POST /api/access/explain"];
 
 /// For each operation, how often it was called and how often answered with success.
 type Tally = BTreeMap<&'static str, (usize, usize)>;
@@ -35,15 +30,11 @@ type Tally = BTreeMap<&'static str, (usize, usize)>;
 fn no_sequence_of_calls_raises_the_callers_own_access() {
     let first = setting("ESCALATION_SEED").unwrap_or(1);
     let sequences = setting("ESCALATION_SEQUENCES").unwrap_or(SEQUENCES);
-    let next = AtomicU64::new(0);
     let mut total = Tally::new();
-    std::thread::scope(|threads| {
-        let theatres: Vec<_> = (0..THEATRES).map(|_| threads.spawn(|| perform(first, sequences, &next))).collect();
-        for (operation, (calls, successes)) in theatres.into_iter().flat_map(|theatre| theatre.join().unwrap()) {
-            let sum = total.entry(operation).or_default();
-            *sum = (sum.0 + calls, sum.1 + successes);
-        }
-    });
+    for (operation, (calls, successes)) in play_all(first..first + sequences, play).into_iter().flatten() {
+        let sum = total.entry(operation).or_default();
+        *sum = (sum.0 + calls, sum.1 + successes);
+    }
     eprintln!("{}", report(&total));
     if sequences >= SEQUENCES {
         let rare: Vec<_> = calls::operations().filter(|operation| total.get(operation).is_none_or(|sum| sum.1 < SUCCESSES)).collect();
@@ -51,23 +42,9 @@ fn no_sequence_of_calls_raises_the_callers_own_access() {
     }
 }
 
-/// One theatre, on a thread of its own: calls come one after the other there, so that several threads would only wake each other.
-#[tokio::main(flavor = "current_thread")]
-async fn perform(first: u64, sequences: u64, next: &AtomicU64) -> Tally {
-    let mut tally = Tally::new();
-    let theatre = Theatre::open().await;
-    loop {
-        let number = next.fetch_add(1, Ordering::SeqCst);
-        if number >= sequences {
-            return tally;
-        }
-        play(&theatre, first + number, &mut tally).await;
-    }
-}
-
 /// Settings of the test itself.
 #[expect(clippy::disallowed_methods, reason = "not a setting of the service: which sequences to play")]
-fn setting(name: &str) -> Option<u64> {
+pub fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 
@@ -85,12 +62,12 @@ fn sum(tally: &Tally, of: impl Fn(&(usize, usize)) -> usize) -> usize {
 
 /// Plays one sequence in a world of its own.
 async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
-    let scene = theatre.set(seed).await;
+    let (scene, feature, names) = theatre.set(seed).await;
     let sql = &theatre.app.sql;
     let mut random = StdRng::seed_from_u64(seed);
     let mut view = Snapshot::read(sql).await;
     for step in 0..CALLS {
-        let call = Dice { random: &mut random, view: &view, people: &theatre.people, scene }.call();
+        let call = Dice { random: &mut random, view: &view, people: &theatre.people, scene, feature, names: &names }.call();
         let answer = make(theatre, &call).await;
         let count = tally.entry(call.operation).or_default();
         count.0 += 1;
@@ -115,6 +92,7 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
 async fn make(theatre: &Theatre, call: &Call) -> Answer {
     let request = theatre.app.call(call.method.clone(), call.path.clone()).bearer(&theatre.people[call.actor].token);
     let request = if let Some(mandate) = call.mandate { request.mandate(mandate) } else { request };
+    let request = if let Some(instance) = &call.instance { request.header("x-instance-id", instance) } else { request };
     let request = if let Some(body) = &call.body { request.json(body.clone()) } else { request };
     request.send().await
 }
@@ -122,15 +100,9 @@ async fn make(theatre: &Theatre, call: &Call) -> Answer {
 /// A new mutating operation must be tried here too.
 #[tokio::test]
 async fn every_mutating_operation_is_tried() {
-    let app = TestApp::start().await;
-    let document = app.get("/openapi.json").send().await.expect(200);
-    let mut declared = BTreeSet::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for method in item.as_object().unwrap().keys().filter(|method| ["post", "put", "patch", "delete"].contains(&method.as_str())) {
-            declared.insert(format!("{} {path}", method.to_uppercase()));
-        }
-    }
-    let tried: BTreeSet<String> = calls::operations().chain(WITHOUT_EFFECT).map(str::to_owned).collect();
+    let declared = operations(&document()).into_iter().filter(Operation::has_effect);
+    let declared: BTreeSet<String> = declared.map(|operation| format!("{} {}", operation.method, operation.path)).collect();
+    let tried: BTreeSet<String> = calls::operations().map(str::to_owned).collect();
     let missing: Vec<_> = declared.difference(&tried).collect();
     assert!(missing.is_empty(), "give these a body in calls.rs: {missing:?}");
 }

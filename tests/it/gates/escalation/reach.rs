@@ -38,6 +38,8 @@ pub struct Snapshot {
     /// Instance, user, role.
     pub access_roles: Vec<(Uuid, Uuid, Uuid)>,
     pub roles: Vec<Role>,
+    /// Users, mandates and instances that are disabled, deleted or erased.
+    pub off: BTreeSet<Uuid>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -55,7 +57,7 @@ pub struct Role {
 /// View, read, create, update, delete; 0 to 3.
 type Levels = [u8; 5];
 /// A mandate, or one of its instances.
-type Place = (Uuid, Option<Uuid>);
+pub type Place = (Uuid, Option<Uuid>);
 
 /// What one user may do.
 #[derive(Debug, Default)]
@@ -104,6 +106,23 @@ impl Snapshot {
             let known: Vec<String> = tables.iter().cloned().chain(INSTANCE_TABLES.map(str::to_owned)).collect();
             access.places.insert((mandate, Some(*instance)), union(&held.collect::<Vec<_>>(), &known, views));
         }
+    }
+
+    /// What a user really may do now, by place and table: read, create, update, delete. Nothing that is off gives anything.
+    pub fn effective(&self, user: Uuid) -> BTreeMap<(Place, String), [u8; 4]> {
+        let is_on = |id: &Uuid| !self.off.contains(id);
+        let places = self.access(user).places.into_iter();
+        let open = places.filter(|((mandate, instance), _)| is_on(&user) && is_on(mandate) && instance.as_ref().is_none_or(is_on));
+        let levels = open.flat_map(|(place, tables)| tables.into_iter().map(move |(table, levels)| ((place, table), levels)));
+        let is_table = |table: &str| table != WILDCARD && table != ADMIN && !table.starts_with("view ");
+        levels.filter(|((_, table), _)| is_table(table)).map(|(key, [_, levels @ ..])| (key, levels)).collect()
+    }
+
+    /// How many admins a mandate has whose account and membership are enabled.
+    pub fn effective_admins(&self, mandate: Uuid) -> usize {
+        let is_admin = |user| self.member_roles.iter().any(|row| (row.0, row.1) == (mandate, user) && self.role(row.2).protected);
+        let members = self.memberships.iter().filter(|(place, user, enabled)| *place == mandate && *enabled && !self.off.contains(user));
+        members.filter(|row| is_admin(row.1)).count()
     }
 
     pub fn role(&self, id: Uuid) -> &Role {
@@ -192,6 +211,10 @@ const SNAPSHOT: &str = "select jsonb_build_object(
   'instances', (select coalesce(jsonb_agg(jsonb_build_array(mandate_id, id, feature_code) order by id), '[]') from feature_instances),
   'accesses', (select coalesce(jsonb_agg(jsonb_build_array(instance_id, user_id, enabled) order by instance_id, user_id), '[]') from feature_accesses),
   'access_roles', (select coalesce(jsonb_agg(jsonb_build_array(instance_id, user_id, role_id) order by instance_id, user_id, role_id), '[]') from access_roles),
+  'off', (select coalesce(jsonb_agg(id order by id), '[]') from (
+     select id from users where not enabled or erased_at is not null
+     union all select id from mandates where not enabled or deleted_at is not null
+     union all select id from feature_instances where not enabled) off),
   'roles', (select jsonb_agg(jsonb_build_object('id', r.id, 'mandate', mandate_id, 'instance', instance_id, 'feature', feature_code, 'protected', protected,
      'rules', (select coalesce(jsonb_agg(jsonb_build_array(table_name, can_view::int, read_level, create_level, update_level, delete_level) order by table_name), '[]')
                from role_permissions p where p.role_id = r.id),

@@ -1,14 +1,18 @@
 //! The worlds that sequences start from: one mandate of random roles and holders, a foreign one, and what else calls can name.
 //! Set by SQL, since making one over HTTP costs more than the sequence.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, Executor, PgPool};
 use uuid::Uuid;
 
+use super::super::cases::{Names, fill};
+use crate::features::{self, Staged};
 use crate::harness::TestApp;
 
 /// Who takes part: positions in [`Theatre::people`]. Those between are delegates and members with roles as they fall.
@@ -20,6 +24,32 @@ const PEOPLE: [&str; 8] = ["sys", "sys-too", "admin", "ann", "ben", "cid", "dot"
 
 pub const TABLES: [&str; 2] = ["tickets", "notes"];
 pub const VIEWS: [&str; 2] = ["board", "stats"];
+
+/// Each has a database of its own; more than there are cores, since half of the time is spent waiting for PostgreSQL.
+const THEATRES: usize = 4;
+
+/// Plays the worlds of so many seeds, shared out among theatres; what each theatre noted.
+pub fn play_all<T: Default + Send>(seeds: std::ops::Range<u64>, play: impl AsyncFn(&Theatre, u64, &mut T) + Sync) -> Vec<T> {
+    let next = AtomicU64::new(seeds.start);
+    std::thread::scope(|threads| {
+        let theatres: Vec<_> = (0..THEATRES).map(|_| threads.spawn(|| perform(seeds.end, &next, &play))).collect();
+        theatres.into_iter().map(|theatre| theatre.join().unwrap()).collect()
+    })
+}
+
+/// One theatre, on a thread of its own: calls come one after the other there, so that several threads would only wake each other.
+#[tokio::main(flavor = "current_thread")]
+async fn perform<T: Default>(end: u64, next: &AtomicU64, play: &impl AsyncFn(&Theatre, u64, &mut T)) -> T {
+    let mut noted = T::default();
+    let theatre = Theatre::open().await;
+    loop {
+        let seed = next.fetch_add(1, Ordering::SeqCst);
+        if seed >= end {
+            return noted;
+        }
+        play(&theatre, seed, &mut noted).await;
+    }
+}
 
 /// Somebody with a token that stays good.
 pub struct Actor {
@@ -50,15 +80,14 @@ impl Theatre {
             people.push(Actor { id, name, token: app.sign_in(name).await });
         }
         sqlx::raw_sql(SET_STAGE).execute(&app.sql).await.unwrap();
-        sqlx::raw_sql("create table kept_session as select id from sessions; create table kept_role as select id from roles")
-            .execute(&app.sql)
-            .await
-            .unwrap();
+        let kept = "create table kept_session as select id from sessions; create table kept_role as select id from roles;
+                    create table kept_user as select * from users";
+        sqlx::raw_sql(kept).execute(&app.sql).await.unwrap();
         Self { app, people }
     }
 
-    /// Sets the world of a seed.
-    pub async fn set(&self, seed: u64) -> Scene {
+    /// Sets the world of a seed, and in its main mandate the rows of one feature.
+    pub async fn set(&self, seed: u64) -> (Scene, &'static str, Names) {
         // What earlier worlds left behind would be read over and over.
         if seed.is_multiple_of(10) {
             sqlx::raw_sql("vacuum").execute(&self.app.sql).await.unwrap();
@@ -67,7 +96,21 @@ impl Theatre {
         let people: Vec<Uuid> = self.people.iter().map(|actor| actor.id).collect();
         let scene = script.write(&people);
         call_set_stage(&self.app.sql, &people, &script.rows).await;
-        scene
+        let staged = features::ALL[usize::try_from(seed).unwrap() % features::ALL.len()];
+        let names = self.stage_feature(staged, scene, &people).await;
+        (scene, staged.feature.code, names)
+    }
+
+    /// The admin may do everything there, and so may the first of the others; the second is admitted to nothing.
+    async fn stage_feature(&self, staged: &Staged, scene: Scene, people: &[Uuid]) -> Names {
+        let mut names = Names::new();
+        staged.name(&mut names);
+        let [admin, owner, peer] = [ADMIN, ADMIN + 1, ADMIN + 2].map(|index| people[index].to_string());
+        names.extend([("mandate", scene.main.to_string()), ("admin", admin), ("peer", peer), ("word", "stage".to_owned())]);
+        let script = format!("{}{}{ALL_TO_OWNER}", features::INSTANCE, staged.rows);
+        let script = fill(&script, &staged.names_for(&names, &owner));
+        self.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.unwrap();
+        names
     }
 }
 
@@ -261,6 +304,9 @@ fn all() -> Value {
     json!({ "tables": { "*": { "view": true, "read": "a", "create": "a", "update": "a", "delete": "a" } }, "views": {} })
 }
 
+const ALL_TO_OWNER: &str = "insert into access_roles (mandate_id, instance_id, user_id, role_id)
+    values ('$mandate', '$place', '$owner', md5('$place' || 'all')::uuid)";
+
 /// Takes down what the sequence before built, and sets what the rows say.
 const SET_STAGE: &str = "create function staged_roles(stage jsonb) returns table (id uuid, mandate_id uuid, instance_id uuid, feature_code text,
   template_role_id uuid, label text, protected bool, tables jsonb, views jsonb, scope text) language sql immutable as $$
@@ -269,9 +315,11 @@ const SET_STAGE: &str = "create function staged_roles(stage jsonb) returns table
     protected bool, tables jsonb, views jsonb)
 $$;
 create function set_stage(people uuid[], sys_admins uuid[], stage jsonb) returns void language plpgsql as $$
+declare of_feature regclass;
 begin
   -- Without triggers: cascades, epochs and recounts would cost more than the sequence. The epochs are raised below.
   perform set_config('session_replication_role', 'replica', true);
+  for of_feature in select polrelid from pg_policy where polname = 'instance' loop execute format('delete from %s', of_feature); end loop;
   delete from access_roles; delete from feature_accesses; delete from group_members; delete from groups; delete from member_roles;
   delete from memberships; delete from mandate_epochs; delete from feature_instances; delete from mandates;
   delete from role_permissions where role_id not in (select id from kept_role);
@@ -282,6 +330,8 @@ begin
   update sessions set revoked_at = null where revoked_at is not null;
   delete from users where id <> all (people);
   delete from user_epochs where user_id <> all (people);
+  update users u set username = k.username, username_key = k.username_key, password_hash = k.password_hash, erased_at = null
+    from kept_user k where k.id = u.id and u.erased_at is not null;
   update user_epochs set epoch = epoch + 1;
   update catalogue_epoch set epoch = epoch + 1;
   update users set enabled = true, is_sys_admin = (id = any (sys_admins)) where not enabled or is_sys_admin <> (id = any (sys_admins));

@@ -1,6 +1,10 @@
 //! One random call: an operation, somebody who makes it, and a path and body that are sometimes right, often greedy (one's own
 //! id, wider roles, templates, roles of elsewhere) and sometimes carry a field that nobody asked for.
 
+mod bodies;
+
+use std::sync::LazyLock;
+
 use axum::http::Method;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -8,9 +12,10 @@ use rand::seq::IndexedRandom;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::cases::{self, Case, Names, fill};
 use super::reach::Snapshot;
-use super::stage::{ADMIN, Actor, OTHER_SYS_ADMIN, SYS_ADMIN, Scene, TABLES, VIEWS, permissions};
-use crate::harness::app::PASSWORD;
+use super::stage::{ADMIN, Actor, OTHER_SYS_ADMIN, SYS_ADMIN, Scene};
+use crate::features;
 
 /// Who is let in at all.
 #[derive(Clone, Copy, PartialEq)]
@@ -24,7 +29,7 @@ use For::{Anybody, Both, Members, SysAdmins};
 
 /// Every mutating operation, who is let in, and how often it is called beside the others. Rare: what costs a password hash,
 /// and what ends the sequence for its caller or for all.
-const OPERATIONS: [(&str, For, u32); 37] = [
+const OPERATIONS: [(&str, For, u32); 38] = [
     ("POST /api/mandates", SysAdmins, 9),
     ("PATCH /api/mandates/{mandateId}", Both, 12),
     ("PUT /api/mandates/{mandateId}", Both, 13),
@@ -60,13 +65,24 @@ const OPERATIONS: [(&str, For, u32); 37] = [
     ("POST /api/features/templates/roles", SysAdmins, 6),
     ("POST /api/users", SysAdmins, 4),
     ("PATCH /api/users/{userId}", Anybody, 30),
+    ("DELETE /api/users/{userId}", Anybody, 3),
     ("POST /api/auth/login", Anybody, 2),
     ("POST /api/auth/logout", Anybody, 2),
 ];
 
+/// How many of a hundred calls work with the data of a feature.
+const OF_FEATURES: u32 = 20;
+
+/// The mutating operations of each feature, as `METHOD path`, with the case that shows how one is called.
+static FEATURE_OPERATIONS: LazyLock<Vec<(&'static str, Case)>> = LazyLock::new(|| {
+    let of_features = cases::all().into_iter().filter(|(operation, case)| operation.is_mutation() && features::of(case).is_some());
+    of_features.map(|(operation, case)| (format!("{} {}", operation.method, operation.path).leak() as &str, case)).collect()
+});
+
 /// The operations of the OpenAPI document that are tried here, as `METHOD path`.
 pub fn operations() -> impl Iterator<Item = &'static str> {
-    OPERATIONS.iter().map(|(operation, ..)| *operation)
+    let core = OPERATIONS.iter().map(|(operation, ..)| *operation);
+    core.chain(FEATURE_OPERATIONS.iter().map(|(operation, _)| *operation))
 }
 
 /// A call to be made.
@@ -78,6 +94,7 @@ pub struct Call {
     pub method: Method,
     pub path: String,
     pub mandate: Option<Uuid>,
+    pub instance: Option<String>,
     pub body: Option<Value>,
     /// Carries a field that the operation does not know.
     pub poisoned: bool,
@@ -89,11 +106,23 @@ pub struct Dice<'a> {
     pub view: &'a Snapshot,
     pub people: &'a [Actor],
     pub scene: Scene,
+    /// The feature that is staged, and what its rows are called.
+    pub feature: &'static str,
+    pub names: &'a Names,
 }
 
 impl Dice<'_> {
     pub fn call(&mut self) -> Call {
-        let (operation, class, _) = *OPERATIONS.choose_weighted(self.random, |(.., weight)| *weight).unwrap();
+        if self.random.random_ratio(OF_FEATURES, 100) {
+            return self.feature_call();
+        }
+        self.call_among(|_| true)
+    }
+
+    /// A call of one of these operations of the core.
+    pub fn call_among(&mut self, wanted: impl Fn(&str) -> bool) -> Call {
+        let among: Vec<_> = OPERATIONS.iter().filter(|(operation, ..)| wanted(operation)).collect();
+        let (operation, class, _) = **among.choose_weighted(self.random, |(.., weight)| *weight).unwrap();
         let actor = self.actor(class);
         let (method, template) = operation.split_once(' ').unwrap();
         let mandate = self.mandate();
@@ -115,11 +144,31 @@ impl Dice<'_> {
             .replace("{roleId}", &role.to_string())
             .replace("{instanceId}", &place.1.to_string())
             .replace("{featureCode}", &self.feature());
-        let path = if operation.ends_with("sync-roles") { format!("{path}?addOnly={}", self.random.random_bool(0.3)) } else { path };
+        let path = match operation {
+            "POST /api/features/instances/{instanceId}/sync-roles" => format!("{path}?addOnly={}", self.random.random_bool(0.3)),
+            "DELETE /api/users/{userId}" => format!("{path}?mode=erase"),
+            _ => path,
+        };
         let mut body = self.body(operation, actor, mandate, place, role);
         let poisoned = self.random.random_bool(0.03) && body.as_mut().is_some_and(|body| self.poison(body));
         let method = method.parse().unwrap();
-        Call { operation, actor, method, path, mandate: (!without && !templates).then_some(header), body, poisoned }
+        Call { operation, actor, method, path, mandate: (!without && !templates).then_some(header), instance: None, body, poisoned }
+    }
+
+    /// Work with the data of the feature that is staged, by somebody who is admitted or not.
+    fn feature_call(&mut self) -> Call {
+        let staged: Vec<_> =
+            FEATURE_OPERATIONS.iter().filter(|(_, case)| features::of(case).map(|s| s.feature.code) == Some(self.feature)).collect();
+        let (operation, case) = staged.choose(self.random).unwrap();
+        let actor = if self.random.random_bool(0.5) { *[ADMIN, ADMIN + 1].choose(self.random).unwrap() } else { self.actor(Members) };
+        let mut names = self.names.clone();
+        names.insert("unique", format!("u{}", self.random.random::<u32>()));
+        let mut body = case.body.map(|body| serde_json::from_str(&fill(body, &names)).unwrap());
+        let poisoned = self.random.random_bool(0.03) && body.as_mut().is_some_and(|body| self.poison(body));
+        let (method, _) = operation.split_once(' ').unwrap();
+        let path = fill(case.uri, &names);
+        let instance = case.instance.map(|instance| fill(instance, &names));
+        Call { operation, actor, method: method.parse().unwrap(), path, mandate: Some(self.scene.main), instance, body, poisoned }
     }
 
     /// Half the time somebody who might be let in, else anybody but the SysAdmins.
@@ -175,9 +224,14 @@ impl Dice<'_> {
     /// An instance, with its mandate.
     fn instance(&mut self) -> (Uuid, Uuid) {
         let (main, anywhere): (Vec<_>, Vec<_>) =
-            self.view.instances.iter().map(|instance| (instance.0, instance.1)).partition(|place| place.0 == self.scene.main);
+            self.desks().map(|instance| (instance.0, instance.1)).partition(|place| place.0 == self.scene.main);
         let own = if self.random.random_bool(0.94) { &main } else { &anywhere };
         self.pick(own).unwrap_or_default()
+    }
+
+    /// The instances whose roles and admissions are played with.
+    fn desks(&self) -> impl Iterator<Item = &(Uuid, Uuid, String)> {
+        self.view.instances.iter().filter(|instance| instance.2 == "desk")
     }
 
     fn feature(&mut self) -> String {
@@ -192,7 +246,10 @@ impl Dice<'_> {
     /// A mandate role of the mandate, or one of its instances' roles.
     fn role(&mut self, mandate: Uuid) -> Uuid {
         let of_instances = self.random.random_bool(0.5);
-        let own = self.roles(|role| role.mandate == Some(mandate) && role.instance.is_some() == of_instances);
+        let own = self.roles(|role| {
+            let of_desk = role.feature.as_deref().is_none_or(|feature| feature == "desk");
+            role.mandate == Some(mandate) && role.instance.is_some() == of_instances && of_desk
+        });
         self.pick(&own).unwrap_or_default()
     }
 
@@ -234,113 +291,5 @@ impl Dice<'_> {
         ];
         let (field, value) = fields.choose(self.random).unwrap();
         body.as_object_mut().is_some_and(|body| body.insert((*field).to_owned(), value.clone()).is_none())
-    }
-
-    fn body(&mut self, operation: &str, actor: usize, mandate: Uuid, place: (Uuid, Uuid), role: Uuid) -> Option<Value> {
-        let (method, path) = operation.split_once(' ').unwrap();
-        match path.split('/').nth(2).unwrap() {
-            "mandates" => self.mandate_body(method, path, actor, mandate),
-            "roles" => self.role_body(method, path, role),
-            "features" => self.feature_body(method, path, actor, place),
-            _ => self.user_body(method, path, actor),
-        }
-    }
-
-    fn mandate_body(&mut self, method: &str, path: &str, actor: usize, mandate: Uuid) -> Option<Value> {
-        let rest = path.trim_start_matches("/api/mandates").trim_start_matches("/{mandateId}");
-        Some(match (method, rest) {
-            ("POST", "") => json!({ "name": self.word("mandate"), "adminUserId": self.user(actor) }),
-            ("PATCH" | "PUT", "") if self.random.random_bool(0.6) => json!({ "name": self.word("mandate") }),
-            ("PATCH" | "PUT", "") => json!({ "enabled": self.random.random_bool(0.9), "language": "de" }),
-            ("POST", "/users") => {
-                let view = self.view;
-                let is_member = |user| view.memberships.iter().any(|row| (row.0, row.1) == (mandate, user));
-                json!({ "targetUserId": self.newcomer(actor, is_member), "roleIds": self.given(mandate, None) })
-            }
-            ("PATCH", "/users/{userId}") => json!({ "enabled": self.yes() }),
-            ("PUT", "/users/{userId}/roles") => json!({ "roleIds": self.given(mandate, None) }),
-            ("POST", "/groups") | ("PATCH", "/groups/{groupId}") => json!({ "name": self.word("group"), "autoJoin": self.yes() }),
-            ("PUT", "/groups/{groupId}/members") => json!({ "userIds": self.company(actor) }),
-            ("POST", "/roles") => json!({ "label": self.word("role") }),
-            _ => return None,
-        })
-    }
-
-    /// Some members of the main mandate; oneself half the time.
-    fn company(&mut self, actor: usize) -> Vec<Uuid> {
-        let members: Vec<Uuid> = self.view.memberships.iter().filter(|row| row.0 == self.scene.main).map(|row| row.1).collect();
-        let count = self.random.random_range(0..4);
-        let mut company: Vec<Uuid> = members.sample(self.random, count).copied().collect();
-        if self.random.random_bool(0.5) {
-            company.push(self.people[actor].id);
-        }
-        company
-    }
-
-    fn role_body(&mut self, method: &str, path: &str, role: Uuid) -> Option<Value> {
-        let feature_role = self.view.roles.iter().any(|found| found.id == role && found.feature.is_some());
-        Some(match (method, path.ends_with("/permissions")) {
-            ("PUT", _) => permissions(self.random, feature_role),
-            ("PATCH", true) => {
-                // One table of them; now and then without its rule, so that `*` speaks for it.
-                let mut some = permissions(self.random, feature_role);
-                let tables = some["tables"].as_object_mut().unwrap();
-                let kept = tables.keys().cloned().collect::<Vec<_>>().choose(self.random).cloned().unwrap_or_default();
-                tables.retain(|table, _| *table == kept);
-                if self.random.random_bool(0.2) {
-                    tables.values_mut().for_each(|rule| *rule = Value::Null);
-                }
-                some
-            }
-            ("PATCH", false) => json!({ "label": self.word("role") }),
-            _ => return None,
-        })
-    }
-
-    fn feature_body(&mut self, method: &str, path: &str, actor: usize, place: (Uuid, Uuid)) -> Option<Value> {
-        let rest = path.trim_start_matches("/api/features");
-        let roles = |dice: &mut Self| dice.given(place.0, Some(place.1));
-        Some(match (method, rest) {
-            ("POST", "") => json!({ "code": format!("f{}", self.random.random::<u32>()), "tables": TABLES }),
-            ("PATCH", "/{featureCode}") => {
-                let tables = &[TABLES[0], TABLES[1], "drafts"][..self.random.random_range(1..=3)];
-                json!({ "tables": tables, "views": VIEWS })
-            }
-            ("POST", "/instances") if self.random.random_bool(0.3) => {
-                json!({ "featureCode": "desk", "label": self.word("desk"), "grantCreatorRole": format!("desk {}", self.random.random_range(0..3)) })
-            }
-            ("POST", "/instances") => json!({ "featureCode": "desk", "label": self.word("desk"), "copyTemplateRoles": self.yes() }),
-            ("PATCH", "/instances/{instanceId}") => json!({ "label": self.word("desk"), "enabled": self.yes() }),
-            ("POST", "/instances/{instanceId}/roles") => json!({ "label": self.word("role") }),
-            ("POST", "/instances/{instanceId}/users") => {
-                let view = self.view;
-                // Members who are not admitted; others are unknown there.
-                let is_there = |user| {
-                    view.accesses.iter().any(|row| (row.0, row.1) == (place.1, user))
-                        || !view.memberships.iter().any(|row| (row.0, row.1) == (place.0, user))
-                };
-                json!({ "userId": self.newcomer(actor, is_there), "roleIds": roles(self) })
-            }
-            ("PATCH", "/instances/{instanceId}/users/{userId}") => json!({ "enabled": self.yes() }),
-            ("PUT", "/instances/{instanceId}/users/{userId}/roles") => json!({ "roleIds": roles(self) }),
-            ("POST", "/templates/roles") if self.yes() => json!({ "roleLabel": self.word("template"), "featureCode": "desk" }),
-            ("POST", "/templates/roles") => json!({ "roleLabel": self.word("template") }),
-            _ => return None,
-        })
-    }
-
-    fn user_body(&mut self, method: &str, path: &str, actor: usize) -> Option<Value> {
-        Some(match (method, path) {
-            ("POST", "/api/users") => {
-                json!({ "username": format!("u{}", self.random.random::<u32>()), "password": PASSWORD, "isSysAdmin": self.random.random_bool(0.2) })
-            }
-            ("PATCH", _) => match self.random.random_range(0..3) {
-                0 => json!({ "firstName": self.word("Ann") }),
-                1 => json!({ "enabled": self.random.random_bool(0.85) }),
-                _ => json!({ "isSysAdmin": self.random.random_bool(0.5) }),
-            },
-            ("POST", "/api/auth/login") => json!({ "username": self.people[actor].name, "password": PASSWORD }),
-            _ => return None,
-        })
     }
 }

@@ -1,0 +1,218 @@
+//! What a change of access does, told instead of done. In a dry run the change is really made, in its own transaction, under its
+//! own locks and with every check down to the deferred ones; then effective access is looked at as it became and, back at the
+//! mark that was set after the locks, as it was. So nothing can be refused otherwise than in earnest, and there is no second
+//! opinion on what a change means.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::effective::{EffectiveAccess, Place, effective_access, effective_admins};
+use super::{Change, InstanceContext, MandateContext, Recorded, Writing};
+use crate::access::{Level, Merged, Operation};
+use crate::db::ActAs;
+use crate::error::Result;
+use crate::ids::{InstanceId, MandateId, RoleId, UserId};
+
+/// The most users whose changes are listed.
+const LISTED: usize = 200;
+
+/// How a change ended: made, with its own answer; or, with `dryRun=true`, only told.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+pub enum Outcome<T> {
+    Done(T),
+    Preview(AccessPreview),
+}
+
+impl<T> Outcome<T> {
+    pub fn map<U>(self, answer: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Outcome::Done(done) => Outcome::Done(answer(done)),
+            Outcome::Preview(preview) => Outcome::Preview(preview),
+        }
+    }
+}
+
+/// What a change of access would do, told by `?dryRun=true`. Only levels of the four operations: whether tables and views are
+/// shown is not part of it.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessPreview {
+    /// By user, then by table. Of at most 200 users; `totals` counts them all.
+    pub changes: Vec<AccessChange>,
+    pub totals: Totals,
+    /// How many effective admins the mandate would have afterwards; null for a template, which belongs to no mandate.
+    pub admins_left: Option<i64>,
+}
+
+/// One level that would be another, in somebody's effective access: merged over their roles, and `n` where account, membership,
+/// mandate, instance or admission are disabled or not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessChange {
+    pub user_id: UserId,
+    /// The instance whose table it is; null for a table of the mandate.
+    pub instance_id: Option<InstanceId>,
+    #[schema(example = "members")]
+    pub table: String,
+    pub operation: Operation,
+    pub from: Level,
+    pub to: Level,
+}
+
+/// Counted over all users, listed or not.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Totals {
+    /// Users whose access would change.
+    pub users: usize,
+    /// Levels that would rise: one for each user, table and operation.
+    pub gained: usize,
+    /// Levels that would fall.
+    pub lost: usize,
+}
+
+/// Whose access a change concerns.
+#[derive(Debug, Clone, Copy)]
+pub enum Concerned {
+    User(UserId),
+    HoldersOf(RoleId),
+}
+
+impl Concerned {
+    pub(super) fn user(self) -> Option<UserId> {
+        if let Self::User(user) = self { Some(user) } else { None }
+    }
+    pub(super) fn role(self) -> Option<RoleId> {
+        if let Self::HoldersOf(role) = self { Some(role) } else { None }
+    }
+}
+
+impl Change<MandateContext> {
+    /// Commits; or, in a dry run, tells what changed and undoes it.
+    pub async fn conclude<T>(self, recorded: Recorded, concerned: Concerned, answer: T) -> Result<Outcome<T>> {
+        let mandate = self.context.mandate();
+        conclude(self, recorded, mandate, concerned, answer).await
+    }
+}
+
+impl Change<InstanceContext> {
+    /// Commits; or, in a dry run, tells what changed and undoes it.
+    pub async fn conclude<T>(self, recorded: Recorded, concerned: Concerned, answer: T) -> Result<Outcome<T>> {
+        let mandate = self.context.mandate().mandate();
+        conclude(self, recorded, mandate, concerned, answer).await
+    }
+}
+
+impl Writing {
+    /// Commits a change of what nobody holds, such as a template; or, in a dry run, tells that no access changed and undoes it.
+    pub async fn conclude<T>(self, recorded: Recorded, answer: T) -> Result<Outcome<T>> {
+        let dry_run = self.0.is_dry_run();
+        self.commit(recorded).await?;
+        Ok(if dry_run { Outcome::Preview(AccessPreview::default()) } else { Outcome::Done(answer) })
+    }
+}
+
+async fn conclude<C, T>(
+    mut change: Change<C>,
+    recorded: Recorded,
+    mandate: MandateId,
+    concerned: Concerned,
+    answer: T,
+) -> Result<Outcome<T>> {
+    if !change.transaction.is_dry_run() {
+        change.commit(recorded).await?;
+        return Ok(Outcome::Done(answer));
+    }
+    change.check().await?;
+    change.transaction.act_as(ActAs::System).await?;
+    let after = effective_access(&mut change, mandate, concerned).await?;
+    let admins_left = effective_admins(&mut change, mandate).await?;
+    change.transaction.back_to_mark().await?;
+    let before = effective_access(&mut change, mandate, concerned).await?;
+    change.commit(recorded).await?;
+    Ok(Outcome::Preview(AccessPreview::between(&before, &after, admins_left)))
+}
+
+impl AccessPreview {
+    fn between(before: &EffectiveAccess, after: &EffectiveAccess, admins_left: i64) -> Self {
+        let mut preview = Self { admins_left: Some(admins_left), ..Self::default() };
+        let nowhere = BTreeMap::new();
+        for user in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+            preview.add(changes_of(*user, before.get(user).unwrap_or(&nowhere), after.get(user).unwrap_or(&nowhere)));
+        }
+        preview
+    }
+
+    /// Adds one user.
+    fn add(&mut self, changes: Vec<AccessChange>) {
+        if changes.is_empty() {
+            return;
+        }
+        let gained = changes.iter().filter(|change| change.to > change.from).count();
+        self.totals.users += 1;
+        self.totals.gained += gained;
+        self.totals.lost += changes.len() - gained;
+        if self.totals.users <= LISTED {
+            self.changes.extend(changes);
+        }
+    }
+}
+
+type Places = BTreeMap<Place, Arc<Merged>>;
+
+fn changes_of(user: UserId, before: &Places, after: &Places) -> Vec<AccessChange> {
+    let places: BTreeSet<&Place> = before.keys().chain(after.keys()).collect();
+    let changed = places.into_iter().flat_map(|place| {
+        let differences = differences(before.get(place).map(Arc::as_ref), after.get(place).map(Arc::as_ref));
+        differences.into_iter().map(|(table, operation, from, to)| AccessChange {
+            user_id: user,
+            instance_id: *place,
+            table,
+            operation,
+            from,
+            to,
+        })
+    });
+    changed.collect()
+}
+
+fn differences(from: Option<&Merged>, to: Option<&Merged>) -> Vec<(String, Operation, Level, Level)> {
+    let level = |merged: Option<&Merged>, table: &str, operation| merged.map_or(Level::None, |merged| merged.level(table, operation));
+    // A table that only one of two looks at the same place knows came or went meanwhile: changing a feature waits for none of our
+    // locks, and is none of our doing.
+    let known = |table: &str| [from, to].into_iter().flatten().all(|merged| merged.tables.contains_key(table));
+    let tables = from.or(to).into_iter().flat_map(|merged| merged.tables.keys()).filter(|table| known(table));
+    let levels = tables.flat_map(|table| {
+        Operation::ALL.map(|operation| (table.clone(), operation, level(from, table, operation), level(to, table, operation)))
+    });
+    levels.filter(|(.., from, to)| from != to).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Catalogue, Permissions, Rule};
+
+    fn access(tables: &[&str], level: Level) -> Arc<Merged> {
+        let catalogue = Catalogue::instance(tables.iter().map(|table| (*table).to_owned()), []);
+        let rule = Rule { view: true, read: level, ..Rule::default() };
+        let permissions = Permissions { tables: [("*".to_owned(), rule)].into(), ..Permissions::default() };
+        Arc::new(Merged::of([&permissions], &catalogue))
+    }
+
+    #[test]
+    fn a_table_that_came_meanwhile_is_none_of_the_changes_doing() {
+        let (user, place) = (UserId::new(), Some(InstanceId::new()));
+        let look = |merged| [(place, merged)].into();
+        let (before, after) = (look(access(&["notes", "late"], Level::My)), look(access(&["notes"], Level::All)));
+        for (one, other) in [(&before, &after), (&after, &before)] {
+            let changes = changes_of(user, one, other);
+            assert_eq!(changes.iter().map(|change| change.table.as_str()).collect::<Vec<_>>(), ["access", "instance-roles", "notes"]);
+        }
+        let admitted = changes_of(user, &Places::new(), &before);
+        assert!(admitted.iter().any(|change| change.table == "late" && change.from == Level::None && change.to == Level::My));
+    }
+}

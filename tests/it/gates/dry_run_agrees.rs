@@ -1,0 +1,241 @@
+//! A dry run tells exactly what the call then does: in random worlds, with things disabled here and there, a random call is asked
+//! about and then made, and what it did is read from the tables by code that shares nothing with the service's own. Whatever is
+//! refused is refused alike. `DRY_RUN_SEED=<n> DRY_RUN_WORLDS=1` repeats the world that a failure names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::escalation::calls::{Call, Dice};
+use super::escalation::reach::Snapshot;
+use super::escalation::setting;
+use super::escalation::stage::{ADMIN, Scene, Theatre, play_all};
+use super::operations::{Operation, document, operations};
+use crate::harness::Answer;
+
+/// With as many cases in each: a thousand in all.
+const WORLDS: u64 = 250;
+const CASES_PER_WORLD: usize = 4;
+/// How many cases must change somebody's access, for a run to say something.
+const CHANGING: usize = 300;
+const SYNC: &str = "POST /api/features/instances/{instanceId}/sync-roles";
+
+/// How cases ended.
+#[derive(Debug, Default)]
+struct Tally {
+    refused: usize,
+    without_change: usize,
+    changing: usize,
+    /// Which operations changed something.
+    operations: BTreeSet<&'static str>,
+}
+
+#[test]
+fn a_dry_run_tells_what_the_call_then_does() {
+    let first = setting("DRY_RUN_SEED").unwrap_or(1);
+    let worlds = setting("DRY_RUN_WORLDS").unwrap_or(WORLDS);
+    let known = known_operations();
+    assert_eq!(known.len(), 11, "{known:?}");
+    let mut total = Tally::default();
+    for tally in
+        play_all(first..first + worlds, async |theatre: &Theatre, seed, tally: &mut Tally| play(theatre, seed, &known, tally).await)
+    {
+        total.refused += tally.refused;
+        total.without_change += tally.without_change;
+        total.changing += tally.changing;
+        total.operations.extend(tally.operations);
+    }
+    eprintln!("{} cases changed access, {} did not, {} were refused", total.changing, total.without_change, total.refused);
+    if worlds >= WORLDS {
+        assert_eq!(total.refused + total.without_change + total.changing, 1_000);
+        assert!(total.changing >= CHANGING, "{total:?}");
+        assert_eq!(total.operations.len(), known.len() - 1, "a sync tells no access; the others: {:?}", total.operations);
+    }
+}
+
+/// As `METHOD path`. (A document is made inside of a runtime only.)
+#[tokio::main(flavor = "current_thread")]
+async fn known_operations() -> BTreeSet<String> {
+    knowing_dry_run().map(|operation| format!("{} {}", operation.method, operation.path)).collect()
+}
+
+fn knowing_dry_run() -> impl Iterator<Item = Operation> {
+    let named =
+        |operation: &Operation, name: &str| operation.value["parameters"].as_array().into_iter().flatten().any(|it| it["name"] == name);
+    operations(&document()).into_iter().filter(move |operation| named(operation, "dryRun"))
+}
+
+/// Some cases, one after the other in the world of a seed.
+async fn play(theatre: &Theatre, seed: u64, known: &BTreeSet<String>, tally: &mut Tally) {
+    let (scene, feature, names) = theatre.set(seed).await;
+    let mut random = StdRng::seed_from_u64(seed);
+    switch_off(theatre, scene, &mut random).await;
+    let mut view = Snapshot::read(&theatre.app.sql).await;
+    for step in 0..CASES_PER_WORLD {
+        let mut dice = Dice { random: &mut random, view: &view, people: &theatre.people, scene, feature, names: &names };
+        let call = draw(&mut dice, known);
+        let precondition = random.random_bool(0.12).then(|| *["\"1\"", "\"1\"", "\"4\""].choose(&mut random).unwrap());
+        let case = format!("seed {seed}, case {step}: {call:?} with {precondition:?} by {}", theatre.people[call.actor].name);
+        view = compare(theatre, &call, precondition, view, tally, &case).await;
+    }
+}
+
+/// A random call; mostly one that may well do something.
+fn draw(dice: &mut Dice, known: &BTreeSet<String>) -> Call {
+    let anything = dice.random.random_bool(0.1);
+    loop {
+        let mut call = dice.call_among(|operation| known.contains(operation));
+        if call.mandate.is_some() && dice.random.random_bool(0.75) {
+            call.actor = ADMIN; // who may do most, and is refused least
+        }
+        let at_home = call.mandate.is_none_or(|mandate| mandate == dice.scene.main);
+        if anything || (at_home && names_what_is_there(&call, dice.view)) {
+            return call;
+        }
+    }
+}
+
+/// Whether the member, the admission or the role that the path names is there, and somebody holds the role whose permissions change.
+fn names_what_is_there(call: &Call, view: &Snapshot) -> bool {
+    let named: Vec<Uuid> = call.path.split(['/', '?']).filter_map(|part| part.parse().ok()).collect();
+    let (of_mandate, of_instance) = (call.path.contains("/mandates/"), call.path.contains("/instances/"));
+    match named[..] {
+        [role] if !of_instance => view.member_roles.iter().chain(&view.access_roles).any(|row| row.2 == role) && !view.role(role).protected,
+        [mandate, user] if of_mandate => view.memberships.iter().any(|row| (row.0, row.1) == (mandate, user)),
+        [mandate, user, role] => {
+            let known = view.roles.iter().any(|it| it.id == role && it.mandate == Some(mandate) && it.instance.is_none());
+            known && view.memberships.iter().any(|row| (row.0, row.1) == (mandate, user))
+        }
+        [instance, user] => view.accesses.iter().any(|row| (row.0, row.1) == (instance, user)),
+        _ => true,
+    }
+}
+
+/// Asks, then does; answers what is there afterwards.
+async fn compare(theatre: &Theatre, call: &Call, precondition: Option<&str>, before: Snapshot, tally: &mut Tally, case: &str) -> Snapshot {
+    let untouched = theatre.app.digest().await;
+    let told = make(theatre, call, precondition, true).await;
+    assert_eq!(theatre.app.digest().await, untouched, "a dry run changed something; {case}: {}", told.body);
+    let done = make(theatre, call, precondition, false).await;
+    assert!(!done.status.is_server_error(), "{case}: {}", done.body);
+    if !done.status.is_success() {
+        assert_eq!(refusal(&told), refusal(&done), "{case}");
+        assert_eq!(theatre.app.digest().await, untouched, "{case}");
+        tally.refused += 1;
+        return before;
+    }
+    let after = Snapshot::read(&theatre.app.sql).await;
+    let preview = told.expect(200);
+    if call.operation == SYNC {
+        assert_eq!(preview, done.body, "{case}");
+        tally.without_change += 1;
+        return after;
+    }
+    let expected = differences(&before, &after, place_of(call, &before));
+    assert_eq!(preview, expected, "{case}");
+    if expected["totals"]["users"] == 0 {
+        tally.without_change += 1;
+    } else {
+        tally.changing += 1;
+        tally.operations.insert(call.operation);
+    }
+    after
+}
+
+/// Disables some accounts and instances, and now and then the mandate.
+async fn switch_off(theatre: &Theatre, scene: Scene, random: &mut StdRng) {
+    let people: Vec<Uuid> = theatre.people[ADMIN + 1..].iter().map(|actor| actor.id).filter(|_| random.random_bool(0.07)).collect();
+    let mandates: Vec<Uuid> = [scene.main, scene.foreign].into_iter().filter(|_| random.random_bool(0.03)).collect();
+    let instance = ["first", "second", "none", "none", "none"].choose(random).unwrap();
+    let listed = |ids: Vec<Uuid>| ids.iter().map(Uuid::to_string).collect::<Vec<_>>().join(", ");
+    // Without triggers, which would count admins and raise epochs: nobody has called anything in this world yet.
+    let statements = format!(
+        "begin; set local session_replication_role = replica; update users set enabled = false where id = any ('{{{}}}');
+         update mandates set enabled = false where id = any ('{{{}}}'); update feature_instances set enabled = false where label = '{instance}'; commit",
+        listed(people),
+        listed(mandates)
+    );
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&theatre.app.sql).await.unwrap();
+}
+
+async fn make(theatre: &Theatre, call: &Call, precondition: Option<&str>, dry_run: bool) -> Answer {
+    let separator = if call.path.contains('?') { '&' } else { '?' };
+    let path = if dry_run { format!("{}{separator}dryRun=true", call.path) } else { call.path.clone() };
+    let mut request = theatre.app.call(call.method.clone(), path).bearer(&theatre.people[call.actor].token);
+    if let Some(mandate) = call.mandate {
+        request = request.mandate(mandate);
+    }
+    if let Some(tag) = precondition {
+        request = request.header("if-match", tag);
+    }
+    if let Some(body) = &call.body {
+        request = request.json(body.clone());
+    }
+    request.send().await
+}
+
+/// What a refusal says.
+fn refusal(answer: &Answer) -> [Value; 4] {
+    ["status", "code", "detail", "errors"].map(|member| answer.body[member].clone())
+}
+
+/// The mandate whose access the call changes; a template's is in none.
+fn place_of(call: &Call, view: &Snapshot) -> Option<Uuid> {
+    let named: Uuid = call.path.split('/').find_map(|part| part.parse().ok()).unwrap();
+    if call.path.starts_with("/api/roles") {
+        view.role(named).mandate
+    } else if call.path.starts_with("/api/features") {
+        view.instances.iter().find(|instance| instance.1 == named).map(|instance| instance.0)
+    } else {
+        Some(named)
+    }
+}
+
+/// The preview as it must be, made from two looks at the tables.
+fn differences(before: &Snapshot, after: &Snapshot, mandate: Option<Uuid>) -> Value {
+    let (mut changes, mut gained, mut lost, mut users) = (Vec::new(), 0, 0, BTreeSet::new());
+    for user in after.users.iter().map(|user| user.0) {
+        let (from, to) = (before.effective(user), after.effective(user));
+        for (place, table) in from.keys().chain(to.keys()).collect::<BTreeSet<_>>() {
+            let key = (*place, table.clone());
+            let levels = |looked: &BTreeMap<_, [u8; 4]>| looked.get(&key).copied().unwrap_or_default();
+            for (index, operation) in ["read", "create", "update", "delete"].into_iter().enumerate() {
+                let (from, to) = (levels(&from)[index], levels(&to)[index]);
+                if from == to {
+                    continue;
+                }
+                assert_eq!(Some(place.0), mandate, "another mandate's access changed");
+                let letter = |level: u8| ["n", "m", "g", "a"][usize::from(level)];
+                changes.push(json!({ "userId": user, "instanceId": place.1, "table": table, "operation": operation, "from": letter(from), "to": letter(to) }));
+                users.insert(user);
+                gained += usize::from(to > from);
+                lost += usize::from(to < from);
+            }
+        }
+    }
+    let admins_left = mandate.map(|mandate| after.effective_admins(mandate));
+    json!({ "changes": changes, "totals": { "users": users.len(), "gained": gained, "lost": lost }, "adminsLeft": admins_left })
+}
+
+/// Whoever reads the document learns of the parameter and of both answers.
+#[tokio::test]
+async fn operations_that_know_dry_run_document_both_answers() {
+    let schemas = &document()["components"]["schemas"];
+    let preview = json!({ "$ref": "#/components/schemas/AccessPreview" });
+    for operation in knowing_dry_run().filter(|operation| operation.id != "sync_instance_roles") {
+        let responses = &operation.value["responses"];
+        let answer = &responses["200"]["content"]["application/json"]["schema"];
+        if ["201", "204"].iter().any(|status| responses[status].is_object()) {
+            assert_eq!(*answer, preview, "{}", operation.id);
+            continue;
+        }
+        let name = answer["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()).unwrap_or_default();
+        let either = schemas[name]["oneOf"].as_array().unwrap_or_else(|| panic!("{}: {answer}", operation.id));
+        assert!(either.len() == 2 && either.contains(&preview), "{}: {either:?}", operation.id);
+    }
+}
