@@ -24,7 +24,7 @@ pub use store::AuditEvent;
 pub struct Event {
     action: &'static str,
     resource_type: &'static str,
-    resource_id: String,
+    resource_id: Option<String>,
     target_user: Option<UserId>,
     details: Value,
     /// Where nobody is signed in yet: who signs in.
@@ -33,7 +33,14 @@ pub struct Event {
 
 impl Event {
     pub fn new(action: &'static str, resource_type: &'static str, resource_id: impl Display) -> Self {
-        Self { action, resource_type, resource_id: format!("{resource_id}"), target_user: None, details: json!({}), actor: None }
+        Self { resource_id: Some(resource_id.to_string()), ..Self::of_nothing(action, resource_type) }
+    }
+    /// What was tried on something that is not there.
+    pub fn of_nothing(action: &'static str, resource_type: &'static str) -> Self {
+        Self { action, resource_type, resource_id: None, target_user: None, details: json!({}), actor: None }
+    }
+    pub fn action(&self) -> &'static str {
+        self.action
     }
     /// Whom it happened to.
     #[must_use]
@@ -55,6 +62,12 @@ pub async fn record(connection: &mut PgConnection, actor: &impl Actor, event: Ev
     Ok(Recorded::new())
 }
 
+/// The same as the system, where the transaction had to look beyond the mandate.
+pub async fn record_as_system(connection: &mut PgConnection, actor: &impl Actor, event: Event) -> Result<Recorded> {
+    store::insert_as_system(connection, actor, &[actor.scope()], &event).await?;
+    Ok(Recorded::new())
+}
+
 /// Writes the event into the platform's trail, as the system.
 pub async fn record_platform(connection: &mut PgConnection, actor: &impl Actor, event: Event) -> Result<Recorded> {
     store::insert_as_system(connection, actor, &[None], &event).await?;
@@ -70,5 +83,20 @@ pub async fn record_everywhere(
 ) -> Result<Recorded> {
     let scopes: Vec<_> = std::iter::once(None).chain(mandates.iter().copied().map(Some)).collect();
     store::insert_as_system(connection, actor, &scopes, &event).await?;
+    Ok(Recorded::new())
+}
+
+/// Forgets the addresses that somebody acted from; the events stay. After the last event of whoever is to be forgotten, since
+/// that one notes an address too.
+pub async fn forget_addresses(connection: &mut PgConnection, actor: UserId) -> Result<()> {
+    store::delete_addresses(connection, actor).await
+}
+
+/// Writes each event into the trail of its mandate, as the system.
+pub async fn record_each(connection: &mut PgConnection, actor: &impl Actor, events: &[(MandateId, Event)]) -> Result<Recorded> {
+    if events.is_empty() {
+        return Ok(Recorded::nothing_changed());
+    }
+    store::insert_each_as_system(connection, actor, events).await?;
     Ok(Recorded::new())
 }

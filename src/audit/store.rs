@@ -131,6 +131,37 @@ pub(super) async fn insert_as_system(
     Ok(())
 }
 
+pub(super) async fn delete_addresses(connection: &mut PgConnection, actor: UserId) -> Result<()> {
+    sqlx::query!("delete from audit_addresses where actor_id = $1", actor.uuid()).execute(connection).await?;
+    Ok(())
+}
+
+/// Many events in one statement; what a job did, so that there is no request and no address.
+pub(super) async fn insert_each_as_system(connection: &mut PgConnection, actor: &impl Actor, events: &[(MandateId, Event)]) -> Result<()> {
+    let ids: Vec<Uuid> = events.iter().map(|_| EventId::new().uuid()).collect();
+    let mandates: Vec<Uuid> = events.iter().map(|(mandate, _)| mandate.uuid()).collect();
+    let text = |field: fn(&Event) -> &str| events.iter().map(|(_, event)| field(event).to_owned()).collect::<Vec<_>>();
+    let resources: Vec<Option<String>> = events.iter().map(|(_, event)| event.resource_id.clone()).collect();
+    let details: Vec<Value> = events.iter().map(|(_, event)| event.details.clone()).collect();
+    sqlx::query!(
+        "insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, details)
+         select e.id, $2, $3, e.mandate_id, e.action, e.resource_type, e.resource_id, e.details
+         from unnest($1::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
+           e (id, mandate_id, action, resource_type, resource_id, details)",
+        &ids,
+        actor.now(),
+        actor.actor().map(UserId::uuid),
+        &mandates,
+        &text(|event| event.action),
+        &text(|event| event.resource_type),
+        &resources as &[Option<String>],
+        &details,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// What a trail is narrowed to.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
@@ -154,7 +185,7 @@ macro_rules! events {
                and ($2::uuid is null or e.actor_id = $2) and ($3::text is null or e.action = $3)
                and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
                and ($5::timestamptz is null or e.at >= $5) and ($6::timestamptz is null or e.at < $6)
-               and ($7::uuid is null or e.id " + $compare + " $7)
+               and e.id " + $compare + " $7
              order by e.id " + $direction + " limit $8",
             $($argument),+
         )
@@ -180,7 +211,7 @@ pub(super) async fn list(
                 filter.target,
                 filter.from,
                 filter.to,
-                paging.after_id(),
+                paging.bound_id(),
                 paging.fetch(),
                 i32::from(grant.level_number()),
                 grant.caller_uuid()
@@ -234,7 +265,7 @@ pub(super) async fn list_platform(connection: &mut PgConnection, filter: &Filter
                 filter.target,
                 filter.from,
                 filter.to,
-                paging.after_id(),
+                paging.bound_id(),
                 paging.fetch()
             )
             .fetch_all(&mut *connection)

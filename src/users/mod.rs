@@ -1,5 +1,8 @@
 //! Accounts of the platform. An account has no access to anything by itself.
 
+mod erase_routes;
+mod erasure;
+mod lookup_routes;
 mod routes;
 pub mod store;
 
@@ -9,12 +12,16 @@ use utoipa::ToSchema;
 
 use chrono::{DateTime, Utc};
 
+use crate::app::App;
 use crate::context::Caller;
 use crate::error::{Error, Result};
 use crate::http::etag::Resource;
+use crate::http::guard::Routes;
 use crate::ids::UserId;
 
-pub use routes::routes;
+pub fn routes(app: &App) -> Routes {
+    routes::routes(app).merge(erase_routes::routes(app)).merge(lookup_routes::routes(app))
+}
 
 /// An account. Never a hash.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -40,6 +47,14 @@ impl Resource for User {
     fn version(&self) -> i64 {
         self.version
     }
+}
+
+/// As much of an account as those learn who may add it to a mandate.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct KnownUser {
+    pub id: UserId,
+    #[schema(example = "erin")]
+    pub username: String,
 }
 
 /// The caller's own account.

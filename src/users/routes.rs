@@ -27,7 +27,7 @@ use crate::http::patch;
 use crate::ids::UserId;
 use crate::{list_query, names};
 
-pub fn routes(app: &App) -> Routes {
+pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_users).guard(app, Policy::sys()))
         .routes(routes!(create_user).guard(app, Policy::sys()))
@@ -141,7 +141,7 @@ async fn create_user(State(app): State<App>, system: SystemContext, Json(body): 
 
 /// An account: any for SysAdmins, else one's own.
 #[utoipa::path(get, path = "/api/users/{userId}", tag = "Users", params(("userId" = Uuid, Path, description = "The account")),
-    responses((status = 200, description = "The account", body = User)))]
+    responses((status = 200, description = "The account", body = User), (status = 410, description = "Erased")))]
 async fn get_user(entered: Entered, FromPath(path): FromPath<HashMap<String, UserId>>) -> Result<Versioned<User>> {
     let user = path.get("userId").copied().ok_or_else(Error::not_found)?;
     let mut reading = match entered {
@@ -149,7 +149,9 @@ async fn get_user(entered: Entered, FromPath(path): FromPath<HashMap<String, Use
         Entered::User(caller, ..) => caller.read().await?,
         _ => return Err(Error::not_found()),
     };
-    let found = store::find(&mut reading, user).await?.ok_or_else(Error::not_found)?;
+    let Some(found) = store::find(&mut reading, user).await? else {
+        return Err(store::missing(&mut reading, user).await?);
+    };
     reading.finish().await?;
     Ok(Versioned(found))
 }
@@ -203,7 +205,8 @@ impl UpdateUser {
 #[utoipa::path(patch, path = "/api/users/{userId}", tag = "Users", params(("userId" = Uuid, Path, description = "The account")),
     request_body = UpdateUser,
     responses((status = 200, description = "The account", body = User), (status = 412, description = "Changed meanwhile"),
-              (status = 409, description = "last_sys_admin, last_mandate_admin, email_taken, version_conflict")))]
+              (status = 409, description = "last_sys_admin, last_mandate_admin, email_taken, version_conflict"),
+              (status = 410, description = "Erased")))]
 async fn update_user(
     entered: Entered,
     precondition: Precondition,
@@ -228,18 +231,20 @@ async fn update_as_sys_admin(
     precondition: &Precondition,
 ) -> Result<User> {
     let mut change = system.change(Locks::account(user)).await?;
-    let before = store::find_for_change(&mut change, user).await?.ok_or_else(Error::not_found)?;
+    let Some(before) = store::find_for_change(&mut change, user).await? else {
+        return Err(store::missing(&mut change, user).await?);
+    };
     precondition.check_with(before.version, version)?;
     if changes.is_sys_admin.is_some() && change.context.actor() == Some(user) {
         return Err(Error::new(Code::SelfEscalation, "Nobody changes their own SysAdmin flag."));
     }
     let loses_account = changes.enabled == Some(false) && before.enabled;
     let loses_flag = changes.is_sys_admin == Some(false) && before.is_sys_admin;
-    if (loses_account || loses_flag) && store::is_last_sys_admin(&mut change, user).await? {
-        return Err(Error::last_sys_admin());
+    if loses_account || loses_flag {
+        store::require_other_sys_admin(&mut change, user).await?;
     }
-    if loses_account && store::is_last_admin_somewhere(&mut change, user).await? {
-        return Err(Error::last_mandate_admin());
+    if loses_account {
+        store::require_other_admins(&mut change, user).await?;
     }
     let after = store::update(&mut change, user, changes).await?;
     // Members' mandates are told when the account starts or stops to count; names and flags are the platform's affair.

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::User;
+use super::{KnownUser, User};
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::ids::{MandateId, UserId};
@@ -74,6 +74,14 @@ pub async fn find_for_change(connection: &mut PgConnection, user: UserId) -> Res
     Ok(row.map(User::from))
 }
 
+/// Why an account was not found, for SysAdmins: 410 where it was erased, else 404.
+pub(super) async fn missing(connection: &mut PgConnection, user: UserId) -> Result<Error> {
+    let erased = sqlx::query_scalar!(r#"select true as "erased!" from users where id = $1 and erased_at is not null"#, user.uuid())
+        .fetch_optional(connection)
+        .await?;
+    Ok(erased.map_or_else(Error::not_found, |_| Error::new(Code::Gone, "The account was erased.")))
+}
+
 /// How a request names a user.
 #[derive(Debug, Clone)]
 pub enum Named {
@@ -82,15 +90,15 @@ pub enum Named {
     EmailKey(String),
 }
 
-/// The id of the account that a request names: by existence on the platform, not by what the caller may list.
-pub async fn resolve(connection: &mut PgConnection, named: &Named) -> Result<Option<UserId>> {
+/// The account that a request names: by existence on the platform, not by what the caller may list.
+pub(super) async fn lookup(connection: &mut PgConnection, named: &Named) -> Result<Option<KnownUser>> {
     let (id, username, email) = match named {
         Named::Id(id) => (Some(id.uuid()), None, None),
         Named::UsernameKey(key) => (None, Some(key.as_str()), None),
         Named::EmailKey(key) => (None, None, Some(key.as_str())),
     };
-    let found = sqlx::query_scalar!(
-        "select id from users
+    let found = sqlx::query!(
+        "select id, username from users
          where erased_at is null and (($1::uuid is not null and id = $1) or ($2::text is not null and username_key = $2)
                or ($3::text is not null and email_key = $3))",
         id,
@@ -99,7 +107,12 @@ pub async fn resolve(connection: &mut PgConnection, named: &Named) -> Result<Opt
     )
     .fetch_optional(connection)
     .await?;
-    Ok(found.map(UserId::from))
+    Ok(found.map(|row| KnownUser { id: row.id.into(), username: row.username }))
+}
+
+/// Its id.
+pub async fn resolve(connection: &mut PgConnection, named: &Named) -> Result<Option<UserId>> {
+    Ok(lookup(connection, named).await?.map(|user| user.id))
 }
 
 /// A new account.
@@ -187,8 +200,8 @@ pub async fn update(connection: &mut PgConnection, user: UserId, changes: &Chang
     taken(row).map(User::from)
 }
 
-/// Whether, without this account, no active SysAdmin would be left.
-pub async fn is_last_sys_admin(connection: &mut PgConnection, user: UserId) -> Result<bool> {
+/// 409 where, without this account, no active SysAdmin would be left. Meaningful under the platform's lock.
+pub(super) async fn require_other_sys_admin(connection: &mut PgConnection, user: UserId) -> Result<()> {
     let last = sqlx::query_scalar!(
         r#"select exists (select 1 from users where id = $1 and is_sys_admin and enabled and erased_at is null)
               and not exists (select 1 from users where id <> $1 and is_sys_admin and enabled and erased_at is null) as "last!""#,
@@ -196,11 +209,11 @@ pub async fn is_last_sys_admin(connection: &mut PgConnection, user: UserId) -> R
     )
     .fetch_one(connection)
     .await?;
-    Ok(last)
+    if last { Err(Error::last_sys_admin()) } else { Ok(()) }
 }
 
-/// Whether the account is the last effective admin of any mandate.
-pub async fn is_last_admin_somewhere(connection: &mut PgConnection, user: UserId) -> Result<bool> {
+/// 409 where the account is the last effective admin of any mandate. Meaningful under the locks of its mandates.
+pub(super) async fn require_other_admins(connection: &mut PgConnection, user: UserId) -> Result<()> {
     let last = sqlx::query_scalar!(
         r#"select exists (
              select 1
@@ -219,7 +232,7 @@ pub async fn is_last_admin_somewhere(connection: &mut PgConnection, user: UserId
     )
     .fetch_one(connection)
     .await?;
-    Ok(last)
+    if last { Err(Error::last_mandate_admin()) } else { Ok(()) }
 }
 
 /// The mandates that an account belongs to and that are not deleted: whose trails tell of a change to it.
@@ -316,12 +329,12 @@ pub async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Pagin
                      and ($1::text is null or strpos(u.username_key, $1) > 0 or strpos(coalesce(u.email_key, ''), $1) > 0
                           or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $1) > 0)
                      and ($2::bool is null or u.enabled = $2) and ($3::bool is null or u.is_sys_admin = $3)
-                     and ($4::text is null or "# + $after + ") order by " + $order + " limit $6",
+                     and "# + $after + " order by " + $order + " limit $6",
                 filter.text.as_deref(),
                 filter.enabled,
                 filter.is_sys_admin,
-                paging.after_key(),
-                paging.after_id(),
+                paging.bound_key(),
+                paging.bound_id(),
                 paging.fetch(),
             )
             .fetch_all(&mut *connection)
@@ -331,8 +344,8 @@ pub async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Pagin
     let rows = match (by_name, paging.descending) {
         (true, false) => users!("(u.username_key, u.id) > ($4, $5)", "u.username_key, u.id").await?,
         (true, true) => users!("(u.username_key, u.id) < ($4, $5)", "u.username_key desc, u.id desc").await?,
-        (false, false) => users!("u.id > $5", "u.id").await?,
-        (false, true) => users!("u.id < $5", "u.id desc").await?,
+        (false, false) => users!("(u.id > $5 and $4::text is not null)", "u.id").await?,
+        (false, true) => users!("(u.id < $5 and $4::text is not null)", "u.id desc").await?,
     };
     let total = if paging.count { Some(count(connection, filter).await?) } else { None };
     let rows: Vec<UserWithMandates> = rows.into_iter().map(Into::into).collect();

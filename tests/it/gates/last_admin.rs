@@ -7,6 +7,7 @@ use sqlx::{Executor, PgPool};
 use tokio::task::JoinSet;
 
 use super::overlap::race;
+use crate::harness::app::PASSWORD;
 use crate::harness::world::{Person, Tenant, World};
 use crate::harness::{Answer, TestApp, cluster};
 
@@ -18,9 +19,18 @@ enum Way {
     Demote,
     DisableMembership,
     DisableAccount,
+    Erase,
+    EraseOneself,
 }
 
-const WAYS: [Way; 5] = [Way::Remove, Way::Leave, Way::Demote, Way::DisableMembership, Way::DisableAccount];
+const WAYS: [Way; 7] = [Way::Remove, Way::Leave, Way::Demote, Way::DisableMembership, Way::DisableAccount, Way::Erase, Way::EraseOneself];
+
+impl Way {
+    /// Whoever is lost this way has no session any more.
+    fn ends_the_account(self) -> bool {
+        matches!(self, Way::DisableAccount | Way::Erase | Way::EraseOneself)
+    }
+}
 
 fn pairs() -> Vec<[Way; 2]> {
     let from = |index: usize| WAYS[index..].iter().map(move |second| [WAYS[index], *second]);
@@ -57,20 +67,23 @@ impl Arena {
         let (app, target) = (&self.nodes[admin], self.admins[admin].id);
         let by = &self.actor(way, admin, round).token;
         let member = self.mandate.path(&format!("/users/{target}"));
+        let account = format!("/api/users/{target}");
         let call = match way {
             Way::Remove | Way::Leave => app.delete(member),
             Way::Demote => app.put(format!("{member}/roles")).json(json!({ "roleIds": [self.mandate.role("user")] })),
             Way::DisableMembership => app.patch(member).json(json!({ "enabled": false })),
-            Way::DisableAccount => app.patch(format!("/api/users/{target}")).json(json!({ "enabled": false })),
+            Way::DisableAccount => app.patch(account).json(json!({ "enabled": false })),
+            Way::Erase => app.delete(format!("{account}?mode=erase")),
+            Way::EraseOneself => app.delete(format!("{account}?mode=erase")).json(json!({ "password": PASSWORD })),
         };
-        let call = if way == Way::DisableAccount { call } else { call.mandate(self.mandate.id) };
+        let call = if way.ends_the_account() { call } else { call.mandate(self.mandate.id) };
         call.bearer(by).send().await
     }
 
     fn actor(&self, way: Way, admin: usize, round: usize) -> &Person {
         match way {
-            Way::Leave => &self.admins[admin],
-            Way::DisableAccount => &self.sys_admin,
+            Way::Leave | Way::EraseOneself => &self.admins[admin],
+            Way::DisableAccount | Way::Erase => &self.sys_admin,
             _ if round.is_multiple_of(2) => &self.sys_admin,
             _ => &self.admins[1 - admin],
         }
@@ -99,7 +112,7 @@ impl Arena {
         let lost_right = self.actor(pair[loser], loser, round).id == self.admins[winner].id;
         let expected: &[(u16, &str)] = match (lost_right, pair[winner]) {
             (false, _) => &[(409, "last_mandate_admin")],
-            (true, Way::DisableAccount) => &[(401, "unauthenticated")],
+            (true, way) if way.ends_the_account() => &[(401, "unauthenticated")],
             (true, Way::Demote) => &[(403, "permission_denied")],
             (true, _) => &[(403, "mandate_access_denied")],
         };
@@ -111,8 +124,13 @@ impl Arena {
         let mut transaction = self.nodes[0].sql.acquire().await.unwrap();
         transaction.execute("begin; set local synchronous_commit = off").await.unwrap();
         let ids = self.admins.each_ref().map(|admin| admin.id);
-        let enabled = "update users set enabled = true where id = any($1) and not enabled";
-        sqlx::query(enabled).bind(ids).execute(&mut *transaction).await.unwrap();
+        let names = self.admins.each_ref().map(|admin| admin.name.as_str());
+        let living = "update users u set enabled = true, erased_at = null, username = n.name, username_key = n.name,
+                        password_hash = (select password_hash from users where id = $3)
+                      from unnest($1::uuid[], $2::text[]) n (id, name) where u.id = n.id and not u.enabled";
+        sqlx::query(living).bind(ids).bind(names).bind(self.sys_admin.id).execute(&mut *transaction).await.unwrap();
+        let signed_in = "update sessions set revoked_at = null where user_id = any($1) and revoked_at is not null";
+        sqlx::query(signed_in).bind(ids).execute(&mut *transaction).await.unwrap();
         let members = "insert into memberships (id, mandate_id, user_id, first_used_at, created_at)
                        select gen_random_uuid(), $2, u, now(), now() from unnest($1::uuid[]) u
                        on conflict (mandate_id, user_id) do update set enabled = true";
@@ -166,7 +184,7 @@ async fn tournament(rounds: usize, walls: Walls) -> Vec<Tally> {
         });
     }
     let tallies: Vec<Tally> = lanes.join_all().await.into_iter().flatten().collect();
-    assert_eq!(tallies.len(), 15);
+    assert_eq!(tallies.len(), pairs().len());
     for tally in &tallies {
         assert_eq!(tally.overlapped, rounds, "rounds of {:?} that did not overlap show nothing", tally.pair);
     }

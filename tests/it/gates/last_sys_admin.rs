@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::overlap::race;
+use crate::harness::app::PASSWORD;
 use crate::harness::world::{Person, World};
 use crate::harness::{Answer, TestApp, cluster};
 
@@ -15,16 +16,17 @@ enum Way {
     Disable,
     /// They disable their own account.
     DisableOneself,
+    /// The other one erases the account.
+    Erase,
+    /// They erase their own account.
+    EraseOneself,
 }
 
-const PAIRS: [[Way; 2]; 6] = [
-    [Way::TakeFlag, Way::TakeFlag],
-    [Way::TakeFlag, Way::Disable],
-    [Way::TakeFlag, Way::DisableOneself],
-    [Way::Disable, Way::Disable],
-    [Way::Disable, Way::DisableOneself],
-    [Way::DisableOneself, Way::DisableOneself],
-];
+const WAYS: [Way; 5] = [Way::TakeFlag, Way::Disable, Way::DisableOneself, Way::Erase, Way::EraseOneself];
+
+fn pairs() -> impl Iterator<Item = [Way; 2]> {
+    (0..WAYS.len()).flat_map(|index| WAYS[index..].iter().map(move |second| [WAYS[index], *second]))
+}
 
 /// Two SysAdmins and nobody else who is one.
 struct Arena {
@@ -44,21 +46,33 @@ impl Arena {
     }
 
     fn actor(&self, way: Way, target: usize) -> &Person {
-        &self.sys_admins[if way == Way::DisableOneself { target } else { 1 - target }]
+        &self.sys_admins[if matches!(way, Way::DisableOneself | Way::EraseOneself) { target } else { 1 - target }]
     }
 
     async fn lose(&self, way: Way, target: usize) -> Answer {
-        let body = if way == Way::TakeFlag { json!({ "isSysAdmin": false }) } else { json!({ "enabled": false }) };
-        let path = format!("/api/users/{}", self.sys_admins[target].id);
-        self.nodes[target].patch(path).bearer(&self.actor(way, target).token).json(body).send().await
+        let (app, path) = (&self.nodes[target], format!("/api/users/{}", self.sys_admins[target].id));
+        let call = match way {
+            Way::TakeFlag => app.patch(path).json(json!({ "isSysAdmin": false })),
+            Way::Disable | Way::DisableOneself => app.patch(path).json(json!({ "enabled": false })),
+            Way::Erase => app.delete(format!("{path}?mode=erase")),
+            Way::EraseOneself => app.delete(format!("{path}?mode=erase")).json(json!({ "password": PASSWORD })),
+        };
+        call.bearer(&self.actor(way, target).token).send().await
     }
 
     async fn reset(&self) {
         let ids = self.sys_admins.each_ref().map(|person| person.id);
-        let statement = "update users set enabled = true, is_sys_admin = (id = any($1)) where is_sys_admin or id = any($1)";
+        let names = self.sys_admins.each_ref().map(|person| person.name.as_str());
         let mut transaction = self.nodes[0].sql.acquire().await.unwrap();
         sqlx::query("set synchronous_commit = off").execute(&mut *transaction).await.unwrap();
-        sqlx::query(statement).bind(ids).execute(&mut *transaction).await.unwrap();
+        let living = "update users u set enabled = true, is_sys_admin = true, erased_at = null, username = n.name, username_key = n.name,
+                        password_hash = (select password_hash from users where username = 'root')
+                      from unnest($1::uuid[], $2::text[]) n (id, name) where u.id = n.id";
+        sqlx::query(living).bind(ids).bind(names).execute(&mut *transaction).await.unwrap();
+        let nobody_else = "update users set is_sys_admin = false where is_sys_admin and id <> all ($1)";
+        sqlx::query(nobody_else).bind(ids).execute(&mut *transaction).await.unwrap();
+        let signed_in = "update sessions set revoked_at = null where user_id = any($1) and revoked_at is not null";
+        sqlx::query(signed_in).bind(ids).execute(&mut *transaction).await.unwrap();
     }
 
     /// How many of so many rounds left the platform without a SysAdmin.
@@ -94,7 +108,7 @@ impl Arena {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_two_changes_leave_the_platform_without_a_sys_admin() {
     let arena = Arena::new().await;
-    for pair in PAIRS {
+    for pair in pairs() {
         assert_eq!(arena.rounds(pair, 50, true).await, 0, "{pair:?}");
     }
 }
@@ -103,7 +117,7 @@ async fn no_two_changes_leave_the_platform_without_a_sys_admin() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_locks_every_pair_leaves_the_platform_without_a_sys_admin_although_the_database_recounts() {
     let arena = Arena::new().await;
-    for pair in PAIRS {
+    for pair in pairs() {
         assert!(arena.rounds(pair, 10, false).await > 0, "this pair would not notice that the locks are gone: {pair:?}");
     }
 }

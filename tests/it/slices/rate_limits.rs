@@ -127,6 +127,8 @@ async fn classes_are_those_of_the_contract() {
         ("GET", "/api/access/me".into(), "check", 6000),
         ("GET", "/api/users".into(), "read", 60),
         ("POST", "/api/users".into(), "write", 10),
+        ("DELETE", format!("/api/users/{id}"), "write", 10),
+        ("GET", "/api/users/lookup".into(), "auth", 1000),
         ("GET", "/ping".into(), "default", 120),
         ("GET", "/api/nothing".into(), "default", 120),
     ] {

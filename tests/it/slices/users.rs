@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::kit::{pointers, points_at, set, values};
-use crate::harness::World;
+use super::kit::{denied, everything, pointers, points_at, set, values};
 use crate::harness::app::PASSWORD;
+use crate::harness::{World, statements};
 
 const PATH: &str = "/api/users";
 
@@ -63,7 +63,7 @@ async fn taken_names_and_addresses_are_refused_and_nothing_else_changes() {
     let world = World::new().await;
     let root = world.root();
     let body = |username: &str, email: &str| json!({ "username": username, "password": PASSWORD, "email": email });
-    let before = root.get(format!("{PATH}?count=true")).await.expect(200)["total"].clone();
+    let before = everything(&world.app).await;
     for name in ["acme-member", "ACME-Member", "Ａcme-member"] {
         root.post(PATH, body(name, "new@example.com")).await.refused(409, "username_taken");
     }
@@ -71,7 +71,8 @@ async fn taken_names_and_addresses_are_refused_and_nothing_else_changes() {
         root.post(PATH, body("newcomer", address)).await.refused(409, "email_taken");
         root.patch(row(world.acme.admin.id), json!({ "email": address })).await.refused(409, "email_taken");
     }
-    assert_eq!(root.get(format!("{PATH}?count=true")).await.expect(200)["total"], before);
+    assert_eq!(everything(&world.app).await, before);
+    world.app.sign_in("acme-member").await;
 }
 
 #[tokio::test]
@@ -209,4 +210,93 @@ async fn the_list_shows_mandates_and_roles_and_is_filtered() {
     root.patch(row(acme.member.id), json!({ "enabled": false })).await.expect(200);
     assert_eq!(root.walk(&format!("{PATH}?enabled=false"), "username").await, set(["acme-member"]));
     assert_eq!(root.walk(&format!("{PATH}?q=GLOBEX"), "username").await, set(["globex-admin", "globex-member"]));
+    root.get(format!("{PATH}?q=a%00")).await.refused(400, "invalid_parameter");
+}
+
+#[tokio::test]
+async fn the_list_is_read_in_as_many_statements_however_much_it_shows() {
+    let world = World::new().await;
+    let (root, member) = (world.root(), &world.acme.member);
+    let sent = async || {
+        let before = statements::sent();
+        let shown = root.get(format!("{PATH}?limit=200&count=true")).await.expect(200);
+        (statements::sent() - before, shown)
+    };
+    let (few, shown) = sent().await;
+    assert!(few > 1, "the counter counts");
+    let before = shown["items"].as_array().unwrap().len();
+    let many = "insert into users (id, username, username_key, created_at)
+                select gen_random_uuid(), 'user-' || n, 'user-' || n, now() from generate_series(1, 100) n;
+                insert into mandates (id, name, name_key, code, code_key, created_at, updated_at)
+                select gen_random_uuid(), 'Mandate ' || n, 'mandate ' || n, 'mandate-' || n, 'mandate-' || n, now(), now() from generate_series(1, 20) n;
+                insert into memberships (id, mandate_id, user_id, created_at)
+                select gen_random_uuid(), d.id, u.id, now() from mandates d cross join users u on conflict do nothing;
+                insert into roles (id, scope, mandate_id, label, label_key, created_at)
+                select gen_random_uuid(), 'mandate', d.id, 'role ' || n, 'role ' || n, now() from mandates d cross join generate_series(1, 3) n;
+                insert into member_roles (mandate_id, user_id, role_id)
+                select m.mandate_id, m.user_id, r.id from memberships m join roles r on r.mandate_id = m.mandate_id and r.label like 'role %'";
+    sqlx::raw_sql(many).execute(&world.app.sql).await.unwrap();
+    let (as_many, shown) = sent().await;
+    assert_eq!(as_many, few);
+    let items = shown["items"].as_array().unwrap();
+    assert_eq!(items.len(), before + 100);
+    let own = items.iter().find(|item| item["id"] == json!(member.id)).unwrap()["mandates"].as_array().unwrap();
+    assert_eq!(own.len(), 22);
+    assert!(own.iter().all(|mandate| mandate["roles"].as_array().unwrap().len() >= 3), "{own:?}");
+}
+
+const LOOKUP: &str = "/api/users/lookup";
+
+#[tokio::test]
+async fn whoever_may_add_members_finds_an_account_by_its_whole_name_or_address() {
+    let world = World::new().await;
+    let erin = world.stranger("erin").await;
+    let found = json!({ "id": erin.id, "username": "erin" });
+    for query in ["username=erin", "username=%20ERIN", "username=%EF%BC%A5rin", "email=erin@example.com", "email=Erin@EXAMPLE.com"] {
+        assert_eq!(world.admin().get(format!("{LOOKUP}?{query}")).await.expect(200), found, "{query}");
+    }
+    for query in ["username=eri", "username=erin@example.com", "email=erin", "username=", "email=", "email=%25", "username=nobody"] {
+        world.admin().get(format!("{LOOKUP}?{query}")).await.refused(404, "not_found");
+    }
+    for query in ["", "?username=erin&email=erin@example.com", "?username=erin&username=erin", "?username=e%00rin"] {
+        world.admin().get(format!("{LOOKUP}{query}")).await.refused(400, "invalid_parameter");
+    }
+    world.admin().get(format!("{LOOKUP}?q=erin")).await.refused(400, "unknown_parameter");
+}
+
+#[tokio::test]
+async fn looking_up_needs_leave_to_add_members_in_the_mandate_of_the_header() {
+    let world = World::new().await;
+    let (acme, query) = (&world.acme, format!("{LOOKUP}?username=root"));
+    let recruits = world.role_with(acme, "recruiter", json!({ "members": ["a", "a", "n", "n"] })).await;
+    let recruiter = world.member_with(acme, "recruiter", &[recruits]).await;
+    let before = world.app.count("select count(*) from audit_events").await;
+    denied(&world.desk(&acme.member, acme).get(query.clone()).await, "members", "create", "a");
+    world.bare(&acme.admin).get(query.clone()).await.refused(400, "mandate_context_missing");
+    world.desk(&acme.admin, &world.globex).get(query.clone()).await.refused(403, "mandate_access_denied");
+    // The flag gives nothing here: a SysAdmin has the list of accounts.
+    world.root().get(query.clone()).await.refused(400, "mandate_context_missing");
+    world.desk(&world.sys_admin, acme).get(query.clone()).await.refused(403, "mandate_access_denied");
+    assert_eq!(world.app.count("select count(*) from audit_events").await, before, "what was refused is not told");
+    world.desk(&recruiter, acme).get(query).await.expect(200);
+}
+
+#[tokio::test]
+async fn each_lookup_is_told_whether_it_found_somebody_or_not() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let erin = world.stranger("erin").await;
+    admin.get(format!("{LOOKUP}?email=erin@example.com")).await.expect(200);
+    admin.get(format!("{LOOKUP}?username=nobody-of-that-name")).await.refused(404, "not_found");
+    let told = admin.get(acme.path("/audit?action=user_looked_up")).await.expect(200);
+    let items = told["items"].as_array().unwrap();
+    assert_eq!(items.len(), 2, "{told}");
+    for (event, target) in items.iter().zip([Value::Null, json!(erin.id)]) {
+        let ids = ["targetUserId", "resourceId", "actorId"].map(|field| event[field].clone());
+        assert_eq!(ids, [target.clone(), target, json!(acme.admin.id)]);
+        assert_eq!(event["details"], json!({}));
+    }
+    assert!(!told.to_string().contains("nobody-of-that-name") && !told.to_string().contains("erin"), "{told}");
+    let platform = world.root().get("/api/audit?action=user_looked_up").await.expect(200);
+    assert_eq!(platform["items"], json!([]), "it is the mandate's affair");
 }
