@@ -1,5 +1,6 @@
 //! Mandates: the tenants. SysAdmins make, disable, delete and restore them; their admins rename them.
 
+pub mod purge;
 mod routes;
 pub mod store;
 

@@ -1,0 +1,78 @@
+//! The scheduler in tests: run by hand, on as many nodes as wanted, until nothing is due.
+
+use std::sync::Arc;
+
+use bailiwick::builtin::JOBS;
+use bailiwick::clock::ShiftedClock;
+use bailiwick::context::Services;
+use bailiwick::db::Database;
+use bailiwick::jobs::{Scheduler, Step};
+use chrono::Duration;
+use sqlx::Executor;
+
+use super::TestApp;
+use super::world::Person;
+
+/// Runs what is due.
+pub async fn run_due(scheduler: &Scheduler) {
+    while scheduler.step().await.unwrap() == Step::Ran {}
+}
+
+impl TestApp {
+    /// A node's scheduler, with the jobs of the service.
+    pub fn scheduler(&self) -> Scheduler {
+        Scheduler::new(self.app.services().clone(), JOBS)
+    }
+
+    /// The scheduler of a node whose clock is ahead.
+    pub fn scheduler_ahead(&self, by: Duration) -> Scheduler {
+        let clock = ShiftedClock::shared();
+        clock.advance(by);
+        Scheduler::new(Services::new(Database::lazy(&self.options, 4), Arc::clone(&clock) as _), JOBS)
+    }
+
+    pub async fn run_jobs(&self) {
+        run_due(&self.scheduler()).await;
+    }
+
+    /// Time passes; tokens do not live that long.
+    pub async fn pass(&self, time: Duration, people: &mut [&mut Person]) {
+        self.clock.advance(time);
+        for person in people {
+            person.token = self.sign_in(&person.name).await;
+        }
+    }
+
+    /// Makes whoever writes an event of this action wait for [`TestApp::let_go`].
+    pub async fn hold_at(&self, action: &'static str) -> sqlx::pool::PoolConnection<sqlx::Postgres> {
+        let mut holder = self.sql.acquire().await.unwrap();
+        holder.execute("select pg_advisory_lock(4711)").await.unwrap();
+        holder
+            .execute(sqlx::raw_sql(
+                "create function hold() returns trigger language plpgsql as $$
+                 begin perform pg_advisory_xact_lock(4711); return new; end $$;
+                 grant execute on function hold() to public",
+            ))
+            .await
+            .unwrap();
+        let trigger = format!(
+            "create trigger hold before insert on audit_events for each row when (new.action = '{action}') execute function hold()"
+        );
+        holder.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(trigger))).await.unwrap();
+        holder
+    }
+
+    /// Until so many transactions of this database wait for a lock.
+    pub async fn until_waiting(&self, wanted: i64) {
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        while self.count(waiting).await < wanted {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Whoever was held goes on, and nobody is held any more.
+pub async fn let_go(mut holder: sqlx::pool::PoolConnection<sqlx::Postgres>) {
+    holder.execute("select pg_advisory_unlock(4711)").await.unwrap();
+    holder.execute("drop trigger hold on audit_events").await.unwrap();
+}
