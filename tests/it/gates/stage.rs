@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::Method;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor};
 use uuid::Uuid;
 
 use super::cases::{self, Case, Names, fill};
 use super::operations::Operation;
+use crate::features;
 use crate::harness::app::{Answer, PASSWORD, uuid};
 use crate::harness::world::{Person, Tenant};
 use crate::harness::{TestApp, World};
@@ -61,11 +61,16 @@ impl Ground {
         self.world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(statements.into()))).await.unwrap();
     }
 
-    /// Puts back what calls may have taken away: the mandate, who is in it, their sessions.
+    /// Puts back what calls may have taken away: the mandate, who is in it, their sessions, and the walker, who may have erased
+    /// their own account.
     pub async fn mend(&self) {
         let (acme, admin, ended) = (self.world.acme.id, self.world.acme.admin.id, self.ended.id);
+        let (walker, name) = (self.walker.id, &self.walker.name);
         self.sql(format!(
-            "update mandates set deleted_at = null, purge_at = null, enabled = true where id = '{acme}';
+            "update users set username = '{name}', username_key = '{name}', enabled = true, erased_at = null,
+               password_hash = (select password_hash from users where id = '{admin}')
+             where id = '{walker}' and erased_at is not null;
+             update mandates set deleted_at = null, purge_at = null, enabled = true where id = '{acme}';
              update memberships set enabled = true where mandate_id = '{acme}' and user_id = '{admin}';
              update sessions set revoked_at = null where user_id <> '{ended}'"
         ))
@@ -75,7 +80,11 @@ impl Ground {
     /// Fresh things of a mandate, and of the platform, for a call to aim at.
     pub async fn stage(&self, tenant: &Tenant) -> Names {
         let names = fresh_names(tenant);
-        self.sql(fill(include_str!("stage.sql"), &names)).await;
+        let mut script = fill(include_str!("stage.sql"), &names);
+        for staged in features::ALL {
+            script.push_str(&fill(&format!("{}{}", features::INSTANCE, staged.rows), &staged.names_for(&names, &names["admitted"])));
+        }
+        self.sql(script).await;
         names
     }
 }
@@ -95,6 +104,9 @@ fn fresh_names(tenant: &Tenant) -> Names {
     let mut names: Names = ids.into_iter().map(|name| (name, Uuid::now_v7().to_string())).collect();
     // The end of a version 7 id is what chance adds: unlike its beginning, never twice the same.
     let tail = |id: Uuid| id.simple().to_string()[20..].to_owned();
+    for staged in features::ALL {
+        staged.name(&mut names);
+    }
     names.insert("unique", format!("u{}", tail(Uuid::now_v7())));
     names.insert("word", format!("w{}", tail(Uuid::now_v7())));
     names.insert("person", format!("p{}", tail(Uuid::now_v7())));
@@ -131,6 +143,10 @@ impl Approach {
     pub fn in_mandate(mut self, mandate: impl ToString) -> Self {
         self.mandate.push(mandate.to_string());
         self
+    }
+    /// Whether a body is sent that has nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.body.as_ref().is_some_and(|(_, text)| text.is_empty())
     }
     pub fn aiming(mut self, name: &'static str, at: impl ToString) -> Self {
         self.aims.insert(name, at.to_string());
@@ -177,7 +193,7 @@ pub async fn call(app: &TestApp, operation: &Operation, case: &Case, names: &Nam
 
 /// Whether a call may have changed something.
 pub fn may_have_changed(operation: &Operation, answer: &Answer) -> bool {
-    operation.method != Method::GET && answer.status.is_success()
+    operation.has_effect() && answer.status.is_success()
 }
 
 /// How many grounds work at the same time.

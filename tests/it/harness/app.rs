@@ -1,8 +1,10 @@
 //! The service in process: the real router over a database of its own, called without a socket.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bailiwick::app::App;
 use bailiwick::clock::ShiftedClock;
@@ -13,7 +15,7 @@ use bailiwick::http::{self, Service};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Executor, PgPool};
+use sqlx::{AssertSqlSafe, Executor, PgPool};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -86,6 +88,7 @@ pub struct Call<'a> {
     uri: String,
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
+    peer: Option<SocketAddr>,
 }
 
 impl Call<'_> {
@@ -102,6 +105,11 @@ impl Call<'_> {
     pub fn instance(self, instance: Uuid) -> Self {
         self.header("x-instance-id", instance)
     }
+    /// As if the connection came from there.
+    pub fn coming_from(mut self, address: &str) -> Self {
+        self.peer = Some((address.parse::<IpAddr>().unwrap(), 1024).into());
+        self
+    }
     pub fn json(mut self, body: Value) -> Self {
         self.body = Some(serde_json::to_vec(&body).unwrap());
         self.header("content-type", "application/json")
@@ -114,6 +122,9 @@ impl Call<'_> {
         let mut request = Request::builder().method(self.method).uri(self.uri);
         for (name, value) in &self.headers {
             request = request.header(name, value);
+        }
+        if let Some(peer) = self.peer {
+            request = request.extension(ConnectInfo(peer));
         }
         let request = request.body(self.body.map_or_else(Body::empty, Body::from)).unwrap();
         self.app.send(request).await
@@ -167,7 +178,7 @@ impl TestApp {
         let settings = Settings::load_from(environment, std::path::Path::new("/nonexistent")).unwrap().settings;
         let db = Database::lazy(&options, connections);
         let services = Services::with_cache(db.clone(), clock.clone(), cache);
-        let app = App::with_services(settings, &[7; 32], "http://test".to_owned(), services).unwrap();
+        let app = App::with_services(settings, &[7; 32], "http://test".to_owned(), services, crate::features::served()).unwrap();
         let sql = PgPoolOptions::new()
             .max_connections(4)
             .after_connect(|connection, _| Box::pin(async move { connection.execute("set search_path = bailiwick").await.map(|_| ()) }))
@@ -185,7 +196,7 @@ impl TestApp {
     }
 
     pub fn call(&self, method: Method, uri: impl Into<String>) -> Call<'_> {
-        Call { app: self, method, uri: uri.into(), headers: Vec::new(), body: None }
+        Call { app: self, method, uri: uri.into(), headers: Vec::new(), body: None, peer: None }
     }
     pub fn get(&self, uri: impl Into<String>) -> Call<'_> {
         self.call(Method::GET, uri)
@@ -216,6 +227,21 @@ impl TestApp {
     pub async fn sign_in(&self, username: &str) -> String {
         let answer = self.post("/api/auth/login").json(json!({ "username": username, "password": PASSWORD })).send().await;
         answer.expect(200)["accessToken"].as_str().unwrap().to_owned()
+    }
+
+    /// Every row of every table, in a few letters a table: two looks are equal where nothing changed between them.
+    pub async fn digest(&self) -> String {
+        let tables: Vec<String> = sqlx::query_scalar(
+            "select format('select %L, md5(string_agg(t::text, chr(10) order by t::text)) from %s t', relname, oid::regclass)
+             from pg_class where relnamespace = 'bailiwick'::regnamespace and relkind = 'r' order by relname",
+        )
+        .fetch_all(&self.sql)
+        .await
+        .unwrap();
+        assert!(tables.len() >= 20, "{tables:?}");
+        let each = tables.join(" union all ");
+        let statement = format!("select string_agg(name || ' ' || digest, chr(10) order by name) from ({each}) all_tables (name, digest)");
+        sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&self.sql).await.unwrap()
     }
 
     /// How many rows a query counts, as the superuser.

@@ -10,7 +10,7 @@ use bailiwick::context::Services;
 use bailiwick::db::embedded::{EmbeddedOptions, EmbeddedPostgres, find_binaries};
 use bailiwick::db::{Database, bootstrap, fetch};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
 
 static CLUSTER: OnceCell<EmbeddedPostgres> = OnceCell::const_new();
@@ -85,10 +85,19 @@ async fn make_template(cluster: &EmbeddedPostgres) {
     sqlx::raw_sql(AssertSqlSafe(format!("create database {TEMPLATE}"))).execute(&mut connection).await.unwrap();
     let options = cluster.connect_options(TEMPLATE);
     bootstrap::migrate(&options).await.unwrap();
+    migrate_features(&options).await;
     let db = Database::lazy(&options, 2);
     let services = Services::new(db.clone(), std::sync::Arc::new(SystemClock));
-    bailiwick::features::bring_up_to_date(&services).await.unwrap();
+    bailiwick::features::bring_up_to_date(&services, crate::features::served()).await.unwrap();
     db.close().await;
+}
+
+/// What the features that only tests know need.
+async fn migrate_features(options: &PgConnectOptions) {
+    let mut connection = PgConnection::connect_with(options).await.unwrap();
+    connection.execute("set role bailiwick_owner; set search_path = bailiwick").await.unwrap();
+    crate::features::migrate(&mut connection).await;
+    connection.close().await.unwrap();
 }
 
 /// Folders of runs that are over.

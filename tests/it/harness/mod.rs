@@ -3,6 +3,9 @@
 
 pub mod app;
 pub mod cluster;
+pub mod digest;
+pub mod jobs;
+pub mod statements;
 pub mod world;
 
 pub use app::{Answer, TestApp};

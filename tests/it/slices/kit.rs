@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::http::Method;
 use serde_json::Value;
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::harness::app::{Answer, Call};
@@ -39,6 +40,10 @@ impl World {
 }
 
 impl<'a> Desk<'a> {
+    /// Somebody at another node of the service.
+    pub fn at(app: &'a TestApp, person: &Person, tenant: &Tenant) -> Self {
+        Self { app, token: person.token.clone(), mandate: Some(tenant.id), instance: None }
+    }
     pub fn in_instance(&self, instance: Uuid) -> Self {
         Self { instance: Some(instance), ..self.clone() }
     }
@@ -87,6 +92,19 @@ impl<'a> Desk<'a> {
         assert_eq!(distinct.len(), found.len(), "{path} shows a row twice");
         distinct
     }
+}
+
+/// Every row of every table, in a few letters: to show that what was refused changed nothing.
+pub async fn everything(app: &TestApp) -> String {
+    let each: String = sqlx::query_scalar(
+        "select string_agg(format('select %L, md5(string_agg(t::text, chr(10) order by t::text)) from bailiwick.%1$I t', c.relname), ' union all ')
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'bailiwick' and c.relkind = 'r'",
+    )
+    .fetch_one(&app.sql)
+    .await
+    .unwrap();
+    let statement = format!("select string_agg(name || ' ' || digest, chr(10) order by name) from ({each}) tables (name, digest)");
+    sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&app.sql).await.unwrap()
 }
 
 /// A field of every item of a page, or of a plain list.
