@@ -97,6 +97,7 @@ impl Resource for Booking {
 
 /// Where it takes place.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = BookingAddress)]
 pub struct Address {
     #[schema(example = "Bahnhofstrasse 1")]
     pub street: String,
@@ -111,6 +112,7 @@ pub struct Address {
 
 /// The account that made the request.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = BookingRequester)]
 pub struct Requester {
     pub id: UserId,
     /// Their address as it is now (a change of it does not raise the booking's `version`); null once they left the mandate.

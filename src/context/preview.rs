@@ -43,7 +43,7 @@ impl<T> Outcome<T> {
 pub struct AccessPreview {
     /// By user, then by table. Of at most 200 users; `totals` counts them all.
     pub changes: Vec<AccessChange>,
-    pub totals: Totals,
+    pub totals: AccessTotals,
     /// How many effective admins the mandate would have afterwards; null for a template, which belongs to no mandate.
     pub admins_left: Option<i64>,
 }
@@ -65,7 +65,7 @@ pub struct AccessChange {
 
 /// Counted over all users, listed or not.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Totals {
+pub struct AccessTotals {
     /// Users whose access would change.
     pub users: usize,
     /// Levels that would rise: one for each user, table and operation.

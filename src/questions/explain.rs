@@ -5,7 +5,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Question;
-use super::store::ReadableRole;
 use crate::access::decision::{Verdict, reaches};
 use crate::access::tables::least_level;
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
@@ -95,14 +94,14 @@ pub struct NeededRole {
 
 /// Which roles' rules the caller may be told.
 pub(super) struct Readable {
-    pub roles: Vec<ReadableRole>,
+    pub roles: Vec<HeldRole>,
     /// The questions are about the caller, whose own roles are no secret.
     pub own: bool,
 }
 
 impl Readable {
     fn tells(&self, role: &HeldRole) -> bool {
-        self.own || self.roles.iter().any(|readable| readable.role.id == role.id)
+        self.own || self.roles.iter().any(|readable| readable.id == role.id)
     }
 }
 
@@ -163,11 +162,10 @@ fn need(scope: &Scope, question: &Question, verdict: Verdict, readable: &Readabl
 }
 
 /// Of the roles that would do, the one that permits the least; of equals the first by label.
-fn cheapest(roles: &[ReadableRole], question: &Question, needed: Level, catalogue: &Catalogue) -> Option<NeededRole> {
+fn cheapest(roles: &[HeldRole], question: &Question, needed: Level, catalogue: &Catalogue) -> Option<NeededRole> {
     let (table, operation) = question.asked();
-    let enough = |role: &&ReadableRole| reaches(role.role.permissions.rule_for(table, catalogue).level(operation), Some(needed));
-    let weight =
-        |role: &&ReadableRole| (role.role.protected, Merged::of([&role.role.permissions], catalogue).weight(), role.role.label.clone());
+    let enough = |role: &&HeldRole| reaches(role.permissions.rule_for(table, catalogue).level(operation), Some(needed));
+    let weight = |role: &&HeldRole| (role.protected, Merged::of([&role.permissions], catalogue).weight(), role.label.clone());
     let found = roles.iter().filter(enough).min_by_key(weight)?;
-    Some(NeededRole { id: found.role.id, label: found.role.label.clone() })
+    Some(NeededRole { id: found.id, label: found.label.clone() })
 }

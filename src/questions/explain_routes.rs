@@ -5,10 +5,10 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::explain::{Explanation, Readable, explain};
-use super::store::{self, ReadableRole};
+use super::store;
 use super::{Question, located, subject};
-use crate::access::Operation;
 use crate::access::tables::{InstanceRoles, Read, Roles};
+use crate::access::{HeldRole, Operation};
 use crate::app::App;
 use crate::context::asking::{Asking, Scope};
 use crate::context::policy::Policy;
@@ -50,7 +50,7 @@ async fn explain_access(asking: Asking, Json(body): Json<ExplainAccess>) -> Resu
 }
 
 /// The roles of the scope that the caller may read; none where they may read no role at all.
-async fn readable_roles(asking: &Asking, scope: &Scope) -> Result<Vec<ReadableRole>> {
+async fn readable_roles(asking: &Asking, scope: &Scope) -> Result<Vec<HeldRole>> {
     let context = asking.context();
     match scope.instance {
         None => {

@@ -8,14 +8,8 @@ use crate::access::tables::{InstanceRoles, Read, Roles};
 use crate::context::Grant;
 use crate::error::Result;
 
-/// A role with what it permits, within the caller's reach.
-#[derive(Debug, Clone)]
-pub(super) struct ReadableRole {
-    pub role: HeldRole,
-}
-
 /// The mandate's own roles that the grant reaches.
-pub(super) async fn mandate_roles(connection: &mut PgConnection, grant: &Grant<Roles, Read>) -> Result<Vec<ReadableRole>> {
+pub(super) async fn mandate_roles(connection: &mut PgConnection, grant: &Grant<Roles, Read>) -> Result<Vec<HeldRole>> {
     let rows = sqlx::query_scalar!(
         r#"select jsonb_build_object('id', r.id, 'label', r.label, 'protected', r.protected, 'tables', role_tables(r.id),
                                      'views', role_view_flags(r.id)) as "role!: Json<HeldRole>"
@@ -28,11 +22,11 @@ pub(super) async fn mandate_roles(connection: &mut PgConnection, grant: &Grant<R
         i32::from(grant.level_number()),
         grant.caller_uuid(),
     );
-    Ok(rows.fetch_all(connection).await?.into_iter().map(|Json(role)| ReadableRole { role }).collect())
+    Ok(rows.fetch_all(connection).await?.into_iter().map(|Json(role)| role).collect())
 }
 
 /// The instance's roles that the grant reaches.
-pub(super) async fn instance_roles(connection: &mut PgConnection, grant: &Grant<InstanceRoles, Read>) -> Result<Vec<ReadableRole>> {
+pub(super) async fn instance_roles(connection: &mut PgConnection, grant: &Grant<InstanceRoles, Read>) -> Result<Vec<HeldRole>> {
     let rows = sqlx::query_scalar!(
         r#"select jsonb_build_object('id', r.id, 'label', r.label, 'protected', r.protected, 'tables', role_tables(r.id),
                                      'views', role_view_flags(r.id)) as "role!: Json<HeldRole>"
@@ -46,5 +40,5 @@ pub(super) async fn instance_roles(connection: &mut PgConnection, grant: &Grant<
         grant.caller_uuid(),
         grant.instance_uuid(),
     );
-    Ok(rows.fetch_all(connection).await?.into_iter().map(|Json(role)| ReadableRole { role }).collect())
+    Ok(rows.fetch_all(connection).await?.into_iter().map(|Json(role)| role).collect())
 }
