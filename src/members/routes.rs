@@ -100,8 +100,9 @@ async fn add_member(context: MandateContext, Json(body): Json<AddMember>) -> Res
     let named = body.named()?;
     let roles = resolved("/roleIds", &body.role_ids)?;
     // Whom the request names is found before the locks, which are taken by id, and looked at again under them.
+    let grant = context.grant::<Members, Create>()?;
     let mut reading = context.caller().read().await?;
-    let target = users::store::resolve(&mut reading, &named).await?.ok_or_else(Error::not_found)?;
+    let target = users::store::resolve(&mut reading, &grant, &named).await?.ok_or_else(Error::not_found)?;
     reading.finish().await?;
     let (context, roles) = (&context, &roles);
     let member = retrying(|| add(context, target, roles)).await?;

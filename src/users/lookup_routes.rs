@@ -46,9 +46,9 @@ impl LookupQuery {
     responses((status = 200, description = "The account", body = KnownUser)))]
 async fn lookup_user(context: MandateContext, Query(query): Query<LookupQuery>) -> Result<Json<KnownUser>> {
     let named = query.named()?;
-    context.grant::<Members, Create>()?;
+    let grant = context.grant::<Members, Create>()?;
     let mut writing = context.caller().write().await?;
-    let found = store::lookup(&mut writing, &named).await?;
+    let found = store::lookup(&mut writing, &grant, &named).await?;
     let event = match &found {
         Some(user) => Event::new("user_looked_up", "user", user.id).target(user.id),
         None => Event::of_nothing("user_looked_up", "user"),

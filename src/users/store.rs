@@ -8,6 +8,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{KnownUser, User};
+use crate::access::tables::{Create, Members};
+use crate::context::Grant;
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::ids::{MandateId, UserId};
@@ -90,8 +92,9 @@ pub enum Named {
     EmailKey(String),
 }
 
-/// The account that a request names: by existence on the platform, not by what the caller may list.
-pub(super) async fn lookup(connection: &mut PgConnection, named: &Named) -> Result<Option<KnownUser>> {
+/// The account that a request names: by existence on the platform, not by what the caller may list. That it exists is told only
+/// to those who may add members.
+pub(super) async fn lookup(connection: &mut PgConnection, _: &Grant<Members, Create>, named: &Named) -> Result<Option<KnownUser>> {
     let (id, username, email) = match named {
         Named::Id(id) => (Some(id.uuid()), None, None),
         Named::UsernameKey(key) => (None, Some(key.as_str()), None),
@@ -111,8 +114,8 @@ pub(super) async fn lookup(connection: &mut PgConnection, named: &Named) -> Resu
 }
 
 /// Its id.
-pub async fn resolve(connection: &mut PgConnection, named: &Named) -> Result<Option<UserId>> {
-    Ok(lookup(connection, named).await?.map(|user| user.id))
+pub async fn resolve(connection: &mut PgConnection, grant: &Grant<Members, Create>, named: &Named) -> Result<Option<UserId>> {
+    Ok(lookup(connection, grant, named).await?.map(|user| user.id))
 }
 
 /// A new account.
