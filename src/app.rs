@@ -17,6 +17,7 @@ use crate::crypto::Keys;
 use crate::db::Database;
 use crate::error::{Error, Result};
 use crate::features::BuiltIn;
+use crate::http::completion::Declared;
 use crate::http::rate_limit::Limits;
 use crate::navigation::NavigationCache;
 
@@ -29,6 +30,7 @@ struct Parts {
     settings: Settings,
     services: Services,
     keys: Keys,
+    declared: OnceLock<Declared>,
     passwords: Passwords,
     tokens: Tokens,
     limits: Limits,
@@ -55,6 +57,7 @@ impl App {
         let keys = Keys::derive(secret);
         let lifetime = Duration::minutes(i64::from(settings.access_token_minutes));
         Ok(Self(Arc::new(Parts {
+            declared: OnceLock::new(),
             tokens: Tokens::new(&keys, issuer, lifetime, services.clock.clone())?,
             passwords: Passwords::new(settings.password_workers, settings.password_queue)?,
             limits: Limits::new(&settings),
@@ -108,11 +111,11 @@ impl App {
         self.0.features
     }
     pub(crate) fn set_document(&self, document: &OpenApi) {
-        let json = serde_json::to_vec(document).unwrap_or_default();
         // A second assembly over the same app has the same document.
-        let _ = self.0.document.set(json.into());
+        let _ = self.0.declared.set(Declared::new(document.clone()));
     }
+    /// Made when it is first asked for: it takes as long as some hundred requests.
     pub(crate) fn document(&self) -> Bytes {
-        self.0.document.get().cloned().unwrap_or_default()
+        self.0.document.get_or_init(|| self.0.declared.get().map(Declared::served).unwrap_or_default()).clone()
     }
 }

@@ -113,10 +113,13 @@ impl Code {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     /// Where: a JSON pointer (RFC 6901) into the body.
+    #[schema(example = "/name")]
     pub pointer: String,
     /// Why, for programs.
+    #[schema(example = "blank")]
     pub code: Cow<'static, str>,
     /// Why, for people.
+    #[schema(example = "must not be blank")]
     pub detail: String,
     /// What would have to be better; the problem lists them as its `reasons`.
     #[serde(skip)]

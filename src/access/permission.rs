@@ -12,6 +12,7 @@ use crate::error::FieldError;
 /// A permission for one table: whether it is shown, and a level for each operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"view": true, "read": "a", "create": "m", "update": "m", "delete": "n"}))]
 pub struct Rule {
     /// Whether the table is shown at all; without it all four levels are `n`.
     pub view: bool,

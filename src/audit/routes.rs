@@ -22,7 +22,7 @@ pub fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// What the trail is narrowed to. Sorted by `at`, newest first.
+    /// Sorted by `at`, newest first.
     AuditQuery {
         /// Who did it.
         #[param(value_type = Option<uuid::Uuid>)]

@@ -23,6 +23,7 @@ pub struct AuditEvent {
     pub at: DateTime<Utc>,
     pub actor_id: Option<UserId>,
     pub actor_name: Option<String>,
+    #[schema(value_type = Option<Uuid>, example = json!(null))]
     pub impersonated_by: Option<UserId>,
     pub actor_ip: Option<String>,
     pub mandate_id: Option<MandateId>,
@@ -30,9 +31,10 @@ pub struct AuditEvent {
     pub action: String,
     #[schema(example = "member")]
     pub resource_type: String,
+    #[schema(example = "01900000-0000-7000-8000-00000000a003")]
     pub resource_id: Option<String>,
     pub target_user_id: Option<UserId>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, Value>, example = json!({"before": {"roles": ["user"]}, "after": {"roles": ["admin", "user"]}}))]
     pub details: Value,
     pub request_id: Option<String>,
 }

@@ -5,11 +5,11 @@ use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::store::{self, NewSession, OwnMandate};
+use super::token::KeySet;
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::policy::{Class, Policy};
@@ -53,7 +53,7 @@ pub struct TokenAnswer {
 
 /// Signs in.
 #[utoipa::path(post, path = "/api/auth/login", tag = "Sign-in", request_body = Login,
-    responses((status = 200, description = "Signed in", body = TokenAnswer)))]
+    responses((status = 200, description = "Signed in", body = TokenAnswer), (status = 401, description = "invalid_credentials")))]
 async fn login(
     State(app): State<App>,
     system: SystemContext,
@@ -131,8 +131,8 @@ async fn get_me(caller: Caller) -> Result<Json<Me>> {
 }
 
 /// The public keys that verify access tokens (RFC 7517). Applications may keep them for an hour.
-#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "Sign-in", responses((status = 200, description = "A JWK set", body = Value)))]
-async fn get_key_set(State(app): State<App>) -> ([(axum::http::HeaderName, &'static str); 1], Json<Value>) {
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "Sign-in", responses((status = 200, description = "A JWK set", body = KeySet)))]
+async fn get_key_set(State(app): State<App>) -> ([(axum::http::HeaderName, &'static str); 1], Json<KeySet>) {
     ([(axum::http::header::CACHE_CONTROL, "public, max-age=3600")], Json(app.tokens().key_set()))
 }
 

@@ -65,6 +65,7 @@ pub struct OwnMandate {
     pub name: String,
     pub code: String,
     /// Labels of the roles held there.
+    #[schema(example = json!(["user"]))]
     pub roles: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ use ed25519_dalek::pkcs8::EncodePrivateKey;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::session::Claims;
@@ -30,6 +30,31 @@ struct Payload {
     iat: i64,
     exp: i64,
     jti: Uuid,
+}
+
+/// The public keys that verify access tokens (RFC 7517).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeySet {
+    keys: [PublicKey; 1],
+}
+
+/// A public key as a JWK (RFC 8037).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PublicKey {
+    #[schema(example = "OKP")]
+    kty: &'static str,
+    #[schema(example = "Ed25519")]
+    crv: &'static str,
+    #[schema(example = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]
+    x: String,
+    /// The `kid` of the tokens that it verifies.
+    #[schema(example = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")]
+    kid: String,
+    #[serde(rename = "use")]
+    #[schema(example = "sig")]
+    purpose: &'static str,
+    #[schema(example = "EdDSA")]
+    alg: &'static str,
 }
 
 /// Signs and verifies access tokens.
@@ -119,8 +144,9 @@ impl Tokens {
 
     /// The keys that verify tokens (RFC 7517).
     #[must_use]
-    pub fn key_set(&self) -> Value {
-        json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": self.public_key, "kid": self.key_id, "use": "sig", "alg": "EdDSA" }] })
+    pub fn key_set(&self) -> KeySet {
+        let (x, kid) = (self.public_key.clone(), self.key_id.clone());
+        KeySet { keys: [PublicKey { kty: "OKP", crv: "Ed25519", x, kid, purpose: "sig", alg: "EdDSA" }] }
     }
 }
 

@@ -66,7 +66,7 @@ fn mandate_access_denied() -> Error {
     Error::new(Code::MandateAccessDenied, "The mandate is not open to you here.")
 }
 
-pub(super) fn for_sys_admins() -> Error {
+pub(crate) fn for_sys_admins() -> Error {
     Error::new(Code::PermissionDenied, "This is for SysAdmins.").with("needed", "sysAdmin")
 }
 

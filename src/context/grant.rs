@@ -120,7 +120,7 @@ impl<T: Table, O: Op> Grant<T, O> {
 }
 
 /// 403 that names table, operation and the level that would do.
-pub(super) fn permission_denied(table: &str, operation: Operation, needed: Level) -> Error {
+pub(crate) fn permission_denied(table: &str, operation: Operation, needed: Level) -> Error {
     let detail = format!("This needs `{}` on `{table}` at level `{}` or higher.", operation.name(), needed.letter());
     Error::new(Code::PermissionDenied, detail).with("table", table).with("operation", operation.name()).with("needed", needed.letter())
 }

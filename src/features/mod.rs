@@ -31,9 +31,9 @@ pub struct Feature {
     #[schema(example = "trustee")]
     pub code: String,
     /// By language.
-    #[schema(example = json!({"en": "Trustee", "de": "Treuhand"}))]
+    #[schema(value_type = BTreeMap<String, String>, example = json!({"en": "Trustee", "de": "Treuhand"}))]
     pub label: Texts,
-    #[schema(example = "mdi-puzzle")]
+    #[schema(example = "mdi-scale-balance")]
     pub icon: String,
     /// The tables that instance roles can speak of, besides `access` and `instance-roles`.
     pub tables: Vec<String>,

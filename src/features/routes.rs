@@ -65,8 +65,9 @@ pub struct CreateFeature {
     #[schema(example = "trustee", pattern = "^[a-z][a-z0-9-]{1,62}$")]
     code: String,
     /// By language. When left out: the code as a title, in `en` and `de`.
+    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"en": "Trustee", "de": "Treuhand"}))]
     label: Option<Texts>,
-    #[schema(example = "mdi-puzzle")]
+    #[schema(example = "mdi-scale-balance")]
     icon: Option<String>,
     /// The tables that instance roles can speak of.
     tables: Option<Vec<String>>,
@@ -172,7 +173,7 @@ async fn create_feature(system: SystemContext, Json(body): Json<CreateFeature>) 
 #[serde(deny_unknown_fields)]
 pub struct UpdateFeature {
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(value_type = BTreeMap<String, String>, nullable = false, example = json!({"en": "Trustee", "de": "Treuhand"}))]
     label: Option<Texts>,
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false)]

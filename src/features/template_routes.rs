@@ -54,6 +54,7 @@ pub struct CreateTemplateRole {
     /// The feature; a template of mandates when left out.
     #[schema(example = "trustee")]
     feature_code: Option<String>,
+    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"en": "Reads the books"}))]
     description: Option<Texts>,
 }
 

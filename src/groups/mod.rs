@@ -25,8 +25,10 @@ pub struct Group {
     pub id: GroupId,
     #[schema(example = "everyone")]
     pub name: String,
+    #[schema(example = "All members")]
     pub description: Option<String>,
     /// Whether new members of the mandate join it automatically.
+    #[schema(example = true)]
     pub auto_join: bool,
     pub member_count: i64,
     /// Rises with every change of the group or of its members.

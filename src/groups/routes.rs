@@ -31,7 +31,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// What the list is narrowed to. Sorted by `name`.
+    /// Sorted by `name`.
     GroupsQuery {
         /// Part of a name.
         q: String,
@@ -77,6 +77,7 @@ async fn readable(context: &MandateContext, grant: Grant<Groups, Read>, name: &s
 pub struct CreateGroup {
     #[schema(example = "accounting")]
     name: String,
+    #[schema(example = "Whoever keeps the books")]
     description: Option<String>,
     /// Whether new members of the mandate join it automatically.
     auto_join: Option<bool>,
@@ -128,10 +129,10 @@ async fn get_group(context: MandateContext, path: FromPath<(MandateId, GroupId)>
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct UpdateGroup {
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "bookkeepers")]
     name: Option<String>,
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, example = "Whoever keeps the books")]
     description: Option<Option<String>>,
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false)]

@@ -13,16 +13,17 @@ use axum::response::Response;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, Schema};
+use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use super::completion;
 use super::dry_run::DryRun;
 use super::extract::{BodyLimit, Query};
 use super::rate_limit::Identity;
 use crate::app::App;
 use crate::context::RequestMeta;
 use crate::context::enter::{Arrival, enter};
-use crate::context::policy::{Class, Clause, Policy};
+use crate::context::policy::{Class, Policy};
 use crate::error::{Code, Error, Result};
 
 /// The routes of a slice.
@@ -104,7 +105,7 @@ fn only_known_parameters(query: Option<&str>, known: &BTreeSet<String>) -> Resul
     Ok(())
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let all = [
         (Method::GET, &mut item.get),
         (Method::PUT, &mut item.put),
@@ -125,30 +126,14 @@ fn query_parameters(operation: &Operation) -> Vec<String> {
         .collect()
 }
 
-/// What the guard adds to the document: the security, the policy, and its own refusals.
+/// What the guard adds to the document: the security, the policy, the context headers, and its own refusals.
 fn describe(operation: &mut Operation, policy: &Policy, class: Class) {
     let extension = Extensions::builder().add("x-access", policy.describe(class)).build();
     operation.extensions.get_or_insert_with(Extensions::default).merge(extension);
     let security = if policy.is_public() { Vec::new() } else { vec![SecurityRequirement::new("bearer", Vec::<String>::new())] };
     operation.security = Some(security);
     without_null(operation);
-    let mut refusals = vec![("400", "Malformed"), ("429", "Too many requests"), ("500", "Our failure")];
-    if !policy.is_public() {
-        refusals.push(("401", "Not signed in"));
-    }
-    if policy.clauses.iter().any(|clause| !matches!(clause, Clause::Public | Clause::User)) {
-        refusals.extend([("403", "Not allowed"), ("404", "Not there, or not to be seen")]);
-        add_context_headers(operation);
-    } else if policy.context {
-        refusals.push(("403", "Not allowed"));
-        add_context_headers(operation);
-    }
-    if operation.request_body.is_some() {
-        refusals.extend([("408", "The body came too slowly"), ("413", "Too large"), ("415", "Not JSON"), ("422", "Not valid")]);
-    }
-    for (status, description) in refusals {
-        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(description).into());
-    }
+    completion::declare(operation, policy);
 }
 
 /// A body that may be left out is not one that may be null: utoipa says both of an `Option`.
@@ -164,21 +149,5 @@ fn without_null(operation: &mut Operation) {
         if let Some(named) = named {
             *schema = named;
         }
-    }
-}
-
-fn problem(description: &str) -> utoipa::openapi::Response {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    ResponseBuilder::new().description(description).content("application/problem+json", content).build()
-}
-
-fn add_context_headers(operation: &mut Operation) {
-    use utoipa::openapi::path::ParameterBuilder;
-    use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
-    let uuid = || ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
-    for (name, description) in [("X-Mandate-Id", "The mandate to work in"), ("X-Instance-Id", "The feature instance to work in")] {
-        let header =
-            ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).description(Some(description)).schema(Some(uuid()));
-        operation.parameters.get_or_insert_default().push(header.build().into());
     }
 }

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 pub struct Page<T> {
     pub items: Vec<T>,
     /// Send it as `cursor` for the next page; null on the last one.
+    #[schema(example = "q0kPZ3mH1vX8nJ5sW2bT7QGQAAAAAHAAgAAAAAAAoANib2I")]
     pub next_cursor: Option<String>,
     /// How many there are in all, with `?count=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +96,8 @@ macro_rules! list_query {
             /// `nextCursor` of the page before.
             cursor: Option<String>,
             /// A field to sort by, with `-` before it for descending.
+            ///
+            $(#[$doc])*
             sort: Option<String>,
             /// Whether to count all items into `total`.
             count: Option<bool>,

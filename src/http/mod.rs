@@ -1,5 +1,6 @@
 //! HTTP: the assembly of all routes, and what every request goes through on its way in and out.
 
+pub(crate) mod completion;
 pub mod dry_run;
 pub mod etag;
 pub mod extract;
@@ -58,7 +59,7 @@ fn all_routes(app: &App) -> OpenApiRouter<App> {
 /// The OpenAPI document of the routes as they are declared.
 #[must_use]
 pub fn document(app: &App) -> OpenApiDocument {
-    all_routes(app).split_for_parts().1
+    completion::completed(all_routes(app).split_for_parts().1)
 }
 
 /// The document as `openapi/openapi.json` keeps it.

@@ -9,7 +9,7 @@ use super::problem::Problem;
 #[openapi(
     info(
         title = "Bailiwick",
-        description = "The tenancy and access backbone of multi-tenant applications: mandates, members, roles, feature instances and what each user may do in them.",
+        description = include_str!("openapi.md"),
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/")),

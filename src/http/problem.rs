@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::error::{Code, Error, FieldError};
 
@@ -29,16 +30,39 @@ pub struct Problem {
     /// The path that was asked for.
     instance: String,
     /// The problem's code, from a closed list.
-    #[schema(example = "not_found")]
+    #[schema(schema_with = codes)]
     code: String,
     /// To quote to the operator.
     request_id: String,
     /// For 422: each field that was refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// What some codes tell besides, such as the `table`, `operation` and level `needed` of `permission_denied`.
     #[serde(flatten)]
-    #[schema(ignore)]
     extra: Map<String, Value>,
+}
+
+impl Problem {
+    /// The body of a refusal.
+    pub(super) fn of(error: &Error, path: &str, request_id: &str) -> Self {
+        Self {
+            kind: format!("/problems/{}", error.code().name()),
+            title: error.code().title(),
+            status: error.code().status(),
+            detail: error.detail().to_owned(),
+            instance: path.to_owned(),
+            code: error.code().name(),
+            request_id: request_id.to_owned(),
+            errors: error.errors().to_vec(),
+            extra: error.extra().clone(),
+        }
+    }
+}
+
+/// The closed list of codes.
+fn codes() -> utoipa::openapi::Object {
+    let names: Vec<String> = Code::ALL.iter().map(|code| code.name()).collect();
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
 }
 
 impl IntoResponse for Error {
@@ -59,17 +83,7 @@ pub(super) fn render(mut response: Response, path: &str, request_id: &str) -> Re
     }
     let error = refused.unwrap_or_else(|| Arc::new(framework_error(status)));
     log(&error, path);
-    let problem = Problem {
-        kind: format!("/problems/{}", error.code().name()),
-        title: error.code().title(),
-        status: error.code().status(),
-        detail: error.detail().to_owned(),
-        instance: path.to_owned(),
-        code: error.code().name(),
-        request_id: request_id.to_owned(),
-        errors: error.errors().to_vec(),
-        extra: error.extra().clone(),
-    };
+    let problem = Problem::of(&error, path, request_id);
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let (mut parts, _) = response.into_parts();
     parts.status = StatusCode::from_u16(error.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

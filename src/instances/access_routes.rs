@@ -161,7 +161,7 @@ pub struct UpdateInstanceUser {
     params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted"), DryRun),
     request_body = UpdateInstanceUser,
     responses((status = 200, description = "The admission", body = Outcome<FeatureAccess>), (status = 409, description = "version_conflict"),
-              (status = 403, description = "self_escalation, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+              (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
 async fn update_instance_user(
     context: InstanceContext,
     precondition: Precondition,

@@ -33,8 +33,9 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// What the list is narrowed to. Sorted by `label`.
+    /// Sorted by `label`.
     InstancesQuery {
+        /// Only instances of this feature.
         feature_code: String,
     }
 }
@@ -134,7 +135,7 @@ async fn get_feature_instance(context: InstanceContext, headers: HeaderMap) -> R
 #[serde(deny_unknown_fields)]
 pub struct UpdateInstance {
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "Accounting 2027")]
     label: Option<String>,
     /// Where false, nobody's roles in it count.
     #[serde(default, deserialize_with = "patch::present")]

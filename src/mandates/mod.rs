@@ -33,9 +33,11 @@ pub struct Mandate {
     pub updated_at: DateTime<Utc>,
     /// Only for deleted ones.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
     pub deleted_at: Option<DateTime<Utc>>,
     /// Only for deleted ones: until when they can be restored.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
     pub purge_at: Option<DateTime<Utc>>,
 }
 

@@ -39,8 +39,9 @@ pub fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// What the list is narrowed to. Sorted by `name`, `code` or `createdAt`.
+    /// Sorted by `name`, `code` or `createdAt`.
     MandatesQuery {
+        /// Only enabled ones, or only disabled ones.
         enabled: bool,
         /// Whether the deleted ones are wanted.
         deleted: bool,
@@ -159,7 +160,7 @@ pub struct UpdateMandate {
     #[schema(nullable = false, example = "Acme Holding")]
     name: Option<String>,
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "acme-holding")]
     code: Option<String>,
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false)]

@@ -42,6 +42,9 @@ pub struct MemberAccess {
 
 /// A merged rule, and for each part of it the labels of the roles that give it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"view": true, "read": "a", "create": "m", "update": "m", "delete": "n", "from": {
+    "view": ["trustee-accountant"], "read": ["trustee-accountant"], "create": ["trustee-accountant"], "update": ["trustee-accountant"],
+    "delete": []}}))]
 pub struct SourcedRule {
     #[serde(flatten)]
     rule: Rule,
@@ -53,6 +56,7 @@ pub struct SourcedRule {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SourcedView {
     allowed: bool,
+    #[schema(example = json!(["trustee-accountant"]))]
     from: Vec<String>,
 }
 

@@ -34,7 +34,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// What the list is narrowed to. Sorted by `username` or `createdAt`.
+    /// Sorted by `username` or `createdAt`.
     MembersQuery {
         /// Only holders of this role.
         #[param(value_type = Option<Uuid>)]
@@ -42,6 +42,7 @@ list_query! {
         /// Only members of this group.
         #[param(value_type = Option<Uuid>)]
         group_id: GroupId,
+        /// Only enabled ones, or only disabled ones.
         enabled: bool,
         /// Part of a username; of an address or name where those are shown.
         q: String,
@@ -70,6 +71,7 @@ async fn list_members(context: MandateContext, lister: Lister, Query(query): Que
 /// Whom to add, by exactly one of id, username and address, and with which roles.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({"username": "erin", "roleIds": ["01900000-0000-7000-8000-0000164531fc"]}))]
 pub struct AddMember {
     target_user_id: Option<UserId>,
     #[schema(example = "erin")]
@@ -165,7 +167,7 @@ pub struct UpdateMember {
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member")),
     request_body = UpdateMember,
     responses((status = 200, description = "The member", body = Member), (status = 409, description = "last_mandate_admin, version_conflict"),
-              (status = 412, description = "Changed meanwhile")))]
+              (status = 403, description = "self_escalation, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
 async fn update_member(
     context: MandateContext,
     precondition: Precondition,
@@ -204,6 +206,7 @@ async fn set_enabled(context: &MandateContext, user: UserId, precondition: &Prec
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
     responses((status = 204, description = "Removed"),
+              (status = 403, description = "target_exceeds_own_access"),
               (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview), (status = 409, description = "last_mandate_admin"), (status = 412, description = "Changed meanwhile")))]
 async fn remove_member(
     context: MandateContext,

@@ -47,6 +47,7 @@ pub struct NavigationFeature {
     #[schema(example = "trustee")]
     code: String,
     /// By language; only the one that was asked for, where `lang` was given.
+    #[schema(value_type = BTreeMap<String, String>, example = json!({"en": "Trustee", "de": "Treuhand"}))]
     label: Texts,
     icon: String,
     /// By label.

@@ -31,7 +31,6 @@ pub(super) fn routes(app: &App) -> Routes {
 #[into_params(parameter_in = Query)]
 struct NavigationQuery {
     /// Leaves this language only, else `en`.
-    #[param(example = "de")]
     lang: Option<String>,
 }
 

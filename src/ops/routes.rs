@@ -63,14 +63,14 @@ async fn get_health() -> Json<Health> {
 pub struct Readiness {
     #[schema(example = "ready")]
     status: &'static str,
-    #[schema(value_type = Object, example = json!({"database": "ok", "schema": "ok"}))]
+    #[schema(value_type = BTreeMap<String, Value>, example = json!({"database": "ok", "schema": "ok"}))]
     checks: Map<String, Value>,
 }
 
 /// The service may get traffic: its database answers and has the schema that this version needs.
 #[utoipa::path(get, path = "/readyz", tag = "Operations", responses(
     (status = 200, description = "Ready", body = Readiness),
-    (status = 503, description = "Not ready; `checks` names what fails", body = Problem, content_type = "application/problem+json")))]
+    (status = 503, description = "Not ready; `checks` names what fails: unavailable", body = Problem, content_type = "application/problem+json")))]
 async fn get_readiness(State(app): State<App>) -> Result<Json<Readiness>> {
     let checks = checks(&app).await;
     if checks.values().all(|check| check == "ok") {
@@ -97,7 +97,7 @@ async fn checks(app: &App) -> Map<String, Value> {
 /// The service has started: all migrations have run.
 #[utoipa::path(get, path = "/startupz", tag = "Operations", responses(
     (status = 200, description = "Started", body = Health),
-    (status = 503, description = "Migrations are pending", body = Problem, content_type = "application/problem+json")))]
+    (status = 503, description = "Migrations are pending: unavailable; also overloaded", body = Problem, content_type = "application/problem+json")))]
 async fn get_startup(State(app): State<App>) -> Result<Json<Health>> {
     require_schema(&app).await?;
     Ok(Json(Health { status: "started" }))
@@ -113,7 +113,7 @@ pub struct Pong {
 /// Answers `ok`, except while migrations are pending.
 #[utoipa::path(get, path = "/ping", tag = "Operations", responses(
     (status = 200, description = "Here", body = Pong),
-    (status = 503, description = "Migrations are pending", body = Problem, content_type = "application/problem+json")))]
+    (status = 503, description = "Migrations are pending: unavailable; also overloaded", body = Problem, content_type = "application/problem+json")))]
 async fn get_ping(State(app): State<App>) -> Result<Json<Pong>> {
     require_schema(&app).await?;
     Ok(Json(Pong { message: "ok" }))
@@ -129,7 +129,8 @@ async fn require_schema(app: &App) -> Result<()> {
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "Operations",
-    responses((status = 200, description = "The OpenAPI document", body = Value)))]
+    responses((status = 200, description = "The OpenAPI document", body = Object,
+        example = json!({"openapi": "3.1.0", "info": {"title": "Bailiwick", "version": "0.1.0"}, "paths": {}}))))]
 async fn get_openapi(State(app): State<App>) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")];
     (headers, app.document()).into_response()

@@ -36,6 +36,7 @@ pub fn routes(app: &App) -> OpenApiRouter<App> {
 /// Where a role belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(example = "mandate")]
 pub enum Scope {
     MandateTemplate,
     FeatureTemplate,
@@ -71,12 +72,15 @@ pub type Texts = BTreeMap<String, String>;
 #[serde(rename_all = "camelCase")]
 pub struct Role {
     pub id: RoleId,
+    #[schema(example = "accountant")]
     pub label: String,
-    #[schema(example = json!({"en": "Keeps the books"}))]
+    #[schema(value_type = BTreeMap<String, String>, example = json!({"en": "Keeps the books"}))]
     pub description: Texts,
     pub scope: Scope,
     pub mandate_id: Option<MandateId>,
+    #[schema(example = json!(null))]
     pub feature_code: Option<String>,
+    #[schema(value_type = Option<uuid::Uuid>, example = json!(null))]
     pub instance_id: Option<InstanceId>,
     /// The template that the role was copied from.
     pub template_role_id: Option<RoleId>,
@@ -98,7 +102,7 @@ pub struct CreateRole {
     #[schema(example = "accountant")]
     pub label: String,
     /// By language.
-    #[schema(example = json!({"en": "Keeps the books"}))]
+    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"en": "Keeps the books"}))]
     pub description: Option<Texts>,
 }
 

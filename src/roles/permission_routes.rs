@@ -6,7 +6,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::routes;
 
 use super::open::{OpenRole, open_in_instance, open_in_mandate};
@@ -84,15 +86,25 @@ impl Wanted<'_> {
 #[serde(deny_unknown_fields)]
 pub struct PermissionsPatch {
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, RulePatch>)]
+    #[schema(schema_with = rule_patches)]
     tables: BTreeMap<String, Option<RulePatch>>,
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, bool>)]
+    #[schema(value_type = BTreeMap<String, Option<bool>>, example = json!({}))]
     views: BTreeMap<String, Option<bool>>,
     /// The role's version that is to be changed; 409 when it is another by now.
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false)]
     version: Option<i64>,
+}
+
+/// For each named table a patch of its rule, or null.
+fn rule_patches() -> Object {
+    let mut patch = RulePatch::schema();
+    if let RefOr::T(Schema::Object(patch)) = &mut patch {
+        patch.schema_type = SchemaType::from_iter([Type::Object, Type::Null]);
+    }
+    let example = json!({ "members": { "view": true, "read": "g" }, "groups": null });
+    ObjectBuilder::new().additional_properties(Some(patch)).examples([example]).build()
 }
 
 /// All that a role is to permit.
@@ -101,9 +113,11 @@ pub struct PermissionsPatch {
 pub struct ReplacePermissions {
     /// A rule for each named table; `*` stands for every table that is not named.
     #[serde(default)]
+    #[schema(example = json!({"members": {"view": true, "read": "a", "create": "n", "update": "g", "delete": "n"}}))]
     tables: BTreeMap<String, Rule>,
     /// For each named view, whether it is allowed.
     #[serde(default)]
+    #[schema(example = json!({}))]
     views: BTreeMap<String, bool>,
     /// The role's version that is to be changed; 409 when it is another by now.
     version: Option<i64>,
@@ -114,14 +128,19 @@ pub struct ReplacePermissions {
 #[serde(deny_unknown_fields)]
 pub struct RulePatch {
     #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
     view: Option<bool>,
     #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
     read: Option<Level>,
     #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
     create: Option<Level>,
     #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
     update: Option<Level>,
     #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
     delete: Option<Level>,
 }
 
@@ -163,7 +182,7 @@ impl RulePatch {
 #[utoipa::path(put, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
     request_body = ReplacePermissions,
     responses((status = 200, description = "The role's permissions", body = Outcome<RolePermissions>), (status = 409, description = "role_protected"),
-              (status = 412, description = "Changed meanwhile")))]
+              (status = 403, description = "grant_exceeds_own_access, self_escalation"), (status = 412, description = "Changed meanwhile")))]
 async fn replace_role_permissions(
     context: RoleContext,
     precondition: Precondition,
@@ -177,7 +196,7 @@ async fn replace_role_permissions(
 #[utoipa::path(patch, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
     request_body = PermissionsPatch,
     responses((status = 200, description = "The role's permissions", body = Outcome<RolePermissions>), (status = 409, description = "role_protected"),
-              (status = 412, description = "Changed meanwhile")))]
+              (status = 403, description = "grant_exceeds_own_access, self_escalation"), (status = 412, description = "Changed meanwhile")))]
 async fn update_role_permissions(
     context: RoleContext,
     precondition: Precondition,

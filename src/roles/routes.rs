@@ -77,7 +77,7 @@ pub struct UpdateRole {
     label: Option<String>,
     /// By language; replaces the whole description, null empties it.
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[schema(value_type = Option<Texts>)]
+    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"en": "Keeps the books"}))]
     description: Option<Option<Texts>>,
     /// The version that is to be changed; 409 when it is another by now.
     #[serde(default, deserialize_with = "patch::present")]
@@ -99,6 +99,7 @@ impl UpdateRole {
 #[utoipa::path(patch, path = "/api/roles/{roleId}", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
     request_body = UpdateRole,
     responses((status = 200, description = "The role", body = Role), (status = 412, description = "Changed meanwhile"),
+              (status = 403, description = "grant_exceeds_own_access"),
               (status = 409, description = "role_protected, label_taken, version_conflict")))]
 async fn update_role(context: RoleContext, precondition: Precondition, Json(body): Json<UpdateRole>) -> Result<Versioned<Role>> {
     let (label, description) = body.checked()?;
@@ -155,7 +156,8 @@ fn renamed(before: &Role, after: &Role) -> Event {
 
 /// Deletes a role that nobody holds. Copies of a template stay.
 #[utoipa::path(delete, path = "/api/roles/{roleId}", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
-    responses((status = 204, description = "Deleted"), (status = 409, description = "role_in_use, role_protected"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 204, description = "Deleted"), (status = 409, description = "role_in_use, role_protected"),
+              (status = 403, description = "grant_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
 async fn delete_role(context: RoleContext, precondition: Precondition) -> Result<NoContent> {
     let precondition = &precondition;
     match &context {

@@ -5,10 +5,12 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{Object, OneOfBuilder, Schema, Type};
 
 use super::Role;
 use super::copies::Template;
-use crate::access::{Catalogue, Merged, Operation, Permissions, Rule};
+use crate::access::{Catalogue, Level, Merged, Operation, Permissions, Rule};
 use crate::ids::{RoleId, UserId};
 use crate::names;
 
@@ -16,14 +18,18 @@ use crate::names;
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct SyncReport {
     /// Roles made from templates that had no copy.
+    #[schema(example = 0)]
     pub added: usize,
     /// Copies removed, since their template is gone.
+    #[schema(example = 0)]
     pub removed: usize,
     /// Copies left as they are; a changed one that `addOnly` spared counts here and is listed as `differs`.
+    #[schema(example = 0)]
     pub unchanged: usize,
     /// Changed copies that were reset to their template.
     pub updated: usize,
     /// Copies whose template is gone but which somebody holds.
+    #[schema(example = 0)]
     pub kept: usize,
     pub changes: Vec<RoleChange>,
 }
@@ -34,10 +40,12 @@ pub struct RoleChange {
     /// The role's label.
     pub role: String,
     /// `added`, `updated`, `removed`, `kept`, `differs`, or `skipped: label_taken`.
+    #[schema(example = "updated")]
     pub change: &'static str,
     pub permissions: Vec<PermissionChange>,
     /// For `kept`: who holds the role.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
     pub holders: Vec<Holder>,
 }
 
@@ -54,13 +62,34 @@ pub struct Holder {
 pub struct PermissionChange {
     pub table: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
     pub view: Option<String>,
     /// `read`, `create`, `update`, `delete`, `view`; `allowed` for a view.
     pub operation: &'static str,
-    #[schema(value_type = Object)]
+    #[schema(schema_with = level_before)]
     pub from: Value,
-    #[schema(value_type = Object)]
+    #[schema(schema_with = level_after)]
     pub to: Value,
+}
+
+fn level_before() -> Schema {
+    level_or_flag(Level::None)
+}
+
+fn level_after() -> Schema {
+    level_or_flag(Level::My)
+}
+
+/// Operations have a level; `view` and `allowed` are so or not, `view` null where there is no rule.
+fn level_or_flag(example: Level) -> Schema {
+    let level = Ref::from_schema_name("Level");
+    OneOfBuilder::new()
+        .item(level)
+        .item(Object::with_type(Type::Boolean))
+        .item(Object::with_type(Type::Null))
+        .examples([json!(example)])
+        .build()
+        .into()
 }
 
 /// A role of the instance, with who holds it.

@@ -28,6 +28,7 @@ pub fn routes(app: &App) -> Routes {
 #[serde(rename_all = "camelCase")]
 pub struct User {
     pub id: UserId,
+    #[schema(example = "bob")]
     pub username: String,
     pub email: Option<String>,
     pub first_name: Option<String>,

@@ -36,11 +36,13 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// What the list is narrowed to. Sorted by `username` or `createdAt`.
+    /// Sorted by `username` or `createdAt`.
     UsersQuery {
         /// Part of a username, address or name.
         q: String,
+        /// Only enabled ones, or only disabled ones.
         enabled: bool,
+        /// Only SysAdmins, or only others.
         is_sys_admin: bool,
     }
 }
@@ -66,8 +68,11 @@ pub struct CreateUser {
     /// 12 to 128 characters, not easily guessed.
     #[schema(format = Password)]
     password: String,
+    #[schema(example = "erin@acme.example")]
     email: Option<String>,
+    #[schema(example = "Erin")]
     first_name: Option<String>,
+    #[schema(example = "Ebner")]
     last_name: Option<String>,
     #[schema(example = "en")]
     language: Option<String>,
@@ -205,7 +210,7 @@ impl UpdateUser {
 #[utoipa::path(patch, path = "/api/users/{userId}", tag = "Users", params(("userId" = Uuid, Path, description = "The account")),
     request_body = UpdateUser,
     responses((status = 200, description = "The account", body = User), (status = 412, description = "Changed meanwhile"),
-              (status = 409, description = "last_sys_admin, last_mandate_admin, email_taken, version_conflict"),
+              (status = 403, description = "self_escalation"), (status = 409, description = "last_sys_admin, last_mandate_admin, email_taken, version_conflict"),
               (status = 410, description = "Erased")))]
 async fn update_user(
     entered: Entered,

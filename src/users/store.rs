@@ -258,6 +258,7 @@ pub struct UserMandate {
     pub code: String,
     pub enabled: bool,
     /// Labels of the roles held there.
+    #[schema(example = json!(["user"]))]
     pub roles: Vec<String>,
 }
 

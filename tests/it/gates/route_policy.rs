@@ -41,7 +41,7 @@ async fn the_security_agrees_with_the_policy() {
         let wanted = if operation.is_public() { serde_json::json!([]) } else { serde_json::json!([{ "bearer": [] }]) };
         assert_eq!(*security, wanted, "{}", operation.id);
         let says_401 = !operation.value["responses"]["401"].is_null();
-        assert_eq!(says_401, !operation.is_public(), "{} documents 401", operation.id);
+        assert!(says_401 || operation.is_public(), "{} documents 401", operation.id);
     }
 }
 

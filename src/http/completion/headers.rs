@@ -1,0 +1,74 @@
+//! Headers: those that choose the context follow from the policy, the others from the answers that are declared. 412 is for an
+//! `If-Match`, 304 for an `If-None-Match`; 201 says where the new thing is, and 429 and 503 when to come again.
+
+use serde_json::json;
+use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Required};
+
+use super::asked::Asked;
+
+/// Adds the headers that choose the context.
+pub(super) fn choose_context(operation: &mut Operation, asked: &Asked) {
+    let Asked { table, feature_table, sys, context, names_mandate, .. } = *asked;
+    let uuid = || text(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+    let mut wanted = Vec::new();
+    if table || context || names_mandate {
+        let required = if table && !sys { Required::True } else { Required::False };
+        wanted.push(header("X-Mandate-Id", "The mandate to work in", uuid(), required));
+    }
+    if feature_table || context {
+        wanted.push(header("X-Instance-Id", "The feature instance to work in", uuid(), Required::False));
+    }
+    add(operation, wanted);
+}
+
+/// Adds what the declared answers bring with them.
+pub(super) fn declare(operation: &mut Operation) {
+    let answers = |status: &str| operation.responses.responses.contains_key(status);
+    let conditions = [
+        ("412", "If-Match", "The `ETag` that the resource is believed to have; 412 when it has another by now"),
+        ("304", "If-None-Match", "The `ETag` of the answer that the caller has; 304 while it is still the same"),
+    ];
+    let conditions = conditions.into_iter().filter(|(status, ..)| answers(status));
+    let wanted = conditions.map(|(_, name, description)| header(name, description, text(None), Required::False)).collect();
+    add(operation, wanted);
+    for (status, response) in &mut operation.responses.responses {
+        let (RefOr::T(response), Some((name, header))) = (response, sent_with(status)) else { continue };
+        response.headers.entry(name.to_owned()).or_insert_with(|| header.into());
+    }
+}
+
+fn add(operation: &mut Operation, headers: Vec<Parameter>) {
+    if !headers.is_empty() {
+        operation.parameters.get_or_insert_default().extend(headers.into_iter().map(RefOr::T));
+    }
+}
+
+fn header(name: &str, description: &str, schema: Object, required: Required) -> Parameter {
+    let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).description(Some(description));
+    header.required(required).schema(Some(schema)).build()
+}
+
+fn text(format: Option<SchemaFormat>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).format(format).build()
+}
+
+fn sent_with(status: &str) -> Option<(&'static str, Header)> {
+    match status {
+        "201" => Some(("Location", location())),
+        "429" | "503" => Some(("Retry-After", seconds())),
+        _ => None,
+    }
+}
+
+fn location() -> Header {
+    let schema = text(Some(SchemaFormat::Custom("uri-reference".to_owned())));
+    HeaderBuilder::new().schema(Some(schema)).description(Some("The path of what was made")).build()
+}
+
+fn seconds() -> Header {
+    let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
+    HeaderBuilder::new().schema(Some(schema)).description(Some("In how many seconds to try again")).example(Some(json!(2))).build()
+}
