@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use uuid::Uuid;
 
 use super::cases::{self, Case, Names, fill};
+use super::contract::contract;
 use super::operations::Operation;
 use crate::features;
 use crate::harness::app::{Answer, PASSWORD, uuid};
@@ -164,7 +165,7 @@ impl Ground {
     }
 }
 
-/// Makes the case's call.
+/// Makes the case's call. Whatever comes of it has to be as documented.
 pub async fn call(app: &TestApp, operation: &Operation, case: &Case, names: &Names, approach: &Approach) -> Answer {
     let mut names = names.clone();
     names.extend(approach.aims.clone());
@@ -188,7 +189,9 @@ pub async fn call(app: &TestApp, operation: &Operation, case: &Case, names: &Nam
     } else if let Some(body) = case.body {
         call = call.json(serde_json::from_str(&fill(body, &names)).unwrap());
     }
-    call.send().await
+    let answer = call.send().await;
+    contract().check(operation, &answer);
+    answer
 }
 
 /// Whether a call may have changed something.

@@ -1,0 +1,145 @@
+//! Examples are what people paste: there is one of every parameter, body and answer, each is what its schema says, and the
+//! service takes those of bodies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bailiwick::error::Code;
+use serde_json::Value;
+
+use super::contract::{codes, contract};
+use super::operations::{Operation, document, operations};
+use super::stage::{Approach, call, on_grounds};
+
+const PROBLEM: &str = "application/problem+json";
+
+/// Asserts that there is an example, and that it is what the schema says.
+#[track_caller]
+fn is_valid(at: &str, schema: &Value, example: Option<&Value>) {
+    let example = example.unwrap_or_else(|| panic!("{at} has no example"));
+    let errors = contract().errors(schema, example);
+    assert!(errors.is_empty(), "the example of {at} is not what its schema says: {errors:#?}\n{example:#}");
+}
+
+/// Media types with their schemas and examples, of a body or an answer.
+fn contents(holder: &Value) -> impl Iterator<Item = (&String, &Value, Option<&Value>)> {
+    let contents = holder["content"].as_object().into_iter().flatten();
+    contents.filter(|(kind, _)| kind.ends_with("json")).map(|(kind, content)| (kind, &content["schema"], content.get("example")))
+}
+
+#[tokio::test]
+async fn every_parameter_has_a_valid_example() {
+    let mut by_name: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for operation in operations(&document()) {
+        for parameter in operation.value["parameters"].as_array().into_iter().flatten() {
+            let at = format!("{}'s {} parameter `{}`", operation.id, parameter["in"], parameter["name"]);
+            let example = parameter.get("example").or_else(|| parameter["schema"]["examples"].get(0));
+            is_valid(&at, &parameter["schema"], example);
+            if parameter["schema"]["format"] == "uuid" {
+                by_name.entry(parameter["name"].to_string()).or_default().insert(example.unwrap().to_string());
+            }
+        }
+    }
+    assert!(by_name.len() >= 8, "{by_name:?}");
+    assert!(by_name.values().all(|ids| ids.len() == 1), "one name, one id: {by_name:?}");
+}
+
+#[tokio::test]
+async fn every_body_has_a_valid_example() {
+    let mut bodies = 0;
+    for operation in operations(&document()).iter().filter(|operation| operation.has_body()) {
+        for (_, schema, example) in contents(&operation.value["requestBody"]) {
+            is_valid(&format!("{}'s body", operation.id), schema, example);
+            bodies += 1;
+        }
+    }
+    assert!(bodies >= 25, "only {bodies} bodies were found");
+}
+
+#[tokio::test]
+async fn every_answer_has_a_valid_example() {
+    let mut answers = 0;
+    for operation in operations(&document()) {
+        for (status, answer) in operation.value["responses"].as_object().unwrap() {
+            for (kind, schema, example) in contents(answer) {
+                is_valid(&format!("{}'s {status}", operation.id), schema, example);
+                if kind == PROBLEM {
+                    is_a_problem_of(&operation, status.parse().unwrap(), answer, example.unwrap());
+                }
+                answers += 1;
+            }
+        }
+    }
+    assert!(answers >= 500, "only {answers} answers were found");
+}
+
+/// A refusal's example is of the status that it stands at, of the first code that is named there, and of the operation's path.
+fn is_a_problem_of(operation: &Operation, status: u16, answer: &Value, example: &Value) {
+    let at = format!("{}'s {status}: {example}", operation.id);
+    let named = codes(&answer["description"], status);
+    let first = named.first().unwrap_or_else(|| panic!("{at} names no code"));
+    assert_eq!((example["status"].as_u64(), &example["code"]), (Some(status.into()), &Value::from(first.as_str())), "{at}");
+    assert_eq!(example["title"], Code::from_name(first).unwrap().title(), "{at}");
+    assert_eq!(example["errors"].is_array(), status == 422, "{at}");
+    let path = example["instance"].as_str().unwrap();
+    assert!(!path.contains('{') && path.split('/').count() == operation.path.split('/').count(), "{at}");
+}
+
+/// Examples of single fields are shown too, and others are made of them.
+#[tokio::test]
+async fn every_example_in_a_schema_is_valid() {
+    let document = document();
+    let mut found = 0;
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        found += valid_within(name, schema);
+    }
+    assert!(found >= 60, "only {found} examples were found");
+}
+
+fn valid_within(at: &str, schema: &Value) -> usize {
+    let written = schema.get("example").into_iter().chain(schema["examples"].as_array().into_iter().flatten());
+    let mut found = written.map(|example| is_valid(at, schema, Some(example))).count();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        found += valid_within(&format!("{at}.{name}"), property);
+    }
+    for part in ["allOf", "oneOf", "anyOf"].iter().filter_map(|parts| schema[parts].as_array()).flatten() {
+        found += valid_within(at, part);
+    }
+    found
+}
+
+/// Sent as it stands in a suitable place, no example is refused as malformed, and for each operation there is a place where it
+/// is not refused as invalid either. (That it names people who are not there is another matter.)
+#[test]
+fn the_service_takes_the_examples_of_bodies() {
+    let outcomes = on_grounds(async |ground, operation, case| {
+        let example = operation.value["requestBody"]["content"]["application/json"].get("example")?;
+        let names = ground.stage(&ground.world.acme).await;
+        let approach = Approach { body: Some(("application/json", example.to_string())), ..ground.rightful(operation, case) };
+        let answer = call(&ground.world.app, operation, case, &names, &approach).await;
+        ground.mend().await;
+        let refused = [400, 415].contains(&answer.status.as_u16()) || answer.code() == "unknown_field";
+        assert!(!refused, "{}'s example is refused: {example}\n{}", case.title(), answer.body);
+        Some((operation.id.clone(), answer))
+    });
+    let mut by_operation: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for (id, answer) in outcomes.into_iter().flatten() {
+        by_operation.entry(id).or_default().push(answer);
+    }
+    for (id, answers) in by_operation {
+        let taken = answers.iter().any(|answer| answer.status != 422);
+        assert!(taken, "{id}'s example is valid nowhere: {:#?}", answers.iter().map(|answer| &answer.body).collect::<Vec<_>>());
+    }
+}
+
+/// [`call`] compares every answer with the document; here are those of whom each route is for, and of somebody without a token.
+#[test]
+fn every_operation_answers_as_documented() {
+    on_grounds(async |ground, operation, case| {
+        let names = ground.stage(&ground.world.acme).await;
+        call(&ground.world.app, operation, case, &names, &Approach::nobody()).await;
+        let names = ground.stage(&ground.world.acme).await;
+        let answer = call(&ground.world.app, operation, case, &names, &ground.rightful(operation, case)).await;
+        assert_eq!(answer.status.as_u16(), case.status, "{}: {}", case.title(), answer.body);
+        ground.mend().await;
+    });
+}
