@@ -32,6 +32,7 @@ crate::feature_tables!("bookings" {
 pub const FEATURE: BuiltIn = BuiltIn {
     code: "bookings",
     label: [("en", "Bookings"), ("de", "Buchungen")],
+    purpose: "Requests for a time and a place, and the decisions on them",
     icon: "mdi-calendar-check",
     tables: &["bookings"],
     views: &["bookings", "decisions"],

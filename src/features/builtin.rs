@@ -21,6 +21,8 @@ pub type Bilingual = [(&'static str, &'static str); 2];
 pub struct BuiltIn {
     pub code: &'static str,
     pub label: Bilingual,
+    /// What it is for, in a line of the API's documentation, where its operations stand under its English label.
+    pub purpose: &'static str,
     pub icon: &'static str,
     /// Its tables; [`feature_tables!`](crate::feature_tables) makes types of them.
     pub tables: &'static [&'static str],

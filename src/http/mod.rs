@@ -53,7 +53,12 @@ fn all_routes(app: &App) -> OpenApiRouter<App> {
         .merge(crate::users::routes(app))
         .merge(crate::audit::routes(app))
         .merge(crate::ops::routes(app));
-    app.features().iter().fold(routes, |routes, feature| routes.merge((feature.routes)(app)))
+    app.features().iter().fold(routes, |routes, feature| {
+        let mut routes = routes.merge((feature.routes)(app));
+        let [(_, name), _] = feature.label;
+        openapi::add_tag(routes.get_openapi_mut(), name, feature.purpose);
+        routes
+    })
 }
 
 /// The OpenAPI document of the routes as they are declared.

@@ -1,6 +1,7 @@
 //! The OpenAPI document. `bailiwick openapi` prints it, `openapi/openapi.json` keeps it, and a gate compares the two.
 
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
 use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
@@ -24,8 +25,6 @@ use super::problem::Problem;
         (name = "Features", description = "What instances are made of"),
         (name = "Instances", description = "Feature instances: their roles and who is admitted"),
         (name = "Navigation", description = "What applications draw for a user"),
-        (name = "Playbooks", description = "Documents with numbered versions, each with its revisions"),
-        (name = "Bookings", description = "Requests for a time and a place, and the decisions on them"),
         (name = "Access", description = "What the caller may do"),
         (name = "Users", description = "Accounts of the platform"),
         (name = "Audit", description = "Who did what"),
@@ -33,6 +32,12 @@ use super::problem::Problem;
     )
 )]
 pub(super) struct Document;
+
+/// Adds what operations can stand under.
+pub(super) fn add_tag(document: &mut utoipa::openapi::OpenApi, name: &str, description: &str) {
+    let tag = TagBuilder::new().name(name).description(Some(description)).build();
+    document.tags.get_or_insert_default().push(tag);
+}
 
 struct Bearer;
 

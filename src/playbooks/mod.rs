@@ -39,6 +39,7 @@ crate::feature_tables!("playbooks" {
 pub const FEATURE: BuiltIn = BuiltIn {
     code: "playbooks",
     label: [("en", "Playbooks"), ("de", "Handbücher")],
+    purpose: "Documents with numbered versions, each with its revisions",
     icon: "mdi-book-open-variant",
     tables: &["playbooks", "playbook_versions"],
     views: &["playbooks", "editor"],

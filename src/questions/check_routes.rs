@@ -70,7 +70,8 @@ impl From<Verdict> for CheckResult {
 /// Answers up to 100 questions at once. A feature's table is looked up in the instance of `X-Instance-Id`; without one, in the
 /// only instance that is open to the user and knows it.
 #[utoipa::path(post, path = "/api/access/check", tag = "Access", request_body = CheckAccess,
-    responses((status = 200, description = "The answers", body = CheckResults), (status = 404, description = "No such member, or not to be read")))]
+    responses((status = 200, description = "The answers", body = CheckResults), (status = 404, description = "No such member, or not to be read: not_found"),
+              (status = 403, description = "permission_denied")))]
 async fn check_access(asking: Asking, Json(body): Json<CheckAccess>) -> Result<Json<CheckResults>> {
     if body.checks.is_empty() {
         return Err(FieldError::new("/checks", "too_few", "must ask at least one question").into());

@@ -18,6 +18,7 @@ bailiwick::feature_tables!("journal" {
 const FEATURE: BuiltIn = BuiltIn {
     code: "journal",
     label: [("en", "Journal"), ("de", "Tagebuch")],
+    purpose: "Entries that people write",
     icon: "mdi-notebook",
     tables: &["entries"],
     views: &["journal"],
