@@ -50,8 +50,11 @@ impl Database {
     /// Pools that connect when first used; `size` connections do work and a quarter as many answer context reads.
     #[must_use]
     pub fn lazy(options: &PgConnectOptions, size: u32) -> Self {
-        let options =
-            options.clone().options([("search_path", "bailiwick"), ("application_name", "bailiwick")]).statement_cache_capacity(512);
+        // Every statement is short: compiling one (`jit`) costs more than it could save.
+        let options = options
+            .clone()
+            .options([("search_path", "bailiwick"), ("application_name", "bailiwick"), ("jit", "off")])
+            .statement_cache_capacity(512);
         let work = options.clone().options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s")]);
         let reader = options.options([("statement_timeout", "10s"), ("default_transaction_read_only", "on")]);
         Self {

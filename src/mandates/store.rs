@@ -249,10 +249,14 @@ async fn insert_with_generated_code(connection: &mut PgConnection, mandate: &New
     let base = names::slug(mandate.name).unwrap_or_else(|| format!("m-{}", &short[short.len() - 8..]));
     for _ in 0..5 {
         let code = sqlx::query_scalar!(
-            r#"select candidate as "candidate!"
-               from (select $1::text as candidate, 1 as n union all select $1::text || '-' || n, n from generate_series(2, 10000) n) c
-               where not exists (select 1 from mandates where code_key = candidate and deleted_at is null)
-               order by n limit 1"#,
+            // A lookup a candidate, up to the first that is free.
+            r#"with recursive tried (candidate, n, taken) as (
+                 select $1::text, 1, exists (select 1 from mandates where code_key = $1 and deleted_at is null)
+                 union all
+                 select next.candidate, next.n, exists (select 1 from mandates where code_key = next.candidate and deleted_at is null)
+                 from tried cross join lateral (select $1::text || '-' || (tried.n + 1) as candidate, tried.n + 1 as n) next
+                 where tried.taken and tried.n < 10000)
+               select candidate as "candidate!" from tried where not taken"#,
             base
         )
         .fetch_optional(&mut *connection)
