@@ -1,7 +1,7 @@
 //! Passwords: Argon2id (RFC 9106) off the async threads, behind a bounded queue. When the queue is full the answer is 503 at
 //! once, never a pile-up; an unknown user costs the same work as a known one.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
@@ -26,9 +26,7 @@ pub struct Passwords {
 impl Passwords {
     /// `workers` at a time, and as many more waiting as `queue` says.
     pub fn new(workers: usize, queue: usize) -> Result<Self> {
-        // Nobody's password: verifying against it costs what verifying against a real one does.
-        let dummy = hash_now(&uuid::Uuid::new_v4().to_string())?;
-        Ok(Self { workers: Arc::new(Semaphore::new(workers)), places: Arc::new(Semaphore::new(workers + queue)), dummy: dummy.into() })
+        Ok(Self { workers: Arc::new(Semaphore::new(workers)), places: Arc::new(Semaphore::new(workers + queue)), dummy: nobodys()? })
     }
 
     /// Whether the password is the one that was hashed. Without a hash: the same work, and no.
@@ -62,6 +60,16 @@ impl Passwords {
         .await
         .map_err(Error::internal)?
     }
+}
+
+/// Nobody's password, one a process: verifying against it costs what verifying against a real one does.
+fn nobodys() -> Result<Arc<str>> {
+    static HASH: OnceLock<Arc<str>> = OnceLock::new();
+    if let Some(hash) = HASH.get() {
+        return Ok(hash.clone());
+    }
+    let hash = hash_now(&uuid::Uuid::new_v4().to_string())?;
+    Ok(HASH.get_or_init(|| hash.into()).clone())
 }
 
 fn hash_now(password: &str) -> Result<String> {

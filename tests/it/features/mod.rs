@@ -66,6 +66,11 @@ pub fn ids() -> impl Iterator<Item = &'static str> {
 }
 
 impl Staged {
+    /// Whether a case mentions an instance of the feature, or what is in it.
+    pub fn is_named(&self, case: &Case) -> bool {
+        self.ids.iter().chain([&self.feature.code]).any(|name| case.mentions(name))
+    }
+
     /// Fresh ids, the instance's among them.
     pub fn name(&self, names: &mut Names) {
         let fresh = self.ids.iter().copied().chain([self.feature.code]).map(|name| (name, Uuid::now_v7().to_string()));

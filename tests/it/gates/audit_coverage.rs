@@ -44,7 +44,7 @@ async fn covered(ground: &Ground, operation: &Operation, case: &Case) -> usize {
 }
 
 async fn succeeded(ground: &Ground, operation: &Operation, case: &Case, approach: &Approach, trail: Trail) -> usize {
-    let names = ground.stage(&ground.world.acme).await;
+    let names = ground.stage_for(case, &ground.world.acme).await;
     let before = events(ground).await;
     let answer = call(&ground.world.app, operation, case, &names, approach).await;
     assert_eq!(answer.status.as_u16(), case.status, "{}: {}", case.title(), answer.body);
@@ -75,7 +75,7 @@ async fn succeeded(ground: &Ground, operation: &Operation, case: &Case, approach
 
 async fn refused(ground: &Ground, operation: &Operation, case: &Case) {
     let acme = ground.world.acme.id;
-    let names = ground.stage(&ground.world.acme).await;
+    let names = ground.stage_for(case, &ground.world.acme).await;
     let before = events(ground).await;
     let mut approaches = vec![Approach::nobody().in_mandate(acme)];
     if !operation.tables().is_empty() {

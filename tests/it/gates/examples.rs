@@ -113,7 +113,7 @@ fn valid_within(at: &str, schema: &Value) -> usize {
 fn the_service_takes_the_examples_of_bodies() {
     let outcomes = on_grounds(async |ground, operation, case| {
         let example = operation.value["requestBody"]["content"]["application/json"].get("example")?;
-        let names = ground.stage(&ground.world.acme).await;
+        let names = ground.stage_for(case, &ground.world.acme).await;
         let approach = Approach { body: Some(("application/json", example.to_string())), ..ground.rightful(operation, case) };
         let answer = call(&ground.world.app, operation, case, &names, &approach).await;
         ground.mend().await;
@@ -135,9 +135,9 @@ fn the_service_takes_the_examples_of_bodies() {
 #[test]
 fn every_operation_answers_as_documented() {
     on_grounds(async |ground, operation, case| {
-        let names = ground.stage(&ground.world.acme).await;
+        let names = ground.stage_for(case, &ground.world.acme).await;
         call(&ground.world.app, operation, case, &names, &Approach::nobody()).await;
-        let names = ground.stage(&ground.world.acme).await;
+        let names = ground.stage_for(case, &ground.world.acme).await;
         let answer = call(&ground.world.app, operation, case, &names, &ground.rightful(operation, case)).await;
         assert_eq!(answer.status.as_u16(), case.status, "{}: {}", case.title(), answer.body);
         ground.mend().await;

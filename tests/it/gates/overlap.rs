@@ -14,6 +14,9 @@ use crate::harness::Answer;
 /// Far more than any round takes: a round that is not over by then is a deadlock that nobody answered.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long until the database is asked once more who waits.
+const AGAIN: Duration = Duration::from_millis(2);
+
 /// How far each of the two is.
 #[derive(Debug, Clone, Copy, Default)]
 struct Progress {
@@ -82,8 +85,10 @@ impl Side {
 
     async fn done(&self) {
         self.progress.send_modify(|progress| progress.at_commit[self.me] = true);
+        let mut progress = self.progress.subscribe();
         while !self.may_commit().await {
-            tokio::task::yield_now().await;
+            // Whether the other waits for a lock has to be asked again and again; what else becomes of them is told.
+            let _ = tokio::time::timeout(AGAIN, progress.changed()).await;
         }
     }
 

@@ -44,7 +44,7 @@ fn every_operation_refuses_what_is_malformed_alike() {
 
 /// One case with everything that can be wrong about its query, path and body; none of it has an effect.
 async fn malformed(ground: &Ground, operation: &Operation, case: &Case) -> usize {
-    let names = ground.stage(&ground.world.acme).await;
+    let names = ground.stage_for(case, &ground.world.acme).await;
     let rightful = ground.rightful(operation, case);
     let mut asked = 0;
     let mut wrong = vec![
@@ -161,7 +161,7 @@ async fn unknown_routes_and_wrong_methods_are_told_apart() {
 #[test]
 fn a_trailing_slash_is_accepted() {
     on_grounds(async |ground, operation, case| {
-        let names = ground.stage(&ground.world.acme).await;
+        let names = ground.stage_for(case, &ground.world.acme).await;
         let slashed = Case { uri: Box::leak(with_slash(case.uri).into_boxed_str()), ..*case };
         if operation.path == "/" {
             return;

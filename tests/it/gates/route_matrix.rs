@@ -200,11 +200,11 @@ fn outcome(answer: &Answer) -> String {
 /// One case called by everybody: the outcomes, with the columns that have each.
 async fn row(ground: &Ground, operation: &Operation, case: &Case) -> String {
     let app = &ground.world.app;
-    let mut names = ground.stage(&ground.world.acme).await;
+    let mut names = ground.stage_for(case, &ground.world.acme).await;
     let mut outcomes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for column in Column::all(operation, case) {
         if matches!(column, Column::Walker(_)) {
-            names = ground.stage(&ground.world.acme).await; // whose row it is differs from column to column
+            names = ground.stage_for(case, &ground.world.acme).await; // whose row it is differs from column to column
         }
         let approach = approach(ground, operation, case, &column, &names).await;
         let answer = call(app, operation, case, &names, &approach).await;
@@ -214,7 +214,7 @@ async fn row(ground: &Ground, operation: &Operation, case: &Case) -> String {
         let moved = may_have_changed(operation, &answer);
         if moved || title.contains("disabled") || title.contains("deleted") {
             ground.mend().await;
-            names = ground.stage(&ground.world.acme).await;
+            names = ground.stage_for(case, &ground.world.acme).await;
         }
         if title == "SysAdmin who is admin, header" {
             let (acme, user) = (ground.world.acme.id, ground.world.sys_admin.id);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::cases::{self, Case, Names, fill};
 use super::contract::contract;
 use super::operations::Operation;
-use crate::features;
+use crate::features::{self, Staged};
 use crate::harness::app::{Answer, PASSWORD, uuid};
 use crate::harness::world::{Person, Tenant};
 use crate::harness::{TestApp, World};
@@ -78,11 +78,21 @@ impl Ground {
         .await;
     }
 
-    /// Fresh things of a mandate, and of the platform, for a call to aim at.
+    /// Fresh things of a mandate, of every feature, and of the platform.
     pub async fn stage(&self, tenant: &Tenant) -> Names {
+        self.stage_with(tenant, features::ALL).await
+    }
+
+    /// Fresh things for a call to aim at: those of features only where the case names them.
+    pub async fn stage_for(&self, case: &Case, tenant: &Tenant) -> Names {
+        let named: Vec<_> = features::ALL.iter().copied().filter(|staged| staged.is_named(case)).collect();
+        self.stage_with(tenant, &named).await
+    }
+
+    async fn stage_with(&self, tenant: &Tenant, features: &[&Staged]) -> Names {
         let names = fresh_names(tenant);
         let mut script = fill(include_str!("stage.sql"), &names);
-        for staged in features::ALL {
+        for staged in features {
             script.push_str(&fill(&format!("{}{}", features::INSTANCE, staged.rows), &staged.names_for(&names, &names["admitted"])));
         }
         self.sql(script).await;

@@ -23,8 +23,8 @@ fn a_swapped_id_finds_nothing_and_changes_nothing() {
 
 pub async fn isolated(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     let world = &ground.world;
-    let own = ground.stage(&world.acme).await;
-    let twins = ground.stage(&world.globex).await;
+    let own = ground.stage_for(case, &world.acme).await;
+    let twins = ground.stage_for(case, &world.globex).await;
     // The own call in the twin's stead must not differ by who used the mandate before.
     let before = digests(ground).await;
     let swapped: Vec<&'static str> = OF_A_MANDATE.into_iter().chain(features::ids()).filter(|name| case.mentions(name)).collect();

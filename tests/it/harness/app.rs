@@ -1,8 +1,10 @@
 //! The service in process: the real router over a database of its own, called without a socket.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use argon2::password_hash::PasswordHasher;
+use argon2::{Algorithm, Argon2, Params, Version};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -214,12 +216,12 @@ impl TestApp {
         self.call(Method::DELETE, uri)
     }
 
-    /// An account, made without the cost of hashing: all test accounts share one hash.
+    /// An account, made without the cost of hashing: all test accounts share one hash, a cheap one.
     pub async fn account(&self, username: &str, sys_admin: bool) -> Uuid {
         let id = Uuid::now_v7();
         let statement = "insert into users (id, username, username_key, email, email_key, email_verified, first_name, password_hash, is_sys_admin, created_at)
                          values ($1, $2, $2, $2 || '@example.com', $2 || '@example.com', true, $2, $3, $4, now())";
-        sqlx::query(statement).bind(id).bind(username).bind(shared_hash().await).bind(sys_admin).execute(&self.sql).await.unwrap();
+        sqlx::query(statement).bind(id).bind(username).bind(shared_hash()).bind(sys_admin).execute(&self.sql).await.unwrap();
         id
     }
 
@@ -250,8 +252,12 @@ impl TestApp {
     }
 }
 
-async fn shared_hash() -> String {
-    static HASH: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
-    let make = || async { bailiwick::auth::password::Passwords::new(1, 4).unwrap().hash(PASSWORD.to_owned()).await.unwrap() };
-    HASH.get_or_init(make).await.clone()
+/// A hash says what it costs to compare with: this one as little as there is, since every test signs people in.
+fn shared_hash() -> &'static str {
+    static HASH: LazyLock<String> = LazyLock::new(|| {
+        let least = Params::new(Params::MIN_M_COST, Params::MIN_T_COST, Params::MIN_P_COST, None).unwrap();
+        let cheap = Argon2::new(Algorithm::Argon2id, Version::V0x13, least);
+        cheap.hash_password(PASSWORD.as_bytes()).unwrap().to_string()
+    });
+    &HASH
 }

@@ -74,6 +74,8 @@ async fn start_in(folder: PathBuf, durable: bool, settings: Vec<(String, String)
         Some(found) => found,
         None => fetch::fetch_postgres(&std::env::temp_dir().join("bailiwick-test-postgres"), |line| eprintln!("{line}")).await.unwrap(),
     };
+    // As the service has it: what tests look up themselves is as short as what it asks.
+    let settings = settings.into_iter().chain([("jit".to_owned(), "off".to_owned())]).collect();
     let options = EmbeddedOptions { folder, durable, max_connections: 400, settings, binaries: Some(binaries) };
     let cluster = EmbeddedPostgres::start(options).await.unwrap();
     make_template(&cluster).await;

@@ -1,7 +1,7 @@
 //! What everybody may do, computed from the tables by code that shares nothing with the service's own: slow, plain, one rule
 //! after the other as the access model words them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Deserialize;
 use sqlx::PgPool;
@@ -49,10 +49,17 @@ pub struct Role {
     pub instance: Option<Uuid>,
     pub feature: Option<String>,
     pub protected: bool,
-    /// Table, view, read, create, update, delete.
-    rules: Vec<(String, u8, u8, u8, u8, u8)>,
+    #[serde(skip)]
+    rules: Vec<StoredRule>,
+    #[serde(skip)]
     views: Vec<(String, bool)>,
 }
+
+/// Table, view, read, create, update, delete.
+type StoredRule = (String, u8, u8, u8, u8, u8);
+
+/// The tables as they are read: what belongs to roles beside them, since to look it up a role costs as much as all the rest.
+type Stored = (Json<Snapshot>, Json<Vec<(Uuid, StoredRule)>>, Json<Vec<(Uuid, (String, bool))>>);
 
 /// View, read, create, update, delete; 0 to 3.
 type Levels = [u8; 5];
@@ -71,7 +78,18 @@ pub struct Access {
 
 impl Snapshot {
     pub async fn read(sql: &PgPool) -> Self {
-        let Json(snapshot): Json<Self> = sqlx::query_scalar(SNAPSHOT).fetch_one(sql).await.unwrap();
+        let (Json(mut snapshot), Json(rules), Json(views)): Stored = sqlx::query_as(SNAPSHOT).fetch_one(sql).await.unwrap();
+        let places: HashMap<Uuid, usize> = snapshot.roles.iter().enumerate().map(|(place, role)| (role.id, place)).collect();
+        for (role, rule) in rules {
+            if let Some(place) = places.get(&role) {
+                snapshot.roles[*place].rules.push(rule);
+            }
+        }
+        for (role, view) in views {
+            if let Some(place) = places.get(&role) {
+                snapshot.roles[*place].views.push(view);
+            }
+        }
         snapshot
     }
 
@@ -200,23 +218,23 @@ impl Access {
 }
 
 /// Built-in features' templates are left out: nobody touches them here.
-const SNAPSHOT: &str = "select jsonb_build_object(
-  'users', (select jsonb_agg(jsonb_build_array(id, is_sys_admin) order by id) from users),
-  'mandates', (select jsonb_agg(jsonb_build_array(id, deleted_at is not null) order by id) from mandates),
-  'memberships', (select jsonb_agg(jsonb_build_array(mandate_id, user_id, enabled) order by mandate_id, user_id) from memberships),
-  'member_roles', (select jsonb_agg(jsonb_build_array(mandate_id, user_id, role_id) order by mandate_id, user_id, role_id) from member_roles),
-  'groups', (select coalesce(jsonb_agg(jsonb_build_array(mandate_id, id) order by id), '[]') from groups),
-  'group_members', (select coalesce(jsonb_agg(jsonb_build_array(mandate_id, group_id, user_id) order by group_id, user_id), '[]') from group_members),
-  'features', (select jsonb_agg(jsonb_build_array(code, tables, views) order by code) from features),
-  'instances', (select coalesce(jsonb_agg(jsonb_build_array(mandate_id, id, feature_code) order by id), '[]') from feature_instances),
-  'accesses', (select coalesce(jsonb_agg(jsonb_build_array(instance_id, user_id, enabled) order by instance_id, user_id), '[]') from feature_accesses),
-  'access_roles', (select coalesce(jsonb_agg(jsonb_build_array(instance_id, user_id, role_id) order by instance_id, user_id, role_id), '[]') from access_roles),
-  'off', (select coalesce(jsonb_agg(id order by id), '[]') from (
+const SNAPSHOT: &str = "select json_build_object(
+  'users', (select json_agg(json_build_array(id, is_sys_admin) order by id) from users),
+  'mandates', (select json_agg(json_build_array(id, deleted_at is not null) order by id) from mandates),
+  'memberships', (select json_agg(json_build_array(mandate_id, user_id, enabled) order by mandate_id, user_id) from memberships),
+  'member_roles', (select json_agg(json_build_array(mandate_id, user_id, role_id) order by mandate_id, user_id, role_id) from member_roles),
+  'groups', (select coalesce(json_agg(json_build_array(mandate_id, id) order by id), '[]') from groups),
+  'group_members', (select coalesce(json_agg(json_build_array(mandate_id, group_id, user_id) order by group_id, user_id), '[]') from group_members),
+  'features', (select json_agg(json_build_array(code, tables, views) order by code) from features),
+  'instances', (select coalesce(json_agg(json_build_array(mandate_id, id, feature_code) order by id), '[]') from feature_instances),
+  'accesses', (select coalesce(json_agg(json_build_array(instance_id, user_id, enabled) order by instance_id, user_id), '[]') from feature_accesses),
+  'access_roles', (select coalesce(json_agg(json_build_array(instance_id, user_id, role_id) order by instance_id, user_id, role_id), '[]') from access_roles),
+  'off', (select coalesce(json_agg(id order by id), '[]') from (
      select id from users where not enabled or erased_at is not null
      union all select id from mandates where not enabled or deleted_at is not null
      union all select id from feature_instances where not enabled) off),
-  'roles', (select jsonb_agg(jsonb_build_object('id', r.id, 'mandate', mandate_id, 'instance', instance_id, 'feature', feature_code, 'protected', protected,
-     'rules', (select coalesce(jsonb_agg(jsonb_build_array(table_name, can_view::int, read_level, create_level, update_level, delete_level) order by table_name), '[]')
-               from role_permissions p where p.role_id = r.id),
-     'views', (select coalesce(jsonb_agg(jsonb_build_array(view_name, allowed) order by view_name), '[]') from role_views v where v.role_id = r.id)) order by r.id)
-   from roles r where mandate_id is not null or feature_code is null or feature_code not in (select code from features where built_in)))";
+  'roles', (select json_agg(json_build_object('id', r.id, 'mandate', mandate_id, 'instance', instance_id, 'feature', feature_code, 'protected', protected) order by r.id)
+   from roles r where mandate_id is not null or feature_code is null or feature_code not in (select code from features where built_in))),
+  (select json_agg(json_build_array(role_id, json_build_array(table_name, can_view::int, read_level, create_level, update_level, delete_level)) order by role_id, table_name)
+            from role_permissions),
+  (select coalesce(json_agg(json_build_array(role_id, json_build_array(view_name, allowed)) order by role_id, view_name), '[]') from role_views)";

@@ -89,7 +89,7 @@ impl Theatre {
     /// Sets the world of a seed, and in its main mandate the rows of one feature.
     pub async fn set(&self, seed: u64) -> (Scene, &'static str, Names) {
         // What earlier worlds left behind would be read over and over.
-        if seed.is_multiple_of(10) {
+        if seed.is_multiple_of(40) {
             sqlx::raw_sql("vacuum").execute(&self.app.sql).await.unwrap();
         }
         let mut script = Script { random: StdRng::seed_from_u64(seed), rows: Rows::default() };
