@@ -6,6 +6,7 @@ use serde_json::json;
 use sqlx::{Executor, PgPool};
 use tokio::task::JoinSet;
 
+use super::effort::rounds;
 use super::overlap::race;
 use crate::harness::app::PASSWORD;
 use crate::harness::world::{Person, Tenant, World};
@@ -161,7 +162,7 @@ async fn arenas(count: usize) -> Vec<Arena> {
 }
 
 /// Every pair, so many rounds each, the pairs spread over the arenas.
-async fn tournament(rounds: usize, walls: Walls) -> Vec<Tally> {
+async fn tournament(rounds: u64, walls: Walls) -> Vec<Tally> {
     let arenas = arenas(5).await;
     if !walls.recount {
         take_recount_out(&arenas[0].nodes[0].sql).await;
@@ -173,7 +174,7 @@ async fn tournament(rounds: usize, walls: Walls) -> Vec<Tally> {
             let mut tallies = Vec::new();
             for pair in own {
                 let mut tally = Tally { pair, orphans: 0, overlapped: 0 };
-                for round in 0..rounds {
+                for round in 0..usize::try_from(rounds).unwrap() {
                     let (alive, overlapped) = arena.round(pair, round, walls).await;
                     tally.orphans += usize::from(!alive);
                     tally.overlapped += usize::from(overlapped);
@@ -186,7 +187,7 @@ async fn tournament(rounds: usize, walls: Walls) -> Vec<Tally> {
     let tallies: Vec<Tally> = lanes.join_all().await.into_iter().flatten().collect();
     assert_eq!(tallies.len(), pairs().len());
     for tally in &tallies {
-        assert_eq!(tally.overlapped, rounds, "rounds of {:?} that did not overlap show nothing", tally.pair);
+        assert_eq!(u64::try_from(tally.overlapped).unwrap(), rounds, "rounds of {:?} that did not overlap show nothing", tally.pair);
     }
     tallies
 }
@@ -203,13 +204,13 @@ fn orphans(tallies: &[Tally]) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_two_changes_leave_a_mandate_without_an_admin() {
-    let tallies = tournament(50, Walls { locks: true, recount: true }).await;
+    let tallies = tournament(rounds(50), Walls { locks: true, recount: true }).await;
     assert_eq!(orphans(&tallies), 0, "{tallies:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_locks_hold_without_the_recount() {
-    let tallies = tournament(10, Walls { locks: true, recount: false }).await;
+    let tallies = tournament(rounds(10), Walls { locks: true, recount: false }).await;
     assert_eq!(orphans(&tallies), 0, "{tallies:?}");
 }
 

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::effort;
 use super::overlap::race;
 use crate::harness::app::PASSWORD;
 use crate::harness::world::{Person, World};
@@ -76,9 +77,9 @@ impl Arena {
     }
 
     /// How many of so many rounds left the platform without a SysAdmin.
-    async fn rounds(&self, pair: [Way; 2], rounds: usize, locks: bool) -> usize {
+    async fn rounds(&self, pair: [Way; 2], rounds: u64, locks: bool) -> usize {
         let mut orphans = 0;
-        for round in 0..rounds {
+        for round in 0..usize::try_from(rounds).unwrap() {
             self.reset().await;
             let raced = race(&self.nodes[0].sql, locks, self.lose(pair[0], 0), self.lose(pair[1], 1)).await;
             assert!(raced.overlapped, "a round that did not overlap shows nothing: {pair:?}, {round}");
@@ -109,7 +110,7 @@ impl Arena {
 async fn no_two_changes_leave_the_platform_without_a_sys_admin() {
     let arena = Arena::new().await;
     for pair in pairs() {
-        assert_eq!(arena.rounds(pair, 50, true).await, 0, "{pair:?}");
+        assert_eq!(arena.rounds(pair, effort::rounds(50), true).await, 0, "{pair:?}");
     }
 }
 

@@ -9,6 +9,7 @@ mod cancelled;
 pub mod cases;
 mod contract;
 mod dry_run_agrees;
+mod effort;
 mod escalation;
 mod examples;
 mod explain_agrees;

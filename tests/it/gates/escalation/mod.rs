@@ -1,6 +1,6 @@
 //! Nobody raises their own access, whatever they call in whatever order: random sequences of every mutating operation, by people
 //! with and without rights, and after each call a look at the tables. `ESCALATION_SEED=<n> ESCALATION_SEQUENCES=1` repeats the
-//! sequence that a failure names.
+//! sequence that a failure names; [`super::effort`] says how many are played.
 
 pub mod calls;
 pub mod reach;
@@ -12,6 +12,7 @@ use std::fmt::Write;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::effort::{is_full, rounds, setting};
 use super::operations::{Operation, document, operations};
 use crate::harness::app::Answer;
 use calls::{Call, Dice};
@@ -29,23 +30,17 @@ type Tally = BTreeMap<&'static str, (usize, usize)>;
 #[test]
 fn no_sequence_of_calls_raises_the_callers_own_access() {
     let first = setting("ESCALATION_SEED").unwrap_or(1);
-    let sequences = setting("ESCALATION_SEQUENCES").unwrap_or(SEQUENCES);
+    let sequences = setting("ESCALATION_SEQUENCES").unwrap_or_else(|| rounds(SEQUENCES));
     let mut total = Tally::new();
     for (operation, (calls, successes)) in play_all(first..first + sequences, play).into_iter().flatten() {
         let sum = total.entry(operation).or_default();
         *sum = (sum.0 + calls, sum.1 + successes);
     }
     eprintln!("{}", report(&total));
-    if sequences >= SEQUENCES {
+    if is_full() {
         let rare: Vec<_> = calls::operations().filter(|operation| total.get(operation).is_none_or(|sum| sum.1 < SUCCESSES)).collect();
         assert!(rare.is_empty(), "not often enough answered with success: {rare:?}\n{}", report(&total));
     }
-}
-
-/// Settings of the test itself.
-#[expect(clippy::disallowed_methods, reason = "not a setting of the service: which sequences to play")]
-pub fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 
 fn report(tally: &Tally) -> String {
