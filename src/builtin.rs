@@ -3,13 +3,14 @@
 
 use crate::features::BuiltIn;
 use crate::jobs::Job;
-use crate::{bookings, mandates, playbooks};
+use crate::{bookings, jobs, mandates, playbooks};
 
 /// Every built-in feature.
 pub const FEATURES: &[BuiltIn] = &[playbooks::FEATURE, bookings::FEATURE];
 
 /// Every job.
-pub const JOBS: &[Job] = &[playbooks::purge::PLAYBOOKS, playbooks::purge::VERSIONS, mandates::purge::FIND, mandates::purge::PURGE];
+pub const JOBS: &[Job] =
+    &[playbooks::purge::PLAYBOOKS, playbooks::purge::VERSIONS, mandates::purge::FIND, mandates::purge::PURGE, jobs::answers::FORGET];
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 pub struct Keys {
     signing: SigningKey,
     cursor: [u8; 32],
+    idempotency: [u8; 32],
 }
 
 impl std::fmt::Debug for Keys {
@@ -34,7 +35,11 @@ impl Keys {
             }
             key
         };
-        Self { signing: SigningKey::from_bytes(&derive(b"access-token ed25519 v1")), cursor: derive(b"list-cursor hmac v1") }
+        Self {
+            signing: SigningKey::from_bytes(&derive(b"access-token ed25519 v1")),
+            cursor: derive(b"list-cursor hmac v1"),
+            idempotency: derive(b"idempotency hmac v1"),
+        }
     }
 
     /// The Ed25519 key that signs access tokens.
@@ -44,7 +49,7 @@ impl Keys {
 
     /// Authenticates a list cursor, so that a tampered one is noticed.
     pub(crate) fn cursor_tag(&self, message: &[&[u8]]) -> [u8; 16] {
-        let full = self.cursor_mac(message).finalize().into_bytes();
+        let full = mac(&self.cursor, message).finalize().into_bytes();
         let mut tag = [0_u8; 16];
         tag.copy_from_slice(&full[..16]);
         tag
@@ -52,19 +57,24 @@ impl Keys {
 
     /// Compares in constant time.
     pub(crate) fn cursor_tag_is(&self, message: &[&[u8]], tag: &[u8]) -> bool {
-        tag.len() == 16 && self.cursor_mac(message).verify_truncated_left(tag).is_ok()
+        tag.len() == 16 && mac(&self.cursor, message).verify_truncated_left(tag).is_ok()
     }
 
-    fn cursor_mac(&self, message: &[&[u8]]) -> Hmac<Sha256> {
-        let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.cursor) else {
-            unreachable!("HMAC takes keys of any length");
-        };
-        for part in message {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac
+    /// What a request that may be sent again is known by: nobody else can name it, and what it held cannot be guessed from it.
+    pub(crate) fn idempotency_tag(&self, message: &[&[u8]]) -> [u8; 32] {
+        mac(&self.idempotency, message).finalize().into_bytes().into()
     }
+}
+
+fn mac(key: &[u8; 32], message: &[&[u8]]) -> Hmac<Sha256> {
+    let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else {
+        unreachable!("HMAC takes keys of any length");
+    };
+    for part in message {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac
 }
 
 /// SHA-256, for keys of caches that must not hold the secret itself.

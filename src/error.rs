@@ -43,6 +43,7 @@ codes! {
     UnknownParameter = 400, "A query parameter is not known here", "Remove the parameter, or look up its name in /docs.";
     MandateContextMissing = 400, "The request names no mandate", "Send the header X-Mandate-Id with the id of the mandate to work in. GET /api/auth/me lists yours.";
     InstanceContextMissing = 400, "The request names no feature instance", "Send the header X-Instance-Id with one of the `candidates`.";
+    IdempotencyNotSupported = 400, "This route remembers no answers", "Leave the header Idempotency-Key out: nobody is signed in here, or the answer holds a secret.";
     Unauthenticated = 401, "Sign in first", "Send `Authorization: Bearer <access token>` with a token from POST /api/auth/login that has not expired and whose session has not ended.";
     InvalidCredentials = 401, "The sign-in failed", "Check the username and the password. Which of them was wrong is not told.";
     PermissionDenied = 403, "Your roles do not allow this", "Ask an admin of the mandate for a role that grants the named operation on the named table.";
@@ -74,6 +75,8 @@ codes! {
     VersionExists = 409, "The version exists already", "Choose another number, or leave it out for the next one. A deleted version keeps its number until it is purged.";
     NoPreviousRevision = 409, "There is nothing to roll back to", "The version was never edited. GET its revisions lists what it held.";
     AlreadyDecided = 409, "The request was decided already", "A decision is final. Read the booking to see it.";
+    IdempotencyKeyReused = 409, "The Idempotency-Key belongs to another request", "Send the request that the key was first used for, unchanged, or another key.";
+    IdempotencyInFlight = 409, "A request with this Idempotency-Key is being worked on", "Wait as long as Retry-After says and send it again: it then gets the same answer.";
     VersionConflict = 409, "The resource has changed meanwhile", "Read it again and repeat the change with the new `version`.";
     Gone = 410, "The object was deleted", "Restore it before `purgeAt`, where the problem names that time; afterwards it is gone for good.";
     PreconditionFailed = 412, "The resource has changed meanwhile", "Read it again and repeat the change with the new `ETag` in If-Match.";

@@ -31,7 +31,7 @@ use chrono::{DateTime, Utc};
 use crate::access::tables::{Access, Create, FeatureTable, Members, Op, Read, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
 use crate::clock::Clock;
-use crate::db::{ActAs, Database, Intent};
+use crate::db::{ActAs, Database, Intent, once};
 use crate::error::{Error, Result};
 use crate::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
 
@@ -60,6 +60,13 @@ impl Services {
     #[must_use]
     pub fn with_cache(db: Database, clock: Arc<dyn Clock>, cache: ContextCache) -> Self {
         Self { db, clock, cache }
+    }
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+    /// What a request with this key was answered; 409 where it was another request.
+    pub(crate) async fn known_answer(&self, key: &once::Key) -> Result<Option<once::Answer>> {
+        once::known(self.db.reader(), key, self.clock.now()).await
     }
 }
 

@@ -9,6 +9,7 @@
 pub mod bootstrap;
 pub mod embedded;
 pub mod fetch;
+pub mod once;
 pub mod page;
 
 use std::ops::{Deref, DerefMut};
@@ -69,12 +70,22 @@ impl Database {
     /// connection back into the pool inside that transaction (sqlx issues 4385 and 4393). The task ends either way, and
     /// the guard that nobody takes rolls back.
     pub(crate) async fn begin(&self, act_as: ActAs, intent: Intent) -> Result<Transaction> {
+        if intent != Intent::Write || !once::is_asked() {
+            return self.begin_as(act_as, intent).await;
+        }
+        let mut transaction = self.begin_as(ActAs::System, intent).await?;
+        once::claim(&mut transaction).await?;
+        transaction.act_as(act_as).await?;
+        Ok(transaction)
+    }
+
+    async fn begin_as(&self, act_as: ActAs, intent: Intent) -> Result<Transaction> {
         let pool = self.work.clone();
         let mode = if intent == Intent::Read { "read only" } else { "read write" };
         let batch = format!("begin isolation level read committed, {mode}; {}", settings(act_as));
         let begun = tokio::spawn(async move {
             let connection = pool.acquire().await?;
-            let mut transaction = Transaction { connection: Some(connection), dry_run: intent == Intent::DryRun };
+            let mut transaction = Transaction { connection: Some(connection), dry_run: intent == Intent::DryRun, once: None };
             transaction.execute(sqlx::raw_sql(AssertSqlSafe(batch))).await?;
             Ok::<_, sqlx::Error>(transaction)
         });
@@ -139,6 +150,8 @@ fn settings(act_as: ActAs) -> String {
 pub struct Transaction {
     connection: Option<PoolConnection<Postgres>>,
     dry_run: bool,
+    /// It does the effect of a request that may be sent again.
+    once: Option<once::Claim>,
 }
 
 impl Transaction {
@@ -173,8 +186,14 @@ impl Transaction {
         Ok(())
     }
 
-    /// Makes the changes last; those of a dry run are checked as a commit would, and undone.
+    /// Makes the changes last; those of a dry run are checked as a commit would, and undone. Those of a request with an
+    /// `Idempotency-Key` are checked, and last with its answer ([`once`]).
     pub(crate) async fn commit(mut self) -> Result<()> {
+        if let Some(claim) = self.once.take() {
+            self.check_constraints().await?;
+            claim.hold(self);
+            return Ok(());
+        }
         let end = if self.dry_run { "set constraints all immediate; rollback" } else { "commit" };
         self.execute(end).await?;
         self.connection = None;

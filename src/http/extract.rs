@@ -26,9 +26,9 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Error;
-    async fn from_request(request: Request, app: &App) -> Result<Self> {
+    async fn from_request(mut request: Request, app: &App) -> Result<Self> {
         require_json(&request)?;
-        parse(&read_body(request, app).await?).map(Self)
+        parse(&read_body(&mut request, app).await?).map(Self)
     }
 }
 
@@ -42,10 +42,10 @@ pub struct OptionalJson<T>(pub Option<T>);
 
 impl<T: DeserializeOwned> FromRequest<App> for OptionalJson<T> {
     type Rejection = Error;
-    async fn from_request(request: Request, app: &App) -> Result<Self> {
+    async fn from_request(mut request: Request, app: &App) -> Result<Self> {
         let is_json = require_json(&request);
         // Only reading tells: an empty body may come in chunks, without a length.
-        let bytes = read_body(request, app).await?;
+        let bytes = read_body(&mut request, app).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
@@ -61,11 +61,12 @@ fn require_json(request: &Request) -> Result<()> {
     if is_json { Ok(()) } else { Err(Error::new(Code::UnsupportedMediaType, "The body must be sent as `application/json`.")) }
 }
 
-async fn read_body(request: Request, app: &App) -> Result<Bytes> {
+/// Takes the body out of the request and reads it, within the limits of size and time.
+pub(super) async fn read_body(request: &mut Request, app: &App) -> Result<Bytes> {
     let patience = app.settings().body_timeout;
     let raised = request.extensions().get::<BodyLimit>().map_or(0, |limit| limit.0);
     let limit = app.settings().max_body_bytes.max(raised);
-    let collected = tokio::time::timeout(patience, Limited::new(request.into_body(), limit).collect()).await;
+    let collected = tokio::time::timeout(patience, Limited::new(std::mem::take(request.body_mut()), limit).collect()).await;
     let late = |_| Error::new(Code::RequestTimeout, format!("The body did not arrive within {} s.", patience.as_secs()));
     match collected.map_err(late)? {
         Ok(body) => Ok(body.to_bytes()),

@@ -19,6 +19,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use super::completion;
 use super::dry_run::DryRun;
 use super::extract::{BodyLimit, Query};
+use super::idempotency;
 use super::rate_limit::Identity;
 use crate::app::App;
 use crate::context::RequestMeta;
@@ -52,7 +53,7 @@ impl Guard for UtoipaMethodRouter<App> {
                 let by_method = if method == Method::GET { Class::Read } else { Class::Write };
                 let class = *class.get_or_insert(by_method);
                 query.extend(query_parameters(operation));
-                describe(operation, &policy, class);
+                describe(operation, &method, &policy, class);
             }
         }
         let class = class.unwrap_or(Class::Default);
@@ -72,12 +73,22 @@ async fn let_in(State(guarding): State<Guarding>, mut request: Request, next: Ne
     }
     only_known_parameters(request.uri().query(), &guarding.query)?;
     let Query(dry_run) = request.extract_parts::<Query<DryRun>>().await?;
+    let user = identity.claims.as_ref().map(|claims| claims.user);
     let arrival = Arrival { claims: identity.claims, headers: request.headers(), path: &path, dry_run: dry_run.is_wanted(), meta };
-    let entered = enter(guarding.app.services(), &guarding.policy, arrival).await?;
-    request.extensions_mut().insert(entered);
+    let entered = enter(guarding.app.services(), &guarding.policy, arrival).await;
     if let Some(bytes) = guarding.policy.body_limit {
         request.extensions_mut().insert(BodyLimit(bytes));
     }
+    // Whoever may call it but finds nothing there may have taken it away by the same request.
+    let may_call = entered.as_ref().map_or_else(|refusal| refusal.code() == Code::NotFound, |_| true);
+    if may_call
+        && !dry_run.is_wanted()
+        && let Some(key) = idempotency::sent(&request, &guarding.policy)?
+        && let Some(user) = user
+    {
+        return idempotency::answer(&guarding.app, user, &key, request, entered, next).await;
+    }
+    request.extensions_mut().insert(entered?);
     Ok(next.run(request).await)
 }
 
@@ -127,13 +138,13 @@ fn query_parameters(operation: &Operation) -> Vec<String> {
 }
 
 /// What the guard adds to the document: the security, the policy, the context headers, and its own refusals.
-fn describe(operation: &mut Operation, policy: &Policy, class: Class) {
+fn describe(operation: &mut Operation, method: &Method, policy: &Policy, class: Class) {
     let extension = Extensions::builder().add("x-access", policy.describe(class)).build();
     operation.extensions.get_or_insert_with(Extensions::default).merge(extension);
     let security = if policy.is_public() { Vec::new() } else { vec![SecurityRequirement::new("bearer", Vec::<String>::new())] };
     operation.security = Some(security);
     without_null(operation);
-    completion::declare(operation, policy);
+    completion::declare(operation, method, policy);
 }
 
 /// A body that may be left out is not one that may be null: utoipa says both of an `Option`.

@@ -5,6 +5,7 @@ pub mod dry_run;
 pub mod etag;
 pub mod extract;
 pub mod guard;
+pub(crate) mod idempotency;
 pub mod list;
 pub mod metrics;
 pub(crate) mod openapi;

@@ -5,6 +5,7 @@
 //! nodes there are, what was done is done once. Work that does not fit into one short transaction does a part
 //! ([`Worked::in_part`]) and is taken again.
 
+pub mod answers;
 mod scheduler;
 mod store;
 

@@ -1,8 +1,10 @@
 //! What of an operation and its policy decides which headers it looks at and what it refuses before its handler runs.
 
+use axum::http::Method;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, ParameterIn};
 
+use super::super::idempotency;
 use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES};
 use crate::context::policy::{Clause, Policy};
 
@@ -25,10 +27,14 @@ pub(super) struct Asked {
     /// Path or query have parameters.
     pub parameters: bool,
     pub body: bool,
+    /// It heeds an `Idempotency-Key`.
+    pub remembers: bool,
+    /// It has an effect, but refuses an `Idempotency-Key`.
+    pub forgets: bool,
 }
 
 impl Asked {
-    pub(super) fn of(operation: &Operation, policy: &Policy) -> Self {
+    pub(super) fn of(operation: &Operation, method: &Method, policy: &Policy) -> Self {
         let tables: Vec<&str> = policy.clauses.iter().filter_map(table_of).collect();
         let is_own = |table: &&str| MANDATE_TABLES.contains(table) || INSTANCE_TABLES.contains(table);
         let sys = policy.has(Clause::Sys) || policy.has(Clause::SysTemplates);
@@ -44,6 +50,8 @@ impl Asked {
             path: !in_path.is_empty(),
             parameters: !in_path.is_empty() || !in_query.is_empty(),
             body: operation.request_body.is_some(),
+            remembers: idempotency::remembers(method, policy),
+            forgets: idempotency::has_effect(method) && policy.is_public(),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::asked::Asked;
 
 /// Adds the headers that choose the context.
 pub(super) fn choose_context(operation: &mut Operation, asked: &Asked) {
-    let Asked { table, feature_table, sys, context, names_mandate, .. } = *asked;
+    let Asked { table, feature_table, sys, context, names_mandate, remembers, .. } = *asked;
     let uuid = || text(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
     let mut wanted = Vec::new();
     if table || context || names_mandate {
@@ -20,6 +20,12 @@ pub(super) fn choose_context(operation: &mut Operation, asked: &Asked) {
     }
     if feature_table || context {
         wanted.push(header("X-Instance-Id", "The feature instance to work in", uuid(), Required::False));
+    }
+    if remembers {
+        let meaning = "Makes it safe to send the request again: the same key and request have one effect and get the same answer, \
+                       with `Idempotency-Replayed: true`, for 24 hours";
+        let key = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).build();
+        wanted.push(header("Idempotency-Key", meaning, key, Required::False));
     }
     add(operation, wanted);
 }

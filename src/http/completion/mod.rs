@@ -27,8 +27,8 @@ use crate::context::policy::Policy;
 use crate::error::Code;
 
 /// Adds what follows from an operation's policy: the headers that choose the context, and the guard's refusals.
-pub(super) fn declare(operation: &mut Operation, policy: &Policy) {
-    let asked = Asked::of(operation, policy);
+pub(super) fn declare(operation: &mut Operation, method: &Method, policy: &Policy) {
+    let asked = Asked::of(operation, method, policy);
     headers::choose_context(operation, &asked);
     refusals::declare(operation, &asked);
 }

@@ -46,11 +46,12 @@ type Refusal = (&'static str, Vec<Code>);
 
 fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
     use Code::{
-        InstanceAccessDenied, InstanceContextMissing, Internal, InvalidHeader, InvalidParameter, MalformedJson, MandateAccessDenied,
-        MandateContextMissing, NotFound, Overloaded, PayloadTooLarge, PermissionDenied, RequestTimeout, TimedOut, TooManyRequests,
-        Unauthenticated, Unavailable, UnknownField, UnknownParameter, UnsupportedMediaType, ValidationFailed,
+        IdempotencyInFlight, IdempotencyKeyReused, IdempotencyNotSupported, InstanceAccessDenied, InstanceContextMissing, Internal,
+        InvalidHeader, InvalidParameter, MalformedJson, MandateAccessDenied, MandateContextMissing, NotFound, Overloaded, PayloadTooLarge,
+        PermissionDenied, RequestTimeout, TimedOut, TooManyRequests, Unauthenticated, Unavailable, UnknownField, UnknownParameter,
+        UnsupportedMediaType, ValidationFailed,
     };
-    let Asked { guarded, table, feature_table, principal, context, names_mandate, path, parameters, body, .. } = *asked;
+    let Asked { guarded, table, feature_table, principal, context, names_mandate, path, parameters, body, remembers, forgets, .. } = *asked;
     let works = guarded || body;
     vec![
         (
@@ -62,6 +63,7 @@ fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
                 (InstanceContextMissing, feature_table),
                 (InvalidHeader, guarded),
                 (UnknownParameter, true),
+                (IdempotencyNotSupported, forgets),
             ]),
         ),
         ("Not signed in", chosen(&[(Unauthenticated, guarded)])),
@@ -74,6 +76,7 @@ fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
             ]),
         ),
         ("Not there, or not to be seen", chosen(&[(NotFound, guarded && path)])),
+        ("Repeated otherwise, or too soon", chosen(&[(IdempotencyKeyReused, remembers), (IdempotencyInFlight, remembers)])),
         ("The body came too slowly", chosen(&[(RequestTimeout, body)])),
         ("Too large", chosen(&[(PayloadTooLarge, body)])),
         ("Not JSON", chosen(&[(UnsupportedMediaType, body)])),

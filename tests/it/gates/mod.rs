@@ -17,6 +17,7 @@ mod golden;
 mod last_admin;
 mod last_sys_admin;
 mod migrations;
+mod once;
 mod openapi;
 mod operations;
 mod overlap;

@@ -142,6 +142,8 @@ pub struct Approach {
     pub body: Option<(&'static str, String)>,
     /// Behind the path.
     pub query: Option<&'static str>,
+    /// `Idempotency-Key`.
+    pub key: Option<&'static str>,
 }
 
 impl Approach {
@@ -186,6 +188,9 @@ pub async fn call(app: &TestApp, operation: &Operation, case: &Case, names: &Nam
     let mut call = app.call(operation.method.clone(), uri);
     if let Some(token) = &approach.token {
         call = call.bearer(token);
+    }
+    if let Some(key) = approach.key {
+        call = call.header("idempotency-key", key);
     }
     for mandate in &approach.mandate {
         call = call.header("x-mandate-id", mandate);

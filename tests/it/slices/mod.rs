@@ -15,6 +15,7 @@ mod delegates;
 mod dry_run;
 mod features;
 mod groups;
+mod idempotency;
 mod instance_access;
 mod instances;
 mod jobs;

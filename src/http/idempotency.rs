@@ -1,0 +1,121 @@
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is sent again with its key has one effect and
+//! gets the same answer. The guard asks for a kept answer after it let the caller in, so that who lost the right meanwhile is
+//! refused, and before anything is looked up, so that a repeated DELETE gets its 204. How effect and answer come to be one is
+//! told in [`crate::db::once`]. Only effects are remembered: refusals, failures and dry runs are not.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use chrono::Duration;
+
+use super::extract::read_body;
+use crate::app::App;
+use crate::context::enter::Entered;
+use crate::context::policy::Policy;
+use crate::db::once::{Answer, Finished, Key, Pending, once};
+use crate::error::{Code, Error, Result};
+use crate::ids::UserId;
+
+/// How long answers are kept.
+const KEPT: Duration = Duration::hours(24);
+/// The longest key, in characters.
+const LONGEST: usize = 255;
+
+pub(super) const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// What a repetition gets beside status and body.
+const HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CACHE_CONTROL, ETAG, LOCATION];
+
+/// Whether a method is for effects.
+pub(super) fn has_effect(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
+}
+
+/// Whether an operation remembers what it answered. One that only asks has no effect.
+pub(super) fn remembers(method: &Method, policy: &Policy) -> bool {
+    has_effect(method) && !policy.is_public() && !policy.asks
+}
+
+/// The key that was sent with a request, where the route heeds it.
+pub(super) fn sent(request: &Request, policy: &Policy) -> Result<Option<String>> {
+    if !has_effect(request.method()) || policy.asks || !request.headers().contains_key(HEADER) {
+        return Ok(None);
+    }
+    if policy.is_public() {
+        return Err(Error::new(Code::IdempotencyNotSupported, "This route does not remember what it answered."));
+    }
+    well_formed(request.headers()).map(Some)
+}
+
+fn well_formed(headers: &HeaderMap) -> Result<String> {
+    let mut values = headers.get_all(HEADER).iter();
+    let text = values.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if values.next().is_some() || text.is_empty() || text.len() > LONGEST || !is_printable {
+        let detail = format!("The header Idempotency-Key must be sent once, with 1 to {LONGEST} printable ASCII characters.");
+        return Err(Error::new(Code::InvalidHeader, detail));
+    }
+    Ok(text.to_owned())
+}
+
+/// Answers what was answered before, or lets the request in and keeps what it is answered.
+pub(super) async fn answer(
+    app: &App,
+    user: UserId,
+    key: &str,
+    mut request: Request,
+    entered: Result<Entered>,
+    next: Next,
+) -> Result<Response> {
+    let bytes = read_body(&mut request, app).await?;
+    let key = identified(app, user, key, &request, &bytes);
+    let now = app.services().now();
+    if let Some(answer) = app.services().known_answer(&key).await? {
+        return Ok(replayed(answer));
+    }
+    *request.body_mut() = Body::from(bytes);
+    request.extensions_mut().insert(entered?);
+    match once(key, now, next.run(request)).await {
+        Finished::Known(answer) => Ok(replayed(answer)),
+        Finished::Pending(response, pending) if response.status().is_success() => kept(response, pending, now + KEPT).await,
+        // Without an effect; or refused although its work was done, which is undone with the transaction.
+        Finished::Unchanged(response) | Finished::Pending(response, _) => Ok(response),
+    }
+}
+
+/// Length and order of the parts are part of the tag: no two requests share one.
+fn identified(app: &App, user: UserId, key: &str, request: &Request, body: &[u8]) -> Key {
+    let context = |name: &str| request.headers().get(name).map(|value| value.as_bytes().to_ascii_lowercase()).unwrap_or_default();
+    let (mandate, instance) = (context("x-mandate-id"), context("x-instance-id"));
+    let (method, path) = (request.method().as_str().as_bytes(), request.uri().path().as_bytes());
+    let keys = app.keys();
+    Key {
+        id: keys.idempotency_tag(&[b"id", user.uuid().as_bytes(), &mandate, &instance, method, path, key.as_bytes()]),
+        fingerprint: keys.idempotency_tag(&[b"fingerprint", request.uri().query().unwrap_or_default().as_bytes(), body]),
+    }
+}
+
+async fn kept(response: Response, pending: Pending, until: chrono::DateTime<chrono::Utc>) -> Result<Response> {
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
+    let headers = HEADERS.iter().filter_map(|name| Some((name.to_string(), parts.headers.get(name)?.to_str().ok()?.to_owned())));
+    let status = i16::try_from(parts.status.as_u16()).map_err(Error::internal)?;
+    pending.keep(&Answer { status, headers: headers.collect(), body: body.to_vec() }, until).await?;
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+fn replayed(answer: Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    let status = u16::try_from(answer.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    *response.status_mut() = status.unwrap_or(StatusCode::OK);
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}
