@@ -11,6 +11,7 @@ pub mod metrics;
 pub(crate) mod openapi;
 pub mod patch;
 pub(crate) mod problem;
+mod protection;
 pub mod rate_limit;
 
 use std::any::Any;
@@ -114,7 +115,7 @@ fn panicked(payload: Box<dyn Any + Send>) -> Response {
 async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = request_id(request.headers());
-    let address = client_address(&app, &request);
+    let (address, by_tls) = (client_address(&app, &request), came_by_tls(&app, &request));
     let identity = Identity { claims: bearer(request.headers()).and_then(|token| app.tokens().verify(token)), address };
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |route| route.as_str().to_owned());
@@ -134,7 +135,7 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
-    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    protection::add(headers, &path, by_tls);
     crate::telemetry::request(&method, &route, response.status().as_u16(), started.elapsed(), &request_id);
     response
 }
@@ -156,6 +157,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     }
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whether the client spoke TLS with the trusted proxy that the connection comes from.
+fn came_by_tls(app: &App, request: &Request) -> bool {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+    let trusted = peer.is_some_and(|peer| app.settings().trusted_proxies.iter().any(|network| network.contains(&peer)));
+    trusted && request.headers().get("x-forwarded-proto").is_some_and(|protocol| protocol == "https")
 }
 
 /// The client's address: the connection's, or, where that is a trusted proxy, the nearest one in X-Forwarded-For that is not.

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use crate::error::Code;
 
 /// No script, no image, nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = "
 body { margin: 4rem auto; max-width: 40rem; padding: 0 1.5rem; font: 1.0625rem/1.6 system-ui, sans-serif; color: #1c2330; background: #fff; }

@@ -22,6 +22,30 @@ async fn a_running_service_says_so() {
     assert_eq!(app.get("/ping").send().await.expect(200), json!({ "message": "ok" }));
 }
 
+/// Pages and other answers alike, refusals among them.
+#[tokio::test]
+async fn browsers_are_told_what_not_to_do_with_an_answer() {
+    let app = TestApp::start_with(&[("BAILIWICK_TRUSTED_PROXIES", "10.0.0.0/8")]).await;
+    for path in ["/healthz", "/api/auth/me", "/nowhere", "/docs/", "/problems/not_found", "/openapi.json"] {
+        let answer = app.get(path).send().await;
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert!(!policy.contains("script-src") || path == "/docs/", "{path}: {policy}");
+        assert!(!policy.contains("'unsafe-eval'") && !policy.contains("script-src 'unsafe-inline'"), "{path}: {policy}");
+        for (header, value) in [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")] {
+            assert_eq!(answer.header(header), value, "{path}");
+        }
+        // Who comes without TLS is not told to come with it; nor does anybody but a trusted proxy tell that it was there.
+        assert_eq!(answer.header("strict-transport-security"), "", "{path}");
+        let pretended = app.get(path).coming_from("192.0.2.1").header("x-forwarded-proto", "https").send().await;
+        assert_eq!(pretended.header("strict-transport-security"), "", "{path}");
+        let plain = app.get(path).coming_from("10.1.2.3").header("x-forwarded-proto", "http").send().await;
+        assert_eq!(plain.header("strict-transport-security"), "", "{path}");
+        let by_tls = app.get(path).coming_from("10.1.2.3").header("x-forwarded-proto", "https").send().await;
+        assert_eq!(by_tls.header("strict-transport-security"), "max-age=31536000", "{path}");
+    }
+}
+
 #[tokio::test]
 async fn pending_migrations_are_not_ready() {
     let app = TestApp::start().await;
