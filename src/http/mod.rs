@@ -159,24 +159,31 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// The address that the connection comes from.
+fn peer(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical())
+}
+
+fn is_trusted_proxy(app: &App, address: IpAddr) -> bool {
+    app.settings().trusted_proxies.iter().any(|network| network.contains(&address))
+}
+
 /// Whether the client spoke TLS with the trusted proxy that the connection comes from.
 fn came_by_tls(app: &App, request: &Request) -> bool {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
-    let trusted = peer.is_some_and(|peer| app.settings().trusted_proxies.iter().any(|network| network.contains(&peer)));
-    trusted && request.headers().get("x-forwarded-proto").is_some_and(|protocol| protocol == "https")
+    let told = request.headers().get("x-forwarded-proto").is_some_and(|protocol| protocol == "https");
+    told && peer(request).is_some_and(|peer| is_trusted_proxy(app, peer))
 }
 
 /// The client's address: the connection's, or, where that is a trusted proxy, the nearest one in X-Forwarded-For that is not.
 fn client_address(app: &App, request: &Request) -> Option<IpAddr> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical())?;
-    let trusted = |address: &IpAddr| app.settings().trusted_proxies.iter().any(|network| network.contains(address));
-    if !trusted(&peer) {
+    let peer = peer(request)?;
+    if !is_trusted_proxy(app, peer) {
         return Some(peer);
     }
     let forwarded = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
     let mut chain: Vec<IpAddr> = forwarded.flat_map(|value| value.split(',')).filter_map(|part| part.trim().parse().ok()).collect();
     while let Some(address) = chain.pop() {
-        if !trusted(&address) {
+        if !is_trusted_proxy(app, address) {
             return Some(address);
         }
     }
