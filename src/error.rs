@@ -81,10 +81,13 @@ codes! {
     Gone = 410, "The object was deleted", "Restore it before `purgeAt`, where the problem names that time; afterwards it is gone for good.";
     PreconditionFailed = 412, "The resource has changed meanwhile", "Read it again and repeat the change with the new `ETag` in If-Match.";
     PayloadTooLarge = 413, "The request is too large", "Send less; the detail names the limit.";
+    UriTooLong = 414, "The URL is too long", "Send less in path and query; the detail names the limit.";
     UnsupportedMediaType = 415, "The content type is not one that this route takes", "Send `Content-Type: application/json`.";
     UnknownField = 422, "The body has a field that is not known here", "Remove the fields that `errors` points to.";
     ValidationFailed = 422, "The body is well-formed but not valid", "Each entry of `errors` points to a field and says what it takes.";
+    PreconditionRequired = 428, "The change has to name a version", "Read the resource and send its `ETag` in If-Match (or `version` in the body, where it takes one).";
     TooManyRequests = 429, "Too many requests", "Wait as long as Retry-After says.";
+    HeadersTooLarge = 431, "The headers are too large", "Send fewer or shorter headers; the detail names the limit.";
     Internal = 500, "Something went wrong on our side", "Try again. If it stays, tell the operator the `requestId`.";
     Overloaded = 503, "The service is busy", "Try again after Retry-After.";
     Unavailable = 503, "The service cannot work right now", "Try again after Retry-After.";
@@ -247,13 +250,21 @@ impl From<FieldError> for Error {
 
 /// What PostgreSQL answers to U+0000 in a text.
 const UNSTORABLE_CHARACTER: &str = "22021";
+/// What it answers when a statement's time is up.
+const CANCELLED: &str = "57014";
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let database = error.as_database_error();
         let constraint = database.and_then(|e| e.constraint()).map(str::to_owned);
-        if database.and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == UNSTORABLE_CHARACTER) {
-            return Self::from(FieldError::new("", "invalid_characters", "must not contain the character U+0000")).caused_by(error);
+        match database.and_then(sqlx::error::DatabaseError::code).as_deref() {
+            Some(UNSTORABLE_CHARACTER) => {
+                return Self::from(FieldError::new("", "invalid_characters", "must not contain the character U+0000")).caused_by(error);
+            }
+            Some(CANCELLED) => {
+                return Self::new(Code::TimedOut, "The database took too long over this; nothing was changed.").caused_by(error);
+            }
+            _ => {}
         }
         match (&error, constraint.as_deref()) {
             (_, Some("last_mandate_admin")) => Self::last_mandate_admin().caused_by(error),

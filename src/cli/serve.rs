@@ -5,9 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use axum::ServiceExt;
-use axum::extract::Request;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -22,8 +19,6 @@ use crate::config::{Loaded, SecretKey, Settings};
 use crate::jobs::Scheduler;
 use crate::{builtin, features, http, seeds, telemetry};
 
-/// How long running requests, and a running job, may take to finish.
-const GRACE: Duration = Duration::from_secs(10);
 /// How often measurements are folded into their buckets, and callers forgotten whose limits are full again.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 const FORGET_EVERY: Duration = Duration::from_mins(1);
@@ -95,17 +90,18 @@ async fn run(app: &App, listeners: Listeners, opened: &Opened, stop: &mut Stop) 
     let upkeep = tokio::spawn(keep_up(app.clone()));
     let metrics = listeners.metrics.map(|listener| tokio::spawn(serve_metrics(app.clone(), listener)));
     let outcome = tokio::select! {
-        ended = &mut server => ended.map_err(anyhow::Error::from).and_then(|ended| Ok(ended?)),
+        ended = &mut server => ended.map_err(anyhow::Error::from),
         () = opened.is_lost() => Err(anyhow!("the embedded PostgreSQL has ended: start again; whatever was answered is kept")),
         () = stop.asked() => Ok(()),
     };
     if outcome.is_ok() && !server.is_finished() {
         tracing::info!("stopping; running requests may finish");
         finish.send_replace(true);
+        let grace = app.settings().shutdown_grace;
         let both = async { tokio::join!(&mut server, &mut jobs) };
         tokio::select! {
-            finished = timeout(GRACE, both) => if finished.is_err() {
-                tracing::warn!("what still ran after {} s was abandoned", GRACE.as_secs());
+            finished = timeout(grace, both) => if finished.is_err() {
+                tracing::warn!("what still ran after {} s was abandoned", grace.as_secs());
             },
             () = stop.asked() => tracing::warn!("asked twice to stop; running requests were abandoned"),
         }
@@ -118,13 +114,8 @@ async fn run(app: &App, listeners: Listeners, opened: &Opened, stop: &mut Stop) 
     outcome
 }
 
-async fn serve_api(app: App, listener: TcpListener, finishing: watch::Receiver<bool>) -> std::io::Result<()> {
-    // Small answers go out at once instead of waiting for more.
-    let listener = listener.tap_io(|connection| {
-        let _ = connection.set_nodelay(true);
-    });
-    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(http::service(&app));
-    axum::serve(listener, service).with_graceful_shutdown(asked_to_finish(finishing)).await
+async fn serve_api(app: App, listener: TcpListener, finishing: watch::Receiver<bool>) {
+    http::server::serve(&app, listener, asked_to_finish(finishing)).await;
 }
 
 async fn run_jobs(app: App, finishing: watch::Receiver<bool>) {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use figment::value::Value;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
@@ -125,12 +126,34 @@ pub(super) fn secret_key() -> Rule<SecretKey> {
 }
 
 pub(super) fn networks() -> Rule<Vec<IpNet>> {
-    let expected = "IP addresses or networks separated by commas, such as 10.0.0.0/8,192.168.1.7";
-    Rule::new(Shape::List, expected, |text| {
+    list("IP addresses or networks separated by commas, such as 10.0.0.0/8,192.168.1.7", network)
+}
+
+fn list<T: 'static>(expected: &str, item: impl Fn(&str) -> Option<T> + 'static) -> Rule<Vec<T>> {
+    Rule::new(Shape::List, expected, move |text| {
         if text.is_empty() {
             return Some(Vec::new());
         }
-        text.split(',').map(|item| network(item.trim())).collect()
+        text.split(',').map(|part| item(part.trim())).collect()
+    })
+}
+
+pub(super) fn origins() -> Rule<Vec<HeaderValue>> {
+    list("origins separated by commas, such as https://app.example.org,http://localhost:3000", origin)
+}
+
+/// As browsers send it (RFC 6454, section 6.2): compared byte by byte, so that only that spelling is let through.
+fn origin(text: &str) -> Option<HeaderValue> {
+    let url = url::Url::parse(text).ok()?;
+    let is_web = ["http", "https"].contains(&url.scheme());
+    (is_web && url.origin().ascii_serialization() == text).then(|| HeaderValue::from_str(text).ok())?
+}
+
+pub(super) fn contact() -> Rule<String> {
+    let expected = "an address to write or go to, such as mailto:security@example.org or https://example.org/security";
+    Rule::new(Shape::Text, expected, |text| {
+        let url = url::Url::parse(text).ok()?;
+        (["mailto", "https", "tel"].contains(&url.scheme()) && is_one_word(text)).then(|| text.to_owned())
     })
 }
 
@@ -235,6 +258,13 @@ impl Show for Vec<IpNet> {
     }
 }
 
+impl Show for Vec<HeaderValue> {
+    fn show(&self) -> String {
+        let items: Vec<&str> = self.iter().filter_map(|value| value.to_str().ok()).collect();
+        items.join(",")
+    }
+}
+
 impl<T: Show> Show for Option<T> {
     fn show(&self) -> String {
         self.as_ref().map_or_else(|| "off".to_owned(), Show::show)
@@ -296,6 +326,28 @@ mod tests {
         assert_eq!(read("10.0.0.0/8,"), None);
         assert_eq!(read("10.0.0.0/33"), None);
         assert_eq!(read("proxy.example.org"), None);
+    }
+
+    #[test]
+    fn origins_are_spelled_as_browsers_send_them() {
+        let read = |text: &str| (origins().check)(text).map(|list| list.show());
+        assert_eq!(
+            read("https://app.example.org, http://localhost:3000").as_deref(),
+            Some("https://app.example.org,http://localhost:3000")
+        );
+        assert_eq!(read(""), Some(String::new()));
+        for wrong in ["*", "null", "https://App.example.org", "https://app.example.org/", "https://app.example.org:443", "ftp://a.b", "a.b"]
+        {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn contacts_are_reachable() {
+        assert!(accepts(&contact(), "mailto:security@example.org") && accepts(&contact(), "https://example.org/security"));
+        for wrong in ["security@example.org", "http://example.org", "mailto:a@b.c\nExpires: never", "/security"] {
+            assert!(!accepts(&contact(), wrong), "{wrong}");
+        }
     }
 
     #[test]

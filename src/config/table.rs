@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use ipnet::IpNet;
 
 use super::LogFormat;
@@ -163,6 +164,12 @@ settings! {
         trusted_proxies: Vec<IpNet> = "trusted_proxies", "BAILIWICK_TRUSTED_PROXIES",
             Fallback::Unset("none"), rule::networks(),
             "The proxies whose `X-Forwarded-For` is believed: addresses or networks, separated by commas.";
+        cors_origins: Vec<HeaderValue> = "cors_origins", "BAILIWICK_CORS_ORIGINS",
+            Fallback::Unset("none"), rule::origins(),
+            "The origins whose pages may call the API from a browser (CORS), separated by commas.";
+        security_contact: Option<String> = "security_contact", "BAILIWICK_SECURITY_CONTACT",
+            Fallback::Unset("nobody; `/.well-known/security.txt` is 404"), rule::optional(rule::contact()),
+            "Whom `/.well-known/security.txt` (RFC 9116) names to report weaknesses to.";
         access_token_minutes: u32 = "access_token_minutes", "BAILIWICK_ACCESS_TOKEN_MINUTES",
             Fallback::Text("15"), rule::between(1, 15),
             "How long an access token is good for.";
@@ -184,9 +191,24 @@ settings! {
         request_timeout: Duration = "request_timeout_seconds", "BAILIWICK_REQUEST_TIMEOUT_SECONDS",
             Fallback::Text("60"), rule::seconds(1, 3600),
             "How many seconds a request may take in all.";
+        header_timeout: Duration = "header_timeout_seconds", "BAILIWICK_HEADER_TIMEOUT_SECONDS",
+            Fallback::Text("30"), rule::seconds(1, 3600),
+            "How many seconds a connection may take to send a request's headers, from its beginning or from the last answer.";
+        shutdown_grace: Duration = "shutdown_grace_seconds", "BAILIWICK_SHUTDOWN_GRACE_SECONDS",
+            Fallback::Text("25"), rule::seconds(1, 3600),
+            "How many seconds running requests may take to finish once the service was asked to stop.";
+        max_connections: usize = "max_connections", "BAILIWICK_MAX_CONNECTIONS",
+            Fallback::Text("2048"), rule::between(1, 1 << 20),
+            "The most connections of clients at the same time; others wait to be accepted.";
+        max_connections_per_address: usize = "max_connections_per_address", "BAILIWICK_MAX_CONNECTIONS_PER_ADDRESS",
+            Fallback::Text("256"), rule::between(1, 1 << 20),
+            "The most connections from one address; one more is closed. Trusted proxies have no such limit.";
         max_body_bytes: usize = "max_body_bytes", "BAILIWICK_MAX_BODY_BYTES",
             Fallback::Text("2097152"), rule::between(1024, 1 << 30),
             "The largest body of a request.";
+        require_if_match: bool = "require_if_match", "BAILIWICK_REQUIRE_IF_MATCH",
+            Fallback::Text("off"), rule::switch(),
+            "Whether every change of a resource that has a version must name that version (428 where it does not).";
         log_format: LogFormat = "log_format", "BAILIWICK_LOG_FORMAT",
             Fallback::Text("auto"), rule::log_format(),
             "How log lines look: `text`, `json`, or `auto`, which is text on a terminal and JSON elsewhere.";

@@ -22,6 +22,9 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres};
 use crate::error::{Error, Result};
 use crate::ids::{InstanceId, MandateId, UserId};
 
+/// How long a connection may take to roll back before it is closed instead.
+const UNWILLING: Duration = Duration::from_secs(1);
+
 /// Whose rows a transaction reaches.
 #[derive(Debug, Clone, Copy)]
 pub enum ActAs {
@@ -56,7 +59,7 @@ impl Database {
             .clone()
             .options([("search_path", "bailiwick"), ("application_name", "bailiwick"), ("jit", "off")])
             .statement_cache_capacity(512);
-        let work = options.clone().options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s")]);
+        let work = options.clone().options([("statement_timeout", "10s"), ("idle_in_transaction_session_timeout", "60s")]);
         let reader = options.options([("statement_timeout", "10s"), ("default_transaction_read_only", "on")]);
         Self {
             work: pool(size, "set role bailiwick_runtime").connect_lazy_with(work),
@@ -130,15 +133,22 @@ fn pool(size: u32, on_connect: &'static str) -> PgPoolOptions {
                 Ok(true)
             })
         })
-        .after_connect(move |connection, _| Box::pin(async move { connection.execute(on_connect).await.map(|_| ()) }))
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                connection.execute(on_connect).await?;
+                // A statement whose client has gone stops. Not every system that PostgreSQL runs on can tell; there its time is up later.
+                let _ = connection.execute("set client_connection_check_interval = '2s'").await;
+                Ok(())
+            })
+        })
 }
 
-/// The one place that formats SQL: typed UUIDs only.
+/// The one place that formats SQL: typed UUIDs only. A statement of a tenant may take 10 s, one of the system (which also purges) 30 s.
 fn settings(act_as: ActAs) -> String {
     match act_as {
-        ActAs::System => "set local role bailiwick_system".to_owned(),
+        ActAs::System => "set local role bailiwick_system; set local statement_timeout = '30s'".to_owned(),
         ActAs::Tenant { mandate, instance, user } => format!(
-            "set local role bailiwick_tenant; set local app.mandate_id = '{mandate}'; \
+            "set local role bailiwick_tenant; set local statement_timeout = '10s'; set local app.mandate_id = '{mandate}'; \
              set local app.instance_id = '{}'; set local app.user_id = '{user}'",
             instance.map(|id| id.to_string()).unwrap_or_default()
         ),
@@ -226,7 +236,9 @@ impl Drop for Transaction {
             return;
         };
         runtime.spawn(async move {
-            if connection.execute("rollback").await.is_err() {
+            // It may still be in a statement that waits for a lock: closing the connection ends that, and lets go of its own locks.
+            let rolled_back = tokio::time::timeout(UNWILLING, connection.execute("rollback")).await;
+            if !matches!(rolled_back, Ok(Ok(_))) {
                 drop(connection.detach());
             }
         });

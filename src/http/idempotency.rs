@@ -25,7 +25,7 @@ const KEPT: Duration = Duration::hours(24);
 const LONGEST: usize = 255;
 
 pub(super) const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// What a repetition gets beside status and body.
 const HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CACHE_CONTROL, ETAG, LOCATION];
 

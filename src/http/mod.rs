@@ -1,6 +1,7 @@
 //! HTTP: the assembly of all routes, and what every request goes through on its way in and out.
 
 pub(crate) mod completion;
+mod cors;
 pub mod dry_run;
 pub mod etag;
 pub mod extract;
@@ -13,6 +14,7 @@ pub mod patch;
 pub(crate) mod problem;
 mod protection;
 pub mod rate_limit;
+pub mod server;
 
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
@@ -84,8 +86,13 @@ pub fn service(app: &App) -> Service {
         .merge(crate::ops::docs_page())
         .fallback(|| async { Error::new(Code::RouteNotFound, "There is no such route.") })
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(app.clone(), around))
-        .with_state(app.clone());
+        .layer(from_fn_with_state(app.clone(), bounded));
+    // Around whatever a browser should be able to read, refusals too.
+    let router = match cors::layer(app.settings()) {
+        Some(layer) => router.layer(layer),
+        None => router,
+    };
+    let router = router.layer(from_fn_with_state(app.clone(), around)).with_state(app.clone());
     MapRequestLayer::new(without_trailing_slash as fn(Request) -> Request).layer(router)
 }
 
@@ -110,7 +117,30 @@ fn panicked(payload: Box<dyn Any + Send>) -> Response {
     Error::internal(format!("panic: {}", text.unwrap_or("of another kind"))).into_response()
 }
 
-/// What surrounds every request: who sent it, its id, its time limit, its headers, its metrics. One function and not a pile of
+/// The longest URL, in bytes of path and query.
+const MAX_URI_BYTES: usize = 8 * 1024;
+/// The most that the names and values of all headers may have together, in bytes.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// Lets nothing in that is too large to be meant, and lets nothing run for longer than the settings say: what it had begun is
+/// rolled back with its transaction.
+async fn bounded(State(app): State<App>, request: Request, next: Next) -> Response {
+    let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
+    if uri > MAX_URI_BYTES {
+        return Error::new(Code::UriTooLong, format!("The URL may have at most {MAX_URI_BYTES} bytes.")).into_response();
+    }
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers > MAX_HEADER_BYTES {
+        let detail = format!("The headers may have at most {MAX_HEADER_BYTES} bytes together.");
+        return Error::new(Code::HeadersTooLarge, detail).into_response();
+    }
+    let limit = app.settings().request_timeout;
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        Error::new(Code::TimedOut, format!("The request took longer than {} s and was abandoned.", limit.as_secs())).into_response()
+    })
+}
+
+/// What surrounds every request: who sent it, its id, its headers, its metrics. One function and not a pile of
 /// layers, since each layer costs build time and a box per request.
 async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -122,13 +152,7 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     request.extensions_mut().insert(RequestMeta { request_id: Some(request_id.clone()), address });
     request.extensions_mut().insert(identity.clone());
 
-    let limit = app.settings().request_timeout;
-    let response = match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            Error::new(Code::TimedOut, format!("The request took longer than {} s and was abandoned.", limit.as_secs())).into_response()
-        }
-    };
+    let response = next.run(request).await;
     let response = app.limits().write_headers(&identity, response);
     let mut response = problem::render(response, &path, &request_id);
     let headers = response.headers_mut();

@@ -43,13 +43,20 @@ impl Identity {
     fn payer(&self) -> Payer {
         match (self.claims, self.address) {
             (Some(claims), _) => Payer::User(claims.user),
-            (None, Some(IpAddr::V6(address))) => {
-                let [a, b, c, d, ..] = address.segments();
-                Payer::Address(IpAddr::V6([a, b, c, d, 0, 0, 0, 0].into()))
-            }
-            (None, Some(address)) => Payer::Address(address),
+            (None, Some(address)) => Payer::Address(network_of(address)),
             (None, None) => Payer::Address(IpAddr::from([127, 0, 0, 1])),
         }
+    }
+}
+
+/// One customer of an IPv6 provider has a whole /64.
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6([a, b, c, d, 0, 0, 0, 0].into())
+        }
+        IpAddr::V4(_) => address,
     }
 }
 

@@ -1,9 +1,10 @@
-//! `/healthz`, `/readyz`, `/startupz`, `/ping`, `/openapi.json`, `/docs`, `/problems/{code}` and what `/` leads to.
+//! `/healthz`, `/readyz`, `/startupz`, `/ping`, `/openapi.json`, `/.well-known/security.txt`, `/docs`, `/problems/{code}` and what `/` leads to.
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{Duration, SecondsFormat};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -28,6 +29,7 @@ pub fn routes(app: &App) -> Routes {
         .routes(routes!(get_startup).guard(app, open()))
         .routes(routes!(get_ping).guard(app, open()))
         .routes(routes!(get_openapi).guard(app, open()))
+        .routes(routes!(get_security_contact).guard(app, open()))
         .routes(routes!(get_problem).guard(app, open()))
 }
 
@@ -134,6 +136,24 @@ async fn require_schema(app: &App) -> Result<()> {
 async fn get_openapi(State(app): State<App>) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")];
     (headers, app.document()).into_response()
+}
+
+/// How long what `security.txt` says may be believed; RFC 9116 asks for less than a year.
+const BELIEVED: Duration = Duration::days(30);
+
+/// Whom to report weaknesses to: `security.txt` (RFC 9116), where the operator has set a contact.
+#[utoipa::path(get, path = "/.well-known/security.txt", tag = "Operations",
+    responses(
+        (status = 200, description = "The contact", body = String, content_type = "text/plain",
+            example = json!("Contact: mailto:security@example.org\nExpires: 2027-01-31T00:00:00Z\nPreferred-Languages: en\n")),
+        (status = 404, description = "Nobody is named: not_found", body = Problem, content_type = "application/problem+json")))]
+async fn get_security_contact(State(app): State<App>) -> Result<Response> {
+    let unnamed = || Error::new(Code::NotFound, "Nobody is named here: the operator has not set BAILIWICK_SECURITY_CONTACT.");
+    let contact = app.settings().security_contact.as_ref().ok_or_else(unnamed)?;
+    let expires = (app.services().clock.now() + BELIEVED).to_rfc3339_opts(SecondsFormat::Secs, true);
+    let text = format!("Contact: {contact}\nExpires: {expires}\nPreferred-Languages: en\n");
+    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")];
+    Ok((headers, text).into_response())
 }
 
 /// Explains a problem's code; the `type` of every problem leads here.

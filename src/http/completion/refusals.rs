@@ -46,10 +46,10 @@ type Refusal = (&'static str, Vec<Code>);
 
 fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
     use Code::{
-        IdempotencyInFlight, IdempotencyKeyReused, IdempotencyNotSupported, InstanceAccessDenied, InstanceContextMissing, Internal,
-        InvalidHeader, InvalidParameter, MalformedJson, MandateAccessDenied, MandateContextMissing, NotFound, Overloaded, PayloadTooLarge,
-        PermissionDenied, RequestTimeout, TimedOut, TooManyRequests, Unauthenticated, Unavailable, UnknownField, UnknownParameter,
-        UnsupportedMediaType, ValidationFailed,
+        HeadersTooLarge, IdempotencyInFlight, IdempotencyKeyReused, IdempotencyNotSupported, InstanceAccessDenied, InstanceContextMissing,
+        Internal, InvalidHeader, InvalidParameter, MalformedJson, MandateAccessDenied, MandateContextMissing, NotFound, Overloaded,
+        PayloadTooLarge, PermissionDenied, RequestTimeout, TimedOut, TooManyRequests, Unauthenticated, Unavailable, UnknownField,
+        UnknownParameter, UnsupportedMediaType, UriTooLong, ValidationFailed,
     };
     let Asked { guarded, table, feature_table, principal, context, names_mandate, path, parameters, body, remembers, forgets, .. } = *asked;
     let works = guarded || body;
@@ -79,6 +79,8 @@ fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
         ("Repeated otherwise, or too soon", chosen(&[(IdempotencyKeyReused, remembers), (IdempotencyInFlight, remembers)])),
         ("The body came too slowly", chosen(&[(RequestTimeout, body)])),
         ("Too large", chosen(&[(PayloadTooLarge, body)])),
+        ("The URL is too long", chosen(&[(UriTooLong, true)])),
+        ("The headers are too large", chosen(&[(HeadersTooLarge, true)])),
         ("Not JSON", chosen(&[(UnsupportedMediaType, body)])),
         ("Not valid", chosen(&[(ValidationFailed, body), (UnknownField, body)])),
         ("Too many requests", chosen(&[(TooManyRequests, true)])),

@@ -231,6 +231,7 @@ const CASES: &[Case] = &[
     case("get_startup", "/startupz", 200),
     case("get_ping", "/ping", 200),
     case("get_openapi", "/openapi.json", 200),
+    case("get_security_contact", "/.well-known/security.txt", 200),
     case("get_problem", "/problems/not_found", 200),
 ];
 

@@ -182,7 +182,7 @@ fn with_slash(uri: &str) -> String {
 #[tokio::test]
 async fn every_code_has_a_page_and_a_status_of_the_contract() {
     let app = TestApp::start().await;
-    let statuses = [400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 415, 422, 428, 429, 500, 503, 504];
+    let statuses = [400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 414, 415, 422, 428, 429, 431, 500, 503, 504];
     for code in Code::ALL {
         let page = app.get(format!("/problems/{}", code.name())).send().await;
         assert_eq!(page.status, 200, "{}", code.name());

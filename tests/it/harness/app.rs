@@ -160,6 +160,12 @@ impl TestApp {
         Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default(), self.clock.clone(), CONNECTIONS)
     }
 
+    /// The same with a setting of its own.
+    pub fn another_node_with(&self, name: &str, value: &str) -> Self {
+        let environment = [("BAILIWICK_RATE_LIMITS", "off"), (name, value)];
+        Self::assemble(self.options.clone(), &environment, ContextCache::default(), self.clock.clone(), CONNECTIONS)
+    }
+
     /// The same, keeping nothing between requests.
     pub fn another_node_without_cache(&self) -> Self {
         Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::off(), self.clock.clone(), CONNECTIONS)
@@ -177,6 +183,8 @@ impl TestApp {
         connections: u32,
     ) -> Self {
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let contact = ("BAILIWICK_SECURITY_CONTACT".to_owned(), "mailto:security@example.org".to_owned());
+        let environment = environment.chain([contact]);
         let settings = Settings::load_from(environment, std::path::Path::new("/nonexistent")).unwrap().settings;
         let db = Database::lazy(&options, connections);
         let services = Services::with_cache(db.clone(), clock.clone(), cache);

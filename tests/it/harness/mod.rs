@@ -4,6 +4,7 @@
 pub mod app;
 pub mod cluster;
 pub mod digest;
+pub mod held;
 pub mod jobs;
 pub mod statements;
 pub mod world;

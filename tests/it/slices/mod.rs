@@ -11,6 +11,8 @@ mod bookings_levels;
 mod bookings_list;
 mod bookings_races;
 mod concurrency;
+mod connections;
+mod cors;
 mod delegates;
 mod dry_run;
 mod features;

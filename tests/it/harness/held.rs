@@ -1,0 +1,44 @@
+//! Tables that a test holds, so that whoever locks or writes a row of them waits for the test. Readers pass.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, Transaction};
+
+use super::TestApp;
+
+/// How long until the database is asked once more who waits.
+const AGAIN: Duration = Duration::from_millis(2);
+/// Far more than anybody takes to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is held, until it is released or dropped.
+#[derive(Debug)]
+pub struct Held {
+    transaction: Transaction<'static, Postgres>,
+    sql: PgPool,
+}
+
+impl Held {
+    pub async fn tables<T: AsRef<str>>(app: &TestApp, tables: &[T]) -> Self {
+        let mut transaction = app.sql.begin().await.unwrap();
+        let names: Vec<&str> = tables.iter().map(AsRef::as_ref).collect();
+        let lock = format!("lock table {} in exclusive mode", names.join(", "));
+        transaction.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await.unwrap();
+        Self { transaction, sql: app.sql.clone() }
+    }
+
+    /// Until so many wait: for this, or for what somebody has who waits for this.
+    pub async fn waited_for_by(&self, number: i64) {
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let all_there = async {
+            while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.sql).await.unwrap() < number {
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, all_there).await.expect("they come to where they have to wait");
+    }
+
+    pub async fn release(self) {
+        self.transaction.rollback().await.unwrap();
+    }
+}
