@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::extract::json_response;
+use crate::app::App;
 use crate::error::{Code, Error, Result};
 
 /// A resource that is read, changed and read again.
@@ -54,33 +55,39 @@ fn none_match(headers: &HeaderMap, tag: &str) -> bool {
 }
 
 /// What the caller believes the resource's version to be.
-#[derive(Debug, Clone, Default)]
-pub struct Precondition(Option<String>);
+#[derive(Debug, Clone)]
+pub struct Precondition {
+    listed: Option<String>,
+    /// Whether a change needs one (a setting).
+    required: bool,
+}
 
-impl<S: Sync> FromRequestParts<S> for Precondition {
+impl FromRequestParts<App> for Precondition {
     type Rejection = Error;
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let all: Vec<_> = parts.headers.get_all(IF_MATCH).iter().filter_map(|value| value.to_str().ok()).collect();
-        Ok(Self((!all.is_empty()).then(|| all.join(","))))
+        Ok(Self { listed: (!all.is_empty()).then(|| all.join(",")), required: app.settings().require_if_match })
     }
 }
 
 impl Precondition {
-    /// 412 where If-Match names other versions; compared strongly.
+    /// 412 where If-Match names other versions; compared strongly. 428 (RFC 6585, section 3) where one is required and missing.
     pub fn check(&self, version: i64) -> Result<()> {
-        let Some(listed) = &self.0 else { return Ok(()) };
-        let tag = format!("\"{version}\"");
-        if listed.split(',').map(str::trim).any(|candidate| candidate == "*" || candidate == tag) {
-            return Ok(());
-        }
-        Err(Error::new(Code::PreconditionFailed, format!("The resource's ETag is {tag} by now.")))
+        self.check_with(version, None)
     }
 
     /// Also 409 where the body names another version.
     pub fn check_with(&self, version: i64, in_body: Option<i64>) -> Result<()> {
-        self.check(version)?;
-        match in_body {
-            Some(believed) if believed != version => Err(Error::version_conflict(version)),
+        let tag = format!("\"{version}\"");
+        let names = |listed: &String| listed.split(',').map(str::trim).any(|candidate| candidate == "*" || candidate == tag);
+        match (&self.listed, in_body) {
+            (Some(listed), _) if !names(listed) => {
+                Err(Error::new(Code::PreconditionFailed, format!("The resource's ETag is {tag} by now.")))
+            }
+            (_, Some(believed)) if believed != version => Err(Error::version_conflict(version)),
+            (None, None) if self.required => {
+                Err(Error::new(Code::PreconditionRequired, "This change is made only to a version that it names."))
+            }
             _ => Ok(()),
         }
     }

@@ -29,5 +29,6 @@ mod route_policy;
 mod sources;
 mod stage;
 mod tenant_isolation;
+mod two_editors;
 mod walker;
 mod walls;

@@ -65,6 +65,11 @@ impl Operation {
     pub fn has_effect(&self) -> bool {
         self.is_mutation() && !WITHOUT_EFFECT.contains(&self.id.as_str())
     }
+    /// Whether it takes a header.
+    pub fn takes_header(&self, name: &str) -> bool {
+        let parameters = self.value["parameters"].as_array().into_iter().flatten();
+        parameters.into_iter().any(|parameter| parameter["in"] == "header" && parameter["name"] == name)
+    }
     pub fn has_body(&self) -> bool {
         self.value["requestBody"].is_object()
     }

@@ -144,6 +144,8 @@ pub struct Approach {
     pub query: Option<&'static str>,
     /// `Idempotency-Key`.
     pub key: Option<&'static str>,
+    /// `If-Match`.
+    pub if_match: Option<String>,
 }
 
 impl Approach {
@@ -191,6 +193,9 @@ pub async fn call(app: &TestApp, operation: &Operation, case: &Case, names: &Nam
     }
     if let Some(key) = approach.key {
         call = call.header("idempotency-key", key);
+    }
+    if let Some(tag) = &approach.if_match {
+        call = call.header("if-match", tag);
     }
     for mandate in &approach.mandate {
         call = call.header("x-mandate-id", mandate);

@@ -96,7 +96,7 @@ async fn replace_entry(
     let text = names::checked("/text", &body.text)?;
     let grant = context.grant::<Entries, Update>()?;
     let mut writing = context.write().await?;
-    let (before, needed) = store::find(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
+    let (before, needed) = store::find_for_change(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     precondition.check_with(before.version, body.version)?;
     let after = store::replace(&mut writing, &grant, entry, &text).await?;
@@ -111,7 +111,7 @@ async fn replace_entry(
 async fn delete_entry(context: InstanceContext, precondition: Precondition, FromPath(entry): FromPath<Uuid>) -> Result<NoContent> {
     let grant = context.grant::<Entries, Delete>()?;
     let mut writing = context.write().await?;
-    let (before, needed) = store::find(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
+    let (before, needed) = store::find_for_change(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     precondition.check(before.version)?;
     store::delete(&mut writing, &grant, entry).await?;

@@ -55,6 +55,17 @@ pub async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Entries, O
     Ok(row.map(|(id, owner_id, text, version, needed)| (Entry { id, owner_id, text, version }, Level::from_number(needed))))
 }
 
+/// The same, and nobody else changes it until the end of the transaction.
+pub async fn find_for_change<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Entries, O>,
+    entry: Uuid,
+) -> Result<Option<(Entry, Level)>> {
+    let lock = sqlx::query("select from journal_entries where mandate_id = $1 and instance_id = $2 and id = $3 for no key update");
+    lock.bind(grant.mandate_uuid()).bind(grant.instance_uuid()).bind(entry).execute(&mut *connection).await?;
+    find(connection, grant, entry).await
+}
+
 pub async fn insert(connection: &mut PgConnection, grant: &Grant<Entries, Create>, text: &str) -> Result<Entry> {
     let row = sqlx::query_as(
         "insert into journal_entries (id, mandate_id, instance_id, owner_id, text) values ($1, $2, $3, $4, $5)
