@@ -104,8 +104,8 @@ impl Locks {
     }
 
     /// Begins a transaction that has taken them, as the system.
-    async fn begin(&self, services: &Services, intent: Intent) -> Result<Transaction> {
-        let mut transaction = services.db.begin(ActAs::System, intent).await?;
+    async fn begin(&self, services: &Services, intent: Intent, turn_of: Option<MandateId>) -> Result<Transaction> {
+        let mut transaction = services.db.begin_for(turn_of, ActAs::System, intent).await?;
         self.take(&mut transaction).await?;
         transaction.mark().await?;
         Ok(transaction)
@@ -233,9 +233,14 @@ async fn targets_within_own(
 impl MandateContext {
     /// Begins a change of access in this mandate.
     pub async fn change(&self, locks: Locks) -> Result<Change<MandateContext>> {
-        let mut transaction = locks.and_mandate(self.mandate).begin(&self.caller.services, self.caller.intent()).await?;
+        let mut transaction = locks.and_mandate(self.mandate).begin(&self.caller.services, self.caller.intent(), self.turn()).await?;
         let context = self.renewed(&mut transaction).await?;
         Ok(Change { transaction, context })
+    }
+
+    /// In whose turn a change waits for a connection: SysAdmins govern from outside.
+    fn turn(&self) -> Option<MandateId> {
+        (!self.is_sys_admin()).then_some(self.mandate)
     }
 
     async fn renewed(&self, connection: &mut PgConnection) -> Result<Self> {
@@ -258,7 +263,7 @@ impl InstanceContext {
     /// Begins a change of access in this instance.
     pub async fn change(&self, locks: Locks) -> Result<Change<InstanceContext>> {
         let caller = &self.mandate.caller;
-        let mut transaction = locks.and_mandate(self.mandate.mandate).begin(&caller.services, caller.intent()).await?;
+        let mut transaction = locks.and_mandate(self.mandate.mandate).begin(&caller.services, caller.intent(), self.mandate.turn()).await?;
         let mandate = self.mandate.renewed(&mut transaction).await?;
         let found =
             load::instance(&mut *transaction, mandate.caller.user, mandate.mandate, self.instance).await?.ok_or_else(Error::not_found)?;
@@ -271,7 +276,7 @@ impl InstanceContext {
 impl SystemContext {
     /// Begins a change of accounts or mandates.
     pub async fn change(&self, locks: Locks) -> Result<Change<SystemContext>> {
-        let mut transaction = locks.begin(&self.services, self.intent()).await?;
+        let mut transaction = locks.begin(&self.services, self.intent(), None).await?;
         let mut context = self.clone();
         if let Some(caller) = &self.caller {
             let renewed = caller.renewed(&mut transaction).await?;

@@ -84,6 +84,10 @@ pub async fn enter(services: &Services, policy: &Policy, arrival: Arrival<'_>) -
     if policy.deferred {
         return Ok(Entered::Deferred(DeferredCaller { claims, services: services.clone() }));
     }
+    let _turn = match headers.mandate {
+        Some(mandate) => Some(services.db.reading_turn(mandate).await?),
+        None => None,
+    };
     let now = services.clock.now();
     let fresh =
         load::freshness(services.db.reader(), claims.session, claims.user, headers.mandate, now).await?.ok_or_else(unauthenticated)?;

@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod fetch;
 pub mod once;
 pub mod page;
+mod turns;
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres};
 
+use self::turns::{Turn, Turns};
 use crate::error::{Error, Result};
 use crate::ids::{InstanceId, MandateId, UserId};
 
@@ -48,6 +50,8 @@ pub enum Intent {
 pub struct Database {
     work: PgPool,
     reader: PgPool,
+    working: Turns,
+    reading: Turns,
 }
 
 impl Database {
@@ -61,9 +65,12 @@ impl Database {
             .statement_cache_capacity(512);
         let work = options.clone().options([("statement_timeout", "10s"), ("idle_in_transaction_session_timeout", "60s")]);
         let reader = options.options([("statement_timeout", "10s"), ("default_transaction_read_only", "on")]);
+        let readers = (size / 4).max(2);
         Self {
             work: pool(size, "set role bailiwick_runtime").connect_lazy_with(work),
-            reader: pool((size / 4).max(2), "set role bailiwick_system").connect_lazy_with(reader),
+            reader: pool(readers, "set role bailiwick_system").connect_lazy_with(reader),
+            working: Turns::of(size),
+            reading: Turns::of(readers),
         }
     }
 
@@ -73,6 +80,25 @@ impl Database {
     /// connection back into the pool inside that transaction (sqlx issues 4385 and 4393). The task ends either way, and
     /// the guard that nobody takes rolls back.
     pub(crate) async fn begin(&self, act_as: ActAs, intent: Intent) -> Result<Transaction> {
+        let mandate = match act_as {
+            ActAs::Tenant { mandate, .. } => Some(mandate),
+            ActAs::System => None,
+        };
+        self.begin_for(mandate, act_as, intent).await
+    }
+
+    /// The same in a mandate's turn, whatever it begins as.
+    pub(crate) async fn begin_for(&self, mandate: Option<MandateId>, act_as: ActAs, intent: Intent) -> Result<Transaction> {
+        let turn = match mandate {
+            Some(mandate) => Some(self.working.take(mandate).await?),
+            None => None,
+        };
+        let mut transaction = self.begin_once(act_as, intent).await?;
+        transaction.turn = turn;
+        Ok(transaction)
+    }
+
+    async fn begin_once(&self, act_as: ActAs, intent: Intent) -> Result<Transaction> {
         if intent != Intent::Write || !once::is_asked() {
             return self.begin_as(act_as, intent).await;
         }
@@ -88,7 +114,7 @@ impl Database {
         let batch = format!("begin isolation level read committed, {mode}; {}", settings(act_as));
         let begun = tokio::spawn(async move {
             let connection = pool.acquire().await?;
-            let mut transaction = Transaction { connection: Some(connection), dry_run: intent == Intent::DryRun, once: None };
+            let mut transaction = Transaction { connection: Some(connection), dry_run: intent == Intent::DryRun, once: None, turn: None };
             transaction.execute(sqlx::raw_sql(AssertSqlSafe(batch))).await?;
             Ok::<_, sqlx::Error>(transaction)
         });
@@ -98,6 +124,11 @@ impl Database {
     /// Reads of the platform that need no transaction: sessions, contexts, navigation.
     pub(crate) fn reader(&self) -> &PgPool {
         &self.reader
+    }
+
+    /// A turn to read for a request in a mandate's context.
+    pub(crate) async fn reading_turn(&self, mandate: MandateId) -> Result<Turn> {
+        self.reading.take(mandate).await
     }
 
     /// How many connections of the working pool are open, and how many of those are idle.
@@ -122,7 +153,7 @@ impl Database {
 fn pool(size: u32, on_connect: &'static str) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(size)
-        .acquire_timeout(Duration::from_secs(5))
+        .acquire_timeout(turns::PATIENCE)
         // A ping before every use would cost a round trip; only connections that idled long may have died unnoticed.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
@@ -162,6 +193,7 @@ pub struct Transaction {
     dry_run: bool,
     /// It does the effect of a request that may be sent again.
     once: Option<once::Claim>,
+    turn: Option<Turn>,
 }
 
 impl Transaction {
@@ -235,7 +267,9 @@ impl Drop for Transaction {
             drop(connection.detach()); // closing the socket rolls back
             return;
         };
+        let turn = self.turn.take();
         runtime.spawn(async move {
+            let _turn = turn;
             // It may still be in a statement that waits for a lock: closing the connection ends that, and lets go of its own locks.
             let rolled_back = tokio::time::timeout(UNWILLING, connection.execute("rollback")).await;
             if !matches!(rolled_back, Ok(Ok(_))) {

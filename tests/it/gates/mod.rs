@@ -13,6 +13,7 @@ mod effort;
 mod escalation;
 mod examples;
 mod explain_agrees;
+mod fairness;
 mod golden;
 mod last_admin;
 mod last_sys_admin;
