@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use chrono::Duration;
 use sqlx::postgres::PgConnectOptions;
 use utoipa::openapi::OpenApi;
+use uuid::Uuid;
 
 use crate::auth::password::Passwords;
 use crate::auth::token::Tokens;
@@ -34,6 +35,7 @@ struct Parts {
     passwords: Passwords,
     tokens: Tokens,
     limits: Limits,
+    node: Uuid,
     navigation: NavigationCache,
     features: &'static [BuiltIn],
     document: OnceLock<Bytes>,
@@ -61,6 +63,7 @@ impl App {
             tokens: Tokens::new(&keys, issuer, lifetime, services.clock.clone())?,
             passwords: Passwords::new(settings.password_workers, settings.password_queue)?,
             limits: Limits::new(&settings),
+            node: Uuid::now_v7(),
             navigation: if services.cache.is_on() { NavigationCache::default() } else { NavigationCache::off() },
             features,
             document: OnceLock::new(),
@@ -102,6 +105,10 @@ impl App {
     /// The rate limits of this node.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+    /// This node among those that share the database.
+    pub(crate) fn node(&self) -> Uuid {
+        self.0.node
     }
     pub(crate) fn navigation(&self) -> &NavigationCache {
         &self.0.navigation

@@ -23,6 +23,7 @@ pub mod http;
 pub mod ids;
 pub mod instances;
 pub mod jobs;
+pub mod limits;
 pub mod mandates;
 pub mod members;
 pub mod names;

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::{Loaded, SecretKey, Settings};
 use crate::jobs::Scheduler;
-use crate::{builtin, features, http, seeds, telemetry};
+use crate::{builtin, features, http, limits, seeds, telemetry};
 
 /// How often measurements are folded into their buckets, and callers forgotten whose limits are full again.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
@@ -46,6 +46,7 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let metrics_address = listeners.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
     say(&greeting::greeting(listeners.api.local_addr()?, metrics_address, ready.has_demo).map_err(ours)?);
     let outcome = run(&ready.app, listeners, &opened, &mut stop).await;
+    let _ = timeout(Duration::from_secs(1), limits::nodes::leave(&ready.app)).await;
     // Connections of requests that were abandoned are not waited for.
     let _ = timeout(Duration::from_secs(2), ready.app.services().db.close()).await;
     let closed = opened.close().await;
@@ -63,6 +64,7 @@ async fn make_ready(settings: &Settings, opened: &Opened, listening: SocketAddr)
     let issuer = settings.issuer_at(listening);
     let app = App::new(settings.clone(), secret.expose(), issuer, opened.database(settings), Arc::new(SystemClock)).map_err(ours)?;
     features::bring_up_to_date(app.services(), app.features()).await.map_err(ours)?;
+    limits::nodes::beat(&app).await.map_err(ours)?;
     let has_demo = opened.is_embedded() && load_demo(&app).await.map_err(ours)?;
     Ok(Ready { app, has_demo })
 }
@@ -132,11 +134,15 @@ async fn serve_metrics(app: App, listener: TcpListener) -> std::io::Result<()> {
 
 async fn keep_up(app: App) {
     let mut fold = tokio::time::interval(FOLD_EVERY);
+    let mut beat = tokio::time::interval(limits::nodes::EVERY);
     let mut forget = tokio::time::interval(FORGET_EVERY);
     loop {
         tokio::select! {
             _ = fold.tick() => telemetry::fold(),
             _ = forget.tick() => app.limits().forget_idle(),
+            _ = beat.tick() => if let Err(error) = limits::nodes::beat(&app).await {
+                tracing::warn!(cause = error.cause().map(ToString::to_string), "this node could not say that it is alive");
+            },
         }
     }
 }

@@ -47,6 +47,7 @@ fn all_routes(app: &App) -> OpenApiRouter<App> {
     let routes = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(crate::auth::routes(app))
         .merge(crate::mandates::routes(app))
+        .merge(crate::limits::routes(app))
         .merge(crate::members::routes(app))
         .merge(crate::groups::routes(app))
         .merge(crate::roles::routes(app))

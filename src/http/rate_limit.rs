@@ -1,29 +1,33 @@
-//! Rate limits per caller and route class, by `tower_governor`: a user by id, anybody else by address (IPv6 by /64). The
-//! `RateLimit` headers are those of draft-ietf-httpapi-ratelimit-headers-10.
+//! Rate limits per caller and route class: a user by id, anybody else by address (IPv6 by /64). For a class in which a SysAdmin set
+//! a limit of a mandate, its members have a budget of their own for requests in its context. A budget is divided by the nodes that are
+//! alive, each of which gives its share: approximate, since nobody asks another node before an answer.
+//!
+//! The buckets are `tower_governor`'s; the `RateLimit` headers are those of draft-ietf-httpapi-ratelimit-headers-11.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
-use axum::middleware::map_response;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request as AnyRequest};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
+use tower_governor::GovernorError;
 use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
 use tower_governor::key_extractor::KeyExtractor;
-use tower_governor::{GovernorError, GovernorLayer};
 
 use crate::app::App;
 use crate::auth::session::Claims;
 use crate::config::Settings;
 use crate::context::policy::Class;
 use crate::error::{Code, Error};
-use crate::ids::UserId;
+use crate::ids::{MandateId, UserId};
 
 /// Who sent the request, as far as its token says; put there before any route is chosen.
 #[derive(Debug, Clone, Default)]
@@ -34,17 +38,24 @@ pub struct Identity {
 
 /// Whose budget a request is charged to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Payer {
+struct Payer {
+    who: Who,
+    /// Where the mandate has a limit of its own.
+    within: Option<MandateId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Who {
     User(UserId),
     Address(IpAddr),
 }
 
 impl Identity {
-    fn payer(&self) -> Payer {
+    fn who(&self) -> Who {
         match (self.claims, self.address) {
-            (Some(claims), _) => Payer::User(claims.user),
-            (None, Some(address)) => Payer::Address(network_of(address)),
-            (None, None) => Payer::Address(IpAddr::from([127, 0, 0, 1])),
+            (Some(claims), _) => Who::User(claims.user),
+            (None, Some(address)) => Who::Address(network_of(address)),
+            (None, None) => Who::Address(IpAddr::from([127, 0, 0, 1])),
         }
     }
 }
@@ -60,26 +71,35 @@ pub(super) fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Requests a minute, by class.
+pub type PerMinute = HashMap<Class, NonZeroU32>;
+
+/// The key of the buckets. (They are asked by us, not by a layer that would take the key from the request.)
 #[derive(Debug, Clone, Copy)]
 struct ByPayer;
 
 impl KeyExtractor for ByPayer {
     type Key = Payer;
-    fn extract<T>(&self, request: &Request<T>) -> Result<Payer, GovernorError> {
-        Ok(request.extensions().get::<Identity>().cloned().unwrap_or_default().payer())
+    fn extract<T>(&self, request: &AnyRequest<T>) -> Result<Payer, GovernorError> {
+        let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
+        Ok(Payer { who: identity.who(), within: None })
     }
 }
 
-type Config = GovernorConfig<ByPayer, StateInformationMiddleware>;
+/// Everybody's buckets of one class and size.
+type Buckets = GovernorConfig<ByPayer, StateInformationMiddleware>;
 
 /// The budgets of one node.
 #[derive(Clone)]
-pub struct Limits(Option<Arc<HashMap<Class, Budget>>>);
+pub struct Limits(Option<Arc<Budgets>>);
 
-#[derive(Clone)]
-struct Budget {
-    per_minute: NonZeroU32,
-    config: Arc<Config>,
+struct Budgets {
+    settings: PerMinute,
+    mandates: RwLock<HashMap<MandateId, PerMinute>>,
+    /// How many share every budget.
+    nodes: AtomicU32,
+    /// By class and size, made when they are first needed: few, since sizes come from settings and SysAdmins.
+    buckets: RwLock<HashMap<(Class, NonZeroU32), Arc<Buckets>>>,
 }
 
 impl std::fmt::Debug for Limits {
@@ -88,9 +108,24 @@ impl std::fmt::Debug for Limits {
     }
 }
 
-/// A class on its way out with the response, so that the headers can name it.
+/// What a request was charged; on its way out with the response, so that the headers can tell.
 #[derive(Debug, Clone, Copy)]
-struct Charged(Class);
+struct Charged {
+    class: Class,
+    /// Requests a minute, of all nodes together.
+    quota: NonZeroU32,
+    /// By a mandate's own limit.
+    of_mandate: bool,
+    /// What this node still gives, or in how many seconds it gives again.
+    outcome: Result<u32, u64>,
+}
+
+/// What a class of routes charges with.
+#[derive(Clone)]
+struct Toll {
+    budgets: Arc<Budgets>,
+    class: Class,
+}
 
 impl Limits {
     /// The budgets that the settings ask for.
@@ -99,54 +134,141 @@ impl Limits {
         if !settings.rate_limits {
             return Self(None);
         }
-        let budgets = Class::ALL.into_iter().filter_map(|class| Some((class, budget(per_minute(settings, class))?)));
-        Self(Some(Arc::new(budgets.collect())))
+        Self(Some(Arc::new(Budgets {
+            settings: Class::ALL.into_iter().map(|class| (class, per_minute(settings, class))).collect(),
+            mandates: RwLock::default(),
+            nodes: AtomicU32::new(1),
+            buckets: RwLock::default(),
+        })))
     }
 
     /// Charges the routes of `router` to a class.
     pub(super) fn layer(&self, router: MethodRouter<App>, class: Class) -> MethodRouter<App> {
-        let Some(budget) = self.0.as_ref().and_then(|budgets| budgets.get(&class)) else {
-            return router;
-        };
-        let layer = GovernorLayer::new(budget.config.clone()).error_handler(|error| refusal(&error));
-        let charged = move |mut response: Response| async move {
-            response.extensions_mut().insert(Charged(class));
-            response
-        };
-        router.route_layer(layer).route_layer(map_response(charged))
+        match &self.0 {
+            Some(budgets) => router.route_layer(from_fn_with_state(Toll { budgets: budgets.clone(), class }, charge)),
+            None => router,
+        }
     }
 
     /// Writes the `RateLimit` headers. What no route was charged for (unknown routes, wrong methods) is charged to the
     /// default class here, so that guessing routes is limited too.
     pub(super) fn write_headers(&self, identity: &Identity, mut response: Response) -> Response {
         let Some(budgets) = &self.0 else { return response };
-        let charged = response.extensions().get::<Charged>().map(|charged| charged.0);
-        let class = charged.unwrap_or(Class::Default);
-        let Some(budget) = budgets.get(&class) else { return response };
-        let (remaining, wait) = match charged {
-            Some(_) => counted(response.headers_mut()),
-            None => match budget.config.limiter().check_key(&identity.payer()) {
-                Ok(state) => (state.remaining_burst_capacity(), 0),
-                Err(denied) => {
-                    let wait = denied.wait_time_from(DefaultClock::default().now());
-                    response = too_many(wait.as_secs() + 1).into_response();
-                    (0, wait.as_secs() + 1)
-                }
-            },
+        let charged = response.extensions().get::<Charged>().copied().unwrap_or_else(|| {
+            let charged = budgets.charge(Class::Default, identity, None);
+            if let Err(wait) = charged.outcome {
+                response = too_many(wait).into_response();
+            }
+            charged
+        });
+        let Charged { class, quota, outcome, .. } = charged;
+        let (remaining, next) = match outcome {
+            Ok(remaining) => (remaining, (60 / u64::from(quota.get())).max(1)),
+            Err(wait) => (0, wait),
         };
-        let quota = budget.per_minute;
-        let refill = if wait > 0 { wait } else { (60 / u64::from(quota.get())).max(1) };
         insert(response.headers_mut(), "ratelimit-policy", &format!("\"{}\";q={quota};w=60", class.name()));
-        insert(response.headers_mut(), "ratelimit", &format!("\"{}\";r={remaining};t={refill}", class.name()));
+        insert(response.headers_mut(), "ratelimit", &format!("\"{}\";r={remaining};t={next}", class.name()));
         response
     }
 
     /// Forgets callers whose budget is full again; called now and then.
     pub fn forget_idle(&self) {
-        for budget in self.0.iter().flat_map(|budgets| budgets.values()) {
-            budget.config.limiter().retain_recent();
+        let Some(budgets) = &self.0 else { return };
+        let mut buckets = budgets.buckets.write().unwrap_or_else(PoisonError::into_inner);
+        buckets.retain(|_, buckets| {
+            buckets.limiter().retain_recent();
+            !buckets.limiter().is_empty()
+        });
+    }
+
+    /// A mandate's own limits, instead of those that it had.
+    pub(crate) fn set_mandate(&self, mandate: MandateId, limits: PerMinute) {
+        let Some(budgets) = &self.0 else { return };
+        let mut mandates = budgets.mandates.write().unwrap_or_else(PoisonError::into_inner);
+        if limits.is_empty() {
+            mandates.remove(&mandate);
+        } else {
+            mandates.insert(mandate, limits);
         }
     }
+
+    /// Those of all mandates.
+    pub(crate) fn set_mandates(&self, limits: impl Iterator<Item = (MandateId, PerMinute)>) {
+        if let Some(budgets) = &self.0 {
+            *budgets.mandates.write().unwrap_or_else(PoisonError::into_inner) = limits.collect();
+        }
+    }
+
+    /// How many nodes share the budgets.
+    pub(crate) fn set_nodes(&self, alive: u32) {
+        if let Some(budgets) = &self.0 {
+            budgets.nodes.store(alive, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Budgets {
+    /// Charges a request, in a mandate's context or out of any.
+    fn charge(&self, class: Class, identity: &Identity, mandate: Option<MandateId>) -> Charged {
+        let own = mandate.and_then(|mandate| {
+            let mandates = self.mandates.read().unwrap_or_else(PoisonError::into_inner);
+            Some((mandate, *mandates.get(&mandate)?.get(&class)?))
+        });
+        let ordinary = self.settings.get(&class).copied().unwrap_or(NonZeroU32::MIN);
+        let quota = own.map_or(ordinary, |(_, quota)| quota);
+        let payer = Payer { who: identity.who(), within: own.map(|(mandate, _)| mandate) };
+        let outcome = match self.buckets(class, self.share(quota)) {
+            Some(buckets) => taken(&buckets, &payer),
+            None => Ok(quota.get()),
+        };
+        Charged { class, quota, of_mandate: own.is_some(), outcome }
+    }
+
+    /// What this node gives of a budget.
+    fn share(&self, quota: NonZeroU32) -> NonZeroU32 {
+        let nodes = self.nodes.load(Ordering::Relaxed).max(1);
+        NonZeroU32::new(quota.get() / nodes).unwrap_or(NonZeroU32::MIN)
+    }
+
+    fn buckets(&self, class: Class, size: NonZeroU32) -> Option<Arc<Buckets>> {
+        let key = (class, size);
+        if let Some(buckets) = self.buckets.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Some(buckets.clone());
+        }
+        let made = Arc::new(refilled_evenly(size)?);
+        Some(self.buckets.write().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(made).clone())
+    }
+}
+
+/// Takes one from a bucket: what is left, or in how many seconds there is one again.
+fn taken(buckets: &Buckets, payer: &Payer) -> Result<u32, u64> {
+    match buckets.limiter().check_key(payer) {
+        Ok(state) => Ok(state.remaining_burst_capacity()),
+        Err(denied) => Err(denied.wait_time_from(DefaultClock::default().now()).as_secs() + 1),
+    }
+}
+
+async fn charge(State(Toll { budgets, class }): State<Toll>, request: Request, next: Next) -> Response {
+    let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
+    let mandate = request.headers().get("x-mandate-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let mut charged = budgets.charge(class, &identity, mandate);
+    let mut response = match charged.outcome {
+        Ok(_) => next.run(request).await,
+        Err(wait) => too_many(wait).into_response(),
+    };
+    // Whoever only names a mandate has no part in its budget: it was somebody else's door that they knocked at.
+    if charged.of_mandate && is_refused_the_mandate(&response) {
+        charged = budgets.charge(class, &identity, None);
+        if let Err(wait) = charged.outcome {
+            response = too_many(wait).into_response();
+        }
+    }
+    response.extensions_mut().insert(charged);
+    response
+}
+
+fn is_refused_the_mandate(response: &Response) -> bool {
+    response.extensions().get::<Arc<Error>>().is_some_and(|error| error.code() == Code::MandateAccessDenied)
 }
 
 fn per_minute(settings: &Settings, class: Class) -> NonZeroU32 {
@@ -166,34 +288,10 @@ fn per_minute(settings: &Settings, class: Class) -> NonZeroU32 {
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// n a minute: refilled evenly over 60 s, with a burst of n.
-fn budget(per_minute: NonZeroU32) -> Option<Budget> {
-    let config = GovernorConfigBuilder::default()
-        .period(MINUTE / per_minute.get())
-        .burst_size(per_minute.get())
-        .key_extractor(ByPayer)
-        .use_headers()
-        .finish()?;
-    Some(Budget { per_minute, config: Arc::new(config) })
-}
-
-/// Takes `tower_governor`'s own headers off the response: what remains, and how long to wait.
-fn counted(headers: &mut HeaderMap) -> (u32, u64) {
-    let mut number = |name: &str| headers.remove(name).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let remaining = number("x-ratelimit-remaining").unwrap_or(0);
-    let wait = number("x-ratelimit-after").unwrap_or(0);
-    number("x-ratelimit-limit");
-    (u32::try_from(remaining).unwrap_or(u32::MAX), wait)
-}
-
-fn refusal(error: &GovernorError) -> axum::http::Response<Body> {
-    match error {
-        GovernorError::TooManyRequests { wait_time, .. } => {
-            let mut response = too_many(wait_time + 1).into_response();
-            response.headers_mut().insert("x-ratelimit-after", HeaderValue::from(wait_time + 1));
-            response
-        }
-        other => Error::internal(other.to_string()).into_response(),
-    }
+fn refilled_evenly(per_minute: NonZeroU32) -> Option<Buckets> {
+    let mut builder = GovernorConfigBuilder::default();
+    builder.period(MINUTE / per_minute.get()).burst_size(per_minute.get());
+    builder.key_extractor(ByPayer).use_headers().finish()
 }
 
 fn too_many(seconds: u64) -> Error {

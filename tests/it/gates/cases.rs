@@ -108,6 +108,8 @@ const CASES: &[Case] = &[
     case("put_mandate", "/api/mandates/$mandate", 200).body(r#"{"name": "$unique"}"#).told(Mandate).told_of_sys(Both),
     case("delete_mandate", "/api/mandates/$mandate", 200).told(Both),
     case("restore_mandate", "/api/mandates/$deleted/restore", 200).told(Both),
+    case("get_mandate_limits", "/api/mandates/$mandate/limits", 200),
+    case("replace_mandate_limits", "/api/mandates/$mandate/limits", 200).body(r#"{"classes": {"read": 90}}"#).told(Both),
     //
     case("list_members", "/api/mandates/$mandate/users", 200),
     case("list_members", "/api/mandates/$mandate/users?roleId=$held&groupId=$group", 200).of("filtered"),

@@ -160,6 +160,11 @@ impl TestApp {
         Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default(), self.clock.clone(), CONNECTIONS)
     }
 
+    /// The same, with limits.
+    pub fn another_limited_node(&self, environment: &[(&str, &str)]) -> Self {
+        Self::assemble(self.options.clone(), environment, ContextCache::default(), self.clock.clone(), CONNECTIONS)
+    }
+
     /// The same with a setting of its own.
     pub fn another_node_with(&self, name: &str, value: &str) -> Self {
         let environment = [("BAILIWICK_RATE_LIMITS", "off"), (name, value)];

@@ -1,10 +1,12 @@
 //! Limits for each caller and class of routes.
 
-use serde_json::json;
+use bailiwick::limits::nodes::{beat, leave};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::TestApp;
 use crate::harness::app::{Answer, PASSWORD};
+use crate::harness::world::Person;
+use crate::harness::{TestApp, World};
 
 const ROOMY: &str = "1000";
 
@@ -182,4 +184,117 @@ async fn the_switch_takes_all_limits_away() {
         app.get("/api/features").bearer(&token).send().await.expect(200);
         app.get("/api/auth/me").bearer(&token).send().await.expect(200);
     }
+}
+
+async fn set(world: &World, classes: Value) -> Answer {
+    world.root().put(world.acme.path("/limits"), json!({ "classes": classes })).await
+}
+
+async fn limited_world() -> World {
+    World::in_app(limited(&[("BAILIWICK_RATE_LIMIT_WRITE", ROOMY), ("BAILIWICK_RATE_LIMIT_MEMBER_WRITE", ROOMY)]).await).await
+}
+
+#[tokio::test]
+async fn a_mandate_may_have_limits_of_its_own() {
+    let world = limited_world().await;
+    let (acme, app) = (&world.acme, &world.app);
+    let none = world.root().get(acme.path("/limits")).await.expect(200);
+    assert_eq!((&none["classes"], &none["mandateId"]), (&json!({}), &json!(acme.id)));
+    let answer = set(&world, json!({ "read": 2, "work": 7 })).await;
+    let version = none["version"].as_i64().unwrap() + 1;
+    assert_eq!(answer.expect(200), json!({ "mandateId": acme.id, "classes": { "read": 2, "work": 7 }, "version": version }));
+
+    // For each of its members, in its context.
+    let within = async |person: &Person| app.get("/api/access/me").bearer(&person.token).mandate(acme.id).send().await;
+    assert_eq!(headers(&within(&acme.member).await).0, "check");
+    let users = async |person: &Person| app.get(acme.path("/users")).bearer(&person.token).mandate(acme.id).send().await;
+    for person in [&acme.member, &acme.admin] {
+        assert_eq!(headers(&users(person).await), ("read".into(), 2, 1));
+        assert_eq!(headers(&users(person).await), ("read".into(), 2, 0));
+        refused(&users(person).await);
+    }
+    // Out of it, and in other mandates, they have what everybody has.
+    let outside = app.get("/api/features/my").bearer(&acme.member.token).send().await;
+    assert_eq!(headers(&outside).1, 60);
+    let elsewhere = app.get(world.globex.path("/users")).bearer(&world.globex.admin.token).mandate(world.globex.id).send().await;
+    assert_eq!(headers(&elsewhere).1, 60);
+
+    set(&world, json!({})).await.expect(200);
+    assert_eq!(headers(&users(&acme.member).await).1, 60, "the settings hold again");
+}
+
+#[tokio::test]
+async fn a_mandates_limits_are_for_whom_it_lets_in() {
+    let world = limited_world().await;
+    set(&world, json!({ "read": 1000 })).await.expect(200);
+    let stranger = &world.globex.member;
+    let knock = async || world.app.get(world.acme.path("/users")).bearer(&stranger.token).mandate(world.acme.id).send().await;
+    for left in (0..60).rev() {
+        let answer = knock().await;
+        answer.refused(403, "mandate_access_denied");
+        assert_eq!(headers(&answer), ("read".into(), 60, left));
+    }
+    refused(&knock().await);
+}
+
+#[tokio::test]
+async fn limits_are_set_by_sys_admins_within_reason() {
+    let world = limited_world().await;
+    let path = world.acme.path("/limits");
+    world.admin().put(path.clone(), json!({ "classes": {} })).await.refused(403, "permission_denied");
+    for (classes, pointer, code) in [
+        (json!({ "reed": 5 }), "/classes/reed", "unknown_field"),
+        (json!({ "read": 0 }), "/classes/read", "invalid_type"),
+        (json!({ "read": -1 }), "/classes/read", "invalid_type"),
+        (json!({ "read": null }), "/classes/read", "invalid_type"),
+        (json!({ "read": "5" }), "/classes/read", "invalid_type"),
+    ] {
+        let answer = set(&world, classes.clone()).await;
+        assert_eq!((answer.status.as_u16(), answer.body["errors"][0]["pointer"].as_str()), (422, Some(pointer)), "{classes}");
+        assert_eq!(answer.body["errors"][0]["code"], code, "{classes}");
+    }
+    world.root().put(format!("/api/mandates/{}/limits", Uuid::now_v7()), json!({ "classes": {} })).await.refused(404, "not_found");
+    let trail = "select count(*) from audit_events where action = 'mandate_limits_changed'";
+    assert_eq!(world.app.count(trail).await, 0);
+    set(&world, json!({ "read": 5 })).await.expect(200);
+    assert_eq!(world.app.count(trail).await, 2, "in the mandate's trail and the platform's");
+}
+
+#[tokio::test]
+async fn a_budget_is_divided_by_the_nodes_that_are_alive() {
+    let first = limited(&[("BAILIWICK_RATE_LIMIT_READ", "7")]).await;
+    let token = signed_in(&first, "alice").await;
+    let left = async |node: &TestApp| headers(&node.get("/api/features").bearer(&token).send().await);
+    beat(&first.app).await.unwrap();
+    assert_eq!(left(&first).await, ("read".into(), 7, 6));
+    let second = first.another_limited_node(&[("BAILIWICK_RATE_LIMIT_READ", "7")]);
+    for node in [&second, &first] {
+        beat(&node.app).await.unwrap();
+    }
+    for node in [&first, &second] {
+        assert_eq!(left(node).await, ("read".into(), 7, 2), "the whole as it was promised, and what this node gives of it");
+    }
+    // One is stopped; another, after silence for long enough, is not counted either.
+    leave(&second.app).await.unwrap();
+    beat(&first.app).await.unwrap();
+    assert_eq!(left(&first).await.2, 5);
+    for node in [&second, &first] {
+        beat(&node.app).await.unwrap();
+    }
+    assert!(left(&first).await.2 < 3);
+    sqlx::query("update nodes set seen_at = now() - interval '16 seconds'").execute(&first.sql).await.unwrap();
+    beat(&first.app).await.unwrap();
+    assert!(left(&first).await.2 >= 4);
+}
+
+#[tokio::test]
+async fn other_nodes_learn_of_limits_with_their_next_beat() {
+    let world = limited_world().await;
+    let other = world.app.another_limited_node(&[]);
+    set(&world, json!({ "read": 3 })).await.expect(200);
+    let acme = &world.acme;
+    let quota = async || headers(&other.get(acme.path("/users")).bearer(&acme.admin.token).mandate(acme.id).send().await).1;
+    assert_eq!(quota().await, 60);
+    beat(&other.app).await.unwrap();
+    assert_eq!(quota().await, 3);
 }

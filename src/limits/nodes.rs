@@ -1,0 +1,47 @@
+//! The nodes that are alive, by a row that each of them writes again and again: callers' budgets are divided by their number. And what
+//! other nodes were told of mandates' limits is taken over at every beat.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::store;
+use crate::app::App;
+use crate::context::{Recorded, RequestMeta, SystemContext};
+use crate::error::Result;
+
+/// Between two beats. A node that was silent for three of them counts as gone.
+pub const EVERY: Duration = Duration::from_secs(5);
+
+/// Says that this node is alive, and learns of the others and of the limits that they were told.
+pub async fn beat(app: &App) -> Result<()> {
+    let mut writing = SystemContext::unattended(app.services().clone(), RequestMeta::default()).write().await?;
+    let alive = seen(&mut writing, app.node()).await?;
+    let limits = store::all(&mut writing).await?;
+    writing.commit(Recorded::nothing_changed()).await?;
+    app.limits().set_nodes(alive);
+    app.limits().set_mandates(limits.into_iter().map(|(mandate, limits)| (mandate, limits.per_minute())));
+    Ok(())
+}
+
+/// Says that this node is gone, so that the others need not wait until they miss it.
+pub async fn leave(app: &App) -> Result<()> {
+    let mut writing = SystemContext::unattended(app.services().clone(), RequestMeta::default()).write().await?;
+    sqlx::query!("delete from nodes where id = $1", app.node()).execute(&mut *writing).await?;
+    writing.commit(Recorded::nothing_changed()).await
+}
+
+/// How many nodes are alive, this one among them. Time is the database's: nodes' clocks may differ.
+async fn seen(connection: &mut PgConnection, node: Uuid) -> Result<u32> {
+    let others = sqlx::query_scalar!(
+        r#"with here as (insert into nodes (id, seen_at) values ($1, now()) on conflict (id) do update set seen_at = now()),
+             gone as (delete from nodes where id <> $1 and seen_at < now() - interval '1 day')
+           select count(*) as "others!" from nodes where id <> $1 and seen_at > now() - make_interval(secs => $2)"#,
+        node,
+        3.0 * EVERY.as_secs_f64(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1))
+}
