@@ -88,9 +88,11 @@ pub type Views = BTreeMap<String, bool>;
 pub struct Permissions {
     /// A rule for each named table; `*` stands for every table that is not named.
     #[serde(default)]
+    #[schema(required = true)]
     pub tables: BTreeMap<String, Rule>,
     /// For each named view, whether it is allowed.
     #[serde(default)]
+    #[schema(required = true)]
     pub views: BTreeMap<String, bool>,
 }
 

@@ -16,6 +16,10 @@ pub use routes::routes;
 /// A mandate.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": "01900000-0000-7000-8000-00000000b001", "name": "Acme", "code": "acme", "language": "en", "enabled": true, "hasAdmin": true,
+    "version": 1, "createdAt": "2026-01-15T09:30:00Z", "updatedAt": "2026-03-02T08:15:00Z",
+}))]
 pub struct Mandate {
     pub id: MandateId,
     #[schema(example = "Acme")]
@@ -33,11 +37,11 @@ pub struct Mandate {
     pub updated_at: DateTime<Utc>,
     /// Only for deleted ones.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = json!(null))]
+    #[schema(nullable = false)]
     pub deleted_at: Option<DateTime<Utc>>,
     /// Only for deleted ones: until when they can be restored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = json!(null))]
+    #[schema(nullable = false)]
     pub purge_at: Option<DateTime<Utc>>,
 }
 

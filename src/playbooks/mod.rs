@@ -105,9 +105,11 @@ pub struct Playbook {
     pub updated_at: DateTime<Utc>,
     /// Only for deleted ones.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub deleted_at: Option<DateTime<Utc>>,
     /// Only for deleted ones: until when they can be restored.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub purge_at: Option<DateTime<Utc>>,
 }
 

@@ -38,7 +38,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 /// What a role permits; its version is the role's.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub struct RolePermissions {
     #[serde(flatten)]
     permissions: Permissions,
@@ -54,7 +54,7 @@ impl Resource for RolePermissions {
 
 /// What a role permits.
 #[utoipa::path(get, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
-    responses((status = 200, description = "The role's permissions", body = RolePermissions), (status = 304, description = "Not changed")))]
+    responses((status = 200, description = "The role's permissions", body = Permissions), (status = 304, description = "Not changed")))]
 async fn get_role_permissions(context: RoleContext, headers: HeaderMap) -> Result<Response> {
     let found = role_routes::read(&context).await?;
     Ok(resource_unless_known(&headers, &RolePermissions { permissions: found.permissions, version: found.role.version }))
@@ -181,7 +181,7 @@ impl RulePatch {
 /// Replaces all that a role permits.
 #[utoipa::path(put, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
     request_body = ReplacePermissions,
-    responses((status = 200, description = "The role's permissions", body = Outcome<RolePermissions>), (status = 409, description = "role_protected"),
+    responses((status = 200, description = "The role's permissions", body = Outcome<Permissions>), (status = 409, description = "role_protected"),
               (status = 403, description = "grant_exceeds_own_access, self_escalation"), (status = 412, description = "Changed meanwhile")))]
 async fn replace_role_permissions(
     context: RoleContext,
@@ -195,7 +195,7 @@ async fn replace_role_permissions(
 /// Adds, changes or removes some of what a role permits.
 #[utoipa::path(patch, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
     request_body = PermissionsPatch,
-    responses((status = 200, description = "The role's permissions", body = Outcome<RolePermissions>), (status = 409, description = "role_protected"),
+    responses((status = 200, description = "The role's permissions", body = Outcome<Permissions>), (status = 409, description = "role_protected"),
               (status = 403, description = "grant_exceeds_own_access, self_escalation"), (status = 412, description = "Changed meanwhile")))]
 async fn update_role_permissions(
     context: RoleContext,

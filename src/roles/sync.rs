@@ -59,10 +59,11 @@ pub struct Holder {
 
 /// One difference: a level, whether a table is shown, or (with `table` null) whether a view is allowed.
 #[derive(Debug, Serialize, ToSchema, PartialEq)]
+#[schema(example = json!({ "table": "contracts", "operation": "read", "from": "n", "to": "m" }))]
 pub struct PermissionChange {
     pub table: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = json!(null))]
+    #[schema(nullable = false)]
     pub view: Option<String>,
     /// `read`, `create`, `update`, `delete`, `view`; `allowed` for a view.
     pub operation: &'static str,

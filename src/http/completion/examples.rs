@@ -11,6 +11,7 @@ use super::super::guard::operations;
 use super::compose::{Composer, lower_first, target, written};
 use super::problems::Refused;
 use super::refusals::PROBLEM;
+use super::words;
 
 pub(super) fn write(document: &mut OpenApi) {
     let Some(components) = &document.components else { return };
@@ -47,6 +48,7 @@ fn example_of(parameter: &Parameter, schema: &Value, composer: &Composer) -> Val
     let sorted_by = parameter.description.as_deref().and_then(|text| text.split("Sorted by `").nth(1)?.split('`').next());
     match (parameter.name.as_str(), sorted_by) {
         ("sort", Some(field)) => field.into(),
+        ("X-Mandate-Id" | "X-Instance-Id", _) => words::id(&member_name(&parameter.name)).into(),
         (name, _) => composer.example(&member_name(name), schema),
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::json;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Required};
 
 use super::asked::Asked;
@@ -12,14 +12,13 @@ use super::asked::Asked;
 /// Adds the headers that choose the context.
 pub(super) fn choose_context(operation: &mut Operation, asked: &Asked) {
     let Asked { table, feature_table, sys, context, names_mandate, remembers, .. } = *asked;
-    let uuid = || text(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
     let mut wanted = Vec::new();
     if table || context || names_mandate {
         let required = if table && !sys { Required::True } else { Required::False };
-        wanted.push(header("X-Mandate-Id", "The mandate to work in", uuid(), required));
+        wanted.push(header("X-Mandate-Id", "The mandate to work in", id(), required));
     }
     if feature_table || context {
-        wanted.push(header("X-Instance-Id", "The feature instance to work in", uuid(), Required::False));
+        wanted.push(header("X-Instance-Id", "The feature instance to work in", id(), Required::False));
     }
     if remembers {
         let meaning = "Makes it safe to send the request again: the same key and request have one effect and get the same answer, \
@@ -55,6 +54,12 @@ fn add(operation: &mut Operation, headers: Vec<Parameter>) {
 fn header(name: &str, description: &str, schema: Object, required: Required) -> Parameter {
     let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).description(Some(description));
     header.required(required).schema(Some(schema)).build()
+}
+
+/// An id as a header has it. By its form instead of `format: uuid`: of that `openapi-python-client` makes a UUID object also where
+/// only text can be sent.
+fn id() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")).build()
 }
 
 fn text(format: Option<SchemaFormat>) -> Object {

@@ -11,6 +11,7 @@ mod refusals;
 mod schemas;
 mod texts;
 mod words;
+mod written;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -56,7 +57,7 @@ impl fmt::Debug for Declared {
 pub(super) fn completed(mut document: OpenApi) -> OpenApi {
     let mut versioned = BTreeSet::new();
     if let Some(components) = &mut document.components {
-        schemas::name_items_of_pages(components);
+        schemas::name_what_is_held(components);
         schemas::join_closed_parts(components);
         versioned = schemas::with_member("version", components);
     }
@@ -73,6 +74,7 @@ pub(super) fn completed(mut document: OpenApi) -> OpenApi {
             headers::declare(operation);
         }
     }
+    written::require_nullable_members(&mut document);
     examples::write(&mut document);
     document
 }

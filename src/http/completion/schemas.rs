@@ -6,14 +6,20 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{AdditionalProperties, AllOf, ArrayItems, Object, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Components, Content, Ref, RefOr};
 
-/// A page's schema holds its items' schema once more; generators would make a second type of it.
-pub(super) fn name_items_of_pages(components: &mut Components) {
+/// The schema of a page or an outcome holds what it is of once more; generators would make a second type of it.
+pub(super) fn name_what_is_held(components: &mut Components) {
     let known: Vec<String> = components.schemas.keys().cloned().collect();
     for name in &known {
-        let Some(item) = name.strip_prefix("Page_").filter(|item| known.iter().any(|known| known == item)) else { continue };
-        let Some(RefOr::T(Schema::Object(page))) = components.schemas.get_mut(name) else { continue };
-        if let Some(RefOr::T(Schema::Array(items))) = page.properties.get_mut("items") {
-            items.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(item).into()));
+        let Some((holder, held)) = name.split_once('_').filter(|(_, held)| known.iter().any(|known| known == held)) else { continue };
+        let held = Ref::from_schema_name(held).into();
+        match (holder, components.schemas.get_mut(name)) {
+            ("Page", Some(RefOr::T(Schema::Object(page)))) => {
+                if let Some(RefOr::T(Schema::Array(items))) = page.properties.get_mut("items") {
+                    items.items = ArrayItems::RefOrSchema(Box::new(held));
+                }
+            }
+            ("Outcome", Some(RefOr::T(Schema::OneOf(outcome)))) => outcome.items.splice(..1, [held]).for_each(drop),
+            _ => {}
         }
     }
 }
