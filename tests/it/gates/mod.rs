@@ -14,6 +14,7 @@ mod escalation;
 mod examples;
 mod explain_agrees;
 mod fairness;
+mod generators;
 mod golden;
 mod last_admin;
 mod last_sys_admin;
