@@ -4,6 +4,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "a call reads better with its values in place than behind references")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod clients;
 mod embedded;
 mod features;
 mod gates;

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
+use axum::ServiceExt as AxumServiceExt;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -18,6 +19,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor, PgPool};
+use tokio::net::TcpListener;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -208,6 +210,15 @@ impl TestApp {
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
         Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Serves on a socket too, for callers that only know an address. Answers it, as `http://127.0.0.1:…`.
+    pub async fn listen(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = AxumServiceExt::<Request<Body>>::into_make_service_with_connect_info::<SocketAddr>(self.service.clone());
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        format!("http://{address}")
     }
 
     pub fn call(&self, method: Method, uri: impl Into<String>) -> Call<'_> {
