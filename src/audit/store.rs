@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::Event;
 use crate::access::tables::{Audit, Read};
 use crate::context::{Actor, Grant};
+use crate::db::failpoint::{Moment, reach};
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::Result;
 use crate::ids::{EventId, MandateId, UserId};
@@ -76,6 +77,7 @@ impl From<EventRow> for AuditEvent {
 }
 
 pub(super) async fn insert(connection: &mut PgConnection, actor: &impl Actor, scope: Option<MandateId>, event: &Event) -> Result<()> {
+    reach(Moment::AfterEffect);
     let by = actor.actor().or(event.actor);
     sqlx::query!(
         "with event as (
@@ -97,6 +99,7 @@ pub(super) async fn insert(connection: &mut PgConnection, actor: &impl Actor, sc
     )
     .execute(connection)
     .await?;
+    reach(Moment::AfterAuditRow);
     Ok(())
 }
 
@@ -106,6 +109,7 @@ pub(super) async fn insert_as_system(
     scopes: &[Option<MandateId>],
     event: &Event,
 ) -> Result<()> {
+    reach(Moment::AfterEffect);
     let by = actor.actor().or(event.actor);
     let ids: Vec<Uuid> = scopes.iter().map(|_| EventId::new().uuid()).collect();
     let mandates: Vec<Option<Uuid>> = scopes.iter().map(|scope| scope.map(MandateId::uuid)).collect();
@@ -130,6 +134,7 @@ pub(super) async fn insert_as_system(
     )
     .execute(connection)
     .await?;
+    reach(Moment::AfterAuditRow);
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 
 pub mod bootstrap;
 pub mod embedded;
+pub(crate) mod failpoint;
 pub mod fetch;
 pub mod once;
 pub mod page;
@@ -20,6 +21,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres};
 
+use self::failpoint::{Moment, reach};
 use self::turns::{Turn, Turns};
 use crate::error::{Error, Result};
 use crate::ids::{InstanceId, MandateId, UserId};
@@ -102,8 +104,10 @@ impl Database {
         if intent != Intent::Write || !once::is_asked() {
             return self.begin_as(act_as, intent).await;
         }
+        reach(Moment::BeforeBegin);
         let mut transaction = self.begin_as(ActAs::System, intent).await?;
         once::claim(&mut transaction).await?;
+        reach(Moment::AfterClaim);
         transaction.act_as(act_as).await?;
         Ok(transaction)
     }
@@ -234,6 +238,7 @@ impl Transaction {
         if let Some(claim) = self.once.take() {
             self.check_constraints().await?;
             claim.hold(self);
+            reach(Moment::AfterHandler);
             return Ok(());
         }
         let end = if self.dry_run { "set constraints all immediate; rollback" } else { "commit" };

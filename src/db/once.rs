@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 
+use super::failpoint::{Moment, reach};
 use super::{ActAs, Transaction};
 use crate::error::{Code, Error, Result};
 
@@ -104,7 +105,10 @@ impl Pending {
         )
         .execute(&mut *self.transaction)
         .await?;
-        self.transaction.commit().await
+        reach(Moment::BeforeCommit);
+        self.transaction.commit().await?;
+        reach(Moment::BeforeAnswer);
+        Ok(())
     }
 }
 

@@ -2,15 +2,12 @@
 //! lead somewhere.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use bailiwick::config;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use tempfile::TempDir;
+
+use crate::harness::process::Service;
 
 const SETTINGS_BEGIN: &str = "<!-- settings: generated; `UPDATE_GOLDEN=1 cargo test readme` writes it anew -->\n";
 const SETTINGS_END: &str = "<!-- /settings -->";
@@ -23,43 +20,6 @@ fn readme() -> String {
     std::fs::read_to_string(root().join("README.md")).unwrap()
 }
 
-/// The service as `cargo run` starts it: the real program, with its own PostgreSQL and the demo, on a free port.
-struct Service {
-    process: Child,
-    base: String,
-    // Last, so that the folder goes when nobody works in it any more.
-    _folder: TempDir,
-}
-
-impl Service {
-    fn start() -> Self {
-        // Enterable for the account that PostgreSQL runs as when the tests run as root.
-        let folder = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bailiwick"));
-        for setting in config::documentation() {
-            command.env_remove(setting.environment_name);
-            setting.file_environment_name.map(|name| command.env_remove(name));
-        }
-        let settings = [("LISTEN", "127.0.0.1:0"), ("METRICS_LISTEN", "off"), ("LOG", "warn")];
-        command.envs(settings.map(|(name, value)| (format!("BAILIWICK_{name}"), value)));
-        let process = command.current_dir(folder.path()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut service = Self { process, base: String::new(), _folder: folder };
-        let mut greeting = BufReader::new(service.process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        service.base = greeting.find_map(|line| line.strip_prefix("Bailiwick listens on ").map(str::to_owned)).unwrap();
-        // To its end: nobody may be left writing into a pipe without a reader.
-        assert!(greeting.any(|line| line == "Ctrl-C stops it."), "the greeting ends as expected");
-        service
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // In order, so that its PostgreSQL ends with it.
-        let _ = kill(Pid::from_raw(self.process.id().try_into().unwrap()), Signal::SIGTERM);
-        let _ = self.process.wait();
-    }
-}
-
 /// The shell blocks between the markers of the tour, as one script.
 fn tour() -> String {
     let text = readme();
@@ -70,7 +30,7 @@ fn tour() -> String {
 
 #[test]
 fn tour_runs_as_written() {
-    let service = Service::start();
+    let service = Service::of_a_newcomer();
     let run = Command::new("sh").args(["-eu", "-c", &tour()]).env("BASE", &service.base).output().unwrap();
     let said = String::from_utf8(run.stdout).unwrap();
     let complaints = String::from_utf8(run.stderr).unwrap();

@@ -16,6 +16,7 @@ mod explain_agrees;
 mod fairness;
 mod generators;
 mod golden;
+mod kills;
 mod last_admin;
 mod last_sys_admin;
 mod migrations;

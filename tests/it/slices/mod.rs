@@ -5,7 +5,7 @@ mod access_explain;
 mod access_levels;
 mod auth;
 mod authzen;
-mod bookings;
+pub mod bookings;
 mod bookings_decisions;
 mod bookings_levels;
 mod bookings_list;
