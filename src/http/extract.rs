@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::objects::Objects;
 use crate::app::App;
 use crate::context::asking::Asking;
 use crate::context::enter::{DeferredCaller, Entered};
@@ -84,16 +85,16 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     }
     require_object(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refusal(&error))?;
+    let value = serde_path_to_error::deserialize(Objects(&mut deserializer)).map_err(|error| refusal(&error))?;
     deserializer.end().map_err(|_| Error::new(Code::MalformedJson, "There is something after the JSON value."))?;
     Ok(value)
 }
 
-/// Bodies are objects. serde would also read an array as a struct, member by member, and `[]` as one with nothing in it.
+/// A body that is an array is refused as such only where it is JSON at all: its reader would stop at the first bracket.
 fn require_object(bytes: &[u8]) -> Result<()> {
     let is_array = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    if is_array && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
-        return Err(FieldError::new("", "invalid_type", "must be an object").into());
+    if is_array && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
+        return Err(Error::new(Code::MalformedJson, "The body is not JSON."));
     }
     Ok(())
 }
@@ -355,10 +356,20 @@ mod tests {
     }
 
     #[test]
-    fn an_array_is_no_body() {
+    fn an_array_is_no_object() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "only its parsing is tested")]
+        struct Outer {
+            inner: Option<Vec<Body>>,
+        }
         let listed = refused(r#" ["x"]"#);
         assert_eq!((listed.code(), listed.errors()[0].pointer.as_str()), (Code::ValidationFailed, ""));
         assert_eq!(refused("[").code(), Code::MalformedJson);
+        for inner in [r#"["x"]"#, "[]", "1", "null"] {
+            let within = parse::<Outer>(format!(r#"{{"inner": [{{"password": "x"}}, {inner}]}}"#).as_bytes()).unwrap_err();
+            let error = &within.errors()[0];
+            assert_eq!((error.pointer.as_str(), &*error.detail), ("/inner/1", "must be an object"));
+        }
     }
 
     #[test]

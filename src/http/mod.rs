@@ -9,6 +9,7 @@ pub mod guard;
 pub(crate) mod idempotency;
 pub mod list;
 pub mod metrics;
+mod objects;
 pub(crate) mod openapi;
 pub mod patch;
 pub(crate) mod problem;
