@@ -82,8 +82,8 @@ async fn let_in(State(guarding): State<Guarding>, mut request: Request, next: Ne
     // Whoever may call it but finds nothing there may have taken it away by the same request.
     let may_call = entered.as_ref().map_or_else(|refusal| refusal.code() == Code::NotFound, |_| true);
     if may_call
-        && !dry_run.is_wanted()
         && let Some(key) = idempotency::sent(&request, &guarding.policy)?
+        && !dry_run.is_wanted()
         && let Some(user) = user
     {
         return idempotency::answer(&guarding.app, user, &key, request, entered, next).await;

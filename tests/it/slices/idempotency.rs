@@ -232,6 +232,9 @@ async fn keys_that_are_no_keys_and_routes_that_remember_nothing() {
     }
     let doubled = ritas.ask(Method::POST, LIST).header("idempotency-key", "a").header("idempotency-key", "b");
     doubled.json(request(json!({}))).send().await.refused(400, "invalid_header");
+    // A dry run is not remembered, and its key is looked at all the same.
+    let admin = world.acme.path(&format!("/users/{}?dryRun=true", rita.id));
+    world.admin().ask(Method::DELETE, admin).header("idempotency-key", "").send().await.refused(400, "invalid_header");
     assert_eq!(bookings(&world.app).await, 0);
     send(&ritas, &"k".repeat(255), Method::POST, LIST, request(json!({}))).await.expect(201);
 
