@@ -11,6 +11,7 @@ use super::problem::Problem;
     info(
         title = "Bailiwick",
         description = include_str!("openapi.md"),
+        contact(name = "Whoever runs this service"),
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/")),

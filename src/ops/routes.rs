@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Response};
 use chrono::{Duration, SecondsFormat};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -41,6 +41,10 @@ pub fn docs_page() -> Router<App> {
     SwaggerUi::new("/docs").config(config).into()
 }
 
+/// A page and not a redirect: an operation without a 2xx answer is a mistake to most readers of OpenAPI documents.
+const FRONT_PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Bailiwick</title>\n\
+     <meta http-equiv=\"refresh\" content=\"0; url=/docs/\">\n<a href=\"/docs/\">Documentation</a>\n</html>\n";
+
 /// How the service is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
@@ -49,9 +53,10 @@ pub struct Health {
 }
 
 /// Leads to the documentation.
-#[utoipa::path(get, path = "/", tag = "Operations", responses((status = 307, description = "See `/docs/`")))]
-async fn get_root() -> Redirect {
-    Redirect::temporary("/docs/")
+#[utoipa::path(get, path = "/", tag = "Operations",
+    responses((status = 200, description = "A page, for people, that goes on to `/docs/`", body = String, content_type = "text/html")))]
+async fn get_root() -> Html<&'static str> {
+    Html(FRONT_PAGE)
 }
 
 /// The process runs and answers. It looks at nothing else: a service whose database is away is not healed by a restart.

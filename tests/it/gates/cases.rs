@@ -227,7 +227,7 @@ const CASES: &[Case] = &[
     case("list_audit_events", "/api/mandates/$mandate/audit", 200),
     case("list_platform_audit_events", "/api/audit", 200),
     //
-    case("get_root", "/", 307),
+    case("get_root", "/", 200),
     case("get_health", "/healthz", 200),
     case("get_readiness", "/readyz", 200),
     case("get_startup", "/startupz", 200),
