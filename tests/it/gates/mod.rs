@@ -7,6 +7,7 @@ mod audit_coverage;
 mod cache;
 mod cancelled;
 pub mod cases;
+mod compatibility;
 mod contract;
 mod dry_run_agrees;
 mod effort;
