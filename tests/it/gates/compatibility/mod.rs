@@ -46,7 +46,7 @@ fn nothing_that_was_released_is_broken() {
 /// Every break between two documents.
 pub fn breaks(old: &Value, new: &Value) -> Vec<Break> {
     let present: BTreeMap<String, Operation> = operations(new).into_iter().map(|operation| (title(&operation), operation)).collect();
-    let mut found = Vec::new();
+    let mut found = changed_schemes(old, new);
     for operation in operations(old) {
         let title = title(&operation);
         let mut against = Against { documents: (old, new), operation: &title, found: &mut found };
@@ -58,6 +58,20 @@ pub fn breaks(old: &Value, new: &Value) -> Vec<Break> {
     found.sort();
     found.dedup();
     found
+}
+
+/// How one shows who one is.
+fn changed_schemes(old: &Value, new: &Value) -> Vec<Break> {
+    let schemes = |document: &'_ Value| document["components"]["securitySchemes"].clone();
+    let (old, new) = (schemes(old), schemes(new));
+    let differs = |name: &str, part: &str| old[name][part] != new[name][part];
+    let changed = members(&old).filter(|(name, _)| ["type", "scheme", "in", "name"].iter().any(|part| differs(name, part)));
+    let told = changed.map(|(name, was)| Break {
+        operation: "every operation".to_owned(),
+        at: format!("security scheme {name}"),
+        what: format!("was {was} and is {}", new[name]),
+    });
+    told.collect()
 }
 
 fn title(operation: &Operation) -> String {
@@ -131,11 +145,18 @@ impl Against<'_> {
                 self.tell(&at, "is gone");
                 continue;
             }
-            for (header, _) in members(&answer["headers"]).filter(|(header, _)| other["headers"][header].is_null()) {
-                self.tell(&at, format!("has no header {header} any more"));
-            }
             let direction = if status.starts_with(['4', '5']) { Direction::Refused } else { Direction::Answered };
+            self.headers(direction, &at, &answer["headers"], &other["headers"]);
             self.contents(direction, &at, &answer["content"], &other["content"]);
+        }
+    }
+
+    fn headers(&mut self, direction: Direction, at: &str, old: &Value, new: &Value) {
+        for (name, header) in members(old) {
+            match &new[name] {
+                Value::Null => self.tell(at, format!("has no header {name} any more")),
+                other => self.schemas(direction, &format!("{at}, header {name}"), &header["schema"], &other["schema"]),
+            }
         }
     }
 

@@ -129,6 +129,14 @@ fn what_is_called_or_guarded_otherwise_breaks() {
     );
     is_told(&Set("/paths/~1ping/get/security", json!([{ "bearer": [] }])), r#"GET /ping: security was [] and is [{"bearer":[]}]"#);
     is_told(
+        &Set("/components/securitySchemes/bearer", json!({ "type": "http", "scheme": "basic" })),
+        r#"every operation: security scheme bearer was {"bearerFormat":"JWT","description":"An access token from POST /api/auth/login","scheme":"bearer","type":"http"} and is {"scheme":"basic","type":"http"}"#,
+    );
+    is_told(
+        &Set("/paths/~1api~1features/post/responses/201/headers/Location/schema/type", json!("integer")),
+        "POST /api/features: answer 201, header Location was string and is integer",
+    );
+    is_told(
         &Removed("/paths/~1api~1users~1{userId}/patch/x-access/anyOf/1"),
         r#"PATCH /api/users/{userId}: x-access no longer has {"principal":"oneself"}"#,
     );
