@@ -44,14 +44,14 @@ async fn get_my_features(
     Query(query): Query<NavigationQuery>,
 ) -> Result<Response> {
     let language = query.lang.as_deref();
-    if let Some(tag) = language {
-        names::checked_language("lang", tag).map_err(|error| Error::new(Code::InvalidParameter, format!("`lang` {}", error.detail)))?;
-    }
+    let checked = language.map(|tag| names::checked_language("lang", tag)).transpose();
     let user = caller.claims.user;
     let kept = app.navigation().get(user, language);
     let now = caller.services.clock.now();
     let found = store::find(caller.services.db.reader(), caller.claims, now, kept.as_ref().map(|body| body.epochs)).await?;
     let found = found.ok_or_else(unauthenticated)?;
+    // Only now, since who is not signed in is told nothing else.
+    checked.map_err(|error| Error::new(Code::InvalidParameter, format!("`lang` {}", error.detail)))?;
     let body = match (found.rows, kept) {
         (None, Some(kept)) => kept,
         (rows, _) => {

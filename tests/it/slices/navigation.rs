@@ -78,6 +78,16 @@ async fn a_language_leaves_only_itself_else_english() {
 }
 
 #[tokio::test]
+async fn whoever_signed_out_is_told_nothing_about_the_language() {
+    let world = viewer().await;
+    let token = &world.acme.member.token;
+    let ask = async || world.app.get(format!("{MY}?lang=not+a+language")).bearer(token).send().await;
+    ask().await.refused(400, "invalid_parameter");
+    world.app.post("/api/auth/logout").bearer(token).send().await.expect(204);
+    ask().await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
 async fn it_is_ordered_by_name_then_label() {
     let world = viewer().await;
     let (acme, globex, admin) = (&world.acme, &world.globex, world.admin());
