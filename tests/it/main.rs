@@ -9,5 +9,6 @@ mod embedded;
 mod features;
 mod gates;
 mod harness;
+mod model;
 mod readme;
 mod slices;

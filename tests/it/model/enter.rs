@@ -1,0 +1,301 @@
+//! Who is let in: 401, then the context, then whether the operation is open at all; all before any object is looked up.
+
+use uuid::Uuid;
+
+use super::call::Call;
+use super::reply::Refusal;
+use super::world::World;
+use super::world::access::{ALL, CREATE, Merged, READ, least};
+
+/// What a route asks of its caller: the guards of the contract.
+#[derive(Debug, Clone, Copy)]
+pub enum Guard {
+    Public,
+    User,
+    /// Any user, in the context that headers may choose.
+    Context,
+    /// Any member of the mandate in the header, and with this table and operation open where there is one.
+    Asking(Option<(&'static str, usize)>),
+    Sys,
+    SysOrOneself,
+    /// A table of the mandate.
+    Mandate(&'static str, usize),
+    MandateOrSys(&'static str, usize),
+    MandateOrSysOrOneself(&'static str, usize),
+    /// The instance in the path, by a table of the mandate or by one of the instance.
+    Instance {
+        through: (&'static str, usize),
+        own: Option<(&'static str, usize)>,
+        sys: bool,
+    },
+    /// A table of a built-in feature, in the instance of the header or the only one.
+    Feature(&'static str, &'static str, usize),
+    /// The role in the path.
+    Role(usize),
+}
+
+/// A caller who was let in.
+#[derive(Debug, Clone, Copy)]
+pub struct Entered {
+    pub user: Uuid,
+    pub session: usize,
+    /// Whether the account has the flag `isSysAdmin`.
+    pub flag: bool,
+    /// Whether they act as a SysAdmin here: then no roles are looked at.
+    pub as_sys: bool,
+    mandate: Option<Uuid>,
+    instance: Option<Uuid>,
+}
+
+impl Entered {
+    pub fn mandate(&self) -> Uuid {
+        self.mandate.unwrap()
+    }
+    pub fn instance(&self) -> Uuid {
+        self.instance.unwrap()
+    }
+    pub fn named_mandate(&self) -> Option<Uuid> {
+        self.mandate
+    }
+    pub fn named_instance(&self) -> Option<Uuid> {
+        self.instance
+    }
+}
+
+type Let<T> = Result<T, Refusal>;
+
+fn no_mandate() -> Refusal {
+    Refusal::of(403, "mandate_access_denied")
+}
+fn no_instance() -> Refusal {
+    Refusal::of(403, "instance_access_denied")
+}
+
+fn header(text: Option<&String>) -> Let<Option<Uuid>> {
+    text.map(|text| text.parse().map_err(|_| Refusal::of(400, "invalid_header"))).transpose()
+}
+
+/// The sole one of several candidates; 400 where there are none or more.
+fn sole(candidates: &[Uuid]) -> Let<Uuid> {
+    if let [only] = candidates { Ok(*only) } else { Err(Refusal::of(400, "instance_context_missing")) }
+}
+
+impl World {
+    /// Lets a caller in, or refuses; and notes in which mandate they came as a member, also where they are refused thereafter.
+    pub fn enter(&self, call: &Call) -> Let<Entered> {
+        self.visited.set(None);
+        let nobody = Entered { user: Uuid::nil(), session: 0, flag: false, as_sys: false, mandate: None, instance: None };
+        if matches!(call.operation.guard, Guard::Public) {
+            return Ok(nobody);
+        }
+        let unauthenticated = || Refusal::of(401, "unauthenticated");
+        let session = call.session.ok_or_else(unauthenticated)?;
+        if call.query.iter().any(|(name, _)| !call.operation.query.has(name)) {
+            return Err(Refusal::of(400, "unknown_parameter"));
+        }
+        let (mandate, instance) = (header(call.mandate.as_ref())?, header(call.instance.as_ref())?);
+        let user = self.user(self.sessions[session].user);
+        if self.sessions[session].ended || !user.active() {
+            return Err(unauthenticated());
+        }
+        let entered = Entered { user: user.id, session, flag: user.sys_admin, mandate, instance, ..nobody };
+        self.decide(call, entered)
+    }
+
+    fn decide(&self, call: &Call, entered: Entered) -> Let<Entered> {
+        let sys = entered.flag;
+        match call.operation.guard {
+            Guard::Public | Guard::User => Ok(entered),
+            Guard::Context => self.in_context(call, entered),
+            Guard::Asking(table) => self.asking(call, entered, table),
+            Guard::Sys | Guard::SysOrOneself if sys => self.as_sys_admin(call, entered),
+            Guard::SysOrOneself if call.id("userId")? == entered.user => Ok(entered),
+            Guard::Sys | Guard::SysOrOneself => Err(Refusal::for_sys_admins()),
+            Guard::MandateOrSys(..) | Guard::MandateOrSysOrOneself(..) | Guard::Instance { sys: true, .. } if sys => {
+                self.as_sys_admin(call, entered)
+            }
+            Guard::MandateOrSysOrOneself(table, operation) => {
+                let entered = self.member_of(call, entered)?;
+                let oneself = call.id("userId")? == entered.user;
+                if oneself { Ok(entered) } else { self.open(&entered, table, operation).map(|()| entered) }
+            }
+            Guard::Mandate(table, operation) | Guard::MandateOrSys(table, operation) => {
+                let entered = self.member_of(call, entered)?;
+                self.open(&entered, table, operation).map(|()| entered)
+            }
+            Guard::Instance { through, own, .. } => self.in_path(call, entered, through, own),
+            Guard::Feature(code, table, operation) => self.in_feature(call, entered, code, (table, operation)),
+            Guard::Role(operation) => self.at_role(call, entered, operation),
+        }
+    }
+
+    /// As a SysAdmin: the object in the path names the mandate, and a header that is sent must agree.
+    fn as_sys_admin(&self, call: &Call, entered: Entered) -> Let<Entered> {
+        let entered = Entered { as_sys: true, ..entered };
+        let agrees = |mandate: Uuid| if entered.mandate.is_none_or(|sent| sent == mandate) { Ok(()) } else { Err(no_mandate()) };
+        if call.names("mandateId") {
+            let mandate = call.id("mandateId")?;
+            agrees(mandate)?;
+            let governs = !matches!(call.operation.guard, Guard::Sys);
+            if governs && self.living_mandate(mandate).is_none() {
+                return Err(Refusal::not_found());
+            }
+            return Ok(Entered { mandate: Some(mandate), ..entered });
+        }
+        if call.names("instanceId") {
+            let found = self.find_instance(call.id("instanceId")?).filter(|row| self.living_mandate(row.mandate).is_some());
+            let found = found.ok_or_else(Refusal::not_found)?;
+            agrees(found.mandate)?;
+            return Ok(Entered { mandate: Some(found.mandate), instance: Some(found.id), ..entered });
+        }
+        Ok(entered)
+    }
+
+    /// As a member of the mandate in the header, with which the path must agree.
+    fn member_of(&self, call: &Call, entered: Entered) -> Let<Entered> {
+        let mandate = entered.mandate.ok_or_else(|| Refusal::of(400, "mandate_context_missing"))?;
+        if call.names("mandateId") && call.id("mandateId")? != mandate {
+            return Err(no_mandate());
+        }
+        if !self.is_alive(mandate, entered.user) {
+            return Err(no_mandate());
+        }
+        if !call.is_dry_run() {
+            self.visited.set(Some((mandate, entered.user)));
+        }
+        Ok(entered)
+    }
+
+    /// 403 where the caller's level is `n`.
+    fn open(&self, entered: &Entered, table: &str, operation: usize) -> Let<()> {
+        if self.level(entered, table, operation) > 0 { Ok(()) } else { Err(Refusal::denied(table, operation, least(table, operation))) }
+    }
+
+    fn in_context(&self, call: &Call, entered: Entered) -> Let<Entered> {
+        if entered.mandate.is_none() {
+            let missing = entered.instance.map(|_| Refusal::of(400, "mandate_context_missing"));
+            return missing.map_or(Ok(entered), Err);
+        }
+        self.member_of(call, entered).and_then(|entered| self.admitted(entered))
+    }
+
+    /// An instance in the header must be open to the caller.
+    fn admitted(&self, entered: Entered) -> Let<Entered> {
+        let Some(instance) = entered.instance else { return Ok(entered) };
+        let ours = self.find_instance(instance).is_some_and(|row| row.mandate == entered.mandate());
+        if ours && self.is_admitted(instance, entered.user) { Ok(entered) } else { Err(no_instance()) }
+    }
+
+    fn asking(&self, call: &Call, entered: Entered, table: Option<(&str, usize)>) -> Let<Entered> {
+        let entered = self.member_of(call, entered)?;
+        if let Some((table, operation)) = table {
+            self.open(&entered, table, operation)?;
+        }
+        self.admitted(entered)
+    }
+
+    fn in_path(&self, call: &Call, entered: Entered, through: (&str, usize), own: Option<(&str, usize)>) -> Let<Entered> {
+        let entered = self.member_of(call, entered)?;
+        let instance = call.id("instanceId")?;
+        let found = self.find_instance(instance).filter(|row| row.mandate == entered.mandate());
+        let entered = Entered { instance: found.map(|row| row.id), ..entered };
+        let by_own = own.is_some_and(|(table, operation)| self.own_level(&entered, table, operation) > 0);
+        if self.level(&entered, through.0, through.1) == 0 && !by_own {
+            return Err(Refusal::denied(through.0, through.1, least(through.0, through.1)));
+        }
+        if found.is_some() { Ok(entered) } else { Err(Refusal::not_found()) }
+    }
+
+    fn in_feature(&self, call: &Call, entered: Entered, code: &str, (table, operation): (&str, usize)) -> Let<Entered> {
+        let entered = self.member_of(call, entered)?;
+        let instance = match entered.instance {
+            Some(named) => named,
+            None => sole(&self.open_instances(entered.mandate(), entered.user, |feature| feature == code))?,
+        };
+        let entered = self.admitted(Entered { instance: Some(instance), ..entered })?;
+        if self.instance(instance).feature != code {
+            return Err(no_instance());
+        }
+        let open = self.own_level(&entered, table, operation) > 0;
+        if open { Ok(entered) } else { Err(Refusal::denied(table, operation, least(table, operation))) }
+    }
+
+    /// The instances of a mandate that are open to somebody, of such features.
+    pub fn open_instances(&self, mandate: Uuid, user: Uuid, fits: impl Fn(&str) -> bool) -> Vec<Uuid> {
+        let open = self.instances.iter().filter(|row| row.mandate == mandate && fits(&row.feature) && self.is_admitted(row.id, user));
+        open.map(|row| row.id).collect()
+    }
+
+    /// Templates for SysAdmins; else a role of the header's mandate, or of one of its instances.
+    fn at_role(&self, call: &Call, entered: Entered, operation: usize) -> Let<Entered> {
+        let role = call.id("roleId")?;
+        let found = self.role(role).filter(|row| row.is_template() || row.mandate == entered.mandate);
+        if entered.flag && found.is_some_and(super::world::Role::is_template) {
+            return Ok(Entered { as_sys: true, ..entered });
+        }
+        if entered.flag && entered.mandate.is_none() {
+            return Err(Refusal::not_found());
+        }
+        let entered = self.member_of(call, entered)?;
+        let entered = Entered { instance: found.and_then(|row| row.instance), ..entered };
+        if self.level(&entered, "roles", operation) == 0 && self.own_level(&entered, "instance-roles", operation) == 0 {
+            return Err(Refusal::denied("roles", operation, least("roles", operation)));
+        }
+        if found.is_some_and(|row| !row.is_template()) { Ok(entered) } else { Err(Refusal::not_found()) }
+    }
+
+    /// The caller's level on a table of the mandate.
+    pub fn level(&self, entered: &Entered, table: &str, operation: usize) -> u8 {
+        if entered.as_sys { ALL } else { self.in_mandate(entered.mandate(), entered.user).level(table, operation) }
+    }
+    /// The caller's own level on a table of the instance; a SysAdmin has none.
+    pub fn own_level(&self, entered: &Entered, table: &str, operation: usize) -> u8 {
+        let Some(instance) = entered.instance.filter(|_| !entered.as_sys) else { return 0 };
+        if self.is_admitted(instance, entered.user) { self.in_instance(instance, entered.user).level(table, operation) } else { 0 }
+    }
+    /// Whether the caller can only give what is within their own access.
+    pub fn is_delegate(&self, entered: &Entered) -> bool {
+        !entered.as_sys && !self.is_admin(entered.mandate(), entered.user)
+    }
+    /// The caller's own access in the instance; nothing where they were not admitted.
+    pub fn own_access(&self, entered: &Entered) -> Merged {
+        let open = !entered.as_sys && self.is_admitted(entered.instance(), entered.user);
+        if open { self.in_instance(entered.instance(), entered.user) } else { Merged::of([], &self.catalogue_of(entered.instance())) }
+    }
+}
+
+/// 404 where the row may not be seen, 403 where it may be but the operation does not reach it.
+pub fn admit(table: &str, operation: usize, (level, read): (u8, u8), needed: u8) -> Let<()> {
+    if operation != CREATE && read < needed {
+        return Err(Refusal::not_found());
+    }
+    if level < needed { Err(Refusal::denied(table, operation, needed)) } else { Ok(()) }
+}
+
+impl World {
+    /// The same for a row of a table of the mandate.
+    pub fn admit(&self, entered: &Entered, table: &str, operation: usize, needed: u8) -> Let<()> {
+        let (level, read) = (self.level(entered, table, operation), self.level(entered, table, READ));
+        admit(table, operation, (level, read), needed)
+    }
+    /// The same for a row of a table of the feature.
+    pub fn admit_own(&self, entered: &Entered, table: &str, operation: usize, needed: u8) -> Let<()> {
+        let (level, read) = (self.own_level(entered, table, operation), self.own_level(entered, table, READ));
+        admit(table, operation, (level, read), needed)
+    }
+    /// 403 where a delegate would change somebody whose access is not within theirs: in the whole mandate, or in one instance.
+    pub fn require_targets(&self, entered: &Entered, only: Option<Uuid>, targets: impl IntoIterator<Item = Uuid>) -> Let<()> {
+        let within = |target: Uuid| target == entered.user || self.whole_within(entered.mandate(), target, entered.user, only);
+        let fine = !self.is_delegate(entered) || targets.into_iter().all(within);
+        if fine { Ok(()) } else { Err(Refusal::of(403, "target_exceeds_own_access")) }
+    }
+}
+
+/// 412 for a stale If-Match, then 409 for a stale version in the body.
+pub fn require_version(call: &Call, version: i64) -> Let<()> {
+    if call.if_match.as_ref().is_some_and(|tag| *tag != format!("\"{version}\"") && tag != "*") {
+        return Err(Refusal::of(412, "precondition_failed"));
+    }
+    let believed = call.json().and_then(|body| body["version"].as_i64());
+    if believed.is_some_and(|believed| believed != version) { Err(Refusal::of(409, "version_conflict")) } else { Ok(()) }
+}

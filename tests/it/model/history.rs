@@ -1,0 +1,204 @@
+//! A history: one service over a database of its own, one model, and the calls that both are given, one after the other.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+
+use axum::http::Method;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::call::{Body, Call, shortened};
+use super::dice::Dice;
+use super::enter::Guard;
+use super::operations::{Operation, Told, all, named};
+use super::prelude;
+use super::reply::{Outcome, difference};
+use super::spoil::spoil;
+use super::tally::Tally;
+use super::world::{World, listed};
+use crate::harness::{Answer, TestApp};
+
+/// How many calls a failure tells.
+const TOLD: usize = 20;
+/// How often each mutating operation is to succeed in a history before it is called no oftener than others.
+const WANTED: usize = 8;
+/// How many calls are made up until one is found that will succeed.
+const TRIES: usize = 60;
+
+pub struct History {
+    seed: u64,
+    app: TestApp,
+    world: World,
+    random: StdRng,
+    /// Of the password that everybody has; one that is cheap to compare with.
+    hash: String,
+    /// Of the model's sessions, in the same order.
+    tokens: Vec<String>,
+    /// Lists that go on, each with its cursor.
+    open_pages: Vec<Call>,
+    told: VecDeque<String>,
+    step: usize,
+    pub tally: Tally,
+}
+
+impl History {
+    pub async fn begin(seed: u64) -> Self {
+        let app = TestApp::start().await;
+        let world = World::as_installed(&app).await;
+        let hash = sqlx::query_scalar("select password_hash from users limit 1").fetch_one(&app.sql).await.unwrap();
+        let (tokens, open_pages, told) = (Vec::new(), Vec::new(), VecDeque::new());
+        let (random, tally) = (StdRng::seed_from_u64(seed), Tally::default());
+        Self { seed, app, world, random, hash, tokens, open_pages, told, step: 0, tally }
+    }
+
+    /// Plays so many calls.
+    pub async fn play(&mut self, steps: usize) {
+        while self.step < steps {
+            let call = prelude::call(&self.world, self.step).unwrap_or_else(|| self.next());
+            self.make(&call).await;
+            self.step += 1;
+        }
+    }
+
+    async fn make(&mut self, call: &Call) {
+        let answer = self.send(call).await;
+        let told = self.told_by(call, &answer).await;
+        let expected = self.world.step(call, &told);
+        self.remember(call, &answer);
+        if let Some(difference) = difference(&expected, &answer) {
+            panic!("{}", self.report(&difference, &answer));
+        }
+        self.tally.count(call.operation, &answer);
+        self.learn(call, &expected, &answer).await;
+    }
+
+    async fn send(&self, call: &Call) -> Answer {
+        let method = Method::from_bytes(call.operation.method.as_bytes()).unwrap();
+        let mut request = self.app.call(method, call.uri());
+        if let Some(session) = call.session {
+            request = request.bearer(&self.tokens[session]);
+        }
+        for (name, value) in [("x-mandate-id", &call.mandate), ("x-instance-id", &call.instance), ("if-match", &call.if_match)] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        match &call.body {
+            Body::Nothing => request.send().await,
+            Body::Json(body) => request.json(body.clone()).send().await,
+            Body::Raw(kind, text) => request.raw(kind, text).send().await,
+        }
+    }
+
+    /// What the service chose: ids in the answer, and those of what was made with it, which no answer tells.
+    async fn told_by(&self, call: &Call, answer: &Answer) -> Told {
+        let mut told = Told::by(answer);
+        let place = match call.operation.id {
+            _ if !answer.status.is_success() => return told,
+            "create_mandate" | "create_feature_instance" => told.id,
+            "sync_instance_roles" => call.args[0].parse().unwrap(),
+            _ => return told,
+        };
+        let copies = "select template_role_id, id from roles where coalesce(instance_id, mandate_id) = $1 and template_role_id is not null";
+        let rows = sqlx::query(copies).bind(place).fetch_all(&self.app.sql).await.unwrap();
+        told.copies = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let everyone = sqlx::query_scalar("select id from groups where mandate_id = $1").bind(place);
+        told.everyone = everyone.fetch_optional(&self.app.sql).await.unwrap().unwrap_or_default();
+        told
+    }
+
+    /// Tokens of new sessions and cursors of new pages. A new account gets the cheap hash that all test accounts share.
+    async fn learn(&mut self, call: &Call, expected: &Outcome, answer: &Answer) {
+        let Ok(reply) = expected else { return };
+        if call.operation.id == "login" {
+            self.tokens.push(answer.body["accessToken"].as_str().unwrap().to_owned());
+        }
+        if call.operation.id == "create_user" {
+            let user = self.world.users[self.world.users.len() - 1].id;
+            let cheap = sqlx::query("update users set password_hash = $2 where id = $1").bind(user).bind(&self.hash);
+            cheap.execute(&self.app.sql).await.unwrap();
+        }
+        if let Some(position) = reply.page.as_ref().and_then(|page| page.next.clone()) {
+            let cursor = answer.body["nextCursor"].as_str().unwrap().to_owned();
+            let mut next = call.clone();
+            next.query.retain(|(name, _)| *name != "cursor");
+            next.query.push(("cursor", cursor.clone()));
+            self.world.cursors.insert(cursor, position);
+            self.open_pages.push(next);
+        }
+    }
+
+    /// A call made up by chance: rather of an operation that has seldom succeeded, and rather one that will.
+    fn next(&mut self) -> Call {
+        if self.random.random_bool(0.04) && !self.open_pages.is_empty() {
+            let index = self.random.random_range(0..self.open_pages.len());
+            return self.open_pages.swap_remove(index);
+        }
+        let operation = self.some_operation();
+        let succeeding = self.random.random_bool(0.72);
+        let mut last = None;
+        for _ in 0..TRIES {
+            let Some(call) = self.draw(operation, !succeeding) else { continue };
+            if !succeeding || self.world.would_succeed(&call) {
+                return call;
+            }
+            last = Some(call);
+        }
+        last.unwrap_or_else(|| Call::of(named("list_features"), self.some_session(false)))
+    }
+
+    fn some_operation(&mut self) -> &'static Operation {
+        let lagging = |operation: &Operation| operation.is_mutation() && self.tally.successes(operation) < WANTED;
+        let all: Vec<(&'static Operation, usize)> = all().map(|operation| (operation, if lagging(operation) { 3 } else { 1 })).collect();
+        all.choose_weighted(&mut self.random, |(_, weight)| *weight).unwrap().0
+    }
+
+    fn draw(&mut self, operation: &'static Operation, may_be_spoilt: bool) -> Option<Call> {
+        let sys_admins_only = matches!(operation.guard, Guard::Sys) && self.random.random_bool(0.7);
+        let call = Call::of(operation, self.some_session(sys_admins_only));
+        let mut dice = Dice { random: &mut self.random, world: &self.world, call };
+        (operation.draw)(&mut dice)?;
+        if may_be_spoilt && dice.chance(0.4) {
+            spoil(&mut dice);
+        }
+        Some(dice.call)
+    }
+
+    /// One of those who are signed in, with one of their sessions; seldom one that has ended.
+    fn some_session(&mut self, sys_admins_only: bool) -> Option<usize> {
+        let sessions = 0..self.world.sessions.len();
+        let fits = |user: Uuid| !sys_admins_only || self.world.user(user).sys_admin;
+        let open = |session: &super::world::Session| !session.ended && fits(session.user);
+        let open: Vec<usize> = sessions.clone().filter(|index| open(&self.world.sessions[*index])).collect();
+        if open.is_empty() || self.random.random_bool(0.02) {
+            return sessions.collect::<Vec<_>>().choose(&mut self.random).copied();
+        }
+        let users: std::collections::BTreeSet<Uuid> = open.iter().map(|index| self.world.sessions[*index].user).collect();
+        let user = *listed(&users).choose(&mut self.random).unwrap();
+        let theirs: Vec<usize> = open.into_iter().filter(|index| self.world.sessions[*index].user == user).collect();
+        theirs.choose(&mut self.random).copied()
+    }
+
+    fn remember(&mut self, call: &Call, answer: &Answer) {
+        if self.told.len() == TOLD {
+            self.told.pop_front();
+        }
+        let caller = call.session.map_or("nobody", |session| self.world.user(self.world.sessions[session].user).username.as_str());
+        let line = format!("{:>5} {caller}: {call}\n      {} {}", self.step, answer.status.as_u16(), shortened(&answer.body.to_string()));
+        self.told.push_back(line);
+    }
+
+    fn report(&self, difference: &str, answer: &Answer) -> String {
+        let Self { seed, step, .. } = self;
+        let mut text = format!("the service differs from the model in step {step} of seed {seed}: {difference}\n");
+        writeln!(text, "(again: MODEL_SEED={seed} cargo test --test it model_and_service_agree)\nthe last calls:").unwrap();
+        for line in &self.told {
+            writeln!(text, "{line}").unwrap();
+        }
+        write!(text, "answered: {}", answer.body).unwrap();
+        text
+    }
+}

@@ -1,0 +1,237 @@
+//! `/api/mandates/{mandateId}/groups`: whom the level `g` reaches.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::super::call::Call;
+use super::super::dice::Dice;
+use super::super::enter::{Entered, Guard, require_version};
+use super::super::operations::{LIST, Operation, Told};
+use super::super::pages::{Asked, Row};
+use super::super::reply::{Outcome, Refusal, Reply};
+use super::super::shape::{self, Kind, may, may_but_null, needs, shaped};
+use super::super::world::access::{CREATE, DELETE, READ, UPDATE};
+use super::super::world::{Event, Group, World, key};
+
+const ALL: &str = "/api/mandates/{mandateId}/groups";
+const ONE: &str = "/api/mandates/{mandateId}/groups/{groupId}";
+const MEMBERS: &str = "/api/mandates/{mandateId}/groups/{groupId}/members";
+
+pub const OPERATIONS: &[Operation] = &[
+    Operation::get("list_groups", ALL, Guard::Mandate("groups", READ), draw_list, list).asking(&[LIST, &["q"]]),
+    Operation::post("create_group", ALL, Guard::Mandate("groups", CREATE), draw_create, create),
+    Operation::get("get_group", ONE, Guard::Mandate("groups", READ), draw_one, get),
+    Operation::patch("update_group", ONE, Guard::Mandate("groups", UPDATE), draw_update, update),
+    Operation::delete("delete_group", ONE, Guard::Mandate("groups", DELETE), draw_delete, delete),
+    Operation::get("list_group_members", MEMBERS, Guard::Mandate("groups", READ), draw_members, members).asking(&[LIST]),
+    Operation::put("replace_group_members", MEMBERS, Guard::Mandate("groups", UPDATE), draw_replace, replace),
+];
+
+fn in_path(dice: &mut Dice<'_>) -> Option<Uuid> {
+    let mandate = dice.mandate()?;
+    dice.arg(mandate);
+    Some(mandate)
+}
+
+fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
+    in_path(dice)?;
+    dice.list(&["name"]);
+    if dice.chance(0.2) {
+        dice.ask("q", "a");
+    }
+    Some(())
+}
+
+/// A group is mine when I belong to it.
+fn nearness(world: &World, entered: &Entered, group: &Group) -> u8 {
+    world.nearness(group.mandate, entered.user, &group.members)
+}
+
+fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    let asked = Asked::of(world, call, &["name"])?;
+    let level = world.level(entered, "groups", READ);
+    let found = |row: &&Group| {
+        let fits = call.asked("q").is_none_or(|text| key(&row.name).contains(text));
+        row.mandate == entered.mandate() && nearness(world, entered, row) <= level && fits
+    };
+    asked.page(world.groups.iter().filter(found).map(|row| Row::of(key(&row.name), row.id, row.answer())).collect())
+}
+
+fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
+    in_path(dice)?;
+    let (name, description, joins) = (dice.name(), dice.description(), dice.chance(0.3));
+    let mut body = dice.some(vec![("description", 0.4, description), ("autoJoin", 0.4, json!(joins))]);
+    body.insert("name".to_owned(), json!(name));
+    dice.send(body.into());
+    Some(())
+}
+
+/// 409 where another group has the name; whose id is told to those who may read it.
+fn require_free(world: &World, entered: &Entered, name: &str, own: Option<Uuid>) -> Result<(), Refusal> {
+    let mandate = entered.mandate();
+    let other = world.groups.iter().find(|row| row.mandate == mandate && Some(row.id) != own && key(&row.name) == key(name));
+    let Some(other) = other else { return Ok(()) };
+    let readable = world.level(entered, "groups", READ) >= nearness(world, entered, other);
+    Err(Refusal { with: json!({ "id": readable.then_some(other.id) }), ..Refusal::of(409, "name_taken") })
+}
+
+fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outcome {
+    let body = shaped(call, &[needs("name", Kind::Text), may("description", Kind::Text), may("autoJoin", Kind::Flag)])?;
+    let name = shape::named(body, "name")?.unwrap_or_default();
+    shape::described(shape::text(body, "description"))?;
+    require_free(world, entered, &name, None)?;
+    let group = Group {
+        id: told.id(),
+        mandate: entered.mandate(),
+        name,
+        description: shape::text(body, "description").map(str::to_owned),
+        auto_join: shape::flag(body, "autoJoin").unwrap_or(false),
+        members: [].into(),
+        version: 1,
+    };
+    let answer = group.answer();
+    world.note(entered.user, group.mandate, Event::of("group_created", "group", group.id));
+    world.groups.push(group);
+    Ok(Reply::created(answer))
+}
+
+fn draw_group(dice: &mut Dice<'_>) -> Option<Uuid> {
+    let mandate = in_path(dice)?;
+    let groups: Vec<Uuid> =
+        dice.world.groups.iter().filter(|row| row.mandate == mandate || dice.world.groups.len() < 3).map(|row| row.id).collect();
+    let group = dice.one_of(&groups)?;
+    dice.arg(group);
+    Some(group)
+}
+
+fn draw_one(dice: &mut Dice<'_>) -> Option<()> {
+    draw_group(dice).map(|_| ())
+}
+
+/// The group of the path, where the operation reaches it.
+fn reached(world: &World, entered: &Entered, call: &Call, operation: usize) -> Result<Group, Refusal> {
+    let group = world.group(entered.mandate(), call.id("groupId")?).ok_or_else(Refusal::not_found)?;
+    world.admit(entered, "groups", operation, nearness(world, entered, group))?;
+    Ok(group.clone())
+}
+
+fn get(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    reached(world, entered, call, READ).map(|group| Reply::ok(group.answer()))
+}
+
+fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
+    let group = draw_group(dice)?;
+    let (name, description, joins) = (dice.name(), dice.description(), dice.chance(0.5));
+    let description = if dice.chance(0.3) { Value::Null } else { description };
+    let body = dice.some(vec![("name", 0.5, json!(name)), ("description", 0.4, description), ("autoJoin", 0.3, json!(joins))]);
+    dice.send(body.into());
+    at_version(dice, group);
+    Some(())
+}
+
+fn at_version(dice: &mut Dice<'_>, group: Uuid) {
+    let version = dice.world.groups.iter().find(|row| row.id == group).map_or(1, |row| row.version);
+    dice.at_version(version);
+}
+
+fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    const FIELDS: [shape::Field; 4] = [
+        may_but_null("name", Kind::Text),
+        may("description", Kind::Text),
+        may_but_null("autoJoin", Kind::Flag),
+        may_but_null("version", Kind::Whole),
+    ];
+    call.id("groupId")?;
+    let body: &Map<String, Value> = shaped(call, &FIELDS)?;
+    let name = shape::named(body, "name")?;
+    shape::described(shape::text(body, "description"))?;
+    let before = reached(world, entered, call, UPDATE)?;
+    require_version(call, before.version)?;
+    if let Some(name) = &name {
+        require_free(world, entered, name, Some(before.id))?;
+    }
+    let group = world.group_mut(before.id);
+    group.name = name.unwrap_or(before.name);
+    group.description = shape::clearable(body, "description").unwrap_or(before.description);
+    group.auto_join = shape::flag(body, "autoJoin").unwrap_or(before.auto_join);
+    group.version += 1;
+    let answer = group.answer();
+    world.note(entered.user, before.mandate, Event::of("group_updated", "group", before.id));
+    Ok(Reply::ok(answer))
+}
+
+fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
+    let group = draw_group(dice)?;
+    let few = dice.world.groups.iter().filter(|row| row.mandate.to_string() == dice.call.args[0]).count() < 3;
+    if few && dice.chance(0.8) {
+        return None;
+    }
+    at_version(dice, group);
+    Some(())
+}
+
+fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    let group = reached(world, entered, call, DELETE)?;
+    require_version(call, group.version)?;
+    world.groups.retain(|row| row.id != group.id);
+    world.note(entered.user, group.mandate, Event::of("group_deleted", "group", group.id));
+    Ok(Reply::nothing())
+}
+
+fn draw_members(dice: &mut Dice<'_>) -> Option<()> {
+    draw_group(dice)?;
+    dice.list(&["username"]);
+    Some(())
+}
+
+fn member_rows(world: &World, group: &Group) -> Vec<Row> {
+    let row = |user: &Uuid| {
+        let username = &world.user(*user).username;
+        Row::of(username, *user, json!({ "userId": user, "username": username }))
+    };
+    group.members.iter().map(row).collect()
+}
+
+fn members(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    call.id("groupId")?;
+    let asked = Asked::of(world, call, &["username"])?;
+    let group = reached(world, entered, call, READ)?;
+    asked.page(member_rows(world, &group))
+}
+
+fn draw_replace(dice: &mut Dice<'_>) -> Option<()> {
+    let group = draw_group(dice)?;
+    let mandate = dice.world.groups.iter().find(|row| row.id == group)?.mandate;
+    let mut members = dice.members_of(mandate, 5);
+    if dice.chance(0.5) {
+        members.extend(&dice.world.group(mandate, group)?.members);
+    }
+    dice.send(json!({ "userIds": members }));
+    at_version(dice, group);
+    Some(())
+}
+
+fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    call.id("groupId")?;
+    let body = shaped(call, &[needs("userIds", Kind::Ids), may("version", Kind::Whole)])?;
+    let wanted: BTreeSet<Uuid> = shape::ids(body, "userIds");
+    let before = reached(world, entered, call, UPDATE)?;
+    require_version(call, before.version)?;
+    let added: Vec<Uuid> = wanted.difference(&before.members).copied().collect();
+    if world.is_delegate(entered) && added.contains(&entered.user) {
+        return Err(Refusal::of(403, "self_escalation"));
+    }
+    world.require_targets(entered, None, added)?;
+    if wanted.iter().any(|user| world.member(before.mandate, *user).is_none()) {
+        return Err(Refusal::not_found());
+    }
+    let group = world.group_mut(before.id);
+    group.members = wanted;
+    group.version += 1;
+    let mut rows = member_rows(world, world.group(before.mandate, before.id).unwrap());
+    rows.sort_by(|one, other| one.key.cmp(&other.key));
+    world.note(entered.user, before.mandate, Event::of("group_members_changed", "group", before.id));
+    Ok(Reply::ok(rows.into_iter().map(|row| row.value).collect()))
+}

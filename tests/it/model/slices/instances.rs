@@ -1,0 +1,182 @@
+//! `/api/features/instances`.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::call::Call;
+use super::super::dice::Dice;
+use super::super::enter::{Entered, Guard, require_version};
+use super::super::operations::{LIST, Operation, Told};
+use super::super::pages::{Asked, Row};
+use super::super::reply::{Outcome, Refusal, Reply};
+use super::super::shape::{self, Field, Kind, may, may_but_null, needs, shaped};
+use super::super::world::access::{CREATE, DELETE, READ, UPDATE};
+use super::super::world::{Admission, Event, Instance, World, key};
+
+const ALL: &str = "/api/features/instances";
+const ONE: &str = "/api/features/instances/{instanceId}";
+
+const fn guard(operation: usize) -> Guard {
+    Guard::Instance { through: ("instances", operation), own: None, sys: true }
+}
+
+pub const OPERATIONS: &[Operation] = &[
+    Operation::get("list_feature_instances", ALL, Guard::Mandate("instances", READ), draw_list, list).asking(&[LIST, &["featureCode"]]),
+    Operation::post("create_feature_instance", ALL, Guard::Mandate("instances", CREATE), draw_create, create),
+    Operation::get("get_feature_instance", ONE, guard(READ), |dice| dice.instance_in_path().map(|_| ()), get),
+    Operation::patch("update_feature_instance", ONE, guard(UPDATE), draw_update, update),
+    Operation::delete("delete_feature_instance", ONE, guard(DELETE), draw_delete, delete),
+];
+
+fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
+    dice.mandate()?;
+    dice.list(&["label"]);
+    if dice.chance(0.3) {
+        let code = ["playbooks", "bookings", "nothing"][dice.below(3)];
+        dice.ask("featureCode", code);
+    }
+    Some(())
+}
+
+impl World {
+    /// An instance is mine when I have access to it.
+    pub fn instance_nearness(&self, entered: &Entered, instance: Uuid) -> u8 {
+        let admitted = self.admissions.iter().filter(|row| row.instance == instance && row.enabled).map(|row| row.user).collect();
+        self.nearness(self.instance(instance).mandate, entered.user, &admitted)
+    }
+}
+
+fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    let asked = Asked::of(world, call, &["label"])?;
+    let level = world.level(entered, "instances", READ);
+    let found = |row: &&Instance| {
+        let wanted = call.asked("featureCode").is_none_or(|code| row.feature == code);
+        row.mandate == entered.mandate() && world.instance_nearness(entered, row.id) <= level && wanted
+    };
+    asked.page(world.instances.iter().filter(found).map(|row| Row::of(key(&row.label), row.id, row.answer())).collect())
+}
+
+fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
+    dice.mandate()?;
+    let codes: Vec<String> = dice.world.features.iter().map(|row| row.code.clone()).collect();
+    let code = match dice.below(10) {
+        0 => "nothing".to_owned(),
+        1..=3 => "playbooks".to_owned(),
+        4..=5 => "bookings".to_owned(),
+        _ => dice.one_of(&codes)?,
+    };
+    let labels: Vec<String> =
+        dice.world.templates_of(Some(&code)).map(|role| role.label.to_uppercase()).chain(["no role".to_owned()]).collect();
+    let (label, role, copies) = (dice.name(), dice.one_of(&labels)?, dice.chance(0.5));
+    let mut body = dice.some(vec![("copyTemplateRoles", 0.2, json!(copies)), ("grantCreatorRole", 0.3, json!(role))]);
+    body.extend([("featureCode".to_owned(), json!(code)), ("label".to_owned(), json!(label))]);
+    dice.send(body.into());
+    Some(())
+}
+
+fn require_free(world: &World, instance: &Instance) -> Result<(), Refusal> {
+    let place = (instance.mandate, &instance.feature);
+    let taken = |row: &Instance| row.id != instance.id && (row.mandate, &row.feature) == place && key(&row.label) == key(&instance.label);
+    if world.instances.iter().any(taken) { Err(Refusal::of(409, "label_taken")) } else { Ok(()) }
+}
+
+fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outcome {
+    const FIELDS: [Field; 4] = [
+        needs("featureCode", Kind::Text),
+        needs("label", Kind::Text),
+        may("copyTemplateRoles", Kind::Flag),
+        may("grantCreatorRole", Kind::Text),
+    ];
+    let body = shaped(call, &FIELDS)?;
+    let label = shape::named(body, "label")?.unwrap_or_default();
+    let (mandate, feature) = (entered.mandate(), shape::text(body, "featureCode").unwrap_or_default().to_owned());
+    let creator_role = shape::text(body, "grantCreatorRole");
+    if creator_role.is_some() && (entered.flag || !world.is_admin(mandate, entered.user)) {
+        return Err(Refusal::of(403, "self_escalation"));
+    }
+    world.feature(&feature).ok_or_else(Refusal::not_found)?;
+    let copies = shape::flag(body, "copyTemplateRoles").unwrap_or(true);
+    let id = told.id();
+    let instance = Instance { id, mandate, feature: feature.clone(), label, enabled: true, version: 1 };
+    require_free(world, &instance)?;
+    let template = creator_role.map(|label| {
+        let copied = world.templates_of(Some(&feature)).find(|role| copies && key(&role.label) == key(label));
+        copied.map(|role| role.id).ok_or_else(Refusal::not_found)
+    });
+    let template = template.transpose()?;
+    let answer = instance.answer();
+    world.instances.push(instance);
+    if copies {
+        world.copy_templates(Some(&feature), mandate, Some(id), told);
+    }
+    if let Some(template) = template {
+        let roles = [told.copy_of(template)].into();
+        world.admissions.push(Admission { mandate, instance: id, user: entered.user, roles, enabled: true, version: 1 });
+    }
+    world.note(entered.user, mandate, Event::of("instance_created", "instance", id));
+    Ok(Reply::created(answer))
+}
+
+/// The instance of the path, where the operation reaches it.
+fn reached(world: &World, entered: &Entered, operation: usize) -> Result<Instance, Refusal> {
+    let id = entered.instance();
+    world.admit(entered, "instances", operation, world.instance_nearness(entered, id))?;
+    Ok(world.instance(id).clone())
+}
+
+fn get(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
+    reached(world, entered, READ).map(|instance| Reply::ok(instance.answer()))
+}
+
+fn at_version(dice: &mut Dice<'_>, instance: Uuid) {
+    let version = dice.world.instance(instance).version;
+    dice.at_version(version);
+}
+
+fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
+    let instance = dice.instance_in_path()?;
+    let disabled = !dice.world.instance(instance).enabled;
+    let (label, enabled) = (dice.name(), dice.chance(if disabled { 0.9 } else { 0.4 }));
+    let body: Value = dice.some(vec![("label", 0.6, json!(label)), ("enabled", 0.4, json!(enabled))]).into();
+    dice.send(body);
+    at_version(dice, instance);
+    Some(())
+}
+
+fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    const FIELDS: [Field; 3] =
+        [may_but_null("label", Kind::Text), may_but_null("enabled", Kind::Flag), may_but_null("version", Kind::Whole)];
+    let body = shaped(call, &FIELDS)?;
+    let label = shape::named(body, "label")?;
+    let mut instance = reached(world, entered, UPDATE)?;
+    require_version(call, instance.version)?;
+    instance.label = label.unwrap_or(instance.label);
+    instance.enabled = shape::flag(body, "enabled").unwrap_or(instance.enabled);
+    require_free(world, &instance)?;
+    instance.version += 1;
+    let answer = instance.answer();
+    world.note(entered.user, instance.mandate, Event::of("instance_updated", "instance", instance.id));
+    let id = instance.id;
+    *world.instance_mut(id) = instance;
+    Ok(Reply::ok(answer))
+}
+
+fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
+    let instance = dice.instance_in_path()?;
+    // Most of the history is played in instances that stay.
+    let (mandate, feature) = (dice.world.instance(instance).mandate, dice.world.instance(instance).feature.clone());
+    let others = dice.world.instances.iter().filter(|row| (row.mandate, &row.feature) == (mandate, &feature)).count();
+    if others < 3 && ["playbooks", "bookings"].contains(&feature.as_str()) && dice.chance(0.95) {
+        return None;
+    }
+    at_version(dice, instance);
+    Some(())
+}
+
+fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    let instance = reached(world, entered, DELETE)?;
+    require_version(call, instance.version)?;
+    world.remove_instance(instance.id);
+    world.note(entered.user, instance.mandate, Event::of("instance_deleted", "instance", instance.id));
+    Ok(Reply::nothing())
+}

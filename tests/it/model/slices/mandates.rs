@@ -1,0 +1,226 @@
+//! `/api/mandates`.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::call::Call;
+use super::super::dice::Dice;
+use super::super::enter::{Entered, Guard, require_version};
+use super::super::operations::{LIST, Operation, Told};
+use super::super::pages::{Asked, Row};
+use super::super::reply::{Outcome, Refusal, Reply};
+use super::super::shape::{self, Kind, may, may_but_null, needs, shaped};
+use super::super::world::access::{READ, UPDATE};
+use super::super::world::{Event, Group, Mandate, World, key};
+
+pub const OPERATIONS: &[Operation] = &[
+    Operation::get("list_mandates", "/api/mandates", Guard::Sys, draw_list, list).asking(&[LIST, &["enabled", "deleted", "q"]]),
+    Operation::post("create_mandate", "/api/mandates", Guard::Sys, draw_create, create),
+    Operation::get("get_mandate", ONE, Guard::MandateOrSys("mandate", READ), draw_one, get),
+    Operation::patch("update_mandate", ONE, Guard::MandateOrSys("mandate", UPDATE), draw_update, update),
+    Operation::put("put_mandate", ONE, Guard::MandateOrSys("mandate", UPDATE), draw_update, update),
+    Operation::delete("delete_mandate", ONE, Guard::Sys, draw_delete, delete),
+    Operation::post("restore_mandate", "/api/mandates/{mandateId}/restore", Guard::Sys, draw_restore, restore),
+];
+const ONE: &str = "/api/mandates/{mandateId}";
+
+fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
+    dice.list(&["name", "code", "createdAt"]);
+    if dice.chance(0.3) {
+        dice.ask("deleted", true);
+    }
+    if dice.chance(0.2) {
+        let enabled = dice.chance(0.8);
+        dice.ask("enabled", enabled);
+    }
+    if dice.chance(0.2) {
+        dice.ask("q", "ta");
+    }
+    Some(())
+}
+
+fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
+    let (enabled, deleted) = (call.asked_as::<bool>("enabled")?, call.asked_as::<bool>("deleted")?.unwrap_or(false));
+    let asked = Asked::of(world, call, &["name", "code", "createdAt"])?;
+    let found = |row: &&Mandate| {
+        let fits = call.asked("q").is_none_or(|text| key(&row.name).contains(text) || row.code.contains(text));
+        row.deleted == deleted && enabled.is_none_or(|enabled| row.enabled == enabled) && fits
+    };
+    let sorted_by = |row: &Mandate| match asked.sort.as_str() {
+        "name" => key(&row.name),
+        "code" => row.code.clone(),
+        _ => String::new(),
+    };
+    let rows = world.mandates.iter().filter(found).map(|row| Row::of(sorted_by(row), row.id, world.mandate_answer(row)));
+    asked.page(rows.collect())
+}
+
+fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
+    let (name, admin) = (dice.name(), dice.living_user()?);
+    let code = ["acme", "Globex", "init-ech", "-no-", "a_b"][dice.below(5)];
+    let mut body = dice.some(vec![("code", 0.2, json!(code)), ("language", 0.3, json!("de")), ("adminUserId", 0.85, json!(admin))]);
+    body.insert("name".to_owned(), json!(name));
+    dice.send(body.into());
+    Some(())
+}
+
+/// The name as a slug, as far as the names that are played need it; with `-2` … where that is taken.
+fn made_code(world: &World, name: &str) -> String {
+    let slug = key(name).replace(' ', "-");
+    let free = |code: &String| !world.mandates.iter().any(|row| !row.deleted && row.code == *code);
+    std::iter::once(slug.clone()).chain((2..).map(|number| format!("{slug}-{number}"))).find(free).unwrap()
+}
+
+fn is_taken(world: &World, code: &str, by_another_than: Option<Uuid>) -> bool {
+    world.mandates.iter().any(|row| !row.deleted && row.code == code && Some(row.id) != by_another_than)
+}
+
+fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outcome {
+    const FIELDS: [shape::Field; 4] =
+        [needs("name", Kind::Text), may("code", Kind::Text), may("language", Kind::Text), may("adminUserId", Kind::Id)];
+    let body = shaped(call, &FIELDS)?;
+    let (name, code, language) = (shape::named(body, "name")?.unwrap_or_default(), shape::code(body)?, shape::language(body)?);
+    let admin = shape::id(body, "adminUserId");
+    if admin == Some(entered.user) {
+        return Err(Refusal::of(403, "self_escalation"));
+    }
+    if admin.is_some_and(|admin| world.living_user(admin).is_none()) {
+        return Err(Refusal::not_found());
+    }
+    if code.as_ref().is_some_and(|code| is_taken(world, code, None)) {
+        return Err(Refusal::of(409, "code_taken"));
+    }
+    let code = code.unwrap_or_else(|| made_code(world, &name));
+    let id = told.id();
+    world.mandates.push(Mandate {
+        id,
+        name,
+        code,
+        language: language.unwrap_or_else(|| "en".to_owned()),
+        enabled: true,
+        deleted: false,
+        version: 1,
+    });
+    let everyone = Group {
+        id: told.everyone,
+        mandate: id,
+        name: "everyone".to_owned(),
+        description: None,
+        auto_join: true,
+        members: [].into(),
+        version: 1,
+    };
+    world.groups.push(everyone);
+    world.copy_templates(None, id, None, told);
+    if let Some(admin) = admin {
+        let role = world.roles_of(id, None).find(|role| role.protected).unwrap().id;
+        world.join(id, admin, [role].into());
+    }
+    let event = Event { target: admin, ..Event::of("mandate_created", "mandate", id) };
+    world.note_everywhere(entered.user, &[id], &event);
+    Ok(Reply::created(world.mandate_answer(world.mandate(id).unwrap())))
+}
+
+fn draw_one(dice: &mut Dice<'_>) -> Option<()> {
+    dice.mandate_in_path().map(|_| ())
+}
+
+fn get(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
+    Ok(Reply::ok(world.mandate_answer(world.mandate(entered.mandate()).unwrap())))
+}
+
+fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
+    let mandate = dice.mandate_in_path()?;
+    let (name, enabled) = (dice.name(), dice.chance(0.75));
+    let language = ["en", "fr", "no language"][dice.below(3)];
+    let code = ["acme", "globex-2", "zeta"][dice.below(3)];
+    let mut body = dice.some(vec![("name", 0.7, json!(name)), ("language", 0.3, json!(language))]);
+    body.extend(dice.some(vec![("enabled", 0.15, json!(enabled)), ("code", 0.1, json!(code))]));
+    dice.send(body.into());
+    let version = dice.world.mandate(mandate)?.version;
+    dice.at_version(version);
+    Some(())
+}
+
+fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    const FIELDS: [shape::Field; 5] = [
+        may_but_null("name", Kind::Text),
+        may_but_null("code", Kind::Text),
+        may_but_null("language", Kind::Text),
+        may_but_null("enabled", Kind::Flag),
+        may_but_null("version", Kind::Whole),
+    ];
+    let body = shaped(call, &FIELDS)?;
+    let (name, code, language) = (shape::named(body, "name")?, shape::code(body)?, shape::language(body)?);
+    let enabled = shape::flag(body, "enabled");
+    // Name and language by the mandate's admins; the rest by SysAdmins only.
+    if !entered.as_sys && (code.is_some() || enabled.is_some()) {
+        return Err(Refusal::for_sys_admins());
+    }
+    let id = entered.mandate();
+    require_version(call, world.mandate(id).unwrap().version)?;
+    if code.as_ref().is_some_and(|code| is_taken(world, code, Some(id))) {
+        return Err(Refusal::of(409, "code_taken"));
+    }
+    let mandate = world.mandate_mut(id);
+    mandate.name = name.unwrap_or_else(|| mandate.name.clone());
+    mandate.code = code.unwrap_or_else(|| mandate.code.clone());
+    mandate.language = language.unwrap_or_else(|| mandate.language.clone());
+    mandate.enabled = enabled.unwrap_or(mandate.enabled);
+    mandate.version += 1;
+    let event = Event::of("mandate_updated", "mandate", id);
+    if entered.as_sys {
+        world.note_everywhere(entered.user, &[id], &event)
+    } else {
+        world.note(entered.user, id, event)
+    }
+    Ok(Reply::ok(world.mandate_answer(world.mandate(id).unwrap())))
+}
+
+fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
+    let mandate = dice.mandate_in_path()?;
+    let version = dice.world.mandate(mandate)?.version;
+    // Most of the history is played in mandates that stay.
+    if dice.world.mandates.iter().take(2).any(|row| row.id == mandate) && dice.chance(0.9) {
+        return None;
+    }
+    dice.at_version(version);
+    Some(())
+}
+
+fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    let id = call.id("mandateId")?;
+    let mandate = world.living_mandate(id).ok_or_else(Refusal::not_found)?;
+    require_version(call, mandate.version)?;
+    let mandate = world.mandate_mut(id);
+    mandate.deleted = true;
+    mandate.version += 1;
+    world.note_everywhere(entered.user, &[id], &Event::of("mandate_deleted", "mandate", id));
+    Ok(Reply::ok(json!({ "id": id, "deletedAt": "~20", "purgeAt": "~20" })))
+}
+
+fn draw_restore(dice: &mut Dice<'_>) -> Option<()> {
+    let deleted: Vec<Uuid> = dice.world.mandates.iter().filter(|row| row.deleted).map(|row| row.id).collect();
+    if deleted.is_empty() || dice.chance(0.1) {
+        return draw_one(dice);
+    }
+    let mandate = dice.one_of(&deleted)?;
+    dice.arg(mandate);
+    Some(())
+}
+
+fn restore(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    let id = call.id("mandateId")?;
+    let mandate = world.mandate(id).ok_or_else(Refusal::not_found)?;
+    if !mandate.deleted {
+        return Err(Refusal::of(409, "not_deleted"));
+    }
+    if is_taken(world, &mandate.code, None) {
+        return Err(Refusal::of(409, "code_taken"));
+    }
+    let mandate = world.mandate_mut(id);
+    mandate.deleted = false;
+    mandate.version += 1;
+    world.note_everywhere(entered.user, &[id], &Event::of("mandate_restored", "mandate", id));
+    Ok(Reply::ok(world.mandate_answer(world.mandate(id).unwrap())))
+}

@@ -1,0 +1,71 @@
+//! `/api/auth`: signing in and out, and who one is.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::call::Call;
+use super::super::dice::Dice;
+use super::super::enter::{Entered, Guard};
+use super::super::operations::{Operation, Told};
+use super::super::reply::{Outcome, Refusal, Reply};
+use super::super::shape::{self, Kind, needs, shaped};
+use super::super::world::{Event, Session, User, World, key};
+use crate::harness::app::PASSWORD;
+
+pub const OPERATIONS: &[Operation] = &[
+    Operation::post("login", "/api/auth/login", Guard::Public, draw_login, login),
+    Operation::post("logout", "/api/auth/logout", Guard::User, draw_logout, logout),
+    Operation::get("get_me", "/api/auth/me", Guard::User, |_| Some(()), me),
+];
+
+fn draw_login(dice: &mut Dice<'_>) -> Option<()> {
+    dice.call.session = None;
+    // Whoever cannot act signs in, rather than others.
+    let signed_in = |row: &&User| !dice.world.sessions.iter().any(|session| session.user == row.id && !session.ended);
+    let waiting: Vec<Uuid> = dice.world.users.iter().filter(|row| row.active()).filter(signed_in).map(|row| row.id).collect();
+    let user = if dice.chance(0.6) && !waiting.is_empty() { dice.one_of(&waiting)? } else { dice.user()? };
+    let username = dice.world.user(user).username.clone();
+    let username = if dice.chance(0.2) { username.to_uppercase() } else { username };
+    let username = if dice.chance(0.02) { "nobody-at-all".to_owned() } else { username };
+    let password = if dice.chance(0.9) { PASSWORD } else { "not-the-Password-1" };
+    dice.send(json!({ "username": username, "password": password }));
+    Some(())
+}
+
+fn login(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
+    let body = shaped(call, &[needs("username", Kind::Text), needs("password", Kind::Text)])?;
+    let username = key(shape::text(body, "username").unwrap_or_default());
+    let user = world.users.iter().find(|row| row.username == username && row.active());
+    let user = user.filter(|_| shape::text(body, "password") == Some(PASSWORD)).ok_or_else(|| Refusal::of(401, "invalid_credentials"))?.id;
+    world.sessions.push(Session { user, ended: false });
+    world.note_everywhere(user, &[], &Event::of("user_signed_in", "session", "~").target(user));
+    Ok(Reply::ok(json!({ "accessToken": "~", "tokenType": "Bearer" })))
+}
+
+fn draw_logout(dice: &mut Dice<'_>) -> Option<()> {
+    // Rather one of several sessions than the last one.
+    let caller = dice.caller();
+    let open = dice.world.sessions.iter().filter(|session| session.user == caller && !session.ended).count();
+    if open < 2 && dice.chance(0.8) { None } else { Some(()) }
+}
+
+fn logout(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
+    world.sessions[entered.session].ended = true;
+    world.note_everywhere(entered.user, &[], &Event::of("user_signed_out", "session", "~").target(entered.user));
+    Ok(Reply::nothing())
+}
+
+/// The account, and the mandates that are open to it.
+fn me(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
+    let mut open: Vec<Uuid> = world.mandates.iter().map(|row| row.id).filter(|id| world.is_alive(*id, entered.user)).collect();
+    open.sort_by_key(|id| (key(&world.mandate(*id).unwrap().name), *id));
+    let mandate = |id: Uuid| {
+        let mandate = world.mandate(id).unwrap();
+        let roles: Vec<&str> = world.mandate_roles(id, entered.user).into_iter().map(|role| role.label.as_str()).collect();
+        json!({ "id": id, "name": mandate.name, "code": mandate.code, "roles": roles })
+    };
+    let mut answer = world.user(entered.user).answer();
+    answer["mandates"] = open.into_iter().map(mandate).collect::<Value>();
+    answer["session"] = json!({ "id": "~" });
+    Ok(Reply::ok(answer))
+}

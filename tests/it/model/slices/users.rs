@@ -1,0 +1,344 @@
+//! `/api/users`: accounts.
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::super::call::Call;
+use super::super::dice::Dice;
+use super::super::enter::{Entered, Guard, require_version};
+use super::super::operations::{LIST, Operation, Told};
+use super::super::pages::{Asked, Row};
+use super::super::reply::{Outcome, Refusal, Reply};
+use super::super::shape::{self, Field, Kind, may, may_but_null, needs, shaped, shaped_if_any};
+use super::super::world::access::CREATE;
+use super::super::world::{Event, User, World, key};
+use crate::harness::app::PASSWORD;
+
+const ALL: &str = "/api/users";
+const ONE: &str = "/api/users/{userId}";
+
+pub const OPERATIONS: &[Operation] = &[
+    Operation::get("list_users", ALL, Guard::Sys, draw_list, list).asking(&[LIST, &["q", "enabled", "isSysAdmin"]]),
+    Operation::post("create_user", ALL, Guard::Sys, draw_create, create),
+    Operation::get("get_user", ONE, Guard::SysOrOneself, |dice| draw_one(dice).map(|_| ()), get),
+    Operation::patch("update_user", ONE, Guard::SysOrOneself, draw_update, update),
+    Operation::delete("erase_user", ONE, Guard::SysOrOneself, draw_erase, erase).asking(&[&["mode"]]),
+    Operation::get("lookup_user", "/api/users/lookup", Guard::Mandate("members", CREATE), draw_lookup, lookup)
+        .asking(&[&["username", "email"]]),
+];
+
+fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
+    dice.list(&["username", "createdAt"]);
+    for name in ["enabled", "isSysAdmin"] {
+        if dice.chance(0.2) {
+            let wanted = dice.chance(0.6);
+            dice.ask(name, wanted);
+        }
+    }
+    if dice.chance(0.3) {
+        let text = ["an", "example", "zz"][dice.below(3)];
+        dice.ask("q", text);
+    }
+    Some(())
+}
+
+/// With their mandates and roles.
+fn with_mandates(world: &World, user: &User) -> Value {
+    let mut mandates = world.mandates_of(user.id);
+    mandates.sort_by_key(|id| (key(&world.mandate(*id).unwrap().name), *id));
+    let mandate = |id: Uuid| {
+        let (mandate, member) = (world.mandate(id).unwrap(), world.member(id, user.id).unwrap());
+        let roles: Vec<&str> = world.by_label(member.roles.iter()).into_iter().map(|role| role.label.as_str()).collect();
+        json!({ "id": id, "name": mandate.name, "code": mandate.code, "enabled": member.enabled, "roles": roles })
+    };
+    let mut answer = user.answer();
+    answer["mandates"] = mandates.into_iter().map(mandate).collect();
+    answer
+}
+
+fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
+    let (enabled, sys) = (call.asked_as::<bool>("enabled")?, call.asked_as::<bool>("isSysAdmin")?);
+    let asked = Asked::of(world, call, &["username", "createdAt"])?;
+    let found = |row: &&User| {
+        let fits = call.asked("q").is_none_or(|text| row.is_found(text));
+        !row.erased && enabled.is_none_or(|enabled| row.enabled == enabled) && sys.is_none_or(|sys| row.sys_admin == sys) && fits
+    };
+    let sorted_by = |row: &User| if asked.sort == "username" { row.username.clone() } else { String::new() };
+    asked.page(world.users.iter().filter(found).map(|row| Row::of(sorted_by(row), row.id, with_mandates(world, row))).collect())
+}
+
+fn draw_email(dice: &mut Dice<'_>) -> Value {
+    let number = dice.below(12);
+    match dice.below(10) {
+        0 => json!("no address"),
+        1 => json!(format!("Person{number}@EXAMPLE.com")),
+        _ => json!(format!("person{number}@example.com")),
+    }
+}
+
+fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
+    // Each costs a password's hash.
+    if dice.world.users.len() > 22 {
+        return None;
+    }
+    let (number, email, first, sys) = (dice.below(40), draw_email(dice), dice.name(), dice.chance(0.2));
+    let username =
+        [format!("person-{number}"), format!("Person-{number}"), "no name".to_owned()][[0, 0, 0, 0, 0, 1, 2][dice.below(7)]].clone();
+    let password = [PASSWORD, "password1234", "short"][[0, 0, 0, 0, 0, 0, 1, 2][dice.below(8)]];
+    let mut body = dice.some(vec![
+        ("email", 0.5, email),
+        ("firstName", 0.4, json!(first)),
+        ("language", 0.2, json!("de")),
+        ("isSysAdmin", 0.2, json!(sys)),
+    ]);
+    body.extend([("username".to_owned(), json!(username)), ("password".to_owned(), json!(password))]);
+    dice.send(body.into());
+    Some(())
+}
+
+/// An address, as far as the ones that are played need it.
+fn email(body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
+    let email = shape::text(body, "email").map(|text| text.trim().to_owned());
+    if email.as_ref().is_some_and(|email| !email.contains('@')) { Err(Refusal::invalid()) } else { Ok(email) }
+}
+
+fn require_free(world: &World, user: &User) -> Result<(), Refusal> {
+    let others = || world.users.iter().filter(|row| row.id != user.id && !row.erased);
+    let address = |user: &User| user.email.as_deref().map(key);
+    if others().any(|row| row.username == user.username) {
+        return Err(Refusal::of(409, "username_taken"));
+    }
+    let taken = address(user).is_some() && others().any(|row| address(row) == address(user));
+    if taken { Err(Refusal::of(409, "email_taken")) } else { Ok(()) }
+}
+
+fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outcome {
+    const FIELDS: [Field; 7] = [
+        needs("username", Kind::Text),
+        needs("password", Kind::Text),
+        may("email", Kind::Text),
+        may("firstName", Kind::Text),
+        may("lastName", Kind::Text),
+        may("language", Kind::Text),
+        may("isSysAdmin", Kind::Flag),
+    ];
+    let body = shaped(call, &FIELDS)?;
+    let username = key(shape::text(body, "username").unwrap_or_default());
+    if username.contains(' ') || shape::text(body, "password") != Some(PASSWORD) {
+        return Err(Refusal::invalid());
+    }
+    let user = User {
+        id: told.id(),
+        username,
+        email: email(body)?,
+        first_name: shape::named(body, "firstName")?,
+        last_name: shape::named(body, "lastName")?,
+        language: shape::language(body)?.unwrap_or_else(|| "en".to_owned()),
+        enabled: true,
+        sys_admin: shape::flag(body, "isSysAdmin").unwrap_or(false),
+        verified: false,
+        erased: false,
+        version: 1,
+    };
+    require_free(world, &user)?;
+    let answer = user.answer();
+    world.note_everywhere(entered.user, &[], &Event::of("user_created", "user", user.id).target(user.id));
+    world.users.push(user);
+    Ok(Reply::created(answer))
+}
+
+fn draw_one(dice: &mut Dice<'_>) -> Option<Uuid> {
+    let user = if dice.chance(0.3) { dice.caller() } else { dice.user()? };
+    dice.arg(user);
+    Some(user)
+}
+
+/// The account of the path; 410 where it was erased.
+fn found(world: &World, call: &Call) -> Result<User, Refusal> {
+    let id = call.id("userId")?;
+    let user = world.users.iter().find(|row| row.id == id).ok_or_else(Refusal::not_found)?;
+    if user.erased { Err(Refusal::gone()) } else { Ok(user.clone()) }
+}
+
+fn get(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
+    found(world, call).map(|user| Reply::ok(user.answer()))
+}
+
+fn at_version(dice: &mut Dice<'_>, user: Uuid) {
+    let version = dice.world.users.iter().find(|row| row.id == user).map_or(1, |row| row.version);
+    dice.at_version(version);
+}
+
+fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
+    let user = draw_one(dice)?;
+    let disabled = dice.world.users.iter().any(|row| row.id == user && !row.enabled);
+    let (first, last, email) = (dice.name(), dice.name(), draw_email(dice));
+    let (enabled, sys) = (dice.chance(if disabled { 0.95 } else { 0.4 }), dice.chance(0.4));
+    let email = if dice.chance(0.2) { Value::Null } else { email };
+    let mut body = dice.some(vec![("firstName", 0.4, json!(first)), ("lastName", 0.3, json!(last)), ("language", 0.2, json!("fr"))]);
+    if user != dice.caller() || dice.chance(0.2) {
+        body.extend(dice.some(vec![("email", 0.3, email), ("enabled", 0.3, json!(enabled)), ("isSysAdmin", 0.1, json!(sys))]));
+    }
+    dice.send(body.into());
+    at_version(dice, user);
+    Some(())
+}
+
+fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    const FIELDS: [Field; 7] = [
+        may("email", Kind::Text),
+        may("firstName", Kind::Text),
+        may("lastName", Kind::Text),
+        may_but_null("language", Kind::Text),
+        may_but_null("enabled", Kind::Flag),
+        may_but_null("isSysAdmin", Kind::Flag),
+        may_but_null("version", Kind::Whole),
+    ];
+    call.id("userId")?;
+    let body = shaped(call, &FIELDS)?;
+    let (first, last, language, address) =
+        (shape::named(body, "firstName")?, shape::named(body, "lastName")?, shape::language(body)?, email(body)?);
+    // Owners change their names and language; the rest is for SysAdmins.
+    if !entered.as_sys && ["email", "enabled", "isSysAdmin"].iter().any(|name| body.contains_key(*name)) {
+        return Err(Refusal::for_sys_admins());
+    }
+    let before = found(world, call)?;
+    require_version(call, before.version)?;
+    let (enabled, sys) = (shape::flag(body, "enabled"), shape::flag(body, "isSysAdmin"));
+    if sys.is_some() && before.id == entered.user {
+        return Err(Refusal::of(403, "self_escalation"));
+    }
+    require_others(world, before.id, enabled == Some(false), sys == Some(false))?;
+    let mut after = before.clone();
+    if body.contains_key("email") {
+        after.verified = before.verified && before.email.as_deref().map(key) == address.as_deref().map(key);
+        after.email = address;
+    }
+    after.first_name = if body.contains_key("firstName") { first } else { before.first_name };
+    after.last_name = if body.contains_key("lastName") { last } else { before.last_name };
+    after.language = language.unwrap_or(before.language);
+    after.enabled = enabled.unwrap_or(before.enabled);
+    after.sys_admin = sys.unwrap_or(before.sys_admin);
+    after.version += 1;
+    require_free(world, &after)?;
+    // The mandates are told when the account starts or stops to count.
+    let told = if before.enabled == after.enabled { Vec::new() } else { world.mandates_of(after.id) };
+    let answer = after.answer();
+    world.note_everywhere(entered.user, &told, &Event::of("user_updated", "user", after.id).target(after.id));
+    *world.user_mut(before.id) = after;
+    Ok(Reply::ok(answer))
+}
+
+/// The platform keeps an active SysAdmin, and every mandate an effective admin.
+fn require_others(world: &World, user: Uuid, loses_account: bool, loses_flag: bool) -> Result<(), Refusal> {
+    if (loses_account || loses_flag) && world.is_last_sys_admin(user) {
+        return Err(Refusal::of(409, "last_sys_admin"));
+    }
+    if loses_account && world.is_last_admin_anywhere(user) {
+        return Err(Refusal::of(409, "last_mandate_admin"));
+    }
+    Ok(())
+}
+
+fn draw_erase(dice: &mut Dice<'_>) -> Option<()> {
+    let user = if dice.chance(0.15) { dice.caller() } else { dice.living_user()? };
+    // Those whom the history began with stay, for the most part.
+    if dice.world.users.iter().take(8).any(|row| row.id == user) && dice.chance(0.9) {
+        return None;
+    }
+    dice.arg(user);
+    if dice.chance(0.97) {
+        dice.ask("mode", "erase");
+    }
+    let own = user == dice.caller();
+    if own && dice.chance(0.8) || dice.chance(0.1) {
+        let password = if dice.chance(0.85) { PASSWORD } else { "not-the-Password-1" };
+        dice.send(json!({ "password": password }));
+    }
+    at_version_without_body(dice, user);
+    Some(())
+}
+
+/// The body has no version here.
+fn at_version_without_body(dice: &mut Dice<'_>, user: Uuid) {
+    let body = std::mem::replace(&mut dice.call.body, super::super::call::Body::Nothing);
+    at_version(dice, user);
+    dice.call.body = body;
+}
+
+fn erase(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    let id = call.id("userId")?;
+    if call.asked("mode") != Some("erase") {
+        return Err(Refusal::of(400, "invalid_parameter"));
+    }
+    let body = shaped_if_any(call, &[may("password", Kind::Text)])?;
+    if id == entered.user {
+        let password = body.and_then(|body| shape::text(body, "password")).ok_or_else(Refusal::invalid)?;
+        if password != PASSWORD {
+            return Err(Refusal::of(401, "invalid_credentials"));
+        }
+    }
+    let before = found(world, call)?;
+    require_version(call, before.version)?;
+    require_others(world, id, true, false)?;
+    let told = world.mandates_of(id);
+    world.note_everywhere(entered.user, &told, &Event::of("user_erased", "user", id).target(id));
+    let memberships: Vec<Uuid> = world.members.iter().filter(|row| row.user == id).map(|row| row.mandate).collect();
+    for mandate in memberships {
+        world.leave(mandate, id);
+    }
+    for session in world.sessions.iter_mut().filter(|session| session.user == id) {
+        session.ended = true;
+    }
+    let version = before.version + 1;
+    *world.user_mut(id) = User {
+        email: None,
+        first_name: None,
+        last_name: None,
+        enabled: false,
+        sys_admin: false,
+        verified: false,
+        erased: true,
+        version,
+        ..before
+    };
+    Ok(Reply::ok(json!({ "id": id, "erasedAt": "~20" })))
+}
+
+fn draw_lookup(dice: &mut Dice<'_>) -> Option<()> {
+    dice.mandate()?;
+    let user = dice.user()?;
+    let user = dice.world.user(user);
+    match dice.below(6) {
+        0 => dice.ask("username", "nobody-at-all"),
+        1 => {}
+        2 | 3 => dice.ask("email", user.email.clone()?.to_uppercase()),
+        _ => dice.ask("username", &user.username),
+    }
+    Some(())
+}
+
+impl World {
+    /// An account that was not erased, by what names it.
+    pub fn find_user(&self, id: Option<Uuid>, username: Option<&str>, email: Option<&str>) -> Option<Uuid> {
+        let named = |row: &&User| {
+            id.is_none_or(|id| row.id == id)
+                && username.is_none_or(|name| row.username == key(name))
+                && email.is_none_or(|email| row.email.as_deref().map(key) == Some(key(email)))
+        };
+        self.users.iter().filter(|row| !row.erased).find(named).map(|row| row.id)
+    }
+}
+
+/// A read that leaves an event, whether it finds somebody or not.
+fn lookup(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    let (username, email) = (call.asked("username"), call.asked("email"));
+    if username.is_some() == email.is_some() {
+        return Err(Refusal::of(400, "invalid_parameter"));
+    }
+    let found = world.find_user(None, username, email);
+    let event = Event { resource: found.map(|id| id.to_string()), target: found, ..Event::of("user_looked_up", "user", "") };
+    world.note(entered.user, entered.mandate(), event);
+    let id = found.ok_or_else(Refusal::not_found)?;
+    Ok(Reply::ok(json!({ "id": id, "username": world.user(id).username })))
+}

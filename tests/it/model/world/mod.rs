@@ -1,0 +1,57 @@
+//! What the reference model knows of the service: plain lists in the order in which things were made, searched through for every
+//! question. What product.md words is here and in [`access`]; what each operation does to it is in `slices`.
+
+pub mod access;
+mod finding;
+mod people;
+mod things;
+mod trail;
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use uuid::Uuid;
+
+use super::pages::Position;
+pub use access::{Catalogue, Permissions, Rule};
+pub use people::{Group, Mandate, Member, Session, User};
+pub use things::{Admission, Booking, Feature, Instance, Playbook, Revision, Role, Version};
+pub use trail::Event;
+
+/// Texts by language.
+pub type Texts = BTreeMap<String, String>;
+
+/// The whole platform.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    pub users: Vec<User>,
+    pub sessions: Vec<Session>,
+    pub mandates: Vec<Mandate>,
+    pub members: Vec<Member>,
+    pub groups: Vec<Group>,
+    pub features: Vec<Feature>,
+    pub roles: Vec<Role>,
+    pub instances: Vec<Instance>,
+    pub admissions: Vec<Admission>,
+    pub playbooks: Vec<Playbook>,
+    pub bookings: Vec<Booking>,
+    pub trail: Vec<Event>,
+    /// Where each `nextCursor` that the service gave out goes on.
+    pub cursors: HashMap<String, Position>,
+    /// Counts what is deleted, so that it is known what was deleted last.
+    pub deletions: usize,
+    /// Counts memberships, which lists can be sorted by.
+    pub joined: usize,
+    /// The mandate and the user of a call that came in as a member.
+    pub visited: Cell<Option<(Uuid, Uuid)>>,
+}
+
+/// Whether two names are one: ignoring case and form, as far as the names that are played need it.
+pub fn key(name: &str) -> String {
+    name.trim().to_lowercase().replace('ß', "ss")
+}
+
+/// A set as JSON lists it: in the order of ids.
+pub fn listed(ids: &BTreeSet<Uuid>) -> Vec<Uuid> {
+    ids.iter().copied().collect()
+}
