@@ -21,6 +21,8 @@ pub struct Dice<'a> {
     pub random: &'a mut StdRng,
     pub world: &'a World,
     pub call: Call,
+    /// Whether what the rest of the history is played with may go, too.
+    pub daring: bool,
 }
 
 impl Dice<'_> {
@@ -71,7 +73,10 @@ impl Dice<'_> {
 
     /// A mandate in which the caller does something, named in the header. SysAdmins need none where the path names it.
     pub fn mandate(&mut self) -> Option<Uuid> {
-        let mine: Vec<Uuid> = self.world.members.iter().filter(|row| row.user == self.caller()).map(|row| row.mandate).collect();
+        let caller = self.caller();
+        let mine: Vec<Uuid> = self.world.members.iter().filter(|row| row.user == caller).map(|row| row.mandate).collect();
+        let alive: Vec<Uuid> = mine.iter().copied().filter(|id| self.world.is_alive(*id, caller)).collect();
+        let mine = if alive.is_empty() || self.chance(0.1) { mine } else { alive };
         let all: Vec<Uuid> = self.world.mandates.iter().map(|row| row.id).collect();
         let any = self.chance(0.08) || mine.is_empty();
         let mandate = if any || (self.is_sys_admin() && self.chance(0.5)) { self.one_of(&all)? } else { self.one_of(&mine)? };
@@ -108,10 +113,20 @@ impl Dice<'_> {
         }
         Some(instance)
     }
-    /// A mandate and an instance of a built-in feature, in the headers; the second is left out now and then.
+    /// A mandate and an instance of a built-in feature, in the headers; the second is left out now and then. One that is open to
+    /// the caller, and has something in it, rather than others.
     pub fn in_feature(&mut self, code: &str) -> Option<Uuid> {
-        let mandate = self.mandate()?;
-        let instance = self.instance_in(mandate, Some(code))?;
+        let (world, caller) = (self.world, self.caller());
+        let open = world.instances.iter().filter(|row| row.feature == code && world.is_admitted(row.id, caller));
+        let open: Vec<Uuid> = open.map(|row| row.id).collect();
+        let instance = if open.is_empty() || self.chance(0.08) {
+            let mandate = self.mandate()?;
+            self.instance_in(mandate, Some(code))?
+        } else {
+            let instance = self.one_of(&open)?;
+            self.call.mandate = Some(world.instance(instance).mandate.to_string());
+            instance
+        };
         if self.chance(0.85) {
             self.call.instance = Some(instance.to_string());
         }

@@ -81,18 +81,36 @@ fn sole(candidates: &[Uuid]) -> Let<Uuid> {
 }
 
 impl World {
+    /// Whether a guard may let somebody in at all, somewhere: for choosing who makes a call.
+    pub fn may_pass(&self, guard: Guard, user: Uuid) -> bool {
+        let open = |code: &str| self.instances.iter().any(|row| row.feature == code && self.is_admitted(row.id, user));
+        let opens =
+            |table: &str, operation: usize| self.mandates_of(user).iter().any(|id| self.in_mandate(*id, user).level(table, operation) > 0);
+        match guard {
+            Guard::Sys => self.user(user).sys_admin,
+            Guard::Feature(code, ..) => open(code),
+            Guard::Mandate(table, operation) => opens(table, operation),
+            Guard::MandateOrSys(table, operation) | Guard::MandateOrSysOrOneself(table, operation) => {
+                self.user(user).sys_admin || opens(table, operation)
+            }
+            _ => true,
+        }
+    }
+
     /// Lets a caller in, or refuses; and notes in which mandate they came as a member, also where they are refused thereafter.
     pub fn enter(&self, call: &Call) -> Let<Entered> {
         self.visited.set(None);
         let nobody = Entered { user: Uuid::nil(), session: 0, flag: false, as_sys: false, mandate: None, instance: None };
-        if matches!(call.operation.guard, Guard::Public) {
-            return Ok(nobody);
-        }
+        let public = matches!(call.operation.guard, Guard::Public);
         let unauthenticated = || Refusal::of(401, "unauthenticated");
-        let session = call.session.ok_or_else(unauthenticated)?;
+        let session = call.session.filter(|_| !public);
+        if session.is_none() && !public {
+            return Err(unauthenticated());
+        }
         if call.query.iter().any(|(name, _)| !call.operation.query.has(name)) {
             return Err(Refusal::of(400, "unknown_parameter"));
         }
+        let Some(session) = session else { return Ok(nobody) };
         let (mandate, instance) = (header(call.mandate.as_ref())?, header(call.instance.as_ref())?);
         let user = self.user(self.sessions[session].user);
         if self.sessions[session].ended || !user.active() {

@@ -26,7 +26,11 @@ const TOLD: usize = 20;
 /// How often each mutating operation is to succeed in a history before it is called no oftener than others.
 const WANTED: usize = 8;
 /// How many calls are made up until one is found that will succeed.
-const TRIES: usize = 60;
+const TRIES: usize = 24;
+/// How many operations are tried so.
+const OPERATIONS: usize = 4;
+/// Fewer people signed in than that, and somebody signs in next.
+const PRESENT: usize = 6;
 
 pub struct History {
     seed: u64,
@@ -137,29 +141,34 @@ impl History {
             let index = self.random.random_range(0..self.open_pages.len());
             return self.open_pages.swap_remove(index);
         }
-        let operation = self.some_operation();
-        let succeeding = self.random.random_bool(0.72);
+        let (succeeding, daring) = (self.random.random_bool(0.75), self.random.random_bool(0.08));
         let mut last = None;
-        for _ in 0..TRIES {
-            let Some(call) = self.draw(operation, !succeeding) else { continue };
-            if !succeeding || self.world.would_succeed(&call) {
-                return call;
+        for _ in 0..OPERATIONS {
+            let operation = self.some_operation();
+            for _ in 0..TRIES {
+                let Some(call) = self.draw(operation, !succeeding, daring) else { continue };
+                if !succeeding || self.world.would_succeed(&call) {
+                    return call;
+                }
+                last = Some(call);
             }
-            last = Some(call);
         }
-        last.unwrap_or_else(|| Call::of(named("list_features"), self.some_session(false)))
+        last.unwrap_or_else(|| Call::of(named("list_features"), self.some_session(Guard::User, true)))
     }
 
     fn some_operation(&mut self) -> &'static Operation {
+        if self.world.present().len() < PRESENT && self.random.random_bool(0.5) {
+            return named("login");
+        }
         let lagging = |operation: &Operation| operation.is_mutation() && self.tally.successes(operation) < WANTED;
         let all: Vec<(&'static Operation, usize)> = all().map(|operation| (operation, if lagging(operation) { 3 } else { 1 })).collect();
         all.choose_weighted(&mut self.random, |(_, weight)| *weight).unwrap().0
     }
 
-    fn draw(&mut self, operation: &'static Operation, may_be_spoilt: bool) -> Option<Call> {
-        let sys_admins_only = matches!(operation.guard, Guard::Sys) && self.random.random_bool(0.7);
-        let call = Call::of(operation, self.some_session(sys_admins_only));
-        let mut dice = Dice { random: &mut self.random, world: &self.world, call };
+    fn draw(&mut self, operation: &'static Operation, may_be_spoilt: bool, daring: bool) -> Option<Call> {
+        let anybody = self.random.random_bool(0.3);
+        let call = Call::of(operation, self.some_session(operation.guard, anybody));
+        let mut dice = Dice { random: &mut self.random, world: &self.world, call, daring };
         (operation.draw)(&mut dice)?;
         if may_be_spoilt && dice.chance(0.4) {
             spoil(&mut dice);
@@ -168,10 +177,11 @@ impl History {
     }
 
     /// One of those who are signed in, with one of their sessions; seldom one that has ended.
-    fn some_session(&mut self, sys_admins_only: bool) -> Option<usize> {
+    fn some_session(&mut self, guard: Guard, anybody: bool) -> Option<usize> {
         let sessions = 0..self.world.sessions.len();
-        let fits = |user: Uuid| !sys_admins_only || self.world.user(user).sys_admin;
-        let open = |session: &super::world::Session| !session.ended && fits(session.user);
+        let fits = |user: Uuid| anybody || self.world.may_pass(guard, user);
+        let present = self.world.present();
+        let open = |session: &super::world::Session| !session.ended && present.contains(&session.user) && fits(session.user);
         let open: Vec<usize> = sessions.clone().filter(|index| open(&self.world.sessions[*index])).collect();
         if open.is_empty() || self.random.random_bool(0.02) {
             return sessions.collect::<Vec<_>>().choose(&mut self.random).copied();

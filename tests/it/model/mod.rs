@@ -37,10 +37,10 @@ use super::gates::sources::sources;
 use history::History;
 use tally::Tally;
 
-const HISTORIES: u64 = 26;
+const HISTORIES: u64 = 22;
 const STEPS: usize = 1_000;
 /// Where not all is played.
-const FEW_STEPS: usize = 500;
+const FEW_STEPS: usize = 400;
 /// How often each mutating operation must have been answered with success in all histories together.
 const SUCCESSES: usize = 100;
 /// Each plays with a database of its own; more than there are cores, since half of the time is spent waiting for PostgreSQL.

@@ -153,7 +153,7 @@ fn open(world: &World, entered: &Entered, call: &Call, operation: usize) -> Resu
 fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let (_, instance, user) = draw_admission(dice)?;
     let disabled = dice.world.admission(instance, user).is_some_and(|row| !row.enabled);
-    let enabled = dice.chance(if disabled { 0.9 } else { 0.5 });
+    let enabled = dice.chance(if disabled { 0.95 } else { 0.7 });
     dice.send(json!({ "enabled": enabled }));
     at_version(dice, instance, user);
     Some(())

@@ -136,8 +136,8 @@ fn at_version(dice: &mut Dice<'_>, instance: Uuid) {
 fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let instance = dice.instance_in_path()?;
     let disabled = !dice.world.instance(instance).enabled;
-    let (label, enabled) = (dice.name(), dice.chance(if disabled { 0.9 } else { 0.4 }));
-    let body: Value = dice.some(vec![("label", 0.6, json!(label)), ("enabled", 0.4, json!(enabled))]).into();
+    let (label, enabled) = (dice.name(), dice.chance(if disabled { 0.95 } else { 0.6 }));
+    let body: Value = dice.some(vec![("label", 0.6, json!(label)), ("enabled", if disabled { 0.9 } else { 0.2 }, json!(enabled))]).into();
     dice.send(body);
     at_version(dice, instance);
     Some(())
@@ -166,7 +166,7 @@ fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
     // Most of the history is played in instances that stay.
     let (mandate, feature) = (dice.world.instance(instance).mandate, dice.world.instance(instance).feature.clone());
     let others = dice.world.instances.iter().filter(|row| (row.mandate, &row.feature) == (mandate, &feature)).count();
-    if others < 3 && ["playbooks", "bookings"].contains(&feature.as_str()) && dice.chance(0.95) {
+    if others < 3 && ["playbooks", "bookings"].contains(&feature.as_str()) && !dice.daring {
         return None;
     }
     at_version(dice, instance);

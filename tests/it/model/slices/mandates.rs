@@ -131,11 +131,12 @@ fn get(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
 
 fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let mandate = dice.mandate_in_path()?;
-    let (name, enabled) = (dice.name(), dice.chance(0.75));
+    let disabled = !dice.world.mandate(mandate)?.enabled;
+    let (name, enabled) = (dice.name(), dice.chance(if disabled { 0.95 } else { 0.6 }));
     let language = ["en", "fr", "no language"][dice.below(3)];
     let code = ["acme", "globex-2", "zeta"][dice.below(3)];
     let mut body = dice.some(vec![("name", 0.7, json!(name)), ("language", 0.3, json!(language))]);
-    body.extend(dice.some(vec![("enabled", 0.15, json!(enabled)), ("code", 0.1, json!(code))]));
+    body.extend(dice.some(vec![("enabled", if disabled { 0.7 } else { 0.1 }, json!(enabled)), ("code", 0.1, json!(code))]));
     dice.send(body.into());
     let version = dice.world.mandate(mandate)?.version;
     dice.at_version(version);
@@ -181,7 +182,7 @@ fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
     let mandate = dice.mandate_in_path()?;
     let version = dice.world.mandate(mandate)?.version;
     // Most of the history is played in mandates that stay.
-    if dice.world.mandates.iter().take(2).any(|row| row.id == mandate) && dice.chance(0.9) {
+    if dice.world.mandates.iter().take(3).any(|row| row.id == mandate) && !dice.daring {
         return None;
     }
     dice.at_version(version);

@@ -156,7 +156,7 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let member = dice.member_of(mandate)?;
     dice.arg(member);
     let disabled = dice.world.member(mandate, member).is_some_and(|row| !row.enabled);
-    let enabled = dice.chance(if disabled { 0.9 } else { 0.6 });
+    let enabled = dice.chance(if disabled { 0.95 } else { 0.75 });
     dice.send(json!({ "enabled": enabled }));
     let version = dice.world.member(mandate, member).map_or(1, |row| row.version);
     dice.at_version(version);

@@ -173,11 +173,15 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let user = draw_one(dice)?;
     let disabled = dice.world.users.iter().any(|row| row.id == user && !row.enabled);
     let (first, last, email) = (dice.name(), dice.name(), draw_email(dice));
-    let (enabled, sys) = (dice.chance(if disabled { 0.95 } else { 0.4 }), dice.chance(0.4));
+    let (enabled, sys) = (dice.chance(if disabled { 0.95 } else { 0.6 }), dice.chance(0.4));
     let email = if dice.chance(0.2) { Value::Null } else { email };
     let mut body = dice.some(vec![("firstName", 0.4, json!(first)), ("lastName", 0.3, json!(last)), ("language", 0.2, json!("fr"))]);
     if user != dice.caller() || dice.chance(0.2) {
-        body.extend(dice.some(vec![("email", 0.3, email), ("enabled", 0.3, json!(enabled)), ("isSysAdmin", 0.1, json!(sys))]));
+        body.extend(dice.some(vec![
+            ("email", 0.3, email),
+            ("enabled", if disabled { 0.9 } else { 0.2 }, json!(enabled)),
+            ("isSysAdmin", 0.1, json!(sys)),
+        ]));
     }
     dice.send(body.into());
     at_version(dice, user);
@@ -243,7 +247,7 @@ fn require_others(world: &World, user: Uuid, loses_account: bool, loses_flag: bo
 fn draw_erase(dice: &mut Dice<'_>) -> Option<()> {
     let user = if dice.chance(0.15) { dice.caller() } else { dice.living_user()? };
     // Those whom the history began with stay, for the most part.
-    if dice.world.users.iter().take(8).any(|row| row.id == user) && dice.chance(0.9) {
+    if dice.world.users.iter().take(8).any(|row| row.id == user) && !dice.daring {
         return None;
     }
     dice.arg(user);

@@ -70,6 +70,11 @@ impl World {
     pub fn templates_of(&self, feature: Option<&str>) -> impl Iterator<Item = &Role> {
         self.roles.iter().filter(move |role| role.is_template() && role.feature.as_deref() == feature)
     }
+    /// Who is signed in and may be.
+    pub fn present(&self) -> BTreeSet<Uuid> {
+        let open = self.sessions.iter().filter(|session| !session.ended && self.user(session.user).active());
+        open.map(|session| session.user).collect()
+    }
     /// Who holds a role, enabled or not.
     pub fn holders(&self, role: Uuid) -> BTreeSet<Uuid> {
         let members = self.members.iter().filter(|row| row.roles.contains(&role)).map(|row| row.user);
