@@ -165,7 +165,7 @@ impl Dice<'_> {
     /// A name: few enough that some are taken, and blank now and then.
     pub fn name(&mut self) -> String {
         let word = WORDS[self.below(WORDS.len())];
-        let number = self.below(9);
+        let number = self.below(4);
         match self.below(24) {
             0 => "  ".to_owned(),
             1 => "x".repeat(201),

@@ -32,6 +32,40 @@ const OPERATIONS: usize = 4;
 /// Fewer people signed in than that, and somebody signs in next.
 const PRESENT: usize = 6;
 
+/// What a call is made up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Success,
+    Conflict,
+    Anything,
+}
+
+/// Refusals that chance alone seldom hits: what somebody let in may still not do.
+const CONFLICTS: [&str; 22] = [
+    "self_escalation",
+    "grant_exceeds_own_access",
+    "target_exceeds_own_access",
+    "own_request",
+    "code_taken",
+    "name_taken",
+    "label_taken",
+    "username_taken",
+    "email_taken",
+    "already_member",
+    "already_has_access",
+    "last_mandate_admin",
+    "last_sys_admin",
+    "last_role",
+    "role_in_use",
+    "feature_in_use",
+    "version_exists",
+    "no_previous_revision",
+    "already_decided",
+    "version_conflict",
+    "gone",
+    "precondition_failed",
+];
+
 pub struct History {
     seed: u64,
     app: TestApp,
@@ -135,19 +169,29 @@ impl History {
         }
     }
 
-    /// A call made up by chance: rather of an operation that has seldom succeeded, and rather one that will.
+    /// A call made up by chance: rather of an operation that has seldom succeeded, and rather one that will succeed or be
+    /// refused for a reason that is hard to hit.
     fn next(&mut self) -> Call {
         if self.random.random_bool(0.04) && !self.open_pages.is_empty() {
             let index = self.random.random_range(0..self.open_pages.len());
             return self.open_pages.swap_remove(index);
         }
-        let (succeeding, daring) = (self.random.random_bool(0.75), self.random.random_bool(0.08));
+        let wanted = *[(Wanted::Success, 62), (Wanted::Conflict, 20), (Wanted::Anything, 18)]
+            .choose_weighted(&mut self.random, |(_, weight)| *weight)
+            .map(|(wanted, _)| wanted)
+            .unwrap();
+        let daring = self.random.random_bool(0.08);
         let mut last = None;
         for _ in 0..OPERATIONS {
             let operation = self.some_operation();
             for _ in 0..TRIES {
-                let Some(call) = self.draw(operation, !succeeding, daring) else { continue };
-                if !succeeding || self.world.would_succeed(&call) {
+                let Some(call) = self.draw(operation, wanted == Wanted::Anything, daring) else { continue };
+                let fits = match wanted {
+                    Wanted::Anything => true,
+                    Wanted::Success => self.world.foreseen(&call).is_ok(),
+                    Wanted::Conflict => self.world.foreseen(&call).is_err_and(|code| CONFLICTS.contains(&code)),
+                };
+                if fits {
                     return call;
                 }
                 last = Some(call);
@@ -161,7 +205,13 @@ impl History {
             return named("login");
         }
         let lagging = |operation: &Operation| operation.is_mutation() && self.tally.successes(operation) < WANTED;
-        let all: Vec<(&'static Operation, usize)> = all().map(|operation| (operation, if lagging(operation) { 3 } else { 1 })).collect();
+        // What lies behind an instance is reached more seldom.
+        let weight = |operation: &Operation| match operation.guard {
+            Guard::Feature(..) if lagging(operation) => 6,
+            _ if lagging(operation) => 2,
+            _ => 1,
+        };
+        let all: Vec<(&'static Operation, usize)> = all().map(|operation| (operation, weight(operation))).collect();
         all.choose_weighted(&mut self.random, |(_, weight)| *weight).unwrap().0
     }
 

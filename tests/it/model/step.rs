@@ -24,14 +24,14 @@ impl World {
         (call.operation.play)(self, &entered, call, told)
     }
 
-    /// Whether the call would be answered with a success, as far as it can be told without making it.
-    pub fn would_succeed(&mut self, call: &Call) -> bool {
-        let Ok(entered) = self.enter(call) else { return false };
+    /// The code that the call would be refused with, as far as it can be told without making it.
+    pub fn foreseen(&mut self, call: &Call) -> Result<(), &'static str> {
+        let entered = self.enter(call).map_err(|refusal| refusal.code)?;
         // Copying the trail would cost more than all the rest.
         let trail = std::mem::take(&mut self.trail);
         let outcome = (call.operation.play)(&mut self.clone(), &entered, call, &Told::default());
         self.trail = trail;
-        outcome.is_ok()
+        outcome.map(|_| ()).map_err(|refusal| refusal.code)
     }
 
     /// What would change, after the same refusals.
