@@ -26,9 +26,9 @@ const TOLD: usize = 20;
 /// How often each mutating operation is to succeed in a history before it is called no oftener than others.
 const WANTED: usize = 8;
 /// How many calls are made up until one is found that will succeed.
-const TRIES: usize = 24;
+const TRIES: usize = 20;
 /// How many operations are tried so.
-const OPERATIONS: usize = 4;
+const OPERATIONS: usize = 3;
 /// Fewer people signed in than that, and somebody signs in next.
 const PRESENT: usize = 6;
 
@@ -40,6 +40,8 @@ enum Wanted {
     Anything,
 }
 
+/// How often a history is refused so, on purpose.
+const OFTEN: usize = 12;
 /// Refusals that chance alone seldom hits: what somebody let in may still not do.
 const CONFLICTS: [&str; 22] = [
     "self_escalation",
@@ -189,7 +191,7 @@ impl History {
                 let fits = match wanted {
                     Wanted::Anything => true,
                     Wanted::Success => self.world.foreseen(&call).is_ok(),
-                    Wanted::Conflict => self.world.foreseen(&call).is_err_and(|code| CONFLICTS.contains(&code)),
+                    Wanted::Conflict => self.world.foreseen(&call).is_err_and(|code| self.is_seldom(code)),
                 };
                 if fits {
                     return call;
@@ -198,6 +200,11 @@ impl History {
             }
         }
         last.unwrap_or_else(|| Call::of(named("list_features"), self.some_session(Guard::User, true)))
+    }
+
+    /// A refusal that chance alone seldom hits, and that this history did not have often.
+    fn is_seldom(&self, code: &str) -> bool {
+        CONFLICTS.contains(&code) && self.tally.refusals(code) < OFTEN
     }
 
     fn some_operation(&mut self) -> &'static Operation {

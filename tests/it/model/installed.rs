@@ -35,7 +35,7 @@ impl World {
         }
         for row in sqlx::query(TEMPLATES).fetch_all(&app.sql).await.unwrap() {
             let (description, permissions): (Json<Texts>, Json<serde_json::Value>) = (row.get("description"), row.get("permissions"));
-            world.roles.push(Role {
+            let role = Role {
                 id: row.get("id"),
                 mandate: None,
                 instance: None,
@@ -46,7 +46,8 @@ impl World {
                 protected: row.get("protected"),
                 version: row.get("version"),
                 permissions: shape::permissions(permissions.0.as_object().unwrap()),
-            });
+            };
+            world.roles.push(role.into());
         }
         let codes: Vec<String> = world.features.iter().map(|feature| feature.code.clone()).collect();
         // The features came in the order in which the service lists them in its source.

@@ -46,9 +46,12 @@ const ADMISSIONS: [(usize, usize, &str); 10] = [
     (4, 6, "playbooks-admin"),
 ];
 
+/// Instances in which requesters decide on what others of their groups ask for.
+const DECIDING: [usize; 2] = [1, 3];
+
 /// The next call of the prelude, given how many were made; nothing when it is over. Session `n` is that of person `n`.
 pub fn call(world: &World, step: usize) -> Option<Call> {
-    let steps = [PEOPLE.len(), MANDATES.len(), MEMBERS.len(), INSTANCES.len(), ADMISSIONS.len()];
+    let steps = [PEOPLE.len(), MANDATES.len(), MEMBERS.len(), INSTANCES.len(), ADMISSIONS.len(), DECIDING.len()];
     let (mut part, mut index) = (0, step);
     while index >= *steps.get(part)? {
         index -= steps[part];
@@ -59,7 +62,8 @@ pub fn call(world: &World, step: usize) -> Option<Call> {
         1 => make_mandate(world, index),
         2 => add_member(world, index),
         3 => open_instance(world, index),
-        _ => admit(world, index),
+        4 => admit(world, index),
+        _ => let_decide(world, DECIDING[index]),
     })
 }
 
@@ -103,4 +107,12 @@ fn admit(world: &World, index: usize) -> Call {
     let roles = [role(world, instance.mandate, Some(instance.id), label)];
     let call = by(Some(admin), "add_instance_user", json!({ "userId": world.users[person].id, "roleIds": roles }));
     Call { args: vec![instance.id.to_string()], mandate: Some(instance.mandate.to_string()), ..call }
+}
+
+fn let_decide(world: &World, instance: usize) -> Call {
+    let (admin, instance) = (MANDATES[INSTANCES[instance].0].1, &world.instances[instance]);
+    let rule = json!({ "view": true, "read": "g", "create": "m", "update": "g", "delete": "m" });
+    let call = by(Some(admin), "replace_role_permissions", json!({ "tables": { "bookings": rule }, "views": { "decisions": true } }));
+    let role = role(world, instance.mandate, Some(instance.id), "bookings-requester");
+    Call { args: vec![role.to_string()], mandate: Some(instance.mandate.to_string()), ..call }
 }

@@ -25,6 +25,11 @@ impl Tally {
     pub fn successes(&self, operation: &Operation) -> usize {
         self.successes.get(operation.id).copied().unwrap_or(0)
     }
+    /// How often calls were refused with this code.
+    pub fn refusals(&self, code: &str) -> usize {
+        let kinds = self.refusals.values().flatten().filter(|(kind, _)| kind.ends_with(code) && kind.len() == code.len() + 4);
+        kinds.map(|(_, count)| count).sum()
+    }
     fn refused(&self, operation: &Operation) -> usize {
         self.refusals.get(operation.id).map_or(0, |kinds| kinds.values().sum())
     }

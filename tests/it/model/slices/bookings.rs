@@ -134,7 +134,7 @@ fn draw_booking(dice: &mut Dice<'_>) -> Option<Uuid> {
         dice.world.bookings.iter().filter(|row| row.instance == instance && row.status == "pending").map(|row| row.id).collect();
     let booking = match dice.below(20) {
         0 => dice.one_of(&dice.world.bookings.iter().map(|row| row.id).collect::<Vec<_>>()),
-        1..=9 if !pending.is_empty() => dice.one_of(&pending),
+        1..=14 if !pending.is_empty() => dice.one_of(&pending),
         _ => dice.one_of(&here),
     }?;
     dice.arg(booking);

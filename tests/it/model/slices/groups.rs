@@ -164,7 +164,7 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
 
 fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
     let group = draw_group(dice)?;
-    let few = dice.world.groups.iter().filter(|row| row.mandate.to_string() == dice.call.args[0]).count() < 3;
+    let few = dice.world.groups.iter().filter(|row| row.mandate.to_string() == dice.call.args[0]).count() < 2;
     if few && !dice.daring {
         return None;
     }

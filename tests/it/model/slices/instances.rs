@@ -166,7 +166,7 @@ fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
     // Most of the history is played in instances that stay.
     let (mandate, feature) = (dice.world.instance(instance).mandate, dice.world.instance(instance).feature.clone());
     let others = dice.world.instances.iter().filter(|row| (row.mandate, &row.feature) == (mandate, &feature)).count();
-    if others < 3 && ["playbooks", "bookings"].contains(&feature.as_str()) && !dice.daring {
+    if others < 2 && ["playbooks", "bookings"].contains(&feature.as_str()) && !dice.daring {
         return None;
     }
     at_version(dice, instance);

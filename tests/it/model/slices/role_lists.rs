@@ -85,7 +85,7 @@ fn draw_create_in_instance(dice: &mut Dice<'_>) -> Option<()> {
 pub fn require_free(world: &World, role: &Role) -> Result<(), Refusal> {
     let place = (role.mandate, role.instance, &role.feature);
     let taken = |row: &Role| row.id != role.id && (row.mandate, row.instance, &row.feature) == place && key(&row.label) == key(&role.label);
-    if world.roles.iter().any(taken) { Err(Refusal::of(409, "label_taken")) } else { Ok(()) }
+    if world.roles.iter().any(|row| taken(row)) { Err(Refusal::of(409, "label_taken")) } else { Ok(()) }
 }
 
 /// A role without permissions.
@@ -114,7 +114,7 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     require_free(world, &role)?;
     let answer = role.answer();
     world.note(entered.user, mandate, Event::of("role_created", "role", role.id));
-    world.roles.push(role);
+    world.roles.push(role.into());
     Ok(Reply::created(answer))
 }
 
@@ -130,6 +130,7 @@ impl World {
     pub fn copy_template(&mut self, template: Uuid, mandate: Uuid, instance: Option<Uuid>, told: &Told) {
         let original = self.role(template).unwrap().clone();
         let id = told.copy_of(template);
-        self.roles.push(Role { id, mandate: Some(mandate), instance, template: Some(template), version: 1, ..original });
+        let copy = Role { id, mandate: Some(mandate), instance, template: Some(template), version: 1, ..original };
+        self.roles.push(copy.into());
     }
 }

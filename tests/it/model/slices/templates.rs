@@ -37,7 +37,7 @@ fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
         return Err(Refusal::not_found());
     }
     let found = |role: &&Role| role.is_template() && wanted.is_none_or(|code| role.feature.as_deref() == Some(code));
-    let mut found: Vec<&Role> = world.roles.iter().filter(found).collect();
+    let mut found: Vec<&Role> = world.roles.iter().map(AsRef::as_ref).filter(found).collect();
     found.sort_by_key(|role| (role.feature.clone(), key(&role.label)));
     Ok(Reply::ok(found.into_iter().map(Role::answer).collect()))
 }
@@ -67,6 +67,6 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     require_free(world, &role)?;
     let answer = role.answer();
     world.note_everywhere(entered.user, &[], &Event::of("role_created", "role", role.id));
-    world.roles.push(role);
+    world.roles.push(role.into());
     Ok(Reply::created(answer))
 }

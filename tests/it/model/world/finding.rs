@@ -1,6 +1,7 @@
 //! Looking things up. What calls name may be missing; what the model itself refers to is there.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use uuid::Uuid;
 
@@ -42,10 +43,10 @@ impl World {
         self.features.iter().find(|row| row.code == code)
     }
     pub fn role(&self, id: Uuid) -> Option<&Role> {
-        self.roles.iter().find(|row| row.id == id)
+        self.roles.iter().find(|row| row.id == id).map(Rc::as_ref)
     }
     pub fn role_mut(&mut self, id: Uuid) -> &mut Role {
-        self.roles.iter_mut().find(|row| row.id == id).unwrap()
+        Rc::make_mut(self.roles.iter_mut().find(|row| row.id == id).unwrap())
     }
     pub fn instance(&self, id: Uuid) -> &Instance {
         self.find_instance(id).unwrap()
@@ -64,11 +65,11 @@ impl World {
     }
     /// The roles of a mandate, or of one of its instances.
     pub fn roles_of(&self, mandate: Uuid, instance: Option<Uuid>) -> impl Iterator<Item = &Role> {
-        self.roles.iter().filter(move |role| role.mandate == Some(mandate) && role.instance == instance)
+        self.roles.iter().map(Rc::as_ref).filter(move |role| role.mandate == Some(mandate) && role.instance == instance)
     }
     /// The templates of a feature, or of mandates.
     pub fn templates_of(&self, feature: Option<&str>) -> impl Iterator<Item = &Role> {
-        self.roles.iter().filter(move |role| role.is_template() && role.feature.as_deref() == feature)
+        self.roles.iter().map(Rc::as_ref).filter(move |role| role.is_template() && role.feature.as_deref() == feature)
     }
     /// Who is signed in and may be.
     pub fn present(&self) -> BTreeSet<Uuid> {

@@ -9,6 +9,7 @@ mod trail;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use uuid::Uuid;
 
@@ -30,7 +31,8 @@ pub struct World {
     pub members: Vec<Member>,
     pub groups: Vec<Group>,
     pub features: Vec<Feature>,
-    pub roles: Vec<Role>,
+    /// Shared between copies of the world, of which many are made.
+    pub roles: Vec<Rc<Role>>,
     pub instances: Vec<Instance>,
     pub admissions: Vec<Admission>,
     pub playbooks: Vec<Playbook>,
