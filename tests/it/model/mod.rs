@@ -37,7 +37,7 @@ use super::gates::sources::sources;
 use history::History;
 use tally::Tally;
 
-const HISTORIES: u64 = 22;
+const HISTORIES: u64 = 24;
 const STEPS: usize = 1_000;
 /// Where not all is played.
 const FEW_STEPS: usize = 400;

@@ -113,6 +113,6 @@ fn let_decide(world: &World, instance: usize) -> Call {
     let (admin, instance) = (MANDATES[INSTANCES[instance].0].1, &world.instances[instance]);
     let rule = json!({ "view": true, "read": "g", "create": "m", "update": "g", "delete": "m" });
     let call = by(Some(admin), "replace_role_permissions", json!({ "tables": { "bookings": rule }, "views": { "decisions": true } }));
-    let role = role(world, instance.mandate, Some(instance.id), "bookings-requester");
-    Call { args: vec![role.to_string()], mandate: Some(instance.mandate.to_string()), ..call }
+    let requester = role(world, instance.mandate, Some(instance.id), "bookings-requester");
+    Call { args: vec![requester.to_string()], mandate: Some(instance.mandate.to_string()), ..call }
 }

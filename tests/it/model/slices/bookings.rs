@@ -25,7 +25,7 @@ const fn guard(operation: usize) -> Guard {
 pub const OPERATIONS: &[Operation] = &[
     Operation::get("list_bookings", ALL, guard(READ), draw_list, list).asking(&[LIST, &["status", "from", "to"]]),
     Operation::post("create_booking", ALL, guard(CREATE), draw_create, create),
-    Operation::get("get_booking", ONE, guard(READ), |dice| draw_booking(dice).map(|_| ()), get),
+    Operation::get("get_booking", ONE, guard(READ), |dice| draw_booking(dice, |_| true).map(|_| ()), get),
     Operation::post("accept_booking", "/api/bookings/{bookingId}/accept", guard(UPDATE), draw_decision, accept),
     Operation::post("reject_booking", "/api/bookings/{bookingId}/reject", guard(UPDATE), draw_decision, reject),
     Operation::delete("delete_booking", ONE, guard(DELETE), draw_delete, delete),
@@ -127,14 +127,15 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told_: &Told) -> Ou
     Ok(Reply::created(answer))
 }
 
-fn draw_booking(dice: &mut Dice<'_>) -> Option<Uuid> {
+/// A booking of the instance; of a status rather than others.
+fn draw_booking(dice: &mut Dice<'_>, preferred: impl Fn(&Booking) -> bool) -> Option<Uuid> {
     let instance = dice.in_feature("bookings")?;
     let here: Vec<Uuid> = dice.world.bookings.iter().filter(|row| row.instance == instance).map(|row| row.id).collect();
-    let pending: Vec<Uuid> =
-        dice.world.bookings.iter().filter(|row| row.instance == instance && row.status == "pending").map(|row| row.id).collect();
+    let preferred: Vec<Uuid> =
+        dice.world.bookings.iter().filter(|row| row.instance == instance && preferred(row)).map(|row| row.id).collect();
     let booking = match dice.below(20) {
         0 => dice.one_of(&dice.world.bookings.iter().map(|row| row.id).collect::<Vec<_>>()),
-        1..=14 if !pending.is_empty() => dice.one_of(&pending),
+        1..=14 if !preferred.is_empty() => dice.one_of(&preferred),
         _ => dice.one_of(&here),
     }?;
     dice.arg(booking);
@@ -159,7 +160,7 @@ fn at_version(dice: &mut Dice<'_>, id: Uuid) {
 }
 
 fn draw_decision(dice: &mut Dice<'_>) -> Option<()> {
-    let booking = draw_booking(dice)?;
+    let booking = draw_booking(dice, |row| row.status == "pending")?;
     if dice.chance(0.5) {
         let note: Value = dice.description();
         let body = dice.some(vec![("note", 0.7, note)]);
@@ -199,7 +200,11 @@ fn decide(world: &mut World, entered: &Entered, call: &Call, (status, action): (
 }
 
 fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
-    let booking = draw_booking(dice)?;
+    // What is pending is left to be decided, for the most part.
+    let booking = draw_booking(dice, |row| row.status != "pending")?;
+    if dice.world.bookings.iter().any(|row| row.id == booking && row.status == "pending") && !dice.daring {
+        return None;
+    }
     at_version(dice, booking);
     Some(())
 }

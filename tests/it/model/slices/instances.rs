@@ -100,8 +100,8 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     let instance = Instance { id, mandate, feature: feature.clone(), label, enabled: true, version: 1 };
     require_free(world, &instance)?;
     let template = creator_role.map(|label| {
-        let copied = world.templates_of(Some(&feature)).find(|role| copies && key(&role.label) == key(label));
-        copied.map(|role| role.id).ok_or_else(Refusal::not_found)
+        let found = world.templates_of(Some(&feature)).find(|role| copies && key(&role.label) == key(label));
+        found.map(|role| role.id).ok_or_else(Refusal::not_found)
     });
     let template = template.transpose()?;
     let answer = instance.answer();
