@@ -85,7 +85,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     }
     require_object(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(Objects(&mut deserializer)).map_err(|error| refusal(&error))?;
+    let value = serde_path_to_error::deserialize(Objects(&mut deserializer)).map_err(|error| refusal(&error, bytes))?;
     deserializer.end().map_err(|_| Error::new(Code::MalformedJson, "There is something after the JSON value."))?;
     Ok(value)
 }
@@ -118,9 +118,11 @@ fn too_deep(bytes: &[u8]) -> bool {
 }
 
 /// The refusal behind a parser's error. The rejected value is never repeated: it may be a password.
-fn refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+fn refusal(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Error {
     let inner = error.inner();
-    if !inner.is_data() {
+    // A number where one of several names is expected is a fault of syntax to serde_json, and JSON all the same.
+    let is_json = || serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
+    if !inner.is_data() && !is_json() {
         return Error::new(Code::MalformedJson, format!("The body is not JSON (line {}, column {}).", inner.line(), inner.column()));
     }
     let message = inner.to_string();

@@ -165,6 +165,7 @@ async fn questions_are_taken_and_refused_as_by_check() {
     for (body, pointer) in [
         (json!({ "table": "nothing", "operation": "read" }), "/table"),
         (json!({ "table": "members", "operation": "view" }), "/operation"),
+        (json!({ "table": "members", "operation": 7 }), "/operation"),
         (json!({ "operation": "read" }), "/table"),
         (json!({ "table": "members", "operation": "read", "x": 1 }), "/x"),
     ] {
