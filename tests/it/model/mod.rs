@@ -12,6 +12,8 @@
 //!
 //! The model shares no code with the service: it was written from what the product promises, and is as slow as it is plain.
 
+#![expect(clippy::future_not_send, reason = "a history stays on the thread that it began on")]
+
 mod call;
 mod dice;
 mod enter;

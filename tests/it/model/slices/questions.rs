@@ -265,14 +265,19 @@ fn evaluate(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outc
 }
 
 fn evaluate_several(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    let fields: Vec<Field> =
-        PARTS.into_iter().chain([may_but_null("evaluations", Kind::Objects), may_but_null("options", Kind::Object)]).collect();
+    let fields: Vec<Field> = PARTS
+        .map(|part| may(part.name, Kind::Object))
+        .into_iter()
+        .chain([may_but_null("evaluations", Kind::Objects), may_but_null("options", Kind::Object)])
+        .collect();
     let body = shaped(call, &fields)?;
     let several: &[Value] = body.get("evaluations").and_then(Value::as_array).map_or(&[], Vec::as_slice);
     if several.is_empty() {
+        require_parts(call.json().unwrap())?;
         return decide(world, entered, &[call.json().unwrap()]).map(|mut decisions| Reply::ok(decisions.remove(0)));
     }
     let completed: Vec<Value> = several.iter().map(|own| completed(call.json().unwrap(), own)).collect();
+    completed.iter().try_for_each(require_parts)?;
     let mut decisions = decide(world, entered, &completed.iter().collect::<Vec<_>>())?;
     let ends = match body.get("options").and_then(|options| options["evaluations_semantic"].as_str()) {
         Some("deny_on_first_deny") => Some(false),
@@ -283,6 +288,12 @@ fn evaluate_several(world: &mut World, entered: &Entered, call: &Call, _: &Told)
         decisions.truncate(last + 1);
     }
     Ok(Reply::ok(json!({ "evaluations": decisions })))
+}
+
+/// All but the context must be there, here or as a default.
+fn require_parts(call: &Value) -> Result<(), Refusal> {
+    let missing = PARTS.iter().any(|part| part.required && call[part.name].is_null());
+    if missing { Err(Refusal::invalid()) } else { Ok(()) }
 }
 
 /// A part with the defaults beside it.

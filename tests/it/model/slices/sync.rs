@@ -84,7 +84,7 @@ impl Plan {
         templates.sort_by_key(|role| key(&role.label));
         for template in &templates {
             match present.iter().find(|role| role.template == Some(template.id)) {
-                None => plan.missing(template, &present),
+                None => plan.missing(world, template, &present),
                 Some(copy) => plan.copied(world, entered, template, copy, &present, add_only),
             }
         }
@@ -95,21 +95,24 @@ impl Plan {
         plan
     }
 
-    fn tell(&mut self, role: &Role, change: &str, permissions: Vec<Value>, holders: &BTreeSet<Uuid>) {
+    fn tell(&mut self, world: &World, role: &Role, change: &str, permissions: Vec<Value>, holders: &BTreeSet<Uuid>) {
         let mut told = json!({ "role": role.label, "change": change, "permissions": permissions });
         if !holders.is_empty() {
-            told["holders"] = holders.iter().map(|user| json!({ "userId": user })).collect();
+            // By username.
+            let mut holders: Vec<&Uuid> = holders.iter().collect();
+            holders.sort_by_key(|user| &world.user(**user).username);
+            told["holders"] = holders.into_iter().map(|user| json!({ "userId": user })).collect();
         }
         self.changes.push(told);
     }
 
-    fn missing(&mut self, template: &Role, present: &[&Role]) {
+    fn missing(&mut self, world: &World, template: &Role, present: &[&Role]) {
         if present.iter().any(|role| key(&role.label) == key(&template.label)) {
-            return self.tell(template, "skipped: label_taken", Vec::new(), &[].into());
+            return self.tell(world, template, "skipped: label_taken", Vec::new(), &[].into());
         }
         self.counts[ADDED] += 1;
         self.add.push(template.id);
-        self.tell(template, "added", differences(&Permissions::default(), &template.permissions), &[].into());
+        self.tell(world, template, "added", differences(&Permissions::default(), &template.permissions), &[].into());
     }
 
     fn copied(&mut self, world: &World, entered: &Entered, template: &Role, copy: &Role, present: &[&Role], add_only: bool) {
@@ -118,7 +121,7 @@ impl Plan {
             self.counts[UNCHANGED] += 1;
             return;
         }
-        self.tell(copy, if add_only { "differs" } else { "updated" }, permissions, &[].into());
+        self.tell(world, copy, if add_only { "differs" } else { "updated" }, permissions, &[].into());
         self.counts[if add_only { UNCHANGED } else { UPDATED }] += 1;
         if add_only {
             return;
@@ -142,10 +145,10 @@ impl Plan {
         } else if holders.is_empty() {
             self.counts[REMOVED] += 1;
             self.remove.push(orphan.id);
-            self.tell(orphan, "removed", differences(&orphan.permissions, &Permissions::default()), &holders);
+            self.tell(world, orphan, "removed", differences(&orphan.permissions, &Permissions::default()), &holders);
         } else {
             self.counts[KEPT] += 1;
-            self.tell(orphan, "kept", Vec::new(), &holders);
+            self.tell(world, orphan, "kept", Vec::new(), &holders);
         }
     }
 
