@@ -68,7 +68,7 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
 fn made_code(world: &World, name: &str) -> String {
     let slug = key(name).replace(' ', "-");
     let free = |code: &String| !world.mandates.iter().any(|row| !row.deleted && row.code == *code);
-    std::iter::once(slug.clone()).chain((2..).map(|number| format!("{slug}-{number}"))).find(free).unwrap()
+    std::iter::once(slug.clone()).chain((2..1_000).map(|number| format!("{slug}-{number}"))).find(free).unwrap()
 }
 
 fn is_taken(world: &World, code: &str, by_another_than: Option<Uuid>) -> bool {
@@ -171,9 +171,9 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     mandate.version += 1;
     let event = Event::of("mandate_updated", "mandate", id);
     if entered.as_sys {
-        world.note_everywhere(entered.user, &[id], &event)
+        world.note_everywhere(entered.user, &[id], &event);
     } else {
-        world.note(entered.user, id, event)
+        world.note(entered.user, id, event);
     }
     Ok(Reply::ok(world.mandate_answer(world.mandate(id).unwrap())))
 }

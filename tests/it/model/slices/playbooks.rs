@@ -149,12 +149,11 @@ pub fn draw_playbook(dice: &mut Dice<'_>) -> Option<Uuid> {
 /// for, the other way round.
 pub fn found<'a>(world: &'a World, entered: &Entered, call: &Call, deleted_first: bool) -> Result<&'a Playbook, Refusal> {
     let (text, here) = (call.arg("playbook"), || world.playbooks.iter().filter(|row| row.instance == entered.instance()));
-    let found = match text.parse::<Uuid>() {
-        Ok(id) => here().find(|row| row.id == id),
-        Err(_) => {
-            let named = here().filter(|row| key(&row.name) == key(text));
-            named.max_by_key(|row| (row.deleted.is_some() == deleted_first, row.deleted))
-        }
+    let found = if let Ok(id) = text.parse::<Uuid>() {
+        here().find(|row| row.id == id)
+    } else {
+        let named = here().filter(|row| key(&row.name) == key(text));
+        named.max_by_key(|row| (row.deleted.is_some() == deleted_first, row.deleted))
     };
     found.ok_or_else(Refusal::not_found)
 }

@@ -187,7 +187,7 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     Some(())
 }
 
-fn change<'a>(world: &'a mut World, playbook: Uuid, number: i64) -> &'a mut Version {
+fn change(world: &mut World, playbook: Uuid, number: i64) -> &mut Version {
     find_mut(world, playbook).versions.iter_mut().find(|row| row.number == number).unwrap()
 }
 

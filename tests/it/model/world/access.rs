@@ -35,7 +35,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    pub fn answer(&self) -> Value {
+    pub fn answer(self) -> Value {
         let levels = OPERATIONS.iter().zip(self.levels).map(|(name, level)| ((*name).to_owned(), json!(letter(level))));
         std::iter::once(("view".to_owned(), json!(self.view))).chain(levels).collect::<Map<_, _>>().into()
     }
@@ -46,7 +46,7 @@ impl Rule {
         (other.view || !self.view) && (0..4).all(|op| self.levels[op] <= other.levels[op])
     }
     /// `update` and `delete` never exceed `read`; without `view` all four are `n`.
-    fn is_well_formed(&self) -> bool {
+    fn is_well_formed(self) -> bool {
         let [read, create, update, delete] = self.levels;
         update <= read && delete <= read && (self.view || (read, create) == (0, 0))
     }
