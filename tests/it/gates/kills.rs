@@ -134,7 +134,7 @@ impl Stage {
     /// Asked of the service that lives, until the database has let go of what the dead one held.
     async fn answered(&self, attempt: &Attempt) -> Told {
         loop {
-            let told = self.send(&self.survivor.base, attempt).await.expect("the one that lives answers");
+            let told = self.send(&self.survivor.base, attempt).await.unwrap_or_else(|| panic!("the one that lives answers"));
             if !told.2.contains("idempotency_in_flight") {
                 return told;
             }

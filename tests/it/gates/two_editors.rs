@@ -67,7 +67,7 @@ fn bound_by_body(mut approach: Approach, case: &Case, names: &Names, version: i6
     approach
 }
 
-type Bind = dyn Fn(Approach, &Case, &Names, i64) -> Approach;
+type Bind = dyn Fn(Approach, &Case, &Names, i64) -> Approach + Sync;
 
 async fn race(ground: &Ground, operation: &Operation, case: &Case, bind: &Bind) {
     let app = &ground.world.app;
@@ -132,8 +132,8 @@ async fn asked(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     let refused = call(&strict, operation, case, &names, &rightful).await;
     assert_eq!((refused.status.as_u16(), refused.code()), (428, "precondition_required"), "{}: {}", case.title(), refused.body);
     assert_eq!(strict.digest().await, before, "{} changed something although it was refused", case.title());
-    let named = call(&strict, operation, case, &names, &Approach { if_match: Some("*".to_owned()), ..rightful }).await;
-    assert_eq!(named.status.as_u16(), case.status, "{}: {}", case.title(), named.body);
+    let answered = call(&strict, operation, case, &names, &Approach { if_match: Some("*".to_owned()), ..rightful }).await;
+    assert_eq!(answered.status.as_u16(), case.status, "{}: {}", case.title(), answered.body);
     ground.mend().await;
     1
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
 use super::TestApp;
 
@@ -14,17 +14,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What is held, until it is released or dropped.
 #[derive(Debug)]
 pub struct Held {
-    transaction: Transaction<'static, Postgres>,
+    /// Of its own: closed when it is dropped, which ends its transaction.
+    connection: PgConnection,
     sql: PgPool,
 }
 
 impl Held {
-    pub async fn tables<T: AsRef<str>>(app: &TestApp, tables: &[T]) -> Self {
-        let mut transaction = app.sql.begin().await.unwrap();
+    pub async fn tables<T: AsRef<str> + Sync>(app: &TestApp, tables: &[T]) -> Self {
+        let mut connection = app.sql.acquire().await.unwrap().detach();
         let names: Vec<&str> = tables.iter().map(AsRef::as_ref).collect();
-        let lock = format!("lock table {} in exclusive mode", names.join(", "));
-        transaction.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await.unwrap();
-        Self { transaction, sql: app.sql.clone() }
+        let lock = format!("begin; lock table {} in exclusive mode", names.join(", "));
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await.unwrap();
+        Self { connection, sql: app.sql.clone() }
     }
 
     /// Until so many wait: for this, or for what somebody has who waits for this.
@@ -35,10 +36,10 @@ impl Held {
                 tokio::time::sleep(AGAIN).await;
             }
         };
-        tokio::time::timeout(PATIENCE, all_there).await.expect("they come to where they have to wait");
+        tokio::time::timeout(PATIENCE, all_there).await.unwrap_or_else(|_| panic!("fewer than {number} came to where they have to wait"));
     }
 
     pub async fn release(self) {
-        self.transaction.rollback().await.unwrap();
+        self.connection.close().await.unwrap();
     }
 }

@@ -82,7 +82,7 @@ async fn perform(end: u64, next: &AtomicU64) -> Tally {
 }
 
 /// Operations that are not played, and why.
-const NOT_PLAYED: [(&str, &str); 14] = [
+const NOT_PLAYED: [(&str, &str); 15] = [
     ("get_root", "it only points to the documentation"),
     ("get_authzen_configuration", "it tells where other operations are"),
     ("get_key_set", "it tells keys, which no call changes"),
@@ -90,6 +90,7 @@ const NOT_PLAYED: [(&str, &str); 14] = [
     ("get_readiness", "it tells about the database, not about what is in it"),
     ("get_startup", "it tells about migrations"),
     ("get_ping", "it tells about migrations"),
+    ("get_security_contact", "it tells a setting"),
     ("get_openapi", "it is the document itself"),
     ("get_problem", "it explains codes"),
     ("list_entries", "of a feature that only tests know"),

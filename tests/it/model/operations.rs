@@ -87,6 +87,7 @@ pub fn all() -> impl Iterator<Item = &'static Operation> {
     [
         slices::sign_in::OPERATIONS,
         slices::mandates::OPERATIONS,
+        slices::limits::OPERATIONS,
         slices::members::OPERATIONS,
         slices::member_roles::OPERATIONS,
         slices::groups::OPERATIONS,

@@ -23,6 +23,7 @@ pub enum Kind {
     RulePatches,
     Flags,
     FlagsOrNull,
+    Limits,
 }
 
 /// A field of a body.
@@ -91,6 +92,7 @@ fn fits(value: &Value, kind: Kind) -> Result<(), Refusal> {
         Kind::Objects => each_is(Value::is_object),
         Kind::Flags => values_are(Value::is_boolean),
         Kind::FlagsOrNull => values_are(|value| value.is_boolean() || value.is_null()),
+        Kind::Limits => return each_limit(value),
         Kind::Rules => return each_rule(value, false),
         Kind::RulePatches => return each_rule(value, true),
     };
@@ -99,6 +101,17 @@ fn fits(value: &Value, kind: Kind) -> Result<(), Refusal> {
 
 fn is_id(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.parse::<Uuid>().is_ok())
+}
+
+const CLASSES: [&str; 8] = ["read", "list-mandates", "member-write", "write", "auth", "check", "work", "default"];
+
+fn each_limit(value: &Value) -> Result<(), Refusal> {
+    let limits = value.as_object().ok_or_else(Refusal::invalid)?;
+    if limits.keys().any(|class| !CLASSES.contains(&class.as_str())) {
+        return Err(Refusal::of(422, "unknown_field"));
+    }
+    let fine = limits.values().all(|limit| limit.as_u64().is_some_and(|limit| (1..=u64::from(u32::MAX)).contains(&limit)));
+    if fine { Ok(()) } else { Err(Refusal::invalid()) }
 }
 
 fn each_rule(value: &Value, patch: bool) -> Result<(), Refusal> {

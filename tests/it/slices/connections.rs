@@ -66,7 +66,7 @@ impl Listening {
 async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let all = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
-    let _ = all.expect("the connection is closed");
+    let _ = all.unwrap_or_else(|_| panic!("the connection stays open"));
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -101,7 +101,9 @@ async fn slow_and_silent_clients_are_hung_up_on_while_others_are_served() {
         }
     };
     let mut bytes = Vec::new();
-    let closed = async { tokio::time::timeout(PATIENCE, reading.read_to_end(&mut bytes)).await.expect("hung up on").map(|_| ()) };
+    let closed = async {
+        tokio::time::timeout(PATIENCE, reading.read_to_end(&mut bytes)).await.unwrap_or_else(|_| panic!("not so: hung up on")).map(|_| ())
+    };
     tokio::select! { _ = closed => {}, () = trickle => {} }
     assert_eq!(bytes, b"");
     listening.serves_others().await;
@@ -162,7 +164,7 @@ async fn an_address_has_so_many_connections_and_no_more() {
         while listening.ask("GET /healthz HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n").await.is_empty() {}
     })
     .await
-    .expect("a place that was left is taken again");
+    .unwrap_or_else(|_| panic!("not so: a place that was left is taken again"));
 }
 
 #[tokio::test]
@@ -202,7 +204,7 @@ async fn what_runs_is_finished_and_the_new_refused_when_the_service_stops() {
     held.release().await;
     let answer = read_to_end(&mut busy).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("Renamed"), "{answer}");
-    tokio::time::timeout(PATIENCE, listening.server).await.expect("the service has ended").unwrap();
+    tokio::time::timeout(PATIENCE, listening.server).await.unwrap_or_else(|_| panic!("not so: the service has ended")).unwrap();
 }
 
 #[tokio::test]
@@ -218,6 +220,6 @@ async fn a_request_that_takes_too_long_is_abandoned_with_all_that_it_did() {
     held.release().await;
     let others = "select count(*) from pg_stat_activity where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid()";
     let quiet = async { while world.app.count(others).await > 0 {} };
-    tokio::time::timeout(PATIENCE, quiet).await.expect("no statement of it goes on");
+    tokio::time::timeout(PATIENCE, quiet).await.unwrap_or_else(|_| panic!("not so: no statement of it goes on"));
     assert_eq!(hasty.digest().await, before, "nothing of it is left");
 }

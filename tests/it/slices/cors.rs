@@ -1,6 +1,7 @@
 //! Calls from pages of other origins: refused unless the settings name the origin. And `security.txt`.
 
 use axum::http::Method;
+use bailiwick::clock::Clock;
 
 use crate::harness::{Answer, TestApp};
 
@@ -80,5 +81,5 @@ async fn weaknesses_are_reported_to_whom_the_operator_names() {
     let lines: Vec<(&str, &str)> = text.as_str().unwrap().lines().map(|line| line.split_once(": ").unwrap()).collect();
     assert_eq!(lines[0], ("Contact", "mailto:security@example.org"));
     let expires: chrono::DateTime<chrono::Utc> = lines[1].1.parse().unwrap();
-    assert!(lines[1].0 == "Expires" && expires > chrono::Utc::now(), "{lines:?}");
+    assert!(lines[1].0 == "Expires" && expires > app.clock.now(), "{lines:?}");
 }

@@ -1,6 +1,6 @@
 //! `/api/mandates`.
 
-use serde_json::json;
+use serde_json::{Map, json};
 use uuid::Uuid;
 
 use super::super::call::Call;
@@ -99,6 +99,7 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
         language: language.unwrap_or_else(|| "en".to_owned()),
         enabled: true,
         deleted: false,
+        limits: Map::new(),
         version: 1,
     });
     let everyone = Group {

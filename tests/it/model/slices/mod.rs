@@ -6,6 +6,7 @@ pub mod bookings;
 pub mod features;
 pub mod groups;
 pub mod instances;
+pub mod limits;
 pub mod mandates;
 pub mod member_roles;
 pub mod members;

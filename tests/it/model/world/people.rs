@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{World, listed};
@@ -37,6 +37,8 @@ pub struct Mandate {
     pub language: String,
     pub enabled: bool,
     pub deleted: bool,
+    /// Requests a minute, by class.
+    pub limits: Map<String, Value>,
     pub version: i64,
 }
 
