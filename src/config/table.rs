@@ -195,7 +195,7 @@ settings! {
             Fallback::Text("30"), rule::seconds(1, 3600),
             "How many seconds a connection may take to send a request's headers, from its beginning or from the last answer.";
         shutdown_grace: Duration = "shutdown_grace_seconds", "BAILIWICK_SHUTDOWN_GRACE_SECONDS",
-            Fallback::Text("25"), rule::seconds(1, 3600),
+            Fallback::Text("10"), rule::seconds(1, 3600),
             "How many seconds running requests may take to finish once the service was asked to stop.";
         max_connections: usize = "max_connections", "BAILIWICK_MAX_CONNECTIONS",
             Fallback::Text("2048"), rule::between(1, 1 << 20),

@@ -96,9 +96,9 @@ struct Door {
 impl Door {
     /// A place for one more connection from there. A trusted proxy brings those of many clients.
     fn seat(&self, address: IpAddr) -> Option<Seat> {
-        let address = network_of(address.to_canonical());
+        let address = address.to_canonical();
         let most = if is_trusted_proxy(&self.app, address) { usize::MAX } else { self.app.settings().max_connections_per_address };
-        self.seats.take(address, most)
+        self.seats.take(network_of(address), most)
     }
 
     async fn attend(mut self, stream: TcpStream, peer: SocketAddr) {

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bailiwick::context::{RequestMeta, SystemContext};
 use bailiwick::http::server;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::gates::effort::is_full;
 use crate::harness::held::Held;
 use crate::harness::{TestApp, World};
 
@@ -102,7 +104,7 @@ async fn slow_and_silent_clients_are_hung_up_on_while_others_are_served() {
     };
     let mut bytes = Vec::new();
     let closed = async {
-        tokio::time::timeout(PATIENCE, reading.read_to_end(&mut bytes)).await.unwrap_or_else(|_| panic!("not so: hung up on")).map(|_| ())
+        tokio::time::timeout(PATIENCE, reading.read_to_end(&mut bytes)).await.unwrap_or_else(|_| panic!("not hung up on")).map(|_| ())
     };
     tokio::select! { _ = closed => {}, () = trickle => {} }
     assert_eq!(bytes, b"");
@@ -164,7 +166,7 @@ async fn an_address_has_so_many_connections_and_no_more() {
         while listening.ask("GET /healthz HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n").await.is_empty() {}
     })
     .await
-    .unwrap_or_else(|_| panic!("not so: a place that was left is taken again"));
+    .unwrap_or_else(|_| panic!("a place that was left stays empty"));
 }
 
 #[tokio::test]
@@ -204,7 +206,30 @@ async fn what_runs_is_finished_and_the_new_refused_when_the_service_stops() {
     held.release().await;
     let answer = read_to_end(&mut busy).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("Renamed"), "{answer}");
-    tokio::time::timeout(PATIENCE, listening.server).await.unwrap_or_else(|_| panic!("not so: the service has ended")).unwrap();
+    tokio::time::timeout(PATIENCE, listening.server).await.unwrap_or_else(|_| panic!("the service does not end")).unwrap();
+}
+
+/// As long as the database lets a tenant's statement wait, so that it is played with all rounds only.
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_given_up_by_the_database() {
+    if !is_full() {
+        return;
+    }
+    let world = World::new().await;
+    let held = Held::tables(&world.app, &["groups"]).await;
+    let answer = world.admin().post(world.acme.path("/groups"), json!({ "name": "slow" })).await;
+    answer.refused(504, "timed_out");
+    held.release().await;
+    assert_eq!(world.app.count("select count(*) from groups where name = 'slow'").await, 0);
+}
+
+#[tokio::test]
+async fn the_platform_has_more_time_for_a_statement() {
+    let app = TestApp::start().await;
+    let system = SystemContext::unattended(app.app.services().clone(), RequestMeta::default());
+    let mut reading = system.read().await.unwrap();
+    let time: String = sqlx::query_scalar("show statement_timeout").fetch_one(&mut *reading).await.unwrap();
+    assert_eq!(time, "30s");
 }
 
 #[tokio::test]
@@ -220,6 +245,6 @@ async fn a_request_that_takes_too_long_is_abandoned_with_all_that_it_did() {
     held.release().await;
     let others = "select count(*) from pg_stat_activity where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid()";
     let quiet = async { while world.app.count(others).await > 0 {} };
-    tokio::time::timeout(PATIENCE, quiet).await.unwrap_or_else(|_| panic!("not so: no statement of it goes on"));
+    tokio::time::timeout(PATIENCE, quiet).await.unwrap_or_else(|_| panic!("a statement of it goes on"));
     assert_eq!(hasty.digest().await, before, "nothing of it is left");
 }

@@ -26,6 +26,7 @@ impl Dice<'_> {
             ("POST", "") => json!({ "name": self.word("mandate"), "adminUserId": self.user(actor) }),
             ("PATCH" | "PUT", "") if self.random.random_bool(0.6) => json!({ "name": self.word("mandate") }),
             ("PATCH" | "PUT", "") => json!({ "enabled": self.random.random_bool(0.9), "language": "de" }),
+            ("PUT", "/limits") => json!({ "classes": { "work": self.random.random_range(1..1000) } }),
             ("POST", "/users") => {
                 let view = self.view;
                 let is_member = |user| view.memberships.iter().any(|row| (row.0, row.1) == (mandate, user));

@@ -29,12 +29,13 @@ use For::{Anybody, Both, Members, SysAdmins};
 
 /// Every mutating operation, who is let in, and how often it is called beside the others. Rare: what costs a password hash,
 /// and what ends the sequence for its caller or for all.
-const OPERATIONS: [(&str, For, u32); 38] = [
+const OPERATIONS: [(&str, For, u32); 39] = [
     ("POST /api/mandates", SysAdmins, 9),
     ("PATCH /api/mandates/{mandateId}", Both, 12),
     ("PUT /api/mandates/{mandateId}", Both, 13),
     ("DELETE /api/mandates/{mandateId}", SysAdmins, 5),
     ("POST /api/mandates/{mandateId}/restore", SysAdmins, 6),
+    ("PUT /api/mandates/{mandateId}/limits", SysAdmins, 6),
     ("POST /api/mandates/{mandateId}/users", Both, 25),
     ("PATCH /api/mandates/{mandateId}/users/{userId}", Both, 20),
     ("DELETE /api/mandates/{mandateId}/users/{userId}", Both, 8),
