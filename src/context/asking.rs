@@ -10,6 +10,7 @@ use crate::access::decision::{self, Verdict};
 use crate::access::tables::{INSTANCE_TABLES, Instances, Members, Read, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
 use crate::context::Grant;
+use crate::db::{Reader, Whose};
 use crate::error::{Error, Result};
 use crate::ids::{InstanceId, MandateId, UserId, uuids};
 
@@ -132,7 +133,13 @@ impl Asking {
     /// The caller in an instance of the mandate, admitted or not: for asking which of its roles they may read.
     pub async fn in_instance(&self, instance: InstanceId) -> Result<InstanceContext> {
         let caller = &self.mandate.caller;
-        let found = load::instance(caller.services.db.reader(), caller.user, self.mandate.mandate, instance).await?;
+        let found = load::instance(
+            &*caller.services.db.reader_for(Whose::Mandate(self.mandate.mandate)).await?,
+            caller.user,
+            self.mandate.mandate,
+            instance,
+        )
+        .await?;
         let found = found.ok_or_else(Error::not_found)?;
         let own = found.access.clone().map(Arc::new);
         Ok(enter::instance_context(self.mandate.clone(), instance, found, own))
@@ -176,8 +183,13 @@ impl Subject {
     /// Those of the instances that may be named to the caller: what others are admitted to is no answer to a guess.
     async fn shown<'a>(&self, instances: Vec<&'a OpenInstance>) -> Result<Vec<&'a OpenInstance>> {
         let Some(caller) = self.hidden_from else { return Ok(instances) };
-        let own = load::open_instances(self.services.db.reader(), caller, self.mandate).await?;
+        let own = load::open_instances(&*self.reader().await?, caller, self.mandate).await?;
         Ok(instances.into_iter().filter(|instance| own.iter().any(|open| open.id == instance.id)).collect())
+    }
+
+    /// For one statement, in the mandate's turn: the caller was let in.
+    async fn reader(&self) -> Result<Reader<'_>> {
+        self.services.db.reader_for(Whose::Mandate(self.mandate)).await
     }
 
     async fn is_known_anywhere(&self, table: &str) -> Result<bool> {
@@ -187,7 +199,7 @@ impl Subject {
         if table.contains('\0') {
             return Ok(false); // no name has it, and PostgreSQL cannot be asked
         }
-        load::is_table_of_a_feature(self.services.db.reader(), table).await
+        load::is_table_of_a_feature(&*self.reader().await?, table).await
     }
 
     async fn open_instances(&mut self) -> Result<Arc<Vec<OpenInstance>>> {
@@ -198,7 +210,7 @@ impl Subject {
         let open = match self.epochs {
             _ if self.access.is_none() => Arc::new(Vec::new()),
             Some(epochs) => find::open_instances(&self.services, key, epochs).await?,
-            None => Arc::new(load::open_instances(self.services.db.reader(), self.user, self.mandate).await?),
+            None => Arc::new(load::open_instances(&*self.reader().await?, self.user, self.mandate).await?),
         };
         self.open = Some(open.clone());
         Ok(open)
@@ -213,7 +225,7 @@ impl Subject {
             let found = find::instance(&self.services, key, instance, epochs).await?.ok_or_else(Error::not_found)?;
             (found.found.catalogue, found.access)
         } else {
-            let found = load::instance(self.services.db.reader(), self.user, self.mandate, instance).await?;
+            let found = load::instance(&*self.reader().await?, self.user, self.mandate, instance).await?;
             let found = found.ok_or_else(Error::not_found)?;
             (found.catalogue, found.access.map(Arc::new))
         };
@@ -230,7 +242,7 @@ impl Subject {
         if others.is_empty() {
             return Ok(BTreeSet::new());
         }
-        load::peers_among(self.services.db.reader(), self.mandate, self.user, &uuids(&others)).await
+        load::peers_among(&*self.reader().await?, self.mandate, self.user, &uuids(&others)).await
     }
 
     /// Whether the subject may do it: to any row, or to a row of this owner.

@@ -57,6 +57,10 @@ impl ContextCache {
         let (at, access) = self.mandates.as_ref()?.get(&key)?;
         (at == epochs).then_some(access)
     }
+    /// Whether the user was let into the mandate lately, at whatever epochs.
+    pub(super) fn knows(&self, key: MandateKey) -> bool {
+        self.mandates.as_ref().and_then(|cache| cache.get(&key)).is_some_and(|(_, access)| access.is_some())
+    }
     pub(super) fn keep_mandate(&self, key: MandateKey, epochs: Epochs, access: Option<Arc<MandateAccess>>) {
         if let Some(cache) = &self.mandates {
             cache.insert(key, (epochs, access));

@@ -20,32 +20,11 @@ use super::{
 use crate::access::Level;
 use crate::access::tables::least_level;
 use crate::auth::session::Claims;
-use crate::db::{ActAs, Intent};
+use crate::db::{ActAs, Intent, Reader};
 use crate::error::{Code, Error, Result};
 use crate::ids::{InstanceId, MandateId, RoleId, UserId};
 
-/// What a guard lets into a handler.
-#[expect(clippy::large_enum_variant, reason = "one a request, moved into its extensions at once: a box would cost more")]
-#[derive(Debug, Clone)]
-pub enum Entered {
-    Anonymous,
-    /// A signed-in user; the contexts only where the route asked for them and the headers named them.
-    User(Caller, Option<MandateContext>, Option<InstanceContext>),
-    System(SystemContext),
-    Mandate(MandateContext),
-    Instance(InstanceContext),
-    Role(RoleContext),
-    Asking(Asking),
-    /// Signed, but not yet checked against the session: for a handler whose one statement does it.
-    Deferred(DeferredCaller),
-}
-
-/// A caller whose token was verified and whose session was not yet.
-#[derive(Debug, Clone)]
-pub struct DeferredCaller {
-    pub(crate) claims: Claims,
-    pub(crate) services: Services,
-}
+pub use super::entered::{DeferredCaller, Entered};
 
 /// A request, as far as deciding needs it.
 #[derive(Debug)]
@@ -84,13 +63,10 @@ pub async fn enter(services: &Services, policy: &Policy, arrival: Arrival<'_>) -
     if policy.deferred {
         return Ok(Entered::Deferred(DeferredCaller { claims, services: services.clone() }));
     }
-    let _turn = match headers.mandate {
-        Some(mandate) => Some(services.db.reading_turn(mandate).await?),
-        None => None,
-    };
     let now = services.clock.now();
-    let fresh =
-        load::freshness(services.db.reader(), claims.session, claims.user, headers.mandate, now).await?.ok_or_else(unauthenticated)?;
+    let fresh = load::freshness(&*services.reader(claims.user, headers.mandate).await?, claims.session, claims.user, headers.mandate, now)
+        .await?
+        .ok_or_else(unauthenticated)?;
     let caller = Caller {
         user: claims.user,
         session: claims.session,
@@ -196,7 +172,7 @@ impl Entrance<'_> {
             if !governs_mandate {
                 return Ok(Entered::System(SystemContext::of(self.caller)));
             }
-            if !load::mandate_exists(self.services.db.reader(), mandate).await? {
+            if !load::mandate_exists(&*self.reader().await?, mandate).await? {
                 return Err(Error::not_found());
             }
             return Ok(Entered::Mandate(MandateContext { caller: self.caller, mandate, authority: Authority::SysAdmin }));
@@ -204,9 +180,9 @@ impl Entrance<'_> {
         let Some(instance) = self.path_id::<InstanceId>("instanceId")? else {
             return Ok(Entered::System(SystemContext::of(self.caller)));
         };
-        let mandate = load::mandate_of_instance(self.services.db.reader(), instance).await?.ok_or_else(Error::not_found)?;
+        let mandate = load::mandate_of_instance(&*self.reader().await?, instance).await?.ok_or_else(Error::not_found)?;
         self.header_agrees(mandate)?;
-        let found = load::instance(self.services.db.reader(), self.caller.user, mandate, instance).await?.ok_or_else(Error::not_found)?;
+        let found = load::instance(&*self.reader().await?, self.caller.user, mandate, instance).await?.ok_or_else(Error::not_found)?;
         let context = MandateContext { caller: self.caller, mandate, authority: Authority::SysAdmin };
         // As a SysAdmin: the flag opens no data, and roles held as a member do not count here.
         Ok(Entered::Instance(instance_context(context, instance, found, None)))
@@ -254,7 +230,7 @@ impl Entrance<'_> {
         if let Some(cached) = self.services.cache.mandate(key, self.epochs) {
             return Ok(cached);
         }
-        let Some(loaded) = load::mandate_access(self.services.db.reader(), self.caller.user, mandate).await? else {
+        let Some(loaded) = load::mandate_access(&*self.reader().await?, self.caller.user, mandate).await? else {
             return Ok(None);
         };
         let access = loaded.access.map(Arc::new);
@@ -267,6 +243,11 @@ impl Entrance<'_> {
             self.note_first_use(mandate).await?;
         }
         Ok(access)
+    }
+
+    /// For one statement.
+    async fn reader(&self) -> Result<Reader<'_>> {
+        self.services.reader(self.caller.user, self.headers.mandate).await
     }
 
     /// From now on colleagues see more of this member than the username.
@@ -327,7 +308,7 @@ impl Entrance<'_> {
 
     async fn instance_in_path(&self, context: MandateContext) -> Result<InstanceContext> {
         let instance = self.path_id::<InstanceId>("instanceId")?.ok_or_else(Error::not_found)?;
-        let found = load::instance(self.services.db.reader(), self.caller.user, context.mandate, instance).await?;
+        let found = load::instance(&*self.reader().await?, self.caller.user, context.mandate, instance).await?;
         let own = found.as_ref().and_then(|found| found.access.clone()).map(Arc::new);
         if !self.some_table_is_open(&context, own.as_deref()) {
             return Err(self.denied());
@@ -346,7 +327,7 @@ impl Entrance<'_> {
     /// A role by its id: templates for SysAdmins, else a role of the header's mandate or of one of its instances.
     async fn role(self) -> Result<RoleContext> {
         let role = self.path_id::<RoleId>("roleId")?.ok_or_else(Error::not_found)?;
-        let home = load::role_home(self.services.db.reader(), role, self.headers.mandate).await?;
+        let home = load::role_home(&*self.reader().await?, role, self.headers.mandate).await?;
         if self.caller.is_sys_admin && self.policy.has(Clause::SysTemplates) {
             if home == Some(RoleHome::Template) {
                 return Ok(RoleContext::Template(SystemContext::of(self.caller), role));
@@ -358,7 +339,7 @@ impl Entrance<'_> {
         let context = self.member().await?;
         let instance = match home {
             Some(RoleHome::Instance(id)) => {
-                load::instance(self.services.db.reader(), self.caller.user, context.mandate, id).await?.map(|found| (id, found))
+                load::instance(&*self.reader().await?, self.caller.user, context.mandate, id).await?.map(|found| (id, found))
             }
             _ => None,
         };

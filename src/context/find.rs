@@ -16,7 +16,7 @@ pub(super) async fn open_instances(services: &Services, key: (UserId, MandateId)
     if let Some(cached) = services.cache.open_instances(key, epochs) {
         return Ok(cached);
     }
-    let found = Arc::new(load::open_instances(services.db.reader(), key.0, key.1).await?);
+    let found = Arc::new(load::open_instances(&*services.reader(key.0, Some(key.1)).await?, key.0, key.1).await?);
     services.cache.keep_open_instances(key, epochs, found.clone());
     Ok(found)
 }
@@ -32,7 +32,7 @@ pub(super) async fn instance(
     if let Some(cached) = services.cache.instance(key, epochs) {
         return Ok(cached);
     }
-    let found = load::instance(services.db.reader(), user, mandate, instance).await?;
+    let found = load::instance(&*services.reader(user, Some(mandate)).await?, user, mandate, instance).await?;
     let kept = found.map(|found| CachedInstance { access: found.access.clone().map(Arc::new), found });
     services.cache.keep_instance(key, epochs, kept.clone());
     Ok(kept)

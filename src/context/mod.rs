@@ -15,6 +15,7 @@ mod cache;
 pub mod change;
 mod effective;
 pub mod enter;
+mod entered;
 mod find;
 pub mod grant;
 mod load;
@@ -31,7 +32,7 @@ use chrono::{DateTime, Utc};
 use crate::access::tables::{Access, Create, FeatureTable, Members, Op, Read, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
 use crate::clock::Clock;
-use crate::db::{ActAs, Database, Intent, once};
+use crate::db::{ActAs, Database, Intent, Reader, Whose, once};
 use crate::error::{Error, Result};
 use crate::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
 
@@ -64,9 +65,14 @@ impl Services {
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
-    /// What a request with this key was answered; 409 where it was another request.
-    pub(crate) async fn known_answer(&self, key: &once::Key) -> Result<Option<once::Answer>> {
-        once::known(self.db.reader(), key, self.clock.now()).await
+    /// The readers, for one statement: in the mandate's turn where it is known to let the user in, else in the user's own.
+    async fn reader(&self, user: UserId, mandate: Option<MandateId>) -> Result<Reader<'_>> {
+        let open = mandate.filter(|mandate| self.cache.knows((user, *mandate)));
+        self.db.reader_for(open.map_or(Whose::User(user), Whose::Mandate)).await
+    }
+    /// What a user's request with this key was answered; 409 where it was another request.
+    pub(crate) async fn known_answer(&self, user: UserId, key: &once::Key) -> Result<Option<once::Answer>> {
+        once::known(&*self.db.reader_for(Whose::User(user)).await?, key, self.clock.now()).await
     }
 }
 
@@ -247,7 +253,7 @@ impl MandateContext {
 
     /// A member's own access here, alive or `None`; for whoever may read that member.
     pub async fn access_of(&self, _: &Grant<Members, Read>, member: UserId) -> Result<Option<MandateAccess>> {
-        let loaded = load::mandate_access(self.caller.services.db.reader(), member, self.mandate).await?;
+        let loaded = load::mandate_access(&*self.reader().await?, member, self.mandate).await?;
         Ok(loaded.and_then(|loaded| loaded.access))
     }
     /// The same in an instance of this mandate, with the tables and views that it knows; `None`: no such instance.
@@ -257,8 +263,11 @@ impl MandateContext {
         member: UserId,
         instance: InstanceId,
     ) -> Result<Option<(Catalogue, Option<InstanceAccess>)>> {
-        let found = load::instance(self.caller.services.db.reader(), member, self.mandate, instance).await?;
+        let found = load::instance(&*self.reader().await?, member, self.mandate, instance).await?;
         Ok(found.map(|found| (found.catalogue, found.access)))
+    }
+    async fn reader(&self) -> Result<Reader<'_>> {
+        self.caller.services.db.reader_for(Whose::Mandate(self.mandate)).await
     }
     /// The platform, where the caller is in this mandate as a SysAdmin.
     pub fn as_system(&self) -> Option<SystemContext> {

@@ -1,6 +1,9 @@
 //! What a route asks of its caller: one declaration that installs the guard, writes the OpenAPI security and `x-access`, and
 //! picks the rate limit. Where the mandate comes from follows from the route's path, so that it cannot be declared wrongly.
 
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+
 use serde_json::{Value, json};
 
 use crate::access::Operation;
@@ -38,6 +41,9 @@ impl Class {
         }
     }
 }
+
+/// Requests a minute, by class.
+pub type PerMinute = HashMap<Class, NonZeroU32>;
 
 /// One way to be allowed in; any one of a policy's suffices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +130,11 @@ impl Policy {
     pub fn checked_by_its_statement(mut self) -> Self {
         self.deferred = true;
         self
+    }
+
+    /// Whether its requests can be those of members, in the mandate that `X-Mandate-Id` names.
+    pub(crate) fn works_in_mandates(&self) -> bool {
+        self.context || self.clauses.iter().any(|clause| matches!(clause, Clause::Table { .. }))
     }
 
     /// For a user's route that answers for the context which the headers choose.

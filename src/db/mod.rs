@@ -22,6 +22,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres};
 
 use self::failpoint::{Moment, reach};
+pub(crate) use self::turns::Whose;
 use self::turns::{Turn, Turns};
 use crate::error::{Error, Result};
 use crate::ids::{InstanceId, MandateId, UserId};
@@ -92,33 +93,27 @@ impl Database {
     /// The same in a mandate's turn, whatever it begins as.
     pub(crate) async fn begin_for(&self, mandate: Option<MandateId>, act_as: ActAs, intent: Intent) -> Result<Transaction> {
         let turn = match mandate {
-            Some(mandate) => Some(self.working.take(mandate).await?),
+            Some(mandate) => Some(self.working.take(Whose::Mandate(mandate)).await?),
             None => None,
         };
-        let mut transaction = self.begin_once(act_as, intent).await?;
-        transaction.turn = turn;
-        Ok(transaction)
-    }
-
-    async fn begin_once(&self, act_as: ActAs, intent: Intent) -> Result<Transaction> {
         if intent != Intent::Write || !once::is_asked() {
-            return self.begin_as(act_as, intent).await;
+            return self.begin_as(act_as, intent, turn).await;
         }
         reach(Moment::BeforeBegin);
-        let mut transaction = self.begin_as(ActAs::System, intent).await?;
+        let mut transaction = self.begin_as(ActAs::System, intent, turn).await?;
         once::claim(&mut transaction).await?;
         reach(Moment::AfterClaim);
         transaction.act_as(act_as).await?;
         Ok(transaction)
     }
 
-    async fn begin_as(&self, act_as: ActAs, intent: Intent) -> Result<Transaction> {
+    async fn begin_as(&self, act_as: ActAs, intent: Intent, turn: Option<Turn>) -> Result<Transaction> {
         let pool = self.work.clone();
         let mode = if intent == Intent::Read { "read only" } else { "read write" };
         let batch = format!("begin isolation level read committed, {mode}; {}", settings(act_as));
         let begun = tokio::spawn(async move {
             let connection = pool.acquire().await?;
-            let mut transaction = Transaction { connection: Some(connection), dry_run: intent == Intent::DryRun, once: None, turn: None };
+            let mut transaction = Transaction { connection: Some(connection), dry_run: intent == Intent::DryRun, once: None, turn };
             transaction.execute(sqlx::raw_sql(AssertSqlSafe(batch))).await?;
             Ok::<_, sqlx::Error>(transaction)
         });
@@ -130,9 +125,9 @@ impl Database {
         &self.reader
     }
 
-    /// A turn to read for a request in a mandate's context.
-    pub(crate) async fn reading_turn(&self, mandate: MandateId) -> Result<Turn> {
-        self.reading.take(mandate).await
+    /// The same for one statement, in somebody's turn.
+    pub(crate) async fn reader_for(&self, whose: Whose) -> Result<Reader<'_>> {
+        Ok(Reader { pool: &self.reader, _turn: self.reading.take(whose).await? })
     }
 
     /// How many connections of the working pool are open, and how many of those are idle.
@@ -151,6 +146,20 @@ impl Database {
     pub async fn close(&self) {
         self.work.close().await;
         self.reader.close().await;
+    }
+}
+
+/// The readers' pool, for as long as it is somebody's turn.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    pool: &'a PgPool,
+    _turn: Turn,
+}
+
+impl Deref for Reader<'_> {
+    type Target = PgPool;
+    fn deref(&self) -> &PgPool {
+        self.pool
     }
 }
 

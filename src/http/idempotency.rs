@@ -25,7 +25,7 @@ const KEPT: Duration = Duration::hours(24);
 const LONGEST: usize = 255;
 
 pub(super) const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
-pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// What a repetition gets beside status and body.
 const HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CACHE_CONTROL, ETAG, LOCATION];
 
@@ -73,7 +73,7 @@ pub(super) async fn answer(
     let bytes = read_body(&mut request, app).await?;
     let key = identified(app, user, key, &request, &bytes);
     let now = app.services().now();
-    if let Some(answer) = app.services().known_answer(&key).await? {
+    if let Some(answer) = app.services().known_answer(user, &key).await? {
         return Ok(replayed(answer));
     }
     *request.body_mut() = Body::from(bytes);

@@ -1,0 +1,42 @@
+//! What a guard lets into a handler.
+
+use super::asking::Asking;
+use super::{Caller, InstanceContext, MandateContext, RoleContext, Services, SystemContext};
+use crate::auth::session::Claims;
+
+/// What a guard lets into a handler.
+#[expect(clippy::large_enum_variant, reason = "one a request, moved into its extensions at once: a box would cost more")]
+#[derive(Debug, Clone)]
+pub enum Entered {
+    Anonymous,
+    /// A signed-in user; the contexts only where the route asked for them and the headers named them.
+    User(Caller, Option<MandateContext>, Option<InstanceContext>),
+    System(SystemContext),
+    Mandate(MandateContext),
+    Instance(InstanceContext),
+    Role(RoleContext),
+    Asking(Asking),
+    /// Signed, but not yet checked against the session: for a handler whose one statement does it.
+    Deferred(DeferredCaller),
+}
+
+impl Entered {
+    /// Whether it is as a member of a mandate.
+    pub(crate) fn is_as_member(&self) -> bool {
+        let mandate = match self {
+            Self::User(_, mandate, _) => mandate.as_ref(),
+            Self::Mandate(mandate) | Self::Role(RoleContext::Mandate(mandate, _)) => Some(mandate),
+            Self::Instance(instance) | Self::Role(RoleContext::Instance(instance, _)) => Some(instance.mandate()),
+            Self::Asking(asking) => Some(&asking.mandate),
+            Self::Anonymous | Self::System(_) | Self::Role(RoleContext::Template(..)) | Self::Deferred(_) => None,
+        };
+        mandate.is_some_and(|mandate| !mandate.is_sys_admin())
+    }
+}
+
+/// A caller whose token was verified and whose session was not yet.
+#[derive(Debug, Clone)]
+pub struct DeferredCaller {
+    pub(crate) claims: Claims,
+    pub(crate) services: Services,
+}
