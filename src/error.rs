@@ -91,7 +91,7 @@ codes! {
     Internal = 500, "Something went wrong on our side", "Try again. If it stays, tell the operator the `requestId`.";
     Overloaded = 503, "The service is busy", "Try again after Retry-After.";
     Unavailable = 503, "The service cannot work right now", "Try again after Retry-After.";
-    TimedOut = 504, "The request took too long", "Nothing was changed. Try again, or ask for less.";
+    TimedOut = 504, "The request took too long", "Nothing was changed, unless it was just being finished: look, or send it again with the same Idempotency-Key. Or ask for less.";
 }
 
 impl Code {
@@ -262,7 +262,7 @@ impl From<sqlx::Error> for Error {
                 return Self::from(FieldError::new("", "invalid_characters", "must not contain the character U+0000")).caused_by(error);
             }
             Some(CANCELLED) => {
-                return Self::new(Code::TimedOut, "The database took too long over this; nothing was changed.").caused_by(error);
+                return Self::new(Code::TimedOut, "The database took too long over this.").caused_by(error);
             }
             _ => {}
         }

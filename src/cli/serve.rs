@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 
 use super::listen::{Listeners, Reserved};
 use super::open::Opened;
@@ -90,6 +90,7 @@ async fn run(app: &App, listeners: Listeners, opened: &Opened, stop: &mut Stop) 
     let mut jobs = tokio::spawn(run_jobs(app.clone(), finishing.clone()));
     let mut server = tokio::spawn(serve_api(app.clone(), listeners.api, finishing));
     let upkeep = tokio::spawn(keep_up(app.clone()));
+    let beating = tokio::spawn(beat(app.clone()));
     let metrics = listeners.metrics.map(|listener| tokio::spawn(serve_metrics(app.clone(), listener)));
     let outcome = tokio::select! {
         ended = &mut server => ended.map_err(anyhow::Error::from),
@@ -108,9 +109,13 @@ async fn run(app: &App, listeners: Listeners, opened: &Opened, stop: &mut Stop) 
             () = stop.asked() => tracing::warn!("asked twice to stop; running requests were abandoned"),
         }
     }
-    for task in
-        [Some(server.abort_handle()), Some(jobs.abort_handle()), Some(upkeep.abort_handle()), metrics.map(|task| task.abort_handle())]
-    {
+    for task in [
+        Some(server.abort_handle()),
+        Some(jobs.abort_handle()),
+        Some(upkeep.abort_handle()),
+        Some(beating.abort_handle()),
+        metrics.map(|task| task.abort_handle()),
+    ] {
         task.inspect(tokio::task::AbortHandle::abort);
     }
     outcome
@@ -134,15 +139,22 @@ async fn serve_metrics(app: App, listener: TcpListener) -> std::io::Result<()> {
 
 async fn keep_up(app: App) {
     let mut fold = tokio::time::interval(FOLD_EVERY);
-    let mut beat = tokio::time::interval(limits::nodes::EVERY);
     let mut forget = tokio::time::interval(FORGET_EVERY);
     loop {
         tokio::select! {
             _ = fold.tick() => telemetry::fold(),
             _ = forget.tick() => app.limits().forget_idle(),
-            _ = beat.tick() => if let Err(error) = limits::nodes::beat(&app).await {
-                tracing::warn!(cause = error.cause().map(ToString::to_string), "this node could not say that it is alive");
-            },
+        }
+    }
+}
+
+async fn beat(app: App) {
+    let mut next = tokio::time::interval(limits::nodes::EVERY);
+    next.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        next.tick().await;
+        if let Err(error) = limits::nodes::beat(&app).await {
+            tracing::warn!(cause = error.cause().map(ToString::to_string), "this node could not say that it is alive");
         }
     }
 }

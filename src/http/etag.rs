@@ -65,7 +65,7 @@ pub struct Precondition {
 impl FromRequestParts<App> for Precondition {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let all: Vec<_> = parts.headers.get_all(IF_MATCH).iter().filter_map(|value| value.to_str().ok()).collect();
+        let all: Vec<_> = parts.headers.get_all(IF_MATCH).iter().map(|value| value.to_str().unwrap_or("(no tag of ours)")).collect();
         Ok(Self { listed: (!all.is_empty()).then(|| all.join(",")), required: app.settings().require_if_match })
     }
 }

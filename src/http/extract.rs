@@ -128,7 +128,8 @@ fn refusal(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) 
     let message = inner.to_string();
     let named = message.split('`').nth(1).unwrap_or_default().to_owned();
     let parent = json_pointer(error.path());
-    let expected = message.split_once(", expected ").map_or("another form", |(_, rest)| rest).split(" at line ").next().unwrap_or_default();
+    let expected =
+        message.rsplit_once(", expected ").map_or("another form", |(_, rest)| rest).split(" at line ").next().unwrap_or_default();
     if message.starts_with("unknown field") {
         FieldError::new(
             within(&parent, &named),

@@ -9,7 +9,7 @@ use axum::RequestExt;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::SecurityRequirement;
@@ -20,10 +20,10 @@ use super::completion;
 use super::dry_run::DryRun;
 use super::extract::{BodyLimit, Query};
 use super::idempotency;
-use super::rate_limit::Identity;
+use super::rate_limit::{AsMember, Identity};
 use crate::app::App;
 use crate::context::RequestMeta;
-use crate::context::enter::{Arrival, enter};
+use crate::context::enter::{Arrival, Entered, enter};
 use crate::context::policy::{Class, Policy};
 use crate::error::{Code, Error, Result};
 
@@ -57,14 +57,24 @@ impl Guard for UtoipaMethodRouter<App> {
             }
         }
         let class = class.unwrap_or(Class::Default);
+        let limited = policy.clone();
         let state = Guarding { app: app.clone(), policy: Arc::new(policy), query: Arc::new(query) };
         let router = router.route_layer(from_fn_with_state(state, let_in));
-        (schemas, paths, app.limits().layer(router, class))
+        (schemas, paths, app.limits().layer(router, class, &limited))
     }
 }
 
 /// Lets the request in with its context, or refuses it.
-async fn let_in(State(guarding): State<Guarding>, mut request: Request, next: Next) -> Result<Response> {
+async fn let_in(State(guarding): State<Guarding>, request: Request, next: Next) -> Response {
+    let mut as_member = false;
+    let mut response = admitted(guarding, request, next, &mut as_member).await.into_response();
+    if as_member {
+        response.extensions_mut().insert(AsMember);
+    }
+    response
+}
+
+async fn admitted(guarding: Guarding, mut request: Request, next: Next, as_member: &mut bool) -> Result<Response> {
     let path = path_parameters(&mut request).await?;
     let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
     let meta = request.extensions().get::<RequestMeta>().cloned().unwrap_or_default();
@@ -76,6 +86,7 @@ async fn let_in(State(guarding): State<Guarding>, mut request: Request, next: Ne
     let user = identity.claims.as_ref().map(|claims| claims.user);
     let arrival = Arrival { claims: identity.claims, headers: request.headers(), path: &path, dry_run: dry_run.is_wanted(), meta };
     let entered = enter(guarding.app.services(), &guarding.policy, arrival).await;
+    *as_member = entered.as_ref().is_ok_and(Entered::is_as_member);
     if let Some(bytes) = guarding.policy.body_limit {
         request.extensions_mut().insert(BodyLimit(bytes));
     }

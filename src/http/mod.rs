@@ -38,7 +38,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::context::RequestMeta;
 use crate::error::{Code, Error, Result};
-use rate_limit::Identity;
+use rate_limit::{Bill, Identity};
 
 /// The whole service: routes behind everything that every request goes through.
 pub type Service = MapRequest<Router, fn(Request) -> Request>;
@@ -90,8 +90,8 @@ pub fn service(app: &App) -> Service {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), bounded));
     // Around whatever a browser should be able to read, refusals too.
-    let router = match cors::layer(app.settings()) {
-        Some(layer) => router.layer(layer),
+    let router = match cors::Origins::named_in(app.settings()) {
+        Some(origins) => router.layer(from_fn_with_state(origins, cors::answer)),
         None => router,
     };
     let router = router.layer(from_fn_with_state(app.clone(), around)).with_state(app.clone());
@@ -152,10 +152,12 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |route| route.as_str().to_owned());
     request.extensions_mut().insert(RequestMeta { request_id: Some(request_id.clone()), address });
+    let bill = Bill::default();
     request.extensions_mut().insert(identity.clone());
+    request.extensions_mut().insert(bill.clone());
 
     let response = next.run(request).await;
-    let response = app.limits().write_headers(&identity, response);
+    let response = app.limits().write_headers(&identity, &bill, response);
     let mut response = problem::render(response, &path, &request_id);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&request_id) {

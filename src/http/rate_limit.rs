@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request as AnyRequest};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request as AnyRequest, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
@@ -25,7 +25,7 @@ use tower_governor::key_extractor::KeyExtractor;
 use crate::app::App;
 use crate::auth::session::Claims;
 use crate::config::Settings;
-use crate::context::policy::Class;
+use crate::context::policy::{Class, PerMinute, Policy};
 use crate::error::{Code, Error};
 use crate::ids::{MandateId, UserId};
 
@@ -71,9 +71,6 @@ pub(super) fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Requests a minute, by class.
-pub type PerMinute = HashMap<Class, NonZeroU32>;
-
 /// The key of the buckets. (They are asked by us, not by a layer that would take the key from the request.)
 #[derive(Debug, Clone, Copy)]
 struct ByPayer;
@@ -108,23 +105,49 @@ impl std::fmt::Debug for Limits {
     }
 }
 
-/// What a request was charged; on its way out with the response, so that the headers can tell.
+/// What a request was charged.
 #[derive(Debug, Clone, Copy)]
 struct Charged {
     class: Class,
     /// Requests a minute, of all nodes together.
     quota: NonZeroU32,
+    /// What this node gives of it.
+    share: NonZeroU32,
     /// By a mandate's own limit.
     of_mandate: bool,
     /// What this node still gives, or in how many seconds it gives again.
     outcome: Result<u32, u64>,
 }
 
+/// Travels with a request, so that whatever becomes of it (a time limit, a panic) its charge is known in the end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bill(Arc<Mutex<Option<Charged>>>);
+
+impl Bill {
+    fn note(&self, charged: Charged) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(charged);
+    }
+    fn charged(&self) -> Option<Charged> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// On an answer whose request the guard let in as a member of the mandate that its header names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AsMember;
+
+/// On the answer to a browser's question before the request that it is about (CORS): asked without credentials, by everybody behind
+/// an address alike, and free.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Free;
+
 /// What a class of routes charges with.
 #[derive(Clone)]
 struct Toll {
     budgets: Arc<Budgets>,
     class: Class,
+    /// Whether its requests can be those of a mandate's members.
+    in_mandates: bool,
 }
 
 impl Limits {
@@ -143,27 +166,31 @@ impl Limits {
     }
 
     /// Charges the routes of `router` to a class.
-    pub(super) fn layer(&self, router: MethodRouter<App>, class: Class) -> MethodRouter<App> {
+    pub(super) fn layer(&self, router: MethodRouter<App>, class: Class, policy: &Policy) -> MethodRouter<App> {
+        let in_mandates = policy.works_in_mandates();
         match &self.0 {
-            Some(budgets) => router.route_layer(from_fn_with_state(Toll { budgets: budgets.clone(), class }, charge)),
+            Some(budgets) => router.route_layer(from_fn_with_state(Toll { budgets: budgets.clone(), class, in_mandates }, charge)),
             None => router,
         }
     }
 
     /// Writes the `RateLimit` headers. What no route was charged for (unknown routes, wrong methods) is charged to the
     /// default class here, so that guessing routes is limited too.
-    pub(super) fn write_headers(&self, identity: &Identity, mut response: Response) -> Response {
+    pub(super) fn write_headers(&self, identity: &Identity, bill: &Bill, mut response: Response) -> Response {
         let Some(budgets) = &self.0 else { return response };
-        let charged = response.extensions().get::<Charged>().copied().unwrap_or_else(|| {
+        let charged = bill.charged().unwrap_or_else(|| {
+            if response.extensions().get::<Free>().is_some() {
+                return budgets.nothing(Class::Default);
+            }
             let charged = budgets.charge(Class::Default, identity, None);
             if let Err(wait) = charged.outcome {
-                response = too_many(wait).into_response();
+                refuse(&mut response, wait);
             }
             charged
         });
-        let Charged { class, quota, outcome, .. } = charged;
+        let Charged { class, quota, share, outcome, .. } = charged;
         let (remaining, next) = match outcome {
-            Ok(remaining) => (remaining, (60 / u64::from(quota.get())).max(1)),
+            Ok(remaining) => (remaining, (60 / u64::from(share.get())).max(1)),
             Err(wait) => (0, wait),
         };
         insert(response.headers_mut(), "ratelimit-policy", &format!("\"{}\";q={quota};w=60", class.name()));
@@ -217,11 +244,19 @@ impl Budgets {
         let ordinary = self.settings.get(&class).copied().unwrap_or(NonZeroU32::MIN);
         let quota = own.map_or(ordinary, |(_, quota)| quota);
         let payer = Payer { who: identity.who(), within: own.map(|(mandate, _)| mandate) };
-        let outcome = match self.buckets(class, self.share(quota)) {
+        let share = self.share(quota);
+        let outcome = match self.buckets(class, share) {
             Some(buckets) => taken(&buckets, &payer),
-            None => Ok(quota.get()),
+            None => Ok(share.get()),
         };
-        Charged { class, quota, of_mandate: own.is_some(), outcome }
+        Charged { class, quota, share, of_mandate: own.is_some(), outcome }
+    }
+
+    /// What is told where nothing is charged.
+    fn nothing(&self, class: Class) -> Charged {
+        let quota = self.settings.get(&class).copied().unwrap_or(NonZeroU32::MIN);
+        let share = self.share(quota);
+        Charged { class, quota, share, of_mandate: false, outcome: Ok(share.get()) }
     }
 
     /// What this node gives of a budget.
@@ -248,27 +283,33 @@ fn taken(buckets: &Buckets, payer: &Payer) -> Result<u32, u64> {
     }
 }
 
-async fn charge(State(Toll { budgets, class }): State<Toll>, request: Request, next: Next) -> Response {
+async fn charge(State(Toll { budgets, class, in_mandates }): State<Toll>, request: Request, next: Next) -> Response {
     let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
-    let mandate = request.headers().get("x-mandate-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let mut charged = budgets.charge(class, &identity, mandate);
+    let bill = request.extensions().get::<Bill>().cloned().unwrap_or_default();
+    let named = request.headers().get("x-mandate-id").filter(|_| in_mandates && identity.claims.is_some());
+    let mandate = named.and_then(|id| id.to_str().ok()?.parse().ok());
+    let charged = budgets.charge(class, &identity, mandate);
+    bill.note(charged);
     let mut response = match charged.outcome {
         Ok(_) => next.run(request).await,
-        Err(wait) => too_many(wait).into_response(),
+        Err(wait) => return too_many(wait).into_response(),
     };
     // Whoever only names a mandate has no part in its budget: it was somebody else's door that they knocked at.
-    if charged.of_mandate && is_refused_the_mandate(&response) {
-        charged = budgets.charge(class, &identity, None);
+    if charged.of_mandate && response.extensions().get::<AsMember>().is_none() {
+        let charged = budgets.charge(class, &identity, None);
+        bill.note(charged);
         if let Err(wait) = charged.outcome {
-            response = too_many(wait).into_response();
+            refuse(&mut response, wait);
         }
     }
-    response.extensions_mut().insert(charged);
     response
 }
 
-fn is_refused_the_mandate(response: &Response) -> bool {
-    response.extensions().get::<Arc<Error>>().is_some_and(|error| error.code() == Code::MandateAccessDenied)
+/// Turns an answer into the refusal; what its headers tell a browser stays.
+fn refuse(response: &mut Response, wait: u64) {
+    let refusal = too_many(wait);
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response.extensions_mut().insert(Arc::new(refusal));
 }
 
 fn per_minute(settings: &Settings, class: Class) -> NonZeroU32 {

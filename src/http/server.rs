@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::rate_limit::network_of;
@@ -32,6 +33,9 @@ const STREAMS: u32 = 100;
 /// An HTTP/2 connection that is silent for so long is asked whether it is still there, and closed where it does not answer.
 const SILENCE: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How old a connection gets: it is ended between two requests, so that nobody keeps one by not reading, or by being silent over
+/// HTTP/2.
+const OLDEST: Duration = Duration::from_mins(10);
 /// Out of file descriptors: the next attempt is not made at once.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -97,8 +101,10 @@ impl Door {
     /// A place for one more connection from there. A trusted proxy brings those of many clients.
     fn seat(&self, address: IpAddr) -> Option<Seat> {
         let address = address.to_canonical();
-        let most = if is_trusted_proxy(&self.app, address) { usize::MAX } else { self.app.settings().max_connections_per_address };
-        self.seats.take(network_of(address), most)
+        if is_trusted_proxy(&self.app, address) {
+            return self.seats.take(address, usize::MAX);
+        }
+        self.seats.take(network_of(address), self.app.settings().max_connections_per_address)
     }
 
     async fn attend(mut self, stream: TcpStream, peer: SocketAddr) {
@@ -115,6 +121,8 @@ impl Door {
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         // hyper's own limit begins when it knows which HTTP is spoken; somebody may be silent before.
         let mut silence = pin!(tokio::time::sleep(patience));
+        let mut age = pin!(tokio::time::sleep(OLDEST));
+        let last = self.app.settings().request_timeout + patience;
         let (mut waits, mut ends) = (true, false);
         loop {
             tokio::select! {
@@ -124,6 +132,15 @@ impl Door {
                         return;
                     }
                     waits = false;
+                }
+                // Then what is asked may be answered, and after that nobody waits for a client who does not read.
+                () = &mut age => {
+                    if ends {
+                        return;
+                    }
+                    connection.as_mut().graceful_shutdown();
+                    ends = true;
+                    age.as_mut().reset(Instant::now() + last);
                 }
                 _ = self.finishing.wait_for(|finish| *finish), if !ends => {
                     connection.as_mut().graceful_shutdown();

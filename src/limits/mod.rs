@@ -10,10 +10,9 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::context::policy::Class;
+use crate::context::policy::{Class, PerMinute};
 use crate::http::etag::Resource;
 use crate::http::patch;
-use crate::http::rate_limit::PerMinute;
 use crate::ids::MandateId;
 
 pub use routes::routes;

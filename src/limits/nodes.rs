@@ -21,7 +21,7 @@ pub async fn beat(app: &App) -> Result<()> {
     let limits = store::all(&mut writing).await?;
     writing.commit(Recorded::nothing_changed()).await?;
     app.limits().set_nodes(alive);
-    app.limits().set_mandates(limits.into_iter().map(|(mandate, limits)| (mandate, limits.per_minute())));
+    app.limits().set_mandates(limits.into_iter());
     Ok(())
 }
 

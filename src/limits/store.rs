@@ -1,10 +1,12 @@
 //! Limits in the database: a column of the mandate.
 
 use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::{ClassLimits, MandateLimits};
+use crate::context::policy::{Class, PerMinute};
 use crate::error::Result;
 use crate::ids::MandateId;
 
@@ -36,13 +38,18 @@ pub(super) async fn replace(
     Ok(MandateLimits { mandate_id: mandate, classes: *classes, version })
 }
 
-/// Every mandate that has limits of its own.
-pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<(MandateId, ClassLimits)>> {
+/// Every mandate that has limits of its own, class by class: a newer node may know classes that this one does not.
+pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<(MandateId, PerMinute)>> {
     let rows = sqlx::query!(
-        r#"select /* system */ id as "id: MandateId", limits as "limits: Json<ClassLimits>" from mandates
+        r#"select /* system */ id as "id: MandateId", limits as "limits: Json<Map<String, Value>>" from mandates
            where limits <> '{}' and deleted_at is null"#
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.limits.0)).collect())
+    Ok(rows.into_iter().map(|row| (row.id, known(&row.limits.0))).collect())
+}
+
+fn known(limits: &Map<String, Value>) -> PerMinute {
+    let limit = |class: Class| Some((class, u32::try_from(limits.get(class.name())?.as_u64()?).ok()?.try_into().ok()?));
+    Class::ALL.into_iter().filter_map(limit).collect()
 }

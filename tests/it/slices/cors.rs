@@ -68,6 +68,9 @@ async fn a_page_of_any_other_origin_may_not() {
             assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
         }
     }
+    // OPTIONS by itself is a method as any other.
+    app.call(Method::OPTIONS, "/api/mandates").header("origin", PAGE).send().await.refused(405, "method_not_allowed");
+    app.call(Method::OPTIONS, "/nowhere").send().await.refused(404, "route_not_found");
     // Who is no browser names no origin, and is served as ever.
     app.get("/healthz").send().await.expect(200);
 }
@@ -82,4 +85,19 @@ async fn weaknesses_are_reported_to_whom_the_operator_names() {
     assert_eq!(lines[0], ("Contact", "mailto:security@example.org"));
     let expires: chrono::DateTime<chrono::Utc> = lines[1].1.parse().unwrap();
     assert!(lines[1].0 == "Expires" && expires > app.clock.now(), "{lines:?}");
+}
+
+#[tokio::test]
+async fn what_browsers_ask_beforehand_is_free() {
+    let app = TestApp::start_with(&[("BAILIWICK_CORS_ORIGINS", PAGE), ("BAILIWICK_RATE_LIMIT_DEFAULT", "2")]).await;
+    for _ in 0..4 {
+        let asked = preflight(&app, PAGE, "/api/mandates", "GET").await;
+        assert_eq!((asked.status.as_u16(), asked.header("ratelimit")), (200, "\"default\";r=2;t=30"));
+    }
+    for _ in 0..2 {
+        app.get("/nowhere").header("origin", PAGE).send().await.refused(404, "route_not_found");
+    }
+    let too_many = app.get("/nowhere").header("origin", PAGE).send().await;
+    too_many.refused(429, "too_many_requests");
+    assert_eq!(too_many.header("access-control-allow-origin"), PAGE, "a page can read that it is too fast");
 }

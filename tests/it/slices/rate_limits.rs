@@ -238,6 +238,37 @@ async fn a_mandates_limits_are_for_whom_it_lets_in() {
 }
 
 #[tokio::test]
+async fn nobody_gets_a_mandates_limits_by_naming_it() {
+    let world = limited_world().await;
+    set(&world, json!({ "auth": 5000, "read": 5000, "default": 5000 })).await.expect(200);
+    let (app, acme, stranger) = (&world.app, &world.acme, &world.globex.member);
+    let guess = app.post("/api/auth/login").mandate(acme.id).json(json!({ "username": "a", "password": "b" })).send().await;
+    assert_eq!(headers(&guess).1, 1000, "signing in is before any mandate");
+    for path in ["/api/features/my", "/api/features", "/api/auth/me", "/api/nothing"] {
+        let answer = app.get(path).bearer(&stranger.token).mandate(acme.id).send().await;
+        assert_ne!(headers(&answer).1, 5000, "{path}");
+    }
+    let unsigned = app.get(acme.path("/users")).mandate(acme.id).send().await;
+    assert_eq!((unsigned.status.as_u16(), headers(&unsigned).1), (401, 60));
+    let braced = app.get(acme.path("/users")).bearer(&stranger.token).header("x-mandate-id", format!("{{{}}}", acme.id)).send().await;
+    assert_eq!((braced.status.as_u16(), headers(&braced).1), (400, 60));
+    // A SysAdmin governs from outside.
+    let from_outside = app.get(acme.path("/users")).bearer(&world.sys_admin.token).mandate(acme.id).send().await;
+    assert_eq!((from_outside.status.as_u16(), headers(&from_outside).1), (200, 60));
+}
+
+#[tokio::test]
+async fn limits_of_classes_that_this_version_does_not_know_are_passed_over() {
+    let world = limited_world().await;
+    let newer = r#"update mandates set limits = '{"read": 4, "uploads": 9, "work": 0}'"#;
+    sqlx::query(newer).execute(&world.app.sql).await.unwrap();
+    beat(&world.app.app).await.unwrap();
+    let acme = &world.acme;
+    let answer = world.app.get(acme.path("/users")).bearer(&acme.admin.token).mandate(acme.id).send().await;
+    assert_eq!(headers(&answer).1, 4);
+}
+
+#[tokio::test]
 async fn limits_are_set_by_sys_admins_within_reason() {
     let world = limited_world().await;
     let path = world.acme.path("/limits");
