@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::effort::is_full;
 use crate::harness::app::CONNECTIONS;
 use crate::harness::{TestApp, World};
 
@@ -40,8 +41,9 @@ async fn a_busy_mandate_is_in_its_own_way_only() {
         tokio::task::yield_now().await;
     }
     let quiet = &world.globex;
+    let asked_for = if is_full() { ASKED } else { ASKED / 3 };
     let mut waits = Vec::new();
-    for number in 0..ASKED {
+    for number in 0..asked_for {
         let before = passed.load(Ordering::Relaxed);
         let call = if number % 3 == 0 {
             world.app.post(quiet.path("/groups")).json(json!({ "name": format!("quiet {number}") }))
@@ -59,10 +61,10 @@ async fn a_busy_mandate_is_in_its_own_way_only() {
         "{CROWD} at once were answered {} times, refused {}; while one of the others waited: {} at most, {} in the middle",
         passed.load(Ordering::Relaxed),
         refused.load(Ordering::Relaxed),
-        waits[ASKED - 1],
-        waits[ASKED / 2]
+        waits[asked_for - 1],
+        waits[asked_for / 2]
     );
-    assert!(waits[ASKED - 1] <= BOUND, "{waits:?}");
+    assert!(waits[asked_for - 1] <= BOUND, "{waits:?}");
 }
 
 /// A request of the busy mandate.
