@@ -57,10 +57,10 @@ impl Guard for UtoipaMethodRouter<App> {
             }
         }
         let class = class.unwrap_or(Class::Default);
-        let limited = policy.clone();
-        let state = Guarding { app: app.clone(), policy: Arc::new(policy), query: Arc::new(query) };
+        let policy = Arc::new(policy);
+        let state = Guarding { app: app.clone(), policy: policy.clone(), query: Arc::new(query) };
         let router = router.route_layer(from_fn_with_state(state, let_in));
-        (schemas, paths, app.limits().layer(router, class, &limited))
+        (schemas, paths, app.limits().layer(router, class, &policy))
     }
 }
 
