@@ -17,5 +17,5 @@ pub mod tables;
 
 pub use level::{Level, Operation};
 pub use merge::{HeldRole, Merged};
-pub use permission::{Permissions, Rule, Rules, Views};
+pub use permission::{Permissions, Rule, Rules, Stale, Views};
 pub use tables::Catalogue;

@@ -96,6 +96,21 @@ pub struct Permissions {
     pub views: BTreeMap<String, bool>,
 }
 
+/// Tables and views of which a role speaks and which are not there any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({"tables": [], "views": []}))]
+pub struct Stale {
+    pub tables: Vec<String>,
+    pub views: Vec<String>,
+}
+
+impl Stale {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.views.is_empty()
+    }
+}
+
 impl Permissions {
     /// The rule that the role has for a table: the named one, else that of `*`, lowered to levels that the table knows.
     #[must_use]
@@ -104,6 +119,25 @@ impl Permissions {
             Some(named) => *named,
             None => self.tables.get(WILDCARD).map_or_else(Rule::default, |wildcard| catalogue.lowered(table, *wildcard)),
         }
+    }
+
+    /// What speaks of tables and views that the scope does not know any more: it permits nothing.
+    #[must_use]
+    pub fn stale(&self, catalogue: &Catalogue) -> Stale {
+        Stale {
+            tables: self.tables.keys().filter(|table| *table != WILDCARD && !catalogue.has_table(table)).cloned().collect(),
+            views: self.views.keys().filter(|view| !catalogue.has_view(view)).cloned().collect(),
+        }
+    }
+
+    /// The rest.
+    #[must_use]
+    pub fn known_to(&self, catalogue: &Catalogue) -> Self {
+        let Stale { tables, views } = self.stale(catalogue);
+        let mut known = self.clone();
+        known.tables.retain(|table, _| !tables.contains(table));
+        known.views.retain(|view, _| !views.contains(view));
+        known
     }
 
     /// Everything that is wrong with the permissions in a scope; empty when they may be stored.

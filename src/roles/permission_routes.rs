@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -14,7 +15,7 @@ use utoipa_axum::routes;
 use super::open::{OpenRole, open_in_instance, open_in_mandate};
 use super::{Role, copies, described, routes as role_routes, store};
 use crate::access::tables::{InstanceRoles, Read, Roles, Update};
-use crate::access::{Catalogue, Level, Permissions, Rule};
+use crate::access::{Catalogue, Level, Permissions, Rule, Rules, Stale, Views};
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
@@ -38,12 +39,26 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 /// What a role permits; its version is the role's.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct RolePermissions {
-    #[serde(flatten)]
-    permissions: Permissions,
+    /// A rule for each named table; `*` stands for every table that is not named.
+    #[schema(example = json!({"members": {"view": true, "read": "a", "create": "n", "update": "g", "delete": "n"}}))]
+    tables: Rules,
+    /// For each named view, whether it is allowed.
+    #[schema(example = json!({}))]
+    views: Views,
+    /// What the role has rules for although the feature no longer has it: it permits nothing, is not sent back in, and goes when all
+    /// permissions are replaced, when it is removed by name, or by a sync with the templates.
+    stale: Stale,
     #[serde(skip)]
     version: i64,
+}
+
+impl RolePermissions {
+    fn of(permissions: &Permissions, catalogue: &Catalogue, version: i64) -> Self {
+        let Permissions { tables, views } = permissions.known_to(catalogue);
+        Self { tables, views, stale: permissions.stale(catalogue), version }
+    }
 }
 
 impl Resource for RolePermissions {
@@ -54,10 +69,28 @@ impl Resource for RolePermissions {
 
 /// What a role permits.
 #[utoipa::path(get, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
-    responses((status = 200, description = "The role's permissions", body = Permissions), (status = 304, description = "Not changed")))]
+    responses((status = 200, description = "The role's permissions", body = RolePermissions), (status = 304, description = "Not changed")))]
 async fn get_role_permissions(context: RoleContext, headers: HeaderMap) -> Result<Response> {
     let found = role_routes::read(&context).await?;
-    Ok(resource_unless_known(&headers, &RolePermissions { permissions: found.permissions, version: found.role.version }))
+    let catalogue = match &context {
+        RoleContext::Template(system, _) => {
+            let mut reading = system.read().await?;
+            let catalogue = of_template(&mut reading, &found.role).await?;
+            reading.finish().await?;
+            catalogue
+        }
+        RoleContext::Mandate(..) => Catalogue::mandate(),
+        RoleContext::Instance(context, _) => context.catalogue().clone(),
+    };
+    Ok(resource_unless_known(&headers, &RolePermissions::of(&found.permissions, &catalogue, found.role.version)))
+}
+
+/// What a template can speak of.
+async fn of_template(connection: &mut PgConnection, template: &Role) -> Result<Catalogue> {
+    match &template.feature_code {
+        Some(code) => Ok(features::find(connection, code).await?.ok_or_else(Error::not_found)?.catalogue()),
+        None => Ok(Catalogue::mandate()),
+    }
 }
 
 /// How the permissions are to change.
@@ -73,11 +106,18 @@ impl Wanted<'_> {
             Wanted::Some(patch) => patch.version,
         }
     }
-    fn applied_to(&self, before: &Permissions) -> Permissions {
-        match self {
-            Wanted::All(permissions, _) => (*permissions).clone(),
-            Wanted::Some(patch) => patch.applied_to(before),
-        }
+    /// What the role permits then. Only what was sent is looked at: what is stale stands in nobody's way.
+    fn applied_to(&self, before: &Permissions, catalogue: &Catalogue) -> Result<Permissions> {
+        let (after, sent) = match self {
+            Wanted::All(permissions, _) => ((*permissions).clone(), (*permissions).clone()),
+            Wanted::Some(patch) => {
+                let after = patch.applied_to(before);
+                let sent = patch.named_in(&after);
+                (after, sent)
+            }
+        };
+        let problems = sent.problems(catalogue);
+        if problems.is_empty() { Ok(after) } else { Err(Error::invalid(problems)) }
     }
 }
 
@@ -164,6 +204,14 @@ impl PermissionsPatch {
         }
         after
     }
+
+    /// The part of the permissions that the patch names.
+    fn named_in(&self, permissions: &Permissions) -> Permissions {
+        let mut named = permissions.clone();
+        named.tables.retain(|table, _| self.tables.contains_key(table));
+        named.views.retain(|view, _| self.views.contains_key(view));
+        named
+    }
 }
 
 impl RulePatch {
@@ -181,7 +229,7 @@ impl RulePatch {
 /// Replaces all that a role permits.
 #[utoipa::path(put, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
     request_body = ReplacePermissions,
-    responses((status = 200, description = "The role's permissions", body = Outcome<Permissions>), (status = 409, description = "role_protected"),
+    responses((status = 200, description = "The role's permissions", body = Outcome<RolePermissions>), (status = 409, description = "role_protected"),
               (status = 403, description = "grant_exceeds_own_access, self_escalation"), (status = 412, description = "Changed meanwhile")))]
 async fn replace_role_permissions(
     context: RoleContext,
@@ -195,7 +243,7 @@ async fn replace_role_permissions(
 /// Adds, changes or removes some of what a role permits.
 #[utoipa::path(patch, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
     request_body = PermissionsPatch,
-    responses((status = 200, description = "The role's permissions", body = Outcome<Permissions>), (status = 409, description = "role_protected"),
+    responses((status = 200, description = "The role's permissions", body = Outcome<RolePermissions>), (status = 409, description = "role_protected"),
               (status = 403, description = "grant_exceeds_own_access, self_escalation"), (status = 412, description = "Changed meanwhile")))]
 async fn update_role_permissions(
     context: RoleContext,
@@ -222,12 +270,13 @@ async fn change_permissions(
 }
 
 async fn change_held(mut open: OpenRole<Update>, wanted: &Wanted<'_>) -> Result<Outcome<Versioned<RolePermissions>>> {
-    let after = well_formed(wanted.applied_to(&open.found.permissions), &open.change.catalogue())?;
+    let catalogue = open.change.catalogue();
+    let after = wanted.applied_to(&open.found.permissions, &catalogue)?;
     open.change.require_within_own(&after)?;
     open.change.require_no_own_raise(&open.found, &after)?;
     store::replace_permissions(open.change.connection(), &open.grant, &open.found.role, &after).await?;
     let recorded = open.change.record(repermitted(&open.found.role, &open.found.permissions, &after)).await?;
-    let changed = RolePermissions { permissions: after, version: open.found.role.version + 1 };
+    let changed = RolePermissions::of(&after, &catalogue, open.found.role.version + 1);
     open.change.conclude(recorded, open.found.role.id, Versioned(changed)).await
 }
 
@@ -243,19 +292,11 @@ async fn change_template(
         return Err(copies::protected());
     }
     precondition.check_with(before.role.version, wanted.version())?;
-    let catalogue = match &before.role.feature_code {
-        Some(code) => features::find(&mut writing, code).await?.ok_or_else(Error::not_found)?.catalogue(),
-        None => Catalogue::mandate(),
-    };
-    let after = well_formed(wanted.applied_to(&before.permissions), &catalogue)?;
+    let catalogue = of_template(&mut writing, &before.role).await?;
+    let after = wanted.applied_to(&before.permissions, &catalogue)?;
     copies::replace_permissions(&mut writing, &before.role, &after).await?;
     let recorded = audit::record_platform(&mut writing, system, repermitted(&before.role, &before.permissions, &after)).await?;
-    writing.conclude(recorded, Versioned(RolePermissions { permissions: after, version: before.role.version + 1 })).await
-}
-
-fn well_formed(permissions: Permissions, catalogue: &Catalogue) -> Result<Permissions> {
-    let problems = permissions.problems(catalogue);
-    if problems.is_empty() { Ok(permissions) } else { Err(Error::invalid(problems)) }
+    writing.conclude(recorded, Versioned(RolePermissions::of(&after, &catalogue, before.role.version + 1))).await
 }
 
 fn repermitted(role: &Role, before: &Permissions, after: &Permissions) -> Event {

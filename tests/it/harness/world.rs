@@ -127,6 +127,12 @@ pub fn rules(tables: &Value) -> Value {
         .into()
 }
 
+/// What a role permits as it is answered: as it was put, and nothing stale.
+pub fn answered(mut permissions: Value) -> Value {
+    permissions["stale"] = json!({ "tables": [], "views": [] });
+    permissions
+}
+
 async fn person(app: &TestApp, name: &str, sys_admin: bool) -> Person {
     let id = app.account(name, sys_admin).await;
     Person { id, name: name.to_owned(), token: app.sign_in(name).await }

@@ -1,5 +1,7 @@
 //! `/api/roles/{roleId}/permissions`: what a role permits.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::super::call::Call;
@@ -21,7 +23,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 fn get(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    readable(world, entered, call).map(|role| Reply::ok(role.permissions.answer()))
+    readable(world, entered, call).map(|role| Reply::ok(role.permissions.answer(&catalogue(world, &role))))
 }
 
 fn draw_replace(dice: &mut Dice<'_>) -> Option<()> {
@@ -38,7 +40,8 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     const FIELDS: [shape::Field; 3] =
         [may_but_null("tables", Kind::Rules), may_but_null("views", Kind::Flags), may("version", Kind::Whole)];
     let wanted = shape::permissions(shaped(call, &FIELDS)?);
-    change(world, entered, call, |_| wanted)
+    let sent = (wanted.tables.keys().cloned().collect(), wanted.views.keys().cloned().collect());
+    change(world, entered, call, &sent, |_| wanted)
 }
 
 fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
@@ -95,7 +98,8 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     const FIELDS: [shape::Field; 3] =
         [may_but_null("tables", Kind::RulePatches), may_but_null("views", Kind::FlagsOrNull), may_but_null("version", Kind::Whole)];
     let body = shaped(call, &FIELDS)?;
-    change(world, entered, call, |before| patched(before, body))
+    let named = |part: &str| body.get(part).and_then(Value::as_object).into_iter().flatten().map(|row| row.0.clone()).collect();
+    change(world, entered, call, &(named("tables"), named("views")), |before| patched(before, body))
 }
 
 /// SysAdmins do not change their own access, not even as an admin of the mandate.
@@ -106,17 +110,26 @@ fn raises_own(world: &World, entered: &Entered, role: &Role, after: &Permissions
     entered.flag && !role.is_template() && holds() && raises()
 }
 
-fn change(world: &mut World, entered: &Entered, call: &Call, wanted: impl FnOnce(Permissions) -> Permissions) -> Outcome {
+/// Names of tables and views.
+type Sent = (BTreeSet<String>, BTreeSet<String>);
+
+fn change(
+    world: &mut World,
+    entered: &Entered,
+    call: &Call,
+    (tables, views): &Sent,
+    wanted: impl FnOnce(Permissions) -> Permissions,
+) -> Outcome {
     let role = open(world, entered, call, UPDATE)?;
     let after = wanted(role.permissions.clone());
-    if !after.is_valid(&catalogue(world, &role)) {
+    if !after.is_valid(&catalogue(world, &role), tables, views) {
         return Err(Refusal::invalid());
     }
     require_within_own(world, entered, &role, &after)?;
     if raises_own(world, entered, &role, &after) {
         return Err(Refusal::of(403, "self_escalation"));
     }
-    let answer = after.answer();
+    let answer = after.answer(&catalogue(world, &role));
     let changed = world.role_mut(role.id);
     changed.permissions = after;
     changed.version += 1;

@@ -39,10 +39,10 @@ impl Rule {
         let levels = OPERATIONS.iter().zip(self.levels).map(|(name, level)| ((*name).to_owned(), json!(letter(level))));
         std::iter::once(("view".to_owned(), json!(self.view))).chain(levels).collect::<Map<_, _>>().into()
     }
-    fn join(self, other: Self) -> Self {
+    pub fn join(self, other: Self) -> Self {
         Self { view: self.view || other.view, levels: std::array::from_fn(|op| self.levels[op].max(other.levels[op])) }
     }
-    fn within(self, other: Self) -> bool {
+    pub fn within(self, other: Self) -> bool {
         (other.view || !self.view) && (0..4).all(|op| self.levels[op] <= other.levels[op])
     }
     /// `update` and `delete` never exceed `read`; without `view` all four are `n`.
@@ -60,6 +60,10 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
+    /// Whether it knows a table; `*` is one.
+    fn speaks_of(&self, table: &str) -> bool {
+        table == "*" || self.tables.contains(table)
+    }
     pub fn of_mandates() -> Self {
         Self { tables: MANDATE_TABLES.iter().map(|table| (*table).to_owned()).collect(), views: BTreeSet::new() }
     }
@@ -73,9 +77,28 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    pub fn answer(&self) -> Value {
-        let tables: Map<String, Value> = self.tables.iter().map(|(table, rule)| (table.clone(), rule.answer())).collect();
-        json!({ "tables": tables, "views": self.views })
+    /// What is stale is told by name only.
+    pub fn answer(&self, catalogue: &Catalogue) -> Value {
+        let (known, stale): (Vec<_>, Vec<_>) = self.tables.iter().partition(|(table, _)| catalogue.speaks_of(table));
+        let (known_views, stale_views): (Vec<_>, Vec<_>) = self.views.iter().partition(|(view, _)| catalogue.views.contains(*view));
+        let tables: Map<String, Value> = known.into_iter().map(|(table, rule)| (table.clone(), rule.answer())).collect();
+        let views: Map<String, Value> = known_views.into_iter().map(|(view, allowed)| (view.clone(), json!(allowed))).collect();
+        let names = |names: Vec<&String>| json!(names);
+        let stale = json!({
+            "tables": names(stale.into_iter().map(|row| row.0).collect()),
+            "views": names(stale_views.into_iter().map(|row| row.0).collect()),
+        });
+        json!({ "tables": tables, "views": views, "stale": stale })
+    }
+    /// The rules for tables that are not there any more.
+    pub fn stale_rules(&self, catalogue: &Catalogue) -> impl Iterator<Item = Rule> {
+        self.tables.iter().filter(|(table, _)| !catalogue.speaks_of(table)).map(|(_, rule)| *rule)
+    }
+    /// Without what is stale.
+    pub fn known_to(&self, catalogue: &Catalogue) -> Self {
+        let tables = self.tables.iter().filter(|(table, _)| catalogue.speaks_of(table)).map(|(table, rule)| (table.clone(), *rule));
+        let views = self.views.iter().filter(|(view, _)| catalogue.views.contains(*view)).map(|(view, allowed)| (view.clone(), *allowed));
+        Self { tables: tables.collect(), views: views.collect() }
     }
     /// The named table beats `*`, which falls to the next lower level that the table knows.
     pub fn rule(&self, table: &str) -> Rule {
@@ -85,19 +108,21 @@ impl Permissions {
         };
         self.tables.get(table).copied().or_else(|| self.tables.get("*").map(lowered)).unwrap_or_default()
     }
-    /// Whether it may be stored: well-formed, of tables, views and levels that are known.
-    pub fn is_valid(&self, catalogue: &Catalogue) -> bool {
+    /// Whether what was sent may be stored: well-formed, of tables, views and levels that are known.
+    pub fn is_valid(&self, catalogue: &Catalogue, tables: &BTreeSet<String>, views: &BTreeSet<String>) -> bool {
         let known_levels = |table: &str, rule: &Rule| (0..4).all(|op| known(table, op).contains(&rule.levels[op]));
         let table_is_valid = |table: &str, rule: &Rule| {
             rule.is_well_formed() && (table == "*" || (catalogue.tables.contains(table) && known_levels(table, rule)))
         };
-        self.tables.iter().all(|(table, rule)| table_is_valid(table, rule)) && self.views.keys().all(|view| catalogue.views.contains(view))
+        let sent = self.tables.iter().filter(|(table, _)| tables.contains(*table));
+        let mut sent_views = self.views.keys().filter(|view| views.contains(*view));
+        sent.into_iter().all(|(table, rule)| table_is_valid(table, rule)) && sent_views.all(|view| catalogue.views.contains(view))
     }
     /// Compared table by table and level by level, `*` counting as a table of its own. A table that the feature no longer has
-    /// is given only by somebody whose own `*` reaches it.
+    /// is given only by somebody whose own `*` reaches it, and such a view by nobody.
     pub fn within(&self, own: &Merged, catalogue: &Catalogue) -> bool {
-        let stale = self.tables.iter().filter(|(table, _)| *table != "*" && !catalogue.tables.contains(*table));
-        Merged::of([self], catalogue).within(own) && stale.into_iter().all(|(_, rule)| rule.within(own.star))
+        let stale_view = self.views.iter().any(|(view, allowed)| *allowed && !catalogue.views.contains(view));
+        Merged::of([self], catalogue).within(own) && self.stale_rules(catalogue).all(|rule| rule.within(own.star)) && !stale_view
     }
 }
 
@@ -106,7 +131,7 @@ impl Permissions {
 pub struct Merged {
     pub tables: BTreeMap<String, Rule>,
     pub views: BTreeMap<String, bool>,
-    star: Rule,
+    pub star: Rule,
 }
 
 impl Merged {
@@ -196,20 +221,23 @@ impl World {
         self.nearness(mandate, user, &[owner].into())
     }
 
-    /// Whether all that one member was given in the mandate, enabled or not, is within what another was given; or only what they
-    /// were given in one instance.
+    /// Whether all that one member was given in the mandate, enabled or not, is within what another has at this moment; or only what
+    /// they were given in one instance.
     pub fn whole_within(&self, mandate: Uuid, target: Uuid, own: Uuid, only: Option<Uuid>) -> bool {
-        let held = |user: Uuid| self.member(mandate, user).map(|row| row.roles.clone()).unwrap_or_default();
-        let given = |user: Uuid| self.merged_of(&held(user), &Catalogue::of_mandates());
-        let is_admin = |user: Uuid| held(user).iter().any(|role| self.role(*role).unwrap().protected);
-        let in_mandate = || (is_admin(own) || !is_admin(target)) && given(target).within(&given(own));
+        let held = self.member(mandate, target).map(|row| row.roles.clone()).unwrap_or_default();
+        let within = |roles: &BTreeSet<Uuid>, own: &Merged, catalogue: &Catalogue| {
+            let given: Vec<&Permissions> = roles.iter().map(|role| &self.role(*role).unwrap().permissions).collect();
+            // Together, since `*` of one role and a name of another are more than each; and each, for what is stale.
+            Merged::of(given.iter().copied(), catalogue).within(own) && given.iter().all(|role| role.within(own, catalogue))
+        };
+        let is_admin = held.iter().any(|role| self.role(*role).unwrap().protected);
+        let in_mandate = || {
+            let admin_within = !is_admin || self.is_admin(mandate, own);
+            admin_within && within(&held, &self.in_mandate(mandate, own), &Catalogue::of_mandates())
+        };
         let concerned = self.admissions.iter().filter(|row| (row.mandate, row.user) == (mandate, target));
         let mut concerned = concerned.filter(|row| only.is_none_or(|only| only == row.instance));
-        let in_instance = |instance: Uuid, roles: &BTreeSet<Uuid>| self.merged_of(roles, &self.catalogue_of(instance));
-        let theirs = |instance: Uuid| self.admission(instance, own).map(|row| in_instance(instance, &row.roles)).unwrap_or_default();
-        (only.is_some() || in_mandate()) && concerned.all(|row| in_instance(row.instance, &row.roles).within(&theirs(row.instance)))
-    }
-    fn merged_of(&self, roles: &BTreeSet<Uuid>, catalogue: &Catalogue) -> Merged {
-        Merged::of(roles.iter().map(|role| &self.role(*role).unwrap().permissions), catalogue)
+        (only.is_some() || in_mandate())
+            && concerned.all(|row| within(&row.roles, &self.in_instance(row.instance, own), &self.catalogue_of(row.instance)))
     }
 }
