@@ -90,6 +90,16 @@ impl Merged {
         tables && views && self.wildcard.within(&other.wildcard)
     }
 
+    /// The same where the catalogue has grown: `*` was given for tables that were yet to come.
+    #[must_use]
+    pub fn with_wildcard_for(mut self, catalogue: &Catalogue) -> Self {
+        for table in catalogue.tables() {
+            let wildcard = catalogue.lowered(table, self.wildcard);
+            self.tables.entry(table.to_owned()).or_insert(wildcard);
+        }
+        self
+    }
+
     /// How much this access grants, for naming the role that grants the most: the sum of levels, then of views.
     #[must_use]
     pub fn weight(&self) -> usize {

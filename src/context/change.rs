@@ -2,9 +2,10 @@
 //! change without a trace does not compile.
 //!
 //! A transaction that changes access is a [`Change`]. It takes its locks first, in one order everywhere: (1) the platform's
-//! advisory lock where a SysAdmin account or flag is touched, (2) the accounts that it changes or grants to, by id, (3) the
-//! mandates concerned, by id. Only then does it read the caller's rights and decide. Whoever disables or erases an account locks
-//! every mandate it belongs to. `FOR NO KEY UPDATE`, since foreign-key checks take KEY SHARE. The rules about last admins and about
+//! advisory lock where a SysAdmin account or flag is touched, (2) the accounts that it changes, by id, (3) the mandates concerned, by
+//! id, (4) the account of who comes into a mandate. Only then does it read the caller's rights and decide. Whoever disables or erases an
+//! account locks every mandate it belongs to; so what a mandate gives its own people needs no lock but the mandate's, and a request that
+//! names strangers keeps none of them from signing in. `FOR NO KEY UPDATE`, since foreign-key checks take KEY SHARE. The rules about last admins and about
 //! raising oneself hold because of this order; the database's own recount (migration 0008) is the second wall.
 
 use std::collections::BTreeSet;
@@ -85,10 +86,21 @@ pub struct Locks {
     users: BTreeSet<UserId>,
     mandates: BTreeSet<MandateId>,
     memberships_of: Option<UserId>,
+    newcomer: Option<UserId>,
 }
 
 impl Locks {
-    /// The accounts that are changed or granted to.
+    /// None but the mandate's, for what concerns its own people.
+    pub fn mandate_only() -> Self {
+        Self::default()
+    }
+    /// Somebody who is to come into a mandate, so that their account is not disabled meanwhile. Locked last, for the rest of the
+    /// transaction and not while it waits, and only where they are no member yet: who disables an account waits for the mandates that
+    /// it belongs to, with the account locked.
+    pub fn newcomer(user: UserId) -> Self {
+        Self { newcomer: Some(user), ..Self::default() }
+    }
+    /// The accounts that are changed, or that come into a mandate which is made with them.
     pub fn users(users: impl IntoIterator<Item = UserId>) -> Self {
         Self { users: users.into_iter().collect(), ..Self::default() }
     }
@@ -138,6 +150,16 @@ impl Locks {
             .fetch_all(&mut *connection)
             .await?;
         }
+        if let Some(newcomer) = self.newcomer {
+            sqlx::query!(
+                "select id from users
+                 where id = $1 and not exists (select 1 from memberships where user_id = $1 and mandate_id = any($2)) for no key update",
+                newcomer.uuid(),
+                &uuids(&mandates)
+            )
+            .fetch_optional(&mut *connection)
+            .await?;
+        }
         Ok(())
     }
 }
@@ -181,11 +203,6 @@ impl<C> Change<C> {
 }
 
 impl Change<MandateContext> {
-    /// 403 `target_exceeds_own_access` where the caller is a delegate and somebody's access is not within theirs.
-    pub async fn require_targets_within_own(&mut self, targets: &[UserId]) -> Result<()> {
-        let context = self.context.clone();
-        targets_within_own(&mut self.transaction, &context, None, targets).await
-    }
     /// Goes on as the tenant.
     pub async fn as_tenant(&mut self) -> Result<()> {
         let (mandate, user) = (self.context.mandate, self.context.caller.user);
@@ -194,40 +211,11 @@ impl Change<MandateContext> {
 }
 
 impl Change<InstanceContext> {
-    /// 403 `target_exceeds_own_access` where the caller is a delegate and somebody's access in this instance is not within theirs.
-    pub async fn require_targets_within_own(&mut self, targets: &[UserId]) -> Result<()> {
-        let (context, instance) = (self.context.mandate.clone(), self.context.instance);
-        targets_within_own(&mut self.transaction, &context, Some(instance), targets).await
-    }
     /// Goes on as the tenant.
     pub async fn as_tenant(&mut self) -> Result<()> {
         let (mandate, instance, user) = (self.context.mandate.mandate, self.context.instance, self.context.mandate.caller.user);
         self.enter(mandate, Some(instance), user).await
     }
-}
-
-/// Admins and SysAdmins reach everybody, and everybody reaches themselves. Compared in the whole mandate, or in one instance where
-/// only that is at stake.
-async fn targets_within_own(
-    connection: &mut PgConnection,
-    context: &MandateContext,
-    instance: Option<InstanceId>,
-    targets: &[UserId],
-) -> Result<()> {
-    let caller = context.caller.user;
-    let others: Vec<UserId> = targets.iter().copied().filter(|target| *target != caller).collect();
-    if !context.is_delegate() || others.is_empty() {
-        return Ok(());
-    }
-    let everybody: Vec<UserId> = others.iter().copied().chain([caller]).collect();
-    let found = load::whole_access(connection, &everybody, context.mandate).await?;
-    let Some(own) = found.get(&caller) else {
-        return Err(lost_meanwhile());
-    };
-    if others.iter().all(|target| found.get(target).is_none_or(|whole| whole.within(own, instance))) {
-        return Ok(());
-    }
-    Err(Error::new(Code::TargetExceedsOwnAccess, "The access of somebody whom this concerns is not within your own."))
 }
 
 impl MandateContext {

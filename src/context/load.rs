@@ -1,18 +1,17 @@
 //! What contexts are loaded from. Each function is one statement, so that what is read together is of one moment; data and the
 //! epochs that they are cached under in particular (data first and epochs second would be stale for good).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
 use sqlx::PgExecutor;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{InstanceAccess, MandateAccess};
-use crate::access::{Catalogue, HeldRole, Level, Merged};
+use crate::access::{Catalogue, HeldRole, Level};
 use crate::error::Result;
-use crate::ids::{InstanceId, MandateId, RoleId, SessionId, UserId, uuids};
+use crate::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
 
 /// The numbers that a cached context stands and falls with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,80 +232,4 @@ pub(super) async fn role_home(executor: impl PgExecutor<'_>, role: RoleId, manda
         (Some(_), None) => RoleHome::Mandate,
         (Some(_), Some(instance)) => RoleHome::Instance(instance.into()),
     }))
-}
-
-/// Everything that somebody may do in a mandate: there, and in each instance that they were admitted to.
-#[derive(Debug, Clone)]
-pub struct WholeAccess {
-    pub is_admin: bool,
-    pub in_mandate: Merged,
-    pub in_instances: Vec<(InstanceId, Merged)>,
-}
-
-#[derive(Deserialize)]
-struct InstanceRoles {
-    id: InstanceId,
-    tables: Vec<String>,
-    views: Vec<String>,
-    roles: Vec<HeldRole>,
-}
-
-#[derive(Deserialize)]
-struct Whole {
-    user: UserId,
-    roles: Vec<HeldRole>,
-    instances: Vec<InstanceRoles>,
-}
-
-/// What each of these users could do in a mandate if nothing on the way were disabled, in one statement.
-pub(super) async fn whole_access(
-    executor: impl PgExecutor<'_>,
-    users: &[UserId],
-    mandate: MandateId,
-) -> Result<HashMap<UserId, WholeAccess>> {
-    let found = sqlx::query_scalar!(
-        r#"select jsonb_build_object('user', w.id,
-             'roles', (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label, 'protected', r.protected,
-                       'tables', role_tables(r.id), 'views', role_view_flags(r.id))), '[]')
-              from member_roles mr join roles r on r.mandate_id = mr.mandate_id and r.id = mr.role_id
-              where mr.mandate_id = $2 and mr.user_id = w.id),
-             'instances', (select coalesce(jsonb_agg(jsonb_build_object('id', a.instance_id, 'tables', f.tables, 'views', f.views, 'roles',
-                       (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label,
-                                 'tables', role_tables(r.id), 'views', role_view_flags(r.id))), '[]')
-                        from access_roles ar
-                        join roles r on r.mandate_id = ar.mandate_id and r.instance_id = ar.instance_id and r.id = ar.role_id
-                        where ar.mandate_id = a.mandate_id and ar.instance_id = a.instance_id and ar.user_id = a.user_id))), '[]')
-              from feature_accesses a
-              join feature_instances i on i.mandate_id = a.mandate_id and i.id = a.instance_id
-              join features f on f.code = i.feature_code
-              where a.mandate_id = $2 and a.user_id = w.id)) as "whole!: Json<Whole>"
-           from unnest($1::uuid[]) w (id)"#,
-        &uuids(users),
-        mandate.uuid(),
-    )
-    .fetch_all(executor)
-    .await?;
-    Ok(found.into_iter().map(|Json(whole)| (whole.user, WholeAccess::of(whole))).collect())
-}
-
-impl WholeAccess {
-    fn of(whole: Whole) -> Self {
-        let in_mandate = MandateAccess::of(whole.roles);
-        let in_instances = whole.instances.into_iter().map(|found| {
-            let catalogue = Catalogue::instance(found.tables, found.views);
-            (found.id, Merged::of(found.roles.iter().map(|role| &role.permissions), &catalogue))
-        });
-        Self { is_admin: in_mandate.is_admin, in_mandate: in_mandate.merged, in_instances: in_instances.collect() }
-    }
-
-    /// Whether all of it is within `other`: in the mandate and in each instance; or, where only one is at stake, in that one.
-    /// The protected role is within nobody's access but an admin's.
-    #[must_use]
-    pub fn within(&self, other: &Self, only: Option<InstanceId>) -> bool {
-        let none = Merged::default();
-        let other_in = |instance: &InstanceId| other.in_instances.iter().find(|(id, _)| id == instance).map_or(&none, |(_, merged)| merged);
-        let in_mandate = only.is_some() || ((other.is_admin || !self.is_admin) && self.in_mandate.within(&other.in_mandate));
-        let concerned = self.in_instances.iter().filter(|(instance, _)| only.is_none_or(|only| only == *instance));
-        in_mandate && concerned.into_iter().all(|(instance, merged)| merged.within(other_in(instance)))
-    }
 }

@@ -8,7 +8,7 @@
 //! - [`SystemContext`]: the platform itself; made only for SysAdmin routes, signing in, commands and jobs.
 //!
 //! [`enter`] makes them, [`grant`] turns them into leave to touch a table, [`change`] into a transaction that may change access,
-//! and [`preview`] tells what such a change does without doing it.
+//! [`judge`] (and [`sharing`], for groups) decides whether it may be made, and [`preview`] tells what it does without doing it.
 
 pub mod asking;
 mod cache;
@@ -18,11 +18,14 @@ pub mod enter;
 mod entered;
 mod find;
 pub mod grant;
+pub mod judge;
 mod load;
+mod people;
 pub mod policy;
 pub mod preview;
 #[cfg(any(test, debug_assertions))]
 pub mod rehearsal;
+mod sharing;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,6 +44,7 @@ pub use change::{Change, Locks, Reading, Recorded, Writing};
 pub use grant::Grant;
 pub use load::{Epochs, OpenInstance};
 pub use preview::{AccessPreview, Concerned, Outcome};
+pub use sharing::Regrouping;
 
 use grant::Levels;
 

@@ -14,6 +14,7 @@ use super::{Feature, in_use};
 use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES};
 use crate::app::App;
 use crate::audit::{self, Event};
+use crate::context::judge::require_no_own_gain;
 use crate::context::policy::Policy;
 use crate::context::{Caller, SystemContext};
 use crate::error::{Code, Error, FieldError, Result, keep};
@@ -217,7 +218,7 @@ fn built_in() -> Error {
 /// Changes a feature. Tables and views that instances may use are only added.
 #[utoipa::path(patch, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
     request_body = UpdateFeature,
-    responses((status = 200, description = "The feature", body = Feature), (status = 404, description = "Not there"),
+    responses((status = 200, description = "The feature", body = Feature), (status = 404, description = "Not there"), (status = 403, description = "self_escalation"),
               (status = 409, description = "feature_built_in, feature_in_use, version_conflict"), (status = 412, description = "Changed meanwhile")))]
 async fn update_feature(
     system: SystemContext,
@@ -237,6 +238,7 @@ async fn update_feature(
     if narrowed && store::is_in_use(&mut writing, &code).await? {
         return Err(in_use());
     }
+    require_no_own_gain(&mut writing, &system, &code, (&before.catalogue(), &wanted.catalogue())).await?;
     let after = store::update(&mut writing, &wanted).await?;
     let event =
         Event::new("feature_updated", "feature", &code).details(json!({ "before": described(&before), "after": described(&after) }));

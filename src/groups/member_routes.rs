@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{Locks, MandateContext};
-use crate::error::{Code, Error, FieldError, Result};
+use crate::context::{Locks, MandateContext, Regrouping};
+use crate::error::{Error, FieldError, Result};
 use crate::http::etag::Precondition;
 use crate::http::extract::{FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
@@ -71,7 +71,7 @@ pub struct ReplaceGroupMembers {
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
     request_body = ReplaceGroupMembers,
     responses((status = 200, description = "The group's members", body = Vec<GroupMember>), (status = 412, description = "Changed meanwhile"),
-              (status = 403, description = "self_escalation, target_exceeds_own_access"), (status = 404, description = "No such group, or not a member of the mandate")))]
+              (status = 403, description = "self_escalation, target_exceeds_own_access, grant_exceeds_own_access"), (status = 404, description = "No such group, or not a member of the mandate")))]
 async fn replace_group_members(
     context: MandateContext,
     precondition: Precondition,
@@ -94,20 +94,18 @@ async fn replace(
     version: Option<i64>,
     members: &BTreeSet<UserId>,
 ) -> Result<Vec<GroupMember>> {
-    let mut change = context.change(Locks::users(members.iter().copied())).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Update>()?;
     let found = store::find(&mut change, &grant, group).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
     precondition.check_with(found.group.version, version)?;
     let before: BTreeSet<UserId> = store::member_ids(&mut change, &grant, group).await?.into_iter().collect();
-    let added: Vec<UserId> = members.difference(&before).copied().collect();
-    if change.context.is_delegate() && added.contains(&change.context.caller().user()) {
-        return Err(Error::new(Code::SelfEscalation, "Groups widen what level `g` reaches; another admin can add you."));
-    }
-    change.require_targets_within_own(&added).await?;
+    let regrouping = Regrouping { nearness: found.needed, before: &before, after: members };
+    let (added, removed) = (regrouping.added(), regrouping.removed());
+    store::require_members(&mut change, &grant, &added).await?;
+    change.require_may_regroup(&regrouping).await?;
     change.as_tenant().await?;
     let after = store::set_members(&mut change, &grant, group, &members.iter().copied().collect::<Vec<_>>()).await?;
-    let removed: Vec<UserId> = before.difference(members).copied().collect();
     let event = Event::new("group_members_changed", "group", group).details(json!({ "added": added, "removed": removed }));
     let recorded = audit::record(&mut change, context, event).await?;
     change.commit(recorded).await?;

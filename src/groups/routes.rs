@@ -1,5 +1,7 @@
 //! `/api/mandates/{mandateId}/groups`: the groups themselves.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -10,8 +12,9 @@ use super::store::{self, Changes};
 use crate::access::tables::{Create, Delete, Groups, Read, Update};
 use crate::app::App;
 use crate::audit::{self, Event};
+use crate::context::change::retrying;
 use crate::context::policy::Policy;
-use crate::context::{Grant, MandateContext};
+use crate::context::{Grant, Locks, MandateContext, Regrouping};
 use crate::error::{Code, Error, Result, keep};
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
@@ -79,14 +82,15 @@ pub struct CreateGroup {
     name: String,
     #[schema(example = "Whoever keeps the books")]
     description: Option<String>,
-    /// Whether new members of the mandate join it automatically.
+    /// Whether new members of the mandate join it automatically; set by admins only.
     auto_join: Option<bool>,
 }
 
 /// Makes a group. Whoever is to be in it is put there by its members.
 #[utoipa::path(post, path = "/api/mandates/{mandateId}/groups", tag = "Groups", params(("mandateId" = Uuid, Path, description = "The mandate")),
     request_body = CreateGroup,
-    responses((status = 201, description = "The group", body = Group), (status = 409, description = "name_taken")))]
+    responses((status = 201, description = "The group", body = Group), (status = 403, description = "self_escalation"),
+              (status = 409, description = "name_taken")))]
 async fn create_group(context: MandateContext, Json(body): Json<CreateGroup>) -> Result<Created<Versioned<Group>>> {
     let mut errors = Vec::new();
     let name = keep(names::checked("/name", &body.name), &mut errors);
@@ -95,8 +99,11 @@ async fn create_group(context: MandateContext, Json(body): Json<CreateGroup>) ->
         return Err(Error::invalid(errors));
     };
     let grant = context.grant::<Groups, Create>()?;
-    let mut writing = context.write().await?;
     let auto_join = body.auto_join.unwrap_or(false);
+    if auto_join {
+        context.require_may_set_auto_join()?;
+    }
+    let mut writing = context.write().await?;
     let group = match store::insert(&mut writing, &grant, &name, description.as_deref(), auto_join, context.now()).await {
         Ok(group) => group,
         Err(refusal) => {
@@ -147,7 +154,8 @@ pub struct UpdateGroup {
 #[utoipa::path(patch, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
     request_body = UpdateGroup,
-    responses((status = 200, description = "The group", body = Group), (status = 409, description = "name_taken, version_conflict"),
+    responses((status = 200, description = "The group", body = Group), (status = 403, description = "self_escalation"),
+              (status = 409, description = "name_taken, version_conflict"),
               (status = 412, description = "Changed meanwhile")))]
 async fn update_group(
     context: MandateContext,
@@ -171,6 +179,9 @@ async fn update_group(
     let found = store::find(&mut writing, &grant, group).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
     precondition.check_with(found.group.version, body.version)?;
+    if body.auto_join.is_some_and(|wanted| wanted != found.group.auto_join) {
+        context.require_may_set_auto_join()?;
+    }
     let changes = Changes { name, description, auto_join: body.auto_join };
     let after = match store::update(&mut writing, &grant, group, &changes).await {
         Ok(after) => after,
@@ -188,20 +199,30 @@ async fn update_group(
 /// Deletes a group; its members stay members of the mandate.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
-    responses((status = 204, description = "Deleted"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 204, description = "Deleted"), (status = 403, description = "target_exceeds_own_access"),
+              (status = 412, description = "Changed meanwhile")))]
 async fn delete_group(context: MandateContext, precondition: Precondition, path: FromPath<(MandateId, GroupId)>) -> Result<NoContent> {
     let FromPath((_, group)) = path;
-    let grant = context.grant::<Groups, Delete>()?;
-    let mut writing = context.write().await?;
-    store::lock(&mut writing, &grant, group).await?;
-    let found = store::find(&mut writing, &grant, group).await?.ok_or_else(Error::not_found)?;
+    let (context, precondition) = (&context, &precondition);
+    retrying(|| delete(context, group, precondition)).await?;
+    Ok(NoContent)
+}
+
+async fn delete(context: &MandateContext, group: GroupId, precondition: &Precondition) -> Result<()> {
+    let mut change = context.change(Locks::mandate_only()).await?;
+    let grant = change.context.grant::<Groups, Delete>()?;
+    store::lock(&mut change, &grant, group).await?;
+    let found = store::find(&mut change, &grant, group).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
     precondition.check(found.group.version)?;
-    store::delete(&mut writing, &grant, group).await?;
+    // With the group everybody is taken out of it.
+    let before = store::member_ids(&mut change, &grant, group).await?.into_iter().collect();
+    change.require_may_regroup(&Regrouping { nearness: found.needed, before: &before, after: &BTreeSet::new() }).await?;
+    change.as_tenant().await?;
+    store::delete(&mut change, &grant, group).await?;
     let event = Event::new("group_deleted", "group", group).details(json!({ "before": described(&found.group) }));
-    let recorded = audit::record(&mut writing, &context, event).await?;
-    writing.commit(recorded).await?;
-    Ok(NoContent)
+    let recorded = audit::record(&mut change, context, event).await?;
+    change.commit(recorded).await
 }
 
 fn described(group: &Group) -> serde_json::Value {

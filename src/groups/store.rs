@@ -277,8 +277,21 @@ async fn count_members(connection: &mut PgConnection, grant: &Grant<Groups, Read
     Ok(total)
 }
 
+/// 404 where one of these is not a member of the mandate.
+pub(super) async fn require_members(connection: &mut PgConnection, grant: &Grant<Groups, Update>, users: &[UserId]) -> Result<()> {
+    let strangers = sqlx::query_scalar!(
+        r#"select exists (select 1 from unnest($2::uuid[]) u (id)
+                          where not exists (select 1 from memberships m where m.mandate_id = $1 and m.user_id = u.id)) as "strangers!""#,
+        grant.mandate_uuid(),
+        &uuids(users)
+    )
+    .fetch_one(connection)
+    .await?;
+    if strangers { Err(Error::not_found()) } else { Ok(()) }
+}
+
 /// The ids of a group's members.
-pub(super) async fn member_ids(connection: &mut PgConnection, grant: &Grant<Groups, Update>, group: GroupId) -> Result<Vec<UserId>> {
+pub(super) async fn member_ids<O: Op>(connection: &mut PgConnection, grant: &Grant<Groups, O>, group: GroupId) -> Result<Vec<UserId>> {
     let ids = sqlx::query_scalar!(
         "select user_id from group_members where mandate_id = $1 and group_id = $2 order by 1",
         grant.mandate_uuid(),

@@ -10,13 +10,14 @@ use utoipa_axum::routes;
 use super::FeatureAccess;
 use super::store::{self, FoundAccess};
 use crate::access::tables::{Access, Create, Delete, Instances, Op, Read, Update};
-use crate::access::{Operation, Permissions};
+use crate::access::{Level, Operation, Permissions};
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
+use crate::context::judge::{require_brings_instance_no_nearer, require_may_give};
 use crate::context::policy::{Class, Policy};
 use crate::context::{AccessPreview, Change, Concerned, Grant, InstanceContext, Locks, Outcome, Recorded};
-use crate::error::{Code, Error, FieldError, Result};
+use crate::error::{Error, FieldError, Result};
 use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
@@ -24,7 +25,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::ids::{InstanceId, RoleId, UserId};
 use crate::list_query;
-use crate::roles::{self, require_within_own_instance};
+use crate::roles;
 
 pub(super) fn routes(app: &App) -> Routes {
     let write = |policy: Policy| policy.class(Class::MemberWrite);
@@ -92,20 +93,9 @@ async fn require_known(change: &mut Change<InstanceContext>, roles: &[RoleId]) -
     if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
 }
 
-/// Whether the caller may give these roles to that user. Admins may give themselves instance roles (it is audited); SysAdmins
-/// never change their own access, and delegates never beyond what they have.
+/// Whether the caller may give these roles to that user.
 fn may_give(context: &InstanceContext, target: UserId, roles: &[&NamedRole]) -> Result<()> {
-    let caller = context.mandate().caller();
-    if target == caller.user() && caller.is_sys_admin() {
-        return Err(Error::new(Code::SelfEscalation, "SysAdmins do not change their own access."));
-    }
-    for (.., permissions) in roles {
-        if let Err(exceeds) = require_within_own_instance(context, permissions) {
-            let own = target == caller.user();
-            return Err(if own { Error::new(Code::SelfEscalation, "Nobody raises their own access.") } else { exceeds });
-        }
-    }
-    Ok(())
+    roles.iter().try_for_each(|(.., permissions)| require_may_give(context, target, permissions, false))
 }
 
 fn labels(roles: &[NamedRole], of: &BTreeSet<RoleId>) -> Vec<String> {
@@ -131,12 +121,13 @@ async fn add_instance_user(
 }
 
 async fn add(context: &InstanceContext, user: UserId, roles: &[RoleId]) -> Result<Outcome<Versioned<FeatureAccess>>> {
-    let mut change = context.change(Locks::users([user])).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Create>(&change.context)?;
     let needed = store::nearness_of_member(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     let given = require_known(&mut change, roles).await?;
     may_give(&change.context, user, &given.iter().collect::<Vec<_>>())?;
+    require_brings_instance_no_nearer(&change.context, needed)?;
     change.as_tenant().await?;
     store::insert_access(&mut change, &grant, user, roles, context.mandate().now()).await?;
     let all = roles.iter().copied().collect();
@@ -173,19 +164,20 @@ async fn update_instance_user(
     retrying(|| set_enabled(context, user, precondition, body)).await
 }
 
-/// An admission that is about to change: reached, at the expected version, and its holder within the caller's own access.
+/// An admission that is about to change: reached, at the expected version, and its holder within the caller's own access. And how near
+/// the holder is to the caller.
 async fn opened<O: Op>(
     change: &mut Change<InstanceContext>,
     grant: &Grant<Access, O>,
     user: UserId,
     precondition: &Precondition,
     version: Option<i64>,
-) -> Result<FeatureAccess> {
+) -> Result<(FeatureAccess, Level)> {
     let FoundAccess { access, needed } = store::find_access(change, grant, user).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     precondition.check_with(access.version, version)?;
     change.require_targets_within_own(&[user]).await?;
-    Ok(access)
+    Ok((access, needed))
 }
 
 async fn set_enabled(
@@ -194,12 +186,13 @@ async fn set_enabled(
     precondition: &Precondition,
     body: &UpdateInstanceUser,
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
-    let mut change = context.change(Locks::users([user])).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Update>(&change.context)?;
-    let before = opened(&mut change, &grant, user, precondition, body.version).await?;
+    let (before, nearness) = opened(&mut change, &grant, user, precondition, body.version).await?;
     if body.enabled && !before.enabled {
         let held = require_known(&mut change, &before.role_ids).await?;
         may_give(&change.context, user, &held.iter().collect::<Vec<_>>())?;
+        require_brings_instance_no_nearer(&change.context, nearness)?;
     }
     change.as_tenant().await?;
     store::set_access_enabled(&mut change, &grant, user, body.enabled).await?;
@@ -226,9 +219,9 @@ async fn remove_instance_user(
 }
 
 async fn remove(context: &InstanceContext, user: UserId, precondition: &Precondition) -> Result<Outcome<NoContent>> {
-    let mut change = context.change(Locks::users([user])).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Delete>(&change.context)?;
-    let before = opened(&mut change, &grant, user, precondition, None).await?;
+    let (before, _) = opened(&mut change, &grant, user, precondition, None).await?;
     let held = require_known(&mut change, &before.role_ids).await?;
     change.as_tenant().await?;
     store::delete_access(&mut change, &grant, user).await?;
@@ -276,9 +269,9 @@ async fn replace(
     version: Option<i64>,
     roles: &[RoleId],
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
-    let mut change = context.change(Locks::users([user])).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Update>(&change.context)?;
-    let before = opened(&mut change, &grant, user, precondition, version).await?;
+    let (before, _) = opened(&mut change, &grant, user, precondition, version).await?;
     let (held, wanted): (BTreeSet<_>, BTreeSet<_>) = (before.role_ids.iter().copied().collect(), roles.iter().copied().collect());
     let concerned = require_known(&mut change, &held.union(&wanted).copied().collect::<Vec<_>>()).await?;
     let added: Vec<_> = concerned.iter().filter(|(id, ..)| wanted.contains(id) && !held.contains(id)).collect();

@@ -84,8 +84,7 @@ async fn create_feature_instance(context: MandateContext, Json(body): Json<Creat
 }
 
 async fn create(context: &MandateContext, body: &CreateInstance, label: &str) -> Result<FeatureInstance> {
-    let caller = context.caller().user();
-    let mut change = context.change(Locks::users(body.grant_creator_role.as_ref().map(|_| caller))).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Instances, Create>()?;
     if body.grant_creator_role.is_some() && (!change.context.is_admin() || context.caller().is_sys_admin()) {
         return Err(Error::new(Code::SelfEscalation, "`grantCreatorRole` is for admins of the mandate."));
@@ -150,7 +149,8 @@ pub struct UpdateInstance {
 /// Renames, enables or disables an instance.
 #[utoipa::path(patch, path = "/api/features/instances/{instanceId}", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
     request_body = UpdateInstance,
-    responses((status = 200, description = "The instance", body = FeatureInstance), (status = 409, description = "label_taken, version_conflict"),
+    responses((status = 200, description = "The instance", body = FeatureInstance), (status = 403, description = "self_escalation, grant_exceeds_own_access"),
+              (status = 409, description = "label_taken, version_conflict"),
               (status = 412, description = "Changed meanwhile")))]
 async fn update_feature_instance(
     context: InstanceContext,
@@ -173,8 +173,11 @@ async fn change(
     label: Option<&str>,
     enabled: Option<bool>,
 ) -> Result<FeatureInstance> {
-    let mut change = context.change(Locks::default()).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant_row::<Instances, Update>()?;
+    if enabled == Some(true) {
+        change.require_may_enable().await?;
+    }
     change.as_tenant().await?;
     store::lock(&mut change, &grant).await?;
     let before = store::find(&mut change, &grant).await?.ok_or_else(Error::not_found)?;
@@ -197,7 +200,7 @@ async fn delete_feature_instance(context: InstanceContext, precondition: Precond
 }
 
 async fn delete(context: &InstanceContext, precondition: &Precondition) -> Result<()> {
-    let mut change = context.change(Locks::default()).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant_row::<Instances, Delete>()?;
     change.as_tenant().await?;
     store::lock(&mut change, &grant).await?;

@@ -15,6 +15,7 @@ use crate::access::tables::{Members, Update};
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
+use crate::context::judge::require_may_give;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Change, Concerned, Locks, MandateContext, Outcome, Recorded};
 use crate::error::{Code, Error, FieldError, Result};
@@ -23,7 +24,7 @@ use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{FromPath, Json};
 use crate::http::guard::{Guard, Routes};
 use crate::ids::{MandateId, RoleId, UserId};
-use crate::roles::{self, require_within_own};
+use crate::roles;
 
 pub(super) fn routes(app: &App) -> Routes {
     let policy = || Policy::table::<Members, Update>().or_sys().class(Class::MemberWrite);
@@ -53,17 +54,9 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// 403 where the caller is a delegate and the role permits more than their own access, or is `admin`.
+    /// 403 where the caller may not give it to this user.
     pub fn require_grantable(&self, context: &MandateContext, target: UserId) -> Result<()> {
-        let refused = if self.protected && context.is_delegate() {
-            Err(Error::new(Code::GrantExceedsOwnAccess, "Only admins and SysAdmins give the role `admin`."))
-        } else {
-            require_within_own(context, &self.permissions)
-        };
-        match refused {
-            Err(_) if target == context.caller().user() => Err(Error::new(Code::SelfEscalation, "Nobody raises their own access.")),
-            outcome => outcome,
-        }
+        require_may_give(context, target, &self.permissions, self.protected)
     }
 }
 
@@ -170,7 +163,7 @@ async fn change_roles(
     version: Option<i64>,
     wanted: &Wanted<'_>,
 ) -> Result<Outcome<Versioned<Member>>> {
-    let mut change = context.change(Locks::users([user])).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Members, Update>()?;
     let Found { member, needed } = store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;

@@ -7,7 +7,7 @@ use utoipa_axum::routes;
 
 use super::Member;
 use super::role_routes::{require_known, resolved};
-use super::store::{self, Filter, Found};
+use super::store::{self, Filter, Found, Joins};
 use crate::access::tables::{Create, Delete, Members, Read, Update};
 use crate::app::App;
 use crate::audit::{self, Event};
@@ -112,7 +112,7 @@ async fn add_member(context: MandateContext, Json(body): Json<AddMember>) -> Res
 }
 
 async fn add(context: &MandateContext, target: UserId, roles: &[RoleId]) -> Result<Member> {
-    let mut change = context.change(Locks::users([target])).await?;
+    let mut change = context.change(Locks::newcomer(target)).await?;
     let grant = change.context.grant::<Members, Create>()?;
     users::store::find(&mut change, target).await?.ok_or_else(Error::not_found)?;
     if change.context.is_sys_admin() && target == change.context.caller().user() {
@@ -123,7 +123,9 @@ async fn add(context: &MandateContext, target: UserId, roles: &[RoleId]) -> Resu
         role.require_grantable(&change.context, target)?;
     }
     change.as_tenant().await?;
-    store::insert(&mut change, &grant, target, roles, context.now()).await?;
+    // Rows of somebody who comes back are there already: a delegate does not bring them near.
+    let joins = if change.context.is_delegate() { Joins::UnlessBack } else { Joins::Groups };
+    store::insert(&mut change, &grant, target, roles, joins, context.now()).await?;
     let labels: Vec<_> = given.iter().map(|role| role.label.as_str()).collect();
     let event = Event::new("user_added_to_mandate", "member", target).target(target).details(json!({ "after": { "roles": labels } }));
     let recorded = audit::record(&mut change, context, event).await?;
@@ -180,7 +182,7 @@ async fn update_member(
 }
 
 async fn set_enabled(context: &MandateContext, user: UserId, precondition: &Precondition, body: &UpdateMember) -> Result<Member> {
-    let mut change = context.change(Locks::users([user])).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Members, Update>()?;
     let Found { member, needed } = store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
@@ -219,7 +221,7 @@ async fn remove_member(
 }
 
 async fn remove(context: &MandateContext, user: UserId, precondition: &Precondition) -> Result<Outcome<NoContent>> {
-    let mut change = context.change(Locks::users([user])).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let leaves = user == change.context.caller().user();
     let grant = if leaves { change.context.grant_over_oneself::<Members, Delete>()? } else { change.context.grant::<Members, Delete>()? };
     let Found { member, needed } = store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;

@@ -204,9 +204,18 @@ pub(super) async fn insert(
     grant: &Grant<Members, Create>,
     user: UserId,
     roles: &[RoleId],
+    joins: Joins,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    insert_first(connection, grant.mandate(), user, roles, now).await
+    insert_as(connection, grant.mandate(), user, roles, joins, now).await
+}
+
+/// Whether a new member joins the groups that take new members in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Joins {
+    Groups,
+    /// Not where they were a member before.
+    UnlessBack,
 }
 
 /// The same for the first admin of a new mandate, whom nobody there could grant anything yet.
@@ -217,17 +226,30 @@ pub async fn insert_first(
     roles: &[RoleId],
     now: DateTime<Utc>,
 ) -> Result<()> {
+    insert_as(connection, mandate, user, roles, Joins::Groups, now).await
+}
+
+async fn insert_as(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    user: UserId,
+    roles: &[RoleId],
+    joins: Joins,
+    now: DateTime<Utc>,
+) -> Result<()> {
     sqlx::query!(
         "with member as (insert into memberships (id, mandate_id, user_id, created_at) values ($1, $2, $3, $4)),
          joined as (
            insert into group_members (mandate_id, group_id, user_id)
-           select $2, g.id, $3 from groups g where g.mandate_id = $2 and g.auto_join)
+           select $2, g.id, $3 from groups g where g.mandate_id = $2 and g.auto_join
+             and not ($6 and exists (select 1 from former_members f where f.mandate_id = $2 and f.user_id = $3)))
          insert into member_roles (mandate_id, user_id, role_id) select $2, $3, role from unnest($5::uuid[]) role",
         MembershipId::new().uuid(),
         mandate.uuid(),
         user.uuid(),
         now,
         &uuids(roles),
+        joins == Joins::UnlessBack,
     )
     .execute(connection)
     .await

@@ -19,10 +19,8 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::access::grant::role_within;
-use crate::access::{Catalogue, Merged, Permissions};
+use crate::access::Permissions;
 use crate::app::App;
-use crate::context::{InstanceContext, MandateContext};
 use crate::error::{Code, Error, FieldError, Result, keep};
 use crate::http::etag::Resource;
 use crate::ids::{InstanceId, MandateId, RoleId};
@@ -130,32 +128,6 @@ pub fn checked_texts(pointer: &str, texts: Texts) -> std::result::Result<Texts, 
 
 pub(crate) fn label_taken() -> Error {
     Error::new(Code::LabelTaken, "Another role here has this label.")
-}
-
-/// 403 where a delegate would give more than they have. Admins and SysAdmins are no delegates.
-pub fn require_within_own(context: &MandateContext, permissions: &Permissions) -> Result<()> {
-    match context.access() {
-        Some(access) if context.is_delegate() => within(permissions, &access.merged, &Catalogue::mandate()),
-        _ => Ok(()),
-    }
-}
-
-/// The same for a role of an instance, compared with the caller's access in that instance.
-pub fn require_within_own_instance(context: &InstanceContext, permissions: &Permissions) -> Result<()> {
-    if !context.mandate().is_delegate() {
-        return Ok(());
-    }
-    match context.access() {
-        Some(access) => within(permissions, &access.merged, context.catalogue()),
-        None => within(permissions, &Merged::of([], context.catalogue()), context.catalogue()),
-    }
-}
-
-fn within(permissions: &Permissions, own: &Merged, catalogue: &Catalogue) -> Result<()> {
-    if role_within(permissions, own, catalogue) {
-        return Ok(());
-    }
-    Err(Error::new(Code::GrantExceedsOwnAccess, "The role permits more than your own access here does."))
 }
 
 /// Permissions as the audit trail keeps them: letters, and no more than there are.

@@ -3,11 +3,12 @@
 
 use sqlx::PgConnection;
 
+use super::copies;
 use super::store::{self, Changing, Deleting, Found};
-use super::{copies, require_within_own, require_within_own_instance};
 use crate::access::tables::{Delete, InstanceRoles, Op, Roles, Update};
 use crate::access::{Catalogue, Level, Merged, Permissions};
 use crate::audit::{self, Event};
+use crate::context::judge::require_within_own;
 use crate::context::{Change, Concerned, Grant, InstanceContext, Locks, MandateContext, Outcome, Recorded};
 use crate::error::{Code, Error, Result};
 use crate::http::etag::Precondition;
@@ -37,7 +38,7 @@ impl Opened {
     pub fn require_within_own(&self, permissions: &Permissions) -> Result<()> {
         match self {
             Opened::Mandate(change) => require_within_own(&change.context, permissions),
-            Opened::Instance(change) => require_within_own_instance(&change.context, permissions),
+            Opened::Instance(change) => require_within_own(&change.context, permissions),
         }
     }
     /// SysAdmins do not change their own access, not even as an admin of the mandate who edits a role that they hold.
@@ -122,7 +123,7 @@ pub(super) async fn open_in_mandate<O: Op>(
     precondition: &Precondition,
     version: Option<i64>,
 ) -> Result<OpenRole<O>> {
-    let mut change = context.change(Locks::default()).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Roles, O>()?;
     store::lock(&mut change, grant.mandate(), role).await?;
     let found = store::find(&mut change, &grant, role).await?.ok_or_else(Error::not_found)?;
@@ -136,7 +137,7 @@ pub(super) async fn open_in_instance<O: Op>(
     precondition: &Precondition,
     version: Option<i64>,
 ) -> Result<OpenRole<O>> {
-    let mut change = context.change(Locks::default()).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant_by_level::<InstanceRoles, O>("roles")?;
     store::lock(&mut change, grant.mandate(), role).await?;
     let found = store::find(&mut change, &grant, role).await?.ok_or_else(Error::not_found)?;

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use super::open::{OpenRole, open_in_instance, open_in_mandate};
 use super::{Role, copies, described, routes as role_routes, store};
 use crate::access::tables::{InstanceRoles, Read, Roles, Update};
-use crate::access::{Catalogue, Level, Permissions, Rule, Rules, Stale, Views};
+use crate::access::{Catalogue, Level, Permissions, Rule, Stale};
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
@@ -43,10 +43,10 @@ pub(super) fn routes(app: &App) -> Routes {
 pub struct RolePermissions {
     /// A rule for each named table; `*` stands for every table that is not named.
     #[schema(example = json!({"members": {"view": true, "read": "a", "create": "n", "update": "g", "delete": "n"}}))]
-    tables: Rules,
+    tables: BTreeMap<String, Rule>,
     /// For each named view, whether it is allowed.
     #[schema(example = json!({}))]
-    views: Views,
+    views: BTreeMap<String, bool>,
     /// What the role has rules for although the feature no longer has it: it permits nothing, is not sent back in, and goes when all
     /// permissions are replaced, when it is removed by name, or by a sync with the templates.
     stale: Stale,

@@ -5,6 +5,7 @@ select id::uuid, name || '-$person', name || '-$person', name || '-$person@examp
 from (values ('$target', 'target'), ('$newcomer', 'newcomer'), ('$account', 'account'), ('$admitted', 'admitted'), ('$peer', 'peer')) people (id, name);
 insert into memberships (id, mandate_id, user_id, created_at)
 select gen_random_uuid(), '$mandate', id::uuid, now() from unnest(array['$target', '$admitted', '$peer']) id;
+insert into former_members (mandate_id, user_id) values ('$mandate', '$account');
 insert into roles (id, scope, mandate_id, label, label_key, created_at)
 select id::uuid, 'mandate', '$mandate', name || '-$word', name || '-$word', now()
 from (values ('$role', 'role'), ('$spare', 'spare'), ('$held', 'held'), ('$kept', 'kept')) made (id, name);

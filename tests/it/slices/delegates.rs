@@ -138,10 +138,17 @@ async fn groups_widen_what_is_reached_so_delegates_add_neither_themselves_nor_th
         desk.put(path.clone(), json!({ "userIds": [target] })).await.refused(403, "target_exceeds_own_access");
     }
     desk.put(path.clone(), json!({ "userIds": [acme.member.id] })).await.expect(200);
-    // Who is there already is not added; who is taken out is not given anything.
+    // Who is there already is not added; but taken out are people within one's own access only, with the whole group too.
     world.admin().put(path.clone(), json!({ "userIds": [dora.id, seer.id, acme.admin.id] })).await.expect(200);
-    desk.put(path.clone(), json!({ "userIds": [dora.id, seer.id, acme.member.id] })).await.expect(200);
+    desk.put(path.clone(), json!({ "userIds": [dora.id, seer.id, acme.admin.id, acme.member.id] })).await.expect(200);
+    for left in [json!([dora.id, seer.id]), json!([dora.id, acme.admin.id]), json!([])] {
+        desk.put(path.clone(), json!({ "userIds": left })).await.refused(403, "target_exceeds_own_access");
+    }
+    let of_group = acme.path(&format!("/groups/{group}"));
+    desk.delete(of_group.clone()).await.refused(403, "target_exceeds_own_access");
+    world.admin().put(path.clone(), json!({ "userIds": [dora.id, acme.member.id] })).await.expect(200);
     desk.put(path, json!({ "userIds": [] })).await.expect(200);
+    desk.delete(of_group).await.expect(204);
 }
 
 #[tokio::test]
@@ -239,8 +246,15 @@ async fn a_sync_that_raises_the_callers_own_role_is_for_admins() {
     world.admin().put(permissions(editor), json!({})).await.expect(200);
     let sync = acme.instance_path("/sync-roles?addOnly=false");
     let desk = world.desk(&dora, acme);
-    let done = desk.post(sync.clone(), json!({})).await.expect(200);
-    assert_eq!(done["updated"], json!(1), "a role of others may be reset");
+    // A role of somebody else's neither, beyond what could be given by hand; a dry run is refused alike.
+    let friend = world.member_with(acme, "finn", &[acme.role("user")]).await;
+    world.admit(acme, friend.id, &[editor]).await;
+    for more in ["", "&dryRun=true"] {
+        desk.post(format!("{sync}{more}"), json!({})).await.refused(403, "grant_exceeds_own_access");
+    }
+    let kept = world.admin().get(permissions(editor)).await.expect(200);
+    assert_eq!(kept["tables"], json!({}));
+    world.admin().post(sync.clone(), json!({})).await.expect(200);
     world.admin().put(permissions(viewer), json!({})).await.expect(200);
     desk.post(sync.clone(), json!({})).await.refused(403, "self_escalation");
     let kept = world.admin().get(permissions(viewer)).await.expect(200);

@@ -43,6 +43,7 @@ mod purge;
 mod purge_races;
 mod rate_limits;
 mod roles;
+mod sharing;
 mod smoke;
 mod templates_sync;
 mod unstorable;

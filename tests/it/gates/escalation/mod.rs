@@ -15,6 +15,8 @@ use rand::{RngExt, SeedableRng};
 use super::effort::{is_full, rounds, setting};
 use super::operations::{Operation, document, operations};
 use crate::harness::app::Answer;
+use uuid::Uuid;
+
 use calls::{Call, Dice};
 use reach::Snapshot;
 use stage::{Theatre, play_all};
@@ -61,6 +63,7 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
     let sql = &theatre.app.sql;
     let mut random = StdRng::seed_from_u64(seed);
     let mut view = Snapshot::read(sql).await;
+    let mut were_members: BTreeSet<(Uuid, Uuid)> = view.memberships.iter().map(|row| (row.0, row.1)).collect();
     for step in 0..CALLS {
         let call = Dice { random: &mut random, view: &view, people: &theatre.people, scene, feature, names: &names }.call();
         let answer = make(theatre, &call).await;
@@ -79,9 +82,38 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
         let caller = theatre.people[call.actor].id;
         let raised = after.access(caller).raised_since(&view.access(caller));
         assert!(raised.is_none(), "{} was raised by {}", raised.unwrap_or_default(), told());
+        let opened = opened(&view, &after, caller, &were_members, call.operation);
+        assert!(opened.is_none(), "{} by {}", opened.unwrap_or_default(), told());
+        were_members.extend(after.memberships.iter().map(|row| (row.0, row.1)));
         assert!(succeeded || after == view, "a refused call changed something, at or before {}", told());
         view = after;
     }
+}
+
+/// What somebody reaches that they should not: the caller anything that they did not reach before (rows of people who came near, and
+/// groups and instances in which they or somebody near have a part now), and, by level `g`, whom the caller
+/// put into a group anything that the caller does not reach. (Whom an admin brings together is the admin's choice.)
+fn opened(before: &Snapshot, after: &Snapshot, caller: Uuid, were_members: &BTreeSet<(Uuid, Uuid)>, operation: &str) -> Option<String> {
+    if before.group_members == after.group_members && before.accesses == after.accesses {
+        return None;
+    }
+    let own = before.access(caller);
+    if let Some(thing) = after.gained_things(before, caller).iter().find(|thing| !own.is_admin_of(thing.1)) {
+        return Some(format!("the caller came to reach {thing:?}"));
+    }
+    let gained = after.brought_near(before, caller, were_members);
+    if let Some(row) = gained.iter().find(|row| !own.may_join(row.0.0)) {
+        return Some(format!("the caller came to reach {row:?}"));
+    }
+    if !operation.contains("/groups/") {
+        return None;
+    }
+    let others: BTreeSet<Uuid> = after.memberships.iter().map(|row| row.1).filter(|user| *user != caller).collect();
+    others.into_iter().find_map(|viewer| {
+        let gained = after.brought_near(before, viewer, were_members);
+        let beyond = gained.into_iter().find(|row| !own.is_admin_of(row.0.0) && !before.reaches(caller, row))?;
+        Some(format!("{viewer} came to reach {beyond:?}"))
+    })
 }
 
 async fn make(theatre: &Theatre, call: &Call) -> Answer {

@@ -66,6 +66,14 @@ type Levels = [u8; 5];
 /// A mandate, or one of its instances.
 pub type Place = (Uuid, Option<Uuid>);
 
+/// A row as far as reaching it goes: place, table, operation (read, create, update, delete) and owner.
+pub type Row = (Place, String, usize, Uuid);
+const GROUP: u8 = 2;
+
+fn is_table(table: &str) -> bool {
+    table != WILDCARD && table != ADMIN && !table.starts_with("view ")
+}
+
 /// What one user may do.
 #[derive(Debug, Default)]
 pub struct Access {
@@ -93,8 +101,8 @@ impl Snapshot {
         snapshot
     }
 
-    /// What a user may do. Whether mandates, instances and the account are enabled is left out, as it says nothing about whose
-    /// access it is; the user's own membership and admissions count only while they are enabled.
+    /// What a user may do. Whether mandates and the account are enabled is left out, since only SysAdmins say so and may; the user's
+    /// own membership and admissions, and the instances, count only while they are enabled.
     pub fn access(&self, user: Uuid) -> Access {
         let mut access = Access { sys_admin: self.users.contains(&(user, true)), ..Access::default() };
         access.groups.extend(self.group_members.iter().filter(|row| row.2 == user).map(|row| (row.0, row.1)));
@@ -116,7 +124,7 @@ impl Snapshot {
         }
         access.places.insert((mandate, None), tables);
         for (_, instance, feature) in self.instances.iter().filter(|row| row.0 == mandate) {
-            if !self.accesses.contains(&(*instance, user, true)) {
+            if !self.accesses.contains(&(*instance, user, true)) || self.off.contains(instance) {
                 continue;
             }
             let held = self.access_roles.iter().filter(|row| row.0 == *instance && row.1 == user).map(|row| self.role(row.2));
@@ -132,8 +140,70 @@ impl Snapshot {
         let places = self.access(user).places.into_iter();
         let open = places.filter(|((mandate, instance), _)| is_on(&user) && is_on(mandate) && instance.as_ref().is_none_or(is_on));
         let levels = open.flat_map(|(place, tables)| tables.into_iter().map(move |(table, levels)| ((place, table), levels)));
-        let is_table = |table: &str| table != WILDCARD && table != ADMIN && !table.starts_with("view ");
         levels.filter(|((_, table), _)| is_table(table)).map(|(key, [_, levels @ ..])| (key, levels)).collect()
+    }
+
+    /// Who shares a group of a mandate with a user.
+    fn peers(&self, mandate: Uuid, user: Uuid) -> BTreeSet<Uuid> {
+        let own = self.group_members.iter().filter(|row| row.0 == mandate && row.2 == user).map(|row| row.1);
+        let own: BTreeSet<Uuid> = own.collect();
+        self.group_members.iter().filter(|row| row.0 == mandate && own.contains(&row.1)).map(|row| row.2).collect()
+    }
+
+    /// The rows that a user reaches by groups now and did not before: place, table, operation and owner. Of owners who were members
+    /// before, since nobody else can have any.
+    pub fn brought_near(&self, before: &Snapshot, user: Uuid, were_members: &BTreeSet<(Uuid, Uuid)>) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for (place, tables) in self.access(user).places {
+            let (now, then) = (self.peers(place.0, user), before.peers(place.0, user));
+            let owners = now.difference(&then).filter(|owner| **owner != user && were_members.contains(&(place.0, **owner)));
+            let owners: Vec<Uuid> = owners.copied().collect();
+            for (table, [_, levels @ ..]) in tables.iter().filter(|(table, _)| is_table(table)) {
+                let by_groups = (0..4).filter(|operation| levels[*operation] == GROUP);
+                rows.extend(by_groups.flat_map(|operation| owners.iter().map(move |owner| (place, table.clone(), operation, *owner))));
+            }
+        }
+        rows
+    }
+
+    /// The groups and instances that are there before and after and that a user may read, update or delete now and not before.
+    pub fn gained_things(&self, before: &Snapshot, user: Uuid) -> Vec<(&'static str, Uuid, Uuid)> {
+        let groups = self.groups.iter().filter(|row| before.groups.contains(row)).map(|row| ("groups", row.0, row.1));
+        let instances = self.instances.iter().filter(|row| before.instances.contains(row)).map(|row| ("instances", row.0, row.1));
+        let reached = |view: &Snapshot, access: &Access, (table, mandate, id): &(&'static str, Uuid, Uuid)| {
+            let owners: BTreeSet<Uuid> = match *table {
+                "groups" => view.group_members.iter().filter(|row| row.1 == *id).map(|row| row.2).collect(),
+                _ => view.accesses.iter().filter(|row| row.0 == *id && row.2).map(|row| row.1).collect(),
+            };
+            let near = || !view.peers(*mandate, user).is_disjoint(&owners);
+            let needed = if owners.contains(&user) {
+                1
+            } else if near() {
+                GROUP
+            } else {
+                3
+            };
+            let levels = access.places.get(&(*mandate, None)).and_then(|tables| tables.get(*table));
+            levels.map_or([false; 3], |[_, read, _, update, delete]| [*read >= needed, *update >= needed, *delete >= needed])
+        };
+        let (now, then) = (self.access(user), before.access(user));
+        let gains = |thing: &(&'static str, Uuid, Uuid)| {
+            let (now, then) = (reached(self, &now, thing), reached(before, &then, thing));
+            now.into_iter().zip(then).any(|(now, then)| now && !then)
+        };
+        groups.chain(instances).filter(gains).collect()
+    }
+
+    /// Whether a user reaches such a row.
+    pub fn reaches(&self, user: Uuid, (place, table, operation, owner): &Row) -> bool {
+        let access = self.access(user);
+        let level = access.places.get(place).and_then(|tables| tables.get(table)).map_or(0, |levels| levels[1 + operation]);
+        match level {
+            0 => false,
+            1 => *owner == user,
+            GROUP => *owner == user || self.peers(place.0, user).contains(owner),
+            _ => true,
+        }
     }
 
     /// How many admins a mandate has whose account and membership are enabled.
@@ -190,13 +260,23 @@ fn lowered(table: &str, [view, read, create, update, delete]: Levels) -> Levels 
 }
 
 impl Access {
+    /// Admins may put themselves into groups; SysAdmins never raise themselves.
+    pub fn may_join(&self, mandate: Uuid) -> bool {
+        self.admin_of.contains(&mandate) && !self.sys_admin
+    }
+
+    /// Whether it is an admin's, who opens what they like to whom they like.
+    pub fn is_admin_of(&self, mandate: Uuid) -> bool {
+        self.admin_of.contains(&mandate)
+    }
+
     /// What is more than before, if anything. The one exemption: instance roles and groups of an admin who is no SysAdmin.
     pub fn raised_since(&self, before: &Access) -> Option<String> {
         if self.sys_admin && !before.sys_admin {
             return Some("the SysAdmin flag".to_owned());
         }
         let exempt = |mandate: &Uuid| before.admin_of.contains(mandate);
-        if let Some(group) = self.groups.difference(&before.groups).find(|group| !exempt(&group.0)) {
+        if let Some(group) = self.groups.difference(&before.groups).find(|group| !before.may_join(group.0)) {
             return Some(format!("the group {group:?}"));
         }
         self.places.iter().find_map(|(place, tables)| {

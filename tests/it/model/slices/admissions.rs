@@ -97,6 +97,13 @@ fn may_give<'a>(world: &World, entered: &Entered, target: Uuid, roles: impl Into
     Err(Refusal::of(403, if own { "self_escalation" } else { "grant_exceeds_own_access" }))
 }
 
+/// With whom is admitted the instance comes near: a delegate who may do more to near ones does not come to reach it so.
+fn require_no_nearer(world: &World, entered: &Entered, user: Uuid) -> Result<(), Refusal> {
+    let (before, after) = (world.instance_nearness(entered, entered.instance()), world.nearness_of(entered.mandate(), entered.user, user));
+    let gains = world.gains_by_nearness(entered, "instances", before, after);
+    if gains { Err(Refusal::of(403, "self_escalation")) } else { Ok(()) }
+}
+
 fn named_roles(body: &serde_json::Map<String, serde_json::Value>) -> Result<BTreeSet<Uuid>, Refusal> {
     Some(shape::ids(body, "roleIds")).filter(|roles| !roles.is_empty()).ok_or_else(Refusal::invalid)
 }
@@ -118,6 +125,7 @@ fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     admit("access", CREATE, levels, world.nearness_of(mandate, entered.user, user))?;
     require_known(world, mandate, Some(instance), &roles)?;
     may_give(world, entered, user, &roles)?;
+    require_no_nearer(world, entered, user)?;
     if world.admission(instance, user).is_some() {
         return Err(Refusal::of(409, "already_has_access"));
     }
@@ -166,6 +174,7 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     let before = open(world, entered, call, UPDATE)?;
     if enabled && !before.enabled {
         may_give(world, entered, before.user, &before.roles)?;
+        require_no_nearer(world, entered, before.user)?;
     }
     let admission = world.admission_mut(before.instance, before.user);
     admission.enabled = enabled;

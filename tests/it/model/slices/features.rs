@@ -8,7 +8,8 @@ use super::super::enter::{Entered, Guard, require_version};
 use super::super::operations::{Operation, Told};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Field, Kind, may, may_but_null, needs, shaped};
-use super::super::world::{Event, Feature, Texts, World};
+use super::super::world::access::Merged;
+use super::super::world::{Admission, Event, Feature, Permissions, Texts, World};
 
 const ALL: &str = "/api/features";
 const ONE: &str = "/api/features/{featureCode}";
@@ -192,11 +193,27 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     if (loses(&before.tables, &after.tables) || loses(&before.views, &after.views)) && is_in_use(world, &before.code) {
         return Err(Refusal::of(409, "feature_in_use"));
     }
+    if gains(world, entered, &before, &after) {
+        return Err(Refusal::of(403, "self_escalation"));
+    }
     after.version += 1;
     let answer = after.answer();
     world.note_everywhere(entered.user, &[], &Event::of("feature_updated", "feature", &after.code));
     *world.features.iter_mut().find(|row| row.code == before.code).unwrap() = after;
     Ok(Reply::ok(answer))
+}
+
+/// Whether a role that the caller holds in an instance speaks by name of what would be added.
+fn gains(world: &World, entered: &Entered, before: &Feature, after: &Feature) -> bool {
+    let of_feature = |row: &&Admission| row.user == entered.user && world.instance(row.instance).feature == before.code;
+    let new_tables = || after.tables.iter().filter(|table| !before.tables.contains(table));
+    let new_views = || after.views.iter().filter(|view| !before.views.contains(view));
+    world.admissions.iter().filter(of_feature).any(|row| {
+        let held: Vec<&Permissions> = row.roles.iter().map(|role| &world.role(*role).unwrap().permissions).collect();
+        let star = Merged::of(held.iter().copied(), &before.catalogue()).star;
+        let by_name = |table: &&String| held.iter().any(|role| role.tables.get(*table).is_some_and(|rule| !rule.within(star)));
+        new_tables().any(|table| by_name(&table)) || new_views().any(|view| held.iter().any(|role| role.views.get(view) == Some(&true)))
+    })
 }
 
 fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {

@@ -81,6 +81,9 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     let body = shaped(call, &[needs("name", Kind::Text), may("description", Kind::Text), may("autoJoin", Kind::Flag)])?;
     let name = shape::named(body, "name")?.unwrap_or_default();
     shape::described(shape::text(body, "description"))?;
+    if shape::flag(body, "autoJoin") == Some(true) && world.is_delegate(entered) {
+        return Err(Refusal::of(403, "self_escalation"));
+    }
     require_free(world, entered, &name, None)?;
     let group = Group {
         id: told.id(),
@@ -149,6 +152,9 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     shape::described(shape::text(body, "description"))?;
     let before = reached(world, entered, call, UPDATE)?;
     require_version(call, before.version)?;
+    if shape::flag(body, "autoJoin").is_some_and(|wanted| wanted != before.auto_join) && world.is_delegate(entered) {
+        return Err(Refusal::of(403, "self_escalation"));
+    }
     if let Some(name) = &name {
         require_free(world, entered, name, Some(before.id))?;
     }
@@ -175,6 +181,7 @@ fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
 fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     let group = reached(world, entered, call, DELETE)?;
     require_version(call, group.version)?;
+    world.require_regrouping(entered, &group.members, &BTreeSet::new())?;
     world.groups.retain(|row| row.id != group.id);
     world.note(entered.user, group.mandate, Event::of("group_deleted", "group", group.id));
     Ok(Reply::nothing())
@@ -219,14 +226,10 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     let wanted: BTreeSet<Uuid> = shape::ids(body, "userIds");
     let before = reached(world, entered, call, UPDATE)?;
     require_version(call, before.version)?;
-    let added: Vec<Uuid> = wanted.difference(&before.members).copied().collect();
-    if world.is_delegate(entered) && added.contains(&entered.user) {
-        return Err(Refusal::of(403, "self_escalation"));
-    }
-    world.require_targets(entered, None, added)?;
     if wanted.iter().any(|user| world.member(before.mandate, *user).is_none()) {
         return Err(Refusal::not_found());
     }
+    world.require_regrouping(entered, &before.members, &wanted)?;
     let group = world.group_mut(before.id);
     group.members = wanted;
     group.version += 1;

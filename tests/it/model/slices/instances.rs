@@ -10,7 +10,7 @@ use super::super::operations::{LIST, Operation, Told};
 use super::super::pages::{Asked, Row};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Field, Kind, may, may_but_null, needs, shaped};
-use super::super::world::access::{CREATE, DELETE, READ, UPDATE};
+use super::super::world::access::{CREATE, DELETE, Merged, READ, UPDATE};
 use super::super::world::{Admission, Event, Instance, World, key};
 
 const ALL: &str = "/api/features/instances";
@@ -151,7 +151,11 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     let mut instance = reached(world, entered, UPDATE)?;
     require_version(call, instance.version)?;
     instance.label = label.unwrap_or(instance.label);
-    instance.enabled = shape::flag(body, "enabled").unwrap_or(instance.enabled);
+    let enabled = shape::flag(body, "enabled").unwrap_or(instance.enabled);
+    if enabled && !instance.enabled {
+        require_may_enable(world, entered, instance.id)?;
+    }
+    instance.enabled = enabled;
     require_free(world, &instance)?;
     instance.version += 1;
     let answer = instance.answer();
@@ -159,6 +163,23 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     let id = instance.id;
     *world.instance_mut(id) = instance;
     Ok(Reply::ok(answer))
+}
+
+/// It gives all roles of all that were admitted back, the caller's own too; and in a disabled instance nobody has any.
+fn require_may_enable(world: &World, entered: &Entered, instance: Uuid) -> Result<(), Refusal> {
+    let catalogue = world.catalogue_of(instance);
+    let gives = |roles: &std::collections::BTreeSet<Uuid>| {
+        roles.iter().any(|role| !world.role(*role).unwrap().permissions.within(&Merged::of([], &catalogue), &catalogue))
+    };
+    let admitted = || world.admissions.iter().filter(|row| row.instance == instance && row.enabled);
+    let own = admitted().any(|row| row.user == entered.user && gives(&row.roles));
+    if own && (entered.flag || world.is_delegate(entered)) {
+        return Err(Refusal::of(403, "self_escalation"));
+    }
+    if world.is_delegate(entered) && admitted().any(|row| gives(&row.roles)) {
+        return Err(Refusal::of(403, "grant_exceeds_own_access"));
+    }
+    Ok(())
 }
 
 fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {

@@ -115,7 +115,7 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     world.copy_templates(None, id, None, told);
     if let Some(admin) = admin {
         let role = world.roles_of(id, None).find(|role| role.protected).unwrap().id;
-        world.join(id, admin, [role].into());
+        world.join(id, admin, [role].into(), false);
     }
     let event = Event { target: admin, ..Event::of("mandate_created", "mandate", id) };
     world.note_everywhere(entered.user, &[id], &event);

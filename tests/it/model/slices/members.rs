@@ -126,7 +126,7 @@ fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     if world.member(mandate, target).is_some() {
         return Err(Refusal::of(409, "already_member"));
     }
-    world.join(mandate, target, roles);
+    world.join(mandate, target, roles, world.is_delegate(entered));
     world.note(entered.user, mandate, Event::of("user_added_to_mandate", "member", target).target(target));
     Ok(Reply::created(world.member_answer(world.member(mandate, target).unwrap())))
 }

@@ -4,6 +4,7 @@
 pub mod access;
 mod finding;
 mod people;
+mod sharing;
 mod things;
 mod trail;
 
@@ -29,6 +30,8 @@ pub struct World {
     pub sessions: Vec<Session>,
     pub mandates: Vec<Mandate>,
     pub members: Vec<Member>,
+    /// Mandate and user of those who were members before.
+    pub former: BTreeSet<(Uuid, Uuid)>,
     pub groups: Vec<Group>,
     pub features: Vec<Feature>,
     /// Shared between copies of the world, of which many are made.

@@ -118,10 +118,13 @@ impl World {
         })
     }
 
-    /// A new member joins the groups that new members join.
-    pub fn join(&mut self, mandate: Uuid, user: Uuid, roles: BTreeSet<Uuid>) {
+    /// A new member joins the groups that new members join; not where a delegate brings somebody back.
+    pub fn join(&mut self, mandate: Uuid, user: Uuid, roles: BTreeSet<Uuid>, by_delegate: bool) {
         self.joined += 1;
         self.members.push(Member { mandate, user, enabled: true, roles, used: false, version: 1, joined: self.joined });
+        if by_delegate && self.former.contains(&(mandate, user)) {
+            return;
+        }
         for group in self.groups.iter_mut().filter(|group| group.mandate == mandate && group.auto_join) {
             group.members.insert(user);
         }
@@ -129,6 +132,7 @@ impl World {
 
     /// Accesses to instances and places in groups of the mandate go with the membership.
     pub fn leave(&mut self, mandate: Uuid, user: Uuid) {
+        self.former.insert((mandate, user));
         self.members.retain(|member| (member.mandate, member.user) != (mandate, user));
         self.admissions.retain(|admission| (admission.mandate, admission.user) != (mandate, user));
         for group in self.groups.iter_mut().filter(|group| group.mandate == mandate) {

@@ -10,17 +10,25 @@ use super::Dice;
 use crate::harness::app::PASSWORD;
 
 impl Dice<'_> {
-    pub(super) fn body(&mut self, operation: &str, actor: usize, mandate: Uuid, place: (Uuid, Uuid), role: Uuid) -> Option<Value> {
+    /// The group is the mandate's; the second place is a mandate with an instance.
+    pub(super) fn body(
+        &mut self,
+        operation: &str,
+        actor: usize,
+        (mandate, group): (Uuid, Uuid),
+        place: (Uuid, Uuid),
+        role: Uuid,
+    ) -> Option<Value> {
         let (method, path) = operation.split_once(' ').unwrap();
         match path.split('/').nth(2).unwrap() {
-            "mandates" => self.mandate_body(method, path, actor, mandate),
+            "mandates" => self.mandate_body(method, path, actor, (mandate, group)),
             "roles" => self.role_body(method, path, role),
             "features" => self.feature_body(method, path, actor, place),
             _ => self.user_body(method, path, actor),
         }
     }
 
-    fn mandate_body(&mut self, method: &str, path: &str, actor: usize, mandate: Uuid) -> Option<Value> {
+    fn mandate_body(&mut self, method: &str, path: &str, actor: usize, (mandate, group): (Uuid, Uuid)) -> Option<Value> {
         let rest = path.trim_start_matches("/api/mandates").trim_start_matches("/{mandateId}");
         Some(match (method, rest) {
             ("POST", "") => json!({ "name": self.word("mandate"), "adminUserId": self.user(actor) }),
@@ -35,18 +43,21 @@ impl Dice<'_> {
             ("PATCH", "/users/{userId}") => json!({ "enabled": self.yes() }),
             ("PUT", "/users/{userId}/roles") => json!({ "roleIds": self.given(mandate, None) }),
             ("POST", "/groups") | ("PATCH", "/groups/{groupId}") => json!({ "name": self.word("group"), "autoJoin": self.yes() }),
-            ("PUT", "/groups/{groupId}/members") => json!({ "userIds": self.company(actor) }),
+            ("PUT", "/groups/{groupId}/members") => json!({ "userIds": self.company(actor, group) }),
             ("POST", "/roles") => json!({ "label": self.word("role") }),
             _ => return None,
         })
     }
 
-    /// Some members of the main mandate; oneself half the time.
-    fn company(&mut self, actor: usize) -> Vec<Uuid> {
+    /// Some members of the main mandate; oneself now and then, and often beside who is in the group already.
+    fn company(&mut self, actor: usize, group: Uuid) -> Vec<Uuid> {
         let members: Vec<Uuid> = self.view.memberships.iter().filter(|row| row.0 == self.scene.main).map(|row| row.1).collect();
         let count = self.random.random_range(0..4);
         let mut company: Vec<Uuid> = members.sample(self.random, count).copied().collect();
-        if self.random.random_bool(0.5) {
+        if self.random.random_bool(0.7) {
+            company.extend(self.view.group_members.iter().filter(|row| row.1 == group).map(|row| row.2));
+        }
+        if self.random.random_bool(0.3) {
             company.push(self.people[actor].id);
         }
         company

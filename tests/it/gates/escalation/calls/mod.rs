@@ -138,10 +138,11 @@ impl Dice<'_> {
         let target = self.user(actor);
         let mandate = if operation.ends_with("/restore") { self.deleted_mandate() } else { mandate };
         let role = if templates { self.template() } else { self.role(header) };
+        let group = self.group(mandate);
         let path = template
             .replace("{mandateId}", &mandate.to_string())
             .replace("{userId}", &target.to_string())
-            .replace("{groupId}", &self.group(mandate).to_string())
+            .replace("{groupId}", &group.to_string())
             .replace("{roleId}", &role.to_string())
             .replace("{instanceId}", &place.1.to_string())
             .replace("{featureCode}", &self.feature());
@@ -150,7 +151,7 @@ impl Dice<'_> {
             "DELETE /api/users/{userId}" => format!("{path}?mode=erase"),
             _ => path,
         };
-        let mut body = self.body(operation, actor, mandate, place, role);
+        let mut body = self.body(operation, actor, (mandate, group), place, role);
         let poisoned = self.random.random_bool(0.03) && body.as_mut().is_some_and(|body| self.poison(body));
         let method = method.parse().unwrap();
         Call { operation, actor, method, path, mandate: (!without && !templates).then_some(header), instance: None, body, poisoned }
