@@ -422,6 +422,23 @@ pub(super) async fn roles_with_holders(connection: &mut PgConnection, grant: &Gr
         .collect())
 }
 
+/// Takes the labels of roles that are about to get others out of the way.
+pub(super) async fn set_labels_aside(connection: &mut PgConnection, grant: &Grant<InstanceRoles, Update>, roles: &[RoleId]) -> Result<()> {
+    if roles.is_empty() {
+        return Ok(());
+    }
+    // No name has a control character.
+    sqlx::query!(
+        r"update roles set label_key = e'\x01' || id where mandate_id = $1 and instance_id = $2 and id = any ($3) and not protected",
+        grant.mandate_uuid(),
+        grant.instance_uuid(),
+        &uuids(roles)
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Removes a copy whose template is gone and which nobody holds.
 pub(super) async fn remove_copy(connection: &mut PgConnection, grant: &Grant<InstanceRoles, Update>, role: RoleId) -> Result<()> {
     sqlx::query!(

@@ -10,15 +10,17 @@ use crate::access::{Level, Operation};
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
+use crate::context::judge::require_within_own;
 use crate::context::policy::Policy;
 use crate::context::{Change, Grant, InstanceContext, Locks};
 use crate::error::{Code, Error, Result};
 use crate::http::dry_run::DryRun;
 use crate::http::extract::{Json, Query};
 use crate::http::guard::{Guard, Routes};
+use crate::ids::RoleId;
 use crate::roles::copies::{self, Target};
 use crate::roles::store as role_store;
-use crate::roles::sync::{Plan, SyncReport, plan};
+use crate::roles::sync::{Plan, Reset, SyncReport, plan};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -37,25 +39,21 @@ struct SyncQuery {
 /// Brings the instance's copies in line with the feature's templates. Roles made by hand and roles that somebody holds stay.
 #[utoipa::path(post, path = "/api/features/instances/{instanceId}/sync-roles", tag = "Instances",
     params(("instanceId" = Uuid, Path, description = "The instance"), SyncQuery, DryRun),
-    responses((status = 200, description = "What changed, or would change", body = SyncReport), (status = 403, description = "self_escalation")))]
+    responses((status = 200, description = "What changed, or would change", body = SyncReport), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
 async fn sync_instance_roles(context: InstanceContext, Query(query): Query<SyncQuery>) -> Result<Json<SyncReport>> {
     let context = &context;
     retrying(|| sync(context, query)).await.map(Json)
 }
 
 async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport> {
-    let mut change = context.change(Locks::default()).await?;
+    let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant_by_row::<InstanceRoles, Update>("instances", Operation::Update)?;
     grant.admit(Level::All)?; // a sync reaches every role of the instance
     let templates = copies::templates(&mut change, Some(context.feature_code())).await?;
     let present = store::roles_with_holders(&mut change, &grant).await?;
     let caller = change.context.mandate().caller().user();
     let plan = plan(&templates, &present, change.context.catalogue(), query.add_only.unwrap_or(true), caller);
-    // Admins may raise their own instance roles (it is audited); a SysAdmin, who writes the templates, may not that way.
-    let mandate = change.context.mandate();
-    if plan.raises_caller && (mandate.is_delegate() || mandate.caller().is_sys_admin()) {
-        return Err(Error::new(Code::SelfEscalation, "The sync would raise a role that you hold; an admin of the mandate can do it."));
-    }
+    may_apply(&change.context, &plan)?;
     change.as_tenant().await?;
     apply(&mut change, context, &grant, &plan).await?;
     let details = serde_json::to_value(&plan.report).map_err(Error::internal)?;
@@ -66,6 +64,18 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     Ok(plan.report)
 }
 
+/// Admins may raise their own instance roles (it is audited); a SysAdmin, who writes the templates, may not that way. What a delegate
+/// changes by a sync they may also change by hand.
+fn may_apply(context: &InstanceContext, plan: &Plan) -> Result<()> {
+    let mandate = context.mandate();
+    if plan.raises_caller && (mandate.is_delegate() || mandate.caller().is_sys_admin()) {
+        return Err(Error::new(Code::SelfEscalation, "The sync would raise a role that you hold; an admin of the mandate can do it."));
+    }
+    let changed = plan.reset.iter().flat_map(|reset| [&reset.copy.permissions, &reset.to]);
+    let mut concerned = changed.chain(plan.remove.iter().map(|gone| &gone.permissions));
+    concerned.try_for_each(|permissions| require_within_own(context, permissions))
+}
+
 async fn apply(
     change: &mut Change<InstanceContext>,
     context: &InstanceContext,
@@ -74,13 +84,19 @@ async fn apply(
 ) -> Result<()> {
     let target =
         Target { mandate: grant.mandate(), instance: Some((context.instance(), context.feature_code())), now: context.mandate().now() };
-    for role in &plan.remove {
-        store::remove_copy(change, grant, role.id).await?;
+    for gone in &plan.remove {
+        store::remove_copy(change, grant, gone.role.id).await?;
     }
-    for (role, template, rename) in &plan.reset {
-        let label = rename.then_some(template.role.label.as_str());
-        role_store::update(change, grant, role.id, label, Some(&template.role.description)).await?;
-        role_store::replace_permissions(change, grant, role, &template.permissions).await?;
+    // Copies may swap their labels, and no two roles have one at any moment.
+    let renamed: Vec<RoleId> = plan.reset.iter().filter(|reset| reset.label.is_some()).map(|reset| reset.copy.role.id).collect();
+    store::set_labels_aside(change, grant, &renamed).await?;
+    for Reset { copy, to, label, description } in &plan.reset {
+        if label.is_some() || description.is_some() {
+            role_store::update(change, grant, copy.role.id, label.as_deref(), description.as_ref()).await?;
+        }
+        if copy.permissions != *to {
+            role_store::replace_permissions(change, grant, &copy.role, to).await?;
+        }
     }
     copies::copy(change, &plan.add, target).await?;
     Ok(())

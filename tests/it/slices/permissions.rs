@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::kit::pointers;
 use crate::harness::World;
-use crate::harness::world::rules;
+use crate::harness::app::uuid;
+use crate::harness::world::{answered, rules};
 
 fn at(role: Uuid) -> String {
     format!("/api/roles/{role}/permissions")
@@ -21,12 +22,13 @@ async fn put_replaces_all_and_patch_merges() {
     let patch = json!({ "tables": { "groups": null, "members": { "update": "m" }, "roles": { "view": true, "read": "a" } } });
     let merged = admin.patch(at(role), patch).await.expect(200);
     let expected = json!({ "tables": { "members": short(true, "a", "m"), "roles": short(true, "a", "n") }, "views": {} });
+    let expected = answered(expected);
     assert_eq!(merged, expected);
     assert_eq!(admin.get(at(role)).await.expect(200), expected);
     let put = json!({ "tables": { "groups": short(true, "g", "m") }, "views": {} });
-    assert_eq!(admin.put(at(role), put.clone()).await.expect(200), put);
-    assert_eq!(admin.get(at(role)).await.expect(200), put);
-    assert_eq!(admin.put(at(role), json!({})).await.expect(200), json!({ "tables": {}, "views": {} }));
+    assert_eq!(admin.put(at(role), put.clone()).await.expect(200), answered(put.clone()));
+    assert_eq!(admin.get(at(role)).await.expect(200), answered(put));
+    assert_eq!(admin.put(at(role), json!({})).await.expect(200), answered(json!({ "tables": {}, "views": {} })));
 }
 
 #[tokio::test]
@@ -73,7 +75,7 @@ async fn instance_roles_speak_of_the_tables_and_views_of_their_feature() {
     let tables =
         rules(&json!({ "playbooks": ["g", "m", "m", "n"], "access": ["m", "n", "n", "n"], "instance-roles": ["a", "n", "n", "n"] }));
     let body = json!({ "tables": tables, "views": { "editor": true, "playbooks": false } });
-    assert_eq!(admin.put(at(role), body.clone()).await.expect(200), body);
+    assert_eq!(admin.put(at(role), body.clone()).await.expect(200), answered(body));
     for foreign in ["members", "bookings", "mandate"] {
         let refused = admin.put(at(role), json!({ "tables": rules(&json!({ foreign: ["m", "n", "n", "n"] })) })).await;
         assert_eq!(pointers(&refused)[0].0, format!("/tables/{foreign}"));
@@ -164,4 +166,78 @@ async fn access_me_adds_the_instances_tables_where_the_header_names_it() {
     }
     // The admin manages the instance without having been admitted to it.
     world.admin().in_instance(acme.instance).get("/api/access/me").await.refused(403, "instance_access_denied");
+}
+
+/// A role of an instance, with rules for a table and a view that its feature has lost since.
+async fn with_stale_rules(world: &World) -> (Uuid, Uuid) {
+    let (root, admin) = (world.root(), world.admin());
+    root.post("/api/features", json!({ "code": "trustee", "tables": ["ledgers", "vaults"], "views": ["board", "stats"] }))
+        .await
+        .expect(201);
+    let clerk = root.post("/api/features/templates/roles", json!({ "roleLabel": "clerk", "featureCode": "trustee" })).await.id();
+    let tables = rules(&json!({ "ledgers": ["a", "n", "n", "n"], "vaults": ["a", "n", "n", "n"] }));
+    root.put(at(clerk), json!({ "tables": tables, "views": { "board": true, "stats": true } })).await.expect(200);
+    root.patch("/api/features/trustee", json!({ "tables": ["ledgers"], "views": ["board"] })).await.expect(200);
+    let instance = admin.post("/api/features/instances", json!({ "featureCode": "trustee", "label": "Books" })).await.id();
+    let roles = admin.get(format!("/api/features/instances/{instance}/roles")).await.expect(200);
+    (uuid(&roles["items"][0]["id"]), instance)
+}
+
+#[tokio::test]
+async fn what_is_stale_is_told_and_stands_in_nobodys_way() {
+    let world = World::new().await;
+    let admin = world.admin();
+    let (role, _) = with_stale_rules(&world).await;
+    let told = admin.get(at(role)).await.expect(200);
+    let ledgers = rules(&json!({ "ledgers": ["a", "n", "n", "n"] }));
+    assert_eq!(told, json!({ "tables": ledgers, "views": { "board": true }, "stale": { "tables": ["vaults"], "views": ["stats"] } }));
+    assert_eq!(admin.patch(at(role), json!({})).await.expect(200)["stale"], told["stale"]);
+    let patched =
+        admin.patch(at(role), json!({ "tables": { "ledgers": { "create": "m" } }, "views": { "board": false } })).await.expect(200);
+    assert_eq!((&patched["tables"]["ledgers"]["create"], &patched["stale"]), (&json!("m"), &told["stale"]));
+    // It is not sent back in, and goes by name.
+    let named = admin.patch(at(role), json!({ "tables": { "vaults": { "read": "m" } } })).await;
+    assert_eq!(pointers(&named)[0].0, "/tables/vaults");
+    admin.put(at(role), told.clone()).await.refused(422, "unknown_field");
+    let without = admin.patch(at(role), json!({ "tables": { "vaults": null }, "views": { "stats": null } })).await.expect(200);
+    assert_eq!(without["stale"], json!({ "tables": [], "views": [] }));
+}
+
+#[tokio::test]
+async fn a_sync_drops_what_is_stale_and_so_does_a_replacement() {
+    let world = World::new().await;
+    let admin = world.admin();
+    let (role, instance) = with_stale_rules(&world).await;
+    let sync = format!("/api/features/instances/{instance}/sync-roles?addOnly=false");
+    let report = admin.post(sync.clone(), json!({})).await.expect(200);
+    let gone = report["changes"][0]["permissions"].to_string();
+    assert!(gone.contains("vaults") && gone.contains("stats"), "{report}");
+    assert_eq!(admin.get(at(role)).await.expect(200)["stale"], json!({ "tables": [], "views": [] }));
+    assert_eq!(admin.post(sync, json!({})).await.expect(200)["changes"], json!([]));
+    let (other, _) = {
+        world.root().delete("/api/features/trustee").await.refused(409, "feature_in_use");
+        admin.delete(format!("/api/features/instances/{instance}")).await.expect(204);
+        world.root().delete("/api/features/trustee").await.expect(204);
+        with_stale_rules(&world).await
+    };
+    let replaced = admin.put(at(other), json!({ "tables": {}, "views": {} })).await.expect(200);
+    assert_eq!(replaced, answered(json!({ "tables": {}, "views": {} })));
+}
+
+#[tokio::test]
+async fn a_delegate_gives_no_role_with_stale_rules_that_they_would_not_have() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let (role, instance) = with_stale_rules(&world).await;
+    let path = |rest: &str| format!("/api/features/instances/{instance}{rest}");
+    let chief = admin.post(path("/roles"), json!({ "label": "chief" })).await.id();
+    let all = rules(&json!({ "*": ["a", "a", "a", "a"] }));
+    admin.put(at(chief), json!({ "tables": all, "views": { "board": true } })).await.expect(200);
+    let cora = world.member_with(acme, "cora", &[acme.role("user")]).await;
+    admin.post(path("/users"), json!({ "userId": cora.id, "roleIds": [chief] })).await.expect(201);
+    let (desk, body) = (world.desk(&cora, acme), json!({ "userId": acme.member.id, "roleIds": [role] }));
+    desk.post(path("/users"), body.clone()).await.refused(403, "grant_exceeds_own_access");
+    // No `*` gives views; what is stale of tables is within it.
+    admin.patch(at(role), json!({ "views": { "stats": null } })).await.expect(200);
+    desk.post(path("/users"), body).await.expect(201);
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::kit::{set, values};
 use crate::harness::World;
 use crate::harness::app::uuid;
-use crate::harness::world::rules;
+use crate::harness::world::{answered, rules};
 
 /// A feature `trustee` with the template `clerk` (reads all ledgers, sees the board) and an instance of it in Acme.
 struct Stage {
@@ -113,7 +113,7 @@ async fn a_new_mandate_gets_copies_of_the_mandate_templates() {
     root.post(format!("/api/mandates/{made}/users"), added).await.expect(201);
     let copy = listed["items"].as_array().unwrap().iter().find(|role| role["label"] == "auditor").unwrap()["id"].clone();
     let read = world.app.get(permissions(uuid(&copy))).bearer(&person.token).mandate(made).send().await.expect(200);
-    assert_eq!(read, body);
+    assert_eq!(read, answered(body));
     // The mandates that were there before have no copy of it.
     let acme = values(&world.admin().get(world.acme.path("/roles")).await.expect(200), "label");
     assert_eq!(set(acme), set(["admin", "user", "viewer"]));
@@ -128,7 +128,7 @@ async fn a_new_instance_gets_copies_unless_it_says_otherwise() {
     assert_eq!((&roles["clerk"]["templateRoleId"], &roles["clerk"]["scope"]), (&json!(stage.clerk), &json!("instance")));
     let copied = admin.get(permissions(stage.copy("clerk").await)).await.expect(200);
     let expected = json!({ "tables": rules(&json!({ "ledgers": ["a", "n", "n", "n"] })), "views": { "board": true } });
-    assert_eq!(copied, expected);
+    assert_eq!(copied, answered(expected));
     let body = json!({ "featureCode": "trustee", "label": "Bare", "copyTemplateRoles": false });
     let bare = admin.post("/api/features/instances", body).await.id();
     assert_eq!(admin.get(format!("/api/features/instances/{bare}/roles")).await.expect(200)["items"], json!([]));
@@ -178,7 +178,7 @@ async fn a_changed_copy_differs_until_a_sync_may_reset_it() {
     let difference = json!({ "table": "ledgers", "operation": "update", "from": "m", "to": "n" });
     let listed = differs["permissions"].as_array().unwrap();
     assert!(listed.contains(&difference) && listed.len() == 2, "the level and the view, nothing else: {differs}");
-    assert_eq!(admin.get(permissions(copy)).await.expect(200), changed);
+    assert_eq!(admin.get(permissions(copy)).await.expect(200), answered(changed));
     let reset = stage.sync(false).await;
     assert_eq!(counts(&reset), [0, 0, 0, 1, 0]);
     assert_eq!((&change(&reset, "clerk")["change"], change(&reset, "clerk")["permissions"].as_array()), (&json!("updated"), Some(listed)));
@@ -276,4 +276,60 @@ async fn who_may_sync() {
     other.post(path.clone(), json!({})).await.refused(404, "not_found");
     world.admin().post(format!("{path}?dryrun=true"), json!({})).await.refused(400, "unknown_parameter");
     world.admin().post(format!("{path}?dryRun=perhaps"), json!({})).await.refused(400, "invalid_parameter");
+}
+
+/// Nothing is left to do: neither in the counts nor in the versions.
+async fn rests(stage: &Stage, add_only: bool) {
+    let before = stage.state().await;
+    let [added, removed, _, updated, _] = counts(&stage.sync(add_only).await);
+    assert_eq!((added, removed, updated), (0, 0, 0));
+    assert_eq!(stage.state().await, before, "a sync that has nothing to do changes nothing");
+}
+
+#[tokio::test]
+async fn templates_that_swap_their_labels_swap_those_of_their_copies() {
+    let stage = Stage::set().await;
+    let root = stage.world.root();
+    let chief = template(&stage.world, "chief", json!({ "ledgers": ["a", "a", "a", "a"] })).await;
+    stage.sync(false).await;
+    let before = stage.roles().await;
+    let rename =
+        async |template: Uuid, label: &str| root.patch(format!("/api/roles/{template}"), json!({ "label": label })).await.expect(200);
+    rename(chief, "between").await;
+    rename(stage.clerk, "chief").await;
+    rename(chief, "clerk").await;
+    let report = stage.sync(false).await;
+    assert_eq!(counts(&report), [0, 0, 0, 2, 0]);
+    assert_eq!(change(&report, "clerk")["label"], json!({ "from": "clerk", "to": "chief" }));
+    assert_eq!(change(&report, "clerk").get("description"), None);
+    let after = stage.roles().await;
+    assert_eq!((&after["chief"]["id"], &after["clerk"]["id"]), (&before["clerk"]["id"], &before["chief"]["id"]));
+    rests(&stage, false).await;
+}
+
+#[tokio::test]
+async fn a_template_made_anew_under_its_name_gets_its_copy_in_one_sync() {
+    let stage = Stage::set().await;
+    stage.world.root().delete(format!("/api/roles/{}", stage.clerk)).await.expect(204);
+    let anew = template(&stage.world, "clerk", json!({ "ledgers": ["m", "n", "n", "n"] })).await;
+    let report = stage.sync(false).await;
+    assert_eq!(counts(&report), [1, 1, 0, 0, 0]);
+    assert_eq!(stage.roles().await["clerk"]["templateRoleId"], json!(anew));
+    rests(&stage, false).await;
+}
+
+#[tokio::test]
+async fn a_label_that_a_handmade_role_has_is_left_to_it_for_good() {
+    let stage = Stage::set().await;
+    let (root, admin) = (stage.world.root(), stage.world.admin());
+    admin.post(stage.path("/roles"), json!({ "label": "Scribe" })).await.expect(201);
+    root.patch(format!("/api/roles/{}", stage.clerk), json!({ "label": "scribe", "description": { "en": "Writes" } })).await.expect(200);
+    let report = stage.sync(false).await;
+    let updated = change(&report, "clerk");
+    assert_eq!((&updated["change"], updated.get("label")), (&json!("updated"), None));
+    assert_eq!(updated["description"], json!({ "from": {}, "to": { "en": "Writes" } }));
+    rests(&stage, false).await;
+    let skipped = stage.sync(false).await;
+    let skipped = change(&skipped, "clerk");
+    assert_eq!((&skipped["change"], &skipped["label"]["to"]), (&json!("skipped: label_taken"), &json!("scribe")));
 }

@@ -68,6 +68,8 @@ struct Plan {
     reset: Vec<Role>,
     remove: Vec<Uuid>,
     raises_caller: bool,
+    /// What a delegate would have to be able to give: of each role that changes, before and after.
+    edited: Vec<Permissions>,
 }
 const ADDED: usize = 0;
 const REMOVED: usize = 1;
@@ -78,14 +80,19 @@ const KEPT: usize = 4;
 impl Plan {
     fn of(world: &World, entered: &Entered, add_only: bool) -> Self {
         let (instance, mut plan) = (world.instance(entered.instance()), Self::default());
+        let catalogue = world.catalogue_of(instance.id);
         let mut present: Vec<&Role> = world.roles_of(instance.mandate, Some(instance.id)).collect();
-        let mut templates: Vec<&Role> = world.templates_of(Some(&instance.feature)).collect();
+        let known_to = |role: &Role| Role { permissions: role.permissions.known_to(&catalogue), ..role.clone() };
+        let mut templates: Vec<Role> = world.templates_of(Some(&instance.feature)).map(known_to).collect();
         present.sort_by_key(|role| key(&role.label));
         templates.sort_by_key(|role| key(&role.label));
+        let withheld = withheld(world, &templates, &present, add_only);
         for template in &templates {
+            let label_is_taken = withheld.contains(&key(&template.label));
             match present.iter().find(|role| role.template == Some(template.id)) {
-                None => plan.missing(world, template, &present),
-                Some(copy) => plan.copied(world, entered, template, copy, &present, add_only),
+                None => plan.missing(world, template, label_is_taken),
+                Some(copy) if add_only => plan.compared(world, entered, template, copy),
+                Some(copy) => plan.copied(world, entered, template, copy, label_is_taken),
             }
         }
         let known: Vec<Uuid> = templates.iter().map(|role| role.id).collect();
@@ -95,8 +102,9 @@ impl Plan {
         plan
     }
 
-    fn tell(&mut self, world: &World, role: &Role, change: &str, permissions: Vec<Value>, holders: &BTreeSet<Uuid>) {
-        let mut told = json!({ "role": role.label, "change": change, "permissions": permissions });
+    fn tell(&mut self, world: &World, role: &Role, change: &str, more: Value, holders: &BTreeSet<Uuid>) {
+        let mut told = json!({ "role": role.label, "change": change, "permissions": [] });
+        told.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         if !holders.is_empty() {
             // By username.
             let mut holders: Vec<&Uuid> = holders.iter().collect();
@@ -106,36 +114,47 @@ impl Plan {
         self.changes.push(told);
     }
 
-    fn missing(&mut self, world: &World, template: &Role, present: &[&Role]) {
-        if present.iter().any(|role| key(&role.label) == key(&template.label)) {
-            return self.tell(world, template, "skipped: label_taken", Vec::new(), &[].into());
+    fn missing(&mut self, world: &World, template: &Role, label_is_taken: bool) {
+        if label_is_taken {
+            return self.tell(world, template, "skipped: label_taken", json!({}), &[].into());
         }
         self.counts[ADDED] += 1;
         self.add.push(template.id);
-        self.tell(world, template, "added", differences(&Permissions::default(), &template.permissions), &[].into());
+        let permissions = differences(&Permissions::default(), &template.permissions);
+        self.tell(world, template, "added", json!({ "permissions": permissions }), &[].into());
     }
 
-    fn copied(&mut self, world: &World, entered: &Entered, template: &Role, copy: &Role, present: &[&Role], add_only: bool) {
-        let permissions = differences(&copy.permissions, &template.permissions);
-        if copy.label == template.label && copy.description == template.description && permissions.is_empty() {
+    fn compared(&mut self, world: &World, entered: &Entered, template: &Role, copy: &Role) {
+        self.counts[UNCHANGED] += 1;
+        let more = difference(world, entered, copy, template, true);
+        if is_something(&more) {
+            self.tell(world, copy, "differs", more, &[].into());
+        }
+    }
+
+    fn copied(&mut self, world: &World, entered: &Entered, template: &Role, copy: &Role, label_is_taken: bool) {
+        let more = difference(world, entered, copy, template, !label_is_taken);
+        if !is_something(&more) {
             self.counts[UNCHANGED] += 1;
+            if copy.label != template.label {
+                let label = json!({ "label": { "from": copy.label, "to": template.label } });
+                self.tell(world, copy, "skipped: label_taken", label, &[].into());
+            }
             return;
         }
-        self.tell(world, copy, if add_only { "differs" } else { "updated" }, permissions, &[].into());
-        self.counts[if add_only { UNCHANGED } else { UPDATED }] += 1;
-        if add_only {
-            return;
-        }
+        self.counts[UPDATED] += 1;
         let merged = |role: &Role| Merged::of([&role.permissions], &world.catalogue_of(entered.instance()));
         self.raises_caller |= world.holders(copy.id).contains(&entered.user) && !merged(template).within(&merged(copy));
-        let taken = present.iter().any(|role| role.id != copy.id && key(&role.label) == key(&template.label));
+        self.edited.extend([copy.permissions.clone(), template.permissions.clone()]);
+        let texts = more.get("label").is_some() || more.get("description").is_some();
         self.reset.push(Role {
-            label: if taken { copy.label.clone() } else { template.label.clone() },
+            label: if label_is_taken { copy.label.clone() } else { template.label.clone() },
             description: template.description.clone(),
             permissions: template.permissions.clone(),
-            version: copy.version + 2,
+            version: copy.version + i64::from(texts) + i64::from(copy.permissions != template.permissions),
             ..copy.clone()
         });
+        self.tell(world, copy, "updated", more, &[].into());
     }
 
     fn orphaned(&mut self, world: &World, orphan: &Role, add_only: bool) {
@@ -145,10 +164,12 @@ impl Plan {
         } else if holders.is_empty() {
             self.counts[REMOVED] += 1;
             self.remove.push(orphan.id);
-            self.tell(world, orphan, "removed", differences(&orphan.permissions, &Permissions::default()), &holders);
+            self.edited.push(orphan.permissions.clone());
+            let permissions = differences(&orphan.permissions, &Permissions::default());
+            self.tell(world, orphan, "removed", json!({ "permissions": permissions }), &holders);
         } else {
             self.counts[KEPT] += 1;
-            self.tell(world, orphan, "kept", Vec::new(), &holders);
+            self.tell(world, orphan, "kept", json!({}), &holders);
         }
     }
 
@@ -156,6 +177,44 @@ impl Plan {
         let [added, removed, unchanged, updated, kept] = self.counts;
         json!({ "added": added, "removed": removed, "unchanged": unchanged, "updated": updated, "kept": kept, "changes": self.changes })
     }
+}
+
+/// All in which a copy is not as its template.
+fn difference(world: &World, entered: &Entered, copy: &Role, template: &Role, with_label: bool) -> Value {
+    let known = world.catalogue_of(entered.instance());
+    let mut permissions = differences(&copy.permissions, &template.permissions);
+    for (view, _) in copy.permissions.views.iter().filter(|(view, allowed)| !**allowed && !known.views.contains(*view)) {
+        permissions.push(json!({ "view": view, "operation": "allowed", "from": false, "to": null }));
+    }
+    let mut more = json!({ "permissions": permissions });
+    if with_label && copy.label != template.label {
+        more["label"] = json!({ "from": copy.label, "to": template.label });
+    }
+    if copy.description != template.description {
+        more["description"] = json!({ "from": copy.description, "to": template.description });
+    }
+    more
+}
+
+fn is_something(more: &Value) -> bool {
+    more.as_object().unwrap().len() > 1 || more["permissions"] != json!([])
+}
+
+/// The labels that are not to be had: those of roles that stay as they are, and of copies that cannot have the label of their
+/// template for that reason.
+fn withheld(world: &World, templates: &[Role], present: &[&Role], add_only: bool) -> BTreeSet<String> {
+    let template_of = |role: &Role| templates.iter().find(|template| role.template == Some(template.id));
+    let stays = |role: &Role| {
+        let goes = role.template.is_some() && template_of(role).is_none() && world.holders(role.id).is_empty();
+        add_only || !(template_of(role).is_some() || goes)
+    };
+    let mut withheld: BTreeSet<String> = present.iter().filter(|role| stays(role)).map(|role| key(&role.label)).collect();
+    for _ in present {
+        let stuck = |role: &&&Role| template_of(role).is_some_and(|template| withheld.contains(&key(&template.label)));
+        let stuck: Vec<String> = present.iter().filter(stuck).map(|role| key(&role.label)).collect();
+        withheld.extend(stuck);
+    }
+    withheld
 }
 
 fn sync(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outcome {
@@ -167,6 +226,10 @@ fn sync(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outco
     if plan.raises_caller && (world.is_delegate(entered) || entered.flag) {
         return Err(Refusal::of(403, "self_escalation"));
     }
+    let (own, catalogue) = (world.own_access(entered), world.catalogue_of(entered.instance()));
+    if world.is_delegate(entered) && plan.edited.iter().any(|permissions| !permissions.within(&own, &catalogue)) {
+        return Err(Refusal::of(403, "grant_exceeds_own_access"));
+    }
     let (mandate, instance) = (entered.mandate(), entered.instance());
     if !call.is_dry_run() {
         world.roles.retain(|role| !plan.remove.contains(&role.id));
@@ -175,6 +238,8 @@ fn sync(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outco
         }
         for template in &plan.add {
             world.copy_template(*template, mandate, Some(instance), told);
+            let copy = world.role_mut(told.copy_of(*template));
+            copy.permissions = copy.permissions.known_to(&catalogue);
         }
         world.note(entered.user, mandate, Event::of("instance_roles_synced", "instance", instance));
     }
