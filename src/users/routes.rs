@@ -252,7 +252,7 @@ async fn update_as_sys_admin(
         store::require_other_admins(&mut change, user).await?;
     }
     let after = store::update(&mut change, user, changes).await?;
-    // Members' mandates are told when the account starts or stops to count; names and flags are the platform's affair.
+    // The mandates are told when the account starts or stops to count in them; names and flags are the platform's affair.
     let told = if before.enabled == after.enabled { Vec::new() } else { store::mandates_of(&mut change, user).await? };
     let recorded = audit::record_everywhere(&mut change, system, &told, updated(&before, &after)).await?;
     change.commit(recorded).await?;

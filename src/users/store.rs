@@ -238,14 +238,11 @@ pub(super) async fn require_other_admins(connection: &mut PgConnection, user: Us
     if last { Err(Error::last_mandate_admin()) } else { Ok(()) }
 }
 
-/// The mandates that an account belongs to and that are not deleted: whose trails tell of a change to it.
+/// The mandates that an account belongs to, disabled and deleted ones too: whose trails tell of a change to it. A deleted mandate
+/// may be restored, and its trail outlives it.
 pub async fn mandates_of(connection: &mut PgConnection, user: UserId) -> Result<Vec<MandateId>> {
-    let ids = sqlx::query_scalar!(
-        "select m.mandate_id from memberships m join mandates d on d.id = m.mandate_id where m.user_id = $1 and d.deleted_at is null order by 1",
-        user.uuid()
-    )
-    .fetch_all(connection)
-    .await?;
+    let ids =
+        sqlx::query_scalar!("select mandate_id from memberships where user_id = $1 order by 1", user.uuid()).fetch_all(connection).await?;
     Ok(ids.into_iter().map(MandateId::from).collect())
 }
 

@@ -1,13 +1,15 @@
 //! Every mutation leaves exactly one event in each trail that it touches, in its own transaction; reads and refusals leave none;
 //! events name nobody; and nobody rewrites them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor};
+use uuid::Uuid;
 
 use super::cases::{Case, Trail};
-use super::operations::Operation;
+use super::operations::{Operation, document, operations};
 use super::stage::{Approach, Ground, call, on_grounds};
-use crate::harness::TestApp;
+use crate::harness::app::{Answer, PASSWORD};
+use crate::harness::{TestApp, World};
 
 #[test]
 fn every_mutation_leaves_one_event_in_each_trail_that_it_touches() {
@@ -87,6 +89,88 @@ async fn refused(ground: &Ground, operation: &Operation, case: &Case) {
         assert!(answer.status.is_client_error(), "{}: {}", case.title(), answer.status);
     }
     assert_eq!(events(ground).await, before, "{} was refused and told of", case.title());
+}
+
+/// What is done to the account of a member, and by which operation.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Disable,
+    Enable,
+    Erase,
+    EraseOneself,
+    Readdress,
+    Flag,
+    Rename,
+}
+
+const DEEDS: [(&str, Deed); 7] = [
+    ("update_user", Deed::Disable),
+    ("update_user", Deed::Enable),
+    ("update_user", Deed::Readdress),
+    ("update_user", Deed::Flag),
+    ("update_user", Deed::Rename),
+    ("erase_user", Deed::Erase),
+    ("erase_user", Deed::EraseOneself),
+];
+
+impl Deed {
+    /// Whether the account starts or stops to count, which is every mandate's affair; the rest is the platform's alone.
+    fn concerns_mandates(self) -> bool {
+        !matches!(self, Deed::Readdress | Deed::Flag | Deed::Rename)
+    }
+
+    async fn done(self, world: &World, user: Uuid, own: &str) -> Answer {
+        let (app, root, path) = (&world.app, &world.sys_admin.token, format!("/api/users/{user}"));
+        let change = |body: Value| app.patch(path.clone()).bearer(root).json(body);
+        let erase = || app.delete(format!("{path}?mode=erase"));
+        let call = match self {
+            Deed::Disable => change(json!({ "enabled": false })),
+            Deed::Enable => change(json!({ "enabled": true })),
+            Deed::Readdress => change(json!({ "email": "elsewhere@example.com" })),
+            Deed::Flag => change(json!({ "isSysAdmin": true })),
+            Deed::Rename => app.patch(path.clone()).bearer(own).json(json!({ "firstName": "Other" })),
+            Deed::Erase => erase().bearer(root),
+            Deed::EraseOneself => erase().bearer(own).json(json!({ "password": PASSWORD })),
+        };
+        call.send().await
+    }
+}
+
+/// Whatever state a mandate is in, its trail tells of its members' accounts: a disabled one is enabled again, a deleted one
+/// restored, and either way somebody asks what became of them meanwhile.
+#[tokio::test]
+async fn the_trail_of_a_disabled_or_deleted_mandate_misses_nothing_of_its_members() {
+    let ways = operations(&document()).into_iter().filter(|operation| operation.has_effect() && operation.path.starts_with("/api/users/{"));
+    for operation in ways {
+        assert!(DEEDS.iter().any(|(known, _)| *known == operation.id), "{} is new: add what it does to an account", operation.id);
+    }
+    let world = World::new().await;
+    let (app, root) = (&world.app, &world.sys_admin.token);
+    let hooli = world.another_tenant("Hooli", &world.stranger("hooli-admin").await).await;
+    let tenants = [&world.acme, &world.globex, &hooli];
+    let mut people = Vec::new();
+    for (_, deed) in DEEDS {
+        let person = world.member_with(&world.acme, &format!("{deed:?}").to_lowercase(), &[world.acme.role("user")]).await;
+        for tenant in &tenants[1..] {
+            let body = json!({ "targetUserId": person.id, "roleIds": [tenant.role("viewer")] });
+            app.post(tenant.path("/users")).bearer(root).json(body).send().await.expect(201);
+        }
+        people.push((deed, person));
+    }
+    app.patch(world.globex.path("")).bearer(root).json(json!({ "enabled": false })).send().await.expect(200);
+    app.delete(hooli.path("")).bearer(root).send().await.expect(200);
+    sqlx::query("update users set enabled = false where username = 'enable'").execute(&app.sql).await.unwrap();
+    let mut mandates = tenants.map(|tenant| json!(tenant.id));
+    mandates.sort_by_key(ToString::to_string);
+    for (deed, person) in people {
+        let before = app.count("select count(*) from audit_events").await;
+        deed.done(&world, person.id, &person.token).await.expect(200);
+        let query =
+            "select coalesce(to_jsonb(e.mandate_id), 'null') from (select * from audit_events order by id offset $1) e order by mandate_id";
+        let told: Vec<Value> = sqlx::query_scalar(query).bind(before).fetch_all(&app.sql).await.unwrap();
+        let expected: Vec<Value> = mandates.iter().filter(|_| deed.concerns_mandates()).cloned().chain([Value::Null]).collect();
+        assert_eq!(told, expected, "{deed:?}");
+    }
 }
 
 #[tokio::test]

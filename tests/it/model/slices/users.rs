@@ -226,7 +226,7 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     after.version += 1;
     require_free(world, &after)?;
     // The mandates are told when the account starts or stops to count.
-    let told = if before.enabled == after.enabled { Vec::new() } else { world.mandates_of(after.id) };
+    let told = if before.enabled == after.enabled { Vec::new() } else { world.trails_of(after.id) };
     let answer = after.answer();
     world.note_everywhere(entered.user, &told, &Event::of("user_updated", "user", after.id).target(after.id));
     *world.user_mut(before.id) = after;
@@ -285,7 +285,7 @@ fn erase(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome
     let before = found(world, call)?;
     require_version(call, before.version)?;
     require_others(world, id, true, false)?;
-    let told = world.mandates_of(id);
+    let told = world.trails_of(id);
     world.note_everywhere(entered.user, &told, &Event::of("user_erased", "user", id).target(id));
     let memberships: Vec<Uuid> = world.members.iter().filter(|row| row.user == id).map(|row| row.mandate).collect();
     for mandate in memberships {
