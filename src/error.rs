@@ -79,6 +79,7 @@ codes! {
     IdempotencyInFlight = 409, "A request with this Idempotency-Key is being worked on", "Wait as long as Retry-After says and send it again: it then gets the same answer.";
     VersionConflict = 409, "The resource has changed meanwhile", "Read it again and repeat the change with the new `version`.";
     Gone = 410, "The object was deleted", "Restore it before `purgeAt`, where the problem names that time; afterwards it is gone for good.";
+    AnswerErased = 410, "The answer to this Idempotency-Key was erased", "The request had its effect, which is not had twice. Its answer told of somebody whose account was erased since: read the resource instead.";
     PreconditionFailed = 412, "The resource has changed meanwhile", "Read it again and repeat the change with the new `ETag` in If-Match.";
     PayloadTooLarge = 413, "The request is too large", "Send less; the detail names the limit.";
     UriTooLong = 414, "The URL is too long", "Send less in path and query; the detail names the limit.";

@@ -7,13 +7,18 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 
 use super::failpoint::{Moment, reach};
 use super::{ActAs, Transaction};
 use crate::error::{Code, Error, Result};
+use crate::ids::UserId;
+
+/// For how long after an erasure an answer may still hold a name that was read before it: longer than any request takes, and
+/// more than the clocks of two nodes are apart.
+const UNSETTLED: Duration = Duration::minutes(15);
 
 tokio::task_local! {
     static ONCE: Arc<Once>;
@@ -26,6 +31,7 @@ pub struct Key {
     pub id: [u8; 32],
     /// Of query and body: an HMAC.
     pub fingerprint: [u8; 32],
+    pub asked_by: UserId,
 }
 
 /// An answer as it is kept.
@@ -91,17 +97,32 @@ pub async fn once<F: Future>(key: Key, now: DateTime<Utc>, request: F) -> Finish
 
 impl Pending {
     /// Keeps the answer and makes the effect last.
+    ///
+    /// Whoever the answer names is locked against being erased until both are there. An erasure that was faster is waited for, and
+    /// the answer, which may hold the name that it took away, is then kept without its content. (An erasure's own answer holds no
+    /// name.) One that comes after finds the row and empties it ([`forget`]).
     pub async fn keep(mut self, answer: &Answer, until: DateTime<Utc>) -> Result<()> {
         self.transaction.act_as(ActAs::System).await?;
-        let Key { id, fingerprint } = &self.once.key;
+        let Once { key: Key { id, fingerprint, asked_by }, now, .. } = &*self.once;
+        // A key may be used anew once its answer is out of date, whether or not the row has been purged.
         sqlx::query!(
-            "insert into idempotent_answers (id, fingerprint, status, headers, body, expires_at) values ($1, $2, $3, $4, $5, $6)",
+            "with named as (
+               select erased_at, xmin from users where id = any (ids_in($4, $5)) order by id for key share),
+             answer as (
+               select coalesce(bool_or(erased_at > $7 and xmin <> pg_current_xact_id()::xid), false) as forgotten from named)
+             insert into idempotent_answers (id, fingerprint, status, headers, body, forgotten, expires_at, asked_by)
+             select $1, $2, $3, case when forgotten then '[]' else $4 end, case when forgotten then '' else $5 end, forgotten, $6, $8
+             from answer
+             on conflict (id) do update set fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers,
+               body = excluded.body, forgotten = excluded.forgotten, expires_at = excluded.expires_at, asked_by = excluded.asked_by",
             id.as_slice(),
             fingerprint.as_slice(),
             answer.status,
             Json(&answer.headers) as _,
             answer.body,
-            until
+            until,
+            *now - UNSETTLED,
+            asked_by.uuid(),
         )
         .execute(&mut *self.transaction)
         .await?;
@@ -138,16 +159,14 @@ impl Once {
             self.comes_to(CameTo::Known(answer));
             return Err(Error::internal("answered before; the repetition gets that answer"));
         }
-        // A key may be used anew once its answer is forgotten, whether or not the row has been purged.
-        sqlx::query!("delete from idempotent_answers where id = $1", self.key.id.as_slice()).execute(&mut *connection).await?;
         Ok(())
     }
 }
 
-/// The answer that is kept under a key; 409 where it was to another request.
+/// The answer that is kept under a key; 409 where it was to another request, 410 where it told of somebody who was erased since.
 pub(crate) async fn known(executor: impl PgExecutor<'_>, key: &Key, now: DateTime<Utc>) -> Result<Option<Answer>> {
     let kept = sqlx::query!(
-        r#"select fingerprint, status, headers as "headers: Json<Vec<(String, String)>>", body
+        r#"select fingerprint, status, headers as "headers: Json<Vec<(String, String)>>", body, forgotten
            from idempotent_answers where id = $1 and expires_at > $2"#,
         key.id.as_slice(),
         now
@@ -158,8 +177,25 @@ pub(crate) async fn known(executor: impl PgExecutor<'_>, key: &Key, now: DateTim
         Some(kept) if kept.fingerprint != key.fingerprint => {
             Err(Error::new(Code::IdempotencyKeyReused, "This Idempotency-Key came with another query or body before."))
         }
+        Some(kept) if kept.forgotten => {
+            let detail = "The request had its effect, and is not done again. What it was answered told of somebody who was erased since.";
+            Err(Error::new(Code::AnswerErased, detail))
+        }
         kept => Ok(kept.map(|kept| Answer { status: kept.status, headers: kept.headers.0, body: kept.body })),
     }
+}
+
+/// Empties the answers that name somebody, and those to their own requests. That they were given stays known, so that no effect is
+/// had twice. For the transaction that erases the person, after it has done so: from then on nobody keeps another one.
+pub async fn forget(connection: &mut PgConnection, person: UserId) -> Result<()> {
+    sqlx::query!(
+        "update idempotent_answers set headers = '[]', body = '', forgotten = true
+         where (names @> array[$1::uuid] or asked_by = $1) and not forgotten",
+        person.uuid()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// For a transaction that begins: takes the request's key, where it has one, and notes that it does.

@@ -1,7 +1,8 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is sent again with its key has one effect and
 //! gets the same answer. The guard asks for a kept answer after it let the caller in, so that who lost the right meanwhile is
 //! refused, and before anything is looked up, so that a repeated DELETE gets its 204. How effect and answer come to be one is
-//! told in [`crate::db::once`]. Only effects are remembered: refusals, failures and dry runs are not.
+//! told in [`crate::db::once`]. Only effects are remembered: refusals, failures and dry runs are not; and of an effect whose answer
+//! told of somebody who was erased since, only that it was had.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -95,6 +96,7 @@ fn identified(app: &App, user: UserId, key: &str, request: &Request, body: &[u8]
     Key {
         id: keys.idempotency_tag(&[b"id", user.uuid().as_bytes(), &mandate, &instance, method, path, key.as_bytes()]),
         fingerprint: keys.idempotency_tag(&[b"fingerprint", request.uri().query().unwrap_or_default().as_bytes(), body]),
+        asked_by: user,
     }
 }
 

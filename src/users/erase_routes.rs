@@ -16,6 +16,7 @@ use crate::context::change::retrying;
 use crate::context::enter::Entered;
 use crate::context::policy::Policy;
 use crate::context::{Actor, Caller, Change, Locks, SystemContext};
+use crate::db::once;
 use crate::error::{Code, Error, FieldError, Result};
 use crate::http::etag::Precondition;
 use crate::http::extract::{FromPath, Json, OptionalJson, Query};
@@ -59,12 +60,13 @@ pub struct Erasure {
     erased_at: DateTime<Utc>,
 }
 
-/// Erases an account for good: names, address, password, sessions and memberships go, and username and address are free again.
+/// Erases an account for good: names, address, password, sessions and memberships go, and username and address are free again. Answers
+/// that told of it are asked for in vain, though their `Idempotency-Key` was not used up: `answer_erased`.
 /// What the account made and what the audit trail tells stays, under a pseudonym.
 #[utoipa::path(delete, path = "/api/users/{userId}", tag = "Users",
     params(("userId" = Uuid, Path, description = "The account"), EraseQuery), request_body = Option<EraseUser>,
     responses((status = 200, description = "Erased", body = Erasure), (status = 409, description = "last_sys_admin, last_mandate_admin"),
-              (status = 410, description = "Erased already"), (status = 412, description = "Changed meanwhile")))]
+              (status = 410, description = "Erased already: gone"), (status = 412, description = "Changed meanwhile")))]
 async fn erase_user(
     State(app): State<App>,
     entered: Entered,
@@ -126,6 +128,7 @@ async fn erase<C: Send>(mut change: Change<C>, actor: &impl Actor, user: UserId,
     let told = store::mandates_of(&mut change, user).await?;
     let erased = Erasure { id: user, erased_at: actor.now() };
     erasure::erase(&mut change, user, erased.erased_at).await?;
+    once::forget(&mut change, user).await?;
     let details = json!({ "before": { "enabled": before.enabled, "isSysAdmin": before.is_sys_admin } });
     let event = Event::new("user_erased", "user", user).target(user).details(details);
     let recorded = audit::record_everywhere(&mut change, actor, &told, event).await?;

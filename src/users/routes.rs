@@ -146,7 +146,7 @@ async fn create_user(State(app): State<App>, system: SystemContext, Json(body): 
 
 /// An account: any for SysAdmins, else one's own.
 #[utoipa::path(get, path = "/api/users/{userId}", tag = "Users", params(("userId" = Uuid, Path, description = "The account")),
-    responses((status = 200, description = "The account", body = User), (status = 410, description = "Erased")))]
+    responses((status = 200, description = "The account", body = User), (status = 410, description = "Erased: gone")))]
 async fn get_user(entered: Entered, FromPath(path): FromPath<HashMap<String, UserId>>) -> Result<Versioned<User>> {
     let user = path.get("userId").copied().ok_or_else(Error::not_found)?;
     let mut reading = match entered {
@@ -211,7 +211,7 @@ impl UpdateUser {
     request_body = UpdateUser,
     responses((status = 200, description = "The account", body = User), (status = 412, description = "Changed meanwhile"),
               (status = 403, description = "self_escalation"), (status = 409, description = "last_sys_admin, last_mandate_admin, email_taken, version_conflict"),
-              (status = 410, description = "Erased")))]
+              (status = 410, description = "Erased: gone")))]
 async fn update_user(
     entered: Entered,
     precondition: Precondition,

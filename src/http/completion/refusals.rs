@@ -46,10 +46,10 @@ type Refusal = (&'static str, Vec<Code>);
 
 fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
     use Code::{
-        HeadersTooLarge, IdempotencyInFlight, IdempotencyKeyReused, IdempotencyNotSupported, InstanceAccessDenied, InstanceContextMissing,
-        Internal, InvalidHeader, InvalidParameter, MalformedJson, MandateAccessDenied, MandateContextMissing, NotFound, Overloaded,
-        PayloadTooLarge, PermissionDenied, RequestTimeout, TimedOut, TooManyRequests, Unauthenticated, Unavailable, UnknownField,
-        UnknownParameter, UnsupportedMediaType, UriTooLong, ValidationFailed,
+        AnswerErased, HeadersTooLarge, IdempotencyInFlight, IdempotencyKeyReused, IdempotencyNotSupported, InstanceAccessDenied,
+        InstanceContextMissing, Internal, InvalidHeader, InvalidParameter, MalformedJson, MandateAccessDenied, MandateContextMissing,
+        NotFound, Overloaded, PayloadTooLarge, PermissionDenied, RequestTimeout, TimedOut, TooManyRequests, Unauthenticated, Unavailable,
+        UnknownField, UnknownParameter, UnsupportedMediaType, UriTooLong, ValidationFailed,
     };
     let Asked { guarded, table, feature_table, principal, context, names_mandate, path, parameters, body, remembers, forgets, .. } = *asked;
     let works = guarded || body;
@@ -77,6 +77,7 @@ fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
         ),
         ("Not there, or not to be seen", chosen(&[(NotFound, guarded && path)])),
         ("Repeated otherwise, or too soon", chosen(&[(IdempotencyKeyReused, remembers), (IdempotencyInFlight, remembers)])),
+        ("Answered before, and the answer erased", chosen(&[(AnswerErased, remembers)])),
         ("The body came too slowly", chosen(&[(RequestTimeout, body)])),
         ("Too large", chosen(&[(PayloadTooLarge, body)])),
         ("The URL is too long", chosen(&[(UriTooLong, true)])),

@@ -11,6 +11,7 @@ mod compatibility;
 mod contract;
 mod dry_run_agrees;
 pub mod effort;
+mod erasure;
 mod escalation;
 mod examples;
 mod explain_agrees;

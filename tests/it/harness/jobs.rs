@@ -13,6 +13,9 @@ use sqlx::Executor;
 use super::TestApp;
 use super::world::Person;
 
+/// Far more than anybody takes to come to a lock.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Runs what is due.
 pub async fn run_due(scheduler: &Scheduler) {
     while scheduler.step().await.unwrap() == Step::Ran {}
@@ -43,8 +46,14 @@ impl TestApp {
         }
     }
 
-    /// Makes whoever writes an event of this action wait for [`TestApp::let_go`].
+    /// Makes whoever writes an event of this action wait for [`let_go`].
     pub async fn hold_at(&self, action: &'static str) -> sqlx::pool::PoolConnection<sqlx::Postgres> {
+        let trigger = "create trigger hold before insert on audit_events for each row";
+        self.hold_with(format!("{trigger} when (new.action = '{action}') execute function hold()")).await
+    }
+
+    /// The same with a trigger of one's own, called `hold`, that executes the function `hold()`.
+    pub async fn hold_with(&self, trigger: impl Into<String>) -> sqlx::pool::PoolConnection<sqlx::Postgres> {
         let mut holder = self.sql.acquire().await.unwrap();
         holder.execute("select pg_advisory_lock(4711)").await.unwrap();
         holder
@@ -55,24 +64,29 @@ impl TestApp {
             ))
             .await
             .unwrap();
-        let trigger = format!(
-            "create trigger hold before insert on audit_events for each row when (new.action = '{action}') execute function hold()"
-        );
-        holder.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(trigger))).await.unwrap();
+        holder.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(trigger.into()))).await.unwrap();
         holder
     }
 
     /// Until so many transactions of this database wait for a lock.
     pub async fn until_waiting(&self, wanted: i64) {
         let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-        while self.count(waiting).await < wanted {
-            tokio::task::yield_now().await;
-        }
+        let all_there = async {
+            while self.count(waiting).await < wanted {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, all_there).await.unwrap_or_else(|_| panic!("fewer than {wanted} came to wait for a lock"));
     }
 }
 
 /// Whoever was held goes on, and nobody is held any more.
-pub async fn let_go(mut holder: sqlx::pool::PoolConnection<sqlx::Postgres>) {
+pub async fn let_go(holder: sqlx::pool::PoolConnection<sqlx::Postgres>) {
+    let_go_of(holder, "audit_events").await;
+}
+
+/// The same where the trigger is on another table.
+pub async fn let_go_of(mut holder: sqlx::pool::PoolConnection<sqlx::Postgres>, table: &str) {
     holder.execute("select pg_advisory_unlock(4711)").await.unwrap();
-    holder.execute("drop trigger hold on audit_events").await.unwrap();
+    holder.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("drop trigger hold on {table}")))).await.unwrap();
 }

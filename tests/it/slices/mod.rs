@@ -21,7 +21,7 @@ mod idempotency;
 mod instance_access;
 mod instances;
 mod jobs;
-mod kit;
+pub mod kit;
 mod lists;
 mod mandates;
 mod members;
