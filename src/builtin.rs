@@ -3,14 +3,20 @@
 
 use crate::features::BuiltIn;
 use crate::jobs::Job;
-use crate::{bookings, jobs, mandates, playbooks};
+use crate::{auth, bookings, jobs, mandates, playbooks};
 
 /// Every built-in feature.
 pub const FEATURES: &[BuiltIn] = &[playbooks::FEATURE, bookings::FEATURE];
 
 /// Every job.
-pub const JOBS: &[Job] =
-    &[playbooks::purge::PLAYBOOKS, playbooks::purge::VERSIONS, mandates::purge::FIND, mandates::purge::PURGE, jobs::answers::FORGET];
+pub const JOBS: &[Job] = &[
+    playbooks::purge::PLAYBOOKS,
+    playbooks::purge::VERSIONS,
+    mandates::purge::FIND,
+    mandates::purge::PURGE,
+    auth::purge::SESSIONS,
+    jobs::answers::FORGET,
+];
 
 #[cfg(test)]
 mod tests {

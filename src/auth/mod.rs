@@ -3,6 +3,7 @@
 //! Later, each in a file of its own beside these: refresh, lockout, second factors, API keys, impersonation.
 
 pub mod password;
+pub mod purge;
 pub(crate) mod routes;
 pub mod session;
 mod store;

@@ -206,7 +206,7 @@ impl UpdateUser {
     }
 }
 
-/// Changes an account.
+/// Changes an account. One that is disabled is signed out everywhere, for good: enabling it again revives no session.
 #[utoipa::path(patch, path = "/api/users/{userId}", tag = "Users", params(("userId" = Uuid, Path, description = "The account")),
     request_body = UpdateUser,
     responses((status = 200, description = "The account", body = User), (status = 412, description = "Changed meanwhile"),
@@ -250,6 +250,10 @@ async fn update_as_sys_admin(
     }
     if loses_account {
         store::require_other_admins(&mut change, user).await?;
+    }
+    if changes.enabled.is_some_and(|enabled| enabled != before.enabled) {
+        // Also when it is enabled: whatever was left open while it was disabled stays dead.
+        store::end_sessions(&mut change, user, system.now()).await?;
     }
     let after = store::update(&mut change, user, changes).await?;
     // The mandates are told when the account starts or stops to count in them; names and flags are the platform's affair.

@@ -238,6 +238,17 @@ pub(super) async fn require_other_admins(connection: &mut PgConnection, user: Us
     if last { Err(Error::last_mandate_admin()) } else { Ok(()) }
 }
 
+/// Ends the sessions of an account, for good. Under the lock of the account's row: whoever signs in at that moment locks it too,
+/// and either came before, and is ended with the others, or finds the account as it became. And before the row is changed: that
+/// holds the account's epoch, for which whoever signs out has to wait with their session locked.
+pub(super) async fn end_sessions(connection: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> Result<()> {
+    // Those that have expired are left alone: they are over, and the purge may have them locked.
+    sqlx::query!("update sessions set revoked_at = $2 where user_id = $1 and revoked_at is null and expires_at > $2", user.uuid(), now)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// The mandates that an account belongs to, disabled and deleted ones too: whose trails tell of a change to it. A deleted mandate
 /// may be restored, and its trail outlives it.
 pub async fn mandates_of(connection: &mut PgConnection, user: UserId) -> Result<Vec<MandateId>> {

@@ -31,6 +31,7 @@ mod purge;
 pub mod reference;
 mod route_matrix;
 mod route_policy;
+mod sessions;
 pub mod sources;
 mod stage;
 mod tenant_isolation;

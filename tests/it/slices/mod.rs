@@ -44,6 +44,7 @@ mod purge_races;
 mod rate_limits;
 mod roles;
 mod sharing;
+mod session_purge;
 mod smoke;
 mod templates_sync;
 mod unstorable;

@@ -225,8 +225,12 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     after.sys_admin = sys.unwrap_or(before.sys_admin);
     after.version += 1;
     require_free(world, &after)?;
-    // The mandates are told when the account starts or stops to count.
-    let told = if before.enabled == after.enabled { Vec::new() } else { world.trails_of(after.id) };
+    // The mandates are told when the account starts or stops to count; either way nobody is signed in with it any more.
+    let counts_otherwise = before.enabled != after.enabled;
+    let told = if counts_otherwise { world.trails_of(after.id) } else { Vec::new() };
+    if counts_otherwise {
+        world.end_sessions(after.id);
+    }
     let answer = after.answer();
     world.note_everywhere(entered.user, &told, &Event::of("user_updated", "user", after.id).target(after.id));
     *world.user_mut(before.id) = after;
@@ -291,9 +295,7 @@ fn erase(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome
     for mandate in memberships {
         world.leave(mandate, id);
     }
-    for session in world.sessions.iter_mut().filter(|session| session.user == id) {
-        session.ended = true;
-    }
+    world.end_sessions(id);
     let version = before.version + 1;
     *world.user_mut(id) = User {
         email: None,

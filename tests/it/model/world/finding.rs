@@ -76,6 +76,10 @@ impl World {
         let open = self.sessions.iter().filter(|session| !session.ended && self.user(session.user).active());
         open.map(|session| session.user).collect()
     }
+    /// Signs somebody out everywhere.
+    pub fn end_sessions(&mut self, user: Uuid) {
+        self.sessions.iter_mut().filter(|session| session.user == user).for_each(|session| session.ended = true);
+    }
     /// Who holds a role, enabled or not.
     pub fn holders(&self, role: Uuid) -> BTreeSet<Uuid> {
         let members = self.members.iter().filter(|row| row.roles.contains(&role)).map(|row| row.user);

@@ -1,0 +1,153 @@
+//! A session ends when the account that it belongs to may not be used any more, for good and on every node; also one that is being
+//! opened at that very moment.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::operations::{document, operations};
+use crate::harness::app::{Answer, PASSWORD};
+use crate::harness::jobs::let_go;
+use crate::harness::world::Person;
+use crate::harness::{TestApp, World};
+use crate::slices::kit::{Desk, set};
+
+/// The ways in which an account stops to be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Disable,
+    Erase,
+}
+
+impl End {
+    /// What it writes into the trail.
+    fn action(self) -> &'static str {
+        match self {
+            End::Disable => "user_updated",
+            End::Erase => "user_erased",
+        }
+    }
+
+    async fn of(self, root: &Desk<'_>, person: &Person) -> Answer {
+        let path = format!("/api/users/{}", person.id);
+        match self {
+            End::Disable => root.patch(path, json!({ "enabled": false })).await,
+            End::Erase => root.delete(format!("{path}?mode=erase")).await,
+        }
+    }
+}
+
+/// Another way to change an account has to be looked at here.
+#[tokio::test]
+async fn every_way_to_change_an_account_is_known() {
+    let changing =
+        operations(&document()).into_iter().filter(|operation| operation.has_effect() && operation.path.starts_with("/api/users/{"));
+    assert_eq!(set(changing.map(|operation| operation.id)), set(["update_user", "erase_user"]));
+}
+
+async fn is_alive(app: &TestApp, token: &str) -> bool {
+    match app.get("/api/auth/me").bearer(token).send().await.status.as_u16() {
+        200 => true,
+        401 => false,
+        other => panic!("{other}"),
+    }
+}
+
+async fn enable(world: &World, person: &Person) {
+    world.root().patch(format!("/api/users/{}", person.id), json!({ "enabled": true })).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_disabled_account_comes_back_without_its_sessions_on_every_node() {
+    let world = World::new().await;
+    let (member, other) = (&world.acme.member, world.app.another_node());
+    let tokens = [member.token.clone(), world.app.sign_in(&member.name).await];
+    for app in [&world.app, &other] {
+        for token in &tokens {
+            assert!(is_alive(app, token).await);
+        }
+    }
+    End::Disable.of(&world.root(), member).await.expect(200);
+    enable(&world, member).await;
+    for app in [&world.app, &other] {
+        for token in &tokens {
+            assert!(!is_alive(app, token).await);
+        }
+    }
+    let fresh = world.app.sign_in(&member.name).await;
+    // What leaves the account in use ends nothing.
+    for body in [json!({ "enabled": true }), json!({ "isSysAdmin": true }), json!({ "firstName": "M" }), json!({})] {
+        world.root().patch(format!("/api/users/{}", member.id), body).await.expect(200);
+        assert!(is_alive(&other, &fresh).await);
+    }
+    assert!(is_alive(&other, &world.acme.admin.token).await, "nobody else's");
+}
+
+/// An older version of the service left sessions open behind a disabled account.
+#[tokio::test]
+async fn sessions_that_were_left_open_are_not_revived() {
+    let world = World::new().await;
+    let member = &world.acme.member;
+    sqlx::query("update users set enabled = false where id = $1").bind(member.id).execute(&world.app.sql).await.unwrap();
+    enable(&world, member).await;
+    assert!(!is_alive(&world.app, &member.token).await);
+}
+
+/// A sign-in that holds its new session, not yet committed, when the account ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_signs_in_just_before_the_end_is_signed_out_with_it() {
+    for end in [End::Disable, End::Erase] {
+        let world = World::new().await;
+        let (app, member) = (&world.app, &world.acme.member);
+        let holder = app.hold_at("user_signed_in").await;
+        let (token, ended) = tokio::join!(app.sign_in(&member.name), async {
+            app.until_waiting(1).await;
+            let root = world.root();
+            let (ended, ()) = tokio::join!(end.of(&root, member), async {
+                app.until_waiting(2).await;
+                let_go(holder).await;
+            });
+            ended
+        });
+        ended.expect(200);
+        check(&world, end, member, Some(&token)).await;
+    }
+}
+
+/// One that comes when the end is done, and not yet committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_signs_in_at_the_end_is_refused() {
+    for end in [End::Disable, End::Erase] {
+        let world = World::new().await;
+        let (app, member) = (&world.app, &world.acme.member);
+        let holder = app.hold_at(end.action()).await;
+        let root = world.root();
+        let (ended, answer) = tokio::join!(end.of(&root, member), async {
+            app.until_waiting(1).await;
+            let body = json!({ "username": member.name, "password": PASSWORD });
+            let (answer, ()) = tokio::join!(app.call(Method::POST, "/api/auth/login").json(body).send(), async {
+                app.until_waiting(2).await;
+                let_go(holder).await;
+            });
+            answer
+        });
+        ended.expect(200);
+        answer.refused(401, "invalid_credentials");
+        check(&world, end, member, None).await;
+    }
+}
+
+/// No session is left, nor comes back.
+async fn check(world: &World, end: End, member: &Person, token: Option<&str>) {
+    let open: Vec<Value> = sqlx::query_scalar("select to_jsonb(s) from sessions s where user_id = $1 and revoked_at is null")
+        .bind(member.id)
+        .fetch_all(&world.app.sql)
+        .await
+        .unwrap();
+    assert!(open.is_empty(), "{end:?}: {open:?}");
+    if end == End::Disable {
+        enable(world, member).await;
+    }
+    for token in token.into_iter().chain([member.token.as_str()]) {
+        assert!(!is_alive(&world.app, token).await, "{end:?}");
+    }
+}
