@@ -187,6 +187,22 @@ pub(super) async fn peers_among(
     Ok(peers.fetch_all(executor).await?.into_iter().map(UserId::from).collect())
 }
 
+/// Who of these users is admitted to an instance, enabled or not.
+pub(super) async fn admitted_among(
+    executor: impl PgExecutor<'_>,
+    mandate: MandateId,
+    instance: InstanceId,
+    users: &[Uuid],
+) -> Result<Vec<UserId>> {
+    let admitted = sqlx::query_scalar!(
+        "select user_id from feature_accesses where mandate_id = $1 and instance_id = $2 and user_id = any ($3)",
+        mandate.uuid(),
+        instance.uuid(),
+        users
+    );
+    Ok(admitted.fetch_all(executor).await?.into_iter().map(UserId::from).collect())
+}
+
 /// Whether any feature has a table of this name.
 pub(super) async fn is_table_of_a_feature(executor: impl PgExecutor<'_>, table: &str) -> Result<bool> {
     let known = sqlx::query_scalar!(r#"select exists (select 1 from features where $1 = any (tables)) as "known!""#, table);

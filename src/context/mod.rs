@@ -9,6 +9,7 @@
 //!
 //! [`enter`] makes them, [`grant`] turns them into leave to touch a table, [`change`] into a transaction that may change access,
 //! [`judge`] (and [`sharing`], for groups) decides whether it may be made, and [`preview`] tells what it does without doing it.
+//! Whom an answer may name is decided in `naming`.
 
 pub mod asking;
 mod cache;
@@ -20,6 +21,7 @@ mod find;
 pub mod grant;
 pub mod judge;
 mod load;
+mod naming;
 mod people;
 pub mod policy;
 pub mod preview;

@@ -1,7 +1,7 @@
 //! What a change of access does, told instead of done. In a dry run the change is really made, in its own transaction, under its
 //! own locks and with every check down to the deferred ones; then effective access is looked at as it became and, back at the
 //! mark that was set after the locks, as it was. So nothing can be refused otherwise than in earnest, and there is no second
-//! opinion on what a change means.
+//! opinion on what a change means. Of whose access changes, only those are named whom the caller may know ([`super::naming`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::effective::{EffectiveAccess, Place, effective_access, effective_admins};
+use super::effective::{Place, effective_access, effective_admins};
 use super::{Change, InstanceContext, MandateContext, Recorded, Writing};
 use crate::access::{Level, Merged, Operation};
 use crate::db::ActAs;
@@ -37,11 +37,12 @@ impl<T> Outcome<T> {
 }
 
 /// What a change of access would do, told by `?dryRun=true`. Only levels of the four operations: whether tables and views are
-/// shown is not part of it.
+/// shown is not part of it. `changes` names the person whom the request names, and of others only those whom the caller may read:
+/// by `members.read`, and in an instance also by its `access`. `totals` counts everybody.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessPreview {
-    /// By user, then by table. Of at most 200 users; `totals` counts them all.
+    /// By user, then by table. Of at most 200 users, and of nobody whom the caller may not read; `totals` counts them all.
     pub changes: Vec<AccessChange>,
     pub totals: AccessTotals,
     /// How many effective admins the mandate would have afterwards; null for a template, which belongs to no mandate.
@@ -92,17 +93,29 @@ impl Concerned {
 
 impl Change<MandateContext> {
     /// Commits; or, in a dry run, tells what changed and undoes it.
-    pub async fn conclude<T>(self, recorded: Recorded, concerned: Concerned, answer: T) -> Result<Outcome<T>> {
-        let mandate = self.context.mandate();
-        conclude(self, recorded, mandate, concerned, answer).await
+    pub async fn conclude<T>(mut self, recorded: Recorded, concerned: Concerned, answer: T) -> Result<Outcome<T>> {
+        if !self.transaction.is_dry_run() {
+            return self.commit(recorded).await.map(|()| Outcome::Done(answer));
+        }
+        let context = self.context.clone();
+        let difference = difference(&mut self, context.mandate(), concerned).await?;
+        let nameable = context.nameable(&mut self, &difference.users()).await?;
+        self.commit(recorded).await?;
+        Ok(Outcome::Preview(difference.told(&nameable, concerned)))
     }
 }
 
 impl Change<InstanceContext> {
     /// Commits; or, in a dry run, tells what changed and undoes it.
-    pub async fn conclude<T>(self, recorded: Recorded, concerned: Concerned, answer: T) -> Result<Outcome<T>> {
-        let mandate = self.context.mandate().mandate();
-        conclude(self, recorded, mandate, concerned, answer).await
+    pub async fn conclude<T>(mut self, recorded: Recorded, concerned: Concerned, answer: T) -> Result<Outcome<T>> {
+        if !self.transaction.is_dry_run() {
+            return self.commit(recorded).await.map(|()| Outcome::Done(answer));
+        }
+        let context = self.context.clone();
+        let difference = difference(&mut self, context.mandate().mandate(), concerned).await?;
+        let nameable = context.nameable(&mut self, &difference.users()).await?;
+        self.commit(recorded).await?;
+        Ok(Outcome::Preview(difference.told(&nameable, concerned)))
     }
 }
 
@@ -115,49 +128,40 @@ impl Writing {
     }
 }
 
-async fn conclude<C, T>(
-    mut change: Change<C>,
-    recorded: Recorded,
-    mandate: MandateId,
-    concerned: Concerned,
-    answer: T,
-) -> Result<Outcome<T>> {
-    if !change.transaction.is_dry_run() {
-        change.commit(recorded).await?;
-        return Ok(Outcome::Done(answer));
-    }
-    change.check().await?;
-    change.transaction.act_as(ActAs::System).await?;
-    let after = effective_access(&mut change, mandate, concerned).await?;
-    let admins_left = effective_admins(&mut change, mandate).await?;
-    change.transaction.back_to_mark().await?;
-    let before = effective_access(&mut change, mandate, concerned).await?;
-    change.commit(recorded).await?;
-    Ok(Outcome::Preview(AccessPreview::between(&before, &after, admins_left)))
+/// What changed for everybody.
+struct Difference {
+    by_user: BTreeMap<UserId, Vec<AccessChange>>,
+    admins_left: i64,
 }
 
-impl AccessPreview {
-    fn between(before: &EffectiveAccess, after: &EffectiveAccess, admins_left: i64) -> Self {
-        let mut preview = Self { admins_left: Some(admins_left), ..Self::default() };
-        let nowhere = BTreeMap::new();
-        for user in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
-            preview.add(changes_of(*user, before.get(user).unwrap_or(&nowhere), after.get(user).unwrap_or(&nowhere)));
-        }
-        preview
+/// Looks at what the change did, and undoes it.
+async fn difference<C>(change: &mut Change<C>, mandate: MandateId, concerned: Concerned) -> Result<Difference> {
+    change.check().await?;
+    change.transaction.act_as(ActAs::System).await?;
+    let after = effective_access(change, mandate, concerned).await?;
+    let admins_left = effective_admins(change, mandate).await?;
+    change.transaction.back_to_mark().await?;
+    let before = effective_access(change, mandate, concerned).await?;
+    let nowhere = BTreeMap::new();
+    let users: BTreeSet<&UserId> = before.keys().chain(after.keys()).collect();
+    let changes = |user: &UserId| changes_of(*user, before.get(user).unwrap_or(&nowhere), after.get(user).unwrap_or(&nowhere));
+    let by_user = users.into_iter().map(|user| (*user, changes(user))).filter(|(_, changes)| !changes.is_empty());
+    Ok(Difference { by_user: by_user.collect(), admins_left })
+}
+
+impl Difference {
+    fn users(&self) -> Vec<UserId> {
+        self.by_user.keys().copied().collect()
     }
 
-    /// Adds one user.
-    fn add(&mut self, changes: Vec<AccessChange>) {
-        if changes.is_empty() {
-            return;
-        }
-        let gained = changes.iter().filter(|change| change.to > change.from).count();
-        self.totals.users += 1;
-        self.totals.gained += gained;
-        self.totals.lost += changes.len() - gained;
-        if self.totals.users <= LISTED {
-            self.changes.extend(changes);
-        }
+    /// Counts everybody, and names those who may be named.
+    fn told(self, nameable: &BTreeSet<UserId>, concerned: Concerned) -> AccessPreview {
+        let all = || self.by_user.values().flatten();
+        let gained = all().filter(|change| change.to > change.from).count();
+        let totals = AccessTotals { users: self.by_user.len(), gained, lost: all().count() - gained };
+        let named = |user: &UserId| nameable.contains(user) || concerned.user() == Some(*user);
+        let listed = self.by_user.into_iter().filter(|(user, _)| named(user)).take(LISTED);
+        AccessPreview { changes: listed.flat_map(|(_, changes)| changes).collect(), totals, admins_left: Some(self.admins_left) }
     }
 }
 

@@ -31,6 +31,8 @@ struct Tally {
     refused: usize,
     without_change: usize,
     changing: usize,
+    /// People whose access changed, and who were not named to whoever asked.
+    left_out: usize,
     /// Which operations changed something.
     operations: BTreeSet<&'static str>,
 }
@@ -48,9 +50,11 @@ fn a_dry_run_tells_what_the_call_then_does() {
         total.refused += tally.refused;
         total.without_change += tally.without_change;
         total.changing += tally.changing;
+        total.left_out += tally.left_out;
         total.operations.extend(tally.operations);
     }
     eprintln!("{} cases changed access, {} did not, {} were refused", total.changing, total.without_change, total.refused);
+    eprintln!("{} people were not named", total.left_out);
     if is_full() {
         assert_eq!(total.refused + total.without_change + total.changing, 1_000);
         assert!(total.changing >= CHANGING, "{total:?}");
@@ -136,7 +140,8 @@ async fn compare(theatre: &Theatre, call: &Call, precondition: Option<&str>, bef
         tally.without_change += 1;
         return after;
     }
-    let expected = differences(&before, &after, place_of(call, &before));
+    let (expected, left_out) = named_to(differences(&before, &after, place_of(call, &before)), theatre, call, &before);
+    tally.left_out += left_out;
     assert_eq!(preview, expected, "{case}");
     if expected["totals"]["users"] == 0 {
         tally.without_change += 1;
@@ -220,6 +225,54 @@ fn differences(before: &Snapshot, after: &Snapshot, mandate: Option<Uuid>) -> Va
     }
     let admins_left = mandate.map(|mandate| after.effective_admins(mandate));
     json!({ "changes": changes, "totals": { "users": users.len(), "gained": gained, "lost": lost }, "adminsLeft": admins_left })
+}
+
+/// The preview as it is told: of whom the call names, and of those whom the caller may list, in the mandate or in the instance. Also how
+/// many were left out.
+fn named_to(mut preview: Value, theatre: &Theatre, call: &Call, before: &Snapshot) -> (Value, usize) {
+    let Some(mandate) = place_of(call, before) else { return (preview, 0) };
+    let caller = theatre.people[call.actor].id;
+    let ids: BTreeSet<Uuid> = call.path.split(['/', '?']).filter_map(|part| part.parse().ok()).collect();
+    let in_body = call.body.as_ref().and_then(|body| body["userId"].as_str()?.parse::<Uuid>().ok());
+    let instance = before.roles.iter().find(|role| ids.contains(&role.id)).and_then(|role| role.instance);
+    let instance = instance.or_else(|| before.instances.iter().map(|row| row.1).find(|id| ids.contains(id)));
+    // SysAdmins govern, except roles, which they reach as members.
+    let governs = before.users.contains(&(caller, true)) && !call.path.starts_with("/api/roles");
+    let level = |instance: Option<Uuid>, table: &str| {
+        let effective = before.effective(caller);
+        if governs { 3 } else { effective.get(&((mandate, instance), table.to_owned())).map_or(0, |levels| levels[0]) }
+    };
+    let by_members = level(None, "members");
+    let groups = |user: Uuid| before.group_members.iter().filter(move |row| row.0 == mandate && row.2 == user).map(|row| row.1);
+    let nearness = |user: Uuid| match user {
+        _ if user == caller => 1,
+        _ if groups(user).any(|group| groups(caller).any(|own| own == group)) => 2,
+        _ => 3,
+    };
+    let admitted = |instance: Uuid, user: Uuid, enabled: bool| {
+        before.accesses.iter().any(|row| (row.0, row.1) == (instance, user) && (row.2 || !enabled))
+    };
+    let instance_nearness = |instance: Uuid| {
+        let others = before.accesses.iter().filter(|row| row.0 == instance && row.2).map(|row| nearness(row.1)).min().unwrap_or(3);
+        if admitted(instance, caller, true) { 1 } else { others.max(2) }
+    };
+    let listed_in = |instance: Uuid, user: Uuid| {
+        let by_row = if level(None, "instances") >= instance_nearness(instance) { 3 } else { 0 };
+        admitted(instance, user, false) && nearness(user) <= by_row.max(level(Some(instance), "access"))
+    };
+    let named = |user: Uuid| {
+        let by_call = ids.contains(&user) || in_body == Some(user) || user == caller;
+        by_call || nearness(user) <= by_members || instance.is_some_and(|instance| listed_in(instance, user))
+    };
+    let (told, left_out): (Vec<Value>, Vec<Value>) = preview["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .cloned()
+        .partition(|change| named(change["userId"].as_str().unwrap().parse().unwrap()));
+    preview["changes"] = json!(told);
+    let people: BTreeSet<String> = left_out.iter().map(|change| change["userId"].to_string()).collect();
+    (preview, people.len())
 }
 
 /// Whoever reads the document learns of the parameter and of both answers.

@@ -22,6 +22,7 @@ mod kills;
 mod last_admin;
 mod last_sys_admin;
 mod migrations;
+mod named_people;
 mod once;
 mod openapi;
 pub mod operations;

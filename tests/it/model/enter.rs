@@ -51,6 +51,10 @@ impl Entered {
     pub fn mandate(&self) -> Uuid {
         self.mandate.unwrap()
     }
+    /// Whether the call is about an instance, or one of its roles.
+    pub fn is_in_instance(&self) -> bool {
+        self.instance.is_some()
+    }
     pub fn instance(&self) -> Uuid {
         self.instance.unwrap()
     }

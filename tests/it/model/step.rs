@@ -7,8 +7,9 @@ use super::call::Call;
 use super::enter::Entered;
 use super::operations::Told;
 use super::reply::{Outcome, Reply};
+use super::slices::admissions::levels_by_row;
 use super::world::World;
-use super::world::access::{Merged, OPERATIONS, letter};
+use super::world::access::{Merged, OPERATIONS, READ, letter};
 
 impl World {
     /// What the call is answered; the world becomes what it is after the call.
@@ -42,12 +43,30 @@ impl World {
             return Ok(Reply::ok(json!({ "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null })));
         };
         let users = self.users.iter().map(|user| user.id);
-        let each: Vec<Vec<Value>> = users.map(|user| changes(self, &after, mandate, user)).filter(|changes| !changes.is_empty()).collect();
-        let (users, changes) = (each.len(), each.into_iter().flatten().collect::<Vec<_>>());
+        let each: Vec<(Uuid, Vec<Value>)> = users.map(|user| (user, changes(self, &after, mandate, user))).collect();
+        let users = each.iter().filter(|(_, changes)| !changes.is_empty()).count();
+        let told: Vec<&Value> =
+            each.iter().filter(|(user, _)| self.may_name(call, entered, *user)).flat_map(|(_, changes)| changes).collect();
+        let changes: Vec<&Value> = each.iter().flat_map(|(_, changes)| changes).collect();
         let order = |level: &Value| ["n", "m", "g", "a"].iter().position(|letter| level == letter);
         let gained = changes.iter().filter(|change| order(&change["to"]) > order(&change["from"])).count();
         let totals = json!({ "users": users, "gained": gained, "lost": changes.len() - gained });
-        Ok(Reply::ok(json!({ "changes": changes, "totals": totals, "adminsLeft": after.effective_admins(mandate).len() })))
+        Ok(Reply::ok(json!({ "changes": told, "totals": totals, "adminsLeft": after.effective_admins(mandate).len() })))
+    }
+}
+
+impl World {
+    /// Whether the caller may be told of somebody: whom the call names, and whom they may list.
+    fn may_name(&self, call: &Call, entered: &Entered, user: Uuid) -> bool {
+        let in_path = call.names("userId") && call.id("userId").ok() == Some(user);
+        let in_body = call.json().is_some_and(|body| body["userId"] == json!(user));
+        let nearness = self.nearness_of(entered.mandate(), entered.user, user);
+        let listed_in_instance = || {
+            let levels = levels_by_row(self, entered, ("instances", READ), ("access", READ));
+            self.admission(entered.instance(), user).is_some() && levels.is_ok_and(|(level, _)| nearness <= level)
+        };
+        let listed = nearness <= self.level(entered, "members", READ) || (entered.is_in_instance() && listed_in_instance());
+        in_path || in_body || user == entered.user || listed
     }
 }
 
