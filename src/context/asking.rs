@@ -129,20 +129,14 @@ impl Asking {
             known: HashMap::new(),
         }
     }
+}
 
+impl MandateContext {
     /// The caller in an instance of the mandate, admitted or not: for asking which of its roles they may read.
     pub async fn in_instance(&self, instance: InstanceId) -> Result<InstanceContext> {
-        let caller = &self.mandate.caller;
-        let found = load::instance(
-            &*caller.services.db.reader_for(Whose::Mandate(self.mandate.mandate)).await?,
-            caller.user,
-            self.mandate.mandate,
-            instance,
-        )
-        .await?;
-        let found = found.ok_or_else(Error::not_found)?;
-        let own = found.access.clone().map(Arc::new);
-        Ok(enter::instance_context(self.mandate.clone(), instance, found, own))
+        let found = load::instance(&*self.reader().await?, self.caller.user, self.mandate, instance).await?.ok_or_else(Error::not_found)?;
+        let own = if self.is_sys_admin() { None } else { found.access.clone().map(Arc::new) };
+        Ok(enter::instance_context(self.clone(), instance, found, own))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::http::extract::{FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::ids::{InstanceId, MandateId, UserId};
+use crate::roles::Readable;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(routes!(get_member_access).guard(app, Policy::table::<Members, Read>().or_sys()))
@@ -31,10 +32,11 @@ struct AccessQuery {
     instance_id: Option<InstanceId>,
 }
 
-/// A member's merged access, each level with the roles that it comes from.
+/// A member's merged access, each level with the roles that it comes from. Roles that the caller may not read are left out, and what
+/// they permit is told without its source; one's own roles everybody is told.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MemberAccess {
-    /// Labels of the roles that count.
+    /// Labels of the roles that count, of those that the caller may read.
     roles: Vec<String>,
     tables: BTreeMap<String, SourcedRule>,
     views: BTreeMap<String, SourcedView>,
@@ -61,10 +63,11 @@ pub struct SourcedView {
 }
 
 impl MemberAccess {
-    fn of(roles: &[HeldRole], catalogue: &Catalogue) -> Self {
+    fn of(roles: &[HeldRole], catalogue: &Catalogue, readable: &Readable) -> Self {
         let merged = Merged::of(roles.iter().map(|role| &role.permissions), catalogue);
+        let told: Vec<&HeldRole> = roles.iter().filter(|role| readable.tells(role)).collect();
         let giving =
-            |gives: &dyn Fn(&HeldRole) -> bool| roles.iter().filter(|role| gives(role)).map(|role| role.label.clone()).collect::<Vec<_>>();
+            |gives: &dyn Fn(&HeldRole) -> bool| told.iter().filter(|role| gives(role)).map(|role| role.label.clone()).collect::<Vec<_>>();
         let tables = merged.tables.iter().map(|(table, rule)| {
             let mut from = BTreeMap::new();
             from.insert("view", giving(&|role| role.permissions.rule_for(table, catalogue).view));
@@ -81,7 +84,7 @@ impl MemberAccess {
             let gives = |role: &HeldRole| role.permissions.views.get(view).copied().unwrap_or(false);
             (view.clone(), SourcedView { allowed: *allowed, from: giving(&gives) })
         });
-        Self { roles: roles.iter().map(|role| role.label.clone()).collect(), tables: tables.collect(), views: views.collect() }
+        Self { roles: giving(&|_| true), tables: tables.collect(), views: views.collect() }
     }
 
     fn and(mut self, other: Self) -> Self {
@@ -92,7 +95,8 @@ impl MemberAccess {
     }
 }
 
-/// What a member may do in the mandate and, if asked, in one of its instances. What is disabled gives nothing.
+/// What a member may do in the mandate and, if asked, in one of its instances. What is disabled gives nothing. Which roles it comes from
+/// is told as `explain` tells it: only of roles that the caller may read.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/users/{userId}/access", tag = "Members",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), AccessQuery),
     responses((status = 200, description = "The member's access", body = MemberAccess)))]
@@ -109,11 +113,12 @@ async fn get_member_access(
     grant.admit(found.needed)?;
     let alive = context.access_of(&grant, user).await?;
     let roles = alive.as_ref().map_or(&[][..], |access| &access.roles);
-    let mut answer = MemberAccess::of(roles, &Catalogue::mandate());
+    let mut answer = MemberAccess::of(roles, &Catalogue::mandate(), &Readable::in_mandate(&context, user).await?);
     if let Some(instance) = query.instance_id {
         let (catalogue, access) = context.instance_access_of(&grant, user, instance).await?.ok_or_else(Error::not_found)?;
         let roles = access.as_ref().filter(|_| alive.is_some()).map_or(&[][..], |access| &access.roles);
-        answer = answer.and(MemberAccess::of(roles, &catalogue));
+        let readable = Readable::in_instance(&context.in_instance(instance).await?, user).await?;
+        answer = answer.and(MemberAccess::of(roles, &catalogue, &readable));
     }
     Ok(Json(answer))
 }

@@ -10,6 +10,7 @@ use crate::access::tables::least_level;
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
 use crate::context::asking::Scope;
 use crate::ids::RoleId;
+use crate::roles::Readable;
 
 /// Why somebody may do something, or not.
 #[derive(Debug, Serialize, ToSchema)]
@@ -90,19 +91,6 @@ pub struct NeededRole {
     pub id: RoleId,
     #[schema(example = "playbooks-editor")]
     pub label: String,
-}
-
-/// Which roles' rules the caller may be told.
-pub(super) struct Readable {
-    pub roles: Vec<HeldRole>,
-    /// The questions are about the caller, whose own roles are no secret.
-    pub own: bool,
-}
-
-impl Readable {
-    fn tells(&self, role: &HeldRole) -> bool {
-        self.own || self.roles.iter().any(|readable| readable.id == role.id)
-    }
 }
 
 pub(super) fn explain(scope: &Scope, question: &Question, verdict: Verdict, readable: &Readable) -> Explanation {

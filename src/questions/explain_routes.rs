@@ -4,11 +4,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::explain::{Explanation, Readable, explain};
-use super::store;
+use super::explain::{Explanation, explain};
 use super::{Question, located, subject};
-use crate::access::tables::{InstanceRoles, Read, Roles};
-use crate::access::{HeldRole, Operation};
+use crate::access::Operation;
 use crate::app::App;
 use crate::context::asking::{Asking, Scope};
 use crate::context::policy::Policy;
@@ -16,6 +14,7 @@ use crate::error::Result;
 use crate::http::extract::Json;
 use crate::http::guard::{Guard, Routes};
 use crate::ids::UserId;
+use crate::roles::Readable;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(routes!(explain_access).guard(app, Policy::user().asks_about_access()))
@@ -45,27 +44,14 @@ async fn explain_access(asking: Asking, Json(body): Json<ExplainAccess>) -> Resu
     // Who is near is asked whatever the level: what it would take depends on it.
     let peers = subject.peers_among(&question.owner.into_iter().collect()).await?;
     let verdict = subject.verdict(&scope, question.asked(), question.owner, &peers);
-    let own = subject.user() == asking.context().caller().user();
-    let readable = Readable { roles: readable_roles(&asking, &scope).await?, own };
+    let readable = readable(&asking, &scope, subject.user()).await?;
     Ok(Json(explain(&scope, &question, verdict, &readable)))
 }
 
-/// The roles of the scope that the caller may read; none where they may read no role at all.
-async fn readable_roles(asking: &Asking, scope: &Scope) -> Result<Vec<HeldRole>> {
-    let context = asking.context();
+/// Which roles of the scope the caller may be told of.
+async fn readable(asking: &Asking, scope: &Scope, person: UserId) -> Result<Readable> {
     match scope.instance {
-        None => {
-            let Ok(grant) = context.grant::<Roles, Read>() else { return Ok(Vec::new()) };
-            let mut reading = context.read().await?;
-            let roles = store::mandate_roles(&mut reading, &grant).await?;
-            reading.finish().await.map(|()| roles)
-        }
-        Some(instance) => {
-            let context = asking.in_instance(instance).await?;
-            let Ok(grant) = context.grant_by_level::<InstanceRoles, Read>("roles") else { return Ok(Vec::new()) };
-            let mut reading = context.read().await?;
-            let roles = store::instance_roles(&mut reading, &grant).await?;
-            reading.finish().await.map(|()| roles)
-        }
+        None => Readable::in_mandate(asking.context(), person).await,
+        Some(instance) => Readable::in_instance(&asking.context().in_instance(instance).await?, person).await,
     }
 }

@@ -7,7 +7,6 @@ mod authzen_routes;
 mod check_routes;
 mod explain;
 mod explain_routes;
-mod store;
 
 use std::collections::BTreeSet;
 

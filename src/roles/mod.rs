@@ -8,6 +8,7 @@ pub mod copies;
 mod list_routes;
 mod open;
 mod permission_routes;
+mod readable;
 mod routes;
 pub mod store;
 pub mod sync;
@@ -25,6 +26,8 @@ use crate::error::{Code, Error, FieldError, Result, keep};
 use crate::http::etag::Resource;
 use crate::ids::{InstanceId, MandateId, RoleId};
 use crate::names;
+
+pub use readable::Readable;
 
 /// The routes under `/api/roles`, and the roles of mandates and instances.
 pub fn routes(app: &App) -> OpenApiRouter<App> {

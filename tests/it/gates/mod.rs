@@ -23,6 +23,7 @@ mod last_admin;
 mod last_sys_admin;
 mod migrations;
 mod named_people;
+mod named_roles;
 mod once;
 mod openapi;
 pub mod operations;

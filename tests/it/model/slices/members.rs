@@ -222,11 +222,20 @@ fn draw_access(dice: &mut Dice<'_>) -> Option<()> {
     Some(())
 }
 
-/// Merged access, each level with the roles that it comes from.
-fn sourced(roles: &[&Role], catalogue: &Catalogue) -> Value {
+/// Whether the caller may be told that somebody holds a role: one that they may read, or any of their own.
+fn is_told(world: &World, entered: &Entered, user: Uuid, instance: Option<Uuid>, role: &Role) -> bool {
+    let admitted = instance.filter(|instance| !entered.as_sys && world.is_admitted(*instance, entered.user));
+    let own = admitted.map_or(0, |instance| world.in_instance(instance, entered.user).level("instance-roles", READ));
+    let level = world.level(entered, "roles", READ).max(own);
+    user == entered.user || world.nearness(entered.mandate(), entered.user, &world.holders(role.id)) <= level
+}
+
+/// Merged access, each level with the roles that it comes from, of those that are told.
+fn sourced(roles: &[&Role], catalogue: &Catalogue, is_told: &dyn Fn(&Role) -> bool) -> Value {
     let merged = Merged::of(roles.iter().map(|role| &role.permissions), catalogue);
+    let told: Vec<&Role> = roles.iter().copied().filter(|role| is_told(role)).collect();
     let giving =
-        |gives: &dyn Fn(&Role) -> bool| -> Vec<&str> { roles.iter().filter(|role| gives(role)).map(|role| role.label.as_str()).collect() };
+        |gives: &dyn Fn(&Role) -> bool| -> Vec<&str> { told.iter().filter(|role| gives(role)).map(|role| role.label.as_str()).collect() };
     let table = |table: &String| {
         let rule = merged.tables[table];
         let mut answer = rule.answer();
@@ -241,7 +250,7 @@ fn sourced(roles: &[&Role], catalogue: &Catalogue) -> Value {
         let from = giving(&|role| role.permissions.views.get(view).copied().unwrap_or(false));
         (view.clone(), json!({ "allowed": allowed, "from": from }))
     };
-    let labels: Vec<&str> = roles.iter().map(|role| role.label.as_str()).collect();
+    let labels = giving(&|_| true);
     let tables: Map<String, Value> = merged.tables.keys().map(table).collect();
     json!({ "roles": labels, "tables": tables, "views": merged.views.iter().map(view).collect::<Map<String, Value>>() })
 }
@@ -250,10 +259,12 @@ fn access(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     call.id("userId")?;
     let instance = call.asked_as::<Uuid>("instanceId")?;
     let (mandate, user) = (entered.mandate(), reached(world, entered, call, READ)?);
-    let mut answer = sourced(&world.mandate_roles(mandate, user), &Catalogue::of_mandates());
+    let mut answer =
+        sourced(&world.mandate_roles(mandate, user), &Catalogue::of_mandates(), &|role| is_told(world, entered, user, None, role));
     if let Some(instance) = instance {
         world.find_instance(instance).filter(|row| row.mandate == mandate).ok_or_else(Refusal::not_found)?;
-        let more = sourced(&world.instance_roles(instance, user), &world.catalogue_of(instance));
+        let is_told = |role: &Role| is_told(world, entered, user, Some(instance), role);
+        let more = sourced(&world.instance_roles(instance, user), &world.catalogue_of(instance), &is_told);
         answer["roles"].as_array_mut().unwrap().extend(more["roles"].as_array().unwrap().iter().cloned());
         for part in ["tables", "views"] {
             answer[part].as_object_mut().unwrap().extend(more[part].as_object().unwrap().clone());
