@@ -1,5 +1,6 @@
 //! HTTP: the assembly of all routes, and what every request goes through on its way in and out.
 
+mod client;
 pub(crate) mod completion;
 mod cors;
 pub mod dry_run;
@@ -193,7 +194,7 @@ fn peer(request: &Request) -> Option<IpAddr> {
 }
 
 fn is_trusted_proxy(app: &App, address: IpAddr) -> bool {
-    app.settings().trusted_proxies.iter().any(|network| network.contains(&address))
+    client::is_trusted(&app.settings().trusted_proxies, address)
 }
 
 /// Whether the client spoke TLS with the trusted proxy that the connection comes from.
@@ -202,18 +203,6 @@ fn came_by_tls(app: &App, request: &Request) -> bool {
     told && peer(request).is_some_and(|peer| is_trusted_proxy(app, peer))
 }
 
-/// The client's address: the connection's, or, where that is a trusted proxy, the nearest one in X-Forwarded-For that is not.
 fn client_address(app: &App, request: &Request) -> Option<IpAddr> {
-    let peer = peer(request)?;
-    if !is_trusted_proxy(app, peer) {
-        return Some(peer);
-    }
-    let forwarded = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let mut chain: Vec<IpAddr> = forwarded.flat_map(|value| value.split(',')).filter_map(|part| part.trim().parse().ok()).collect();
-    while let Some(address) = chain.pop() {
-        if !is_trusted_proxy(app, address) {
-            return Some(address);
-        }
-    }
-    Some(peer)
+    Some(client::address(&app.settings().trusted_proxies, peer(request)?, request.headers()))
 }

@@ -39,6 +39,7 @@ mod playbook_trail;
 mod playbook_version_levels;
 mod playbook_versions;
 mod playbooks;
+mod proxies;
 mod purge;
 mod purge_races;
 mod rate_limits;
