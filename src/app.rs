@@ -18,6 +18,7 @@ use crate::crypto::Keys;
 use crate::db::Database;
 use crate::error::{Error, Result};
 use crate::features::BuiltIn;
+use crate::http::client::Unheeded;
 use crate::http::completion::Declared;
 use crate::http::rate_limit::Limits;
 use crate::navigation::NavigationCache;
@@ -35,6 +36,7 @@ struct Parts {
     passwords: Passwords,
     tokens: Tokens,
     limits: Limits,
+    unheeded: Unheeded,
     node: Uuid,
     navigation: NavigationCache,
     features: &'static [BuiltIn],
@@ -63,6 +65,7 @@ impl App {
             tokens: Tokens::new(&keys, issuer, lifetime, services.clock.clone())?,
             passwords: Passwords::new(settings.password_workers, settings.password_queue)?,
             limits: Limits::new(&settings),
+            unheeded: Unheeded::default(),
             node: Uuid::now_v7(),
             navigation: if services.cache.is_on() { NavigationCache::default() } else { NavigationCache::off() },
             features,
@@ -105,6 +108,10 @@ impl App {
     /// The rate limits of this node.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+    /// Whether addresses were forwarded that nobody is trusted to forward.
+    pub(crate) fn unheeded(&self) -> &Unheeded {
+        &self.0.unheeded
     }
     /// This node among those that share the database.
     pub(crate) fn node(&self) -> Uuid {

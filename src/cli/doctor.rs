@@ -10,10 +10,12 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
 use super::open::Opened;
-use super::{one_line, say};
+use super::{one_line, ours, say};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
+use crate::context::Services;
 use crate::db::bootstrap;
+use crate::limits::nodes;
 
 const OLDEST_VERSION: i64 = 150_000;
 /// Tokens and sessions expire by the service's clock while the database's triggers know only their own.
@@ -36,6 +38,14 @@ impl Report {
         }
     }
 
+    /// What works, and may not be what was meant.
+    fn advise(check: &str, outcome: anyhow::Result<String>) {
+        match outcome {
+            Ok(found) => say(&format!("ok      {check:11}{found}")),
+            Err(error) => say(&format!("warning {check:11}{}", one_line(&error.to_string()))),
+        }
+    }
+
     fn verdict(&self) -> ExitCode {
         if self.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
@@ -49,7 +59,7 @@ pub(super) async fn doctor(settings: &Settings) -> anyhow::Result<ExitCode> {
     }
     match Opened::open(settings).await {
         Ok(opened) => {
-            examine(&mut report, opened.options()).await;
+            examine(&mut report, &opened, settings).await;
             opened.close().await?;
         }
         Err(error) => report.note("database", Err(error)),
@@ -57,14 +67,22 @@ pub(super) async fn doctor(settings: &Settings) -> anyhow::Result<ExitCode> {
     Ok(report.verdict())
 }
 
-async fn examine(report: &mut Report, options: &PgConnectOptions) {
+async fn examine(report: &mut Report, opened: &Opened, settings: &Settings) {
+    let options = opened.options();
     let found = ask(options).await;
     let clocks = found.as_ref().ok().map(|found| (found.database_clock, found.our_clock));
     report.note("database", found.and_then(|found| check_version(&found)));
-    report.note("schema", check_schema(options).await);
+    let schema = check_schema(options).await;
+    let has_schema = schema.is_ok();
+    report.note("schema", schema);
     report.note("roles", check_roles(options).await);
     if let Some((database, ours)) = clocks {
         report.note("clock", check_clock(database, ours));
+    }
+    if has_schema {
+        let services = opened.services(settings);
+        Report::advise("proxies", check_proxies(&services, settings).await);
+        services.db.close().await;
     }
 }
 
@@ -115,6 +133,21 @@ fn check_clock(database: DateTime<Utc>, ours: DateTime<Utc>) -> anyhow::Result<S
         bail!("the database's clock and this machine's are {} s apart: set both by NTP", skew.as_secs());
     }
     Ok(format!("{} ms from the database's", skew.as_millis()))
+}
+
+/// Whether nodes are told of clients' addresses by somebody whom nobody trusts.
+async fn check_proxies(services: &Services, settings: &Settings) -> anyhow::Result<String> {
+    let unheeded = nodes::forwarding_unheeded(services).await.map_err(ours)?;
+    if unheeded > 0 {
+        bail!(
+            "requests to {unheeded} nodes carried X-Forwarded-For in the last day, and those trust no proxy, so that all clients of a \
+             proxy are limited and recorded as one: if there is one, name it in BAILIWICK_TRUSTED_PROXIES"
+        );
+    }
+    match settings.trusted_proxies.len() {
+        0 => Ok("none is trusted, and no request came through one".to_owned()),
+        trusted => Ok(format!("{trusted} trusted")),
+    }
 }
 
 /// By writing a file: modes and owners do not tell of read-only or full disks.

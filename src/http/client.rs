@@ -1,6 +1,7 @@
 //! Where a request comes from. Rate limits, the audit trail and whatever else asks for a client's address have it from here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
@@ -35,6 +36,26 @@ fn understood(entry: &[u8]) -> Option<IpAddr> {
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
     let with_port = || text.parse().ok().map(|socket: SocketAddr| socket.ip());
     text.parse().ok().or_else(bracketed).or_else(with_port).map(|address| address.to_canonical())
+}
+
+/// Whether requests told where they come from while no proxy is trusted to tell it: then everybody behind a proxy is one client.
+#[derive(Debug, Default)]
+pub(crate) struct Unheeded(AtomicBool);
+
+impl Unheeded {
+    /// Looks at a request; the first that tells in vain is told in the log.
+    pub(super) fn look(&self, trusted: &[IpNet], headers: &HeaderMap) {
+        let tells = trusted.is_empty() && headers.contains_key(FORWARDED_FOR);
+        if tells && !self.0.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "requests carry X-Forwarded-For and no proxy is trusted: all clients of a proxy are limited and recorded as one; \
+                 if there is one, name it in BAILIWICK_TRUSTED_PROXIES"
+            );
+        }
+    }
+    pub(crate) fn was_seen(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 #[cfg(test)]
@@ -116,6 +137,16 @@ mod tests {
         assert_eq!(client_of("192.0.2.1", &[b"203.0.113.7"]), "192.0.2.1");
         let nobody = HeaderMap::from_iter([(FORWARDED_FOR, HeaderValue::from_static("203.0.113.7"))]);
         assert_eq!(address(&[], [10, 1, 1, 1].into(), &nobody), IpAddr::from([10, 1, 1, 1]));
+    }
+
+    #[test]
+    fn a_header_is_unheeded_where_nobody_is_trusted() {
+        let told = HeaderMap::from_iter([(FORWARDED_FOR, HeaderValue::from_static("203.0.113.7"))]);
+        for (trusted, headers, seen) in [(vec![], &told, true), (trusted(), &told, false), (vec![], &HeaderMap::new(), false)] {
+            let unheeded = Unheeded::default();
+            unheeded.look(&trusted, headers);
+            assert_eq!(unheeded.was_seen(), seen);
+        }
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! HTTP: the assembly of all routes, and what every request goes through on its way in and out.
 
-mod client;
+pub(crate) mod client;
 pub(crate) mod completion;
 mod cors;
 pub mod dry_run;
@@ -148,6 +148,7 @@ async fn bounded(State(app): State<App>, request: Request, next: Next) -> Respon
 async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = request_id(request.headers());
+    app.unheeded().look(&app.settings().trusted_proxies, request.headers());
     let (address, by_tls) = (client_address(&app, &request), came_by_tls(&app, &request));
     let identity = Identity { claims: bearer(request.headers()).and_then(|token| app.tokens().verify(token)), address };
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());

@@ -1,5 +1,6 @@
 //! Whose request it is that comes through a proxy: in the trail and in the limits alike.
 
+use bailiwick::limits::nodes::{beat, forwarding_unheeded, leave};
 use serde_json::{Value, json};
 
 use crate::gates::sources::sources;
@@ -55,10 +56,43 @@ async fn the_client_pays_and_nobody_whom_it_invents() {
 #[test]
 fn one_file_reads_where_a_request_comes_from() {
     for (path, text) in sources("src") {
-        let reads = ["x-forwarded-for", "\"forwarded\"", "x-real-ip", "ConnectInfo<"]
-            .iter()
-            .any(|name| text.to_lowercase().contains(&name.to_lowercase()));
-        let may = ["http/client.rs", "http/mod.rs", "http/server.rs", "config/table.rs"].contains(&path.as_str());
+        let reads = ["\"x-forwarded-for\"", "\"forwarded\"", "\"x-real-ip\"", "ConnectInfo<"].iter().any(|name| text.contains(name));
+        let may = ["http/client.rs", "http/mod.rs", "http/server.rs"].contains(&path.as_str());
         assert!(may || !reads, "{path} looks for a client's address itself; `RequestMeta` and `Identity` have it");
     }
+}
+
+#[tokio::test]
+async fn a_proxy_that_nobody_trusts_is_told_of() {
+    let app = TestApp::start().await;
+    let told = async || forwarding_unheeded(app.app.services()).await.unwrap();
+    let trusting = app.another_node_with("BAILIWICK_TRUSTED_PROXIES", "10.0.0.0/8");
+    for node in [&app, &trusting] {
+        node.get("/healthz").coming_from(PROXY).send().await.expect(200);
+        beat(&node.app).await.unwrap();
+    }
+    assert_eq!(told().await, 0);
+    for node in [&app, &trusting] {
+        node.get("/healthz").coming_from(PROXY).header("x-forwarded-for", "203.0.113.7").send().await.expect(200);
+        beat(&node.app).await.unwrap();
+    }
+    assert_eq!(told().await, 1, "the one that trusts nobody");
+    // Whoever looks for faults may have to stop the service first; it is not counted as alive.
+    for node in [&app, &trusting] {
+        leave(&node.app).await.unwrap();
+    }
+    assert_eq!(told().await, 1);
+    assert_eq!(app.count("select count(*) from nodes where seen_at > now() - interval '15 seconds'").await, 0);
+    assert_eq!(app.count("select count(*) from nodes").await, 1);
+}
+
+#[test]
+fn the_compose_file_trusts_its_own_gateway() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docker-compose.yml")).unwrap();
+    let after =
+        |name: &str| text.lines().find_map(|line| line.trim_start_matches([' ', '-']).strip_prefix(name)).unwrap().trim().to_owned();
+    let (subnet, gateway) = (after("subnet:"), after("gateway:"));
+    let network: ipnet::IpNet = subnet.parse().unwrap();
+    assert!(network.contains(&gateway.parse::<std::net::IpAddr>().unwrap()), "{gateway} is not in {subnet}");
+    assert_eq!(after("BAILIWICK_TRUSTED_PROXIES:"), format!("${{BAILIWICK_TRUSTED_PROXIES:-{gateway}}}"));
 }
