@@ -20,6 +20,16 @@ pub fn key(name: &str) -> String {
     normalizer.normalize(&folded).into_owned()
 }
 
+/// The longest text that names an account, in bytes: there is none with a longer username, however its letters are written.
+const MAX_ACCOUNT: usize = 64 * 4;
+
+/// What the name of an account is compared by, where it can be one.
+#[must_use]
+pub fn account_key(name: &str) -> Option<String> {
+    let name = name.trim();
+    (name.len() <= MAX_ACCOUNT).then(|| key(name)).filter(|key| !key.is_empty())
+}
+
 /// Trims a name and refuses a blank, overlong or unprintable one.
 pub fn checked(pointer: &str, name: &str) -> Result<String, FieldError> {
     let trimmed = name.trim();

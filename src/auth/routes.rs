@@ -17,16 +17,17 @@ use crate::context::{Caller, RequestMeta, SystemContext};
 use crate::error::{Code, Error, Result};
 use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
+use crate::http::rate_limit::Purse;
 use crate::ids::SessionId;
 use crate::names;
 use crate::users::{self, User};
 
 pub fn routes(app: &App) -> Routes {
     Routes::new()
-        .routes(routes!(login).guard(app, Policy::public().class(Class::Auth)))
+        .routes(routes!(login).guard(app, Policy::public().class(Class::Auth).charged_by_the_handler(Class::AuthAddress)))
         .routes(routes!(logout).guard(app, Policy::user().class(Class::Auth)))
         .routes(routes!(get_me).guard(app, Policy::user().class(Class::Auth)))
-        .routes(routes!(get_key_set).guard(app, Policy::public().class(Class::Default)))
+        .routes(routes!(get_key_set).guard(app, Policy::public().class(Class::Public)))
 }
 
 /// A username and its password.
@@ -51,7 +52,7 @@ pub struct TokenAnswer {
     expires_in: i64,
 }
 
-/// Signs in.
+/// Signs in. Attempts are limited for each username from an address (class `auth`), and for each address (`auth-address`).
 #[utoipa::path(post, path = "/api/auth/login", tag = "Sign-in", request_body = Login,
     responses((status = 200, description = "Signed in", body = TokenAnswer), (status = 401, description = "invalid_credentials")))]
 async fn login(
@@ -59,11 +60,15 @@ async fn login(
     system: SystemContext,
     meta: RequestMeta,
     headers: HeaderMap,
-    Json(body): Json<Login>,
+    purse: Purse,
+    body: Result<Json<Login>>,
 ) -> Result<Json<TokenAnswer>> {
+    let name = body.as_ref().ok().and_then(|Json(body)| names::account_key(&body.username));
+    purse.charge_sign_in(name.as_deref())?;
+    let Json(body) = body?;
     let refused = || Error::new(Code::InvalidCredentials, "The username or the password is wrong.");
     let mut reading = system.read().await?;
-    let found = store::credentials(&mut reading, &names::key(&body.username)).await?;
+    let found = store::credentials(&mut reading, &name.unwrap_or_default()).await?;
     reading.finish().await?;
     let (user, hash) = found.map_or((None, None), |found| (Some(found.user), found.password_hash));
     if !app.passwords().verify(body.password, hash).await? {

@@ -241,12 +241,18 @@ settings! {
         auth: NonZeroU32 = "rate_limits_per_minute.auth", "BAILIWICK_RATE_LIMIT_AUTH",
             Fallback::Text("10"), per_minute(),
             "Requests a minute in the class `auth`.";
+        auth_address: NonZeroU32 = "rate_limits_per_minute.auth-address", "BAILIWICK_RATE_LIMIT_AUTH_ADDRESS",
+            Fallback::Text("100"), per_minute(),
+            "Attempts a minute to sign in from one address, whatever the username; `auth` is for each of them.";
         check: NonZeroU32 = "rate_limits_per_minute.check", "BAILIWICK_RATE_LIMIT_CHECK",
             Fallback::Text("6000"), per_minute(),
             "Requests a minute in the class `check`.";
         work: NonZeroU32 = "rate_limits_per_minute.work", "BAILIWICK_RATE_LIMIT_WORK",
             Fallback::Text("600"), per_minute(),
             "Requests a minute in the class `work`.";
+        public: NonZeroU32 = "rate_limits_per_minute.public", "BAILIWICK_RATE_LIMIT_PUBLIC",
+            Fallback::Text("600"), per_minute(),
+            "Requests a minute in the class `public`: `/.well-known/` and `/openapi.json`.";
         default: NonZeroU32 = "rate_limits_per_minute.default", "BAILIWICK_RATE_LIMIT_DEFAULT",
             Fallback::Text("120"), per_minute(),
             "Requests a minute on routes without a class.";

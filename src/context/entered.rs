@@ -3,6 +3,7 @@
 use super::asking::Asking;
 use super::{Caller, InstanceContext, MandateContext, RoleContext, Services, SystemContext};
 use crate::auth::session::Claims;
+use crate::ids::MandateId;
 
 /// What a guard lets into a handler.
 #[expect(clippy::large_enum_variant, reason = "one a request, moved into its extensions at once: a box would cost more")]
@@ -21,8 +22,8 @@ pub enum Entered {
 }
 
 impl Entered {
-    /// Whether it is as a member of a mandate.
-    pub(crate) fn is_as_member(&self) -> bool {
+    /// The mandate as whose member it is.
+    pub(crate) fn member_of(&self) -> Option<MandateId> {
         let mandate = match self {
             Self::User(_, mandate, _) => mandate.as_ref(),
             Self::Mandate(mandate) | Self::Role(RoleContext::Mandate(mandate, _)) => Some(mandate),
@@ -30,7 +31,7 @@ impl Entered {
             Self::Asking(asking) => Some(&asking.mandate),
             Self::Anonymous | Self::System(_) | Self::Role(RoleContext::Template(..)) | Self::Deferred(_) => None,
         };
-        mandate.is_some_and(|mandate| !mandate.is_sys_admin())
+        mandate.filter(|mandate| !mandate.is_sys_admin()).map(MandateContext::mandate)
     }
 }
 

@@ -71,9 +71,13 @@ impl Services {
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
+    /// Whether the user was let into the mandate lately, as this node remembers it.
+    pub(crate) fn lets_in(&self, user: UserId, mandate: MandateId) -> bool {
+        self.cache.knows((user, mandate))
+    }
     /// The readers, for one statement: in the mandate's turn where it is known to let the user in, else in the user's own.
     async fn reader(&self, user: UserId, mandate: Option<MandateId>) -> Result<Reader<'_>> {
-        let open = mandate.filter(|mandate| self.cache.knows((user, *mandate)));
+        let open = mandate.filter(|mandate| self.lets_in(user, *mandate));
         self.db.reader_for(open.map_or(Whose::User(user), Whose::Mandate)).await
     }
     /// What a user's request with this key was answered; 409 where it was another request.

@@ -17,14 +17,28 @@ pub enum Class {
     MemberWrite,
     Write,
     Auth,
+    /// Attempts to sign in, by address alone.
+    AuthAddress,
     Check,
     Work,
+    /// What everybody's tools fetch: keys, metadata, the document.
+    Public,
     Default,
 }
 
 impl Class {
-    pub const ALL: [Class; 8] =
-        [Class::Read, Class::ListMandates, Class::MemberWrite, Class::Write, Class::Auth, Class::Check, Class::Work, Class::Default];
+    pub const ALL: [Class; 10] = [
+        Class::Read,
+        Class::ListMandates,
+        Class::MemberWrite,
+        Class::Write,
+        Class::Auth,
+        Class::AuthAddress,
+        Class::Check,
+        Class::Work,
+        Class::Public,
+        Class::Default,
+    ];
 
     /// The class's name in settings, `x-access` and the `RateLimit` headers.
     #[must_use]
@@ -35,11 +49,27 @@ impl Class {
             Class::MemberWrite => "member-write",
             Class::Write => "write",
             Class::Auth => "auth",
+            Class::AuthAddress => "auth-address",
             Class::Check => "check",
             Class::Work => "work",
+            Class::Public => "public",
             Class::Default => "default",
         }
     }
+}
+
+/// Instead of a class's name, where nothing is charged.
+pub const UNLIMITED: &str = "unlimited";
+
+/// What requests are charged with before anything else is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charging {
+    /// The route's class.
+    AtTheDoor,
+    /// Another class; the route's own is charged by the handler, which knows what more its budget hangs on.
+    ByTheHandler { door: Class },
+    /// Nothing: for probes, which tell a balancer whether the service is there.
+    Free,
 }
 
 /// Requests a minute, by class.
@@ -68,6 +98,7 @@ pub struct Policy {
     pub clauses: Vec<Clause>,
     /// `None`: `read` for GET, else `write`.
     pub class: Option<Class>,
+    pub charging: Charging,
     /// The handler answers for freshness itself, in its one statement.
     pub deferred: bool,
     /// A route for users that looks at the context headers when they are sent.
@@ -80,7 +111,15 @@ pub struct Policy {
 
 impl Policy {
     fn of(clause: Clause) -> Self {
-        Self { clauses: vec![clause], class: None, deferred: false, context: false, asks: false, body_limit: None }
+        Self {
+            clauses: vec![clause],
+            class: None,
+            charging: Charging::AtTheDoor,
+            deferred: false,
+            context: false,
+            asks: false,
+            body_limit: None,
+        }
     }
 
     #[must_use]
@@ -123,6 +162,18 @@ impl Policy {
     #[must_use]
     pub fn class(mut self, class: Class) -> Self {
         self.class = Some(class);
+        self
+    }
+    /// For a handler that charges the route's class itself; the door charges this one.
+    #[must_use]
+    pub fn charged_by_the_handler(mut self, door: Class) -> Self {
+        self.charging = Charging::ByTheHandler { door };
+        self
+    }
+    /// For probes.
+    #[must_use]
+    pub fn unlimited(mut self) -> Self {
+        self.charging = Charging::Free;
         self
     }
     /// For a handler whose one statement also checks the session (navigation: one round trip).
@@ -184,11 +235,12 @@ impl Policy {
     /// The `x-access` extension of the operation.
     #[must_use]
     pub fn describe(&self, class: Class) -> Value {
+        let class = if self.charging == Charging::Free { UNLIMITED } else { class.name() };
         if self.is_public() {
-            return json!({ "access": "public", "class": class.name() });
+            return json!({ "access": "public", "class": class });
         }
         let any_of: Vec<Value> = self.clauses.iter().map(describe_clause).collect();
-        json!({ "access": "guarded", "anyOf": any_of, "class": class.name() })
+        json!({ "access": "guarded", "anyOf": any_of, "class": class })
     }
 }
 

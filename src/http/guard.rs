@@ -20,12 +20,13 @@ use super::completion;
 use super::dry_run::DryRun;
 use super::extract::{BodyLimit, Query};
 use super::idempotency;
-use super::rate_limit::{AsMember, Identity};
+use super::rate_limit::{Identity, Purse, named_mandate};
 use crate::app::App;
 use crate::context::RequestMeta;
 use crate::context::enter::{Arrival, Entered, enter};
 use crate::context::policy::{Class, Policy};
 use crate::error::{Code, Error, Result};
+use crate::ids::MandateId;
 
 /// The routes of a slice.
 pub type Routes = OpenApiRouter<App>;
@@ -60,21 +61,16 @@ impl Guard for UtoipaMethodRouter<App> {
         let policy = Arc::new(policy);
         let state = Guarding { app: app.clone(), policy: policy.clone(), query: Arc::new(query) };
         let router = router.route_layer(from_fn_with_state(state, let_in));
-        (schemas, paths, app.limits().layer(router, class, &policy))
+        (schemas, paths, app.limits().layer(router, class, &policy, app.services()))
     }
 }
 
 /// Lets the request in with its context, or refuses it.
 async fn let_in(State(guarding): State<Guarding>, request: Request, next: Next) -> Response {
-    let mut as_member = false;
-    let mut response = admitted(guarding, request, next, &mut as_member).await.into_response();
-    if as_member {
-        response.extensions_mut().insert(AsMember);
-    }
-    response
+    admitted(guarding, request, next).await.into_response()
 }
 
-async fn admitted(guarding: Guarding, mut request: Request, next: Next, as_member: &mut bool) -> Result<Response> {
+async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Result<Response> {
     let path = path_parameters(&mut request).await?;
     let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
     let meta = request.extensions().get::<RequestMeta>().cloned().unwrap_or_default();
@@ -86,7 +82,9 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next, as_membe
     let user = identity.claims.as_ref().map(|claims| claims.user);
     let arrival = Arrival { claims: identity.claims, headers: request.headers(), path: &path, dry_run: dry_run.is_wanted(), meta };
     let entered = enter(guarding.app.services(), &guarding.policy, arrival).await;
-    *as_member = entered.as_ref().is_ok_and(Entered::is_as_member);
+    if let Some(purse) = request.extensions().get::<Purse>() {
+        purse.settle(member_of(&guarding, &request, &entered))?;
+    }
     if let Some(bytes) = guarding.policy.body_limit {
         request.extensions_mut().insert(BodyLimit(bytes));
     }
@@ -101,6 +99,16 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next, as_membe
     }
     request.extensions_mut().insert(entered?);
     Ok(next.run(request).await)
+}
+
+/// Of which mandate the caller turned out to be a member, whether or not the operation is open to them there.
+fn member_of(guarding: &Guarding, request: &Request, entered: &Result<Entered>) -> Option<MandateId> {
+    if let Some(mandate) = entered.as_ref().ok().and_then(Entered::member_of) {
+        return Some(mandate);
+    }
+    let user = request.extensions().get::<Identity>()?.claims?.user;
+    let has_session = entered.as_ref().err().is_none_or(|refusal| refusal.code() != Code::Unauthenticated);
+    named_mandate(request.headers()).filter(|mandate| has_session && guarding.app.services().lets_in(user, *mandate))
 }
 
 async fn path_parameters(request: &mut Request) -> Result<HashMap<String, String>> {

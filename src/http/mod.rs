@@ -39,7 +39,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::context::RequestMeta;
 use crate::error::{Code, Error, Result};
-use rate_limit::{Bill, Identity};
+use rate_limit::Identity;
 
 /// The whole service: routes behind everything that every request goes through.
 pub type Service = MapRequest<Router, fn(Request) -> Request>;
@@ -154,12 +154,12 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |route| route.as_str().to_owned());
     request.extensions_mut().insert(RequestMeta { request_id: Some(request_id.clone()), address });
-    let bill = Bill::default();
-    request.extensions_mut().insert(identity.clone());
-    request.extensions_mut().insert(bill.clone());
+    let purse = app.limits().purse(&identity);
+    request.extensions_mut().insert(identity);
+    request.extensions_mut().insert(purse.clone());
 
     let response = next.run(request).await;
-    let response = app.limits().write_headers(&identity, &bill, response);
+    let response = app.limits().write_headers(&purse, &path, response);
     let mut response = problem::render(response, &path, &request_id);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&request_id) {

@@ -58,6 +58,8 @@ impl ClassLimits {
             Class::Check => self.check,
             Class::Work => self.work,
             Class::Default => self.default,
+            // Not paid by members.
+            Class::AuthAddress | Class::Public => None,
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(evaluate_access).guard(app, asked()))
         .routes(routes!(evaluate_accesses).guard(app, asked()))
-        .routes(routes!(get_authzen_configuration).guard(app, Policy::public().class(Class::Default)))
+        .routes(routes!(get_authzen_configuration).guard(app, Policy::public().class(Class::Public)))
 }
 
 /// Who wants to do something (5.1).

@@ -26,6 +26,8 @@ fn nothing_set_gives_the_defaults() {
     let limits =
         [limits.read, limits.list_mandates, limits.member_write, limits.write, limits.auth, limits.check, limits.work, limits.default];
     assert_eq!(limits.map(std::num::NonZeroU32::get), [60, 30, 30, 10, 10, 6000, 600, 120]);
+    let others = &settings.rate_limits_per_minute;
+    assert_eq!((others.auth_address.get(), others.public.get()), (100, 600));
     assert!(loaded.sources.iter().all(|row| row.source == "default"));
 }
 

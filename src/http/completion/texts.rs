@@ -3,6 +3,8 @@
 use serde_json::Value;
 use utoipa::openapi::path::Operation;
 
+use crate::context::policy::UNLIMITED;
+
 /// The first sentence is the summary; the others, and who may call, the description.
 pub(super) fn explain(operation: &mut Operation) {
     let said = operation.summary.take().unwrap_or_default().replace('\n', " ");
@@ -21,7 +23,10 @@ pub(super) fn explain(operation: &mut Operation) {
 fn who_may(access: &Value) -> String {
     let clauses: Vec<String> = access["anyOf"].as_array().into_iter().flatten().map(clause).collect();
     let who = if clauses.is_empty() { "anybody, signed in or not".to_owned() } else { clauses.join("; or ") };
-    format!("Open to {who}. Rate limit: class `{}`.", access["class"].as_str().unwrap_or_default())
+    match access["class"].as_str().unwrap_or_default() {
+        UNLIMITED => format!("Open to {who}. No rate limit."),
+        class => format!("Open to {who}. Rate limit: class `{class}`."),
+    }
 }
 
 fn clause(clause: &Value) -> String {

@@ -36,6 +36,7 @@ mod route_policy;
 mod sessions;
 pub mod sources;
 mod stage;
+mod strangers;
 mod tenant_isolation;
 mod two_editors;
 mod walker;

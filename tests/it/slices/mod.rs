@@ -22,6 +22,7 @@ mod instance_access;
 mod instances;
 mod jobs;
 pub mod kit;
+mod limits_of_mandates;
 mod lists;
 mod mandates;
 mod members;

@@ -4,14 +4,13 @@ use bailiwick::limits::nodes::{beat, leave};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::harness::TestApp;
 use crate::harness::app::{Answer, PASSWORD};
-use crate::harness::world::Person;
-use crate::harness::{TestApp, World};
 
-const ROOMY: &str = "1000";
+pub const ROOMY: &str = "1000";
 
 /// A service with small budgets for some classes.
-async fn limited(budgets: &[(&str, &str)]) -> TestApp {
+pub async fn limited(budgets: &[(&str, &str)]) -> TestApp {
     let mut settings = vec![("BAILIWICK_RATE_LIMIT_AUTH", ROOMY)];
     settings.retain(|(name, _)| !budgets.iter().any(|(other, _)| other == name));
     settings.extend(budgets);
@@ -23,10 +22,21 @@ async fn signed_in(app: &TestApp, name: &str) -> String {
     app.sign_in(name).await
 }
 
-/// The class, quota and what remains, as the headers say.
+/// The class, quota and what remains, as the headers say; of the latest charge, where there are several.
 #[track_caller]
-fn headers(answer: &Answer) -> (String, u32, u32) {
-    let (policy, limit) = (answer.header("ratelimit-policy"), answer.header("ratelimit"));
+pub fn headers(answer: &Answer) -> (String, u32, u32) {
+    all_headers(answer).remove(0)
+}
+
+#[track_caller]
+pub fn all_headers(answer: &Answer) -> Vec<(String, u32, u32)> {
+    let (policies, limits) = (answer.header("ratelimit-policy"), answer.header("ratelimit"));
+    assert_eq!(policies.split(", ").count(), limits.split(", ").count(), "{policies} {limits}");
+    policies.split(", ").zip(limits.split(", ")).map(|(policy, limit)| told(answer, policy, limit)).collect()
+}
+
+#[track_caller]
+fn told(answer: &Answer, policy: &str, limit: &str) -> (String, u32, u32) {
     let class = policy.split(';').next().unwrap().trim_matches('"').to_owned();
     let number = |text: &str, name: &str| {
         let found = text.split(';').find_map(|part| part.strip_prefix(name)?.parse().ok());
@@ -39,7 +49,7 @@ fn headers(answer: &Answer) -> (String, u32, u32) {
 }
 
 #[track_caller]
-fn refused(answer: &Answer) {
+pub fn refused(answer: &Answer) {
     answer.refused(429, "too_many_requests");
     assert!(answer.header("retry-after").parse::<u32>().unwrap() >= 1);
     assert_eq!(answer.header("content-type"), "application/problem+json");
@@ -131,7 +141,14 @@ async fn classes_are_those_of_the_contract() {
         ("POST", "/api/users".into(), "write", 10),
         ("DELETE", format!("/api/users/{id}"), "write", 10),
         ("GET", "/api/users/lookup".into(), "auth", 1000),
-        ("GET", "/ping".into(), "default", 120),
+        ("GET", "/ping".into(), "unlimited", u32::MAX),
+        ("GET", "/openapi.json".into(), "public", 600),
+        ("GET", "/.well-known/jwks.json".into(), "public", 600),
+        ("GET", "/.well-known/security.txt".into(), "public", 600),
+        ("GET", "/.well-known/authzen-configuration".into(), "public", 600),
+        ("GET", "/.well-known/nothing".into(), "public", 600),
+        ("GET", "/problems/not_found".into(), "default", 120),
+        ("GET", "/docs/".into(), "default", 120),
         ("GET", "/api/nothing".into(), "default", 120),
     ] {
         let answer = app.call(method.parse().unwrap(), path.clone()).bearer(&token).send().await;
@@ -140,21 +157,95 @@ async fn classes_are_those_of_the_contract() {
     }
     let defaults = TestApp::start_with(&[]).await;
     let answer = defaults.post("/api/auth/login").json(json!({})).send().await;
-    assert_eq!(headers(&answer), ("auth".into(), 10, 9));
+    assert_eq!(all_headers(&answer), [("auth".into(), 10, 9), ("auth-address".into(), 100, 99)]);
+}
+
+async fn login(app: &TestApp, name: &str, password: &str, from: &str) -> Answer {
+    app.post("/api/auth/login").coming_from(from).json(json!({ "username": name, "password": password })).send().await
 }
 
 #[tokio::test]
-async fn sign_ins_are_limited_by_address_before_the_password_is_looked_at() {
+async fn sign_ins_are_limited_by_address_and_name_before_the_password_is_looked_at() {
     let app = limited(&[("BAILIWICK_RATE_LIMIT_AUTH", "3")]).await;
     app.account("alice", false).await;
-    let login = async |password: &str| app.post("/api/auth/login").json(json!({ "username": "alice", "password": password })).send().await;
-    for _ in 0..3 {
-        login("wrong").await.refused(401, "invalid_credentials");
+    app.account("bob", false).await;
+    let (here, there) = ("192.0.2.1", "192.0.2.2");
+    for name in ["alice", " ALICE ", "\u{ff41}lice"] {
+        login(&app, name, "wrong", here).await.refused(401, "invalid_credentials");
     }
-    refused(&login(PASSWORD).await);
-    // A forwarded address counts only where a proxy is configured.
-    let elsewhere = app.post("/api/auth/login").header("x-forwarded-for", "203.0.113.9").json(json!({})).send().await;
-    refused(&elsewhere);
+    for name in ["alice", "Alice", "\u{ff21}lice"] {
+        refused(&login(&app, name, PASSWORD, here).await);
+    }
+    // Neither the others of an office pay for it, nor does she elsewhere; and a header by which she seems to be elsewhere is no proxy's.
+    login(&app, "bob", PASSWORD, here).await.expect(200);
+    login(&app, "alice", PASSWORD, there).await.expect(200);
+    let body = json!({ "username": "alice", "password": PASSWORD });
+    refused(&app.post("/api/auth/login").coming_from(here).header("x-forwarded-for", "203.0.113.9").json(body).send().await);
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_attempts_whatever_the_names() {
+    let app = limited(&[("BAILIWICK_RATE_LIMIT_AUTH", "3"), ("BAILIWICK_RATE_LIMIT_AUTH_ADDRESS", "7")]).await;
+    app.account("alice", false).await;
+    let here = "2001:db8::1";
+    for attempt in 0..6 {
+        login(&app, &format!("name{attempt}"), "wrong", here).await.refused(401, "invalid_credentials");
+    }
+    login(&app, "alice", PASSWORD, "2001:db8::2").await.expect(200);
+    let answer = login(&app, "alice", PASSWORD, "2001:db8::3").await;
+    refused(&answer);
+    assert_eq!(all_headers(&answer), [("auth-address".into(), 7, 0)], "not even looked for whom it is");
+    login(&app, "alice", PASSWORD, "2001:db8:0:1::1").await.expect(200);
+}
+
+#[tokio::test]
+async fn attempts_that_can_be_nobodys_are_one_name() {
+    let app = limited(&[("BAILIWICK_RATE_LIMIT_AUTH", "4")]).await;
+    let send = async |body: Value| app.post("/api/auth/login").json(body).send().await;
+    send(json!({})).await.refused(422, "validation_failed");
+    send(json!([])).await.refused(422, "validation_failed");
+    for long in ["a".repeat(257), "b".repeat(50_000)] {
+        send(json!({ "username": long, "password": "x" })).await.refused(401, "invalid_credentials");
+    }
+    refused(&send(json!({ "username": "c".repeat(300), "password": "x" })).await);
+    refused(&send(json!({})).await);
+}
+
+#[tokio::test]
+async fn probes_are_never_refused() {
+    let app = limited(&[("BAILIWICK_RATE_LIMIT_DEFAULT", "1"), ("BAILIWICK_RATE_LIMIT_PUBLIC", "1")]).await;
+    for path in ["/healthz", "/readyz", "/startupz", "/ping"] {
+        for _ in 0..20 {
+            let answer = app.get(path).send().await;
+            assert_eq!(headers(&answer), ("unlimited".into(), u32::MAX, u32::MAX), "{path}");
+            answer.expect(200);
+        }
+    }
+    // Nor do they cost anything else.
+    app.get("/problems/not_found").send().await.expect(200);
+    app.get("/openapi.json").send().await.expect(200);
+    refused(&app.get("/.well-known/jwks.json").send().await);
+}
+
+#[tokio::test]
+async fn a_token_buys_nothing_on_public_routes() {
+    let app =
+        limited(&[("BAILIWICK_RATE_LIMIT_DEFAULT", "2"), ("BAILIWICK_RATE_LIMIT_PUBLIC", "2"), ("BAILIWICK_RATE_LIMIT_AUTH", "2")]).await;
+    let token = signed_in(&app, "alice").await;
+    let here = "192.0.2.7";
+    let login = json!({ "username": "carol", "password": "guessed" });
+    for (method, path) in [("GET", "/problems/not_found"), ("GET", "/.well-known/jwks.json"), ("POST", "/api/auth/login")] {
+        let call = || {
+            let call = app.call(method.parse().unwrap(), path).coming_from(here);
+            if method == "POST" { call.json(login.clone()) } else { call }
+        };
+        for _ in 0..2 {
+            assert_ne!(call().send().await.status.as_u16(), 429, "{path}");
+        }
+        refused(&call().send().await);
+        refused(&call().bearer(&token).send().await);
+    }
+    refused(&app.get("/docs/").coming_from(here).bearer(&token).send().await);
 }
 
 #[tokio::test]
@@ -186,111 +277,6 @@ async fn the_switch_takes_all_limits_away() {
     }
 }
 
-async fn set(world: &World, classes: Value) -> Answer {
-    world.root().put(world.acme.path("/limits"), json!({ "classes": classes })).await
-}
-
-async fn limited_world() -> World {
-    World::in_app(limited(&[("BAILIWICK_RATE_LIMIT_WRITE", ROOMY), ("BAILIWICK_RATE_LIMIT_MEMBER_WRITE", ROOMY)]).await).await
-}
-
-#[tokio::test]
-async fn a_mandate_may_have_limits_of_its_own() {
-    let world = limited_world().await;
-    let (acme, app) = (&world.acme, &world.app);
-    let none = world.root().get(acme.path("/limits")).await.expect(200);
-    assert_eq!((&none["classes"], &none["mandateId"]), (&json!({}), &json!(acme.id)));
-    let answer = set(&world, json!({ "read": 2, "work": 7 })).await;
-    let version = none["version"].as_i64().unwrap() + 1;
-    assert_eq!(answer.expect(200), json!({ "mandateId": acme.id, "classes": { "read": 2, "work": 7 }, "version": version }));
-
-    // For each of its members, in its context.
-    let within = async |person: &Person| app.get("/api/access/me").bearer(&person.token).mandate(acme.id).send().await;
-    assert_eq!(headers(&within(&acme.member).await).0, "check");
-    let users = async |person: &Person| app.get(acme.path("/users")).bearer(&person.token).mandate(acme.id).send().await;
-    for person in [&acme.member, &acme.admin] {
-        assert_eq!(headers(&users(person).await), ("read".into(), 2, 1));
-        assert_eq!(headers(&users(person).await), ("read".into(), 2, 0));
-        refused(&users(person).await);
-    }
-    // Out of it, and in other mandates, they have what everybody has.
-    let outside = app.get("/api/features/my").bearer(&acme.member.token).send().await;
-    assert_eq!(headers(&outside).1, 60);
-    let elsewhere = app.get(world.globex.path("/users")).bearer(&world.globex.admin.token).mandate(world.globex.id).send().await;
-    assert_eq!(headers(&elsewhere).1, 60);
-
-    set(&world, json!({})).await.expect(200);
-    assert_eq!(headers(&users(&acme.member).await).1, 60, "the settings hold again");
-}
-
-#[tokio::test]
-async fn a_mandates_limits_are_for_whom_it_lets_in() {
-    let world = limited_world().await;
-    set(&world, json!({ "read": 1000 })).await.expect(200);
-    let stranger = &world.globex.member;
-    let knock = async || world.app.get(world.acme.path("/users")).bearer(&stranger.token).mandate(world.acme.id).send().await;
-    for left in (0..60).rev() {
-        let answer = knock().await;
-        answer.refused(403, "mandate_access_denied");
-        assert_eq!(headers(&answer), ("read".into(), 60, left));
-    }
-    refused(&knock().await);
-}
-
-#[tokio::test]
-async fn nobody_gets_a_mandates_limits_by_naming_it() {
-    let world = limited_world().await;
-    set(&world, json!({ "auth": 5000, "read": 5000, "default": 5000 })).await.expect(200);
-    let (app, acme, stranger) = (&world.app, &world.acme, &world.globex.member);
-    let guess = app.post("/api/auth/login").mandate(acme.id).json(json!({ "username": "a", "password": "b" })).send().await;
-    assert_eq!(headers(&guess).1, 1000, "signing in is before any mandate");
-    for path in ["/api/features/my", "/api/features", "/api/auth/me", "/api/nothing"] {
-        let answer = app.get(path).bearer(&stranger.token).mandate(acme.id).send().await;
-        assert_ne!(headers(&answer).1, 5000, "{path}");
-    }
-    let unsigned = app.get(acme.path("/users")).mandate(acme.id).send().await;
-    assert_eq!((unsigned.status.as_u16(), headers(&unsigned).1), (401, 60));
-    let braced = app.get(acme.path("/users")).bearer(&stranger.token).header("x-mandate-id", format!("{{{}}}", acme.id)).send().await;
-    assert_eq!((braced.status.as_u16(), headers(&braced).1), (400, 60));
-    // A SysAdmin governs from outside.
-    let from_outside = app.get(acme.path("/users")).bearer(&world.sys_admin.token).mandate(acme.id).send().await;
-    assert_eq!((from_outside.status.as_u16(), headers(&from_outside).1), (200, 60));
-}
-
-#[tokio::test]
-async fn limits_of_classes_that_this_version_does_not_know_are_passed_over() {
-    let world = limited_world().await;
-    let newer = r#"update mandates set limits = '{"read": 4, "uploads": 9, "work": 0}'"#;
-    sqlx::query(newer).execute(&world.app.sql).await.unwrap();
-    beat(&world.app.app).await.unwrap();
-    let acme = &world.acme;
-    let answer = world.app.get(acme.path("/users")).bearer(&acme.admin.token).mandate(acme.id).send().await;
-    assert_eq!(headers(&answer).1, 4);
-}
-
-#[tokio::test]
-async fn limits_are_set_by_sys_admins_within_reason() {
-    let world = limited_world().await;
-    let path = world.acme.path("/limits");
-    world.admin().put(path.clone(), json!({ "classes": {} })).await.refused(403, "permission_denied");
-    for (classes, pointer, code) in [
-        (json!({ "reed": 5 }), "/classes/reed", "unknown_field"),
-        (json!({ "read": 0 }), "/classes/read", "invalid_type"),
-        (json!({ "read": -1 }), "/classes/read", "invalid_type"),
-        (json!({ "read": null }), "/classes/read", "invalid_type"),
-        (json!({ "read": "5" }), "/classes/read", "invalid_type"),
-    ] {
-        let answer = set(&world, classes.clone()).await;
-        assert_eq!((answer.status.as_u16(), answer.body["errors"][0]["pointer"].as_str()), (422, Some(pointer)), "{classes}");
-        assert_eq!(answer.body["errors"][0]["code"], code, "{classes}");
-    }
-    world.root().put(format!("/api/mandates/{}/limits", Uuid::now_v7()), json!({ "classes": {} })).await.refused(404, "not_found");
-    let trail = "select count(*) from audit_events where action = 'mandate_limits_changed'";
-    assert_eq!(world.app.count(trail).await, 0);
-    set(&world, json!({ "read": 5 })).await.expect(200);
-    assert_eq!(world.app.count(trail).await, 2, "in the mandate's trail and the platform's");
-}
-
 #[tokio::test]
 async fn a_budget_is_divided_by_the_nodes_that_are_alive() {
     let first = limited(&[("BAILIWICK_RATE_LIMIT_READ", "7")]).await;
@@ -316,16 +302,4 @@ async fn a_budget_is_divided_by_the_nodes_that_are_alive() {
     sqlx::query("update nodes set seen_at = now() - interval '16 seconds'").execute(&first.sql).await.unwrap();
     beat(&first.app).await.unwrap();
     assert!(left(&first).await.2 >= 4);
-}
-
-#[tokio::test]
-async fn other_nodes_learn_of_limits_with_their_next_beat() {
-    let world = limited_world().await;
-    let other = world.app.another_limited_node(&[]);
-    set(&world, json!({ "read": 3 })).await.expect(200);
-    let acme = &world.acme;
-    let quota = async || headers(&other.get(acme.path("/users")).bearer(&acme.admin.token).mandate(acme.id).send().await).1;
-    assert_eq!(quota().await, 60);
-    beat(&other.app).await.unwrap();
-    assert_eq!(quota().await, 3);
 }
