@@ -13,7 +13,7 @@ use super::token::KeySet;
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::policy::{Class, Policy};
-use crate::context::{Caller, RequestMeta, SystemContext};
+use crate::context::{RequestMeta, SessionContext, SystemContext};
 use crate::error::{Code, Error, Result};
 use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
@@ -25,8 +25,8 @@ use crate::users::{self, User};
 pub fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(login).guard(app, Policy::public().class(Class::Auth).charged_by_the_handler(Class::AuthAddress)))
-        .routes(routes!(logout).guard(app, Policy::user().class(Class::Auth)))
-        .routes(routes!(get_me).guard(app, Policy::user().class(Class::Auth)))
+        .routes(routes!(logout).guard(app, Policy::own_session().class(Class::Auth)))
+        .routes(routes!(get_me).guard(app, Policy::own_session().class(Class::Auth)))
         .routes(routes!(get_key_set).guard(app, Policy::public().class(Class::Public)))
 }
 
@@ -97,11 +97,12 @@ async fn login(
 
 /// Ends the session. Its tokens stop working with the next request, on every node.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "Sign-in", responses((status = 204, description = "Signed out")))]
-async fn logout(caller: Caller) -> Result<NoContent> {
+async fn logout(context: SessionContext) -> Result<NoContent> {
+    let (caller, session) = (context.caller(), context.session());
     let mut writing = caller.write().await?;
-    store::end_session(&mut writing, caller.session(), caller.now()).await?;
-    let event = Event::new("user_signed_out", "session", caller.session()).target(caller.user());
-    let recorded = audit::record_platform(&mut writing, &caller, event).await?;
+    store::end_session(&mut writing, session, caller.now()).await?;
+    let event = Event::new("user_signed_out", "session", session).target(caller.user());
+    let recorded = audit::record_platform(&mut writing, caller, event).await?;
     writing.commit(recorded).await?;
     Ok(NoContent)
 }
@@ -126,12 +127,12 @@ pub struct OwnSession {
 
 /// Who is signed in, and where they may work.
 #[utoipa::path(get, path = "/api/auth/me", tag = "Sign-in", responses((status = 200, description = "The signed-in user", body = Me)))]
-async fn get_me(caller: Caller) -> Result<Json<Me>> {
-    let mut reading = caller.read().await?;
-    let user = users::find_own(&mut reading, &caller).await?;
-    let session = store::session(&mut reading, caller.session()).await?;
+async fn get_me(context: SessionContext) -> Result<Json<Me>> {
+    let mut reading = context.caller().read().await?;
+    let user = users::find_own(&mut reading, context.caller()).await?;
+    let session = store::session(&mut reading, context.session()).await?;
     reading.finish().await?;
-    let own = OwnSession { id: caller.session(), created_at: session.created_at, expires_at: session.expires_at };
+    let own = OwnSession { id: context.session(), created_at: session.created_at, expires_at: session.expires_at };
     Ok(Json(Me { user, mandates: session.mandates, session: own }))
 }
 

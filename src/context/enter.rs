@@ -14,8 +14,8 @@ use super::find;
 use super::load::{self, Epochs, FoundInstance, RoleHome};
 use super::policy::{Clause, Policy};
 use super::{
-    Authority, Caller, InstanceAccess, InstanceContext, MandateAccess, MandateContext, RequestMeta, RoleContext, Services, SystemContext,
-    grant,
+    Authority, Caller, InstanceAccess, InstanceContext, MandateAccess, MandateContext, RequestMeta, RoleContext, Services, SessionContext,
+    SystemContext, grant,
 };
 use crate::access::Level;
 use crate::access::tables::least_level;
@@ -146,6 +146,9 @@ impl Entrance<'_> {
 
     /// A signed-in user; with the contexts that the headers name, where the route looks at them.
     async fn user(self) -> Result<Entered> {
+        if self.policy.own_session {
+            return Ok(Entered::Session(SessionContext { caller: self.caller }));
+        }
         if self.policy.asks {
             let mandate = self.member().await?;
             return self.asking(mandate).await.map(Entered::Asking);

@@ -1,7 +1,7 @@
 //! What a guard lets into a handler.
 
 use super::asking::Asking;
-use super::{Caller, InstanceContext, MandateContext, RoleContext, Services, SystemContext};
+use super::{Caller, InstanceContext, MandateContext, RoleContext, Services, SessionContext, SystemContext};
 use crate::auth::session::Claims;
 use crate::ids::MandateId;
 
@@ -12,6 +12,7 @@ pub enum Entered {
     Anonymous,
     /// A signed-in user; the contexts only where the route asked for them and the headers named them.
     User(Caller, Option<MandateContext>, Option<InstanceContext>),
+    Session(SessionContext),
     System(SystemContext),
     Mandate(MandateContext),
     Instance(InstanceContext),
@@ -29,7 +30,7 @@ impl Entered {
             Self::Mandate(mandate) | Self::Role(RoleContext::Mandate(mandate, _)) => Some(mandate),
             Self::Instance(instance) | Self::Role(RoleContext::Instance(instance, _)) => Some(instance.mandate()),
             Self::Asking(asking) => Some(&asking.mandate),
-            Self::Anonymous | Self::System(_) | Self::Role(RoleContext::Template(..)) | Self::Deferred(_) => None,
+            Self::Anonymous | Self::Session(_) | Self::System(_) | Self::Role(RoleContext::Template(..)) | Self::Deferred(_) => None,
         };
         mandate.filter(|mandate| !mandate.is_sys_admin()).map(MandateContext::mandate)
     }

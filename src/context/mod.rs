@@ -2,6 +2,7 @@
 //! place that decides between 401, 403 and 404.
 //!
 //! - [`Caller`]: a signed-in user whose session was alive when the request came.
+//! - [`SessionContext`]: the same with that session, for routes about it.
 //! - [`MandateContext`]: a caller in one mandate, as a member or as a SysAdmin who governs it.
 //! - [`InstanceContext`]: a mandate context with one of its feature instances.
 //! - [`asking::Asking`]: a mandate context of somebody who asks what they, or others, may do.
@@ -97,6 +98,7 @@ pub struct RequestMeta {
 #[derive(Debug, Clone)]
 pub struct Caller {
     user: UserId,
+    /// Not for handlers: what they do must not hang on it, except where [`SessionContext`] says that it does.
     session: SessionId,
     is_sys_admin: bool,
     /// Asked with `?dryRun=true`: no transaction of this request commits.
@@ -108,9 +110,6 @@ pub struct Caller {
 impl Caller {
     pub fn user(&self) -> UserId {
         self.user
-    }
-    pub fn session(&self) -> SessionId {
-        self.session
     }
     pub fn is_sys_admin(&self) -> bool {
         self.is_sys_admin
@@ -130,6 +129,22 @@ impl Caller {
 
     fn intent(&self) -> Intent {
         if self.dry_run { Intent::DryRun } else { Intent::Write }
+    }
+}
+
+/// A caller and the session that they called in, on routes that are about it. On these the session is part of what an
+/// `Idempotency-Key` is kept by: another session's repetition is another request.
+#[derive(Debug, Clone)]
+pub struct SessionContext {
+    caller: Caller,
+}
+
+impl SessionContext {
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+    pub fn session(&self) -> SessionId {
+        self.caller.session
     }
 }
 

@@ -103,6 +103,8 @@ pub struct Policy {
     pub deferred: bool,
     /// A route for users that looks at the context headers when they are sent.
     pub context: bool,
+    /// The route is about the session that it is called in, and no other session of the caller's: its handler gets it.
+    pub own_session: bool,
     /// The route answers what somebody may do: its context knows how to look at others' access.
     pub asks: bool,
     /// The largest body that the route takes, where that is more than the setting for all routes.
@@ -117,6 +119,7 @@ impl Policy {
             charging: Charging::AtTheDoor,
             deferred: false,
             context: false,
+            own_session: false,
             asks: false,
             body_limit: None,
         }
@@ -129,6 +132,11 @@ impl Policy {
     #[must_use]
     pub fn user() -> Self {
         Self::of(Clause::User)
+    }
+    /// Any signed-in user, about the session of the token.
+    #[must_use]
+    pub fn own_session() -> Self {
+        Self { own_session: true, ..Self::user() }
     }
     #[must_use]
     pub fn sys() -> Self {

@@ -15,7 +15,7 @@ use super::objects::Objects;
 use crate::app::App;
 use crate::context::asking::Asking;
 use crate::context::enter::{DeferredCaller, Entered};
-use crate::context::{Caller, InstanceContext, MandateContext, RequestMeta, RoleContext, SystemContext};
+use crate::context::{Caller, InstanceContext, MandateContext, RequestMeta, RoleContext, SessionContext, SystemContext};
 use crate::error::{Code, Error, FieldError, Result};
 
 /// The deepest nesting of a body.
@@ -291,6 +291,7 @@ macro_rules! from_entered {
 
 from_entered! {
     Caller: Entered::User(caller, _, _) => caller;
+    SessionContext: Entered::Session(context) => context;
     MandateContext: Entered::Mandate(context) => context;
     InstanceContext: Entered::Instance(context) => context;
     RoleContext: Entered::Role(context) => context;

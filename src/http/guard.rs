@@ -79,7 +79,7 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Resul
     }
     only_known_parameters(request.uri().query(), &guarding.query)?;
     let Query(dry_run) = request.extract_parts::<Query<DryRun>>().await?;
-    let user = identity.claims.as_ref().map(|claims| claims.user);
+    let whose = identity.claims.map(|claims| idempotency::Whose::of(&claims, &guarding.policy));
     let arrival = Arrival { claims: identity.claims, headers: request.headers(), path: &path, dry_run: dry_run.is_wanted(), meta };
     let entered = enter(guarding.app.services(), &guarding.policy, arrival).await;
     if let Some(purse) = request.extensions().get::<Purse>() {
@@ -93,9 +93,9 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Resul
     if may_call
         && let Some(key) = idempotency::sent(&request, &guarding.policy)?
         && !dry_run.is_wanted()
-        && let Some(user) = user
+        && let Some(whose) = whose
     {
-        return idempotency::answer(&guarding.app, user, &key, request, entered, next).await;
+        return idempotency::answer(&guarding.app, whose, &key, request, entered, next).await;
     }
     request.extensions_mut().insert(entered?);
     Ok(next.run(request).await)

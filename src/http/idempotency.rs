@@ -14,11 +14,12 @@ use chrono::Duration;
 
 use super::extract::read_body;
 use crate::app::App;
+use crate::auth::session::Claims;
 use crate::context::enter::Entered;
 use crate::context::policy::Policy;
 use crate::db::once::{Answer, Finished, Key, Pending, once};
 use crate::error::{Code, Error, Result};
-use crate::ids::UserId;
+use crate::ids::{SessionId, UserId};
 
 /// How long answers are kept.
 const KEPT: Duration = Duration::hours(24);
@@ -62,19 +63,32 @@ fn well_formed(headers: &HeaderMap) -> Result<String> {
     Ok(text.to_owned())
 }
 
+/// Whose request it is: a user's, or, where it is about the session that it comes in, that session's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whose {
+    user: UserId,
+    session: Option<SessionId>,
+}
+
+impl Whose {
+    pub fn of(claims: &Claims, policy: &Policy) -> Self {
+        Self { user: claims.user, session: policy.own_session.then_some(claims.session) }
+    }
+}
+
 /// Answers what was answered before, or lets the request in and keeps what it is answered.
 pub(super) async fn answer(
     app: &App,
-    user: UserId,
+    whose: Whose,
     key: &str,
     mut request: Request,
     entered: Result<Entered>,
     next: Next,
 ) -> Result<Response> {
     let bytes = read_body(&mut request, app).await?;
-    let key = identified(app, user, key, &request, &bytes);
+    let key = identified(app, whose, key, &request, &bytes);
     let now = app.services().now();
-    if let Some(answer) = app.services().known_answer(user, &key).await? {
+    if let Some(answer) = app.services().known_answer(whose.user, &key).await? {
         return Ok(replayed(answer));
     }
     *request.body_mut() = Body::from(bytes);
@@ -88,15 +102,18 @@ pub(super) async fn answer(
 }
 
 /// Length and order of the parts are part of the tag: no two requests share one.
-fn identified(app: &App, user: UserId, key: &str, request: &Request, body: &[u8]) -> Key {
+fn identified(app: &App, whose: Whose, key: &str, request: &Request, body: &[u8]) -> Key {
     let context = |name: &str| request.headers().get(name).map(|value| value.as_bytes().to_ascii_lowercase()).unwrap_or_default();
     let (mandate, instance) = (context("x-mandate-id"), context("x-instance-id"));
     let (method, path) = (request.method().as_str().as_bytes(), request.uri().path().as_bytes());
     let keys = app.keys();
+    let (user, session) = (whose.user.uuid(), whose.session.map(SessionId::uuid));
+    let mut id: Vec<&[u8]> = vec![b"id", user.as_bytes(), &mandate, &instance, method, path, key.as_bytes()];
+    id.extend(session.as_ref().map(|session| session.as_bytes().as_slice()));
     Key {
-        id: keys.idempotency_tag(&[b"id", user.uuid().as_bytes(), &mandate, &instance, method, path, key.as_bytes()]),
+        id: keys.idempotency_tag(&id),
         fingerprint: keys.idempotency_tag(&[b"fingerprint", request.uri().query().unwrap_or_default().as_bytes(), body]),
-        asked_by: user,
+        asked_by: whose.user,
     }
 }
 
