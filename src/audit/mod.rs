@@ -12,8 +12,8 @@ use std::fmt::Display;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use crate::context::{Actor, Recorded};
-use crate::error::Result;
+use crate::context::{Actor, MandateContext, Recorded};
+use crate::error::{Error, Result};
 use crate::ids::{MandateId, UserId};
 
 pub use routes::routes;
@@ -66,6 +66,18 @@ pub async fn record(connection: &mut PgConnection, actor: &impl Actor, event: Ev
 pub async fn record_as_system(connection: &mut PgConnection, actor: &impl Actor, event: Event) -> Result<Recorded> {
     store::insert_as_system(connection, actor, &[actor.scope()], &event).await?;
     Ok(Recorded::new())
+}
+
+/// Writes the event of something that was refused: in a transaction of its own, which lasts.
+pub async fn record_refused(context: &MandateContext, event: Event) -> Result<()> {
+    let context = context.clone();
+    // In a task of its own too: a request with an `Idempotency-Key` undoes whatever its task did where it is refused.
+    let written = tokio::spawn(async move {
+        let mut writing = context.caller().write_in_earnest().await?;
+        let recorded = record_as_system(&mut writing, &context, event).await?;
+        writing.commit(recorded).await
+    });
+    written.await.map_err(Error::internal)?
 }
 
 /// Writes the event into the platform's trail, as the system.

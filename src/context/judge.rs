@@ -57,10 +57,23 @@ pub fn require_within_own(context: &impl Giving, permissions: &Permissions) -> R
     Ok(())
 }
 
+/// Who is given something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receiver {
+    Oneself,
+    SomebodyElse,
+}
+
+impl Receiver {
+    pub fn of(context: &impl Giving, user: UserId) -> Self {
+        if user == context.mandate().caller().user() { Self::Oneself } else { Self::SomebodyElse }
+    }
+}
+
 /// Whether the caller may give this role to somebody, or give it back. Admins may give instance roles to themselves (it is
 /// audited); SysAdmins never change their own access, and delegates never beyond what they have.
-pub fn require_may_give(context: &impl Giving, to: UserId, permissions: &Permissions, protected: bool) -> Result<()> {
-    let (mandate, own) = (context.mandate(), to == context.mandate().caller().user());
+pub fn require_may_give(context: &impl Giving, to: Receiver, permissions: &Permissions, protected: bool) -> Result<()> {
+    let (mandate, own) = (context.mandate(), to == Receiver::Oneself);
     if own && mandate.caller().is_sys_admin() {
         return Err(Error::new(Code::SelfEscalation, "SysAdmins do not change their own access."));
     }
@@ -140,7 +153,7 @@ impl Change<InstanceContext> {
             let permissions = Permissions { tables: role.tables.0, views: role.views.0 };
             let nothing = Bound::of([&permissions], self.context.catalogue()).within(&Merged::default());
             if role.own && !nothing {
-                require_may_give(&self.context, caller, &permissions, false)?;
+                require_may_give(&self.context, Receiver::Oneself, &permissions, false)?;
             }
             require_within_own(&self.context, &permissions)?;
         }

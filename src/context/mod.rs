@@ -127,6 +127,11 @@ impl Caller {
         Ok(Writing::new(self.services.db.begin(ActAs::System, self.intent()).await?))
     }
 
+    /// The same in a dry run too: for events of what was tried.
+    pub(crate) async fn write_in_earnest(&self) -> Result<Writing> {
+        Ok(Writing::new(self.services.db.begin(ActAs::System, Intent::Write).await?))
+    }
+
     fn intent(&self) -> Intent {
         if self.dry_run { Intent::DryRun } else { Intent::Write }
     }

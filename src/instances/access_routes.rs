@@ -14,7 +14,7 @@ use crate::access::{Level, Operation, Permissions};
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
-use crate::context::judge::{require_brings_instance_no_nearer, require_may_give};
+use crate::context::judge::{Receiver, require_brings_instance_no_nearer, require_may_give};
 use crate::context::policy::{Class, Policy};
 use crate::context::{AccessPreview, Change, Concerned, Grant, InstanceContext, Locks, Outcome, Recorded};
 use crate::error::{Error, FieldError, Result};
@@ -95,7 +95,8 @@ async fn require_known(change: &mut Change<InstanceContext>, roles: &[RoleId]) -
 
 /// Whether the caller may give these roles to that user.
 fn may_give(context: &InstanceContext, target: UserId, roles: &[&NamedRole]) -> Result<()> {
-    roles.iter().try_for_each(|(.., permissions)| require_may_give(context, target, permissions, false))
+    let receiver = Receiver::of(context, target);
+    roles.iter().try_for_each(|(.., permissions)| require_may_give(context, receiver, permissions, false))
 }
 
 fn labels(roles: &[NamedRole], of: &BTreeSet<RoleId>) -> Vec<String> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -15,7 +16,7 @@ use crate::access::tables::{Members, Update};
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
-use crate::context::judge::require_may_give;
+use crate::context::judge::{Receiver, require_may_give};
 use crate::context::policy::{Class, Policy};
 use crate::context::{Change, Concerned, Locks, MandateContext, Outcome, Recorded};
 use crate::error::{Code, Error, FieldError, Result};
@@ -56,14 +57,23 @@ pub(super) struct Named {
 impl Named {
     /// 403 where the caller may not give it to this user.
     pub fn require_grantable(&self, context: &MandateContext, target: UserId) -> Result<()> {
-        require_may_give(context, target, &self.permissions, self.protected)
+        self.require_grantable_to(context, Receiver::of(context, target))
+    }
+    /// The same before it is looked up who the others are: what is refused does not depend on it.
+    pub fn require_grantable_to(&self, context: &MandateContext, receiver: Receiver) -> Result<()> {
+        require_may_give(context, receiver, &self.permissions, self.protected)
     }
 }
 
 /// The mandate roles of these ids; 404 where one is not a role of this mandate.
 pub(super) async fn require_known(change: &mut Change<MandateContext>, roles: &[RoleId]) -> Result<Vec<Named>> {
     let mandate = change.context.mandate();
-    let found = roles::store::permissions_of(change, mandate, None, roles).await?;
+    known(change, mandate, roles).await
+}
+
+/// The same before anything is locked.
+pub(super) async fn known(connection: &mut PgConnection, mandate: MandateId, roles: &[RoleId]) -> Result<Vec<Named>> {
+    let found = roles::store::permissions_of(connection, mandate, None, roles).await?;
     if found.len() < roles.len() {
         return Err(Error::not_found());
     }

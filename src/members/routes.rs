@@ -6,12 +6,13 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::Member;
-use super::role_routes::{require_known, resolved};
+use super::role_routes::{known, require_known, resolved};
 use super::store::{self, Filter, Found, Joins};
 use crate::access::tables::{Create, Delete, Members, Read, Update};
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
+use crate::context::judge::Receiver;
 use crate::context::policy::{Class, Policy};
 use crate::context::{AccessPreview, Change, Concerned, Locks, MandateContext, Outcome};
 use crate::error::{Code, Error, FieldError, Result};
@@ -20,6 +21,7 @@ use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
+use crate::http::rate_limit::Purse;
 use crate::ids::{GroupId, MandateId, RoleId, UserId};
 use crate::users::store::Named;
 use crate::{list_query, names, users};
@@ -93,22 +95,72 @@ impl AddMember {
     }
 }
 
-/// Adds a user to the mandate.
+/// Adds a user to the mandate. A username or address that becomes no member is told in the mandate's audit trail and costs one of the
+/// class `auth`.
 #[utoipa::path(post, path = "/api/mandates/{mandateId}/users", tag = "Members", params(("mandateId" = Uuid, Path, description = "The mandate")),
     request_body = AddMember,
     responses((status = 201, description = "The member", body = Member), (status = 409, description = "already_member"),
               (status = 404, description = "No such user or role"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
-async fn add_member(context: MandateContext, Json(body): Json<AddMember>) -> Result<Created<Versioned<Member>>> {
+async fn add_member(context: MandateContext, purse: Purse, Json(body): Json<AddMember>) -> Result<Created<Versioned<Member>>> {
     let named = body.named()?;
     let roles = resolved("/roleIds", &body.role_ids)?;
-    // Whom the request names is found before the locks, which are taken by id, and looked at again under them.
-    let grant = context.grant::<Members, Create>()?;
-    let mut reading = context.caller().read().await?;
-    let target = users::store::resolve(&mut reading, &grant, &named).await?.ok_or_else(Error::not_found)?;
-    reading.finish().await?;
-    let (context, roles) = (&context, &roles);
-    let member = retrying(|| add(context, target, roles)).await?;
+    may_give(&context, &roles, &named).await?;
+    let member = if matches!(named, Named::Id(_)) {
+        add_named(&context, &named, &roles).await.map_err(|(refusal, _)| refusal)?
+    } else {
+        // Only a name that becomes a member costs nothing, and where nothing is left to pay with, none is looked up.
+        let deposit = purse.deposit(Class::Auth)?;
+        match add_named(&context, &named, &roles).await {
+            Ok(member) => {
+                deposit.give_back();
+                member
+            }
+            Err((refusal, found)) => {
+                // Not of twins of one request, nor of what failed here: these say nothing of the name.
+                let tells = refusal.code().status() < 500 && refusal.code() != Code::IdempotencyInFlight;
+                if tells {
+                    let event = Event::of_nothing("lookup_failed", "user");
+                    let event = found.into_iter().fold(event, Event::target);
+                    audit::record_refused(&context, event).await?;
+                }
+                return Err(refusal);
+            }
+        }
+    };
     Ok(Created { location: format!("/api/mandates/{}/users/{}", context.mandate(), member.user_id), answer: Versioned(member) })
+}
+
+/// Whether the caller may give the roles, asked before it is looked up whom the request names: the answer is the same whether there is
+/// such an account. (Asked again under the locks.)
+async fn may_give(context: &MandateContext, roles: &[RoleId], named: &Named) -> Result<()> {
+    let mut reading = context.caller().read().await?;
+    let oneself = users::store::is_named(&mut reading, context.caller().user(), named).await?;
+    if oneself && context.is_sys_admin() {
+        return Err(not_oneself());
+    }
+    let receiver = if oneself { Receiver::Oneself } else { Receiver::SomebodyElse };
+    for role in known(&mut reading, context.mandate(), roles).await? {
+        role.require_grantable_to(context, receiver)?;
+    }
+    reading.finish().await
+}
+
+fn not_oneself() -> Error {
+    Error::new(Code::SelfEscalation, "SysAdmins do not add themselves to a mandate.")
+}
+
+/// Adds whom the request names; with a refusal comes who that is, where it is somebody. They are found before the locks, which are taken
+/// by id, and looked at again under them.
+async fn add_named(context: &MandateContext, named: &Named, roles: &[RoleId]) -> Result<Member, (Error, Option<UserId>)> {
+    let found = async {
+        let grant = context.grant::<Members, Create>()?;
+        let mut reading = context.caller().read().await?;
+        let found = users::store::resolve(&mut reading, &grant, named).await?;
+        reading.finish().await?;
+        found.ok_or_else(Error::not_found)
+    };
+    let target = found.await.map_err(|refusal| (refusal, None))?;
+    retrying(|| add(context, target, roles)).await.map_err(|refusal| (refusal, Some(target)))
 }
 
 async fn add(context: &MandateContext, target: UserId, roles: &[RoleId]) -> Result<Member> {
@@ -116,7 +168,7 @@ async fn add(context: &MandateContext, target: UserId, roles: &[RoleId]) -> Resu
     let grant = change.context.grant::<Members, Create>()?;
     users::store::find(&mut change, target).await?.ok_or_else(Error::not_found)?;
     if change.context.is_sys_admin() && target == change.context.caller().user() {
-        return Err(Error::new(Code::SelfEscalation, "SysAdmins do not add themselves to a mandate."));
+        return Err(not_oneself());
     }
     let given = require_known(&mut change, roles).await?;
     for role in &given {

@@ -113,6 +113,26 @@ pub(super) async fn lookup(connection: &mut PgConnection, _: &Grant<Members, Cre
     Ok(found.map(|row| KnownUser { id: row.id.into(), username: row.username }))
 }
 
+/// Whether it is this account that the request names.
+pub async fn is_named(connection: &mut PgConnection, user: UserId, named: &Named) -> Result<bool> {
+    let (username, email) = match named {
+        Named::Id(id) => return Ok(*id == user),
+        Named::UsernameKey(key) => (Some(key.as_str()), None),
+        Named::EmailKey(key) => (None, Some(key.as_str())),
+    };
+    let is = sqlx::query_scalar!(
+        r#"select exists (select 1 from users
+             where id = $1 and erased_at is null and (($2::text is not null and username_key = $2) or ($3::text is not null and email_key = $3)))
+             as "is!""#,
+        user.uuid(),
+        username,
+        email
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(is)
+}
+
 /// Its id.
 pub async fn resolve(connection: &mut PgConnection, grant: &Grant<Members, Create>, named: &Named) -> Result<Option<UserId>> {
     Ok(lookup(connection, grant, named).await?.map(|user| user.id))

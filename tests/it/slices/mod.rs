@@ -24,6 +24,7 @@ mod jobs;
 pub mod kit;
 mod limits_of_mandates;
 mod lists;
+mod lookups;
 mod mandates;
 mod members;
 mod navigation;

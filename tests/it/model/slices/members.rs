@@ -116,15 +116,24 @@ fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     if roles.is_empty() {
         return Err(Refusal::invalid());
     }
-    world.living_user(target).ok_or_else(Refusal::not_found)?;
     if entered.as_sys && target == entered.user {
         return Err(Refusal::of(403, "self_escalation"));
     }
     let mandate = entered.mandate();
     require_known(world, mandate, None, &roles)?;
     require_grantable(world, entered, target, &roles)?;
-    if world.member(mandate, target).is_some() {
-        return Err(Refusal::of(409, "already_member"));
+    let found = world.living_user(target).map(|user| user.id);
+    let refusal = match found {
+        None => Some(Refusal::not_found()),
+        Some(_) if world.member(mandate, target).is_some() => Some(Refusal::of(409, "already_member")),
+        Some(_) => None,
+    };
+    if let Some(refusal) = refusal {
+        if shape::id(body, "targetUserId").is_none() {
+            let event = Event { resource: None, target: found, ..Event::of("lookup_failed", "user", "") };
+            world.note(entered.user, mandate, event);
+        }
+        return Err(refusal);
     }
     world.join(mandate, target, roles, world.is_delegate(entered));
     world.note(entered.user, mandate, Event::of("user_added_to_mandate", "member", target).target(target));
