@@ -138,7 +138,7 @@ async fn replace_member_roles(
 /// Gives a member one role; nothing changes where they hold it.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}", tag = "Members",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), ("roleId" = Uuid, Path, description = "The role"), DryRun),
-    responses((status = 200, description = "The member", body = Outcome<Member>),
+    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_mandate_admin"),
               (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
               (status = 412, description = "Changed meanwhile")))]
 async fn assign_member_role(

@@ -77,7 +77,8 @@ pub struct Readiness {
 /// The service may get traffic: its database answers and has the schema that this version needs.
 #[utoipa::path(get, path = "/readyz", tag = "Operations", responses(
     (status = 200, description = "Ready", body = Readiness),
-    (status = 503, description = "Not ready; `checks` names what fails: unavailable", body = Problem, content_type = "application/problem+json")))]
+    (status = 503, description = "Not ready; `checks` names what fails: unavailable", body = Problem, content_type = "application/problem+json"),
+    (status = 504, description = "Took too long: timed_out")))]
 async fn get_readiness(State(app): State<App>) -> Result<Json<Readiness>> {
     let checks = checks(&app).await;
     if checks.values().all(|check| check == "ok") {
@@ -104,7 +105,8 @@ async fn checks(app: &App) -> Map<String, Value> {
 /// The service has started: all migrations have run.
 #[utoipa::path(get, path = "/startupz", tag = "Operations", responses(
     (status = 200, description = "Started", body = Health),
-    (status = 503, description = "Migrations are pending: unavailable; also overloaded", body = Problem, content_type = "application/problem+json")))]
+    (status = 503, description = "Migrations are pending: unavailable; also overloaded", body = Problem, content_type = "application/problem+json"),
+    (status = 504, description = "Took too long: timed_out")))]
 async fn get_startup(State(app): State<App>) -> Result<Json<Health>> {
     require_schema(&app).await?;
     Ok(Json(Health { status: "started" }))
@@ -120,7 +122,8 @@ pub struct Pong {
 /// Answers `ok`, except while migrations are pending.
 #[utoipa::path(get, path = "/ping", tag = "Operations", responses(
     (status = 200, description = "Here", body = Pong),
-    (status = 503, description = "Migrations are pending: unavailable; also overloaded", body = Problem, content_type = "application/problem+json")))]
+    (status = 503, description = "Migrations are pending: unavailable; also overloaded", body = Problem, content_type = "application/problem+json"),
+    (status = 504, description = "Took too long: timed_out")))]
 async fn get_ping(State(app): State<App>) -> Result<Json<Pong>> {
     require_schema(&app).await?;
     Ok(Json(Pong { message: "ok" }))

@@ -182,7 +182,7 @@ async fn decide(asking: &Asking, calls: &[Call]) -> Result<Vec<AuthzenDecision>>
 /// Access evaluation: whether a member may do something (AuthZEN 1.0, section 6).
 #[utoipa::path(post, path = "/access/v1/evaluation", tag = "Access", request_body = EvaluateAccess,
     responses((status = 200, description = "The decision", body = AuthzenDecision), (status = 404, description = "No such member, or not to be read: not_found"),
-              (status = 403, description = "permission_denied")))]
+              (status = 400, description = "instance_context_missing"), (status = 403, description = "permission_denied")))]
 async fn evaluate_access(asking: Asking, Json(body): Json<EvaluateAccess>) -> Result<Json<AuthzenDecision>> {
     let call = Call::new(String::new(), body.subject, body.action, body.resource, body.context);
     decide(&asking, &[call]).await.map(|mut decisions| Json(decisions.remove(0)))
@@ -191,7 +191,7 @@ async fn evaluate_access(asking: Asking, Json(body): Json<EvaluateAccess>) -> Re
 /// Access evaluations: up to 100 questions at once (AuthZEN 1.0, section 7).
 #[utoipa::path(post, path = "/access/v1/evaluations", tag = "Access", request_body = EvaluateAccesses,
     responses((status = 200, description = "The decisions, as far as they were gone through", body = AuthzenAnswer),
-              (status = 404, description = "No such member, or not to be read: not_found"), (status = 403, description = "permission_denied")))]
+              (status = 404, description = "No such member, or not to be read: not_found"), (status = 400, description = "instance_context_missing"), (status = 403, description = "permission_denied")))]
 async fn evaluate_accesses(asking: Asking, Json(body): Json<EvaluateAccesses>) -> Result<Json<AuthzenAnswer>> {
     if body.evaluations.len() > MAX_QUESTIONS {
         return Err(FieldError::new("/evaluations", "too_many", format!("must ask at most {MAX_QUESTIONS} questions")).into());

@@ -71,7 +71,7 @@ impl From<Verdict> for CheckResult {
 /// only instance that is open to the user and knows it.
 #[utoipa::path(post, path = "/api/access/check", tag = "Access", request_body = CheckAccess,
     responses((status = 200, description = "The answers", body = CheckResults), (status = 404, description = "No such member, or not to be read: not_found"),
-              (status = 403, description = "permission_denied")))]
+              (status = 400, description = "instance_context_missing"), (status = 403, description = "permission_denied")))]
 async fn check_access(asking: Asking, Json(body): Json<CheckAccess>) -> Result<Json<CheckResults>> {
     if body.checks.is_empty() {
         return Err(FieldError::new("/checks", "too_few", "must ask at least one question").into());

@@ -36,7 +36,7 @@ pub struct ExplainAccess {
 /// Says whether a user may do something, which roles that comes from, what is in the way, and what it would take.
 #[utoipa::path(post, path = "/api/access/explain", tag = "Access", request_body = ExplainAccess,
     responses((status = 200, description = "The explanation", body = Explanation), (status = 404, description = "No such member, or not to be read: not_found"),
-              (status = 403, description = "permission_denied")))]
+              (status = 400, description = "instance_context_missing"), (status = 403, description = "permission_denied")))]
 async fn explain_access(asking: Asking, Json(body): Json<ExplainAccess>) -> Result<Json<Explanation>> {
     let question = Question { table: body.table, operation: body.operation, owner: body.owner_id };
     let mut subject = subject(&asking, body.user_id).await?;

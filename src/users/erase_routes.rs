@@ -65,7 +65,7 @@ pub struct Erasure {
 /// What the account made and what the audit trail tells stays, under a pseudonym.
 #[utoipa::path(delete, path = "/api/users/{userId}", tag = "Users",
     params(("userId" = Uuid, Path, description = "The account"), EraseQuery), request_body = Option<EraseUser>,
-    responses((status = 200, description = "Erased", body = Erasure), (status = 409, description = "last_sys_admin, last_mandate_admin"),
+    responses((status = 200, description = "Erased", body = Erasure), (status = 401, description = "invalid_credentials"), (status = 409, description = "last_sys_admin, last_mandate_admin"),
               (status = 410, description = "Erased already: gone"), (status = 412, description = "Changed meanwhile")))]
 async fn erase_user(
     State(app): State<App>,

@@ -43,7 +43,7 @@ impl LookupQuery {
 
 /// Finds an account by its whole username or address, as in adding a member. Each time is told in the mandate's audit trail.
 #[utoipa::path(get, path = "/api/users/lookup", tag = "Users", params(LookupQuery),
-    responses((status = 200, description = "The account", body = KnownUser)))]
+    responses((status = 200, description = "The account", body = KnownUser), (status = 404, description = "Nobody is called so: not_found")))]
 async fn lookup_user(context: MandateContext, Query(query): Query<LookupQuery>) -> Result<Json<KnownUser>> {
     let named = query.named()?;
     let grant = context.grant::<Members, Create>()?;

@@ -14,7 +14,8 @@ use chrono::{DateTime, Utc};
 
 use crate::app::App;
 use crate::context::Caller;
-use crate::error::{Error, Result};
+use crate::context::enter::unauthenticated;
+use crate::error::Result;
 use crate::http::etag::Resource;
 use crate::http::guard::Routes;
 use crate::ids::UserId;
@@ -58,7 +59,7 @@ pub struct KnownUser {
     pub username: String,
 }
 
-/// The caller's own account.
+/// The caller's own account. Erased since the request came in, it ended the session too.
 pub async fn find_own(connection: &mut PgConnection, caller: &Caller) -> Result<User> {
-    store::find(connection, caller.user()).await?.ok_or_else(Error::not_found)
+    store::find(connection, caller.user()).await?.ok_or_else(unauthenticated)
 }

@@ -172,13 +172,15 @@ pub async fn insert(connection: &mut PgConnection, user: &NewUser<'_>) -> Result
     )
     .fetch_one(connection)
     .await;
-    taken(row).map(User::from)
+    row.on_constraint("users_username_key", username_taken).on_constraint("users_email_key", email_taken).map(User::from)
 }
 
-fn taken<T>(outcome: std::result::Result<T, sqlx::Error>) -> Result<T> {
-    outcome
-        .on_constraint("users_username_key", || Error::new(Code::UsernameTaken, "Another account has this username."))
-        .on_constraint("users_email_key", || Error::new(Code::EmailTaken, "Another account has this e-mail address."))
+fn username_taken() -> Error {
+    Error::new(Code::UsernameTaken, "Another account has this username.")
+}
+
+fn email_taken() -> Error {
+    Error::new(Code::EmailTaken, "Another account has this e-mail address.")
 }
 
 /// What a change of an account sets; `None` leaves a field as it is, `Some(None)` clears it.
@@ -220,7 +222,7 @@ pub async fn update(connection: &mut PgConnection, user: UserId, changes: &Chang
     )
     .fetch_one(connection)
     .await;
-    taken(row).map(User::from)
+    row.on_constraint("users_email_key", email_taken).map(User::from)
 }
 
 /// 409 where, without this account, no active SysAdmin would be left. Meaningful under the platform's lock.

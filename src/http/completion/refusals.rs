@@ -53,11 +53,13 @@ fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
     };
     let Asked { guarded, table, feature_table, principal, context, names_mandate, path, parameters, body, remembers, forgets, .. } = *asked;
     let works = guarded || body;
+    // With an `Idempotency-Key` whatever is sent is read, since a repetition has to be the same.
+    let reads = body || remembers;
     vec![
         (
             "Malformed",
             chosen(&[
-                (MalformedJson, body),
+                (MalformedJson, reads),
                 (InvalidParameter, parameters),
                 (MandateContextMissing, table || context),
                 (InstanceContextMissing, feature_table),
@@ -78,8 +80,8 @@ fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
         ("Not there, or not to be seen", chosen(&[(NotFound, guarded && path)])),
         ("Repeated otherwise, or too soon", chosen(&[(IdempotencyKeyReused, remembers), (IdempotencyInFlight, remembers)])),
         ("Answered before, and the answer erased", chosen(&[(AnswerErased, remembers)])),
-        ("The body came too slowly", chosen(&[(RequestTimeout, body)])),
-        ("Too large", chosen(&[(PayloadTooLarge, body)])),
+        ("The body came too slowly", chosen(&[(RequestTimeout, reads)])),
+        ("Too large", chosen(&[(PayloadTooLarge, reads)])),
         ("The URL is too long", chosen(&[(UriTooLong, true)])),
         ("The headers are too large", chosen(&[(HeadersTooLarge, true)])),
         ("Not JSON", chosen(&[(UnsupportedMediaType, body)])),
