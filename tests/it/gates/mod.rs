@@ -8,7 +8,7 @@ mod cache;
 mod cancelled;
 pub mod cases;
 mod compatibility;
-mod contract;
+pub mod contract;
 mod dry_run_agrees;
 pub mod effort;
 mod erasure;

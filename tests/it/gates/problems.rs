@@ -63,6 +63,11 @@ async fn malformed(ground: &Ground, operation: &Operation, case: &Case) -> usize
         let may_be_left_out = |approach: &Approach| approach.is_empty() && !operation.requires_body();
         wrong.extend(wrong_bodies(operation, body, &names, &rightful).into_iter().filter(|(approach, ..)| !may_be_left_out(approach)));
     }
+    if operation.takes_header("Idempotency-Key") {
+        // Read whatever is sent, to know it again: also where the route itself takes no body.
+        let much = Some(("application/json", " ".repeat(7 * 1024 * 1024)));
+        wrong.push((Approach { key: Some("much"), body: much, ..rightful.clone() }, 413, "payload_too_large"));
+    }
     for (approach, status, code) in wrong {
         let answer = call(&ground.world.app, operation, case, &names, &approach).await;
         assert_eq!(

@@ -24,6 +24,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::cluster;
+use crate::gates::contract::contract;
 
 /// The password of every account that tests make.
 pub const PASSWORD: &str = "plum-Kettle-94-orbit";
@@ -204,12 +205,16 @@ impl TestApp {
         Self { app, clock, sql, options, db, service }
     }
 
+    /// Whatever comes of a request has to be as the OpenAPI document tells.
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.service.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-        Answer { status: parts.status, headers: parts.headers, body }
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        contract().hold(&method, &path, &answer);
+        answer
     }
 
     /// Serves on a socket too, for callers that only know an address. Answers it, as `http://127.0.0.1:…`.

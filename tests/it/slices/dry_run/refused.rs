@@ -144,7 +144,7 @@ async fn deferred_checks_refuse_a_dry_run() {
     let world = World::new().await;
     let (acme, admin, root) = (&world.acme, world.admin(), world.root());
     let late = "create function refuse_late() returns trigger language plpgsql as $$
-                begin raise exception 'late' using errcode = 'check_violation', constraint = 'last_mandate_admin'; end $$;
+                begin raise exception 'late' using errcode = 'query_canceled'; end $$;
                 create constraint trigger refuse_late after insert on member_roles deferrable initially deferred
                 for each row execute function refuse_late();
                 create constraint trigger refuse_late after update on roles deferrable initially deferred
@@ -155,10 +155,10 @@ async fn deferred_checks_refuse_a_dry_run() {
     let template = format!("/api/roles/{}/permissions", templates[0]["id"].as_str().unwrap());
     let body = json!({ "tables": { "playbooks": null } });
     for path in [role.clone(), asking(&role)] {
-        send(&admin, &Method::PUT, &path, None).await.refused(409, "last_mandate_admin");
+        send(&admin, &Method::PUT, &path, None).await.refused(504, "timed_out");
     }
     for path in [template.clone(), asking(&template)] {
-        send(&root, &Method::PATCH, &path, Some(&body)).await.refused(409, "last_mandate_admin");
+        send(&root, &Method::PATCH, &path, Some(&body)).await.refused(504, "timed_out");
     }
 }
 
