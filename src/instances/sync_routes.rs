@@ -39,7 +39,8 @@ struct SyncQuery {
 /// Brings the instance's copies in line with the feature's templates. Roles made by hand and roles that somebody holds stay.
 #[utoipa::path(post, path = "/api/features/instances/{instanceId}/sync-roles", tag = "Instances",
     params(("instanceId" = Uuid, Path, description = "The instance"), SyncQuery, DryRun),
-    responses((status = 200, description = "What changed, or would change", body = SyncReport), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
+    responses((status = 200, description = "What changed, or would change", body = SyncReport), (status = 409, description = "label_taken"),
+              (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
 async fn sync_instance_roles(context: InstanceContext, Query(query): Query<SyncQuery>) -> Result<Json<SyncReport>> {
     let context = &context;
     retrying(|| sync(context, query)).await.map(Json)

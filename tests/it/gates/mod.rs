@@ -31,6 +31,7 @@ mod overlap;
 mod problems;
 mod purge;
 pub mod reference;
+mod refusals;
 mod route_matrix;
 mod route_policy;
 mod sessions;

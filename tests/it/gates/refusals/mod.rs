@@ -1,0 +1,116 @@
+//! Every refusal that a handler can come to is told by its operation: read from the sources, since what no test draws is not seen
+//! by those who look at answers ([`super::contract`]).
+
+mod calls;
+mod functions;
+mod tokens;
+
+use std::collections::BTreeSet;
+
+use bailiwick::app::App;
+use bailiwick::error::Code;
+use serde_json::Value;
+
+use self::calls::Calls;
+use super::contract::codes;
+use super::operations::{Operation, operations};
+use super::sources::sources;
+
+/// What a handler only seems to come to, since it shares a function with others. May only get longer with a reason.
+const NEVER: [(&str, &str, &str); 7] = [
+    ("assign_member_role", "last_role", "one more role is never none"),
+    ("create_feature_instance", "already_has_access", "nobody was admitted to what is new"),
+    ("create_mandate", "already_member", "nobody belongs to what is new"),
+    ("create_mandate", "label_taken", "the copies are the first roles, of templates with different labels"),
+    ("create_playbook", "not_found", "it is asked whether the other may be named, and the answer taken for a no"),
+    ("replace_member_roles", "last_role", "the body names at least one"),
+    ("revoke_member_role", "grant_exceeds_own_access", "nothing is given"),
+];
+
+fn calls() -> Calls {
+    Calls::of(sources("src"))
+}
+
+/// The codes that an operation tells.
+fn told(operation: &Operation) -> BTreeSet<String> {
+    let responses = operation.value["responses"].as_object().unwrap();
+    let refusals = responses.iter().filter_map(|(status, answer)| Some((status.parse().ok()?, &answer["description"])));
+    refusals.flat_map(|(status, description)| codes(description, status)).collect()
+}
+
+/// Codes that handlers come to and their operations do not tell: operation, code, and the way there.
+fn untold(calls: &Calls, operations: &[Operation]) -> Vec<(String, String, String)> {
+    let (document, mut found) = (served(), Vec::new());
+    for operation in operations {
+        let is_handler = |name: &str, file: &str| name == operation.id && file.ends_with("routes.rs");
+        let handlers: Vec<usize> =
+            (0..calls.functions.len()).filter(|id| is_handler(&calls.functions[*id].name, &calls.functions[*id].file)).collect();
+        let [handler] = handlers[..] else { panic!("{} has {} handlers", operation.id, handlers.len()) };
+        let told = told(operation);
+        for (code, way) in calls.codes(handler) {
+            let code = Code::ALL.iter().find(|known| format!("{known:?}") == code).unwrap_or_else(|| panic!("{code} is no code")).name();
+            // A version to disagree about comes with a body that names one.
+            let impossible = code == Code::VersionConflict.name() && !names_version(&document, operation);
+            if !told.contains(&code) && !impossible {
+                found.push((operation.id.clone(), code, way));
+            }
+        }
+    }
+    found
+}
+
+/// Whether its body has a member `version`.
+fn names_version(document: &Value, operation: &Operation) -> bool {
+    let named = operation.value["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
+    named.and_then(|name| document.pointer(name.trim_start_matches('#'))).is_some_and(|schema| schema["properties"]["version"].is_object())
+}
+
+/// The document of the service as it is built, without the tests' own feature.
+fn served() -> Value {
+    serde_json::to_value(bailiwick::http::document(&App::detached().unwrap())).unwrap()
+}
+
+#[tokio::test]
+async fn every_refusal_that_a_handler_comes_to_is_told() {
+    let is_excused = |operation: &str, code: &str| NEVER.iter().any(|(known, never, _)| *known == operation && *never == code);
+    let found = untold(&calls(), &operations(&served()));
+    let wrong: Vec<_> = found.iter().filter(|(operation, code, _)| !is_excused(operation, code)).collect();
+    assert!(wrong.is_empty(), "declare these among the `responses` of the operations: {wrong:#?}");
+    for (operation, code, _) in NEVER {
+        let needed = found.iter().any(|(known, missing, _)| known == operation && missing == code);
+        assert!(needed, "`{code}` is told by {operation} or not come to any more: take it off the list");
+    }
+}
+
+/// That nothing is found means something only where all would be found.
+#[tokio::test]
+async fn a_refusal_that_is_no_longer_told_is_missed() {
+    let (calls, all) = (calls(), operations(&served()));
+    let own = [
+        ("lookup_user", "not_found"),
+        ("erase_user", "invalid_credentials"),
+        ("check_access", "instance_context_missing"),
+        ("login", "invalid_credentials"),
+        ("accept_booking", "own_request"),
+        ("reject_booking", "already_decided"),
+        ("create_user", "email_taken"),
+        ("delete_role", "role_in_use"),
+        ("add_member", "already_member"),
+        ("update_feature_instance", "label_taken"),
+        ("replace_instance_user_roles", "target_exceeds_own_access"),
+        ("restore_mandate", "not_deleted"),
+        ("create_playbook_version", "version_exists"),
+        ("get_playbook", "gone"),
+        ("update_group", "precondition_failed"),
+        ("update_member", "version_conflict"),
+        ("list_users", "invalid_parameter"),
+        ("get_readiness", "unavailable"),
+    ];
+    for (id, code) in own {
+        let mut silent = all.iter().find(|operation| operation.id == id).unwrap().clone();
+        let status = Code::from_name(code).unwrap().status().to_string();
+        silent.value["responses"][status]["description"] = "".into();
+        let missed = untold(&calls, &[silent]);
+        assert!(missed.iter().any(|(_, missing, _)| missing == code), "{id} would not be found to hide `{code}`, only {missed:?}");
+    }
+}
