@@ -53,8 +53,9 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     let templates = copies::templates(&mut change, Some(context.feature_code())).await?;
     let present = store::roles_with_holders(&mut change, &grant).await?;
     let caller = change.context.mandate().caller().user();
-    let plan = plan(&templates, &present, change.context.catalogue(), query.add_only.unwrap_or(true), caller);
+    let mut plan = plan(&templates, &present, change.context.catalogue(), query.add_only.unwrap_or(true), caller);
     may_apply(&change.context, &plan)?;
+    let nameable = change.context.clone().nameable(&mut change, &plan.report.holders()).await?;
     change.as_tenant().await?;
     apply(&mut change, context, &grant, &plan).await?;
     let details = serde_json::to_value(&plan.report).map_err(Error::internal)?;
@@ -62,6 +63,7 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     // In a dry run this undoes it. The report was made before anything was done, so it is the same either way.
     change.commit(recorded).await?;
+    plan.report.name_only(&nameable);
     Ok(plan.report)
 }
 

@@ -7,6 +7,8 @@ mod labels;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -39,6 +41,19 @@ pub struct SyncReport {
     pub changes: Vec<RoleChange>,
 }
 
+impl SyncReport {
+    /// Everybody who holds a role that is kept.
+    pub fn holders(&self) -> Vec<UserId> {
+        self.changes.iter().flat_map(|change| &change.holders).map(|holder| holder.user_id).collect()
+    }
+    /// For an answer: of the holders only those.
+    pub fn name_only(&mut self, nameable: &BTreeSet<UserId>) {
+        for change in &mut self.changes {
+            change.holders.retain(|holder| nameable.contains(&holder.user_id));
+        }
+    }
+}
+
 /// What happens to one role.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RoleChange {
@@ -56,7 +71,7 @@ pub struct RoleChange {
     #[schema(nullable = false)]
     pub description: Option<DescriptionChange>,
     pub permissions: Vec<PermissionChange>,
-    /// For `kept`: who holds the role.
+    /// For `kept`: who holds the role, as far as the caller may list them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!([]))]
     pub holders: Vec<Holder>,

@@ -57,7 +57,7 @@ impl World {
 
 impl World {
     /// Whether the caller may be told of somebody: whom the call names, and whom they may list.
-    fn may_name(&self, call: &Call, entered: &Entered, user: Uuid) -> bool {
+    pub fn may_name(&self, call: &Call, entered: &Entered, user: Uuid) -> bool {
         let in_path = call.names("userId") && call.id("userId").ok() == Some(user);
         let in_body = call.json().is_some_and(|body| body["userId"] == json!(user));
         let nearness = self.nearness_of(entered.mandate(), entered.user, user);

@@ -333,3 +333,24 @@ async fn a_label_that_a_handmade_role_has_is_left_to_it_for_good() {
     let skipped = change(&skipped, "clerk");
     assert_eq!((&skipped["change"], &skipped["label"]["to"]), (&json!("skipped: label_taken"), &json!("scribe")));
 }
+
+#[tokio::test]
+async fn holders_are_named_to_those_only_who_may_list_them() {
+    let stage = Stage::set().await;
+    let (world, acme) = (&stage.world, &stage.world.acme);
+    let clerk = stage.copy("clerk").await;
+    let held = json!({ "userId": acme.member.id, "roleIds": [clerk] });
+    world.admin().post(stage.path("/users"), held).await.expect(201);
+    let keeper = world.admin().post(stage.path("/roles"), json!({ "label": "keeper" })).await.id();
+    let tables = rules(&json!({ "instance-roles": ["a", "a", "a", "a"] }));
+    world.admin().put(permissions(keeper), json!({ "tables": tables })).await.expect(200);
+    let kim = world.member_with(acme, "kim", &[world.role_with(acme, "nothing", json!({})).await]).await;
+    world.admin().post(stage.path("/users"), json!({ "userId": kim.id, "roleIds": [keeper] })).await.expect(201);
+    world.root().delete(format!("/api/roles/{}", stage.clerk)).await.expect(204);
+    let sync = stage.path("/sync-roles?addOnly=false");
+    for (desk, named) in [(world.desk(&kim, acme), false), (world.admin(), true), (world.root(), true)] {
+        let report = desk.post(sync.clone(), json!({})).await.expect(200);
+        assert_eq!(change(&report, "clerk")["change"], json!("kept"));
+        assert_eq!(report.to_string().contains("acme-member"), named, "{report}");
+    }
+}

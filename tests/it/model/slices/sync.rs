@@ -179,6 +179,10 @@ impl Plan {
     }
 }
 
+fn id_of(id: &Value) -> Uuid {
+    id.as_str().unwrap().parse().unwrap()
+}
+
 /// All in which a copy is not as its template.
 fn difference(world: &World, entered: &Entered, copy: &Role, template: &Role, with_label: bool) -> Value {
     let known = world.catalogue_of(entered.instance());
@@ -222,7 +226,16 @@ fn sync(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outco
     let levels = levels_by_row(world, entered, ("instances", UPDATE), ("instance-roles", UPDATE))?;
     // A sync reaches every role of the instance.
     super::super::enter::admit("instance-roles", UPDATE, levels, ALL)?;
-    let plan = Plan::of(world, entered, add_only);
+    let mut plan = Plan::of(world, entered, add_only);
+    for change in plan.changes.iter_mut().filter(|change| change.get("holders").is_some()) {
+        let holders = change["holders"].as_array().unwrap().iter();
+        let named: Vec<Value> = holders.filter(|row| world.may_name(call, entered, id_of(&row["userId"]))).cloned().collect();
+        if named.is_empty() {
+            change.as_object_mut().unwrap().remove("holders");
+        } else {
+            change["holders"] = json!(named);
+        }
+    }
     if plan.raises_caller && (world.is_delegate(entered) || entered.flag) {
         return Err(Refusal::of(403, "self_escalation"));
     }
