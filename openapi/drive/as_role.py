@@ -1,8 +1,11 @@
-"""One role's part: Schemathesis, and then what it called too seldom.
+"""One role's part: Schemathesis' coverage and sequences, then what is drawn for each operation, and the cases that were found before.
+
+What is drawn is not left to Schemathesis' own phase: run as often as one likes, that does not draw the same twice.
 
 `drive.py` runs it and tells it by the environment where the service is. Its arguments are Schemathesis'.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -14,6 +17,7 @@ from schemathesis.checks import CHECKS
 from schemathesis.cli import schemathesis as command
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
+from schemathesis.generation import GenerationMode
 
 # Makes the world, and is known to Schemathesis from then on.
 import hooks
@@ -22,6 +26,12 @@ from world import LEAST_CALLS
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "openapi.json"
 CONFIGURATION = HERE / "schemathesis.toml"
+# Cases that failed once, and are sent by every run.
+FOUND = HERE / "found.json"
+# How many are drawn of each kind, for each operation.
+EACH = 30
+# As in the configuration.
+EXCLUDED = [CHECKS.get_one("positive_data_acceptance")]
 
 
 def main() -> int:
@@ -32,7 +42,9 @@ def main() -> int:
         code = 0
     except SystemExit as ended:
         code = int(ended.code or 0)
-    failed = [failure for operation in operations(base) for failure in make_up(operation, seed)]
+    known = operations(base)
+    failed = [failure for operation in known for failure in draw(operation, seed)]
+    failed += [failure for found in json.loads(FOUND.read_text()) if found["as"] == hooks.WORLD.role for failure in replay(known, found)]
     for failure in failed:
         print(failure)
     hooks.report()
@@ -46,29 +58,52 @@ def operations(base: str):
     return [found.ok() for found in schema.get_all_operations()]
 
 
-def make_up(operation, seed: int) -> list[str]:
-    """Calls an operation as often as it lacks calls, and answers what failed.
+def replay(known: list, found: dict) -> list[str]:
+    """Sends a case that was found once, whatever was drawn this time, and answers what failed."""
+    operation = next(one for one in known if hooks.named(one) == found["operation"])
+    parameters = operation.path_parameters or ()
+    case = operation.Case(
+        path_parameters={parameter.name: "" for parameter in parameters},
+        query=found.get("query", {}),
+        headers={"Authorization": f"Bearer {hooks.WORLD.client.sign_in('driver')}", "X-Mandate-Id": hooks.WORLD.mandate},
+        **({"body": found["body"], "media_type": "application/json"} if "body" in found else {}),
+    )
+    hooks.replays = True
+    try:
+        response = case.call_and_validate(excluded_checks=EXCLUDED)
+    except FailureGroup as failures:
+        return [str(failures)]
+    finally:
+        hooks.replays = False
+    if response.status_code == found["answered"]:
+        return []
+    return [f"{found['operation']} answers {response.status_code} instead of {found['answered']}: {found['about']} {response.text}"]
 
-    One without parameters has one request, which Schemathesis sends a few times and no more; but the service that it meets is
-    another each time.
+
+def draw(operation, seed: int) -> list[str]:
+    """Calls an operation with what it allows and what it does not, and as often as it then lacks calls; answers what failed.
+
+    One without parameters has one request, which is drawn once and no more; but the service that it meets is another each time.
     """
-    name = operation.definition.raw["operationId"]
+    name = hooks.named(operation)
     failed, session = [], requests.Session()
 
     def call(case) -> None:
         try:
-            case.call_and_validate(session=session, excluded_checks=[CHECKS.get_one("positive_data_acceptance")])
+            case.call_and_validate(session=session, excluded_checks=EXCLUDED)
         except FailureGroup as failures:
             failed.append(str(failures))
 
+    for mode in GenerationMode:
+        once_more(operation, call, EACH, seed, mode)
     while (missing := LEAST_CALLS - hooks.answers[name].total()) > 0:
-        once_more(operation, call, missing, seed)
+        once_more(operation, call, missing, seed, GenerationMode.POSITIVE)
         # As many as there are different ones; the rest repeats them.
         seed += 1
     return failed
 
 
-def once_more(operation, call, most: int, seed: int) -> None:
+def once_more(operation, call, most: int, seed: int, mode: GenerationMode) -> None:
     @hypothesis.seed(seed)
     @hypothesis.settings(
         max_examples=most,
@@ -77,11 +112,15 @@ def once_more(operation, call, most: int, seed: int) -> None:
         deadline=None,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    @hypothesis.given(case=operation.as_strategy(auth_storage=schemathesis.auths.GLOBAL_AUTH_STORAGE))
+    @hypothesis.given(case=operation.as_strategy(generation_mode=mode, auth_storage=schemathesis.auths.GLOBAL_AUTH_STORAGE))
     def run(case):
         call(case)
 
-    run()
+    try:
+        run()
+    except hypothesis.errors.Unsatisfiable:
+        # There is nothing to send wrong.
+        assert mode == GenerationMode.NEGATIVE
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Drives the service with Schemathesis, as a SysAdmin, a mandate admin, a member and an outsider.
 
 Each has a service and a world of their own. Fails when a check of Schemathesis fails, when an operation was called too seldom by
-somebody, or when too few operations answered 2xx to anybody.
+somebody, or when an operation answered 2xx to nobody.
 """
 
 import argparse
@@ -20,8 +20,6 @@ from world import LEAST_CALLS, ROLES
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "openapi.json"
 OUTPUT = HERE.parents[1] / "target" / "openapi"
-# Of the operations, by anybody.
-LEAST_SUCCEEDING = 0.6
 METHODS = ("get", "put", "post", "delete", "patch")
 # Those that call; each has a service that ends after it.
 running: list[subprocess.Popen] = []
@@ -42,6 +40,9 @@ def drive(role: str, seed: int, more: list[str]) -> tuple[int, dict[str, Counter
             "DRIVE_ROLE": role,
             "DRIVE_SEED": str(seed),
             "DRIVE_COUNTS": str(counts),
+            "DRIVE_CASES": str(OUTPUT / f"{role}.cases"),
+            # The order of sets is a choice too.
+            "PYTHONHASHSEED": "0",
         }
         command = [sys.executable, HERE / "as_role.py", *more]
         child = subprocess.Popen(command, cwd=OUTPUT, env=environment, stdout=output, stderr=subprocess.STDOUT)
@@ -76,14 +77,13 @@ def shortcomings(codes: dict[str, int], found: dict[str, dict[str, Counter]]) ->
         for operation in operations()
         if by.get(operation, Counter()).total() < LEAST_CALLS
     ]
-    ok = [operation for operation in operations() if any(succeeded(by.get(operation, Counter())) for by in found.values())]
-    share = len(ok) / len(operations())
-    print(f"{len(ok)} of {len(operations())} operations answered 2xx ({share:.0%}).")
-    never = [operation for operation in operations() if operation not in ok]
-    if never:
+    never = [op for op in operations() if not any(succeeded(by.get(op, Counter())) for by in found.values())]
+    print(f"{len(operations()) - len(never)} of {len(operations())} operations answered 2xx.")
+    if set(found) != set(ROLES):
+        # Some are for one of them only.
         print("Never 2xx: " + ", ".join(never))
-    few = [] if share >= LEAST_SUCCEEDING else [f"only {share:.0%} of the operations answered 2xx"]
-    return failed + seldom + few
+        never = []
+    return failed + seldom + [f"`{operation}` answered 2xx to nobody; see targets.py" for operation in never]
 
 
 def stop_in_order(pool: ThreadPoolExecutor) -> None:

@@ -3,8 +3,10 @@
 Only what was generated to be valid is changed: an invalid parameter or body stays as it is, and is sent to something real.
 """
 
+import copy
 import json
 import os
+import random
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -15,7 +17,10 @@ from schemathesis.core.parameters import ParameterLocation
 import targets
 from world import ADMIN, SYS_ADMIN, World
 
-WORLD = World(os.environ["DRIVE_BASE"], os.environ["DRIVE_ROLE"], int(os.environ["DRIVE_SEED"]))
+SEED = int(os.environ["DRIVE_SEED"])
+WORLD = World(os.environ["DRIVE_BASE"], os.environ["DRIVE_ROLE"], SEED)
+# Every case as it was generated, in order: what two runs of the same seed have in common.
+CASES = Path(os.environ["DRIVE_CASES"]).open("w")
 # How often what was generated is sent as it is.
 AS_GENERATED = 0.1
 # How often a body that is known to be taken is sent as it is; else it is put over what was generated.
@@ -30,6 +35,8 @@ seen: set[str] = set()
 paths: dict[str, targets.Path] = {}
 bodies: dict[str, dict] = {}
 answers: dict[str, Counter] = defaultdict(Counter)
+# Whether a case is sent with the query and the body that it was found with.
+replays = False
 
 
 @schemathesis.auth(refresh_interval=300)
@@ -44,12 +51,20 @@ class SignedIn:
 @schemathesis.hook
 def before_call(context, case, kwargs):
     operation = operation_id(case)
+    note(case, operation)
+    # Cases share parts with each other: what is changed for one is not generated for the next.
+    for part in ("path_parameters", "query", "body"):
+        if isinstance(getattr(case, part), dict):
+            setattr(case, part, copy.deepcopy(getattr(case, part)))
     if case.method.upper() != case.operation.method.upper():
         return
+    # Of each call by itself: one call more or less of another operation changes no choice.
+    WORLD.chance = random.Random(f"{SEED} {operation} {answers[operation].total()}")
     path = choose_path(case, operation)
     choose_headers(case, path)
-    choose_query(case, operation)
-    choose_body(case, operation)
+    if not replays:
+        choose_query(case, operation)
+        choose_body(case, operation)
 
 
 @schemathesis.hook
@@ -61,15 +76,32 @@ def after_call(context, case, response):
     if response.status_code < 300 or response.status_code in USED_UP:
         paths.pop(operation, None)
         bodies.pop(operation, None)
-    seen.update(UUID.findall(response.text[:100_000]))
+    # A refusal repeats what it was asked, and the document's examples are nobody's.
+    if response.status_code < 300 and operation != "get_openapi":
+        seen.update(UUID.findall(response.text[:100_000]))
 
 
 def report() -> None:
     Path(os.environ["DRIVE_COUNTS"]).write_text(json.dumps(answers, indent=1, sort_keys=True))
 
 
+def note(case, operation: str) -> None:
+    parts = {
+        "path": case.path_parameters,
+        "query": case.query,
+        "headers": {name: value for name, value in (case.headers or {}).items() if name != "Authorization"},
+        "body": case.body,
+    }
+    sent = {name: part for name, part in parts.items() if isinstance(part, (dict, list, str, int, float, bool)) and part != {}}
+    print(case.method, operation, json.dumps(sent, sort_keys=True, default=str), file=CASES, flush=True)
+
+
+def named(operation) -> str:
+    return operation.definition.raw["operationId"]
+
+
 def operation_id(case) -> str:
-    return case.operation.definition.raw["operationId"]
+    return named(case.operation)
 
 
 def is_valid(case, location: ParameterLocation) -> bool:

@@ -14,6 +14,7 @@ SETTINGS = {
     "BAILIWICK_METRICS_LISTEN": "off",
     "BAILIWICK_RATE_LIMITS": "off",
     "BAILIWICK_LOG": "warn",
+    "BAILIWICK_SECURITY_CONTACT": "mailto:security@example.org",
 }
 
 
