@@ -23,7 +23,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::rate_limit::Purse;
 use crate::ids::{GroupId, MandateId, RoleId, UserId};
-use crate::users::store::Named;
+use crate::users::Named;
 use crate::{list_query, names, users};
 
 pub(super) fn routes(app: &App) -> Routes {
@@ -134,7 +134,7 @@ async fn add_member(context: MandateContext, purse: Purse, Json(body): Json<AddM
 /// such an account. (Asked again under the locks.)
 async fn may_give(context: &MandateContext, roles: &[RoleId], named: &Named) -> Result<()> {
     let mut reading = context.caller().read().await?;
-    let oneself = users::store::is_named(&mut reading, context.caller().user(), named).await?;
+    let oneself = users::is_named(&mut reading, context.caller().user(), named).await?;
     if oneself && context.is_sys_admin() {
         return Err(not_oneself());
     }
@@ -155,7 +155,7 @@ async fn add_named(context: &MandateContext, named: &Named, roles: &[RoleId]) ->
     let found = async {
         let grant = context.grant::<Members, Create>()?;
         let mut reading = context.caller().read().await?;
-        let found = users::store::resolve(&mut reading, &grant, named).await?;
+        let found = users::resolve(&mut reading, &grant, named).await?;
         reading.finish().await?;
         found.ok_or_else(Error::not_found)
     };

@@ -6,7 +6,7 @@ use utoipa::IntoParams;
 use utoipa_axum::routes;
 
 use super::KnownUser;
-use super::store::{self, Named};
+use super::named::{self, Named};
 use crate::access::tables::{Create, Members};
 use crate::app::App;
 use crate::audit::{self, Event};
@@ -45,10 +45,10 @@ impl LookupQuery {
 #[utoipa::path(get, path = "/api/users/lookup", tag = "Users", params(LookupQuery),
     responses((status = 200, description = "The account", body = KnownUser), (status = 404, description = "Nobody is called so: not_found")))]
 async fn lookup_user(context: MandateContext, Query(query): Query<LookupQuery>) -> Result<Json<KnownUser>> {
-    let named = query.named()?;
+    let asked = query.named()?;
     let grant = context.grant::<Members, Create>()?;
     let mut writing = context.caller().write().await?;
-    let found = store::lookup(&mut writing, &grant, &named).await?;
+    let found = named::lookup(&mut writing, &grant, &asked).await?;
     let event = match &found {
         Some(user) => Event::new("user_looked_up", "user", user.id).target(user.id),
         None => Event::of_nothing("user_looked_up", "user"),

@@ -3,6 +3,7 @@
 mod erase_routes;
 mod erasure;
 mod lookup_routes;
+mod named;
 mod routes;
 pub mod store;
 
@@ -19,6 +20,8 @@ use crate::error::Result;
 use crate::http::etag::Resource;
 use crate::http::guard::Routes;
 use crate::ids::UserId;
+
+pub use named::{Named, is_named, resolve};
 
 pub fn routes(app: &App) -> Routes {
     routes::routes(app).merge(erase_routes::routes(app)).merge(lookup_routes::routes(app))
