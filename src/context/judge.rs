@@ -66,7 +66,7 @@ pub enum Receiver {
 
 impl Receiver {
     pub fn of(context: &impl Giving, user: UserId) -> Self {
-        if user == context.mandate().caller().user() { Self::Oneself } else { Self::SomebodyElse }
+        if user == context.mandate().caller.user { Self::Oneself } else { Self::SomebodyElse }
     }
 }
 

@@ -1,7 +1,5 @@
 //! `/api/mandates/{mandateId}/groups`: the groups themselves.
 
-use std::collections::BTreeSet;
-
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -14,7 +12,7 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
-use crate::context::{Grant, Locks, MandateContext, Regrouping};
+use crate::context::{Grant, Locks, MandateContext};
 use crate::error::{Code, Error, Result, keep};
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
@@ -216,8 +214,8 @@ async fn delete(context: &MandateContext, group: GroupId, precondition: &Precond
     grant.admit(found.needed)?;
     precondition.check(found.group.version)?;
     // With the group everybody is taken out of it.
-    let before = store::member_ids(&mut change, &grant, group).await?.into_iter().collect();
-    change.require_may_regroup(&Regrouping { nearness: found.needed, before: &before, after: &BTreeSet::new() }).await?;
+    let members = store::member_ids(&mut change, &grant, group).await?;
+    change.require_targets_within_own(&members).await?;
     change.as_tenant().await?;
     store::delete(&mut change, &grant, group).await?;
     let event = Event::new("group_deleted", "group", group).details(json!({ "before": described(&found.group) }));
