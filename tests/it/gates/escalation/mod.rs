@@ -98,7 +98,9 @@ fn opened(before: &Snapshot, after: &Snapshot, caller: Uuid, were_members: &BTre
         return None;
     }
     let own = before.access(caller);
-    if let Some(thing) = after.gained_things(before, caller).iter().find(|thing| !own.is_admin_of(thing.1)) {
+    // Groups that take in new members by themselves are the admins' choice.
+    let joins = operation == "POST /api/mandates/{mandateId}/users";
+    if let Some(thing) = after.gained_things(before, caller).iter().find(|thing| !joins && !own.is_admin_of(thing.1)) {
         return Some(format!("the caller came to reach {thing:?}"));
     }
     let gained = after.brought_near(before, caller, were_members);

@@ -19,6 +19,10 @@ use crate::harness::TestApp;
 pub const SYS_ADMIN: usize = 0;
 pub const OTHER_SYS_ADMIN: usize = 1;
 pub const ADMIN: usize = 2;
+/// Somebody who manages nearly everything and has level `g` somewhere, and somebody who may do nothing and is near nobody: whom a
+/// delegate may touch at all, and would gain by.
+const LEAD: usize = 5;
+const GUEST: usize = 6;
 pub const OUTSIDER: usize = 7;
 const PEOPLE: [&str; 8] = ["sys", "sys-too", "admin", "ann", "ben", "cid", "dot", "eve"];
 
@@ -197,7 +201,8 @@ impl Script {
         self.people_main(main, people, &members);
         let (first, second) = (self.instance(main, "first", &templates), self.instance(main, "second", &templates));
         for (instance, roles) in [first, second] {
-            self.admit(main, instance, &members, &roles);
+            let others: Vec<Uuid> = members.iter().copied().filter(|member| *member != people[GUEST]).collect();
+            self.admit(main, instance, &others, &roles);
         }
         let strangers = [people[OTHER_SYS_ADMIN], people[OUTSIDER], people[4]];
         let admin = self.role(json!({ "mandate_id": foreign, "label": "admin", "protected": true }), &all());
@@ -218,6 +223,11 @@ impl Script {
             let is_admin = *member == people[ADMIN] || (*member == people[SYS_ADMIN] && self.random.random_bool(0.2));
             let count = self.random.random_range(1..=2);
             let mut held: Vec<Uuid> = roles.sample(&mut self.random, count).copied().collect();
+            if *member == people[LEAD] {
+                held = vec![self.lead(main)];
+            } else if *member == people[GUEST] {
+                held = vec![self.role(json!({ "mandate_id": main, "label": "guest" }), &json!({ "tables": {}, "views": {} }))];
+            }
             if is_admin {
                 held.push(admin);
             }
@@ -230,11 +240,32 @@ impl Script {
             let group = self.id();
             self.rows.groups.push(json!({ "id": group, "mandate_id": main, "name": name, "auto_join": number == 0 }));
             for member in members {
-                if (number == 0 && all_share) || self.random.random_bool(0.3) {
+                let likely = if *member == people[LEAD] { 0.7 } else { 0.25 };
+                let alone = *member == people[GUEST] && !all_share;
+                if (number == 0 && all_share) || (self.random.random_bool(likely) && !alone) {
                     self.rows.group_members.push(json!({ "mandate_id": main, "group_id": group, "user_id": member }));
                 }
             }
         }
+    }
+
+    /// A role that reaches all of every table but one, which it reaches by groups in part.
+    fn lead(&mut self, main: Uuid) -> Uuid {
+        let mut permissions = json!({ "tables": {}, "views": {} });
+        for table in ["members", "groups", "roles", "instances"] {
+            permissions["tables"][table] = json!({ "view": true, "read": "a", "create": "a", "update": "a", "delete": "a" });
+        }
+        let (table, operation) =
+            [("members", "delete"), ("groups", "delete"), ("instances", "delete"), ("roles", "update"), ("roles", "read")]
+                .choose(&mut self.random)
+                .unwrap();
+        for operation in [*operation, "update", "delete"] {
+            permissions["tables"][table][operation] = json!("g");
+        }
+        if *table != "roles" {
+            permissions["tables"][table]["update"] = json!("a");
+        }
+        self.role(json!({ "mandate_id": main, "label": "lead" }), &permissions)
     }
 
     fn mandate(&mut self, name: &str, deleted: bool) -> Uuid {

@@ -52,7 +52,7 @@ impl Dice<'_> {
     /// Some members of the main mandate; oneself now and then, and often beside who is in the group already.
     fn company(&mut self, actor: usize, group: Uuid) -> Vec<Uuid> {
         let members: Vec<Uuid> = self.view.memberships.iter().filter(|row| row.0 == self.scene.main).map(|row| row.1).collect();
-        let count = self.random.random_range(0..4);
+        let count = self.random.random_range(1..4);
         let mut company: Vec<Uuid> = members.sample(self.random, count).copied().collect();
         if self.random.random_bool(0.7) {
             company.extend(self.view.group_members.iter().filter(|row| row.1 == group).map(|row| row.2));

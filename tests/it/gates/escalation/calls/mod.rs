@@ -45,7 +45,7 @@ const OPERATIONS: [(&str, For, u32); 39] = [
     ("POST /api/mandates/{mandateId}/groups", Members, 7),
     ("PATCH /api/mandates/{mandateId}/groups/{groupId}", Members, 9),
     ("DELETE /api/mandates/{mandateId}/groups/{groupId}", Members, 12),
-    ("PUT /api/mandates/{mandateId}/groups/{groupId}/members", Members, 40),
+    ("PUT /api/mandates/{mandateId}/groups/{groupId}/members", Members, 60),
     ("POST /api/mandates/{mandateId}/roles", Both, 8),
     ("PATCH /api/roles/{roleId}", Members, 15),
     ("DELETE /api/roles/{roleId}", Members, 24),
