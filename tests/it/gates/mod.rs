@@ -38,6 +38,7 @@ mod sessions;
 pub mod sources;
 mod stage;
 mod strangers;
+mod strangers_accounts;
 mod tenant_isolation;
 mod two_editors;
 mod walker;

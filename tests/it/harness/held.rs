@@ -1,8 +1,10 @@
-//! Tables that a test holds, so that whoever locks or writes a row of them waits for the test. Readers pass.
+//! Tables and rows that a test holds, so that whoever locks or writes a row of them waits for the test. Readers pass.
 
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
+
+use uuid::Uuid;
 
 use super::TestApp;
 
@@ -25,6 +27,14 @@ impl Held {
         let names: Vec<&str> = tables.iter().map(AsRef::as_ref).collect();
         let lock = format!("begin; lock table {} in exclusive mode", names.join(", "));
         connection.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await.unwrap();
+        Self { connection, sql: app.sql.clone() }
+    }
+
+    /// A mandate's row, so that whatever changes access in it waits.
+    pub async fn mandate(app: &TestApp, mandate: Uuid) -> Self {
+        let mut connection = app.sql.acquire().await.unwrap().detach();
+        connection.execute("begin").await.unwrap();
+        sqlx::query("select 1 from mandates where id = $1 for no key update").bind(mandate).execute(&mut connection).await.unwrap();
         Self { connection, sql: app.sql.clone() }
     }
 
