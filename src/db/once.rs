@@ -98,7 +98,7 @@ pub async fn once<F: Future>(key: Key, now: DateTime<Utc>, request: F) -> Finish
 impl Pending {
     /// Keeps the answer and makes the effect last.
     ///
-    /// Whoever the answer names is locked against being erased until both are there. An erasure that was faster is waited for, and
+    /// Whoever asked and whoever the answer names is locked against being erased until both are there. An erasure that was faster is waited for, and
     /// the answer, which may hold the name that it took away, is then kept without its content. (An erasure's own answer holds no
     /// name.) One that comes after finds the row and empties it ([`forget`]).
     pub async fn keep(mut self, answer: &Answer, until: DateTime<Utc>) -> Result<()> {
@@ -107,7 +107,7 @@ impl Pending {
         // A key may be used anew once its answer is out of date, whether or not the row has been purged.
         sqlx::query!(
             "with named as (
-               select erased_at, xmin from users where id = any (ids_in($4, $5)) order by id for key share),
+               select erased_at, xmin from users where id = any (ids_in($4, $5) || $8::uuid) order by id for key share),
              answer as (
                select coalesce(bool_or(erased_at > $7 and xmin <> pg_current_xact_id()::xid), false) as forgotten from named)
              insert into idempotent_answers (id, fingerprint, status, headers, body, forgotten, expires_at, asked_by)

@@ -332,3 +332,19 @@ async fn the_name_and_address_are_free_and_bring_nothing_back() {
     root.delete(erasing(id)).await.expect(200);
     assert_ne!(kept(&world, id).await["username"], kept(&world, old.id).await["username"]);
 }
+
+#[tokio::test]
+async fn the_address_of_a_request_that_was_under_way_does_not_come_back() {
+    let world = World::new().await;
+    let (member, app) = (&world.acme.member, &world.app);
+    let noted = async |event: Uuid| {
+        let insert = "insert into audit_addresses (event_id, mandate_id, actor_id, address) values ($1, null, $2, '203.0.113.7')";
+        sqlx::query(insert).bind(event).bind(member.id).execute(&app.sql).await.unwrap().rows_affected()
+    };
+    assert_eq!(noted(Uuid::now_v7()).await, 1);
+    world.root().delete(erasing(member.id)).await.expect(200);
+    assert_eq!(noted(Uuid::now_v7()).await, 0);
+    let kept: i64 =
+        sqlx::query_scalar("select count(*) from audit_addresses where actor_id = $1").bind(member.id).fetch_one(&app.sql).await.unwrap();
+    assert_eq!(kept, 0);
+}
