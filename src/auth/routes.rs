@@ -12,6 +12,7 @@ use super::store::{self, NewSession, OwnMandate};
 use super::token::KeySet;
 use crate::app::App;
 use crate::audit::{self, Event};
+use crate::context::enter::unauthenticated;
 use crate::context::policy::{Class, Policy};
 use crate::context::{RequestMeta, SessionContext, SystemContext};
 use crate::error::{Code, Error, Result};
@@ -100,7 +101,10 @@ async fn login(
 async fn logout(context: SessionContext) -> Result<NoContent> {
     let (caller, session) = (context.caller(), context.session());
     let mut writing = caller.write().await?;
-    store::end_session(&mut writing, session, caller.now()).await?;
+    if !store::end_session(&mut writing, session, caller.now()).await? {
+        // Another request was faster, and told of it.
+        return Err(unauthenticated());
+    }
     let event = Event::new("user_signed_out", "session", session).target(caller.user());
     let recorded = audit::record_platform(&mut writing, caller, event).await?;
     writing.commit(recorded).await?;

@@ -49,12 +49,12 @@ pub(super) async fn open_session(connection: &mut PgConnection, session: &NewSes
     Ok(opened.rows_affected() == 1)
 }
 
-/// Ends a session.
-pub(super) async fn end_session(connection: &mut PgConnection, session: SessionId, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query!("update sessions set revoked_at = $2 where id = $1 and revoked_at is null", session.uuid(), now)
+/// Ends a session; whether it had not ended yet.
+pub(super) async fn end_session(connection: &mut PgConnection, session: SessionId, now: DateTime<Utc>) -> Result<bool> {
+    let ended = sqlx::query!("update sessions set revoked_at = $2 where id = $1 and revoked_at is null", session.uuid(), now)
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(ended.rows_affected() == 1)
 }
 
 /// A mandate as its member sees it at sign-in.
