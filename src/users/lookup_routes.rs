@@ -51,7 +51,7 @@ async fn lookup_user(context: MandateContext, Query(query): Query<LookupQuery>) 
     let found = named::lookup(&mut writing, &grant, &asked).await?;
     let event = match &found {
         Some(user) => Event::new("user_looked_up", "user", user.id).target(user.id),
-        None => Event::of_nothing("user_looked_up", "user"),
+        None => Event::of_nothing("lookup_failed", "user"),
     };
     let recorded = audit::record_as_system(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;

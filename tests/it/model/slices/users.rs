@@ -343,7 +343,11 @@ fn lookup(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
         return Err(Refusal::of(400, "invalid_parameter"));
     }
     let found = world.find_user(None, username, email);
-    let event = Event { resource: found.map(|id| id.to_string()), target: found, ..Event::of("user_looked_up", "user", "") };
+    let event = Event {
+        resource: found.map(|id| id.to_string()),
+        target: found,
+        ..Event::of(if found.is_some() { "user_looked_up" } else { "lookup_failed" }, "user", "")
+    };
     world.note(entered.user, entered.mandate(), event);
     let id = found.ok_or_else(Refusal::not_found)?;
     Ok(Reply::ok(json!({ "id": id, "username": world.user(id).username })))
