@@ -282,6 +282,12 @@ fn has_ended(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/status")).map_or(true, |status| status.contains("State:\tZ"))
 }
 
+/// How many threads of a process are not gone yet; the first stays until it is reaped.
+#[cfg(target_os = "linux")]
+fn threads(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
 /// In `initdb`, in the first moments of the server, in its first queries.
 #[tokio::test]
 async fn service_killed_at_any_moment() {
@@ -305,8 +311,13 @@ async fn unreaped_postmaster() {
     nix::sys::prctl::set_child_subreaper(true).unwrap();
     let place = place();
     let service = Service::running(place.path());
-    let postmaster = service.postmaster;
-    kill_hard(service.process.0.id());
+    let (owner, postmaster) = (service.process.0.id(), service.postmaster);
+    // Held until its owner is gone: a thread of the owner that is about to die could still reap it.
+    kill(Pid::from_raw(postmaster.try_into().unwrap()), Signal::SIGSTOP).unwrap();
+    kill_hard(owner);
+    while !(has_ended(owner) && threads(owner) <= 1) {
+        tokio::task::yield_now().await;
+    }
     kill_hard(postmaster);
     let committed = service.reap();
     while !has_ended(postmaster) {
