@@ -52,10 +52,12 @@ impl Bound {
         self.group_levels().map(own_level).min().unwrap_or(Level::All)
     }
 
-    /// Table and operation of each `g`; stale tables have no name here.
+    /// Table and operation of each `g`; stale tables, and those that are yet to come by `*`, have no name here.
     fn group_levels(&self) -> impl Iterator<Item = (Option<&str>, Operation)> {
         let known = self.merged.tables.iter().map(|(table, rule)| (Some(table.as_str()), *rule));
-        let each = known.chain([(None, self.stale)]).flat_map(|(table, rule)| Operation::ALL.map(|operation| (table, operation, rule)));
+        let each = known
+            .chain([(None, self.stale), (None, self.merged.wildcard)])
+            .flat_map(|(table, rule)| Operation::ALL.map(|operation| (table, operation, rule)));
         each.filter(|(_, operation, rule)| rule.level(*operation).is_group()).map(|(table, operation, _)| (table, operation))
     }
 }

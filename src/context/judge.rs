@@ -4,6 +4,8 @@
 //! A *delegate* is neither `admin` of the mandate nor a SysAdmin who governs it from outside. Their own side of a comparison is what
 //! they have at this moment; the other side is all that somebody holds (see [`super::people`]).
 
+use std::collections::HashMap;
+
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -16,7 +18,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{InstanceId, UserId};
 
 /// A context in which roles are given: a mandate, or one of its instances.
-pub trait Giving {
+pub trait Giving: Sync {
     fn mandate(&self) -> &MandateContext;
     /// The caller's own access there, alive.
     fn own(&self) -> Merged;
@@ -182,7 +184,9 @@ async fn targets_within_own(
 /// 403 where what one of these people holds is not within what the caller has.
 pub(super) fn require_within(people: &People, caller: UserId, only: Option<InstanceId>, others: &[UserId]) -> Result<()> {
     let own = people.live(caller);
-    if others.iter().all(|other| people.held(*other).within(&own, only)) {
+    // People who were given the same are judged once.
+    let different: HashMap<_, UserId> = others.iter().map(|other| (people.given(*other), *other)).collect();
+    if different.into_values().all(|other| people.held(other).within(&own, only)) {
         return Ok(());
     }
     Err(Error::new(Code::TargetExceedsOwnAccess, "The access of somebody whom this concerns is not within your own."))

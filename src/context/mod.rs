@@ -47,7 +47,7 @@ pub use change::{Change, Locks, Reading, Recorded, Writing};
 pub use grant::Grant;
 pub use load::{Epochs, OpenInstance};
 pub use preview::{AccessPreview, Concerned, Outcome};
-pub use sharing::Regrouping;
+pub use sharing::{Regrouping, require_opens_nothing};
 
 use grant::Levels;
 

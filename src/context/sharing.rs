@@ -2,18 +2,21 @@
 //!
 //! A delegate does not widen what they themselves reach: they add neither themselves to a group, nor to a group of theirs anybody
 //! with whom they share none yet while any of their levels is `g`. They add and take away only people whose access is within theirs. And
-//! whoever comes to share a group through them reaches, by `g`, only rows that the delegate reaches too; whose a row is decides that here,
+//! whoever comes to share a group through them, or to have `g`, reaches by it only rows that the delegate reaches too; whose a row is decides that here,
 //! as everywhere (who is admitted to an instance or holds a role has a part in it).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::judge::require_within;
+use sqlx::PgConnection;
+
+use super::judge::{Giving, require_within};
 use super::people::{Live, People};
 use super::{Change, MandateContext};
-use crate::access::Level;
+use crate::access::grant::Bound;
 use crate::access::tables::{Groups, Table};
+use crate::access::{Level, Permissions};
 use crate::error::{Code, Error, Result};
-use crate::ids::{GroupId, UserId};
+use crate::ids::{GroupId, UserId, uuids};
 
 /// Who is in a group, before and after.
 #[derive(Debug)]
@@ -44,6 +47,19 @@ impl MandateContext {
 }
 
 impl Change<MandateContext> {
+    /// The same where a membership is enabled again: all that its holder was given counts then.
+    pub async fn require_revival_opens_nothing(&mut self, user: UserId) -> Result<()> {
+        let context = self.context.clone();
+        if !context.is_delegate() {
+            return Ok(());
+        }
+        let people = People::load(&mut **self, &[user, context.caller.user], context.mandate).await?;
+        if people.held(user).least_where_group(&people.live(context.caller.user)) == Level::All {
+            return Ok(());
+        }
+        require_near(self, &context, &[user]).await
+    }
+
     /// Whether the caller may put and take people so.
     pub async fn require_may_regroup(&mut self, regrouping: &Regrouping<'_>) -> Result<()> {
         let (context, caller) = (self.context.clone(), self.context.caller.user);
@@ -75,6 +91,43 @@ impl Change<MandateContext> {
         require_within(&people, caller, None, &others)?;
         sharing.require_nothing_opened().await
     }
+}
+
+/// 403 where a delegate would give `g` to somebody who is near people to whom the delegate is not: by it their rows would be reached,
+/// as if the delegate had brought the two together afterwards.
+pub async fn require_opens_nothing(
+    connection: &mut PgConnection,
+    context: &impl Giving,
+    receivers: &[UserId],
+    given: &[&Permissions],
+) -> Result<()> {
+    let least = || Bound::of(given.iter().copied(), &context.known()).least_where_group(&context.own());
+    if !context.mandate().is_delegate() || least() == Level::All {
+        return Ok(());
+    }
+    require_near(connection, context.mandate(), receivers).await
+}
+
+async fn require_near(connection: &mut PgConnection, mandate: &MandateContext, receivers: &[UserId]) -> Result<()> {
+    let beyond = sqlx::query_scalar!(
+        r#"with own as (select p.user_id from group_peers($1, $2) p)
+           select exists (
+             select 1 from unnest($3::uuid[]) r (id)
+             join group_members mine on mine.mandate_id = $1 and mine.user_id = r.id
+             join group_members peers on peers.mandate_id = $1 and peers.group_id = mine.group_id
+             where r.id <> $2 and peers.user_id not in (r.id, $2)
+               and not exists (select 1 from own where own.user_id = peers.user_id)) as "beyond!""#,
+        mandate.mandate.uuid(),
+        mandate.caller.user.uuid(),
+        &uuids(receivers),
+    )
+    .fetch_one(connection)
+    .await?;
+    if beyond {
+        let detail = "Somebody who would get level `g` shares a group with people whose rows you do not reach.";
+        return Err(Error::new(Code::GrantExceedsOwnAccess, detail));
+    }
+    Ok(())
 }
 
 /// People of the group who belong to the same groups: as far as sharing goes, they are alike.

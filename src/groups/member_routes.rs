@@ -96,6 +96,7 @@ async fn replace(
 ) -> Result<Vec<GroupMember>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Update>()?;
+    store::lock(&mut change, &grant, group).await?;
     let found = store::find(&mut change, &grant, group).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
     precondition.check_with(found.group.version, version)?;

@@ -16,7 +16,7 @@ use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_brings_instance_no_nearer, require_may_give};
 use crate::context::policy::{Class, Policy};
-use crate::context::{AccessPreview, Change, Concerned, Grant, InstanceContext, Locks, Outcome, Recorded};
+use crate::context::{AccessPreview, Change, Concerned, Grant, InstanceContext, Locks, Outcome, Recorded, require_opens_nothing};
 use crate::error::{Error, FieldError, Result};
 use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
@@ -94,9 +94,12 @@ async fn require_known(change: &mut Change<InstanceContext>, roles: &[RoleId]) -
 }
 
 /// Whether the caller may give these roles to that user.
-fn may_give(context: &InstanceContext, target: UserId, roles: &[&NamedRole]) -> Result<()> {
-    let receiver = Receiver::of(context, target);
-    roles.iter().try_for_each(|(.., permissions)| require_may_give(context, receiver, permissions, false))
+async fn may_give(change: &mut Change<InstanceContext>, target: UserId, roles: &[&NamedRole]) -> Result<()> {
+    let context = change.context.clone();
+    let receiver = Receiver::of(&context, target);
+    roles.iter().try_for_each(|(.., permissions)| require_may_give(&context, receiver, permissions, false))?;
+    let given: Vec<_> = roles.iter().map(|(.., permissions)| permissions).collect();
+    require_opens_nothing(change, &context, &[target], &given).await
 }
 
 fn labels(roles: &[NamedRole], of: &BTreeSet<RoleId>) -> Vec<String> {
@@ -127,7 +130,7 @@ async fn add(context: &InstanceContext, user: UserId, roles: &[RoleId]) -> Resul
     let needed = store::nearness_of_member(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     let given = require_known(&mut change, roles).await?;
-    may_give(&change.context, user, &given.iter().collect::<Vec<_>>())?;
+    may_give(&mut change, user, &given.iter().collect::<Vec<_>>()).await?;
     require_brings_instance_no_nearer(&change.context, needed)?;
     change.as_tenant().await?;
     store::insert_access(&mut change, &grant, user, roles, context.mandate().now()).await?;
@@ -192,7 +195,7 @@ async fn set_enabled(
     let (before, nearness) = opened(&mut change, &grant, user, precondition, body.version).await?;
     if body.enabled && !before.enabled {
         let held = require_known(&mut change, &before.role_ids).await?;
-        may_give(&change.context, user, &held.iter().collect::<Vec<_>>())?;
+        may_give(&mut change, user, &held.iter().collect::<Vec<_>>()).await?;
         require_brings_instance_no_nearer(&change.context, nearness)?;
     }
     change.as_tenant().await?;
@@ -276,7 +279,7 @@ async fn replace(
     let (held, wanted): (BTreeSet<_>, BTreeSet<_>) = (before.role_ids.iter().copied().collect(), roles.iter().copied().collect());
     let concerned = require_known(&mut change, &held.union(&wanted).copied().collect::<Vec<_>>()).await?;
     let added: Vec<_> = concerned.iter().filter(|(id, ..)| wanted.contains(id) && !held.contains(id)).collect();
-    may_give(&change.context, user, &added)?;
+    may_give(&mut change, user, &added).await?;
     if held == wanted {
         return change.conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(before)).await;
     }

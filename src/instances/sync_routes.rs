@@ -12,12 +12,12 @@ use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::judge::require_within_own;
 use crate::context::policy::Policy;
-use crate::context::{Change, Grant, InstanceContext, Locks};
+use crate::context::{Change, Grant, InstanceContext, Locks, require_opens_nothing};
 use crate::error::{Code, Error, Result};
 use crate::http::dry_run::DryRun;
 use crate::http::extract::{Json, Query};
 use crate::http::guard::{Guard, Routes};
-use crate::ids::RoleId;
+use crate::ids::{RoleId, UserId};
 use crate::roles::copies::{self, Target};
 use crate::roles::store as role_store;
 use crate::roles::sync::{Plan, Reset, SyncReport, plan};
@@ -55,6 +55,11 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     let caller = change.context.mandate().caller().user();
     let mut plan = plan(&templates, &present, change.context.catalogue(), query.add_only.unwrap_or(true), caller);
     may_apply(&change.context, &plan)?;
+    let now = change.context.clone();
+    for Reset { copy, to, .. } in plan.reset.iter().filter(|reset| reset.gives_more(now.catalogue())) {
+        let holders: Vec<UserId> = copy.holders.iter().map(|holder| holder.user_id).collect();
+        require_opens_nothing(&mut change, &now, &holders, &[to]).await?;
+    }
     let nameable = change.context.clone().nameable(&mut change, &plan.report.holders()).await?;
     change.as_tenant().await?;
     apply(&mut change, context, &grant, &plan).await?;

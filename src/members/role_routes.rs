@@ -18,7 +18,7 @@ use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_may_give};
 use crate::context::policy::{Class, Policy};
-use crate::context::{Change, Concerned, Locks, MandateContext, Outcome, Recorded};
+use crate::context::{Change, Concerned, Locks, MandateContext, Outcome, Recorded, require_opens_nothing};
 use crate::error::{Code, Error, FieldError, Result};
 use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
@@ -212,6 +212,10 @@ async fn may_change(
         role.require_grantable(&change.context, user)?;
     }
     change.require_targets_within_own(&[user]).await?;
+    let added = concerned.iter().filter(|role| after.contains(&role.id) && !before.contains(&role.id));
+    let given: Vec<_> = added.map(|role| &role.permissions).collect();
+    let context = change.context.clone();
+    require_opens_nothing(change, &context, &[user], &given).await?;
     if after.is_empty() {
         return Err(Error::new(Code::LastRole, "This is the member's last role."));
     }

@@ -116,8 +116,8 @@ async fn add_member(context: MandateContext, purse: Purse, Json(body): Json<AddM
                 member
             }
             Err((refusal, found)) => {
-                // Not of twins of one request, nor of what failed here: these say nothing of the name.
-                let tells = refusal.code().status() < 500 && refusal.code() != Code::IdempotencyInFlight;
+                // Whatever comes after somebody was found says that they are there, a time limit or a twin's claim too.
+                let tells = found.is_some() || refusal.code().status() < 500;
                 if tells {
                     let event = Event::of_nothing("lookup_failed", "user");
                     let event = found.into_iter().fold(event, Event::target);
@@ -175,8 +175,9 @@ async fn add(context: &MandateContext, target: UserId, roles: &[RoleId]) -> Resu
         role.require_grantable(&change.context, target)?;
     }
     change.as_tenant().await?;
-    // Rows of somebody who comes back are there already: a delegate does not bring them near.
-    let joins = if change.context.is_delegate() { Joins::UnlessBack } else { Joins::Groups };
+    // Rows of somebody who comes back are there already: a delegate does not bring them near, nor a SysAdmin near themselves.
+    let restrained = change.context.is_delegate() || change.context.caller().is_sys_admin();
+    let joins = if restrained { Joins::UnlessBack } else { Joins::Groups };
     store::insert(&mut change, &grant, target, roles, joins, context.now()).await?;
     let labels: Vec<_> = given.iter().map(|role| role.label.as_str()).collect();
     let event = Event::new("user_added_to_mandate", "member", target).target(target).details(json!({ "after": { "roles": labels } }));
@@ -221,7 +222,7 @@ pub struct UpdateMember {
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member")),
     request_body = UpdateMember,
     responses((status = 200, description = "The member", body = Member), (status = 409, description = "last_mandate_admin, version_conflict"),
-              (status = 403, description = "self_escalation, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+              (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
 async fn update_member(
     context: MandateContext,
     precondition: Precondition,
@@ -243,6 +244,9 @@ async fn set_enabled(context: &MandateContext, user: UserId, precondition: &Prec
         return Err(Error::new(Code::SelfEscalation, "Nobody enables their own membership."));
     }
     change.require_targets_within_own(&[user]).await?;
+    if body.enabled && !member.enabled {
+        change.require_revival_opens_nothing(user).await?;
+    }
     if !body.enabled && store::is_last_admin(&mut change, grant.mandate(), user).await? {
         return Err(Error::last_mandate_admin());
     }

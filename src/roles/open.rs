@@ -5,14 +5,15 @@ use sqlx::PgConnection;
 
 use super::copies;
 use super::store::{self, Changing, Deleting, Found};
+use crate::access::grant::Bound;
 use crate::access::tables::{Delete, InstanceRoles, Op, Roles, Update};
 use crate::access::{Catalogue, Level, Merged, Permissions};
 use crate::audit::{self, Event};
 use crate::context::judge::require_within_own;
-use crate::context::{Change, Concerned, Grant, InstanceContext, Locks, MandateContext, Outcome, Recorded};
+use crate::context::{Change, Concerned, Grant, InstanceContext, Locks, MandateContext, Outcome, Recorded, require_opens_nothing};
 use crate::error::{Code, Error, Result};
 use crate::http::etag::Precondition;
-use crate::ids::RoleId;
+use crate::ids::{RoleId, UserId};
 
 /// The change of access that a role's change is.
 pub(super) enum Opened {
@@ -53,6 +54,23 @@ impl Opened {
             return Err(Error::new(Code::SelfEscalation, "SysAdmins do not raise a role that they hold."));
         }
         Ok(())
+    }
+    /// 403 where a delegate would give holders of the role rows to reach by `g` that they do not reach themselves.
+    pub async fn require_opens_nothing(&mut self, holders: &[UserId], before: &Permissions, after: &Permissions) -> Result<()> {
+        let catalogue = self.catalogue();
+        if Bound::of([after], &catalogue).within(&Merged::of([before], &catalogue)) {
+            return Ok(());
+        }
+        match self {
+            Opened::Mandate(change) => {
+                let context = change.context.clone();
+                require_opens_nothing(change, &context, holders, &[after]).await
+            }
+            Opened::Instance(change) => {
+                let context = change.context.clone();
+                require_opens_nothing(change, &context, holders, &[after]).await
+            }
+        }
     }
     async fn as_tenant(&mut self) -> Result<()> {
         match self {
@@ -115,6 +133,8 @@ pub(super) struct OpenRole<O> {
     pub change: Opened,
     pub grant: RoleGrant<O>,
     pub found: Found,
+    /// Whom it was given to.
+    pub holders: Vec<UserId>,
 }
 
 pub(super) async fn open_in_mandate<O: Op>(
@@ -128,7 +148,8 @@ pub(super) async fn open_in_mandate<O: Op>(
     store::lock(&mut change, grant.mandate(), role).await?;
     let found = store::find(&mut change, &grant, role).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
-    ready(OpenRole { change: Opened::Mandate(change), grant: RoleGrant::Mandate(grant), found }, precondition, version).await
+    let holders = store::holders(&mut change, grant.mandate(), role).await?;
+    ready(OpenRole { change: Opened::Mandate(change), grant: RoleGrant::Mandate(grant), found, holders }, precondition, version).await
 }
 
 pub(super) async fn open_in_instance<O: Op>(
@@ -142,7 +163,8 @@ pub(super) async fn open_in_instance<O: Op>(
     store::lock(&mut change, grant.mandate(), role).await?;
     let found = store::find(&mut change, &grant, role).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
-    ready(OpenRole { change: Opened::Instance(change), grant: RoleGrant::Instance(grant), found }, precondition, version).await
+    let holders = store::holders(&mut change, grant.mandate(), role).await?;
+    ready(OpenRole { change: Opened::Instance(change), grant: RoleGrant::Instance(grant), found, holders }, precondition, version).await
 }
 
 async fn ready<O>(mut open: OpenRole<O>, precondition: &Precondition, version: Option<i64>) -> Result<OpenRole<O>> {

@@ -274,6 +274,7 @@ async fn change_held(mut open: OpenRole<Update>, wanted: &Wanted<'_>) -> Result<
     let after = wanted.applied_to(&open.found.permissions, &catalogue)?;
     open.change.require_within_own(&after)?;
     open.change.require_no_own_raise(&open.found, &after)?;
+    open.change.require_opens_nothing(&open.holders, &open.found.permissions, &after).await?;
     store::replace_permissions(open.change.connection(), &open.grant, &open.found.role, &after).await?;
     let recorded = open.change.record(repermitted(&open.found.role, &open.found.permissions, &after)).await?;
     let changed = RolePermissions::of(&after, &catalogue, open.found.role.version + 1);

@@ -11,7 +11,7 @@ use crate::access::{Level, Permissions, Rules, Views};
 use crate::context::Grant;
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
-use crate::ids::{InstanceId, MandateId, RoleId};
+use crate::ids::{InstanceId, MandateId, RoleId, UserId};
 use crate::names;
 use chrono::{DateTime, Utc};
 
@@ -129,6 +129,17 @@ pub async fn lock(connection: &mut PgConnection, mandate: MandateId, role: RoleI
         .fetch_optional(connection)
         .await?;
     Ok(())
+}
+
+/// Who holds a role, enabled or not.
+pub async fn holders(connection: &mut PgConnection, mandate: MandateId, role: RoleId) -> Result<Vec<UserId>> {
+    let ids = sqlx::query_scalar!(
+        r#"select user_id as "user_id!" from member_roles where mandate_id = $1 and role_id = $2
+           union select user_id from access_roles where mandate_id = $1 and role_id = $2"#,
+        mandate.uuid(),
+        role.uuid()
+    );
+    Ok(ids.fetch_all(connection).await?.into_iter().map(UserId::from).collect())
 }
 
 /// What the roles permit, by id; those that are not mandate roles (or roles of the instance) are missing from the answer.

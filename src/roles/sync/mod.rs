@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::copies::Template;
 use super::{Role, Texts};
+use crate::access::grant::Bound;
 use crate::access::{Catalogue, Merged, Permissions};
 use crate::ids::UserId;
 use labels::Labels;
@@ -126,6 +127,13 @@ pub struct Reset {
     /// Where they change.
     pub label: Option<String>,
     pub description: Option<Texts>,
+}
+
+impl Reset {
+    /// Whether it would permit what it does not permit now.
+    pub fn gives_more(&self, catalogue: &Catalogue) -> bool {
+        !Bound::of([&self.to], catalogue).within(&Merged::of([&self.copy.permissions], catalogue))
+    }
 }
 
 /// What is to be done, beside the report of it.

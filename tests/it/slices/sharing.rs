@@ -108,10 +108,9 @@ async fn who_comes_back_by_a_delegate_is_near_nobody_and_by_an_admin_as_anybody(
     let add = |user: Uuid| json!({ "targetUserId": user, "roleIds": [guest] });
     let added = stage.desk().post(members.clone(), add(newcomer.id)).await.expect(201);
     assert_eq!(added["groupIds"], json!([stage.own]), "whom groups take in by themselves is the admins' choice");
-    // Their rows are there when they come back.
-    for (by_admin, groups) in [(false, json!([])), (true, json!([stage.own]))] {
+    // Their rows are there when they come back. (A SysAdmin might be a member, and bring them near themselves.)
+    for (desk, groups) in [(stage.desk(), json!([])), (world.root(), json!([])), (world.admin(), json!([stage.own]))] {
         world.admin().delete(acme.path(&format!("/users/{}", newcomer.id))).await.expect(204);
-        let desk = if by_admin { world.admin() } else { stage.desk() };
         assert_eq!(desk.post(members.clone(), add(newcomer.id)).await.expect(201)["groupIds"], groups);
     }
 }
@@ -272,4 +271,35 @@ async fn a_sys_admin_does_not_give_themselves_a_table_by_the_catalogue() {
     root.patch("/api/features/trustee", json!({ "tables": ["ledgers", "desks"], "views": ["stats"] })).await.expect(200);
     admin.delete(format!("{users}/{}", world.sys_admin.id)).await.expect(204);
     root.patch("/api/features/trustee", json!({ "tables": ["ledgers", "desks", "vaults"] })).await.expect(200);
+}
+
+#[tokio::test]
+async fn level_g_is_given_to_nobody_who_is_near_people_to_whom_the_delegate_is_not() {
+    let stage = Stage::set("g").await;
+    let (world, acme) = (&stage.world, &stage.world.acme);
+    let friend = world.member_with(acme, "finn", &[world.role_with(acme, "nothing", json!({})).await]).await;
+    // First the group, then the level: the other way round is refused too.
+    stage.put(stage.empty, &[stage.victim.id, friend.id]).await.expect(200);
+    let reader = near_reader(world).await;
+    let keeper = world.admin().post(acme.instance_path("/roles"), json!({ "label": "keeper" })).await.id();
+    let tables = rules(&json!({ "access": ["a", "a", "a", "a"], "instance-roles": ["a", "a", "a", "a"] }));
+    world.admin().put(format!("/api/roles/{keeper}/permissions"), json!({ "tables": tables })).await.expect(200);
+    let own = acme.instance_path(&format!("/users/{}/roles", stage.delegate.id));
+    let held = world.admin().get(acme.instance_path("/users")).await.expect(200)["items"][0]["roleIds"][0].clone();
+    world.admin().put(own, json!({ "roleIds": [held, keeper] })).await.expect(200);
+    let (desk, body) = (stage.desk(), json!({ "userId": friend.id, "roleIds": [reader] }));
+    desk.post(acme.instance_path("/users"), body.clone()).await.refused(403, "grant_exceeds_own_access");
+    // A role that they hold already gives it no more than a role that is given.
+    let small = world.admin().post(acme.instance_path("/roles"), json!({ "label": "small" })).await.id();
+    desk.post(acme.instance_path("/users"), json!({ "userId": friend.id, "roleIds": [small] })).await.expect(201);
+    let wider = json!({ "tables": { "playbooks": { "view": true, "read": "g" } } });
+    desk.patch(format!("/api/roles/{small}/permissions"), wider.clone()).await.refused(403, "grant_exceeds_own_access");
+    let roles = acme.instance_path(&format!("/users/{}/roles", friend.id));
+    desk.put(roles.clone(), json!({ "roleIds": [small, reader] })).await.refused(403, "grant_exceeds_own_access");
+    // Near the same people, it is theirs to give.
+    let shared = world.admin().post(acme.path("/groups"), json!({ "name": "shared" })).await.id();
+    let members = json!({ "userIds": [stage.delegate.id, stage.victim.id] });
+    world.admin().put(acme.path(&format!("/groups/{shared}/members")), members).await.expect(200);
+    desk.patch(format!("/api/roles/{small}/permissions"), wider).await.expect(200);
+    desk.put(roles, json!({ "roleIds": [small, reader] })).await.expect(200);
 }

@@ -94,20 +94,21 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
 /// groups and instances in which they or somebody near have a part now), and, by level `g`, whom the caller
 /// put into a group anything that the caller does not reach. (Whom an admin brings together is the admin's choice.)
 fn opened(before: &Snapshot, after: &Snapshot, caller: Uuid, were_members: &BTreeSet<(Uuid, Uuid)>, operation: &str) -> Option<String> {
-    if before.group_members == after.group_members && before.accesses == after.accesses {
-        return None;
-    }
     let own = before.access(caller);
     // Groups that take in new members by themselves are the admins' choice.
     let joins = operation == "POST /api/mandates/{mandateId}/users";
-    if let Some(thing) = after.gained_things(before, caller).iter().find(|thing| !joins && !own.is_admin_of(thing.1)) {
+    let shares = before.group_members != after.group_members;
+    if (shares || before.accesses != after.accesses)
+        && let Some(thing) = after.gained_things(before, caller).iter().find(|thing| !joins && !own.is_admin_of(thing.1))
+    {
         return Some(format!("the caller came to reach {thing:?}"));
     }
-    let gained = after.brought_near(before, caller, were_members);
+    let gained = if shares { after.brought_near(before, caller, were_members) } else { Vec::new() };
     if let Some(row) = gained.iter().find(|row| !own.may_join(row.0.0)) {
         return Some(format!("the caller came to reach {row:?}"));
     }
-    if !operation.contains("/groups/") {
+    // What SysAdmins give to others they give from outside; in groups they act as members.
+    if joins || (own.is_sys_admin() && !operation.contains("/groups/")) {
         return None;
     }
     let others: BTreeSet<Uuid> = after.memberships.iter().map(|row| row.1).filter(|user| *user != caller).collect();

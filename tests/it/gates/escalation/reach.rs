@@ -153,14 +153,17 @@ impl Snapshot {
     /// The rows that a user reaches by groups now and did not before: place, table, operation and owner. Of owners who were members
     /// before, since nobody else can have any.
     pub fn brought_near(&self, before: &Snapshot, user: Uuid, were_members: &BTreeSet<(Uuid, Uuid)>) -> Vec<Row> {
-        let mut rows = Vec::new();
+        let (mut rows, earlier) = (Vec::new(), before.access(user));
         for (place, tables) in self.access(user).places {
             let (now, then) = (self.peers(place.0, user), before.peers(place.0, user));
-            let owners = now.difference(&then).filter(|owner| **owner != user && were_members.contains(&(place.0, **owner)));
+            let owners = now.iter().filter(|owner| **owner != user && were_members.contains(&(place.0, **owner)));
             let owners: Vec<Uuid> = owners.copied().collect();
             for (table, [_, levels @ ..]) in tables.iter().filter(|(table, _)| is_table(table)) {
-                let by_groups = (0..4).filter(|operation| levels[*operation] == GROUP);
-                rows.extend(by_groups.flat_map(|operation| owners.iter().map(move |owner| (place, table.clone(), operation, *owner))));
+                for operation in (0..4).filter(|operation| levels[*operation] == GROUP) {
+                    let level = earlier.places.get(&place).and_then(|tables| tables.get(table)).map_or(0, |levels| levels[1 + operation]);
+                    let gained = owners.iter().filter(|owner| !(level > GROUP || (level == GROUP && then.contains(owner))));
+                    rows.extend(gained.map(|owner| (place, table.clone(), operation, *owner)));
+                }
             }
         }
         rows
@@ -263,6 +266,10 @@ impl Access {
     /// Admins may put themselves into groups; SysAdmins never raise themselves.
     pub fn may_join(&self, mandate: Uuid) -> bool {
         self.admin_of.contains(&mandate) && !self.sys_admin
+    }
+
+    pub fn is_sys_admin(&self) -> bool {
+        self.sys_admin
     }
 
     /// Whether it is an admin's, who opens what they like to whom they like.

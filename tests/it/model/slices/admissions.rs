@@ -91,10 +91,12 @@ fn may_give<'a>(world: &World, entered: &Entered, target: Uuid, roles: impl Into
     }
     let (access, catalogue) = (world.own_access(entered), world.catalogue_of(entered.instance()));
     let within = |role: &Uuid| world.role(*role).unwrap().permissions.within(&access, &catalogue);
-    if !world.is_delegate(entered) || roles.into_iter().all(within) {
-        return Ok(());
+    let roles: Vec<&Uuid> = roles.into_iter().collect();
+    if world.is_delegate(entered) && !roles.iter().copied().all(within) {
+        return Err(Refusal::of(403, if own { "self_escalation" } else { "grant_exceeds_own_access" }));
     }
-    Err(Refusal::of(403, if own { "self_escalation" } else { "grant_exceeds_own_access" }))
+    let given: Vec<_> = roles.iter().map(|role| &world.role(**role).unwrap().permissions).collect();
+    world.require_opens_nothing(entered, Some(entered.instance()), &[target].into(), &given)
 }
 
 /// With whom is admitted the instance comes near: a delegate who may do more to near ones does not come to reach it so.

@@ -132,6 +132,8 @@ fn change(
     }
     require_grantable(world, entered, user, after.difference(&before))?;
     world.require_targets(entered, None, [user])?;
+    let given: Vec<_> = after.difference(&before).map(|role| &world.role(*role).unwrap().permissions).collect();
+    world.require_opens_nothing(entered, None, &[user].into(), &given)?;
     if after.is_empty() {
         return Err(Refusal::of(409, "last_role"));
     }

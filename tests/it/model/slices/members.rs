@@ -135,7 +135,7 @@ fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
         }
         return Err(refusal);
     }
-    world.join(mandate, target, roles, world.is_delegate(entered));
+    world.join(mandate, target, roles, world.is_delegate(entered) || entered.flag);
     world.note(entered.user, mandate, Event::of("user_added_to_mandate", "member", target).target(target));
     Ok(Reply::created(world.member_answer(world.member(mandate, target).unwrap())))
 }
@@ -183,6 +183,9 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
         return Err(Refusal::of(403, "self_escalation"));
     }
     world.require_targets(entered, None, [user])?;
+    if enabled && !member.enabled {
+        world.require_revival_opens_nothing(entered, user)?;
+    }
     if !enabled && world.is_last_admin(mandate, user) {
         return Err(Refusal::of(409, "last_mandate_admin"));
     }

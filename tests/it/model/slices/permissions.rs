@@ -129,6 +129,9 @@ fn change(
     if raises_own(world, entered, &role, &after) {
         return Err(Refusal::of(403, "self_escalation"));
     }
+    if !role.is_template() && !after.within(&Merged::of([&role.permissions], &catalogue(world, &role)), &catalogue(world, &role)) {
+        world.require_opens_nothing(entered, role.instance, &world.holders(role.id), &[&after])?;
+    }
     let answer = after.answer(&catalogue(world, &role));
     let changed = world.role_mut(role.id);
     changed.permissions = after;

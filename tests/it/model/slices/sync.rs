@@ -243,6 +243,12 @@ fn sync(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outco
     if world.is_delegate(entered) && plan.edited.iter().any(|permissions| !permissions.within(&own, &catalogue)) {
         return Err(Refusal::of(403, "grant_exceeds_own_access"));
     }
+    for role in &plan.reset {
+        let before = Merged::of([&world.role(role.id).unwrap().permissions], &catalogue);
+        if !role.permissions.within(&before, &catalogue) {
+            world.require_opens_nothing(entered, Some(entered.instance()), &world.holders(role.id), &[&role.permissions])?;
+        }
+    }
     let (mandate, instance) = (entered.mandate(), entered.instance());
     if !call.is_dry_run() {
         world.roles.retain(|role| !plan.remove.contains(&role.id));

@@ -118,11 +118,11 @@ impl World {
         })
     }
 
-    /// A new member joins the groups that new members join; not where a delegate brings somebody back.
-    pub fn join(&mut self, mandate: Uuid, user: Uuid, roles: BTreeSet<Uuid>, by_delegate: bool) {
+    /// A new member joins the groups that new members join; not where a delegate or a SysAdmin brings somebody back.
+    pub fn join(&mut self, mandate: Uuid, user: Uuid, roles: BTreeSet<Uuid>, restrained: bool) {
         self.joined += 1;
         self.members.push(Member { mandate, user, enabled: true, roles, used: false, version: 1, joined: self.joined });
-        if by_delegate && self.former.contains(&(mandate, user)) {
+        if restrained && self.former.contains(&(mandate, user)) {
             return;
         }
         for group in self.groups.iter_mut().filter(|group| group.mandate == mandate && group.auto_join) {
