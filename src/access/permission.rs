@@ -83,17 +83,15 @@ pub type Rules = BTreeMap<String, Rule>;
 pub type Views = BTreeMap<String, bool>;
 
 /// What one role allows: tables (one of them may be `*`) and views.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permissions {
     /// A rule for each named table; `*` stands for every table that is not named.
     #[serde(default)]
-    #[schema(required = true)]
-    pub tables: BTreeMap<String, Rule>,
+    pub tables: Rules,
     /// For each named view, whether it is allowed.
     #[serde(default)]
-    #[schema(required = true)]
-    pub views: BTreeMap<String, bool>,
+    pub views: Views,
 }
 
 /// Tables and views of which a role speaks and which are not there any more.

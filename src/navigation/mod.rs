@@ -6,12 +6,14 @@ mod cache;
 mod routes;
 mod store;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::access::{Catalogue, HeldRole, Merged, Permissions};
+use crate::access::{Catalogue, HeldRole, Merged, Rule};
 use crate::app::App;
 use crate::ids::{InstanceId, MandateId};
 use crate::roles::Texts;
@@ -74,8 +76,10 @@ pub struct NavigationInstance {
 /// Merged permissions. `fields` is kept for permissions by field, of which there are none yet.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NavigationPermissions {
-    #[serde(flatten)]
-    merged: Permissions,
+    /// A rule for each table.
+    tables: BTreeMap<String, Rule>,
+    /// For each view, whether it is allowed.
+    views: BTreeMap<String, bool>,
     #[schema(value_type = Object)]
     fields: Map<String, Value>,
 }
@@ -130,7 +134,7 @@ impl Row {
             instance_label: self.instance_label,
             user_role: greatest(&self.roles, &catalogue),
             roles: self.roles.into_iter().map(|role| role.label).collect(),
-            permissions: NavigationPermissions { merged: Permissions { tables: merged.tables, views: merged.views }, fields: Map::new() },
+            permissions: NavigationPermissions { tables: merged.tables, views: merged.views, fields: Map::new() },
         }
     }
 }
