@@ -62,7 +62,6 @@ from bailiwick_client.models import (
     Login,
     Member,
     Operation,
-    Permissions,
     PermissionsPatch,
     PermissionsPatchViews,
     Problem,
@@ -71,6 +70,7 @@ from bailiwick_client.models import (
     ReplacePermissions,
     ReplacePermissionsTables,
     ReplacePermissionsViews,
+    RolePermissions,
     Rule,
     Scope,
     UpdatePlaybookVersion,
@@ -148,7 +148,7 @@ tables["members"] = Rule(view=True, read=Level.A, create=Level.A, update=Level.N
 tables["roles"] = Rule(view=True, read=Level.A, create=Level.N, update=Level.N, delete=Level.N)
 to_be_permitted = ReplacePermissions(tables=tables)
 put = replace_role_permissions.sync_detailed(role.id, client=alice, x_mandate_id=named, body=to_be_permitted)
-permissions = told_as(Permissions, 200, put)
+permissions = told_as(RolePermissions, 200, put)
 assert permissions.tables["members"].create is Level.A
 dry = assign_member_role.sync_detailed(acme, bob_id, role.id, client=alice, x_mandate_id=named, dry_run=True)
 preview = told_as(AccessPreview, 200, dry)
@@ -191,7 +191,7 @@ views = PermissionsPatchViews()
 views["reports"] = True
 patch = PermissionsPatch(views=views)
 patched = update_role_permissions.sync_detailed(viewer.id, client=alice, x_mandate_id=named, body=patch)
-assert told_as(Permissions, 200, patched).views["reports"] is True
+assert told_as(RolePermissions, 200, patched).views["reports"] is True
 syncing = sync_instance_roles.sync_detailed(instance, client=alice, x_mandate_id=named, add_only=False, dry_run=True)
 sync = told(200, syncing)
 assert (sync.updated, sync.changes[0].permissions[0].view) == (1, "reports")
@@ -274,4 +274,5 @@ agent_views = ReplacePermissionsViews()
 agent_views["inbox"] = True
 wanted = ReplacePermissions(tables=agent_tables, views=agent_views)
 permitted = replace_role_permissions.sync_detailed(template.id, client=sysadmin, body=wanted)
-assert told_as(Permissions, 200, permitted).to_dict() == wanted.to_dict()
+answered = told_as(RolePermissions, 200, permitted).to_dict()
+assert answered == {**wanted.to_dict(), "stale": {"tables": [], "views": []}}
