@@ -47,7 +47,7 @@ impl MandateContext {
 }
 
 impl Change<MandateContext> {
-    /// The same where a membership is enabled again: all that its holder was given counts then.
+    /// What [`require_opens_nothing`] asks, where a membership is enabled again: all that its holder was given counts then.
     pub async fn require_revival_opens_nothing(&mut self, user: UserId) -> Result<()> {
         let context = self.context.clone();
         if !context.is_delegate() {

@@ -60,7 +60,7 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
         let holders: Vec<UserId> = copy.holders.iter().map(|holder| holder.user_id).collect();
         require_opens_nothing(&mut change, &now, &holders, &[to]).await?;
     }
-    let nameable = change.context.clone().nameable(&mut change, &plan.report.holders()).await?;
+    let nameable = now.nameable(&mut change, &plan.report.holders()).await?;
     change.as_tenant().await?;
     apply(&mut change, context, &grant, &plan).await?;
     let details = serde_json::to_value(&plan.report).map_err(Error::internal)?;
