@@ -83,7 +83,7 @@ codes! {
     PreconditionFailed = 412, "The resource has changed meanwhile", "Read it again and repeat the change with the new `ETag` in If-Match.";
     PayloadTooLarge = 413, "The request is too large", "Send less; the detail names the limit.";
     UriTooLong = 414, "The URL is too long", "Send less in path and query; the detail names the limit.";
-    UnsupportedMediaType = 415, "The content type is not one that this route takes", "Send `Content-Type: application/json`.";
+    UnsupportedMediaType = 415, "The body is not of a kind that this route takes", "Send `Content-Type: application/json`, and no `Content-Encoding`.";
     UnknownField = 422, "The body has a field that is not known here", "Remove the fields that `errors` points to.";
     ValidationFailed = 422, "The body is well-formed but not valid", "Each entry of `errors` points to a field and says what it takes.";
     PreconditionRequired = 428, "The change has to name a version", "Read the resource and send its `ETag` in If-Match (or `version` in the body, where it takes one).";
@@ -143,6 +143,12 @@ impl FieldError {
         self.reasons = reasons;
         self
     }
+}
+
+/// A JSON pointer (RFC 6901) to a member of what another one points to.
+#[must_use]
+pub fn pointer_to(parent: &str, member: &str) -> String {
+    format!("{parent}/{}", member.replace('~', "~0").replace('/', "~1"))
 }
 
 /// The value, or its refusal among the others: a body is refused with all that is wrong with it at once.

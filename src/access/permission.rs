@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::level::{Level, Operation};
 use super::tables::{Catalogue, WILDCARD};
-use crate::error::FieldError;
+use crate::error::{FieldError, pointer_to};
 
 /// A permission for one table: whether it is shown, and a level for each operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -144,7 +144,7 @@ impl Permissions {
         let tables = self.tables.iter().flat_map(|(table, rule)| table_problems(table, *rule, catalogue));
         let views = self.views.keys().filter(|view| !catalogue.has_view(view)).map(|view| {
             FieldError::new(
-                pointer("views", view),
+                pointer_to("/views", view),
                 "unknown_view",
                 format!("is not a view of this scope; known are: {}", catalogue.view_names()),
             )
@@ -154,7 +154,7 @@ impl Permissions {
 }
 
 fn table_problems(table: &str, rule: Rule, catalogue: &Catalogue) -> Vec<FieldError> {
-    let at = pointer("tables", table);
+    let at = pointer_to("/tables", table);
     if table != WILDCARD && !catalogue.has_table(table) {
         return vec![FieldError::new(at, "unknown_table", format!("is not a table of this scope; known are: {}", catalogue.table_names()))];
     }
@@ -182,9 +182,4 @@ fn unknown_levels(at: &str, table: &str, rule: Rule, catalogue: &Catalogue) -> V
             FieldError::new(format!("{at}/{}", operation.name()), "unknown_level", detail)
         })
         .collect()
-}
-
-/// A JSON pointer (RFC 6901) to a member whose name may hold `~` and `/`.
-fn pointer(parent: &str, name: &str) -> String {
-    format!("/{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
 }

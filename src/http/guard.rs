@@ -16,9 +16,10 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use super::body::{BodyLimit, require_unencoded};
 use super::completion;
 use super::dry_run::DryRun;
-use super::extract::{BodyLimit, Query};
+use super::extract::Query;
 use super::idempotency;
 use super::rate_limit::{Identity, Purse, named_mandate};
 use crate::app::App;
@@ -84,6 +85,9 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Resul
     let entered = enter(guarding.app.services(), &guarding.policy, arrival).await;
     if let Some(purse) = request.extensions().get::<Purse>() {
         purse.settle(member_of(&guarding, &request, &entered))?;
+    }
+    if entered.is_ok() && idempotency::has_effect(request.method()) {
+        require_unencoded(request.headers())?;
     }
     if let Some(bytes) = guarding.policy.body_limit {
         request.extensions_mut().insert(BodyLimit(bytes));

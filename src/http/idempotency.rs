@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use chrono::Duration;
 
-use super::extract::read_body;
+use super::body::read_body;
 use crate::app::App;
 use crate::auth::session::Claims;
 use crate::context::enter::Entered;

@@ -1,5 +1,6 @@
 //! HTTP: the assembly of all routes, and what every request goes through on its way in and out.
 
+mod body;
 pub(crate) mod client;
 pub(crate) mod completion;
 mod cors;

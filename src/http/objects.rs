@@ -1,9 +1,10 @@
 //! Reads objects only from objects. The readers that serde derives also take an array for a struct, member by member: `[]` for
 //! one with nothing in it, and `["Main Street 1", "Berne", null, "CH"]` for an address. The document says `object`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Around a deserializer, and around whatever looks into the values within it.
 #[derive(Debug)]
@@ -135,5 +136,50 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Objects<T> {
     type Value = T::Value;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T::Value, D::Error> {
         self.0.deserialize(Objects(deserializer))
+    }
+}
+
+/// Any JSON in which no object has a name twice. The readers of maps would take the last one for all.
+#[derive(Debug)]
+pub(super) struct Distinct;
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+macro_rules! nothing_in {
+    ($($method:ident($value:ty))+) => {$(
+        fn $method<E: serde::de::Error>(self, _: $value) -> Result<Self, E> {
+            Ok(self)
+        }
+    )+};
+}
+
+impl<'de> Visitor<'de> for Distinct {
+    type Value = Self;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    nothing_in! { visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_f64(f64) visit_str(&str) }
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut seen = BTreeSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if seen.contains(&name) {
+                members.next_value::<IgnoredAny>()?;
+                return Err(serde::de::Error::custom(format_args!("duplicate field `{name}`")));
+            }
+            members.next_value::<Self>()?;
+            seen.insert(name);
+        }
+        Ok(self)
     }
 }

@@ -84,7 +84,7 @@ fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
         ("Too large", chosen(&[(PayloadTooLarge, reads)])),
         ("The URL is too long", chosen(&[(UriTooLong, true)])),
         ("The headers are too large", chosen(&[(HeadersTooLarge, true)])),
-        ("Not JSON", chosen(&[(UnsupportedMediaType, body)])),
+        ("Not JSON, or encoded", chosen(&[(UnsupportedMediaType, reads || forgets)])),
         ("Not valid", chosen(&[(ValidationFailed, body), (UnknownField, body)])),
         ("Too many requests", chosen(&[(TooManyRequests, true)])),
         ("Our failure", chosen(&[(Internal, true)])),
