@@ -34,4 +34,5 @@ pub mod questions;
 pub mod roles;
 pub mod seeds;
 pub mod telemetry;
+pub mod translations;
 pub mod users;

@@ -1,58 +1,160 @@
-//! How names are compared and codes are made. Two names are the same when they are after NFKC normalisation and Unicode case
-//! folding (UAX #15, UTS #10's neighbour UAX #31 R4/R5); the result is stored beside the name as its key.
+//! How names are bounded, checked and compared, and how codes are made. Two names are the same when they are after Unicode's
+//! `NFKC_Casefold` (UAX #15; UAX #44, `NFKC_CF`), which folds case and width and drops what cannot be seen; the result is stored
+//! beside the name as its key. Whatever is computed of a text is computed of a bounded one: a single character can stand for
+//! eighteen (U+FDFA).
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizer, DecomposingNormalizer};
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, PrependedConcatenationMark};
+use icu_properties::{CodePointMapData, CodePointSetData};
+use unicode_security::confusable_detection::skeleton;
 
 use crate::error::FieldError;
 
 /// The longest name, label or title, in characters.
 pub const MAX_NAME: usize = 200;
+/// The longest key of one, in bytes of UTF-8: an index and a cursor have room for it.
+pub const MAX_KEY: usize = 600;
 /// The longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 4_000;
+/// The most that a character takes in UTF-8, in bytes.
+const WIDEST: usize = 4;
 
-/// What a name is compared by.
+/// Whether a text has more characters than that. One that cannot have fewer is not counted.
+fn is_longer(text: &str, characters: usize) -> bool {
+    text.len() > characters * WIDEST || text.chars().count() > characters
+}
+
+/// A name within bounds, with what it is compared by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    text: String,
+    key: String,
+}
+
+impl Name {
+    /// Trims a name and refuses an overlong, blank or unreadable one.
+    pub fn checked(pointer: &str, text: &str) -> Result<Self, FieldError> {
+        let refused = |code: &'static str, detail: String| Err(FieldError::new(pointer, code, detail));
+        let trimmed = text.trim();
+        if is_longer(trimmed, MAX_NAME) {
+            return refused("too_long", format!("must have at most {MAX_NAME} characters"));
+        }
+        let key = folded(trimmed);
+        if key.len() > MAX_KEY {
+            let detail = format!("is too long: with its letters in their simplest form it has {} bytes, and {MAX_KEY} at most", key.len());
+            return refused("too_long", detail);
+        }
+        if !key.chars().any(is_visible) {
+            return refused("blank", "must not be blank: nothing of it would be seen".to_owned());
+        }
+        if trimmed.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+            return refused("invalid_characters", "must not contain control characters or line breaks".to_owned());
+        }
+        check_readable(pointer, trimmed)?;
+        Ok(Self { text: trimmed.to_owned(), key })
+    }
+
+    /// One that was checked when it was stored, or that comes with the service.
+    #[must_use]
+    pub fn of_stored(text: &str) -> Self {
+        Self { text: text.to_owned(), key: key_of_stored(text) }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+    /// What it is compared by.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
+    /// Whether people would take it for another name that it is not (UTS #39, section 4: both have one skeleton).
+    #[must_use]
+    pub fn is_mistaken_for(&self, other: &str) -> bool {
+        self.key != other && skeleton(&self.key).eq(skeleton(other))
+    }
+}
+
+/// What a name within bounds is compared by; `None` for a text that no name can be equal to or part of.
 #[must_use]
-pub fn key(name: &str) -> String {
+pub fn key(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!is_longer(text, MAX_NAME)).then(|| folded(text)).filter(|key| key.len() <= MAX_KEY)
+}
+
+/// What a name is compared by that was within bounds when it was stored. (Of a longer one, what its first part is.)
+#[must_use]
+pub fn key_of_stored(name: &str) -> String {
+    let end = name.char_indices().nth(MAX_NAME).map_or(name.len(), |(end, _)| end);
+    folded(name[..end].trim())
+}
+
+/// `NFKC_Casefold`.
+fn folded(text: &str) -> String {
+    let text = text.trim();
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     let normalizer = ComposingNormalizer::new_nfkc();
-    let folded = CaseMapper::new().fold_string(&normalizer.normalize(name.trim())).into_owned();
-    // Folding can undo the normalisation (U+0345); once more makes the key stable.
-    normalizer.normalize(&folded).into_owned()
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    // Each step can undo another: U+0345 folds to a letter, U+3164 normalises to what is dropped, and what is dropped kept its
+    // neighbours apart. Three rounds are enough for every character there is; more would not change it.
+    let mut key = text.to_owned();
+    for _ in 0..3 {
+        let seen: String = normalizer.normalize(&key).chars().filter(|c| !ignorable.contains(*c)).collect();
+        key = CaseMapper::new().fold_string(&seen).into_owned();
+    }
+    normalizer.normalize(&key).trim().to_owned()
+}
+
+/// Whether a character of a key shows on the screen. Spaces do not, nor do some that Unicode does not call ignorable.
+fn is_visible(character: char) -> bool {
+    const EMPTY: [char; 3] = ['\u{2800}', '\u{16fe4}', '\u{1d159}'];
+    let is_format = CodePointMapData::<GeneralCategory>::new().get(character) == GeneralCategory::Format
+        && !CodePointSetData::new::<PrependedConcatenationMark>().contains(character);
+    !character.is_whitespace() && !is_format && !EMPTY.contains(&character)
+}
+
+/// Refuses what makes a text read otherwise than it is stored: explicit directions (UAX #9, section 2; CVE-2021-42574).
+fn check_readable(pointer: &str, text: &str) -> Result<(), FieldError> {
+    if text.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
+        let detail = "must not contain characters that change the direction of the text (U+202A to U+202E, U+2066 to U+2069)";
+        return Err(FieldError::new(pointer, "unreadable", detail));
+    }
+    Ok(())
 }
 
 /// The longest text that names an account, in bytes: there is none with a longer username, however its letters are written.
-const MAX_ACCOUNT: usize = 64 * 4;
+const MAX_ACCOUNT: usize = 64 * WIDEST;
 
 /// What the name of an account is compared by, where it can be one.
 #[must_use]
 pub fn account_key(name: &str) -> Option<String> {
     let name = name.trim();
-    (name.len() <= MAX_ACCOUNT).then(|| key(name)).filter(|key| !key.is_empty())
+    (name.len() <= MAX_ACCOUNT).then(|| folded(name)).filter(|key| !key.is_empty())
 }
 
-/// Trims a name and refuses a blank, overlong or unprintable one.
+/// The text of a [`Name`], where nothing is compared.
 pub fn checked(pointer: &str, name: &str) -> Result<String, FieldError> {
-    let trimmed = name.trim();
-    if trimmed.is_empty() || key(trimmed).is_empty() {
-        return Err(FieldError::new(pointer, "blank", "must not be blank"));
-    }
-    if trimmed.chars().count() > MAX_NAME {
-        return Err(FieldError::new(pointer, "too_long", format!("must have at most {MAX_NAME} characters")));
-    }
-    if trimmed.chars().any(char::is_control) {
-        return Err(FieldError::new(pointer, "invalid_characters", "must not contain control characters"));
-    }
-    Ok(trimmed.to_owned())
+    Name::checked(pointer, name).map(Name::into_text)
 }
 
-/// Refuses an overlong description and the character that PostgreSQL cannot store.
+/// Refuses an overlong or unreadable description and the character that PostgreSQL cannot store.
 pub fn checked_description(pointer: &str, text: &str) -> Result<String, FieldError> {
-    if text.chars().count() > MAX_DESCRIPTION {
+    if is_longer(text, MAX_DESCRIPTION) {
         return Err(FieldError::new(pointer, "too_long", format!("must have at most {MAX_DESCRIPTION} characters")));
     }
     if text.contains('\0') {
         return Err(FieldError::new(pointer, "invalid_characters", "must not contain the character U+0000"));
     }
+    check_readable(pointer, text)?;
     Ok(text.to_owned())
 }
 
@@ -70,7 +172,7 @@ pub fn checked_language(pointer: &str, tag: &str) -> Result<String, FieldError> 
 
 /// Usernames: `[a-z0-9._-]{2,64}`. Upper case is folded, so that `Alice` signs in as `alice`.
 pub fn checked_username(pointer: &str, username: &str) -> Result<String, FieldError> {
-    let folded = key(username);
+    let folded = account_key(username).unwrap_or_default();
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
     if (2..=64).contains(&folded.len()) && folded.bytes().all(allowed) {
         Ok(folded)
@@ -81,7 +183,7 @@ pub fn checked_username(pointer: &str, username: &str) -> Result<String, FieldEr
 
 /// Codes of mandates: a slug.
 pub fn checked_code(pointer: &str, code: &str) -> Result<String, FieldError> {
-    let folded = key(code);
+    let folded = account_key(code).unwrap_or_default();
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let edge = |b: Option<&u8>| b.is_some_and(|b| *b != b'-');
     let bytes = folded.as_bytes();
@@ -122,9 +224,9 @@ mod tests {
     #[test]
     fn names_that_look_alike_are_the_same_name() {
         for (a, b) in [("Straße", "STRASSE"), ("Ａcme", "acme"), (" Acme ", "acme"), ("\u{1c5}", "\u{1c6}"), ("İ", "i\u{307}")] {
-            assert_eq!(key(a), key(b), "{a} and {b}");
+            assert_eq!(folded(a), folded(b), "{a} and {b}");
         }
-        assert_ne!(key("acme"), key("acne"));
+        assert_ne!(folded("acme"), folded("acne"));
     }
 
     #[test]
@@ -141,6 +243,78 @@ mod tests {
         assert_eq!(checked_username("/username", "Alice").as_deref().ok(), Some("alice"));
         assert!(checked_code("/code", "-a").is_err());
         assert!(checked_code("/code", "a-1").is_ok());
-        assert!(checked("/name", " \u{200b}\t").is_ok() || checked("/name", "  \t").is_err());
+    }
+
+    fn refused(name: &str) -> String {
+        checked("/name", name).map_or_else(|error| error.code.into_owned(), |kept| format!("kept as {kept:?}"))
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_no_name() {
+        let unseen = [
+            "",
+            " \t",
+            "\u{200b}",
+            "\u{3164}",
+            "\u{ffa0}",
+            "\u{2800}",
+            "\u{e0020}\u{e007f}",
+            "\u{fe0f}\u{200d}",
+            "\u{feff}",
+            "\u{fff9}\u{fffb}",
+        ];
+        for unseen in unseen {
+            assert_eq!(refused(unseen), "blank", "{unseen:?}");
+        }
+        for turned in ["\u{202e}", "abc\u{202e}fed", "\u{2066}abc\u{2069}", "a\u{202a}b\u{202c}"] {
+            assert!(["blank", "unreadable"].contains(&refused(turned).as_str()), "{turned:?}");
+            assert!(checked_description("/description", turned).is_err());
+        }
+        assert_eq!(refused("two\u{2028}lines"), "invalid_characters");
+        // Letters that need what is not seen between them keep it: a family, and Persian.
+        for kept in ["👨\u{200d}👩\u{200d}👧", "می\u{200c}خواهم", "\u{0600}5"] {
+            assert_eq!(checked("/name", kept).ok().as_deref(), Some(kept));
+        }
+    }
+
+    #[test]
+    fn a_name_and_its_key_are_bounded_before_anything_is_computed() {
+        assert_eq!(refused(&"a".repeat(201)), "too_long");
+        assert_eq!(refused(&"\u{fdfa}".repeat(200)), "too_long");
+        assert_eq!(refused(&"\u{fdfa}".repeat(1_000_000)), "too_long");
+        assert_eq!(key(&"\u{fdfa}".repeat(200)), None);
+        let widest: String = "𝒳".repeat(200);
+        let longest = Name::checked("/name", &widest).unwrap();
+        assert_eq!((longest.as_str(), longest.key().len()), (widest.as_str(), 200));
+        assert!(Name::checked("/name", &"漢".repeat(200)).is_ok_and(|name| name.key().len() == MAX_KEY));
+        assert!(key_of_stored(&"\u{fdfa}".repeat(10_000)).len() <= 200 * 33);
+    }
+
+    #[test]
+    fn keys_fold_what_is_not_seen_and_stay_as_they_are() {
+        let pairs =
+            [("admin", "ad\u{200b}min"), ("admin", "ADMIN\u{fe0f}"), ("a", "\u{3164}a"), ("é", "e\u{200b}\u{301}"), ("ά", "\u{1f71}")];
+        for (plain, hidden) in pairs {
+            assert_eq!(folded(plain), folded(hidden), "{hidden:?}");
+        }
+    }
+
+    #[test]
+    fn look_alikes_of_a_label_are_told_from_it_and_from_others() {
+        let mistaken = |label: &str| Name::checked("/label", label).unwrap().is_mistaken_for("admin");
+        for alike in ["\u{430}dmin", "adm\u{456}n", "\u{ff41}dm\u{131}n", "adrnin"] {
+            assert!(mistaken(alike), "{alike:?}");
+        }
+        for other in ["admin", "ADMIN", "ad\u{200b}min", "administrator", "adm1n", "admins", "münze", "бухгалтер"] {
+            assert!(!mistaken(other), "{other:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_key_is_the_key_of_itself(text in ".{0,40}") {
+            let once = folded(&text);
+            proptest::prop_assert_eq!(folded(&once), once);
+        }
     }
 }

@@ -204,8 +204,8 @@ settings! {
             Fallback::Text("256"), rule::between(1, 1 << 20),
             "The most connections from one address; one more is closed. Trusted proxies have no such limit.";
         max_body_bytes: usize = "max_body_bytes", "BAILIWICK_MAX_BODY_BYTES",
-            Fallback::Text("2097152"), rule::between(1024, 1 << 30),
-            "The largest body of a request.";
+            Fallback::Text("65536"), rule::between(1024, 1 << 30),
+            "The largest body of a request, in bytes. Routes that need more have more by themselves; a greater value raises all of them.";
         require_if_match: bool = "require_if_match", "BAILIWICK_REQUIRE_IF_MATCH",
             Fallback::Text("off"), rule::switch(),
             "Whether every change of a resource that has a version must name that version (428 where it does not).";

@@ -30,7 +30,7 @@ impl Recorded {
         Self(())
     }
     /// For what changes nothing that a trail would tell: an idempotent repetition.
-    pub(crate) fn nothing_changed() -> Self {
+    pub fn nothing_changed() -> Self {
         Self(())
     }
 }

@@ -11,6 +11,7 @@ use crate::audit::{self, Event};
 use crate::context::{RequestMeta, Services, SystemContext};
 use crate::error::Result;
 use crate::http::guard::Routes;
+use crate::names::Name;
 use crate::roles::{Texts, copies};
 
 /// A text in the two languages of the product.
@@ -97,7 +98,8 @@ async fn bring_feature(connection: &mut PgConnection, system: &SystemContext, fe
         if known.iter().any(|template| template.role.label == role.label) {
             continue;
         }
-        let made = copies::insert(connection, Some(feature.code), role.label, &texts(role.description), system.now()).await?;
+        let made =
+            copies::insert(connection, Some(feature.code), &Name::of_stored(role.label), &texts(role.description), system.now()).await?;
         copies::replace_permissions(connection, &made, &role.permissions()).await?;
         changed = true;
     }

@@ -16,26 +16,35 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::judge::require_no_own_gain;
 use crate::context::policy::Policy;
-use crate::context::{Caller, SystemContext};
+use crate::context::{Caller, Recorded, SystemContext};
 use crate::error::{Code, Error, FieldError, Result, keep};
 use crate::http::etag::{Precondition, Versioned, resource_unless_known};
 use crate::http::extract::{Created, FromPath, Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::patch;
 use crate::names;
-use crate::roles::{Texts, checked_texts};
+use crate::roles::Texts;
+use crate::translations::{self, Kind, TextsPatch};
 
 /// Segments under `/api/features` that mean something else.
 const RESERVED: [&str; 3] = ["my", "instances", "templates"];
-/// How many tables, or views, a feature has at most.
-const MAX_NAMES: usize = 200;
+/// How many tables a feature has at most.
+const MAX_TABLES: usize = 200;
+/// How many views a feature has at most.
+const MAX_VIEWS: usize = 500;
+/// The longest name of a table or view, in bytes (and characters: they are ASCII).
+const MAX_TABLE_NAME: usize = 128;
+/// The largest body: all of these, and texts in all languages.
+const MAX_BODY: usize = 256 * 1024;
+/// Mandate tables to come. A feature that has one of that name already keeps it.
+const TABLES_TO_COME: [&str; 5] = ["webhooks", "events", "files", "usage", "api_keys"];
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_features).guard(app, Policy::user()))
-        .routes(routes!(create_feature).guard(app, Policy::sys()))
+        .routes(routes!(create_feature).guard(app, Policy::sys().body_up_to(MAX_BODY)))
         .routes(routes!(get_feature).guard(app, Policy::user()))
-        .routes(routes!(update_feature).guard(app, Policy::sys()))
+        .routes(routes!(update_feature).guard(app, Policy::sys().body_up_to(MAX_BODY)))
         .routes(routes!(delete_feature).guard(app, Policy::sys()))
 }
 
@@ -70,9 +79,11 @@ pub struct CreateFeature {
     label: Option<Texts>,
     #[schema(example = "mdi-scale-balance")]
     icon: Option<String>,
-    /// The tables that instance roles can speak of.
+    /// The tables that instance roles can speak of: at most 200, each `[A-Za-z][A-Za-z0-9_.:-]{0,127}`, compared exactly.
+    #[schema(example = json!(["TrusteeContract"]))]
     tables: Option<Vec<String>>,
-    /// The views that instance roles can allow.
+    /// The views that instance roles can allow: at most 500, named like tables.
+    #[schema(example = json!(["ui.feature.trustee.dashboard"]))]
     views: Option<Vec<String>>,
 }
 
@@ -80,32 +91,38 @@ fn checked_code(code: &str) -> std::result::Result<(), FieldError> {
     if RESERVED.contains(&code) {
         return Err(FieldError::new("/code", "reserved", "must not be `my`, `instances` or `templates`"));
     }
-    if (2..=63).contains(&code.len()) && is_name(code, false) {
+    if (2..=63).contains(&code.len()) && is_code(code) {
         Ok(())
     } else {
         Err(FieldError::new("/code", "invalid_code", "must match [a-z][a-z0-9-]{1,62}"))
     }
 }
 
-/// A lower-case letter, then letters, digits and hyphens (and underscores, for tables and views).
-fn is_name(name: &str, underscores: bool) -> bool {
-    let bytes = name.as_bytes();
-    bytes.first().is_some_and(u8::is_ascii_lowercase)
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-' || (underscores && *b == b'_'))
+/// A lower-case letter, then letters, digits and hyphens.
+fn is_code(code: &str) -> bool {
+    code.starts_with(|c: char| c.is_ascii_lowercase()) && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-fn checked_names(pointer: &str, names: &[String], forbidden: &[&str]) -> std::result::Result<Vec<String>, FieldError> {
-    if names.len() > MAX_NAMES {
-        return Err(FieldError::new(pointer, "too_many", format!("must have at most {MAX_NAMES} entries")));
+/// What applications call their tables and views: `TrusteeContract`, `trustee.home`, `ui:feature:trustee`.
+fn is_table_name(name: &str) -> bool {
+    name.len() <= MAX_TABLE_NAME
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-'))
+}
+
+fn checked_names(pointer: &str, names: &[String], most: usize, forbidden: &[&str]) -> std::result::Result<Vec<String>, FieldError> {
+    if names.len() > most {
+        return Err(FieldError::new(pointer, "too_many", format!("must have at most {most} entries")));
     }
     let mut seen = BTreeSet::new();
     for (index, name) in names.iter().enumerate() {
         let at = format!("{pointer}/{index}");
-        if !(1..=63).contains(&name.len()) || !is_name(name, true) {
-            return Err(FieldError::new(at, "invalid_name", "must match [a-z][a-z0-9_-]{0,62}"));
+        if !is_table_name(name) {
+            return Err(FieldError::new(at, "invalid_name", "must match [A-Za-z][A-Za-z0-9_.:-]{0,127}"));
         }
         if forbidden.contains(&name.as_str()) {
-            return Err(FieldError::new(at, "reserved", "must not be the name of a mandate table, `access` or `instance-roles`"));
+            let detail = "must not be the name of a mandate table (some are still to come), `access` or `instance-roles`";
+            return Err(FieldError::new(at, "reserved", detail));
         }
         if !seen.insert(name) {
             return Err(FieldError::new(at, "duplicate", "is named twice"));
@@ -114,19 +131,14 @@ fn checked_names(pointer: &str, names: &[String], forbidden: &[&str]) -> std::re
     Ok(names.to_vec())
 }
 
-fn checked_tables(tables: &[String]) -> std::result::Result<Vec<String>, FieldError> {
-    let forbidden: Vec<&str> = MANDATE_TABLES.iter().chain(&INSTANCE_TABLES).copied().collect();
-    checked_names("/tables", tables, &forbidden)
+fn checked_tables(tables: &[String], before: &[String]) -> std::result::Result<Vec<String>, FieldError> {
+    let to_come = TABLES_TO_COME.iter().filter(|name| !before.iter().any(|had| had == *name));
+    let forbidden: Vec<&str> = MANDATE_TABLES.iter().chain(&INSTANCE_TABLES).chain(to_come).copied().collect();
+    checked_names("/tables", tables, MAX_TABLES, &forbidden)
 }
 
-fn checked_label(label: Texts) -> std::result::Result<Texts, FieldError> {
-    for (language, text) in &label {
-        names::checked(&format!("/label/{language}"), text)?;
-    }
-    if label.is_empty() {
-        return Err(FieldError::new("/label", "required", "must have a text in at least one language"));
-    }
-    checked_texts("/label", label)
+fn checked_views(views: &[String]) -> std::result::Result<Vec<String>, FieldError> {
+    checked_names("/views", views, MAX_VIEWS, &[])
 }
 
 fn checked_icon(icon: &str) -> std::result::Result<String, FieldError> {
@@ -151,12 +163,13 @@ async fn create_feature(system: SystemContext, Json(body): Json<CreateFeature>) 
     let mut errors = Vec::new();
     keep(checked_code(&body.code), &mut errors);
     let label = match body.label {
-        Some(label) => keep(checked_label(label), &mut errors),
-        None => Some(titled(&body.code)).filter(|_| errors.is_empty()),
+        Some(label) => keep(translations::checked("/label", label, Kind::Labels), &mut errors),
+        // A code that is none has no title.
+        None => errors.is_empty().then(|| titled(&body.code)),
     };
     let icon = keep(checked_icon(body.icon.as_deref().unwrap_or("mdi-puzzle")), &mut errors);
-    let tables = keep(checked_tables(&body.tables.unwrap_or_default()), &mut errors);
-    let views = keep(checked_names("/views", &body.views.unwrap_or_default(), &[]), &mut errors);
+    let tables = keep(checked_tables(&body.tables.unwrap_or_default(), &[]), &mut errors);
+    let views = keep(checked_views(&body.views.unwrap_or_default()), &mut errors);
     let (Some(label), Some(icon), Some(tables), Some(views), true) = (label, icon, tables, views, errors.is_empty()) else {
         return Err(Error::invalid(errors));
     };
@@ -173,9 +186,10 @@ async fn create_feature(system: SystemContext, Json(body): Json<CreateFeature>) 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateFeature {
+    /// Some of its languages: those named change, null takes one away. The last one stays.
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(value_type = BTreeMap<String, String>, nullable = false, example = json!({"en": "Trustee", "de": "Treuhand"}))]
-    label: Option<Texts>,
+    #[schema(value_type = BTreeMap<String, Option<String>>, nullable = false, example = json!({"de": "Treuhand", "fr": null}))]
+    label: Option<TextsPatch>,
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false)]
     icon: Option<String>,
@@ -195,16 +209,17 @@ impl UpdateFeature {
     fn applied_to(self, before: &Feature) -> Result<Feature> {
         let mut errors = Vec::new();
         let mut after = before.clone();
-        if let Some(label) = self.label.and_then(|label| keep(checked_label(label), &mut errors)) {
+        let merged = |patch: TextsPatch| patch.checked("/label", Kind::Labels)?.applied_to("/label", &before.label, Kind::Labels);
+        if let Some(label) = self.label.and_then(|patch| keep(merged(patch), &mut errors)) {
             after.label = label;
         }
         if let Some(icon) = self.icon.and_then(|icon| keep(checked_icon(&icon), &mut errors)) {
             after.icon = icon;
         }
-        if let Some(tables) = self.tables.and_then(|tables| keep(checked_tables(&tables), &mut errors)) {
+        if let Some(tables) = self.tables.and_then(|tables| keep(checked_tables(&tables, &before.tables), &mut errors)) {
             after.tables = tables;
         }
-        if let Some(views) = self.views.and_then(|views| keep(checked_names("/views", &views, &[]), &mut errors)) {
+        if let Some(views) = self.views.and_then(|views| keep(checked_views(&views), &mut errors)) {
             after.views = views;
         }
         if errors.is_empty() { Ok(after) } else { Err(Error::invalid(errors)) }
@@ -239,6 +254,10 @@ async fn update_feature(
         return Err(in_use());
     }
     require_no_own_gain(&mut writing, &system, &code, (&before.catalogue(), &wanted.catalogue())).await?;
+    if described(&wanted) == described(&before) {
+        writing.commit(Recorded::nothing_changed()).await?;
+        return Ok(Versioned(before));
+    }
     let after = store::update(&mut writing, &wanted).await?;
     let event =
         Event::new("feature_updated", "feature", &code).details(json!({ "before": described(&before), "after": described(&after) }));

@@ -14,8 +14,8 @@ use crate::error::{Error, Result, keep};
 use crate::http::etag::Versioned;
 use crate::http::extract::{Created, Json, Query};
 use crate::http::guard::{Guard, Routes};
-use crate::names;
-use crate::roles::{Role, Texts, checked_texts, copies};
+use crate::roles::{Role, Texts, checked_label, copies};
+use crate::translations::{self, Kind};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -64,8 +64,8 @@ pub struct CreateTemplateRole {
               (status = 409, description = "label_taken")))]
 async fn create_template_role(system: SystemContext, Json(body): Json<CreateTemplateRole>) -> Result<Created<Versioned<Role>>> {
     let mut errors = Vec::new();
-    let label = keep(names::checked("/roleLabel", &body.role_label), &mut errors);
-    let description = keep(checked_texts("/description", body.description.unwrap_or_default()), &mut errors);
+    let label = keep(checked_label("/roleLabel", &body.role_label), &mut errors);
+    let description = keep(translations::checked("/description", body.description.unwrap_or_default(), Kind::Descriptions), &mut errors);
     let (Some(label), Some(description), true) = (label, description, errors.is_empty()) else {
         return Err(Error::invalid(errors));
     };

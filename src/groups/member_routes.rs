@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{Locks, MandateContext, Regrouping};
+use crate::context::{Locks, MandateContext, Recorded, Regrouping};
 use crate::error::{Error, FieldError, Result};
 use crate::http::etag::Precondition;
 use crate::http::extract::{FromPath, Json, Query};
@@ -24,11 +24,13 @@ use crate::list_query;
 
 /// The largest group that can be put at once.
 const MAX_MEMBERS: usize = 20_000;
+/// The body that names them, with room for white space.
+const MAX_BODY: usize = 1024 * 1024;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_group_members).guard(app, Policy::table::<Groups, Read>()))
-        .routes(routes!(replace_group_members).guard(app, Policy::table::<Groups, Update>().class(Class::MemberWrite)))
+        .routes(routes!(replace_group_members).guard(app, Policy::table::<Groups, Update>().class(Class::MemberWrite).body_up_to(MAX_BODY)))
 }
 
 list_query! {
@@ -106,9 +108,13 @@ async fn replace(
     store::require_members(&mut change, &grant, &added).await?;
     change.require_may_regroup(&regrouping).await?;
     change.as_tenant().await?;
-    let after = store::set_members(&mut change, &grant, group, &members.iter().copied().collect::<Vec<_>>()).await?;
-    let event = Event::new("group_members_changed", "group", group).details(json!({ "added": added, "removed": removed }));
-    let recorded = audit::record(&mut change, context, event).await?;
+    let mut recorded = Recorded::nothing_changed();
+    if *members != before {
+        store::set_members(&mut change, &grant, group, &members.iter().copied().collect::<Vec<_>>()).await?;
+        let event = Event::new("group_members_changed", "group", group).details(json!({ "added": added, "removed": removed }));
+        recorded = audit::record(&mut change, context, event).await?;
+    }
+    let after = store::all_members(&mut change, &grant, group).await?;
     change.commit(recorded).await?;
     Ok(after)
 }

@@ -12,15 +12,16 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
-use crate::context::{Grant, Locks, MandateContext};
+use crate::context::{Grant, Locks, MandateContext, Recorded};
 use crate::error::{Code, Error, Result, keep};
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
-use crate::http::list::{Lister, Page, PageAnswer};
+use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::http::patch;
 use crate::ids::{GroupId, MandateId};
-use crate::{list_query, names};
+use crate::list_query;
+use crate::names::{self, Name};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -35,7 +36,8 @@ list_query! {
     /// Sorted by `name`.
     GroupsQuery {
         /// Part of a name.
-        q: String,
+        #[param(value_type = Option<String>)]
+        q: Search,
     }
 }
 
@@ -46,7 +48,7 @@ list_query! {
 async fn list_groups(context: MandateContext, lister: Lister, Query(query): Query<GroupsQuery>) -> Result<PageAnswer<Group>> {
     let paging = lister.paging(&["name"], query.asked())?;
     let grant = context.grant::<Groups, Read>()?;
-    let text = query.q.as_deref().map(names::key);
+    let text = query.q.map(Search::into_key);
     let mut reading = context.read().await?;
     let rows = store::list(&mut reading, &grant, text.as_deref(), &paging).await?;
     reading.finish().await?;
@@ -54,7 +56,7 @@ async fn list_groups(context: MandateContext, lister: Lister, Query(query): Quer
 }
 
 /// A conflict does not leak: the other group's id is named to those only who may read it.
-async fn naming_the_other(context: &MandateContext, name: Option<&str>, refusal: Error) -> Error {
+async fn naming_the_other(context: &MandateContext, name: Option<&Name>, refusal: Error) -> Error {
     let (Code::NameTaken, Some(name), Ok(grant)) = (refusal.code(), name, context.grant::<Groups, Read>()) else {
         return refusal;
     };
@@ -64,9 +66,9 @@ async fn naming_the_other(context: &MandateContext, name: Option<&str>, refusal:
     }
 }
 
-async fn readable(context: &MandateContext, grant: Grant<Groups, Read>, name: &str) -> Result<Option<GroupId>> {
+async fn readable(context: &MandateContext, grant: Grant<Groups, Read>, name: &Name) -> Result<Option<GroupId>> {
     let mut reading = context.read().await?;
-    let Some(id) = store::named(&mut reading, &grant, &names::key(name)).await? else { return Ok(None) };
+    let Some(id) = store::named(&mut reading, &grant, name.key()).await? else { return Ok(None) };
     let found = store::find(&mut reading, &grant, id).await?;
     reading.finish().await?;
     Ok(found.filter(|found| grant.admit(found.needed).is_ok()).map(|_| id))
@@ -91,7 +93,7 @@ pub struct CreateGroup {
               (status = 409, description = "name_taken")))]
 async fn create_group(context: MandateContext, Json(body): Json<CreateGroup>) -> Result<Created<Versioned<Group>>> {
     let mut errors = Vec::new();
-    let name = keep(names::checked("/name", &body.name), &mut errors);
+    let name = keep(Name::checked("/name", &body.name), &mut errors);
     let description = body.description.as_deref().and_then(|text| keep(names::checked_description("/description", text), &mut errors));
     let Some(name) = name.filter(|_| errors.is_empty()) else {
         return Err(Error::invalid(errors));
@@ -163,7 +165,7 @@ async fn update_group(
 ) -> Result<Versioned<Group>> {
     let FromPath((_, group)) = path;
     let mut errors = Vec::new();
-    let name = body.name.as_deref().and_then(|name| keep(names::checked("/name", name), &mut errors));
+    let name = body.name.as_deref().and_then(|name| keep(Name::checked("/name", name), &mut errors));
     let description = body
         .description
         .as_ref()
@@ -181,11 +183,15 @@ async fn update_group(
         context.require_may_set_auto_join()?;
     }
     let changes = Changes { name, description, auto_join: body.auto_join };
+    if !changes.alter(&found.group) {
+        writing.commit(Recorded::nothing_changed()).await?;
+        return Ok(Versioned(found.group));
+    }
     let after = match store::update(&mut writing, &grant, group, &changes).await {
         Ok(after) => after,
         Err(refusal) => {
             drop(writing);
-            return Err(naming_the_other(&context, changes.name.as_deref(), refusal).await);
+            return Err(naming_the_other(&context, changes.name.as_ref(), refusal).await);
         }
     };
     let details = json!({ "before": described(&found.group), "after": described(&after) });

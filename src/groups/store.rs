@@ -13,7 +13,7 @@ use crate::context::Grant;
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Error, OnConstraint, Result};
 use crate::ids::{GroupId, UserId, uuids};
-use crate::names;
+use crate::names::{self, Name};
 
 struct GroupRow {
     id: Uuid,
@@ -72,7 +72,7 @@ pub(super) async fn list(
     let rows = if paging.descending { groups!("<", "g.name_key desc, g.id desc").await? } else { groups!(">", "g.name_key, g.id").await? };
     let total = if paging.count { Some(count(connection, grant, text).await?) } else { None };
     let rows: Vec<Group> = rows.into_iter().map(Group::from).collect();
-    Ok(paging.cut(rows, total, |group: &Group| Position { key: names::key(&group.name), id: group.id.uuid() }))
+    Ok(paging.cut(rows, total, |group: &Group| Position { key: names::key_of_stored(&group.name), id: group.id.uuid() }))
 }
 
 async fn count(connection: &mut PgConnection, grant: &Grant<Groups, Read>, text: Option<&str>) -> Result<i64> {
@@ -146,7 +146,7 @@ pub(super) async fn lock<O: Op>(connection: &mut PgConnection, grant: &Grant<Gro
 pub(super) async fn insert(
     connection: &mut PgConnection,
     grant: &Grant<Groups, Create>,
-    name: &str,
+    name: &Name,
     description: Option<&str>,
     auto_join: bool,
     now: DateTime<Utc>,
@@ -157,8 +157,8 @@ pub(super) async fn insert(
            returning id, name, description, auto_join, 0::bigint as "member_count!", version, created_at"#,
         GroupId::new().uuid(),
         grant.mandate_uuid(),
-        name,
-        names::key(name),
+        name.as_str(),
+        name.key(),
         description,
         auto_join,
         now,
@@ -171,9 +171,17 @@ pub(super) async fn insert(
 /// What to change of a group; `Some(None)` clears the description.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    pub name: Option<String>,
+    pub name: Option<Name>,
     pub description: Option<Option<String>>,
     pub auto_join: Option<bool>,
+}
+
+impl Changes {
+    pub fn alter(&self, before: &Group) -> bool {
+        self.name.as_ref().is_some_and(|name| name.as_str() != before.name)
+            || self.description.as_ref().is_some_and(|description| *description != before.description)
+            || self.auto_join.is_some_and(|auto_join| auto_join != before.auto_join)
+    }
 }
 
 pub(super) async fn update(
@@ -191,8 +199,8 @@ pub(super) async fn update(
              (select count(*) from group_members c where c.mandate_id = g.mandate_id and c.group_id = g.id) as "member_count!", version, created_at"#,
         grant.mandate_uuid(),
         group.uuid(),
-        changes.name.as_deref(),
-        changes.name.as_deref().map(names::key),
+        changes.name.as_ref().map(Name::as_str),
+        changes.name.as_ref().map(Name::key),
         changes.description.is_some(),
         changes.description.clone().flatten(),
         changes.auto_join,
@@ -308,7 +316,7 @@ pub(super) async fn set_members(
     grant: &Grant<Groups, Update>,
     group: GroupId,
     members: &[UserId],
-) -> Result<Vec<GroupMember>> {
+) -> Result<()> {
     let ids = uuids(members);
     sqlx::query!(
         "delete from group_members where mandate_id = $1 and group_id = $2 and user_id <> all ($3)",
@@ -328,8 +336,13 @@ pub(super) async fn set_members(
     .await
     .on_constraint("group_members_mandate_id_user_id_fkey", Error::not_found)?;
     sqlx::query!("update groups set version = version + 1 where mandate_id = $1 and id = $2", grant.mandate_uuid(), group.uuid())
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
+    Ok(())
+}
+
+/// All members of a group, by username.
+pub(super) async fn all_members(connection: &mut PgConnection, grant: &Grant<Groups, Update>, group: GroupId) -> Result<Vec<GroupMember>> {
     let rows = sqlx::query_as!(
         GroupMemberRow,
         "select u.id as user_id, u.username, u.username_key from group_members m join users u on u.id = m.user_id

@@ -5,13 +5,14 @@ use axum::http::HeaderValue;
 use axum::http::header::LINK;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::Json;
 use crate::app::App;
 use crate::db::page::{Asked, Paging, Rows};
 use crate::error::{Error, Result};
+use crate::names::{self, MAX_KEY};
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -79,6 +80,24 @@ impl Lister {
         });
         let items = rows.items.into_iter().map(Into::into).collect();
         PageAnswer { page: Page { items, next_cursor, total: rows.total }, link }
+    }
+}
+
+/// The text that a list is searched for (`q`), as names are compared. One that is longer than a name is part of none.
+#[derive(Debug, Clone)]
+pub struct Search(String);
+
+impl Search {
+    #[must_use]
+    pub fn into_key(self) -> String {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Search {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let key = names::key(&String::deserialize(deserializer)?);
+        Ok(Self(key.unwrap_or_else(|| "\u{10ffff}".repeat(MAX_KEY))))
     }
 }
 

@@ -20,8 +20,9 @@ use crate::http::extract::{Created, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::patch;
+use crate::names::{self, Name};
 use crate::roles::copies::{self, Copy, Target};
-use crate::{features, list_query, names};
+use crate::{features, list_query};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -77,13 +78,13 @@ pub struct CreateInstance {
     responses((status = 201, description = "The instance", body = FeatureInstance), (status = 409, description = "label_taken"),
               (status = 404, description = "No such feature or role"), (status = 403, description = "self_escalation")))]
 async fn create_feature_instance(context: MandateContext, Json(body): Json<CreateInstance>) -> Result<Created<Versioned<FeatureInstance>>> {
-    let label = names::checked("/label", &body.label)?;
-    let (context, body, label) = (&context, &body, label.as_str());
+    let label = Name::checked("/label", &body.label)?;
+    let (context, body, label) = (&context, &body, &label);
     let instance = retrying(|| create(context, body, label)).await?;
     Ok(Created { location: format!("/api/features/instances/{}", instance.id), answer: Versioned(instance) })
 }
 
-async fn create(context: &MandateContext, body: &CreateInstance, label: &str) -> Result<FeatureInstance> {
+async fn create(context: &MandateContext, body: &CreateInstance, label: &Name) -> Result<FeatureInstance> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Instances, Create>()?;
     if body.grant_creator_role.is_some() && (!change.context.is_admin() || context.caller().is_sys_admin()) {
@@ -111,8 +112,8 @@ async fn create(context: &MandateContext, body: &CreateInstance, label: &str) ->
 }
 
 async fn admit_creator(change: &mut Change<MandateContext>, instance: &FeatureInstance, made: &[Copy], role: &str) -> Result<()> {
-    let key = names::key(role);
-    let role = made.iter().find(|copy| names::key(&copy.label) == key).ok_or_else(Error::not_found)?.id;
+    let key = names::key(role).ok_or_else(Error::not_found)?;
+    let role = made.iter().find(|copy| names::key_of_stored(&copy.label) == key).ok_or_else(Error::not_found)?.id;
     let grant = change.context.grant_over_new_instance(instance.id)?;
     let (caller, now) = (change.context.caller().user(), change.context.now());
     store::insert_access(change, &grant, caller, &[role], now).await
@@ -158,11 +159,11 @@ async fn update_feature_instance(
     Json(body): Json<UpdateInstance>,
 ) -> Result<Versioned<FeatureInstance>> {
     let mut errors = Vec::new();
-    let label = body.label.as_deref().and_then(|label| keep(names::checked("/label", label), &mut errors));
+    let label = body.label.as_deref().and_then(|label| keep(Name::checked("/label", label), &mut errors));
     if !errors.is_empty() {
         return Err(Error::invalid(errors));
     }
-    let (context, precondition, label) = (&context, &precondition, label.as_deref());
+    let (context, precondition, label) = (&context, &precondition, label.as_ref());
     retrying(|| change(context, precondition, body.version, label, body.enabled)).await.map(Versioned)
 }
 
@@ -170,7 +171,7 @@ async fn change(
     context: &InstanceContext,
     precondition: &Precondition,
     version: Option<i64>,
-    label: Option<&str>,
+    label: Option<&Name>,
     enabled: Option<bool>,
 ) -> Result<FeatureInstance> {
     let mut change = context.change(Locks::mandate_only()).await?;

@@ -12,7 +12,7 @@ use crate::context::Grant;
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::ids::{InstanceId, RoleId, UserId, uuids};
-use crate::names;
+use crate::names::{self, Name};
 use crate::roles::store::role_of;
 use crate::roles::sync::{Holder, Present};
 
@@ -81,7 +81,8 @@ pub(super) async fn list(
     };
     let total = if paging.count { Some(count(connection, grant, feature).await?) } else { None };
     let rows: Vec<FeatureInstance> = rows.into_iter().map(FeatureInstance::from).collect();
-    Ok(paging.cut(rows, total, |instance: &FeatureInstance| Position { key: names::key(&instance.label), id: instance.id.uuid() }))
+    Ok(paging
+        .cut(rows, total, |instance: &FeatureInstance| Position { key: names::key_of_stored(&instance.label), id: instance.id.uuid() }))
 }
 
 async fn count(connection: &mut PgConnection, grant: &Grant<Instances, Read>, feature: Option<&str>) -> Result<i64> {
@@ -130,7 +131,7 @@ pub(super) async fn insert(
     connection: &mut PgConnection,
     grant: &Grant<Instances, Create>,
     feature: &str,
-    label: &str,
+    label: &Name,
     now: DateTime<Utc>,
 ) -> Result<FeatureInstance> {
     let row = sqlx::query_as!(
@@ -140,8 +141,8 @@ pub(super) async fn insert(
         InstanceId::new().uuid(),
         grant.mandate_uuid(),
         feature,
-        label,
-        names::key(label),
+        label.as_str(),
+        label.key(),
         now,
     )
     .fetch_one(connection)
@@ -154,7 +155,7 @@ pub(super) async fn insert(
 pub(super) async fn update(
     connection: &mut PgConnection,
     grant: &Grant<Instances, Update>,
-    label: Option<&str>,
+    label: Option<&Name>,
     enabled: Option<bool>,
 ) -> Result<FeatureInstance> {
     let row = sqlx::query_as!(
@@ -165,8 +166,8 @@ pub(super) async fn update(
          returning id, feature_code, mandate_id, label, enabled, version, created_at",
         grant.mandate_uuid(),
         grant.instance_uuid(),
-        label,
-        label.map(names::key),
+        label.map(Name::as_str),
+        label.map(Name::key),
         enabled,
     )
     .fetch_one(connection)

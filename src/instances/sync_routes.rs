@@ -18,6 +18,7 @@ use crate::http::dry_run::DryRun;
 use crate::http::extract::{Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::ids::{RoleId, UserId};
+use crate::names::Name;
 use crate::roles::copies::{self, Target};
 use crate::roles::store as role_store;
 use crate::roles::sync::{Plan, Reset, SyncReport, plan};
@@ -100,7 +101,8 @@ async fn apply(
     store::set_labels_aside(change, grant, &renamed).await?;
     for Reset { copy, to, label, description } in &plan.reset {
         if label.is_some() || description.is_some() {
-            role_store::update(change, grant, copy.role.id, label.as_deref(), description.as_ref()).await?;
+            let label = label.as_deref().map(Name::of_stored);
+            role_store::update(change, grant, copy.role.id, label.as_ref(), description.as_ref()).await?;
         }
         if copy.permissions != *to {
             role_store::replace_permissions(change, grant, &copy.role, to).await?;

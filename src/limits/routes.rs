@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
-use crate::context::{Locks, SystemContext};
+use crate::context::{Locks, Recorded, SystemContext};
 use crate::error::{Error, Result};
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{FromPath, Json};
@@ -75,6 +75,10 @@ async fn replace(
     let mut change = system.change(Locks::default().and_mandate(mandate)).await?;
     let before = store::find(&mut change, mandate).await?.ok_or_else(Error::not_found)?;
     precondition.check_with(before.version, body.version)?;
+    if body.classes == before.classes {
+        change.commit(Recorded::nothing_changed()).await?;
+        return Ok(before);
+    }
     let after = store::replace(&mut change, mandate, &body.classes, system.now()).await?;
     let event = Event::new("mandate_limits_changed", "mandate", mandate)
         .details(json!({ "before": { "limits": before.classes }, "after": { "limits": after.classes } }));

@@ -13,16 +13,17 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{Actor, Locks, MandateContext, SystemContext};
+use crate::context::{Actor, Locks, MandateContext, Recorded, SystemContext};
 use crate::error::{Code, Error, Result, keep};
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
-use crate::http::list::{Lister, Page, PageAnswer};
+use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::http::patch;
 use crate::ids::{MandateId, UserId};
+use crate::names::{self, Name};
 use crate::roles::copies::{self, Target};
-use crate::{list_query, members, names, users};
+use crate::{list_query, members, users};
 
 /// How long a deleted mandate can be restored.
 const RESTORABLE: Duration = Duration::days(30);
@@ -46,7 +47,8 @@ list_query! {
         /// Whether the deleted ones are wanted.
         deleted: bool,
         /// Part of a name or code.
-        q: String,
+        #[param(value_type = Option<String>)]
+        q: Search,
     }
 }
 
@@ -55,7 +57,7 @@ list_query! {
     responses((status = 200, description = "A page of mandates", body = Page<Mandate>)))]
 async fn list_mandates(system: SystemContext, lister: Lister, Query(query): Query<MandatesQuery>) -> Result<PageAnswer<Mandate>> {
     let paging = lister.paging(&["name", "code", "createdAt"], query.asked())?;
-    let filter = Filter { enabled: query.enabled, deleted: query.deleted.unwrap_or(false), text: query.q.as_deref().map(names::key) };
+    let filter = Filter { enabled: query.enabled, deleted: query.deleted.unwrap_or(false), text: query.q.map(Search::into_key) };
     let mut reading = system.read().await?;
     let rows = store::list(&mut reading, &filter, &paging).await?;
     reading.finish().await?;
@@ -78,7 +80,7 @@ pub struct CreateMandate {
 }
 
 struct CheckedMandate {
-    name: String,
+    name: Name,
     code: Option<String>,
     language: String,
     admin: Option<UserId>,
@@ -87,7 +89,7 @@ struct CheckedMandate {
 impl CreateMandate {
     fn checked(&self) -> Result<CheckedMandate> {
         let mut errors = Vec::new();
-        let name = keep(names::checked("/name", &self.name), &mut errors);
+        let name = keep(Name::checked("/name", &self.name), &mut errors);
         let code = self.code.as_deref().and_then(|code| keep(names::checked_code("/code", code), &mut errors));
         let language = keep(names::checked_language("/language", self.language.as_deref().unwrap_or("en")), &mut errors);
         match (name, language) {
@@ -122,7 +124,7 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
     store::insert(&mut change, &new).await?;
     let templates = copies::templates(&mut change, None).await?;
     let mut event = Event::new("mandate_created", "mandate", id).details(json!({
-        "after": { "name": wanted.name, "language": wanted.language },
+        "after": { "name": wanted.name.as_str(), "language": wanted.language },
         "roles": templates.iter().map(|template| &template.role.label).collect::<Vec<_>>(),
     }));
     if let Some(admin) = wanted.admin {
@@ -177,7 +179,7 @@ pub struct UpdateMandate {
 impl UpdateMandate {
     fn checked(&self) -> Result<Changes> {
         let mut errors = Vec::new();
-        let name = self.name.as_deref().and_then(|name| keep(names::checked("/name", name), &mut errors));
+        let name = self.name.as_deref().and_then(|name| keep(Name::checked("/name", name), &mut errors));
         let code = self.code.as_deref().and_then(|code| keep(names::checked_code("/code", code), &mut errors));
         let language = self.language.as_deref().and_then(|tag| keep(names::checked_language("/language", tag), &mut errors));
         if errors.is_empty() { Ok(Changes { name, code, language, enabled: self.enabled }) } else { Err(Error::invalid(errors)) }
@@ -227,6 +229,10 @@ async fn change_as_sys_admin(
     let mut change = system.change(Locks::default().and_mandate(mandate)).await?;
     let before = living(store::find_as_system(&mut change, mandate).await?)?;
     precondition.check_with(before.version, version)?;
+    if !changes.alter(&before) {
+        change.commit(Recorded::nothing_changed()).await?;
+        return Ok(before);
+    }
     let after = store::update(&mut change, mandate, changes, system.now()).await?;
     let recorded = audit::record_everywhere(&mut change, system, &[mandate], updated(&before, &after)).await?;
     change.commit(recorded).await?;
@@ -247,7 +253,11 @@ async fn change_as_member(
     let mut writing = context.write().await?;
     let before = store::find_for_change(&mut writing, &grant).await?.ok_or_else(Error::not_found)?;
     precondition.check_with(before.version, version)?;
-    let after = store::rename(&mut writing, &grant, changes.name.as_deref(), changes.language.as_deref(), context.now()).await?;
+    if !changes.alter(&before) {
+        writing.commit(Recorded::nothing_changed()).await?;
+        return Ok(before);
+    }
+    let after = store::rename(&mut writing, &grant, changes.name.as_ref(), changes.language.as_deref(), context.now()).await?;
     let recorded = audit::record(&mut writing, context, updated(&before, &after)).await?;
     writing.commit(recorded).await?;
     Ok(after)

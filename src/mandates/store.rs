@@ -10,7 +10,7 @@ use crate::context::Grant;
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::ids::{GroupId, MandateId};
-use crate::names;
+use crate::names::{self, Name};
 
 struct MandateRow {
     id: Uuid,
@@ -94,8 +94,8 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, paging:
     let rows: Vec<Mandate> = rows.into_iter().map(Mandate::from).collect();
     Ok(paging.cut(rows, total, |mandate: &Mandate| {
         let key = match paging.sort.as_str() {
-            "name" => names::key(&mandate.name),
-            "code" => names::key(&mandate.code),
+            "name" => names::key_of_stored(&mandate.name),
+            "code" => mandate.code.clone(),
             _ => String::new(),
         };
         Position { key, id: mandate.id.uuid() }
@@ -146,7 +146,7 @@ pub(super) async fn find_for_change(connection: &mut PgConnection, grant: &Grant
 pub(super) async fn rename(
     connection: &mut PgConnection,
     grant: &Grant<MandateTable, Update>,
-    name: Option<&str>,
+    name: Option<&Name>,
     language: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<Mandate> {
@@ -157,8 +157,8 @@ pub(super) async fn rename(
            where id = $1 and deleted_at is null
            returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at"#,
         grant.mandate_uuid(),
-        name,
-        name.map(names::key),
+        name.map(Name::as_str),
+        name.map(Name::key),
         language,
         now,
     )
@@ -184,10 +184,19 @@ pub(super) async fn find_as_system(connection: &mut PgConnection, mandate: Manda
 /// What a SysAdmin changes of a mandate.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    pub name: Option<String>,
+    pub name: Option<Name>,
     pub code: Option<String>,
     pub language: Option<String>,
     pub enabled: Option<bool>,
+}
+
+impl Changes {
+    pub fn alter(&self, before: &Mandate) -> bool {
+        self.name.as_ref().is_some_and(|name| name.as_str() != before.name)
+            || self.code.as_ref().is_some_and(|code| *code != before.code)
+            || self.language.as_ref().is_some_and(|language| *language != before.language)
+            || self.enabled.is_some_and(|enabled| enabled != before.enabled)
+    }
 }
 
 pub(super) async fn update(connection: &mut PgConnection, mandate: MandateId, changes: &Changes, now: DateTime<Utc>) -> Result<Mandate> {
@@ -199,8 +208,8 @@ pub(super) async fn update(connection: &mut PgConnection, mandate: MandateId, ch
            where id = $1 and deleted_at is null
            returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at"#,
         mandate.uuid(),
-        changes.name.as_deref(),
-        changes.name.as_deref().map(names::key),
+        changes.name.as_ref().map(Name::as_str),
+        changes.name.as_ref().map(Name::key),
         changes.code.as_deref(),
         changes.language.as_deref(),
         changes.enabled,
@@ -215,7 +224,7 @@ pub(super) async fn update(connection: &mut PgConnection, mandate: MandateId, ch
 #[derive(Debug)]
 pub(super) struct NewMandate<'a> {
     pub id: MandateId,
-    pub name: &'a str,
+    pub name: &'a Name,
     /// As given, or to be made from the name.
     pub code: Option<&'a str>,
     pub language: &'a str,
@@ -246,7 +255,7 @@ pub(super) async fn insert(connection: &mut PgConnection, mandate: &NewMandate<'
 /// The name's slug, then `-2` … until one is free. Asked in one statement; a race over the same code asks again.
 async fn insert_with_generated_code(connection: &mut PgConnection, mandate: &NewMandate<'_>) -> Result<()> {
     let short = mandate.id.uuid().simple().to_string();
-    let base = names::slug(mandate.name).unwrap_or_else(|| format!("m-{}", &short[short.len() - 8..]));
+    let base = names::slug(mandate.name.as_str()).unwrap_or_else(|| format!("m-{}", &short[short.len() - 8..]));
     for _ in 0..5 {
         let code = sqlx::query_scalar!(
             // A lookup a candidate, up to the first that is free.
@@ -275,8 +284,8 @@ async fn insert_with_code(connection: &mut PgConnection, mandate: &NewMandate<'_
          values ($1, $2, $3, $4, $4, $5, $6, $6)
          on conflict (code_key) where deleted_at is null do nothing",
         mandate.id.uuid(),
-        mandate.name,
-        names::key(mandate.name),
+        mandate.name.as_str(),
+        mandate.name.key(),
         code,
         mandate.language,
         mandate.now,

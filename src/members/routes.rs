@@ -20,7 +20,7 @@ use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
-use crate::http::list::{Lister, Page, PageAnswer};
+use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::http::rate_limit::Purse;
 use crate::ids::{GroupId, MandateId, RoleId, UserId};
 use crate::users::Named;
@@ -47,7 +47,8 @@ list_query! {
         /// Only enabled ones, or only disabled ones.
         enabled: bool,
         /// Part of a username; of an address or name where those are shown.
-        q: String,
+        #[param(value_type = Option<String>)]
+        q: Search,
     }
 }
 
@@ -62,7 +63,7 @@ async fn list_members(context: MandateContext, lister: Lister, Query(query): Que
         role: query.role_id.map(RoleId::uuid),
         group: query.group_id.map(GroupId::uuid),
         enabled: query.enabled,
-        text: query.q.as_deref().map(names::key),
+        text: query.q.map(Search::into_key),
     };
     let mut reading = context.read().await?;
     let rows = store::list(&mut reading, &grant, &filter, &paging).await?;
@@ -88,8 +89,8 @@ impl AddMember {
     fn named(&self) -> Result<Named> {
         match (self.target_user_id, self.username.as_deref(), self.email.as_deref()) {
             (Some(id), None, None) => Ok(Named::Id(id)),
-            (None, Some(username), None) => Ok(Named::UsernameKey(names::key(username))),
-            (None, None, Some(email)) => Ok(Named::EmailKey(names::key(email))),
+            (None, Some(username), None) => Ok(Named::UsernameKey(names::account_key(username).unwrap_or_default())),
+            (None, None, Some(email)) => Ok(Named::EmailKey(names::account_key(email).unwrap_or_default())),
             _ => Err(FieldError::new("/targetUserId", "exactly_one", "or `username` or `email` must be given, exactly one of them").into()),
         }
     }

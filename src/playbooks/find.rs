@@ -22,7 +22,8 @@ pub(super) enum Named {
 
 impl Named {
     pub fn of(text: &str) -> Self {
-        text.parse().map_or_else(|_| Self::Key(names::key(text)), Self::Id)
+        // A text that is no name's is the key of none.
+        text.parse().map_or_else(|_| Self::Key(names::key(text).unwrap_or_default()), Self::Id)
     }
     pub fn id(&self) -> Option<Uuid> {
         match self {

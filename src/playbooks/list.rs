@@ -119,7 +119,7 @@ pub(super) async fn list(
     let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
     let playbooks = rows.into_iter().map(PlaybookRow::playbook).collect();
     Ok(paging.cut(playbooks, total, |playbook: &Playbook| Position {
-        key: if paging.sort == "name" { names::key(&playbook.name) } else { String::new() },
+        key: if paging.sort == "name" { names::key_of_stored(&playbook.name) } else { String::new() },
         id: playbook.id.uuid(),
     }))
 }

@@ -16,16 +16,17 @@ use super::{Playbook, Playbooks, RESTORABLE};
 use crate::access::tables::{Create, Delete, Read, Update};
 use crate::app::App;
 use crate::audit::{self, Event};
-use crate::context::InstanceContext;
 use crate::context::policy::Policy;
+use crate::context::{InstanceContext, Recorded};
 use crate::error::{Code, Error, FieldError, Result, keep};
 use crate::http::etag::{Precondition, Versioned, resource_unless_known};
 use crate::http::extract::{Created, FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
-use crate::http::list::{Lister, Page, PageAnswer};
+use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::http::patch;
 use crate::ids::{PlaybookId, UserId};
-use crate::{list_query, names};
+use crate::list_query;
+use crate::names::{self, Name};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -41,7 +42,8 @@ list_query! {
     /// What the list is narrowed to. Sorted by `name` or `createdAt`.
     PlaybooksQuery {
         /// Part of a name or title.
-        q: String,
+        #[param(value_type = Option<String>)]
+        q: Search,
         /// Only this user's.
         #[param(value_type = Option<Uuid>)]
         owner_id: UserId,
@@ -59,7 +61,7 @@ async fn list_playbooks(context: InstanceContext, lister: Lister, Query(query): 
     let filter = Filter {
         owner: query.owner_id.map(UserId::uuid),
         deleted: query.deleted.unwrap_or(false),
-        text: query.q.as_deref().map(names::key),
+        text: query.q.map(Search::into_key),
         now: context.mandate().now(),
     };
     let mut reading = context.read().await?;
@@ -69,9 +71,9 @@ async fn list_playbooks(context: InstanceContext, lister: Lister, Query(query): 
 }
 
 /// Names stand in paths beside ids, so that none may look like one, or like a step in a path.
-fn checked_name(name: &str) -> std::result::Result<String, FieldError> {
-    let name = names::checked("/name", name)?;
-    let key = names::key(&name);
+fn checked_name(name: &str) -> std::result::Result<Name, FieldError> {
+    let name = Name::checked("/name", name)?;
+    let key = name.key();
     if key.parse::<Uuid>().is_ok() || key == "." || key == ".." {
         return Err(FieldError::new("/name", "invalid_name", "must not look like a UUID, and not be `.` or `..`"));
     }
@@ -114,7 +116,7 @@ pub struct CreatePlaybook {
 async fn create_playbook(context: InstanceContext, Json(body): Json<CreatePlaybook>) -> Result<Created<Versioned<Playbook>>> {
     let mut errors = Vec::new();
     let name = keep(checked_name(&body.name), &mut errors);
-    let title = keep(names::checked("/title", &body.title), &mut errors);
+    let title = keep(Name::checked("/title", &body.title), &mut errors);
     let description = body.description.as_deref().and_then(|text| keep(names::checked_description("/description", text), &mut errors));
     let (Some(name), Some(title), true) = (name, title, errors.is_empty()) else {
         return Err(Error::invalid(errors));
@@ -126,7 +128,7 @@ async fn create_playbook(context: InstanceContext, Json(body): Json<CreatePlaybo
         Ok(playbook) => playbook,
         Err(refusal) => {
             drop(writing);
-            return Err(naming_the_other(&context, Some(&name), refusal).await);
+            return Err(naming_the_other(&context, Some(name.as_str()), refusal).await);
         }
     };
     let event = event("playbook_created", &playbook).details(json!({ "after": described(&playbook) }));
@@ -171,7 +173,7 @@ impl UpdatePlaybook {
     fn checked(&self) -> Result<Changes> {
         let mut errors = Vec::new();
         let name = self.name.as_deref().and_then(|name| keep(checked_name(name), &mut errors));
-        let title = self.title.as_deref().and_then(|title| keep(names::checked("/title", title), &mut errors));
+        let title = self.title.as_deref().and_then(|title| keep(Name::checked("/title", title), &mut errors));
         let text = |text: &Option<String>| text.as_deref().map(|text| names::checked_description("/description", text)).transpose();
         let description = self.description.as_ref().and_then(|description| keep(text(description), &mut errors));
         if errors.is_empty() { Ok(Changes { name, title, description }) } else { Err(Error::invalid(errors)) }
@@ -195,11 +197,15 @@ async fn update_playbook(
     let mut writing = context.write().await?;
     let before = find::open_for_change(&mut writing, &grant, &Named::of(&name), now).await?.playbook;
     precondition.check_with(before.version, body.version)?;
+    if !changes.alter(&before) {
+        writing.commit(Recorded::nothing_changed()).await?;
+        return Ok(Versioned(before));
+    }
     let after = match store::update(&mut writing, &grant, before.id, &changes, now).await {
         Ok(after) => after,
         Err(refusal) => {
             drop(writing);
-            return Err(naming_the_other(&context, changes.name.as_deref(), refusal).await);
+            return Err(naming_the_other(&context, changes.name.as_ref().map(Name::as_str), refusal).await);
         }
     };
     let event = event("playbook_updated", &after).details(json!({ "before": described(&before), "after": described(&after) }));

@@ -9,7 +9,7 @@ use crate::access::tables::{Create, Delete, Update};
 use crate::context::Grant;
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::ids::PlaybookId;
-use crate::names;
+use crate::names::Name;
 
 pub(super) struct PlaybookRow {
     pub id: Uuid,
@@ -74,8 +74,8 @@ fn name_taken() -> Error {
 }
 
 pub(super) struct NewPlaybook<'a> {
-    pub name: &'a str,
-    pub title: &'a str,
+    pub name: &'a Name,
+    pub title: &'a Name,
     pub description: Option<&'a str>,
     pub now: DateTime<Utc>,
 }
@@ -92,10 +92,10 @@ pub(super) async fn insert(connection: &mut PgConnection, grant: &Grant<Playbook
         grant.mandate_uuid(),
         grant.instance_uuid(),
         grant.caller_uuid(),
-        new.name,
-        names::key(new.name),
-        new.title,
-        names::key(new.title),
+        new.name.as_str(),
+        new.name.key(),
+        new.title.as_str(),
+        new.title.key(),
         new.description,
         new.now,
     )
@@ -107,9 +107,17 @@ pub(super) async fn insert(connection: &mut PgConnection, grant: &Grant<Playbook
 /// What to change of a playbook; `Some(None)` clears the description.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    pub name: Option<String>,
-    pub title: Option<String>,
+    pub name: Option<Name>,
+    pub title: Option<Name>,
     pub description: Option<Option<String>>,
+}
+
+impl Changes {
+    pub fn alter(&self, before: &Playbook) -> bool {
+        self.name.as_ref().is_some_and(|name| name.as_str() != before.name)
+            || self.title.as_ref().is_some_and(|title| title.as_str() != before.title)
+            || self.description.as_ref().is_some_and(|description| *description != before.description)
+    }
 }
 
 pub(super) async fn update(
@@ -129,10 +137,10 @@ pub(super) async fn update(
         grant.mandate_uuid(),
         grant.instance_uuid(),
         playbook.uuid(),
-        changes.name.as_deref(),
-        changes.name.as_deref().map(names::key),
-        changes.title.as_deref(),
-        changes.title.as_deref().map(names::key),
+        changes.name.as_ref().map(Name::as_str),
+        changes.name.as_ref().map(Name::key),
+        changes.title.as_ref().map(Name::as_str),
+        changes.title.as_ref().map(Name::key),
         changes.description.is_some(),
         changes.description.clone().flatten(),
         now,

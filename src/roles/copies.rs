@@ -12,7 +12,7 @@ use super::{Role, Scope, Texts, label_taken, store};
 use crate::access::{Permissions, Rules, Views};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::ids::{InstanceId, MandateId, RoleId};
-use crate::names;
+use crate::names::{self, Name};
 
 /// A template with what it permits.
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ pub async fn copy(connection: &mut PgConnection, templates: &[Template], target:
             id: RoleId::new().uuid(),
             template_id: template.role.id.uuid(),
             label: &template.role.label,
-            label_key: names::key(&template.role.label),
+            label_key: names::key_of_stored(&template.role.label),
             description: &template.role.description,
             protected: template.role.protected,
             tables: &template.permissions.tables,
@@ -153,7 +153,7 @@ pub async fn copy(connection: &mut PgConnection, templates: &[Template], target:
 pub async fn insert(
     connection: &mut PgConnection,
     feature: Option<&str>,
-    label: &str,
+    label: &Name,
     description: &Texts,
     now: DateTime<Utc>,
 ) -> Result<Role> {
@@ -164,8 +164,8 @@ pub async fn insert(
          returning id, label, description, scope, mandate_id, feature_code, instance_id, template_role_id, protected, version",
         RoleId::new().uuid(),
         feature,
-        label,
-        names::key(label),
+        label.as_str(),
+        label.key(),
         Json(description) as _,
         now,
     )
@@ -178,15 +178,15 @@ pub async fn insert(
 }
 
 /// Changes a template's label and description, where given. No copy changes.
-pub async fn update(connection: &mut PgConnection, role: RoleId, label: Option<&str>, description: Option<&Texts>) -> Result<Role> {
+pub async fn update(connection: &mut PgConnection, role: RoleId, label: Option<&Name>, description: Option<&Texts>) -> Result<Role> {
     let row = sqlx::query_as!(
         RoleRow,
         "update roles set label = coalesce($2, label), label_key = coalesce($3, label_key), description = coalesce($4, description), version = version + 1
          where id = $1 and mandate_id is null and not protected
          returning id, label, description, scope, mandate_id, feature_code, instance_id, template_role_id, protected, version",
         role.uuid(),
-        label,
-        label.map(names::key),
+        label.map(Name::as_str),
+        label.map(Name::key),
         description.map(Json) as _,
     )
     .fetch_one(connection)

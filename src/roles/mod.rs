@@ -13,8 +13,6 @@ mod routes;
 pub mod store;
 pub mod sync;
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -25,8 +23,10 @@ use crate::app::App;
 use crate::error::{Code, Error, FieldError, Result, keep};
 use crate::http::etag::Resource;
 use crate::ids::{InstanceId, MandateId, RoleId};
-use crate::names;
+use crate::names::Name;
+use crate::translations::{self, Kind};
 
+pub use crate::translations::Texts;
 pub use readable::Readable;
 
 /// The routes under `/api/roles`, and the roles of mandates and instances.
@@ -64,9 +64,6 @@ impl Scope {
         }
     }
 }
-
-/// Texts by language.
-pub type Texts = BTreeMap<String, String>;
 
 /// A role.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -109,10 +106,11 @@ pub struct CreateRole {
 
 impl CreateRole {
     /// The label and the description, in order.
-    pub fn checked(&self) -> Result<(String, Texts)> {
+    pub fn checked(&self) -> Result<(Name, Texts)> {
         let mut errors = Vec::new();
-        let label = keep(names::checked("/label", &self.label), &mut errors);
-        let description = keep(checked_texts("/description", self.description.clone().unwrap_or_default()), &mut errors);
+        let label = keep(checked_label("/label", &self.label), &mut errors);
+        let description =
+            keep(translations::checked("/description", self.description.clone().unwrap_or_default(), Kind::Descriptions), &mut errors);
         match (label, description) {
             (Some(label), Some(description)) if errors.is_empty() => Ok((label, description)),
             _ => Err(Error::invalid(errors)),
@@ -120,13 +118,17 @@ impl CreateRole {
     }
 }
 
-/// Texts by language, each within bounds.
-pub fn checked_texts(pointer: &str, texts: Texts) -> std::result::Result<Texts, FieldError> {
-    for (language, text) in &texts {
-        names::checked_language(&format!("{pointer}/{language}"), language)?;
-        names::checked_description(&format!("{pointer}/{language}"), text)?;
+/// The label that no role has but those that come with the service, and which makes its holders admins.
+const PROTECTED_LABEL: &str = "admin";
+
+/// The label of a role. Nobody is to take it for the protected one, which it is not.
+pub fn checked_label(pointer: &str, label: &str) -> std::result::Result<Name, FieldError> {
+    let label = Name::checked(pointer, label)?;
+    if label.is_mistaken_for(PROTECTED_LABEL) {
+        let detail = format!("looks like `{PROTECTED_LABEL}`, which it is not: choose another label");
+        return Err(FieldError::new(pointer, "confusable", detail));
     }
-    Ok(texts)
+    Ok(label)
 }
 
 pub(crate) fn label_taken() -> Error {

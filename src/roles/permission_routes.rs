@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 use utoipa::openapi::RefOr;
@@ -30,8 +30,11 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::patch;
 use crate::ids::RoleId;
 
+/// The largest body: rules for every table and view that a feature can have.
+const MAX_BODY: usize = 256 * 1024;
+
 pub(super) fn routes(app: &App) -> Routes {
-    let change = || Policy::table::<Roles, Update>().or::<InstanceRoles, Update>().or_sys_for_templates();
+    let change = || Policy::table::<Roles, Update>().or::<InstanceRoles, Update>().or_sys_for_templates().body_up_to(MAX_BODY);
     Routes::new()
         .routes(routes!(get_role_permissions).guard(app, Policy::table::<Roles, Read>().or::<InstanceRoles, Read>().or_sys_for_templates()))
         .routes(routes!(replace_role_permissions).guard(app, change()))
@@ -170,18 +173,24 @@ pub struct RulePatch {
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false)]
     view: Option<bool>,
-    #[serde(default, deserialize_with = "patch::present")]
+    #[serde(default, deserialize_with = "level")]
     #[schema(nullable = false)]
     read: Option<Level>,
-    #[serde(default, deserialize_with = "patch::present")]
+    #[serde(default, deserialize_with = "level")]
     #[schema(nullable = false)]
     create: Option<Level>,
-    #[serde(default, deserialize_with = "patch::present")]
+    #[serde(default, deserialize_with = "level")]
     #[schema(nullable = false)]
     update: Option<Level>,
-    #[serde(default, deserialize_with = "patch::present")]
+    #[serde(default, deserialize_with = "level")]
     #[schema(nullable = false)]
     delete: Option<Level>,
+}
+
+/// A level, or the advice that whoever sends null needs: it takes a whole rule away, and no level of one.
+fn level<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Level>, D::Error> {
+    let advice = "another form, expected `n`, `m`, `g` or `a`: `n` takes the operation away, and null in the table's place its whole rule";
+    Option::<Level>::deserialize(deserializer)?.map_or_else(|| Err(serde::de::Error::custom(advice)), |level| Ok(Some(level)))
 }
 
 impl PermissionsPatch {

@@ -10,20 +10,21 @@ use axum::response::Response;
 
 use super::open::{OpenRole, open_in_instance, open_in_mandate};
 use super::store::Found;
-use super::{Role, Texts, checked_texts, copies, store};
+use super::{Role, Texts, checked_label, copies, store};
 use crate::access::tables::{Delete, InstanceRoles, Read, Roles, Update};
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
-use crate::context::{RoleContext, SystemContext};
+use crate::context::{Recorded, RoleContext, SystemContext};
 use crate::error::{Error, Result, keep};
 use crate::http::etag::{Precondition, Versioned, resource_unless_known};
 use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::patch;
 use crate::ids::RoleId;
-use crate::names;
+use crate::names::Name;
+use crate::translations::{Kind, TextsPatch};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -75,10 +76,10 @@ pub struct UpdateRole {
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false, example = "bookkeeper")]
     label: Option<String>,
-    /// By language; replaces the whole description, null empties it.
+    /// Some of its languages: those named change, null takes one away; null for all of them empties the description.
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"en": "Keeps the books"}))]
-    description: Option<Option<Texts>>,
+    #[schema(value_type = Option<BTreeMap<String, Option<String>>>, example = json!({"en": "Keeps the books", "de": null}))]
+    description: Option<Option<TextsPatch>>,
     /// The version that is to be changed; 409 when it is another by now.
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false)]
@@ -86,12 +87,43 @@ pub struct UpdateRole {
 }
 
 impl UpdateRole {
-    fn checked(&self) -> Result<(Option<String>, Option<Texts>)> {
+    fn checked(self) -> Result<Changes> {
         let mut errors = Vec::new();
-        let label = self.label.as_deref().and_then(|label| keep(names::checked("/label", label), &mut errors));
-        let description = self.description.clone().map(Option::unwrap_or_default);
-        let description = description.and_then(|texts| keep(checked_texts("/description", texts), &mut errors));
-        if errors.is_empty() { Ok((label, description)) } else { Err(Error::invalid(errors)) }
+        let label = self.label.as_deref().and_then(|label| keep(checked_label("/label", label), &mut errors));
+        let checked = |patch: Option<TextsPatch>| patch.map(|patch| patch.checked("/description", Kind::Descriptions)).transpose();
+        let description = self.description.and_then(|patch| keep(checked(patch), &mut errors));
+        if errors.is_empty() { Ok(Changes { label, description }) } else { Err(Error::invalid(errors)) }
+    }
+}
+
+/// What is to change of a role; a description of `Some(None)` is emptied.
+struct Changes {
+    label: Option<Name>,
+    description: Option<Option<TextsPatch>>,
+}
+
+/// What a role is then called, as far as it is another than before.
+#[derive(Default)]
+struct Renaming<'a> {
+    label: Option<&'a Name>,
+    description: Option<Texts>,
+}
+
+impl Renaming<'_> {
+    fn is_empty(&self) -> bool {
+        self.label.is_none() && self.description.is_none()
+    }
+}
+
+impl Changes {
+    fn applied_to(&self, before: &Role) -> Result<Renaming<'_>> {
+        let label = self.label.as_ref().filter(|label| label.as_str() != before.label);
+        let description = match &self.description {
+            None => None,
+            Some(None) => Some(Texts::new()),
+            Some(Some(patch)) => Some(patch.applied_to("/description", &before.description, Kind::Descriptions)?),
+        };
+        Ok(Renaming { label, description: description.filter(|description| *description != before.description) })
     }
 }
 
@@ -102,26 +134,28 @@ impl UpdateRole {
               (status = 403, description = "grant_exceeds_own_access"),
               (status = 409, description = "role_protected, label_taken, version_conflict")))]
 async fn update_role(context: RoleContext, precondition: Precondition, Json(body): Json<UpdateRole>) -> Result<Versioned<Role>> {
-    let (label, description) = body.checked()?;
-    let (label, description, precondition) = (label.as_deref(), description.as_ref(), &precondition);
+    let version = body.version;
+    let (changes, precondition) = (&body.checked()?, &precondition);
     let role = match &context {
-        RoleContext::Template(system, role) => update_template(system, *role, label, description, precondition, body.version).await?,
+        RoleContext::Template(system, role) => update_template(system, *role, changes, precondition, version).await?,
         RoleContext::Mandate(context, role) => {
-            retrying(|| async { update_held(open_in_mandate(context, *role, precondition, body.version).await?, label, description).await })
-                .await?
+            retrying(|| async { update_held(open_in_mandate(context, *role, precondition, version).await?, changes).await }).await?
         }
         RoleContext::Instance(context, role) => {
-            retrying(|| async {
-                update_held(open_in_instance(context, *role, precondition, body.version).await?, label, description).await
-            })
-            .await?
+            retrying(|| async { update_held(open_in_instance(context, *role, precondition, version).await?, changes).await }).await?
         }
     };
     Ok(Versioned(role))
 }
 
-async fn update_held(mut open: OpenRole<Update>, label: Option<&str>, description: Option<&Texts>) -> Result<Role> {
-    let role = store::update(open.change.connection(), &open.grant, open.found.role.id, label, description).await?;
+async fn update_held(mut open: OpenRole<Update>, changes: &Changes) -> Result<Role> {
+    let renaming = changes.applied_to(&open.found.role)?;
+    if renaming.is_empty() {
+        open.change.commit(Recorded::nothing_changed()).await?;
+        return Ok(open.found.role);
+    }
+    let Renaming { label, description } = renaming;
+    let role = store::update(open.change.connection(), &open.grant, open.found.role.id, label, description.as_ref()).await?;
     let recorded = open.change.record(renamed(&open.found.role, &role)).await?;
     open.change.commit(recorded).await?;
     Ok(role)
@@ -130,8 +164,7 @@ async fn update_held(mut open: OpenRole<Update>, label: Option<&str>, descriptio
 async fn update_template(
     system: &SystemContext,
     role: RoleId,
-    label: Option<&str>,
-    description: Option<&Texts>,
+    changes: &Changes,
     precondition: &Precondition,
     version: Option<i64>,
 ) -> Result<Role> {
@@ -141,7 +174,12 @@ async fn update_template(
         return Err(copies::protected());
     }
     precondition.check_with(before.version, version)?;
-    let after = copies::update(&mut writing, role, label, description).await?;
+    let renaming = changes.applied_to(&before)?;
+    if renaming.is_empty() {
+        writing.commit(Recorded::nothing_changed()).await?;
+        return Ok(before);
+    }
+    let after = copies::update(&mut writing, role, renaming.label, renaming.description.as_ref()).await?;
     let recorded = audit::record_platform(&mut writing, system, renamed(&before, &after)).await?;
     writing.commit(recorded).await?;
     Ok(after)

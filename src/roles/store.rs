@@ -12,7 +12,7 @@ use crate::context::Grant;
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::ids::{InstanceId, MandateId, RoleId, UserId};
-use crate::names;
+use crate::names::{self, Name};
 use chrono::{DateTime, Utc};
 
 pub(crate) struct RoleRow {
@@ -218,7 +218,7 @@ pub async fn list(connection: &mut PgConnection, listing: impl Into<Listing>, pa
     let rows = if paging.descending { roles!("<", "r.label_key desc, r.id desc").await? } else { roles!(">", "r.label_key, r.id").await? };
     let total = if paging.count { Some(count(connection, reach, level).await?) } else { None };
     let rows: Vec<Role> = rows.into_iter().map(Role::from).collect();
-    Ok(paging.cut(rows, total, |role: &Role| Position { key: names::key(&role.label), id: role.id.uuid() }))
+    Ok(paging.cut(rows, total, |role: &Role| Position { key: names::key_of_stored(&role.label), id: role.id.uuid() }))
 }
 
 async fn count(connection: &mut PgConnection, reach: Reach, level: i16) -> Result<i64> {
@@ -243,7 +243,7 @@ async fn count(connection: &mut PgConnection, reach: Reach, level: i16) -> Resul
 /// A role to be made, in a mandate or in one of its instances.
 #[derive(Debug)]
 pub struct NewRole<'a> {
-    pub label: &'a str,
+    pub label: &'a Name,
     pub description: &'a Texts,
     /// The feature of the instance; none for a mandate role.
     pub feature_code: Option<&'a str>,
@@ -276,8 +276,8 @@ pub async fn insert(connection: &mut PgConnection, making: impl Into<Making>, ro
         reach.mandate,
         reach.instance,
         role.feature_code,
-        role.label,
-        names::key(role.label),
+        role.label.as_str(),
+        role.label.key(),
         Json(role.description) as _,
         role.now,
     )
@@ -306,7 +306,7 @@ pub async fn update(
     connection: &mut PgConnection,
     changing: impl Into<Changing>,
     role: RoleId,
-    label: Option<&str>,
+    label: Option<&Name>,
     description: Option<&Texts>,
 ) -> Result<Role> {
     let Changing(reach) = changing.into();
@@ -317,8 +317,8 @@ pub async fn update(
          returning id, label, description, scope, mandate_id, feature_code, instance_id, template_role_id, protected, version",
         reach.mandate,
         role.uuid(),
-        label,
-        label.map(names::key),
+        label.map(Name::as_str),
+        label.map(Name::key),
         description.map(Json) as _,
     )
     .fetch_one(connection)

@@ -92,9 +92,9 @@ impl Seeding<'_> {
         )
         .bind(user.id.uuid())
         .bind(&user.username)
-        .bind(names::key(&user.username))
+        .bind(names::key_of_stored(&user.username))
         .bind(&user.email)
-        .bind(names::key(&user.email))
+        .bind(names::key_of_stored(&user.email))
         .bind(&user.first_name)
         .bind(&user.last_name)
         .bind(&user.language)
@@ -149,7 +149,7 @@ impl Seeding<'_> {
         .bind(role)
         .bind(&feature.code)
         .bind(&template.label)
-        .bind(names::key(&template.label))
+        .bind(names::key_of_stored(&template.label))
         .bind(Json(&template.description))
         .bind(self.now)
         .execute(&mut *self.connection)
@@ -188,7 +188,7 @@ impl Seeding<'_> {
         )
         .bind(mandate.id.uuid())
         .bind(&mandate.name)
-        .bind(names::key(&mandate.name))
+        .bind(names::key_of_stored(&mandate.name))
         .bind(&mandate.code)
         .bind(&mandate.language)
         .bind(self.now)
@@ -259,7 +259,7 @@ impl Seeding<'_> {
         .bind(mandate.uuid())
         .bind(&instance.feature)
         .bind(&instance.label)
-        .bind(names::key(&instance.label))
+        .bind(names::key_of_stored(&instance.label))
         .bind(self.now)
         .execute(&mut *self.connection)
         .await?;
@@ -334,7 +334,7 @@ const COPY_VIEWS: &str = "insert into role_views (role_id, scope, mandate_id, vi
   from unnest($1::uuid[], $2::uuid[]) c (template, copy) join role_views v on v.role_id = c.template";
 
 fn keys(labels: &[String]) -> Vec<String> {
-    labels.iter().map(|label| names::key(label)).collect()
+    labels.iter().map(|label| names::key_of_stored(label)).collect()
 }
 
 /// A label that no role has would otherwise go unnoticed.

@@ -34,8 +34,8 @@ struct LookupQuery {
 impl LookupQuery {
     fn named(&self) -> Result<Named> {
         match (self.username.as_deref(), self.email.as_deref()) {
-            (Some(username), None) => Ok(Named::UsernameKey(names::key(username))),
-            (None, Some(email)) => Ok(Named::EmailKey(names::key(email))),
+            (Some(username), None) => Ok(Named::UsernameKey(names::account_key(username).unwrap_or_default())),
+            (None, Some(email)) => Ok(Named::EmailKey(names::account_key(email).unwrap_or_default())),
             _ => Err(Error::new(Code::InvalidParameter, "Exactly one of `username` and `email` must be given.")),
         }
     }

@@ -22,7 +22,7 @@ use crate::error::{Code, Error, FieldError, Result, keep};
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
-use crate::http::list::{Lister, Page, PageAnswer};
+use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::http::patch;
 use crate::ids::UserId;
 use crate::{list_query, names};
@@ -39,7 +39,8 @@ list_query! {
     /// Sorted by `username` or `createdAt`.
     UsersQuery {
         /// Part of a username, address or name.
-        q: String,
+        #[param(value_type = Option<String>)]
+        q: Search,
         /// Only enabled ones, or only disabled ones.
         enabled: bool,
         /// Only SysAdmins, or only others.
@@ -52,7 +53,7 @@ list_query! {
     responses((status = 200, description = "A page of accounts", body = Page<UserWithMandates>)))]
 async fn list_users(system: SystemContext, lister: Lister, Query(query): Query<UsersQuery>) -> Result<PageAnswer<UserWithMandates>> {
     let paging = lister.paging(&["username", "createdAt"], query.asked())?;
-    let filter = Filter { text: query.q.as_deref().map(names::key), enabled: query.enabled, is_sys_admin: query.is_sys_admin };
+    let filter = Filter { text: query.q.map(Search::into_key), enabled: query.enabled, is_sys_admin: query.is_sys_admin };
     let mut reading = system.read().await?;
     let rows = store::list(&mut reading, &filter, &paging).await?;
     reading.finish().await?;
@@ -108,13 +109,13 @@ impl CreateUser {
     }
 }
 
+/// The longest address, in bytes (RFC 5321, 4.5.3.1, with RFC 3696's erratum 1690).
+const MAX_EMAIL: usize = 254;
+
 fn checked_email(email: &str) -> std::result::Result<(String, String), FieldError> {
     let trimmed = email.trim();
-    if trimmed.validate_email() && trimmed.len() <= 254 {
-        Ok((trimmed.to_owned(), names::key(trimmed)))
-    } else {
-        Err(FieldError::new("/email", "invalid_email", "must be an e-mail address"))
-    }
+    let key = names::account_key(trimmed).filter(|_| trimmed.len() <= MAX_EMAIL && trimmed.validate_email());
+    key.map(|key| (trimmed.to_owned(), key)).ok_or_else(|| FieldError::new("/email", "invalid_email", "must be an e-mail address"))
 }
 
 /// Makes an account. It has no access to anything until a mandate adds it.

@@ -21,7 +21,7 @@ fn nothing_set_gives_the_defaults() {
     assert_eq!((settings.password_queue, settings.database_pool), (64, 16));
     assert_eq!(settings.body_timeout.as_secs(), 30);
     assert_eq!(settings.request_timeout.as_secs(), 60);
-    assert_eq!(settings.max_body_bytes, 2 * 1024 * 1024);
+    assert_eq!(settings.max_body_bytes, 64 * 1024);
     let limits = &settings.rate_limits_per_minute;
     let limits =
         [limits.read, limits.list_mandates, limits.member_write, limits.write, limits.auth, limits.check, limits.work, limits.default];

@@ -12,7 +12,7 @@ pub(super) struct Labels(BTreeSet<String>);
 
 impl Labels {
     pub fn of(templates: &[Template], present: &[Present], add_only: bool) -> Self {
-        let key = |role: &Present| names::key(&role.role.label);
+        let key = |role: &Present| names::key_of_stored(&role.role.label);
         let copies: Vec<(&Template, &Present)> = templates.iter().filter_map(|t| Some((t, copy_of(t, present)?))).collect();
         let is_copy = |role: &Present| copies.iter().any(|(_, copy)| copy.role.id == role.role.id);
         let goes = |role: &Present| is_orphan(role, templates) && role.holders.is_empty();
@@ -27,6 +27,6 @@ impl Labels {
 
     /// Whether a template's label is not to be had.
     pub fn withholds(&self, template: &Template) -> bool {
-        self.0.contains(&names::key(&template.role.label))
+        self.0.contains(&names::key_of_stored(&template.role.label))
     }
 }

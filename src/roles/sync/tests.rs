@@ -81,7 +81,7 @@ fn catalogue() -> Catalogue {
 impl World {
     /// Labels are unique among templates, and among the roles of the instance.
     fn is_free(&self, label: usize, among_templates: bool) -> bool {
-        let taken = |role: &Role| names::key(&role.label) == names::key(LABELS[label]);
+        let taken = |role: &Role| names::key_of_stored(&role.label) == names::key_of_stored(LABELS[label]);
         if among_templates { !self.templates.iter().any(|t| taken(&t.role)) } else { !self.present.iter().any(|p| taken(&p.role)) }
     }
 
@@ -136,7 +136,7 @@ impl World {
             let role = Role { description: template.role.description, ..role(&template.role.label, Some(template.role.id)) };
             self.present.push(Present { role, permissions: template.permissions, holders: Vec::new() });
         }
-        let labels: BTreeSet<_> = self.present.iter().map(|role| names::key(&role.role.label)).collect();
+        let labels: BTreeSet<_> = self.present.iter().map(|role| names::key_of_stored(&role.role.label)).collect();
         assert_eq!(labels.len(), self.present.len(), "two roles with one label");
     }
 }
