@@ -198,6 +198,9 @@ async fn set_enabled(
         may_give(&mut change, user, &held.iter().collect::<Vec<_>>()).await?;
         require_brings_instance_no_nearer(&change.context, nearness)?;
     }
+    if body.enabled == before.enabled {
+        return change.conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(before)).await;
+    }
     change.as_tenant().await?;
     store::set_access_enabled(&mut change, &grant, user, body.enabled).await?;
     let details = json!({ "before": { "enabled": before.enabled }, "after": { "enabled": body.enabled } });

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
-use crate::context::{Change, InstanceContext, Locks, MandateContext};
+use crate::context::{Change, InstanceContext, Locks, MandateContext, Recorded};
 use crate::error::{Code, Error, Result, keep};
 use crate::http::etag::{Precondition, Versioned, resource_unless_known};
 use crate::http::extract::{Created, Json, NoContent, Query};
@@ -183,6 +183,11 @@ async fn change(
     store::lock(&mut change, &grant).await?;
     let before = store::find(&mut change, &grant).await?.ok_or_else(Error::not_found)?;
     precondition.check_with(before.version, version)?;
+    let is_renamed = label.is_some_and(|label| label.as_str() != before.label);
+    if !is_renamed && enabled.is_none_or(|enabled| enabled == before.enabled) {
+        change.commit(Recorded::nothing_changed()).await?;
+        return Ok(before);
+    }
     let after = store::update(&mut change, &grant, label, enabled).await?;
     let details = json!({ "before": described(&before), "after": described(&after) });
     let event = Event::new("instance_updated", "instance", after.id).details(details);

@@ -14,7 +14,7 @@ use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::judge::Receiver;
 use crate::context::policy::{Class, Policy};
-use crate::context::{AccessPreview, Change, Concerned, Locks, MandateContext, Outcome};
+use crate::context::{AccessPreview, Change, Concerned, Locks, MandateContext, Outcome, Recorded};
 use crate::error::{Code, Error, FieldError, Result};
 use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
@@ -250,6 +250,10 @@ async fn set_enabled(context: &MandateContext, user: UserId, precondition: &Prec
     }
     if !body.enabled && store::is_last_admin(&mut change, grant.mandate(), user).await? {
         return Err(Error::last_mandate_admin());
+    }
+    if body.enabled == member.enabled {
+        change.commit(Recorded::nothing_changed()).await?;
+        return Ok(member);
     }
     change.as_tenant().await?;
     store::set_enabled(&mut change, &grant, user, body.enabled).await?;

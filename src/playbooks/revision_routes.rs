@@ -15,7 +15,7 @@ use crate::access::tables::{Read, Update};
 use crate::app::App;
 use crate::audit;
 use crate::context::policy::Policy;
-use crate::context::{Grant, InstanceContext, Writing};
+use crate::context::{Grant, InstanceContext, Recorded, Writing};
 use crate::error::{Code, Error, Result};
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{FromPath, Json, OptionalJson};
@@ -51,6 +51,14 @@ impl Edited {
         let before = store::find(&mut writing, &grant, playbook, number, now).await?.open(&grant)?;
         precondition.check_with(i64::from(before.revision), believed)?;
         Ok(Self { writing, grant, playbook, before })
+    }
+
+    /// Whether the content is what the version holds already.
+    async fn holds(&mut self, content: &str) -> Result<bool> {
+        if usize::try_from(self.before.size) != Ok(content.len()) {
+            return Ok(false);
+        }
+        store::holds(&mut self.writing, &self.grant, (self.playbook, &self.before), content).await
     }
 
     /// Makes `next` the version's content; 404 where it names a revision that is not there.
@@ -92,7 +100,11 @@ async fn update_playbook_version(
 ) -> Result<Versioned<PlaybookContent>> {
     let FromPath((name, number)) = path;
     checked_content(&body.content)?;
-    let edited = Edited::open(&context, (&name, number), &precondition, body.version).await?;
+    let mut edited = Edited::open(&context, (&name, number), &precondition, body.version).await?;
+    if edited.holds(&body.content).await? {
+        edited.writing.commit(Recorded::nothing_changed()).await?;
+        return Ok(Versioned(PlaybookContent { version: edited.before, content: body.content }));
+    }
     edited.revise(&context, "playbook_version_updated", Next::Content(&body.content)).await.map(Versioned)
 }
 

@@ -156,6 +156,28 @@ pub(super) enum Next<'a> {
     Revision(i32),
 }
 
+/// Whether a version's current revision has this content.
+pub(super) async fn holds(
+    connection: &mut PgConnection,
+    grant: &Grant<PlaybookVersions, Update>,
+    (playbook, version): (PlaybookId, &PlaybookVersion),
+    content: &str,
+) -> Result<bool> {
+    let holds = sqlx::query_scalar!(
+        r#"select exists (select 1 from playbook_revisions
+             where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4 and revision = $5 and content = $6) as "holds!""#,
+        grant.mandate_uuid(),
+        grant.instance_uuid(),
+        playbook.uuid(),
+        version.number,
+        version.revision,
+        content,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(holds)
+}
+
 /// Adds a revision and makes it the current one; `None`: there is no such earlier revision.
 pub(super) async fn revise(
     connection: &mut PgConnection,

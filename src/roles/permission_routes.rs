@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
-use crate::context::{Outcome, RoleContext, SystemContext};
+use crate::context::{Outcome, Recorded, RoleContext, SystemContext};
 use crate::error::{Error, Result};
 use crate::features;
 use crate::http::dry_run::DryRun;
@@ -284,6 +284,10 @@ async fn change_held(mut open: OpenRole<Update>, wanted: &Wanted<'_>) -> Result<
     open.change.require_within_own(&after)?;
     open.change.require_no_own_raise(&open.found, &after)?;
     open.change.require_opens_nothing(&open.holders, &open.found.permissions, &after).await?;
+    if after == open.found.permissions {
+        let same = RolePermissions::of(&after, &catalogue, open.found.role.version);
+        return open.change.conclude(Recorded::nothing_changed(), open.found.role.id, Versioned(same)).await;
+    }
     store::replace_permissions(open.change.connection(), &open.grant, &open.found.role, &after).await?;
     let recorded = open.change.record(repermitted(&open.found.role, &open.found.permissions, &after)).await?;
     let changed = RolePermissions::of(&after, &catalogue, open.found.role.version + 1);
@@ -304,6 +308,10 @@ async fn change_template(
     precondition.check_with(before.role.version, wanted.version())?;
     let catalogue = of_template(&mut writing, &before.role).await?;
     let after = wanted.applied_to(&before.permissions, &catalogue)?;
+    if after == before.permissions {
+        let same = RolePermissions::of(&after, &catalogue, before.role.version);
+        return writing.conclude(Recorded::nothing_changed(), Versioned(same)).await;
+    }
     copies::replace_permissions(&mut writing, &before.role, &after).await?;
     let recorded = audit::record_platform(&mut writing, system, repermitted(&before.role, &before.permissions, &after)).await?;
     writing.conclude(recorded, Versioned(RolePermissions::of(&after, &catalogue, before.role.version + 1))).await

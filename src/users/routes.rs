@@ -17,7 +17,7 @@ use crate::auth::password::check_strength;
 use crate::context::change::retrying;
 use crate::context::enter::Entered;
 use crate::context::policy::Policy;
-use crate::context::{Actor, Caller, Locks, SystemContext};
+use crate::context::{Actor, Caller, Locks, Recorded, SystemContext};
 use crate::error::{Code, Error, FieldError, Result, keep};
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, Query};
@@ -252,6 +252,10 @@ async fn update_as_sys_admin(
     if loses_account {
         store::require_other_admins(&mut change, user).await?;
     }
+    if !changes.alter(&before) {
+        change.commit(Recorded::nothing_changed()).await?;
+        return Ok(before);
+    }
     if changes.enabled.is_some_and(|enabled| enabled != before.enabled) {
         // Also when it is enabled: whatever was left open while it was disabled stays dead.
         store::end_sessions(&mut change, user, system.now()).await?;
@@ -272,6 +276,10 @@ async fn update_own(caller: &Caller, changes: &Changes, version: Option<i64>, pr
     let mut writing = caller.write().await?;
     let before = store::find_for_change(&mut writing, caller.user()).await?.ok_or_else(Error::not_found)?;
     precondition.check_with(before.version, version)?;
+    if !changes.alter(&before) {
+        writing.commit(Recorded::nothing_changed()).await?;
+        return Ok(before);
+    }
     let after = store::update(&mut writing, caller.user(), changes).await?;
     let recorded = audit::record_platform(&mut writing, caller, updated(&before, &after)).await?;
     writing.commit(recorded).await?;

@@ -138,6 +138,18 @@ pub struct Changes {
     pub is_sys_admin: Option<bool>,
 }
 
+impl Changes {
+    pub fn alter(&self, before: &User) -> bool {
+        let email = self.email.as_ref().map(|email| email.as_ref().map(|(email, _)| email.as_str()));
+        email.is_some_and(|email| email != before.email.as_deref())
+            || self.first_name.as_ref().is_some_and(|name| *name != before.first_name)
+            || self.last_name.as_ref().is_some_and(|name| *name != before.last_name)
+            || self.language.as_ref().is_some_and(|language| *language != before.language)
+            || self.enabled.is_some_and(|enabled| enabled != before.enabled)
+            || self.is_sys_admin.is_some_and(|flag| flag != before.is_sys_admin)
+    }
+}
+
 pub async fn update(connection: &mut PgConnection, user: UserId, changes: &Changes) -> Result<User> {
     let email = changes.email.clone().flatten();
     let row = sqlx::query_as!(

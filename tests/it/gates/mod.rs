@@ -4,6 +4,7 @@
 mod access_matrix;
 mod architecture;
 mod audit_coverage;
+mod bodies;
 mod cache;
 mod cancelled;
 pub mod cases;

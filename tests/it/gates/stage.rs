@@ -70,7 +70,7 @@ impl Ground {
             "update users set username = '{name}', username_key = '{name}', enabled = true, erased_at = null,
                password_hash = (select password_hash from users where id = '{admin}')
              where id = '{walker}' and erased_at is not null;
-             update mandates set deleted_at = null, purge_at = null, enabled = true where id = '{acme}';
+             update mandates set deleted_at = null, purge_at = null, enabled = true, limits = default where id = '{acme}';
              update memberships set enabled = true where mandate_id = '{acme}' and user_id = '{admin}';
              update sessions set revoked_at = null where user_id <> '{ended}'"
         ))
@@ -145,6 +145,8 @@ pub struct Approach {
     pub key: Option<&'static str>,
     /// `If-Match`.
     pub if_match: Option<String>,
+    /// `Content-Encoding`.
+    pub encoding: Option<&'static str>,
 }
 
 impl Approach {
@@ -195,6 +197,9 @@ pub async fn call(app: &TestApp, operation: &Operation, case: &Case, names: &Nam
     }
     if let Some(tag) = &approach.if_match {
         call = call.header("if-match", tag);
+    }
+    if let Some(encoding) = approach.encoding {
+        call = call.header("content-encoding", encoding);
     }
     for mandate in &approach.mandate {
         call = call.header("x-mandate-id", mandate);

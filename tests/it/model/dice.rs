@@ -180,6 +180,12 @@ impl Dice<'_> {
         let all = [json!({}), json!({ "en": "Something" }), json!({ "en": "One", "de": "Eins" })];
         all[self.below(all.len())].clone()
     }
+    /// Some languages of a text that has some already.
+    pub fn text_patches(&mut self) -> Value {
+        let all =
+            [json!({}), json!({ "en": "Something" }), json!({ "de": "Eins", "en": null }), json!({ "de": null }), json!({ "en": null })];
+        all[self.below(all.len())].clone()
+    }
     /// A body of some of these fields, each there as likely as it says.
     pub fn some(&mut self, fields: Vec<(&str, f64, Value)>) -> Map<String, Value> {
         fields.into_iter().filter(|(_, likely, _)| self.chance(*likely)).map(|(name, _, value)| (name.to_owned(), value)).collect()

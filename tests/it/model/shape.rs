@@ -16,6 +16,8 @@ pub enum Kind {
     Id,
     Ids,
     Texts,
+    /// Texts, and null for those that go.
+    TextPatches,
     Names,
     Object,
     Objects,
@@ -88,6 +90,7 @@ fn fits(value: &Value, kind: Kind) -> Result<(), Refusal> {
         Kind::Ids => each_is(is_id),
         Kind::Names => each_is(Value::is_string),
         Kind::Texts => values_are(Value::is_string),
+        Kind::TextPatches => values_are(|value| value.is_string() || value.is_null()),
         Kind::Object => value.is_object(),
         Kind::Objects => each_is(Value::is_object),
         Kind::Flags => values_are(Value::is_boolean),
@@ -175,6 +178,16 @@ pub fn ids(body: &Map<String, Value>, name: &str) -> std::collections::BTreeSet<
 pub fn texts(body: &Map<String, Value>, name: &str) -> Option<Texts> {
     let map = body.get(name)?.as_object()?;
     Some(map.iter().map(|(language, text)| (language.clone(), text.as_str().unwrap().to_owned())).collect())
+}
+/// The texts that a patch makes of others: what it does not name stays.
+pub fn merged(mut before: Texts, patch: &Map<String, Value>) -> Texts {
+    for (language, text) in patch {
+        match text.as_str() {
+            Some(text) => before.insert(language.clone(), text.to_owned()),
+            None => before.remove(language),
+        };
+    }
+    before
 }
 pub fn names(body: &Map<String, Value>, name: &str) -> Option<Vec<String>> {
     Some(body.get(name)?.as_array()?.iter().map(|name| name.as_str().unwrap().to_owned()).collect())

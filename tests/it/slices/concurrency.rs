@@ -33,10 +33,10 @@ async fn resources(world: &World) -> Vec<Resource<'_>> {
     vec![
         Resource::new(&root, format!("/api/mandates/{spare}"), json!({ "name": "x" }), true, false),
         Resource::new(&admin, acme.path(""), json!({ "name": "x" }), false, false),
-        Resource::new(&admin, acme.path(&format!("/users/{}", acme.member.id)), json!({ "enabled": true }), true, false),
+        Resource::new(&admin, acme.path(&format!("/users/{}", acme.member.id)), json!({ "enabled": false }), true, false),
         Resource::new(&admin, acme.path(&format!("/groups/{group}")), json!({ "description": "x" }), true, false),
         Resource::new(&root, format!("/api/users/{}", acme.member.id), json!({ "lastName": "x" }), false, false),
-        Resource::new(&world.bare(&acme.member), format!("/api/users/{}", acme.member.id), json!({ "lastName": "x" }), false, false),
+        Resource::new(&world.bare(&acme.member), format!("/api/users/{}", acme.member.id), json!({ "lastName": "y" }), false, false),
         Resource::new(&admin, format!("/api/roles/{role}"), description.clone(), true, true),
         Resource::new(&admin, format!("/api/roles/{instance_role}"), description.clone(), true, true),
         Resource::new(&root, format!("/api/roles/{template}"), description, true, true),
@@ -99,10 +99,10 @@ async fn parts_raise_the_version_of_their_whole_and_guard_by_it() {
     let viewer = acme.role("viewer");
     world.admit(acme, acme.member.id, &[acme.instance_role("playbooks-viewer")]).await;
     let member = acme.path(&format!("/users/{}", acme.member.id));
-    let permissions = json!({ "views": {} });
+    let rule = json!({ "view": true, "read": "a", "create": "n", "update": "n", "delete": "n" });
     for (whole, method, part, body) in [
-        (format!("/api/roles/{role}"), Method::PUT, format!("/api/roles/{role}/permissions"), permissions.clone()),
-        (format!("/api/roles/{role}"), Method::PATCH, format!("/api/roles/{role}/permissions"), permissions),
+        (format!("/api/roles/{role}"), Method::PUT, format!("/api/roles/{role}/permissions"), json!({ "tables": { "members": rule } })),
+        (format!("/api/roles/{role}"), Method::PATCH, format!("/api/roles/{role}/permissions"), json!({ "tables": { "members": null } })),
         (member.clone(), Method::PUT, format!("{member}/roles"), json!({ "roleIds": [viewer] })),
         (member.clone(), Method::PUT, format!("{member}/roles/{}", acme.role("user")), json!({})),
         (member.clone(), Method::DELETE, format!("{member}/roles/{viewer}"), json!({})),

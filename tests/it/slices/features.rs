@@ -31,10 +31,10 @@ async fn a_feature_is_registered_read_changed_and_deleted() {
     for person in [&world.acme.member, &world.sys_admin] {
         assert_eq!(world.bare(person).get(path.clone()).await.expect(200), feature);
     }
-    let body = json!({ "label": { "fr": "Fiduciaire" }, "icon": "mdi-bank", "tables": ["ledgers"], "views": [] });
+    let body = json!({ "label": { "fr": "Fiduciaire", "EN": null }, "icon": "mdi-bank", "tables": ["ledgers"], "views": [] });
     let changed = root.patch(path.clone(), body).await.expect(200);
     let found = ["label", "icon", "tables", "views", "version"].map(|field| changed[field].clone());
-    assert_eq!(found, [json!({ "fr": "Fiduciaire" }), json!("mdi-bank"), json!(["ledgers"]), json!([]), json!(2)]);
+    assert_eq!(found, [json!({ "de": "Trustee Plus", "fr": "Fiduciaire" }), json!("mdi-bank"), json!(["ledgers"]), json!([]), json!(2)]);
     root.delete(path.clone()).await.expect(204);
     root.get(path.clone()).await.refused(404, "not_found");
     root.delete(path).await.refused(404, "not_found");
@@ -79,7 +79,68 @@ async fn tables_do_not_take_the_names_of_the_access_models_own() {
         points_at(&root.patch(format!("{PATH}/trustee"), json!({ "tables": [reserved] })).await, "/tables/0");
     }
     points_at(&root.post(PATH, json!({ "code": "other", "tables": ["x", "x"] })).await, "/tables/1");
+    for to_come in ["webhooks", "events", "files", "usage", "api_keys"] {
+        points_at(&root.post(PATH, json!({ "code": "other", "tables": ["fine", to_come] })).await, "/tables/1");
+        points_at(&root.patch(format!("{PATH}/trustee"), json!({ "tables": [to_come] })).await, "/tables/0");
+    }
+    // One that had such a table before the name was reserved keeps it.
+    sqlx::query("update features set tables = '{events}' where code = 'trustee'").execute(&world.app.sql).await.unwrap();
+    root.patch(format!("{PATH}/trustee"), json!({ "tables": ["events", "more"] })).await.expect(200);
+    points_at(&root.patch(format!("{PATH}/trustee"), json!({ "tables": ["events", "files"] })).await, "/tables/1");
     points_at(&root.post(PATH, json!({ "code": "other", "label": { "en": " " } })).await, "/label/en");
+}
+
+#[tokio::test]
+async fn tables_and_views_are_called_as_applications_call_them() {
+    let world = World::new().await;
+    let (acme, admin, root) = (&world.acme, world.admin(), world.root());
+    let longest = format!("T{}", "x".repeat(127));
+    let tables = json!(["TrusteeContract", "trustee.home", "a:b-c_d", "Members", longest]);
+    let views = json!(["ui.feature.trustee.dashboard", "Trustee"]);
+    root.post(PATH, json!({ "code": "trustee", "tables": tables, "views": views })).await.expect(201);
+    let instance = admin.post("/api/features/instances", json!({ "featureCode": "trustee", "label": "T" })).await.id();
+    let path = |rest: &str| format!("/api/features/instances/{instance}{rest}");
+    let role = admin.post(path("/roles"), json!({ "label": "clerk" })).await.id();
+    let wanted =
+        json!({ "tables": rules(&json!({ "TrusteeContract": ["a", "n", "n", "n"] })), "views": { "ui.feature.trustee.dashboard": true } });
+    admin.put(format!("/api/roles/{role}/permissions"), wanted).await.expect(200);
+    // Compared exactly.
+    let other = json!({ "tables": rules(&json!({ "trusteecontract": ["a", "n", "n", "n"] })) });
+    points_at(&admin.put(format!("/api/roles/{role}/permissions"), other).await, "/tables/trusteecontract");
+    admin.post(path("/users"), json!({ "userId": acme.member.id, "roleIds": [role] })).await.expect(201);
+    let desk = world.desk(&acme.member, acme).in_instance(instance);
+    let asked =
+        json!({ "checks": [{ "table": "TrusteeContract", "operation": "read" }, { "table": "trustee.home", "operation": "read" }] });
+    let answered = desk.post("/api/access/check", asked).await.expect(200);
+    assert_eq!(answered["results"], json!([{ "allowed": true, "level": "a" }, { "allowed": false, "level": "n" }]));
+    for wrong in ["", "1x", "_x", ".x", "x y", "x/y", "é", &"x".repeat(129)] {
+        points_at(&root.post(PATH, json!({ "code": "other", "tables": [wrong] })).await, "/tables/0");
+        points_at(&root.post(PATH, json!({ "code": "other", "views": [wrong] })).await, "/views/0");
+    }
+    let many = |count: usize| (0..count).map(|n| format!("t{n}")).collect::<Vec<_>>();
+    root.post(PATH, json!({ "code": "large", "tables": many(200), "views": many(500) })).await.expect(201);
+    points_at(&root.post(PATH, json!({ "code": "other", "tables": many(201) })).await, "/tables");
+    points_at(&root.post(PATH, json!({ "code": "other", "views": many(501) })).await, "/views");
+}
+
+#[tokio::test]
+async fn labels_are_merged_and_bounded_as_a_whole() {
+    let world = World::new().await;
+    let root = world.root();
+    let feature = root.post(PATH, json!({ "code": "trustee", "label": { "en": "Trustee", "de": "Treuhand" } })).await.expect(201);
+    let path = format!("{PATH}/trustee");
+    let patched = root.patch(path.clone(), json!({ "label": { "fr": "Fiducie", "DE": "Stiftung", "it": null } })).await.expect(200);
+    assert_eq!(patched["label"], json!({ "en": "Trustee", "de": "Stiftung", "fr": "Fiducie" }));
+    let same = root.patch(path.clone(), json!({ "label": { "en": "Trustee" }, "icon": feature["icon"] })).await.expect(200);
+    assert_eq!((&same["label"], &same["version"]), (&patched["label"], &json!(2)));
+    points_at(&root.patch(path.clone(), json!({ "label": { "en": null, "de": null, "FR": null } })).await, "/label");
+    points_at(&root.patch(path.clone(), json!({ "label": { "de": "a", "De": "b" } })).await, "/label/de");
+    points_at(&root.patch(path.clone(), json!({ "label": { "no language": "a" } })).await, "/label/no language");
+    let many = |from: u8| (0..20).map(|n| (format!("x{}", char::from(from + n)), json!("x"))).collect::<serde_json::Map<_, _>>();
+    root.patch(path.clone(), json!({ "label": { "de": null, "fr": null } })).await.expect(200);
+    let now = root.get(path.clone()).await.expect(200);
+    points_at(&root.patch(path.clone(), json!({ "label": many(b'a') })).await, "/label");
+    assert_eq!(root.get(path).await.expect(200), now, "what is refused changes nothing");
 }
 
 #[tokio::test]

@@ -240,7 +240,7 @@ async fn a_label_of_a_registered_feature_counts_too() {
     let after = my(&world, &acme.member.token).await;
     assert_ne!(before.header("etag"), after.header("etag"));
     let feature = &after.body["mandates"][0]["features"][0];
-    assert_eq!((&feature["label"], &feature["icon"]), (&json!({ "en": "Trust" }), &json!("mdi-bank")));
+    assert_eq!((&feature["label"], &feature["icon"]), (&json!({ "de": "Trustee", "en": "Trust" }), &json!("mdi-bank")));
 }
 
 #[tokio::test]

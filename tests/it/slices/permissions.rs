@@ -204,6 +204,18 @@ async fn what_is_stale_is_told_and_stands_in_nobodys_way() {
 }
 
 #[tokio::test]
+async fn a_null_level_is_told_what_to_send_instead() {
+    let world = World::new().await;
+    let admin = world.admin();
+    let role = world.role_with(&world.acme, "clerk", json!({ "members": ["a", "n", "n", "n"] })).await;
+    let refused = admin.patch(at(role), json!({ "tables": { "members": { "read": null } } })).await;
+    assert_eq!(pointers(&refused), [("/tables/members/read".to_owned(), "invalid_type".to_owned())]);
+    let detail = refused.body["errors"][0]["detail"].as_str().unwrap();
+    assert!(["`n`", "`a`", "null in the table's place"].iter().all(|part| detail.contains(part)), "{detail}");
+    admin.patch(at(role), json!({ "tables": { "members": null } })).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_sync_drops_what_is_stale_and_so_does_a_replacement() {
     let world = World::new().await;
     let admin = world.admin();

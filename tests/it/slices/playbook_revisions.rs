@@ -138,7 +138,7 @@ async fn one_of_the_editors_who_race_wins() {
     assert_eq!(desk.get(version("p", 1)).await.expect(200), won[0].body);
     // Without a guard all are taken, one after the other.
     let edit = |content: &'static str| edited(&desk, content);
-    let answers: [Answer; 4] = tokio::join!(edit("a"), edit("b"), edit("c"), edit("d")).into();
+    let answers: [Answer; 4] = tokio::join!(edit("e"), edit("f"), edit("g"), edit("h")).into();
     let mut numbers: Vec<_> = answers.into_iter().map(|answer| answer.expect(200)["revision"].as_i64().unwrap()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, [3, 4, 5, 6]);

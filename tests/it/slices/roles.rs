@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::kit::{points_at, set, values};
+use super::kit::{pointers, points_at, set, values};
 use crate::harness::World;
 use crate::harness::world::answered;
 
@@ -126,4 +126,27 @@ async fn template_roles_are_for_sys_admins() {
     // SysAdmins reach templates only, not the roles of mandates.
     root.get(format!("/api/roles/{}", acme.role("user"))).await.refused(404, "not_found");
     root.get(format!("/api/roles/{}", Uuid::now_v7())).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn descriptions_are_merged_and_bounded_as_a_whole() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let role = admin.post(acme.path("/roles"), json!({ "label": "clerk", "description": { "en": "Keeps", "de": "Hält" } })).await.id();
+    let path = format!("/api/roles/{role}");
+    let patched = admin.patch(path.clone(), json!({ "description": { "fr": "Tient", "EN": null } })).await.expect(200);
+    assert_eq!(patched["description"], json!({ "de": "Hält", "fr": "Tient" }));
+    // Each patch is small; what they come to is not.
+    for language in ["x1", "x2", "x3", "x4"].map(|name| format!("en-{name}")) {
+        admin.patch(path.clone(), json!({ "description": { language: "x".repeat(4_000) } })).await.expect(200);
+    }
+    let refused = admin.patch(path.clone(), json!({ "description": { "es": "x".repeat(4_000) } })).await;
+    assert_eq!(pointers(&refused), [("/description".to_owned(), "too_long".to_owned())]);
+    let wide = json!({ "en": "𝒳".repeat(4_000), "de": "x".repeat(4_000) });
+    points_at(&admin.post(acme.path("/roles"), json!({ "label": "other", "description": wide })).await, "/description");
+    // A description may be emptied, by name or at once.
+    let emptied = admin.patch(path.clone(), json!({ "description": null })).await.expect(200);
+    assert_eq!(emptied["description"], json!({}));
+    let same = admin.patch(path, json!({ "description": {}, "label": "clerk" })).await.expect(200);
+    assert_eq!(same["version"], emptied["version"], "nothing changed");
 }

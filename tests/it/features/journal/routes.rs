@@ -3,8 +3,8 @@
 use bailiwick::access::tables::{Create, Delete, Read, Update};
 use bailiwick::app::App;
 use bailiwick::audit::{self, Event};
-use bailiwick::context::InstanceContext;
 use bailiwick::context::policy::Policy;
+use bailiwick::context::{InstanceContext, Recorded};
 use bailiwick::error::{Error, Result};
 use bailiwick::http::etag::{Precondition, Resource, Versioned};
 use bailiwick::http::extract::{Created, FromPath, Json, NoContent, Query};
@@ -99,6 +99,10 @@ async fn replace_entry(
     let (before, needed) = store::find_for_change(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     precondition.check_with(before.version, body.version)?;
+    if text == before.text {
+        writing.commit(Recorded::nothing_changed()).await?;
+        return Ok(Versioned(before));
+    }
     let after = store::replace(&mut writing, &grant, entry, &text).await?;
     let recorded = audit::record(&mut writing, context.mandate(), Event::new("entry_updated", "entry", entry)).await?;
     writing.commit(recorded).await?;

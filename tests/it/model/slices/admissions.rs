@@ -178,6 +178,9 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
         may_give(world, entered, before.user, &before.roles)?;
         require_no_nearer(world, entered, before.user)?;
     }
+    if enabled == before.enabled {
+        return Ok(Reply::ok(answer(world, before.instance, before.user)));
+    }
     let admission = world.admission_mut(before.instance, before.user);
     admission.enabled = enabled;
     admission.version += 1;

@@ -71,10 +71,24 @@ fn code_is_good(code: &str) -> bool {
 
 /// Names of tables and views, each once; tables are not called as those that every mandate or instance has.
 fn names_are_good(names: &[String], tables: bool) -> bool {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    let reserved = ["mandate", "members", "groups", "roles", "instances", "audit", "access", "instance-roles"];
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    let reserved = [
+        "mandate",
+        "members",
+        "groups",
+        "roles",
+        "instances",
+        "audit",
+        "access",
+        "instance-roles",
+        "webhooks",
+        "events",
+        "files",
+        "usage",
+        "api_keys",
+    ];
     let good = |name: &String| {
-        let shape = (1..=63).contains(&name.len()) && name.bytes().all(fits) && name.as_bytes()[0].is_ascii_lowercase();
+        let shape = (1..=128).contains(&name.len()) && name.bytes().all(fits) && name.as_bytes()[0].is_ascii_alphabetic();
         shape && !(tables && reserved.contains(&name.as_str())) && names.iter().filter(|other| *other == name).count() == 1
     };
     names.iter().all(good)
@@ -87,7 +101,7 @@ fn is_blank(label: &Texts) -> bool {
 /// The feature as the body makes it.
 fn applied(before: Feature, body: &Map<String, Value>) -> Result<Feature, Refusal> {
     let feature = Feature {
-        label: shape::texts(body, "label").unwrap_or(before.label),
+        label: body.get("label").and_then(Value::as_object).map_or(before.label.clone(), |patch| shape::merged(before.label, patch)),
         icon: shape::text(body, "icon").map_or(before.icon, str::to_owned),
         tables: shape::names(body, "tables").unwrap_or(before.tables),
         views: shape::names(body, "views").unwrap_or(before.views),
@@ -117,7 +131,7 @@ fn create(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     if !code_is_good(&code) {
         return Err(Refusal::invalid());
     }
-    let label = titled(&code);
+    let label = if body.get("label").is_some_and(Value::is_object) { Texts::new() } else { titled(&code) };
     let (tables, views) = (Vec::new(), Vec::new());
     let plain = Feature { code, label, icon: "mdi-puzzle".to_owned(), tables, views, built_in: false, version: 1 };
     let feature = applied(plain, body)?;
@@ -175,7 +189,7 @@ fn is_in_use(world: &World, code: &str) -> bool {
 
 fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     const FIELDS: [Field; 5] = [
-        may_but_null("label", Kind::Texts),
+        may_but_null("label", Kind::TextPatches),
         may_but_null("icon", Kind::Text),
         may_but_null("tables", Kind::Names),
         may_but_null("views", Kind::Names),
@@ -195,6 +209,9 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     }
     if gains(world, entered, &before, &after) {
         return Err(Refusal::of(403, "self_escalation"));
+    }
+    if after == before {
+        return Ok(Reply::ok(before.answer()));
     }
     after.version += 1;
     let answer = after.answer();

@@ -159,9 +159,12 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
         require_free(world, entered, name, Some(before.id))?;
     }
     let group = world.group_mut(before.id);
-    group.name = name.unwrap_or(before.name);
-    group.description = shape::clearable(body, "description").unwrap_or(before.description);
+    group.name = name.unwrap_or_else(|| before.name.clone());
+    group.description = shape::clearable(body, "description").unwrap_or_else(|| before.description.clone());
     group.auto_join = shape::flag(body, "autoJoin").unwrap_or(before.auto_join);
+    if *group == before {
+        return Ok(Reply::ok(before.answer()));
+    }
     group.version += 1;
     let answer = group.answer();
     world.note(entered.user, before.mandate, Event::of("group_updated", "group", before.id));
@@ -230,11 +233,13 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
         return Err(Refusal::not_found());
     }
     world.require_regrouping(entered, &before.members, &wanted)?;
-    let group = world.group_mut(before.id);
-    group.members = wanted;
-    group.version += 1;
+    if wanted != before.members {
+        let group = world.group_mut(before.id);
+        group.members = wanted;
+        group.version += 1;
+        world.note(entered.user, before.mandate, Event::of("group_members_changed", "group", before.id));
+    }
     let mut rows = member_rows(world, world.group(before.mandate, before.id).unwrap());
     rows.sort_by(|one, other| one.key.cmp(&other.key));
-    world.note(entered.user, before.mandate, Event::of("group_members_changed", "group", before.id));
     Ok(Reply::ok(rows.into_iter().map(|row| row.value).collect()))
 }

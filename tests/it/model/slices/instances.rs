@@ -148,7 +148,8 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
         [may_but_null("label", Kind::Text), may_but_null("enabled", Kind::Flag), may_but_null("version", Kind::Whole)];
     let body = shaped(call, &FIELDS)?;
     let label = shape::named(body, "label")?;
-    let mut instance = reached(world, entered, UPDATE)?;
+    let before = reached(world, entered, UPDATE)?;
+    let mut instance = before.clone();
     require_version(call, instance.version)?;
     instance.label = label.unwrap_or(instance.label);
     let enabled = shape::flag(body, "enabled").unwrap_or(instance.enabled);
@@ -156,6 +157,9 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
         require_may_enable(world, entered, instance.id)?;
     }
     instance.enabled = enabled;
+    if instance == before {
+        return Ok(Reply::ok(before.answer()));
+    }
     require_free(world, &instance)?;
     instance.version += 1;
     let answer = instance.answer();

@@ -41,8 +41,12 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Ou
     let body = shaped(call, &[needs("classes", Kind::Limits), may_but_null("version", Kind::Whole)])?;
     let id = call.id("mandateId")?;
     require_version(call, world.living_mandate(id).ok_or_else(Refusal::not_found)?.version)?;
+    let limits = body["classes"].as_object().cloned().unwrap_or_default();
     let mandate = world.mandate_mut(id);
-    mandate.limits = body["classes"].as_object().cloned().unwrap_or_default();
+    if limits == mandate.limits {
+        return get(world, entered, call, told);
+    }
+    mandate.limits = limits;
     mandate.version += 1;
     world.note_everywhere(entered.user, &[id], &Event::of("mandate_limits_changed", "mandate", id));
     get(world, entered, call, told)

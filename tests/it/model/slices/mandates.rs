@@ -165,10 +165,14 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
         return Err(Refusal::of(409, "code_taken"));
     }
     let mandate = world.mandate_mut(id);
+    let before = mandate.clone();
     mandate.name = name.unwrap_or_else(|| mandate.name.clone());
     mandate.code = code.unwrap_or_else(|| mandate.code.clone());
     mandate.language = language.unwrap_or_else(|| mandate.language.clone());
     mandate.enabled = enabled.unwrap_or(mandate.enabled);
+    if *mandate == before {
+        return Ok(Reply::ok(world.mandate_answer(world.mandate(id).unwrap())));
+    }
     mandate.version += 1;
     let event = Event::of("mandate_updated", "mandate", id);
     if entered.as_sys {

@@ -189,6 +189,9 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     if !enabled && world.is_last_admin(mandate, user) {
         return Err(Refusal::of(409, "last_mandate_admin"));
     }
+    if enabled == world.member(mandate, user).unwrap().enabled {
+        return Ok(Reply::ok(world.member_answer(world.member(mandate, user).unwrap())));
+    }
     let member = world.member_mut(mandate, user);
     member.enabled = enabled;
     member.version += 1;

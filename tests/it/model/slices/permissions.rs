@@ -133,6 +133,9 @@ fn change(
         world.require_opens_nothing(entered, role.instance, &world.holders(role.id), &[&after])?;
     }
     let answer = after.answer(&catalogue(world, &role));
+    if after == role.permissions {
+        return Ok(Reply::ok(answer));
+    }
     let changed = world.role_mut(role.id);
     changed.permissions = after;
     changed.version += 1;

@@ -212,9 +212,13 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     }
     let id = before.id;
     let playbook = find_mut(world, id);
+    let was = playbook.clone();
     playbook.name = name.unwrap_or_else(|| playbook.name.clone());
     playbook.title = title.unwrap_or_else(|| playbook.title.clone());
     playbook.description = shape::clearable(body, "description").unwrap_or_else(|| playbook.description.clone());
+    if *playbook == was {
+        return Ok(Reply::ok(world.playbook_answer(&was)));
+    }
     playbook.version += 1;
     let playbook = playbook.clone();
     note(world, entered, "playbook_updated", id);

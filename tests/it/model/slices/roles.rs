@@ -105,7 +105,7 @@ fn get(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
 
 fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let role = draw_role(dice)?;
-    let (label, description) = (dice.name(), dice.texts());
+    let (label, description) = (dice.name(), dice.text_patches());
     let description = if dice.chance(0.2) { serde_json::Value::Null } else { description };
     let body = dice.some(vec![("label", 0.6, json!(label)), ("description", 0.4, description)]);
     dice.send(body.into());
@@ -115,13 +115,17 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
 
 fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     const FIELDS: [shape::Field; 3] =
-        [may_but_null("label", Kind::Text), may("description", Kind::Texts), may_but_null("version", Kind::Whole)];
+        [may_but_null("label", Kind::Text), may("description", Kind::TextPatches), may_but_null("version", Kind::Whole)];
     let body = shaped(call, &FIELDS)?;
     let label = shape::named(body, "label")?;
-    let mut role = open(world, entered, call, UPDATE)?;
+    let before = open(world, entered, call, UPDATE)?;
+    let mut role = before.clone();
     role.label = label.unwrap_or(role.label);
-    if body.contains_key("description") {
-        role.description = shape::texts(body, "description").unwrap_or_default();
+    if let Some(description) = body.get("description") {
+        role.description = description.as_object().map(|patch| shape::merged(role.description, patch)).unwrap_or_default();
+    }
+    if role == before {
+        return Ok(Reply::ok(before.answer()));
     }
     require_free(world, &role)?;
     role.version += 1;

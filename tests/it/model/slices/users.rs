@@ -218,11 +218,14 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
         after.verified = before.verified && before.email.as_deref().map(key) == address.as_deref().map(key);
         after.email = address;
     }
-    after.first_name = if body.contains_key("firstName") { first } else { before.first_name };
-    after.last_name = if body.contains_key("lastName") { last } else { before.last_name };
-    after.language = language.unwrap_or(before.language);
+    after.first_name = if body.contains_key("firstName") { first } else { after.first_name };
+    after.last_name = if body.contains_key("lastName") { last } else { after.last_name };
+    after.language = language.unwrap_or(after.language);
     after.enabled = enabled.unwrap_or(before.enabled);
     after.sys_admin = sys.unwrap_or(before.sys_admin);
+    if after == before {
+        return Ok(Reply::ok(before.answer()));
+    }
     after.version += 1;
     require_free(world, &after)?;
     // The mandates are told when the account starts or stops to count; either way nobody is signed in with it any more.

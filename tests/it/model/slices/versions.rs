@@ -198,6 +198,9 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     let playbook = parent(world, entered, call)?;
     let before = open(world, entered, playbook, call, UPDATE)?;
     require_version(call, before.revision())?;
+    if before.revisions.last().is_some_and(|current| current.content == content) {
+        return Ok(Reply::ok(before.answer()));
+    }
     let version = change(world, playbook, before.number);
     version.revisions.push(Revision { author: entered.user, content, rolled_back_from: None });
     let answer = version.answer();

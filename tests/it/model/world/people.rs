@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{World, listed};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     pub id: Uuid,
     pub username: String,
@@ -29,7 +29,7 @@ pub struct Session {
     pub ended: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mandate {
     pub id: Uuid,
     pub name: String,
@@ -42,7 +42,7 @@ pub struct Mandate {
     pub version: i64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     pub mandate: Uuid,
     pub user: Uuid,
@@ -54,7 +54,7 @@ pub struct Member {
     pub joined: usize,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     pub id: Uuid,
     pub mandate: Uuid,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Catalogue, Permissions, Texts, World, listed};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feature {
     pub code: String,
     pub label: Texts,
@@ -19,7 +19,7 @@ pub struct Feature {
 }
 
 /// A role in one of four scopes: without a mandate it is a template (of a feature, or of mandates).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
     pub id: Uuid,
     pub mandate: Option<Uuid>,
@@ -33,7 +33,7 @@ pub struct Role {
     pub permissions: Permissions,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
     pub id: Uuid,
     pub mandate: Uuid,
@@ -43,7 +43,7 @@ pub struct Instance {
     pub version: i64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
     pub mandate: Uuid,
     pub instance: Uuid,
@@ -53,7 +53,7 @@ pub struct Admission {
     pub version: i64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Playbook {
     pub id: Uuid,
     pub instance: Uuid,
@@ -67,7 +67,7 @@ pub struct Playbook {
     pub versions: Vec<Version>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     pub number: i64,
     pub owner: Uuid,
@@ -76,7 +76,7 @@ pub struct Version {
     pub revisions: Vec<Revision>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
     pub author: Uuid,
     pub content: String,
