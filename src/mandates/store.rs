@@ -252,30 +252,51 @@ pub(super) async fn insert(connection: &mut PgConnection, mandate: &NewMandate<'
     Ok(())
 }
 
-/// The name's slug, then `-2` … until one is free. Asked in one statement; a race over the same code asks again.
+/// How often the next number is asked for, before chance names the code. A number is lost only to who commits, or gives the code
+/// by hand, between the look and the insert.
+const TRIES: usize = 5;
+/// Leaves room for a suffix of chance within the length of a code.
+const ROOM: usize = 48;
+
+/// The name's slug, then `-2` … until one is free; where none is, a suffix of chance.
 async fn insert_with_generated_code(connection: &mut PgConnection, mandate: &NewMandate<'_>) -> Result<()> {
-    let short = mandate.id.uuid().simple().to_string();
-    let base = names::slug(mandate.name.as_str()).unwrap_or_else(|| format!("m-{}", &short[short.len() - 8..]));
-    for _ in 0..5 {
-        let code = sqlx::query_scalar!(
-            // A lookup a candidate, up to the first that is free.
-            r#"with recursive tried (candidate, n, taken) as (
-                 select $1::text, 1, exists (select 1 from mandates where code_key = $1 and deleted_at is null)
-                 union all
-                 select next.candidate, next.n, exists (select 1 from mandates where code_key = next.candidate and deleted_at is null)
-                 from tried cross join lateral (select $1::text || '-' || (tried.n + 1) as candidate, tried.n + 1 as n) next
-                 where tried.taken and tried.n < 10000)
-               select candidate as "candidate!" from tried where not taken"#,
-            base
-        )
-        .fetch_optional(&mut *connection)
-        .await?;
-        let Some(code) = code else { break };
+    let id = mandate.id.uuid().simple().to_string();
+    let base = names::slug(mandate.name.as_str()).unwrap_or_else(|| format!("m-{}", &id[id.len() - 8..]));
+    for _ in 0..TRIES {
+        let Some(code) = free_code(connection, &base).await? else { break };
         if insert_with_code(connection, mandate, &code).await? {
             return Ok(());
         }
     }
-    Err(code_taken())
+    let stem = base.get(..ROOM).unwrap_or(&base).trim_end_matches('-');
+    for _ in 0..TRIES {
+        let chance = MandateId::new().uuid().simple().to_string();
+        if insert_with_code(connection, mandate, &format!("{stem}-{}", &chance[chance.len() - 12..])).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::internal("no code of chance was free"))
+}
+
+/// The first of `x`, `x-2` … that no mandate has and that nobody else is just about to take. Who is about to take one holds its
+/// lock until their transaction ends, and nobody waits for it: many at once are given one number each.
+async fn free_code(connection: &mut PgConnection, base: &str) -> Result<Option<String>> {
+    let code = sqlx::query_scalar!(
+        // A look-up a candidate; only the lock of one that looks free is tried (`case` keeps that order).
+        r#"with recursive tried (candidate, n, taken) as (
+             select $1::text, 1,
+                    case when exists (select 1 from mandates where code_key = $1 and deleted_at is null) then true
+                         else not pg_try_advisory_xact_lock(7210003, hashtext($1)) end
+             union all
+             select next.candidate, next.n,
+                    case when exists (select 1 from mandates where code_key = next.candidate and deleted_at is null) then true
+                         else not pg_try_advisory_xact_lock(7210003, hashtext(next.candidate)) end
+             from tried cross join lateral (select $1::text || '-' || (tried.n + 1) as candidate, tried.n + 1 as n) next
+             where tried.taken and tried.n < 10000)
+           select candidate as "candidate!" from tried where not taken"#,
+        base
+    );
+    Ok(code.fetch_optional(connection).await?)
 }
 
 async fn insert_with_code(connection: &mut PgConnection, mandate: &NewMandate<'_>, code: &str) -> Result<bool> {

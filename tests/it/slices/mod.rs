@@ -25,6 +25,7 @@ pub mod kit;
 mod limits_of_mandates;
 mod lists;
 mod lookups;
+mod mandate_codes;
 mod mandates;
 mod members;
 mod navigation;
