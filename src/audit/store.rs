@@ -179,7 +179,7 @@ pub(super) struct Filter {
     pub to: Option<DateTime<Utc>>,
 }
 
-/// The two directions of one list. The trail's order is that of its ids, which are made in the order of time.
+/// The two directions of one list: by time, and among events of one time by id.
 macro_rules! events {
     ($scope:tt, $compare:tt, $direction:tt, $($argument:expr),+) => {
         sqlx::query_as!(
@@ -192,8 +192,8 @@ macro_rules! events {
                and ($2::uuid is null or e.actor_id = $2) and ($3::text is null or e.action = $3)
                and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
                and ($5::timestamptz is null or e.at >= $5) and ($6::timestamptz is null or e.at < $6)
-               and e.id " + $compare + " $7
-             order by e.id " + $direction + " limit $8",
+               and (e.at, e.id) " + $compare + " ($7, $8)
+             order by e.at " + $direction + ", e.id " + $direction + " limit $9",
             $($argument),+
         )
     };
@@ -208,8 +208,8 @@ pub(super) async fn list(
     macro_rules! of_mandate {
         ($compare:tt, $direction:tt) => {
             events!(
-                "e.mandate_id = $1 and ($9 = 3 or e.actor_id = $10
-                   or ($9 = 2 and e.actor_id in (select p.user_id from group_peers($1, $10) p)))",
+                "e.mandate_id = $1 and ($10 = 3 or e.actor_id = $11
+                   or ($10 = 2 and e.actor_id in (select p.user_id from group_peers($1, $11) p)))",
                 $compare,
                 $direction,
                 grant.mandate_uuid(),
@@ -218,6 +218,7 @@ pub(super) async fn list(
                 filter.target,
                 filter.from,
                 filter.to,
+                paging.bound_time(),
                 paging.bound_id(),
                 paging.fetch(),
                 i32::from(grant.level_number()),
@@ -232,8 +233,10 @@ pub(super) async fn list(
 }
 
 fn page(paging: &Paging, rows: Vec<EventRow>, total: Option<i64>) -> Rows<AuditEvent> {
-    let events = rows.into_iter().map(AuditEvent::from).collect();
-    paging.cut(events, total, |event: &AuditEvent| Position { key: String::new(), id: event.id.uuid() })
+    paging.cut(rows, total, |row: EventRow| {
+        let position = Position::new(row.at, row.id);
+        (row.into(), position)
+    })
 }
 
 async fn count(connection: &mut PgConnection, grant: &Grant<Audit, Read>, filter: &Filter) -> Result<i64> {
@@ -272,6 +275,7 @@ pub(super) async fn list_platform(connection: &mut PgConnection, filter: &Filter
                 filter.target,
                 filter.from,
                 filter.to,
+                paging.bound_time(),
                 paging.bound_id(),
                 paging.fetch()
             )

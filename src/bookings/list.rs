@@ -4,7 +4,6 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::state::Status;
 use super::store::{BookingRow, bookings};
@@ -12,15 +11,11 @@ use super::{Booking, Bookings};
 use crate::access::Level;
 use crate::access::tables::Read;
 use crate::context::Grant;
-use crate::db::page::{Paging, Position, Rows};
-use crate::error::{Error, Result};
+use crate::db::page::{EARLIEST, LATEST, Paging, Position, Rows};
+use crate::error::Result;
 
-/// No booking was made, or takes place, before or after. Bounds always have values, within what PostgreSQL can write: under
-/// row-level security a plan for any parameters uses an index for `>= $4`, and not for `$4 is null or …` or `coalesce($4, …)`.
-const EARLIEST: DateTime<Utc> = DateTime::UNIX_EPOCH;
-const LATEST: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
-
-/// What the list is narrowed to.
+/// What the list is narrowed to. Bounds of time always have values, within what PostgreSQL can write: under row-level security a
+/// plan for any parameters uses an index for `>= $4`, and not for `$4 is null or …` or `coalesce($4, …)`.
 #[derive(Debug)]
 pub(super) struct Filter {
     pub status: Option<Status>,
@@ -44,7 +39,7 @@ impl Filter {
 
 /// Which statuses, which times, and where the page begins and ends: the parameters that all texts share.
 macro_rules! page {
-    ([$($from:tt)+], $order:tt, $connection:expr, $grant:expr, $filter:expr, $paging:expr, $after:expr $(, $caller:expr)?) => {
+    ([$($from:tt)+], $order:tt, $connection:expr, $grant:expr, $filter:expr, $paging:expr $(, $caller:expr)?) => {
         bookings!(
             "select",
             "null::smallint",
@@ -54,8 +49,8 @@ macro_rules! page {
             &$filter.statuses(),
             $filter.from(),
             $filter.to(),
-            $after.0,
-            $after.1,
+            $paging.bound_time(),
+            $paging.bound_id(),
             $paging.fetch(),
             $($caller,)?
         )
@@ -140,31 +135,19 @@ pub(super) async fn list(
     filter: &Filter,
     paging: &Paging,
 ) -> Result<Rows<Booking>> {
-    let (caller, after) = (grant.caller_uuid(), after(paging)?);
+    let caller = grant.caller_uuid();
     let rows: Vec<BookingRow> = match grant.level() {
-        Level::All => ordered!(all, paging, connection, grant, filter, paging, after),
-        Level::Group => ordered!(of_peers, paging, connection, grant, filter, paging, after, caller),
-        Level::My | Level::None => ordered!(own, paging, connection, grant, filter, paging, after, caller),
+        Level::All => ordered!(all, paging, connection, grant, filter, paging),
+        Level::Group => ordered!(of_peers, paging, connection, grant, filter, paging, caller),
+        Level::My | Level::None => ordered!(own, paging, connection, grant, filter, paging, caller),
     };
     let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
-    let bookings = rows.into_iter().map(BookingRow::booking).collect();
-    Ok(paging.cut(bookings, total, |booking: &Booking| Position {
-        key: if paging.sort == "eventTime" { booking.event_time } else { booking.created_at }.to_rfc3339(),
-        id: booking.id.uuid(),
+    Ok(paging.cut(rows, total, |row: BookingRow| {
+        let booking = row.booking();
+        let time = if paging.sort == "eventTime" { booking.event_time } else { booking.created_at };
+        let position = Position::new(time, booking.id.uuid());
+        (booking, position)
     }))
-}
-
-/// The time and id after which the page begins; the first one, after what is before every row. Cursors are sealed: one that
-/// holds no time is a mistake of ours.
-fn after(paging: &Paging) -> Result<(DateTime<Utc>, Uuid)> {
-    match (&paging.after, paging.descending) {
-        (Some(after), _) => {
-            let time = DateTime::parse_from_rfc3339(&after.key).map_err(Error::internal)?;
-            Ok((time.to_utc(), after.id))
-        }
-        (None, false) => Ok((EARLIEST, Uuid::nil())),
-        (None, true) => Ok((LATEST, Uuid::max())),
-    }
 }
 
 async fn count(connection: &mut PgConnection, grant: &Grant<Bookings, Read>, filter: &Filter) -> Result<i64> {

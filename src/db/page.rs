@@ -1,6 +1,9 @@
 //! Keyset paging: a page ends at a row, and the next one begins after it, so that rows which come or go meanwhile neither
-//! repeat nor hide others. The cursor holds that row's sort key and id, bound to the list and its sort by a MAC.
+//! repeat nor hide others. The cursor holds that row's sort key and id, bound to the list and its sort by a MAC. A list is ordered by
+//! just these two, and what it is ordered by is bounded (migration 0021): a key cut off on its way into the cursor would repeat
+//! rows, and one that is long would make a URL that nobody can send.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::crypto::{Keys, base64url, from_base64url};
@@ -14,6 +17,14 @@ pub const MAX_LIMIT: u16 = 200;
 
 /// Sorts behind every other character. (A longer row of them than a name may have sorts behind every name.)
 const LAST_CHARACTER: &str = "\u{10ffff}";
+/// No row is of a time before or after (the year 1; what comes after every year that is accepted).
+pub const EARLIEST: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_800, 0) {
+    Some(time) => time,
+    None => DateTime::UNIX_EPOCH,
+};
+pub const LATEST: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
+/// What cursors are written in; those of another form are refused.
+const FORM: &str = "2";
 
 /// Where a page begins, and how far it goes.
 #[derive(Debug, Clone)]
@@ -29,19 +40,50 @@ pub struct Paging {
     list: String,
 }
 
+/// What a list is sorted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SortKey {
+    Text(String),
+    /// To the microsecond, as PostgreSQL keeps times.
+    Time(DateTime<Utc>),
+    Number(i32),
+}
+
+impl From<String> for SortKey {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+impl From<DateTime<Utc>> for SortKey {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self::Time(time)
+    }
+}
+impl From<i32> for SortKey {
+    fn from(number: i32) -> Self {
+        Self::Number(number)
+    }
+}
+
 /// A row's place in a sorted list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// The sort key; empty where the list is sorted by id (creation) alone.
-    pub key: String,
+    pub key: SortKey,
+    /// Among rows with the same key.
     pub id: Uuid,
 }
 
-/// One page of rows, and where the next begins.
+impl Position {
+    pub fn new(key: impl Into<SortKey>, id: Uuid) -> Self {
+        Self { key: key.into(), id }
+    }
+}
+
+/// One page of rows with their places, and whether others follow.
 #[derive(Debug, Clone)]
 pub struct Rows<T> {
-    pub items: Vec<T>,
-    pub next: Option<Position>,
+    pub rows: Vec<(T, Position)>,
+    pub more: bool,
     pub total: Option<i64>,
 }
 
@@ -68,7 +110,7 @@ impl Paging {
             let known: Vec<_> = sorts.iter().map(|s| format!("`{}`", s.trim_start_matches('-'))).collect();
             return Err(invalid(format!("`sort` must be {}, with `-` before it for descending", known.join(" or "))));
         }
-        let list = format!("{list} {wanted}");
+        let list = format!("{FORM} {list} {wanted}");
         let after = asked.cursor.map(|cursor| open(keys, &list, cursor)).transpose()?;
         Ok(Self { limit, after, count: asked.count, sort: field.to_owned(), descending: wanted.starts_with('-'), list })
     }
@@ -78,42 +120,56 @@ impl Paging {
     pub fn fetch(&self) -> i64 {
         i64::from(self.limit) + 1
     }
-    /// The sort key after which the page begins.
-    #[must_use]
-    pub fn after_key(&self) -> Option<&str> {
-        self.after.as_ref().map(|position| position.key.as_str())
-    }
     /// The key from which the page is read on: where it begins, else one before (descending: after) every key that a name has.
     /// Never null, so that the comparison is always one that an index answers, whatever plan PostgreSQL keeps: an
     /// `$1 is null or …` is a filter in a generic plan, which reads the list from its beginning on every page.
     #[must_use]
-    pub fn bound_key(&self) -> String {
-        match &self.after {
-            Some(position) => position.key.clone(),
-            None if self.descending => LAST_CHARACTER.repeat(MAX_NAME + 1),
-            None => String::new(),
+    pub fn bound_text(&self) -> String {
+        match self.after_key() {
+            Some(SortKey::Text(text)) => text.clone(),
+            _ if self.descending => LAST_CHARACTER.repeat(MAX_NAME + 1),
+            _ => String::new(),
         }
     }
-    /// The id beside [`Paging::bound_key`].
+    /// The same where the list is sorted by a time.
+    #[must_use]
+    pub fn bound_time(&self) -> DateTime<Utc> {
+        match self.after_key() {
+            Some(SortKey::Time(time)) => *time,
+            _ if self.descending => LATEST,
+            _ => EARLIEST,
+        }
+    }
+    /// The same where the list is sorted by a number.
+    #[must_use]
+    pub fn bound_number(&self) -> i32 {
+        match self.after_key() {
+            Some(SortKey::Number(number)) => *number,
+            _ if self.descending => i32::MAX,
+            _ => i32::MIN,
+        }
+    }
+    /// The id beside these.
     #[must_use]
     pub fn bound_id(&self) -> Uuid {
         let first = if self.descending { Uuid::max() } else { Uuid::nil() };
         self.after.as_ref().map_or(first, |position| position.id)
     }
+    fn after_key(&self) -> Option<&SortKey> {
+        self.after.as_ref().map(|position| &position.key)
+    }
 
-    /// Cuts the row too many off and notes where the next page begins.
-    pub fn cut<T>(&self, mut items: Vec<T>, total: Option<i64>, position: impl Fn(&T) -> Position) -> Rows<T> {
-        let more = items.len() > usize::from(self.limit);
-        items.truncate(usize::from(self.limit));
-        let next = if more { items.last().map(position) } else { None };
-        Rows { items, next, total }
+    /// Cuts the row too many off, and notes each row's place.
+    pub fn cut<R, T>(&self, mut found: Vec<R>, total: Option<i64>, place: impl Fn(R) -> (T, Position)) -> Rows<T> {
+        let more = found.len() > usize::from(self.limit);
+        found.truncate(usize::from(self.limit));
+        Rows { rows: found.into_iter().map(place).collect(), more, total }
     }
 
     /// A cursor that leads to the next page of this list.
     #[must_use]
     pub fn seal(&self, keys: &Keys, position: &Position) -> String {
-        let mut bytes = position.id.as_bytes().to_vec();
-        bytes.extend_from_slice(position.key.as_bytes());
+        let bytes = position.written();
         let mut sealed = keys.cursor_tag(&[self.list.as_bytes(), &bytes]).to_vec();
         sealed.extend_from_slice(&bytes);
         base64url(&sealed)
@@ -127,10 +183,40 @@ fn open(keys: &Keys, list: &str, cursor: &str) -> Result<Position> {
     if !keys.cursor_tag_is(&[list.as_bytes(), bytes], tag) {
         return Err(refused());
     }
-    let (id, key) = bytes.split_at(16);
-    let id = Uuid::from_slice(id).map_err(|_| refused())?;
-    let key = std::str::from_utf8(key).map_err(|_| refused())?.to_owned();
-    Ok(Position { key, id })
+    Position::read(bytes).ok_or_else(refused)
+}
+
+impl Position {
+    /// The id, the kind of key, the key.
+    fn written(&self) -> Vec<u8> {
+        let mut bytes = self.id.as_bytes().to_vec();
+        match &self.key {
+            SortKey::Text(text) => {
+                bytes.push(b's');
+                bytes.extend_from_slice(text.as_bytes());
+            }
+            SortKey::Time(time) => {
+                bytes.push(b't');
+                bytes.extend_from_slice(&time.timestamp_micros().to_be_bytes());
+            }
+            SortKey::Number(number) => {
+                bytes.push(b'n');
+                bytes.extend_from_slice(&number.to_be_bytes());
+            }
+        }
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (id, key) = bytes.split_at_checked(16)?;
+        let key = match key.split_first()? {
+            (b's', text) => SortKey::Text(std::str::from_utf8(text).ok()?.to_owned()),
+            (b't', micros) => SortKey::Time(DateTime::from_timestamp_micros(i64::from_be_bytes(micros.try_into().ok()?))?),
+            (b'n', number) => SortKey::Number(i32::from_be_bytes(number.try_into().ok()?)),
+            _ => return None,
+        };
+        Some(Self { key, id: Uuid::from_slice(id).ok()? })
+    }
 }
 
 fn invalid(detail: String) -> Error {
@@ -146,7 +232,7 @@ mod tests {
         let keys = Keys::derive(&[7; 32]);
         let asked = |cursor| Asked { cursor, ..Asked::default() };
         let paging = Paging::parse(&keys, "members", &["username"], asked(None)).unwrap();
-        let position = Position { key: "bob".into(), id: Uuid::now_v7() };
+        let position = Position::new("bob".to_owned(), Uuid::now_v7());
         let cursor = paging.seal(&keys, &position);
         assert_eq!(Paging::parse(&keys, "members", &["username"], asked(Some(&cursor))).unwrap().after, Some(position));
         assert!(Paging::parse(&keys, "groups", &["username"], asked(Some(&cursor))).is_err());
@@ -157,6 +243,24 @@ mod tests {
             let asked = Asked { cursor: Some(&tampered), ..Asked::default() };
             let outcome = Paging::parse(&keys, "members", &["username"], asked);
             assert!(tampered == cursor || outcome.is_err() || outcome.unwrap().after == paging.after, "byte {index}");
+        }
+    }
+    #[test]
+    fn a_cursor_holds_every_kind_of_key_exactly() {
+        let keys = Keys::derive(&[7; 32]);
+        let paging = Paging::parse(&keys, "any", &["-at"], Asked::default()).unwrap();
+        let longest = "\u{10ffff}".repeat(150);
+        assert_eq!(longest.len(), 600, "as long as a key is sorted by");
+        let times =
+            [EARLIEST, DateTime::from_timestamp_micros(-1).unwrap(), DateTime::from_timestamp_micros(1_799_000_000_123_456).unwrap()];
+        let texts = [String::new(), "t".into(), longest].map(SortKey::from);
+        let numbers = [i32::MIN, -1, 0, i32::MAX].map(SortKey::from);
+        for key in times.map(SortKey::from).into_iter().chain(texts).chain(numbers) {
+            let position = Position { key, id: Uuid::now_v7() };
+            let cursor = paging.seal(&keys, &position);
+            assert!(cursor.len() <= 1_024, "{position:?}: {}", cursor.len());
+            let asked = Asked { cursor: Some(&cursor), ..Asked::default() };
+            assert_eq!(Paging::parse(&keys, "any", &["-at"], asked).unwrap().after, Some(position));
         }
     }
 }

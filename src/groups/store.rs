@@ -25,6 +25,21 @@ struct GroupRow {
     created_at: DateTime<Utc>,
 }
 
+/// The group's part of a row that has more columns.
+macro_rules! row_of {
+    ($row:expr) => {
+        GroupRow {
+            id: $row.id,
+            name: $row.name,
+            description: $row.description,
+            auto_join: $row.auto_join,
+            member_count: $row.member_count,
+            version: $row.version,
+            created_at: $row.created_at,
+        }
+    };
+}
+
 impl From<GroupRow> for Group {
     fn from(row: GroupRow) -> Self {
         Self {
@@ -48,31 +63,34 @@ pub(super) async fn list(
 ) -> Result<Rows<Group>> {
     macro_rules! groups {
         ($compare:tt, $order:tt) => {
-            sqlx::query_as!(
-                GroupRow,
-                r#"select g.id, g.name, g.description, g.auto_join, g.version, g.created_at,
+            sqlx::query!(
+                r#"select g.id, g.name, g.name_sort, g.description, g.auto_join, g.version, g.created_at,
                           (select count(*) from group_members c where c.mandate_id = g.mandate_id and c.group_id = g.id) as "member_count!"
                    from groups g
                    where g.mandate_id = $1
                      and ($2 = 3 or g.id in (select o.group_id from group_members o where o.mandate_id = $1
                            and (o.user_id = $3 or ($2 = 2 and o.user_id in (select p.user_id from group_peers($1, $3) p)))))
                      and ($4::text is null or strpos(g.name_key, $4) > 0)
-                     and (g.name_key, g.id) "# + $compare + " ($5, $6) order by " + $order + " limit $7",
+                     and (g.name_sort, g.id) "# + $compare + " ($5, $6) order by " + $order + " limit $7",
                 grant.mandate_uuid(),
                 i32::from(grant.level_number()),
                 grant.caller_uuid(),
                 text,
-                paging.bound_key(),
+                paging.bound_text(),
                 paging.bound_id(),
                 paging.fetch(),
             )
+            .map(|row| (Group::from(row_of!(row)), row.name_sort))
             .fetch_all(&mut *connection)
         };
     }
-    let rows = if paging.descending { groups!("<", "g.name_key desc, g.id desc").await? } else { groups!(">", "g.name_key, g.id").await? };
+    let rows =
+        if paging.descending { groups!("<", "g.name_sort desc, g.id desc").await? } else { groups!(">", "g.name_sort, g.id").await? };
     let total = if paging.count { Some(count(connection, grant, text).await?) } else { None };
-    let rows: Vec<Group> = rows.into_iter().map(Group::from).collect();
-    Ok(paging.cut(rows, total, |group: &Group| Position { key: names::key_of_stored(&group.name), id: group.id.uuid() }))
+    Ok(paging.cut(rows, total, |(group, key): (Group, String)| {
+        let position = Position::new(key, group.id.uuid());
+        (group, position)
+    }))
 }
 
 async fn count(connection: &mut PgConnection, grant: &Grant<Groups, Read>, text: Option<&str>) -> Result<i64> {
@@ -257,7 +275,7 @@ pub(super) async fn members(
                     + " limit $5",
                 grant.mandate_uuid(),
                 group.uuid(),
-                paging.bound_key(),
+                paging.bound_text(),
                 paging.bound_id(),
                 paging.fetch(),
             )
@@ -270,8 +288,10 @@ pub(super) async fn members(
         members!(">", "u.username_key, u.id").await?
     };
     let total = if paging.count { Some(count_members(connection, grant, group).await?) } else { None };
-    let rows = paging.cut(rows, total, |row: &GroupMemberRow| Position { key: row.username_key.clone(), id: row.user_id });
-    Ok(Rows { items: rows.items.into_iter().map(GroupMember::from).collect(), next: rows.next, total: rows.total })
+    Ok(paging.cut(rows, total, |row: GroupMemberRow| {
+        let position = Position::new(row.username_key.clone(), row.user_id);
+        (row.into(), position)
+    }))
 }
 
 async fn count_members(connection: &mut PgConnection, grant: &Grant<Groups, Read>, group: GroupId) -> Result<i64> {

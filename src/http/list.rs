@@ -72,13 +72,14 @@ impl Lister {
 
     /// The page of the rows that were found.
     pub fn answer<T, R: Into<T>>(&self, paging: &Paging, rows: Rows<R>) -> PageAnswer<T> {
-        let next_cursor = rows.next.map(|position| paging.seal(self.app.keys(), &position));
+        let last = if rows.more { rows.rows.last() } else { None };
+        let next_cursor = last.map(|(_, position)| paging.seal(self.app.keys(), position));
         let link = next_cursor.as_ref().map(|cursor| {
             let kept = self.query.iter().filter(|(name, _)| name != "cursor");
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();
             format!("<{}?{query}>; rel=\"next\"", self.path)
         });
-        let items = rows.items.into_iter().map(Into::into).collect();
+        let items = rows.rows.into_iter().map(|(row, _)| row.into()).collect();
         PageAnswer { page: Page { items, next_cursor, total: rows.total }, link }
     }
 }

@@ -26,6 +26,21 @@ struct InstanceRow {
     created_at: DateTime<Utc>,
 }
 
+/// The instance's part of a row that has more columns.
+macro_rules! row_of {
+    ($row:expr) => {
+        InstanceRow {
+            id: $row.id,
+            feature_code: $row.feature_code,
+            mandate_id: $row.mandate_id,
+            label: $row.label,
+            enabled: $row.enabled,
+            version: $row.version,
+            created_at: $row.created_at,
+        }
+    };
+}
+
 impl From<InstanceRow> for FeatureInstance {
     fn from(row: InstanceRow) -> Self {
         Self {
@@ -49,15 +64,14 @@ pub(super) async fn list(
 ) -> Result<Rows<FeatureInstance>> {
     macro_rules! instances {
         ($compare:tt, $order:tt) => {
-            sqlx::query_as!(
-                InstanceRow,
-                "select i.id, i.feature_code, i.mandate_id, i.label, i.enabled, i.version, i.created_at
+            sqlx::query!(
+                "select i.id, i.feature_code, i.mandate_id, i.label, i.label_sort, i.enabled, i.version, i.created_at
                  from feature_instances i
                  where i.mandate_id = $1
                    and ($2 = 3 or i.id in (select a.instance_id from feature_accesses a where a.mandate_id = $1 and a.enabled
                          and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id from group_peers($1, $3) p)))))
                    and ($4::text is null or i.feature_code = $4)
-                   and (i.label_key, i.id) "
+                   and (i.label_sort, i.id) "
                     + $compare
                     + " ($5, $6)
                  order by "
@@ -67,22 +81,24 @@ pub(super) async fn list(
                 i32::from(grant.level_number()),
                 grant.caller_uuid(),
                 feature,
-                paging.bound_key(),
+                paging.bound_text(),
                 paging.bound_id(),
                 paging.fetch(),
             )
+            .map(|row| (FeatureInstance::from(row_of!(row)), row.label_sort))
             .fetch_all(&mut *connection)
         };
     }
     let rows = if paging.descending {
-        instances!("<", "i.label_key desc, i.id desc").await?
+        instances!("<", "i.label_sort desc, i.id desc").await?
     } else {
-        instances!(">", "i.label_key, i.id").await?
+        instances!(">", "i.label_sort, i.id").await?
     };
     let total = if paging.count { Some(count(connection, grant, feature).await?) } else { None };
-    let rows: Vec<FeatureInstance> = rows.into_iter().map(FeatureInstance::from).collect();
-    Ok(paging
-        .cut(rows, total, |instance: &FeatureInstance| Position { key: names::key_of_stored(&instance.label), id: instance.id.uuid() }))
+    Ok(paging.cut(rows, total, |(instance, key): (FeatureInstance, String)| {
+        let position = Position::new(key, instance.id.uuid());
+        (instance, position)
+    }))
 }
 
 async fn count(connection: &mut PgConnection, grant: &Grant<Instances, Read>, feature: Option<&str>) -> Result<i64> {
@@ -227,7 +243,7 @@ pub(super) async fn list_accesses(
                 grant.instance_uuid(),
                 i32::from(grant.level_number()),
                 grant.caller_uuid(),
-                paging.bound_key(),
+                paging.bound_text(),
                 paging.bound_id(),
                 paging.fetch(),
             )
@@ -240,8 +256,10 @@ pub(super) async fn list_accesses(
         accesses!(">", "u.username_key, u.id").await?
     };
     let total = if paging.count { Some(count_accesses(connection, grant).await?) } else { None };
-    let rows = paging.cut(rows, total, |row: &AccessRow| Position { key: row.username_key.clone(), id: row.user_id });
-    Ok(Rows { items: rows.items.into_iter().map(FeatureAccess::from).collect(), next: rows.next, total: rows.total })
+    Ok(paging.cut(rows, total, |row: AccessRow| {
+        let position = Position::new(row.username_key.clone(), row.user_id);
+        (row.into(), position)
+    }))
 }
 
 async fn count_accesses(connection: &mut PgConnection, grant: &Grant<Access, Read>) -> Result<i64> {

@@ -26,6 +26,25 @@ struct MandateRow {
     purge_at: Option<DateTime<Utc>>,
 }
 
+/// The mandate's part of a row that has more columns.
+macro_rules! row_of {
+    ($row:expr) => {
+        MandateRow {
+            id: $row.id,
+            name: $row.name,
+            code: $row.code,
+            language: $row.language,
+            enabled: $row.enabled,
+            has_admin: $row.has_admin,
+            version: $row.version,
+            created_at: $row.created_at,
+            updated_at: $row.updated_at,
+            deleted_at: $row.deleted_at,
+            purge_at: $row.purge_at,
+        }
+    };
+}
+
 impl From<MandateRow> for Mandate {
     fn from(row: MandateRow) -> Self {
         Self {
@@ -59,11 +78,10 @@ pub(super) struct Filter {
 /// Every mandate, for SysAdmins.
 pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Paging) -> Result<Rows<Mandate>> {
     macro_rules! mandates {
-        ($after:tt, $order:tt) => {
-            sqlx::query_as!(
-                MandateRow,
+        ($after:tt, $order:tt, $bound:expr) => {
+            sqlx::query!(
                 r#"select d.id, d.name, d.code, d.language, d.enabled, has_effective_admin(d.id) as "has_admin!", d.version, d.created_at,
-                          d.updated_at, d.deleted_at, d.purge_at
+                          d.updated_at, d.deleted_at, d.purge_at, d.name_sort, d.code_key
                    from mandates d
                    where (d.deleted_at is not null) = $1 and ($2::bool is null or d.enabled = $2)
                      and ($3::text is null or strpos(d.name_key, $3) > 0 or strpos(d.code_key, $3) > 0)
@@ -75,30 +93,32 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, paging:
                 filter.deleted,
                 filter.enabled,
                 filter.text.as_deref(),
-                paging.bound_key(),
+                $bound,
                 paging.bound_id(),
                 paging.fetch(),
             )
+            .map(|row| (Mandate::from(row_of!(row)), row.name_sort, row.code_key))
             .fetch_all(&mut *connection)
         };
     }
+    let (text, time) = (paging.bound_text(), paging.bound_time());
     let rows = match (paging.sort.as_str(), paging.descending) {
-        ("name", false) => mandates!("(d.name_key, d.id) > ($4, $5)", "d.name_key, d.id").await?,
-        ("name", true) => mandates!("(d.name_key, d.id) < ($4, $5)", "d.name_key desc, d.id desc").await?,
-        ("code", false) => mandates!("(d.code_key, d.id) > ($4, $5)", "d.code_key, d.id").await?,
-        ("code", true) => mandates!("(d.code_key, d.id) < ($4, $5)", "d.code_key desc, d.id desc").await?,
-        (_, false) => mandates!("(d.id > $5 and $4::text is not null)", "d.id").await?,
-        (_, true) => mandates!("(d.id < $5 and $4::text is not null)", "d.id desc").await?,
+        ("name", false) => mandates!("(d.name_sort, d.id) > ($4, $5)", "d.name_sort, d.id", text).await?,
+        ("name", true) => mandates!("(d.name_sort, d.id) < ($4, $5)", "d.name_sort desc, d.id desc", text).await?,
+        ("code", false) => mandates!("(d.code_key, d.id) > ($4, $5)", "d.code_key, d.id", text).await?,
+        ("code", true) => mandates!("(d.code_key, d.id) < ($4, $5)", "d.code_key desc, d.id desc", text).await?,
+        (_, false) => mandates!("(d.created_at, d.id) > ($4, $5)", "d.created_at, d.id", time).await?,
+        (_, true) => mandates!("(d.created_at, d.id) < ($4, $5)", "d.created_at desc, d.id desc", time).await?,
     };
     let total = if paging.count { Some(count(connection, filter).await?) } else { None };
-    let rows: Vec<Mandate> = rows.into_iter().map(Mandate::from).collect();
-    Ok(paging.cut(rows, total, |mandate: &Mandate| {
+    Ok(paging.cut(rows, total, |(mandate, name, code)| {
         let key = match paging.sort.as_str() {
-            "name" => names::key_of_stored(&mandate.name),
-            "code" => mandate.code.clone(),
-            _ => String::new(),
+            "name" => name.into(),
+            "code" => code.into(),
+            _ => mandate.created_at.into(),
         };
-        Position { key, id: mandate.id.uuid() }
+        let id = mandate.id.uuid();
+        (mandate, Position { key, id })
     }))
 }
 

@@ -36,7 +36,7 @@ struct MemberRow {
 
 impl MemberRow {
     fn position(&self, by_name: bool) -> Position {
-        Position { key: if by_name { self.username_key.clone() } else { String::new() }, id: if by_name { self.user_id } else { self.id } }
+        if by_name { Position::new(self.username_key.clone(), self.user_id) } else { Position::new(self.created_at, self.id) }
     }
 }
 
@@ -75,7 +75,7 @@ pub(super) async fn list(
     paging: &Paging,
 ) -> Result<Rows<Member>> {
     macro_rules! members {
-        ($after:tt, $order:tt) => {
+        ($after:tt, $order:tt, $bound:expr) => {
             sqlx::query_as!(
                 MemberRow,
                 r#"select m.id, m.user_id, u.username, u.username_key,
@@ -102,7 +102,7 @@ pub(super) async fn list(
                 filter.group,
                 filter.enabled,
                 filter.text.as_deref(),
-                paging.bound_key(),
+                $bound,
                 paging.bound_id(),
                 paging.fetch(),
             )
@@ -110,15 +110,18 @@ pub(super) async fn list(
         };
     }
     let by_name = paging.sort == "username";
+    let (text, time) = (paging.bound_text(), paging.bound_time());
     let rows = match (by_name, paging.descending) {
-        (true, false) => members!("(u.username_key, m.user_id) > ($8, $9)", "u.username_key, m.user_id").await?,
-        (true, true) => members!("(u.username_key, m.user_id) < ($8, $9)", "u.username_key desc, m.user_id desc").await?,
-        (false, false) => members!("(m.id > $9 and $8::text is not null)", "m.id").await?,
-        (false, true) => members!("(m.id < $9 and $8::text is not null)", "m.id desc").await?,
+        (true, false) => members!("(u.username_key, m.user_id) > ($8, $9)", "u.username_key, m.user_id", text).await?,
+        (true, true) => members!("(u.username_key, m.user_id) < ($8, $9)", "u.username_key desc, m.user_id desc", text).await?,
+        (false, false) => members!("(m.created_at, m.id) > ($8, $9)", "m.created_at, m.id", time).await?,
+        (false, true) => members!("(m.created_at, m.id) < ($8, $9)", "m.created_at desc, m.id desc", time).await?,
     };
     let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
-    let rows = paging.cut(rows, total, |row: &MemberRow| row.position(by_name));
-    Ok(Rows { items: rows.items.into_iter().map(Member::from).collect(), next: rows.next, total: rows.total })
+    Ok(paging.cut(rows, total, |row: MemberRow| {
+        let position = row.position(by_name);
+        (row.into(), position)
+    }))
 }
 
 async fn count(connection: &mut PgConnection, grant: &Grant<Members, Read>, filter: &Filter) -> Result<i64> {

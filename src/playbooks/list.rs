@@ -5,14 +5,13 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::store::PlaybookRow;
+use super::store::row_of;
 use super::{Playbook, Playbooks};
 use crate::access::Level;
 use crate::access::tables::Read;
 use crate::context::Grant;
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::Result;
-use crate::names;
 
 /// What the list is narrowed to.
 #[derive(Debug)]
@@ -26,23 +25,23 @@ pub(super) struct Filter {
 
 /// A page of the playbooks `p` that `$source` gives, in order.
 macro_rules! page {
-    ([$($source:tt)+], $order:tt, $connection:expr, $grant:expr, $filter:expr, $paging:expr $(, $owner:expr)?) => {
-        sqlx::query_as!(
-            PlaybookRow,
+    ([$($source:tt)+], $order:tt, $bound:expr, $connection:expr, $grant:expr, $filter:expr, $paging:expr $(, $owner:expr)?) => {
+        sqlx::query!(
             r#"select p.id as "id!", p.instance_id as "instance_id!", p.name as "name!", p.title as "title!", p.description,
                       p.owner_id as "owner_id!", user_display_name(p.owner_id) as owner_name, p.latest_version, p.version as "version!",
-                      p.created_at as "created_at!", p.updated_at as "updated_at!", p.deleted_at, p.purge_at
+                      p.created_at as "created_at!", p.updated_at as "updated_at!", p.deleted_at, p.purge_at, p.name_sort as "name_sort!"
                from "# + $($source)+ + " p order by " + $order,
             $grant.mandate_uuid(),
             $grant.instance_uuid(),
             !$filter.deleted,
             $filter.text.as_deref(),
             $filter.now,
-            $paging.bound_key(),
+            $bound,
             $paging.bound_id(),
             $paging.fetch(),
             $($owner,)?
         )
+        .map(|row| (row_of!(row).playbook(), row.name_sort))
         .fetch_all(&mut *$connection)
         .await?
     };
@@ -89,14 +88,14 @@ macro_rules! of_peers {
     };
 }
 
-/// The four orders of one text. By creation is by id: ids are made in the order of time.
+/// The four orders of one text.
 macro_rules! ordered {
     ($text:ident, $paging:expr, $($rest:tt)+) => {
         match ($paging.sort.as_str(), $paging.descending) {
-            ("name", false) => $text!("(p.name_key, p.id) > ($6, $7)", "p.name_key, p.id", $($rest)+),
-            ("name", true) => $text!("(p.name_key, p.id) < ($6, $7)", "p.name_key desc, p.id desc", $($rest)+),
-            (_, false) => $text!("(p.id > $7 and $6::text is not null)", "p.id", $($rest)+),
-            (_, true) => $text!("(p.id < $7 and $6::text is not null)", "p.id desc", $($rest)+),
+            ("name", false) => $text!("(p.name_sort, p.id) > ($6, $7)", "p.name_sort, p.id", $paging.bound_text(), $($rest)+),
+            ("name", true) => $text!("(p.name_sort, p.id) < ($6, $7)", "p.name_sort desc, p.id desc", $paging.bound_text(), $($rest)+),
+            (_, false) => $text!("(p.created_at, p.id) > ($6, $7)", "p.created_at, p.id", $paging.bound_time(), $($rest)+),
+            (_, true) => $text!("(p.created_at, p.id) < ($6, $7)", "p.created_at desc, p.id desc", $paging.bound_time(), $($rest)+),
         }
     };
 }
@@ -109,7 +108,7 @@ pub(super) async fn list(
     paging: &Paging,
 ) -> Result<Rows<Playbook>> {
     let caller = grant.caller_uuid();
-    let rows: Vec<PlaybookRow> = match (filter.owner, grant.level()) {
+    let rows: Vec<(Playbook, String)> = match (filter.owner, grant.level()) {
         (Some(owner), _) if !reaches_owner(connection, grant, owner).await? => Vec::new(),
         (Some(owner), _) => ordered!(of_owner, paging, connection, grant, filter, paging, owner),
         (None, Level::All) => ordered!(all, paging, connection, grant, filter, paging),
@@ -117,10 +116,10 @@ pub(super) async fn list(
         (None, _) => ordered!(of_owner, paging, connection, grant, filter, paging, caller),
     };
     let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
-    let playbooks = rows.into_iter().map(PlaybookRow::playbook).collect();
-    Ok(paging.cut(playbooks, total, |playbook: &Playbook| Position {
-        key: if paging.sort == "name" { names::key_of_stored(&playbook.name) } else { String::new() },
-        id: playbook.id.uuid(),
+    Ok(paging.cut(rows, total, |(playbook, name)| {
+        let key = if paging.sort == "name" { name.into() } else { playbook.created_at.into() };
+        let id = playbook.id.uuid();
+        (playbook, Position { key, id })
     }))
 }
 

@@ -116,8 +116,6 @@ pub(super) async fn list(
     paging: &Paging,
     now: DateTime<Utc>,
 ) -> Result<Rows<PlaybookVersion>> {
-    let first = if paging.descending { i32::MAX } else { 0 };
-    let after: i32 = paging.after_key().and_then(|number| number.parse().ok()).unwrap_or(first);
     macro_rules! versions {
         ($compare:tt, $order:tt) => {
             inside_playbook!(
@@ -133,7 +131,7 @@ pub(super) async fn list(
                 named.key(),
                 grant.caller_uuid(),
                 now,
-                after,
+                paging.bound_number(),
                 i32::from(grant.level_number()),
                 paging.fetch(),
             )
@@ -143,8 +141,11 @@ pub(super) async fn list(
     let rows = if paging.descending { versions!("<", " desc").await? } else { versions!(">", "").await? };
     rows.first().ok_or_else(Error::not_found)?.require_playbook(playbooks)?;
     let total = if paging.count { Some(count(connection, grant, named).await?) } else { None };
-    let versions = rows.into_iter().filter_map(Seen::version).map(|(found, _)| found.version).collect();
-    Ok(paging.cut(versions, total, |version: &PlaybookVersion| Position { key: version.number.to_string(), id: Uuid::nil() }))
+    let versions = rows.into_iter().filter_map(Seen::version).collect();
+    Ok(paging.cut(versions, total, |(found, _): (FoundVersion, String)| {
+        let position = Position::new(found.version.number, Uuid::nil());
+        (found.version, position)
+    }))
 }
 
 async fn count(connection: &mut PgConnection, grant: &Grant<PlaybookVersions, Read>, named: &Named) -> Result<i64> {

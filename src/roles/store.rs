@@ -192,9 +192,9 @@ pub async fn list(connection: &mut PgConnection, listing: impl Into<Listing>, pa
     let Listing { reach, level } = listing.into();
     macro_rules! roles {
         ($compare:tt, $order:tt) => {
-            sqlx::query_as!(
-                RoleRow,
-                "select r.id, r.label, r.description, r.scope, r.mandate_id, r.feature_code, r.instance_id, r.template_role_id, r.protected, r.version
+            sqlx::query!(
+                "select r.id, r.label, r.label_sort, r.description, r.scope, r.mandate_id, r.feature_code, r.instance_id, r.template_role_id,
+                        r.protected, r.version
                  from roles r
                  where r.mandate_id = $1 and (r.instance_id = $2 or ($2::uuid is null and r.instance_id is null))
                    and ($3 = 3
@@ -202,23 +202,27 @@ pub async fn list(connection: &mut PgConnection, listing: impl Into<Listing>, pa
                                       and (h.user_id = $4 or ($3 = 2 and h.user_id in (select p.user_id from group_peers($1, $4) p))))
                         or r.id in (select h.role_id from access_roles h where h.mandate_id = $1
                                       and (h.user_id = $4 or ($3 = 2 and h.user_id in (select p.user_id from group_peers($1, $4) p)))))
-                   and (r.label_key collate \"C\", r.id) " + $compare + " ($5, $6)
+                   and (r.label_sort, r.id) " + $compare + " ($5, $6)
                  order by " + $order + " limit $7",
                 reach.mandate,
                 reach.instance,
                 i32::from(level),
                 reach.caller,
-                paging.bound_key(),
+                paging.bound_text(),
                 paging.bound_id(),
                 paging.fetch(),
             )
+            .map(|row| (role_of!(row), row.label_sort))
             .fetch_all(&mut *connection)
         };
     }
-    let rows = if paging.descending { roles!("<", "r.label_key desc, r.id desc").await? } else { roles!(">", "r.label_key, r.id").await? };
+    let rows =
+        if paging.descending { roles!("<", "r.label_sort desc, r.id desc").await? } else { roles!(">", "r.label_sort, r.id").await? };
     let total = if paging.count { Some(count(connection, reach, level).await?) } else { None };
-    let rows: Vec<Role> = rows.into_iter().map(Role::from).collect();
-    Ok(paging.cut(rows, total, |role: &Role| Position { key: names::key_of_stored(&role.label), id: role.id.uuid() }))
+    Ok(paging.cut(rows, total, |(role, key): (Role, String)| {
+        let position = Position::new(key, role.id.uuid());
+        (role, position)
+    }))
 }
 
 async fn count(connection: &mut PgConnection, reach: Reach, level: i16) -> Result<i64> {

@@ -259,6 +259,7 @@ pub struct UserWithMandates {
 struct ListedRow {
     id: Uuid,
     username: String,
+    username_key: String,
     email: Option<String>,
     first_name: Option<String>,
     last_name: Option<String>,
@@ -303,10 +304,10 @@ pub struct Filter {
 /// Accounts with their mandates and roles, in one statement.
 pub async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Paging) -> Result<Rows<UserWithMandates>> {
     macro_rules! users {
-        ($after:tt, $order:tt) => {
+        ($after:tt, $order:tt, $bound:expr) => {
             sqlx::query_as!(
                 ListedRow,
-                r#"select u.id, u.username, u.email, u.first_name, u.last_name, u.language, u.enabled, u.is_sys_admin, u.email_verified,
+                r#"select u.id, u.username, u.username_key, u.email, u.first_name, u.last_name, u.language, u.enabled, u.is_sys_admin, u.email_verified,
                           u.created_at, u.last_login_at, u.version,
                      (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'code', d.code, 'enabled', m.enabled, 'roles',
                                (select coalesce(jsonb_agg(r.label order by r.label_key), '[]')
@@ -323,7 +324,7 @@ pub async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Pagin
                 filter.text.as_deref(),
                 filter.enabled,
                 filter.is_sys_admin,
-                paging.bound_key(),
+                $bound,
                 paging.bound_id(),
                 paging.fetch(),
             )
@@ -331,17 +332,18 @@ pub async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Pagin
         };
     }
     let by_name = paging.sort == "username";
+    let (text, time) = (paging.bound_text(), paging.bound_time());
     let rows = match (by_name, paging.descending) {
-        (true, false) => users!("(u.username_key, u.id) > ($4, $5)", "u.username_key, u.id").await?,
-        (true, true) => users!("(u.username_key, u.id) < ($4, $5)", "u.username_key desc, u.id desc").await?,
-        (false, false) => users!("(u.id > $5 and $4::text is not null)", "u.id").await?,
-        (false, true) => users!("(u.id < $5 and $4::text is not null)", "u.id desc").await?,
+        (true, false) => users!("(u.username_key, u.id) > ($4, $5)", "u.username_key, u.id", text).await?,
+        (true, true) => users!("(u.username_key, u.id) < ($4, $5)", "u.username_key desc, u.id desc", text).await?,
+        (false, false) => users!("(u.created_at, u.id) > ($4, $5)", "u.created_at, u.id", time).await?,
+        (false, true) => users!("(u.created_at, u.id) < ($4, $5)", "u.created_at desc, u.id desc", time).await?,
     };
     let total = if paging.count { Some(count(connection, filter).await?) } else { None };
-    let rows: Vec<UserWithMandates> = rows.into_iter().map(Into::into).collect();
-    Ok(paging.cut(rows, total, |row: &UserWithMandates| Position {
-        key: if by_name { row.user.username.clone() } else { String::new() },
-        id: row.user.id.uuid(),
+    Ok(paging.cut(rows, total, |row: ListedRow| {
+        let key = if by_name { row.username_key.clone().into() } else { row.created_at.into() };
+        let id = row.id;
+        (row.into(), Position { key, id })
     }))
 }
 

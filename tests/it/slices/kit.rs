@@ -44,6 +44,10 @@ impl<'a> Desk<'a> {
     pub fn at(app: &'a TestApp, person: &Person, tenant: &Tenant) -> Self {
         Self { app, token: person.token.clone(), mandate: Some(tenant.id), instance: None }
     }
+    /// The same, naming no mandate.
+    pub fn anywhere(app: &'a TestApp, person: &Person) -> Self {
+        Self { app, token: person.token.clone(), mandate: None, instance: None }
+    }
     pub fn in_instance(&self, instance: Uuid) -> Self {
         Self { instance: Some(instance), ..self.clone() }
     }
@@ -92,6 +96,30 @@ impl<'a> Desk<'a> {
         assert_eq!(distinct.len(), found.len(), "{path} shows a row twice");
         distinct
     }
+}
+
+/// The longest that a cursor may be, and a page.
+const MAX_CURSOR: usize = 1_024;
+const MAX_PAGE: usize = 1 << 20;
+
+/// All items of a list in its order, page by page by the `Link`s; no row comes twice, and no cursor and no page is too long.
+pub async fn follow(start: String, get: impl AsyncFn(String) -> Answer) -> Vec<Value> {
+    let (mut url, mut found) = (start.clone(), Vec::new());
+    loop {
+        let answer = get(url.clone()).await;
+        let link = answer.header("link").to_owned();
+        let page = answer.expect(200);
+        assert!(page.to_string().len() <= MAX_PAGE, "{start}: a page of {} bytes", page.to_string().len());
+        found.extend(page["items"].as_array().unwrap().iter().cloned());
+        let Some(cursor) = page["nextCursor"].as_str() else { break };
+        assert!(cursor.len() <= MAX_CURSOR, "{start}: a cursor of {} characters", cursor.len());
+        assert!(!page["items"].as_array().unwrap().is_empty(), "{start}: a page that says nothing");
+        link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).expect("a link to the next page").clone_into(&mut url);
+        assert!(url.contains(cursor), "{url}");
+    }
+    let distinct: BTreeSet<String> = found.iter().map(Value::to_string).collect();
+    assert_eq!(distinct.len(), found.len(), "{start} shows a row twice");
+    found
 }
 
 /// Every row of every table, in a few letters: to show that what was refused changed nothing.

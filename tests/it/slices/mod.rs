@@ -23,6 +23,8 @@ mod instances;
 mod jobs;
 pub mod kit;
 mod limits_of_mandates;
+mod list_orders;
+mod list_plans;
 mod lists;
 mod lookups;
 mod mandate_codes;

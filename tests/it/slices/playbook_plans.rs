@@ -84,14 +84,14 @@ impl Reader<'_> {
     }
 }
 
-async fn explained(connection: &mut PgConnection, statement: &str) -> Value {
+pub async fn explained(connection: &mut PgConnection, statement: &str) -> Value {
     let plan: Value = sqlx::query_scalar(AssertSqlSafe(statement.to_owned())).persistent(false).fetch_one(connection).await.unwrap();
     plan[0].clone()
 }
 
 /// Over the whole plan; the figure of a node is the mean of its loops.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of rows")]
-fn removed(plan: &Value) -> u64 {
+pub fn removed(plan: &Value) -> u64 {
     let loops = plan["Actual Loops"].as_f64().unwrap_or(1.0);
     let here = ["Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck"]
         .map(|name| plan[name].as_f64().unwrap_or(0.0) * loops)

@@ -40,6 +40,7 @@ pub const MIGRATION: &str = "
       owner_id uuid not null references users (id),
       text text not null,
       version bigint not null default 1,
+      created_at timestamptz not null default now(),
       primary key (mandate_id, instance_id, id),
       foreign key (mandate_id, instance_id) references feature_instances (mandate_id, id) on delete cascade
     );

@@ -5,6 +5,7 @@ use bailiwick::access::tables::{Create, Delete, Op, Read, Update};
 use bailiwick::context::Grant;
 use bailiwick::db::page::{Paging, Position, Rows};
 use bailiwick::error::Result;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 use utoipa::ToSchema;
@@ -21,21 +22,32 @@ pub struct Entry {
     pub version: i64,
 }
 
+#[derive(FromRow)]
+struct Listed {
+    #[sqlx(flatten)]
+    entry: Entry,
+    created_at: DateTime<Utc>,
+}
+
 pub async fn list(connection: &mut PgConnection, grant: &Grant<Entries, Read>, paging: &Paging) -> Result<Rows<Entry>> {
     let rows = sqlx::query_as(
-        "select id, owner_id, text, version from journal_entries
+        "select id, owner_id, text, version, created_at from journal_entries
          where mandate_id = $1 and instance_id = $2
            and ($3 = 3 or owner_id = $4 or ($3 = 2 and owner_id in (select p.user_id from group_peers($1, $4) p)))
-           and id > $5 order by id limit $6",
+           and (created_at, id) > ($5, $6) order by created_at, id limit $7",
     )
     .bind(grant.mandate_uuid())
     .bind(grant.instance_uuid())
     .bind(i32::from(grant.level_number()))
     .bind(grant.caller_uuid())
+    .bind(paging.bound_time())
     .bind(paging.bound_id())
     .bind(paging.fetch());
-    let entries = rows.fetch_all(connection).await?;
-    Ok(paging.cut(entries, None, |entry: &Entry| Position { key: String::new(), id: entry.id }))
+    let entries: Vec<Listed> = rows.fetch_all(connection).await?;
+    Ok(paging.cut(entries, None, |Listed { entry, created_at }| {
+        let position = Position::new(created_at, entry.id);
+        (entry, position)
+    }))
 }
 
 /// An entry, and the least level that reaches it.
