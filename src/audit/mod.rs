@@ -19,6 +19,11 @@ use crate::ids::{MandateId, UserId};
 pub use routes::routes;
 pub use store::AuditEvent;
 
+/// The most bytes that the trail keeps of a text. It tells that something changed and how it begins, and is no second store.
+const MAX_TEXT: usize = 1_024;
+/// Stands where something was cut off.
+const CUT: &str = "…";
+
 /// What happened.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -48,11 +53,38 @@ impl Event {
         self.target_user = Some(user);
         self
     }
-    /// What changed, before and after.
+    /// What changed, before and after. Of each text the trail keeps the beginning.
     #[must_use]
-    pub fn details(mut self, details: Value) -> Self {
+    pub fn details(mut self, mut details: Value) -> Self {
+        shorten(&mut details);
         self.details = details;
         self
+    }
+}
+
+/// Cuts every text and every name in it to what the trail keeps.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) => cut(text),
+        Value::Array(values) => values.iter_mut().for_each(shorten),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(shorten);
+            if fields.keys().any(|name| name.len() > MAX_TEXT) {
+                let cut_name = |(mut name, value)| {
+                    cut(&mut name);
+                    (name, value)
+                };
+                *fields = std::mem::take(fields).into_iter().map(cut_name).collect();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn cut(text: &mut String) {
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT - CUT.len()));
+        text.push_str(CUT);
     }
 }
 
@@ -111,4 +143,20 @@ pub async fn record_each(connection: &mut PgConnection, actor: &impl Actor, even
     }
     store::insert_each_as_system(connection, actor, events).await?;
     Ok(Recorded::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trail_keeps_the_beginning_of_every_text() {
+        let long = "🏴".repeat(300);
+        let details = json!({ "after": { "texts": [long, { (long.clone()): long }], "short": "é", "fits": "x".repeat(MAX_TEXT), "n": 1 } });
+        let kept = Event::new("changed", "thing", "1").details(details).details;
+        let cut = format!("{}…", "🏴".repeat(255));
+        assert_eq!(cut.len(), 1_023);
+        let expected = json!({ "after": { "texts": [cut, { (cut.clone()): cut }], "short": "é", "fits": "x".repeat(MAX_TEXT), "n": 1 } });
+        assert_eq!(kept, expected);
+    }
 }

@@ -14,6 +14,9 @@ use crate::db::page::{Asked, Paging, Rows};
 use crate::error::{Error, Result};
 use crate::names::{self, MAX_KEY};
 
+/// The most bytes that the items of a page make; with the cursor and the braces, a page has at most 1 MiB.
+const MAX_ITEMS: usize = (1 << 20) - (4 << 10);
+
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -70,16 +73,25 @@ impl Lister {
         Paging::parse(self.app.keys(), &format!("{} {filters:?}", self.path), sorts, asked)
     }
 
-    /// The page of the rows that were found.
-    pub fn answer<T, R: Into<T>>(&self, paging: &Paging, rows: Rows<R>) -> PageAnswer<T> {
-        let last = if rows.more { rows.rows.last() } else { None };
-        let next_cursor = last.map(|(_, position)| paging.seal(self.app.keys(), position));
+    /// The page of the rows that were found: as many as fit, and one at least.
+    pub fn answer<T: Serialize, R: Into<T>>(&self, paging: &Paging, rows: Rows<R>) -> PageAnswer<T> {
+        let (mut items, mut last, mut more, mut bytes) = (Vec::with_capacity(rows.rows.len()), None, rows.more, 0);
+        for (row, position) in rows.rows {
+            let item: T = row.into();
+            bytes += Written::size_of(&item) + 1;
+            if bytes > MAX_ITEMS && !items.is_empty() {
+                more = true;
+                break;
+            }
+            items.push(item);
+            last = Some(position);
+        }
+        let next_cursor = last.filter(|_| more).map(|position| paging.seal(self.app.keys(), &position));
         let link = next_cursor.as_ref().map(|cursor| {
             let kept = self.query.iter().filter(|(name, _)| name != "cursor");
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();
             format!("<{}?{query}>; rel=\"next\"", self.path)
         });
-        let items = rows.rows.into_iter().map(|(row, _)| row.into()).collect();
         PageAnswer { page: Page { items, next_cursor, total: rows.total }, link }
     }
 }
@@ -99,6 +111,29 @@ impl<'de> Deserialize<'de> for Search {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let key = names::key(&String::deserialize(deserializer)?);
         Ok(Self(key.unwrap_or_else(|| "\u{10ffff}".repeat(MAX_KEY))))
+    }
+}
+
+/// Counts what would be written.
+#[derive(Debug, Default)]
+struct Written(usize);
+
+impl Written {
+    /// How many bytes of JSON an item makes. (What cannot be written is refused where the answer is.)
+    fn size_of(item: &impl Serialize) -> usize {
+        let mut written = Self::default();
+        _ = serde_json::to_writer(&mut written, item);
+        written.0
+    }
+}
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -24,6 +24,7 @@ mod jobs;
 pub mod kit;
 mod limits_of_mandates;
 mod list_orders;
+mod list_pages;
 mod list_plans;
 mod lists;
 mod lookups;
