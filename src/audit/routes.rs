@@ -1,6 +1,5 @@
 //! Reading the trail: a mandate's own, and the platform's.
 
-use chrono::{DateTime, Utc};
 use utoipa_axum::routes;
 
 use super::store::{self, AuditEvent, Filter};
@@ -11,6 +10,7 @@ use crate::context::{MandateContext, SystemContext};
 use crate::error::Result;
 use crate::http::extract::Query;
 use crate::http::guard::{Guard, Routes};
+use crate::http::instant::Instant;
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::ids::UserId;
 use crate::list_query;
@@ -32,15 +32,23 @@ list_query! {
         /// To whom, or to which object.
         target_id: uuid::Uuid,
         /// Events at or after this time.
-        from: DateTime<Utc>,
+        #[param(value_type = Option<DateTime<Utc>>)]
+        from: Instant,
         /// Events before this time.
-        to: DateTime<Utc>,
+        #[param(value_type = Option<DateTime<Utc>>)]
+        to: Instant,
     }
 }
 
 impl AuditQuery {
     fn filter(&self) -> Filter {
-        Filter { actor: self.actor_id.map(UserId::uuid), action: self.action.clone(), target: self.target_id, from: self.from, to: self.to }
+        Filter {
+            actor: self.actor_id.map(UserId::uuid),
+            action: self.action.clone(),
+            target: self.target_id,
+            from: self.from.map(Instant::utc),
+            to: self.to.map(Instant::utc),
+        }
     }
 }
 

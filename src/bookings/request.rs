@@ -1,17 +1,16 @@
 //! What a request must say. All that is wrong with it is told at once.
 
-use chrono::{DateTime, Datelike, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Address, countries};
 use crate::error::{Error, FieldError, Result, keep};
+use crate::http::instant::{Instant, NoInstant};
 use crate::names;
 
 /// The longest booking: a leap year. Whatever is longer is a typing mistake.
 const MAX_DURATION_MINUTES: i32 = 366 * 24 * 60;
-/// The last year that RFC 3339 can write.
-const LAST_YEAR: i32 = 9999;
 
 /// A request for a booking.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -81,17 +80,15 @@ impl CreateAddress {
 }
 
 fn event_time(text: &str, now: DateTime<Utc>) -> Checked<DateTime<Utc>> {
-    let wrong = |code, detail| FieldError::new("/eventTime", code, detail);
-    let form = "must be a date and time with its offset from UTC, such as 2031-05-14T18:30:00+02:00 (RFC 3339)";
-    let time = DateTime::parse_from_rfc3339(text).map_err(|_| wrong("invalid_time", form))?;
-    let time = time.to_utc().trunc_subsecs(6); // what PostgreSQL keeps
-    if time <= now {
-        return Err(wrong("not_in_future", "must be in the future"));
+    let wrong = |code, detail: String| FieldError::new("/eventTime", code, detail);
+    let instant = Instant::parse(text).map_err(|error| match error {
+        NoInstant::Form => wrong("invalid_time", error.to_string()),
+        NoInstant::Range => wrong("out_of_range", error.to_string()),
+    })?;
+    if instant.utc() <= now {
+        return Err(wrong("not_in_future", "must be in the future".to_owned()));
     }
-    if time.year() > LAST_YEAR {
-        return Err(wrong("out_of_range", "must be before the year 10000"));
-    }
-    Ok(time)
+    Ok(instant.utc())
 }
 
 fn duration(minutes: i64) -> Checked<i32> {

@@ -2,7 +2,6 @@
 
 use axum::http::HeaderMap;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -22,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::http::etag::{Precondition, Versioned, resource_unless_known};
 use crate::http::extract::{Created, FromPath, Json, OptionalJson, Query};
 use crate::http::guard::{Guard, Routes};
+use crate::http::instant::Instant;
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::patch;
 use crate::ids::BookingId;
@@ -44,9 +44,11 @@ list_query! {
         #[param(inline)]
         status: Status,
         /// Those that take place at or after this time.
-        from: DateTime<Utc>,
+        #[param(value_type = Option<DateTime<Utc>>)]
+        from: Instant,
         /// Those that take place before this time.
-        to: DateTime<Utc>,
+        #[param(value_type = Option<DateTime<Utc>>)]
+        to: Instant,
     }
 }
 
@@ -56,7 +58,7 @@ list_query! {
 async fn list_bookings(context: InstanceContext, lister: Lister, Query(query): Query<BookingsQuery>) -> Result<PageAnswer<Booking>> {
     let paging = lister.paging(&["eventTime", "createdAt"], query.asked())?;
     let grant = context.grant::<Bookings, Read>()?;
-    let filter = Filter { status: query.status, from: query.from, to: query.to };
+    let filter = Filter { status: query.status, from: query.from.map(Instant::utc), to: query.to.map(Instant::utc) };
     let mut reading = context.read().await?;
     let rows = list::list(&mut reading, &grant, &filter, &paging).await?;
     reading.finish().await?;

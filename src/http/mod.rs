@@ -9,6 +9,7 @@ pub mod etag;
 pub mod extract;
 pub mod guard;
 pub(crate) mod idempotency;
+pub mod instant;
 pub mod list;
 pub mod metrics;
 mod objects;

@@ -182,6 +182,25 @@ fn routes_hold_no_sql_and_stores_no_http() {
     }
 }
 
+/// A time that a request names is an `Instant`, which is bounded; a bare one may be any that chrono can think of.
+#[test]
+fn requests_name_no_bare_times() {
+    let mut looked_at = 0;
+    for (path, text) in sources("src").into_iter().filter(|(path, _)| !path.ends_with("store.rs")) {
+        let code = code(&text);
+        let derived = code.split("#[derive(").skip(1).filter(|part| {
+            part.split(')').next().is_some_and(|derives| ["Deserialize", "ToSchema"].iter().all(|name| derives.contains(name)))
+        });
+        for block in derived.chain(code.split("list_query! {").skip(1)) {
+            looked_at += 1;
+            let block = block.split("\n}").next().unwrap_or_default();
+            let bare = block.lines().find(|line| !line.trim_start().starts_with('#') && line.contains("DateTime<"));
+            assert_eq!(bare, None, "src/{path}: take an `Instant`");
+        }
+    }
+    assert!(looked_at >= 30, "only {looked_at} requests were found");
+}
+
 /// Where the database is opened, and why there.
 const OPENS: [(&str, &str); 3] = [
     ("context/", "contexts begin every transaction"),

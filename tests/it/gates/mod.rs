@@ -22,6 +22,7 @@ mod golden;
 mod kills;
 mod last_admin;
 mod last_sys_admin;
+mod limits_of_types;
 mod migrations;
 mod named_people;
 mod named_roles;

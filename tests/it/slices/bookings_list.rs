@@ -96,7 +96,7 @@ async fn the_list_is_narrowed_by_status_and_by_time() {
         assert_eq!(shelf.shows("to=2999-04-01T12:00:00.000001Z&sort=-eventTime").await, [2, 0, 3, 1]);
         assert_eq!(shelf.shows("from=2999-02-01T10:00:00Z&to=2999-03-02T00:00:00Z&sort=createdAt").await, [0, 2, 3]);
         assert_eq!(shelf.shows("from=2999-02-01T11:00:00%2B01:00&to=2999-03-01T00:00:00Z&status=accepted").await, [3]);
-        assert_eq!(shelf.shows("from=-9000-01-01T00:00:00Z&to=%2B200000-01-01T00:00:00Z").await, [1, 3, 0, 2, 4]);
+        assert_eq!(shelf.shows("from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59.999999Z").await, [1, 3, 0, 2, 4]);
         assert_eq!(shelf.shows("from=2999-03-01T00:00:00Z&to=2999-02-01T00:00:00Z").await, [0; 0]);
     })
     .await;
