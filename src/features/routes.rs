@@ -164,7 +164,7 @@ async fn create_feature(system: SystemContext, Json(body): Json<CreateFeature>) 
     keep(checked_code(&body.code), &mut errors);
     let label = match body.label {
         Some(label) => keep(translations::checked("/label", label, Kind::Labels), &mut errors),
-        // A code that is none has no title.
+        // Only of a code that is one: it has no other characters than ASCII.
         None => errors.is_empty().then(|| titled(&body.code)),
     };
     let icon = keep(checked_icon(body.icon.as_deref().unwrap_or("mdi-puzzle")), &mut errors);

@@ -13,7 +13,7 @@ use crate::context::Grant;
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Error, OnConstraint, Result};
 use crate::ids::{GroupId, UserId, uuids};
-use crate::names::{self, Name};
+use crate::names::Name;
 
 struct GroupRow {
     id: Uuid,

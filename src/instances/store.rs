@@ -12,7 +12,7 @@ use crate::context::Grant;
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::ids::{InstanceId, RoleId, UserId, uuids};
-use crate::names::{self, Name};
+use crate::names::Name;
 use crate::roles::store::role_of;
 use crate::roles::sync::{Holder, Present};
 

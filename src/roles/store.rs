@@ -12,7 +12,7 @@ use crate::context::Grant;
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::ids::{InstanceId, MandateId, RoleId, UserId};
-use crate::names::{self, Name};
+use crate::names::Name;
 use chrono::{DateTime, Utc};
 
 pub(crate) struct RoleRow {

@@ -45,3 +45,4 @@ mod tenant_isolation;
 mod two_editors;
 mod walker;
 mod walls;
+mod worst_names;

@@ -59,7 +59,7 @@ async fn anybody_signed_in_sees_the_catalogue_and_only_sys_admins_change_it() {
 async fn codes_have_a_form_and_some_are_reserved_or_taken() {
     let world = World::new().await;
     let root = world.root();
-    for wrong in ["my", "instances", "templates", "a", "1a", "A", "a_b", "a b", "-a", "", &"a".repeat(64)] {
+    for wrong in ["my", "instances", "templates", "a", "1a", "A", "a_b", "a b", "-a", "", "é-x", "\u{fdfa}", &"a".repeat(64)] {
         points_at(&root.post(PATH, json!({ "code": wrong })).await, "/code");
     }
     root.post(PATH, json!({ "code": "a".repeat(63) })).await.expect(201);

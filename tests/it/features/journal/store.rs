@@ -7,7 +7,7 @@ use bailiwick::db::page::{Paging, Position, Rows};
 use bailiwick::error::Result;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -30,19 +30,21 @@ struct Listed {
 }
 
 pub async fn list(connection: &mut PgConnection, grant: &Grant<Entries, Read>, paging: &Paging) -> Result<Rows<Entry>> {
-    let rows = sqlx::query_as(
+    let (compare, direction) = if paging.descending { ("<", "desc") } else { (">", "asc") };
+    let statement = format!(
         "select id, owner_id, text, version, created_at from journal_entries
          where mandate_id = $1 and instance_id = $2
            and ($3 = 3 or owner_id = $4 or ($3 = 2 and owner_id in (select p.user_id from group_peers($1, $4) p)))
-           and (created_at, id) > ($5, $6) order by created_at, id limit $7",
-    )
-    .bind(grant.mandate_uuid())
-    .bind(grant.instance_uuid())
-    .bind(i32::from(grant.level_number()))
-    .bind(grant.caller_uuid())
-    .bind(paging.bound_time())
-    .bind(paging.bound_id())
-    .bind(paging.fetch());
+           and (created_at, id) {compare} ($5, $6) order by created_at {direction}, id {direction} limit $7"
+    );
+    let rows = sqlx::query_as(AssertSqlSafe(statement))
+        .bind(grant.mandate_uuid())
+        .bind(grant.instance_uuid())
+        .bind(i32::from(grant.level_number()))
+        .bind(grant.caller_uuid())
+        .bind(paging.bound_time())
+        .bind(paging.bound_id())
+        .bind(paging.fetch());
     let entries: Vec<Listed> = rows.fetch_all(connection).await?;
     Ok(paging.cut(entries, None, |Listed { entry, created_at }| {
         let position = Position::new(created_at, entry.id);
