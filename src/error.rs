@@ -91,6 +91,7 @@ codes! {
     HeadersTooLarge = 431, "The headers are too large", "Send fewer or shorter headers; the detail names the limit.";
     Internal = 500, "Something went wrong on our side", "Try again. If it stays, tell the operator the `requestId`.";
     Overloaded = 503, "The service is busy", "Try again after Retry-After.";
+    DatabaseUnavailable = 503, "The database is away", "Try again after Retry-After. Nothing was changed, unless it was just being finished: look, or send it again with the same Idempotency-Key.";
     Unavailable = 503, "The service cannot work right now", "Try again after Retry-After.";
     TimedOut = 504, "The request took too long", "Nothing was changed, unless it was just being finished: look, or send it again with the same Idempotency-Key. Or ask for less.";
 }
@@ -260,6 +261,17 @@ const UNSTORABLE_CHARACTER: &str = "22021";
 /// What it answers when a statement's time is up.
 const CANCELLED: &str = "57014";
 
+/// Whether there is no connection (any more): nobody listens, the server starts or stops, or the connection broke.
+pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(told) => {
+            told.code().is_some_and(|code| code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&code.as_ref()))
+        }
+        _ => false,
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let database = error.as_database_error();
@@ -279,9 +291,7 @@ impl From<sqlx::Error> for Error {
             (sqlx::Error::PoolTimedOut, _) => {
                 Self::new(Code::Overloaded, "All database connections are busy.").retry_after(1).caused_by(error)
             }
-            (sqlx::Error::Io(_) | sqlx::Error::PoolClosed, _) => {
-                Self::new(Code::Unavailable, "The database does not answer.").retry_after(2).caused_by(error)
-            }
+            _ if is_lost(&error) || matches!(error, sqlx::Error::PoolClosed) => Self::database_unavailable().caused_by(error),
             _ => Self::internal(error),
         }
     }
@@ -290,6 +300,9 @@ impl From<sqlx::Error> for Error {
 impl Error {
     pub fn last_mandate_admin() -> Self {
         Self::new(Code::LastMandateAdmin, "This is the mandate's last effective admin.")
+    }
+    pub fn database_unavailable() -> Self {
+        Self::new(Code::DatabaseUnavailable, "The database does not answer.").retry_after(2)
     }
     pub fn last_sys_admin() -> Self {
         Self::new(Code::LastSysAdmin, "This is the platform's last active SysAdmin.")

@@ -113,11 +113,14 @@ fn framework_error(status: StatusCode) -> Error {
     }
 }
 
-/// Ours at error level with the cause, the client's at debug level.
+/// Ours at error level with the cause, the client's at debug level. So is what lasts for a while, and is told to many: that the
+/// database is away is said once, where it is noticed, and probes ask every second.
 fn log(error: &Error, path: &str) {
-    if error.code().status() >= 500 {
+    let lasts = [Code::DatabaseUnavailable, Code::Unavailable].contains(&error.code());
+    if error.code().status() >= 500 && !lasts {
         tracing::error!(code = error.code().name(), path, cause = error.cause().map(ToString::to_string), "request failed");
     } else {
-        tracing::debug!(code = error.code().name(), path, detail = error.detail(), "request refused");
+        let cause = error.cause().map(ToString::to_string);
+        tracing::debug!(code = error.code().name(), path, detail = error.detail(), cause, "request refused");
     }
 }

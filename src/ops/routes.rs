@@ -105,7 +105,7 @@ async fn checks(app: &App) -> Map<String, Value> {
 /// The service has started: all migrations have run.
 #[utoipa::path(get, path = "/startupz", tag = "Operations", responses(
     (status = 200, description = "Started", body = Health),
-    (status = 503, description = "Migrations are pending: unavailable; also overloaded", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "Migrations are pending, or the database is away: unavailable, database_unavailable; also overloaded", body = Problem, content_type = "application/problem+json"),
     (status = 504, description = "Took too long: timed_out")))]
 async fn get_startup(State(app): State<App>) -> Result<Json<Health>> {
     require_schema(&app).await?;
@@ -122,7 +122,7 @@ pub struct Pong {
 /// Answers `ok`, except while migrations are pending.
 #[utoipa::path(get, path = "/ping", tag = "Operations", responses(
     (status = 200, description = "Here", body = Pong),
-    (status = 503, description = "Migrations are pending: unavailable; also overloaded", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "Migrations are pending, or the database is away: unavailable, database_unavailable; also overloaded", body = Problem, content_type = "application/problem+json"),
     (status = 504, description = "Took too long: timed_out")))]
 async fn get_ping(State(app): State<App>) -> Result<Json<Pong>> {
     require_schema(&app).await?;

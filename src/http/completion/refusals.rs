@@ -46,10 +46,10 @@ type Refusal = (&'static str, Vec<Code>);
 
 fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
     use Code::{
-        AnswerErased, HeadersTooLarge, IdempotencyInFlight, IdempotencyKeyReused, IdempotencyNotSupported, InstanceAccessDenied,
-        InstanceContextMissing, Internal, InvalidHeader, InvalidParameter, MalformedJson, MandateAccessDenied, MandateContextMissing,
-        NotFound, Overloaded, PayloadTooLarge, PermissionDenied, RequestTimeout, TimedOut, TooManyRequests, Unauthenticated, Unavailable,
-        UnknownField, UnknownParameter, UnsupportedMediaType, UriTooLong, ValidationFailed,
+        AnswerErased, DatabaseUnavailable, HeadersTooLarge, IdempotencyInFlight, IdempotencyKeyReused, IdempotencyNotSupported,
+        InstanceAccessDenied, InstanceContextMissing, Internal, InvalidHeader, InvalidParameter, MalformedJson, MandateAccessDenied,
+        MandateContextMissing, NotFound, Overloaded, PayloadTooLarge, PermissionDenied, RequestTimeout, TimedOut, TooManyRequests,
+        Unauthenticated, UnknownField, UnknownParameter, UnsupportedMediaType, UriTooLong, ValidationFailed,
     };
     let Asked { guarded, table, feature_table, principal, context, names_mandate, path, parameters, body, remembers, forgets, .. } = *asked;
     let works = guarded || body;
@@ -88,7 +88,7 @@ fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
         ("Not valid", chosen(&[(ValidationFailed, body), (UnknownField, body)])),
         ("Too many requests", chosen(&[(TooManyRequests, true)])),
         ("Our failure", chosen(&[(Internal, true)])),
-        ("Not now", chosen(&[(Overloaded, works), (Unavailable, works)])),
+        ("Not now", chosen(&[(Overloaded, works), (DatabaseUnavailable, works)])),
         ("Took too long", chosen(&[(TimedOut, works)])),
     ]
 }
