@@ -22,6 +22,7 @@ use crate::http::client::Unheeded;
 use crate::http::completion::Declared;
 use crate::http::rate_limit::Limits;
 use crate::navigation::NavigationCache;
+use crate::ops::{SchemaState, SchemaWatch};
 
 /// The running service's parts. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -39,6 +40,7 @@ struct Parts {
     unheeded: Unheeded,
     node: Uuid,
     navigation: NavigationCache,
+    schema: SchemaWatch,
     features: &'static [BuiltIn],
     document: OnceLock<Bytes>,
 }
@@ -68,6 +70,7 @@ impl App {
             unheeded: Unheeded::default(),
             node: Uuid::now_v7(),
             navigation: if services.cache.is_on() { NavigationCache::default() } else { NavigationCache::off() },
+            schema: SchemaWatch::default(),
             features,
             document: OnceLock::new(),
             keys,
@@ -119,6 +122,10 @@ impl App {
     }
     pub(crate) fn navigation(&self) -> &NavigationCache {
         &self.0.navigation
+    }
+    /// How the database's schema is, as it was seen just now.
+    pub(crate) async fn schema(&self) -> Result<SchemaState> {
+        self.0.schema.state(&self.0.services.db).await
     }
     /// The features that come with the service.
     pub fn features(&self) -> &'static [BuiltIn] {

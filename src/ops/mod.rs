@@ -8,4 +8,4 @@ mod routes;
 mod schema;
 
 pub use routes::{docs_page, routes};
-pub use schema::{SchemaState, schema_state};
+pub use schema::{SchemaState, SchemaWatch};

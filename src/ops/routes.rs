@@ -12,7 +12,6 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::problem_page;
-use super::schema::schema_state;
 use crate::app::App;
 use crate::context::policy::{Class, Policy};
 use crate::error::{Code, Error, Result};
@@ -91,13 +90,10 @@ async fn get_readiness(State(app): State<App>) -> Result<Json<Readiness>> {
 }
 
 async fn checks(app: &App) -> Map<String, Value> {
-    let (database, schema) = match schema_state(&app.services().db).await {
+    let (database, schema) = match app.schema().await {
         Ok(state) if state.is_current() => (json!("ok"), json!("ok")),
         Ok(state) => (json!("ok"), json!(format!("{} migrations are pending", state.pending.len()))),
-        Err(error) => {
-            tracing::warn!(cause = error.cause().map(ToString::to_string), "the database does not answer a readiness check");
-            (json!("does not answer"), json!("unknown"))
-        }
+        Err(_) => (json!("does not answer"), json!("unknown")),
     };
     Map::from_iter([("database".to_owned(), database), ("schema".to_owned(), schema)])
 }
@@ -130,7 +126,7 @@ async fn get_ping(State(app): State<App>) -> Result<Json<Pong>> {
 }
 
 async fn require_schema(app: &App) -> Result<()> {
-    let state = schema_state(&app.services().db).await?;
+    let state = app.schema().await?;
     if state.is_current() {
         return Ok(());
     }

@@ -1,14 +1,19 @@
 //! Whether the database answers and has the schema that this binary was built for.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
 
 use crate::db::Database;
 use crate::db::bootstrap::MIGRATOR;
 use crate::error::{Code, Error, Result};
 
-/// Whoever asks whether the service is ready does not wait long for the answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Whoever asks whether the service is ready gets an answer within two seconds, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// For how long an answer holds. Anybody may ask, as often as they like, and the database is asked no more often for it.
+const HOLDS: Duration = Duration::from_millis(500);
 
 /// How the database's schema compares with the one this binary brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +35,49 @@ impl SchemaState {
     }
 }
 
-/// Asks the database; an error where it does not answer.
-pub async fn schema_state(db: &Database) -> Result<SchemaState> {
+/// The last answer, for all who ask.
+#[derive(Debug, Default)]
+pub struct SchemaWatch {
+    last: Arc<Mutex<Option<Seen>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Seen {
+    at: Instant,
+    /// A refusal by its code alone: the cause is in the log.
+    state: Result<SchemaState, Code>,
+}
+
+impl SchemaWatch {
+    /// Asks the database, unless it was just asked; an error where it does not answer. Whoever comes meanwhile waits for the
+    /// same answer, and who goes away meanwhile does not take it along.
+    pub async fn state(&self, db: &Database) -> Result<SchemaState> {
+        let (last, db) = (self.last.clone(), db.clone());
+        let seen = tokio::spawn(async move {
+            let mut last = last.lock().await;
+            if let Some(seen) = last.as_ref().filter(|seen| seen.at.elapsed() < HOLDS) {
+                return seen.state.clone();
+            }
+            let state = ask(&db).await.map_err(|error| noted(&error));
+            last.insert(Seen { at: Instant::now(), state }).state.clone()
+        });
+        seen.await.map_err(Error::internal)?.map_err(|code| Error::new(code, "The database does not answer.").retry_after(2))
+    }
+}
+
+fn noted(error: &Error) -> Code {
+    // That it is away is said once, where it is noticed.
+    if error.code() != Code::DatabaseUnavailable {
+        tracing::warn!(cause = error.cause().map(ToString::to_string), "the schema cannot be looked at");
+    }
+    error.code()
+}
+
+async fn ask(db: &Database) -> Result<SchemaState> {
     // Not a checked query: the table belongs to sqlx, which makes it when migrations run, so that none of them declares it.
     let query = sqlx::query_scalar("select version from bailiwick._sqlx_migrations where success");
-    let silent = |_| Error::new(Code::Unavailable, "The database does not answer.").retry_after(2);
-    let applied: Result<Vec<i64>, sqlx::Error> = tokio::time::timeout(PATIENCE, query.fetch_all(db.reader())).await.map_err(silent)?;
+    let applied: Result<Vec<i64>, sqlx::Error> =
+        tokio::time::timeout(PATIENCE, query.fetch_all(db.reader())).await.map_err(|_| Error::database_unavailable())?;
     match applied {
         Ok(applied) => Ok(SchemaState::of(&applied.into_iter().collect())),
         Err(error) if is_missing_table(&error) => Ok(SchemaState::of(&BTreeSet::new())),
