@@ -11,12 +11,15 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
-use crate::db::Database;
+use crate::db::{Database, Phase, Sight};
 
 const REQUESTS: &str = "bailiwick_http_requests_total";
 const DURATIONS: &str = "bailiwick_http_request_duration_seconds";
 const JOBS: &str = "bailiwick_job_runs_total";
 const CONNECTIONS: &str = "bailiwick_database_connections";
+const BREAKER: &str = "bailiwick_database_breaker";
+const OPENED: &str = "bailiwick_database_breaker_opened_total";
+const REFUSED: &str = "bailiwick_database_breaker_refused_total";
 
 /// Seconds. Most answers take a few milliseconds, signing in some hundred, and a request is abandoned after a minute.
 const BUCKETS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
@@ -53,6 +56,9 @@ pub fn metrics_handle() -> &'static PrometheusHandle {
         describe_histogram!(DURATIONS, "Seconds from a request's arrival to its answer");
         describe_counter!(JOBS, "Runs of jobs on this node");
         describe_gauge!(CONNECTIONS, "Connections of the working pool to the database");
+        describe_gauge!(BREAKER, "Whether the database is there (closed), away (open) or asked once more (half_open): 1 for what it is");
+        describe_counter!(OPENED, "How often the database went away");
+        describe_counter!(REFUSED, "What was refused because the database was away");
         handle
     })
 }
@@ -91,6 +97,12 @@ pub fn render(db: &Database) -> String {
     let (open, idle) = db.pool_size();
     gauge!(CONNECTIONS, "state" => "open").set(open);
     gauge!(CONNECTIONS, "state" => "idle").set(u32::try_from(idle).unwrap_or(u32::MAX));
+    let Sight { phase, opened, refused } = db.sight();
+    for (state, is) in [("closed", Phase::Closed), ("open", Phase::Open), ("half_open", Phase::HalfOpen)] {
+        gauge!(BREAKER, "state" => state).set(u8::from(phase == is));
+    }
+    counter!(OPENED).absolute(opened);
+    counter!(REFUSED).absolute(refused);
     handle.render()
 }
 

@@ -105,9 +105,12 @@ pub async fn record_refused(context: &MandateContext, event: Event) -> Result<()
     let context = context.clone();
     // In a task of its own too: a request with an `Idempotency-Key` undoes whatever its task did where it is refused.
     let written = tokio::spawn(async move {
-        let mut writing = context.caller().write_in_earnest().await?;
-        let recorded = record_as_system(&mut writing, &context, event).await?;
-        writing.commit(recorded).await
+        let write = async {
+            let mut writing = context.caller().write_in_earnest().await?;
+            let recorded = record_as_system(&mut writing, &context, event).await?;
+            writing.commit(recorded).await
+        };
+        context.caller().services().attended(write).await
     });
     written.await.map_err(Error::internal)?
 }

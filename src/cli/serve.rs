@@ -16,6 +16,7 @@ use super::{greeting, ours, say, secret_key};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::{Loaded, SecretKey, Settings};
+use crate::error::Code;
 use crate::jobs::Scheduler;
 use crate::{builtin, features, http, limits, seeds, telemetry};
 
@@ -153,7 +154,10 @@ async fn beat(app: App) {
     next.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         next.tick().await;
-        if let Err(error) = limits::nodes::beat(&app).await {
+        if let Err(error) = limits::nodes::beat(&app).await
+            // That is said once, where it is noticed.
+            && error.code() != Code::DatabaseUnavailable
+        {
             tracing::warn!(cause = error.cause().map(ToString::to_string), "this node could not say that it is alive");
         }
     }

@@ -72,6 +72,10 @@ impl Services {
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
+    /// Runs work that belongs to no request, as long as the database is there.
+    pub(crate) async fn attended<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.db.attended(work).await?
+    }
     /// Whether the user was let into the mandate lately, as this node remembers it.
     pub(crate) fn lets_in(&self, user: UserId, mandate: MandateId) -> bool {
         self.cache.knows((user, mandate))
@@ -130,6 +134,9 @@ impl Caller {
     /// The same in a dry run too: for events of what was tried.
     pub(crate) async fn write_in_earnest(&self) -> Result<Writing> {
         Ok(Writing::new(self.services.db.begin(ActAs::System, Intent::Write).await?))
+    }
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
     }
 
     fn intent(&self) -> Intent {

@@ -7,28 +7,34 @@
 //! (`tests/it/gates/architecture.rs` keeps it so).
 
 pub mod bootstrap;
+mod breaker;
 pub mod embedded;
 pub(crate) mod failpoint;
 pub mod fetch;
+mod lent;
 pub mod once;
 pub mod page;
+mod readers;
 mod turns;
 
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::sync::Arc;
 
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool};
 
+use self::breaker::{AT_THE_DOOR, Breaker, Opened};
+pub use self::breaker::{Phase, Sight};
 use self::failpoint::{Moment, reach};
+use self::lent::{Lent, UNWILLING, pool};
+pub(crate) use self::readers::{Reader, Readers};
 pub(crate) use self::turns::Whose;
 use self::turns::{Turn, Turns};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result, is_lost};
 use crate::ids::{InstanceId, MandateId, UserId};
 
-/// How long a connection may take to roll back before it is closed instead.
-const UNWILLING: Duration = Duration::from_secs(1);
+/// How often a transaction begins anew whose connection turned out to be dead. The pool looks at all others by then.
+const ATTEMPTS: usize = 3;
 
 /// Whose rows a transaction reaches.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +58,8 @@ pub enum Intent {
 #[derive(Debug, Clone)]
 pub struct Database {
     work: PgPool,
-    reader: PgPool,
+    readers: Readers,
+    breaker: Breaker,
     working: Turns,
     reading: Turns,
 }
@@ -61,6 +68,7 @@ impl Database {
     /// Pools that connect when first used; `size` connections do work and a quarter as many answer context reads.
     #[must_use]
     pub fn lazy(options: &PgConnectOptions, size: u32) -> Self {
+        let asking = options.clone().application_name("bailiwick");
         // Every statement is short: compiling one (`jit`) costs more than it could save.
         let options = options
             .clone()
@@ -69,9 +77,12 @@ impl Database {
         let work = options.clone().options([("statement_timeout", "10s"), ("idle_in_transaction_session_timeout", "60s")]);
         let reader = options.options([("statement_timeout", "10s"), ("default_transaction_read_only", "on")]);
         let readers = (size / 4).max(2);
+        let breaker = Breaker::new(asking);
+        let pool_of_readers = pool(readers, "set role bailiwick_system", breaker.clone()).connect_lazy_with(reader);
         Self {
-            work: pool(size, "set role bailiwick_runtime").connect_lazy_with(work),
-            reader: pool(readers, "set role bailiwick_system").connect_lazy_with(reader),
+            work: pool(size, "set role bailiwick_runtime", breaker.clone()).connect_lazy_with(work),
+            readers: Readers { pool: pool_of_readers, breaker: breaker.clone() },
+            breaker,
             working: Turns::of(size),
             reading: Turns::of(readers),
         }
@@ -93,7 +104,7 @@ impl Database {
     /// The same in a mandate's turn, whatever it begins as.
     pub(crate) async fn begin_for(&self, mandate: Option<MandateId>, act_as: ActAs, intent: Intent) -> Result<Transaction> {
         let turn = match mandate {
-            Some(mandate) => Some(self.working.take(Whose::Mandate(mandate)).await?),
+            Some(mandate) => Some(Arc::new(self.turn(&self.working, Whose::Mandate(mandate)).await?)),
             None => None,
         };
         if intent != Intent::Write || !once::is_asked() {
@@ -107,27 +118,58 @@ impl Database {
         Ok(transaction)
     }
 
-    async fn begin_as(&self, act_as: ActAs, intent: Intent, turn: Option<Turn>) -> Result<Transaction> {
-        let pool = self.work.clone();
+    async fn turn(&self, turns: &Turns, whose: Whose) -> Result<Turn> {
+        self.breaker.guarded(AT_THE_DOOR, turns.take(whose)).await?
+    }
+
+    async fn begin_as(&self, act_as: ActAs, intent: Intent, turn: Option<Arc<Turn>>) -> Result<Transaction> {
         let mode = if intent == Intent::Read { "read only" } else { "read write" };
         let batch = format!("begin isolation level read committed, {mode}; {}", settings(act_as));
+        let dry_run = intent == Intent::DryRun;
+        let mut begun = self.try_begin(&batch, dry_run, turn.clone()).await;
+        for _ in 1..ATTEMPTS {
+            // Nothing was done yet, so that a connection which died while it lay idle is nobody's business.
+            let was_dead = begun.as_ref().is_err_and(|error| error.code() == Code::DatabaseUnavailable);
+            if !was_dead || !self.breaker.is_there().await {
+                break;
+            }
+            begun = self.try_begin(&batch, dry_run, turn.clone()).await;
+        }
+        begun
+    }
+
+    async fn try_begin(&self, batch: &str, dry_run: bool, turn: Option<Arc<Turn>>) -> Result<Transaction> {
+        let (pool, breaker, opened, batch) = (self.work.clone(), self.breaker.clone(), Opened::here(), batch.to_owned());
         let begun = tokio::spawn(async move {
-            let connection = pool.acquire().await?;
-            let mut transaction = Transaction { connection: Some(connection), dry_run: intent == Intent::DryRun, once: None, turn };
-            transaction.execute(sqlx::raw_sql(AssertSqlSafe(batch))).await?;
+            let connection = Lent::from(&pool, &breaker).await?;
+            let mut transaction =
+                Transaction { connection: Some(connection), dry_run, once: None, turn, breaker: breaker.clone(), _opened: opened };
+            breaker.statement(transaction.execute(sqlx::raw_sql(AssertSqlSafe(batch)))).await?;
             Ok::<_, sqlx::Error>(transaction)
         });
         Ok(begun.await.map_err(Error::internal)??)
     }
 
     /// Reads of the platform that need no transaction: sessions, contexts, navigation.
-    pub(crate) fn reader(&self) -> &PgPool {
-        &self.reader
+    pub(crate) fn reader(&self) -> &Readers {
+        &self.readers
     }
 
     /// The same for one statement, in somebody's turn.
     pub(crate) async fn reader_for(&self, whose: Whose) -> Result<Reader<'_>> {
-        Ok(Reader { pool: &self.reader, _turn: self.reading.take(whose).await? })
+        Ok(Reader { readers: &self.readers, _turn: self.turn(&self.reading, whose).await? })
+    }
+
+    /// Runs somebody's work, all that one request or job does. Where the database goes away while a transaction of it is open,
+    /// work and transaction are let go of.
+    pub(crate) async fn attended<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        Ok(self.breaker.attended(work).await?)
+    }
+
+    /// Whether the database is there, as far as is known.
+    #[must_use]
+    pub fn sight(&self) -> Sight {
+        self.breaker.sight()
     }
 
     /// How many connections of the working pool are open, and how many of those are idle.
@@ -138,53 +180,15 @@ impl Database {
 
     /// A connection as the pool hands it out: to check what a transaction left behind.
     #[cfg(any(test, debug_assertions))]
-    pub async fn bare_connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    pub async fn bare_connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, sqlx::Error> {
         self.work.acquire().await
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
         self.work.close().await;
-        self.reader.close().await;
+        self.readers.pool.close().await;
     }
-}
-
-/// The readers' pool, for as long as it is somebody's turn.
-#[derive(Debug)]
-pub(crate) struct Reader<'a> {
-    pool: &'a PgPool,
-    _turn: Turn,
-}
-
-impl Deref for Reader<'_> {
-    type Target = PgPool;
-    fn deref(&self) -> &PgPool {
-        self.pool
-    }
-}
-
-fn pool(size: u32, on_connect: &'static str) -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(size)
-        .acquire_timeout(turns::PATIENCE)
-        // A ping before every use would cost a round trip; only connections that idled long may have died unnoticed.
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > Duration::from_secs(20) {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                connection.execute(on_connect).await?;
-                // A statement whose client has gone stops. Not every system that PostgreSQL runs on can tell; there its time is up later.
-                let _ = connection.execute("set client_connection_check_interval = '2s'").await;
-                Ok(())
-            })
-        })
 }
 
 /// The one place that formats SQL: typed UUIDs only. A statement of a tenant may take 10 s, one of the system (which also purges) 30 s.
@@ -202,11 +206,13 @@ fn settings(act_as: ActAs) -> String {
 /// A transaction that rolls back unless it is committed.
 #[derive(Debug)]
 pub struct Transaction {
-    connection: Option<PoolConnection<Postgres>>,
+    connection: Option<Lent>,
     dry_run: bool,
     /// It does the effect of a request that may be sent again.
     once: Option<once::Claim>,
-    turn: Option<Turn>,
+    turn: Option<Arc<Turn>>,
+    breaker: Breaker,
+    _opened: Opened,
 }
 
 impl Transaction {
@@ -251,20 +257,17 @@ impl Transaction {
             return Ok(());
         }
         let end = if self.dry_run { "set constraints all immediate; rollback" } else { "commit" };
-        self.execute(end).await?;
+        let breaker = self.breaker.clone();
+        breaker.statement(self.execute(end)).await?;
         self.connection = None;
         Ok(())
-    }
-
-    fn taken(&self) -> &PoolConnection<Postgres> {
-        self.connection.as_ref().unwrap_or_else(|| unreachable!("the connection is taken only when the guard ends"))
     }
 }
 
 impl Deref for Transaction {
     type Target = PgConnection;
     fn deref(&self) -> &PgConnection {
-        self.taken()
+        self.connection.as_ref().unwrap_or_else(|| unreachable!("the connection is taken only when the guard ends"))
     }
 }
 
@@ -277,17 +280,24 @@ impl DerefMut for Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            drop(connection.detach()); // closing the socket rolls back
+        let (turn, breaker) = (self.turn.take(), self.breaker.clone());
+        let runtime = tokio::runtime::Handle::try_current().ok().filter(|_| !breaker.is_open());
+        let Some(runtime) = runtime else {
+            connection.discard(); // closing the socket rolls back
             return;
         };
-        let turn = self.turn.take();
         runtime.spawn(async move {
             let _turn = turn;
             // It may still be in a statement that waits for a lock: closing the connection ends that, and lets go of its own locks.
-            let rolled_back = tokio::time::timeout(UNWILLING, connection.execute("rollback")).await;
-            if !matches!(rolled_back, Ok(Ok(_))) {
-                drop(connection.detach());
+            match tokio::time::timeout(UNWILLING, connection.execute("rollback")).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    if is_lost(&error) {
+                        breaker.lost(&error);
+                    }
+                    connection.discard();
+                }
+                Err(_) => connection.discard(),
             }
         });
     }

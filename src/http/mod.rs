@@ -127,8 +127,8 @@ const MAX_URI_BYTES: usize = 8 * 1024;
 /// The most that the names and values of all headers may have together, in bytes.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// Lets nothing in that is too large to be meant, and lets nothing run for longer than the settings say: what it had begun is
-/// rolled back with its transaction.
+/// Lets nothing in that is too large to be meant, and lets nothing run for longer than the settings say, or when the database has
+/// gone: what it had begun is rolled back with its transaction.
 async fn bounded(State(app): State<App>, request: Request, next: Next) -> Response {
     let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
     if uri > MAX_URI_BYTES {
@@ -140,9 +140,15 @@ async fn bounded(State(app): State<App>, request: Request, next: Next) -> Respon
         return Error::new(Code::HeadersTooLarge, detail).into_response();
     }
     let limit = app.settings().request_timeout;
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-        Error::new(Code::TimedOut, format!("The request took longer than {} s and was abandoned.", limit.as_secs())).into_response()
-    })
+    let answered = app.services().db.attended(tokio::time::timeout(limit, next.run(request))).await;
+    match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            let detail = format!("The request took longer than {} s and was abandoned.", limit.as_secs());
+            Error::new(Code::TimedOut, detail).into_response()
+        }
+        Err(away) => away.into_response(),
+    }
 }
 
 /// What surrounds every request: who sent it, its id, its headers, its metrics. One function and not a pile of

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::store::{self, Due};
 use super::{Job, Task, Work, Worked};
 use crate::context::{Recorded, RequestMeta, Services, SystemContext};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::telemetry;
 
 /// The longest sleep: how late a node notices what was made due meanwhile, or left behind by another that died.
@@ -54,6 +54,8 @@ impl Scheduler {
             let pause = match self.step().await {
                 Ok(Step::Ran) => Duration::ZERO,
                 Ok(Step::Idle(pause)) => pause,
+                // That is said once, where it is noticed.
+                Err(error) if error.code() == Code::DatabaseUnavailable => AFTER_TROUBLE,
                 Err(error) => {
                     tracing::error!(cause = error.cause().map(tracing::field::display), "jobs cannot be run: {}", error.detail());
                     AFTER_TROUBLE
@@ -69,6 +71,10 @@ impl Scheduler {
 
     /// Runs one job, where one is due.
     pub async fn step(&self) -> Result<Step> {
+        self.services.attended(Box::pin(self.attempt())).await
+    }
+
+    async fn attempt(&self) -> Result<Step> {
         self.standing.get_or_try_init(|| self.stand()).await?;
         let context = self.context();
         let mut writing = context.write().await?;
@@ -105,6 +111,8 @@ async fn run(job: &Job, due: &Due, mut task: Task) -> Result<bool> {
     store::begin_work(&mut task).await?;
     match work(job, &mut task).await {
         Ok(worked) => settle(job, due, task, worked).await.map(|()| true),
+        // Its row is as it was, and says no failure of the job's.
+        Err(error) if error.code() == Code::DatabaseUnavailable => Err(error),
         Err(error) => postpone(due, task, &error).await.map(|()| false),
     }
 }

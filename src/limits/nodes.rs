@@ -16,6 +16,10 @@ pub const EVERY: Duration = Duration::from_secs(5);
 
 /// Says that this node is alive, and learns of the others and of the limits that they were told.
 pub async fn beat(app: &App) -> Result<()> {
+    app.services().attended(tell(app)).await
+}
+
+async fn tell(app: &App) -> Result<()> {
     let mut writing = SystemContext::unattended(app.services().clone(), RequestMeta::default()).write().await?;
     let alive = seen(&mut writing, app.node(), app.unheeded().was_seen()).await?;
     let limits = store::all(&mut writing).await?;

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::PgPool;
+use sqlx::PgExecutor;
 use sqlx::types::Json;
 
 use crate::access::HeldRole;
@@ -46,7 +46,7 @@ pub(super) struct Found {
 
 /// `None`: sign in first. `materialized`, or the sum over the mandates would be taken once for each place that names it; and a
 /// function, since most callers need no rows, and a plan that is only stepped over has to be set up all the same.
-pub(super) async fn find(reader: &PgPool, claims: Claims, now: DateTime<Utc>, kept: Option<Epochs>) -> Result<Option<Found>> {
+pub(super) async fn find(reader: impl PgExecutor<'_>, claims: Claims, now: DateTime<Utc>, kept: Option<Epochs>) -> Result<Option<Found>> {
     let row = sqlx::query!(
         r#"with fresh as materialized (
              select ue.epoch as user_epoch, ce.epoch as catalogue_epoch,

@@ -29,7 +29,7 @@ pub async fn database_with_slow_commits() -> PgConnectOptions {
     copy_of_template(SLOW_CLUSTER.get_or_init(start_slow).await).await
 }
 
-async fn copy_of_template(cluster: &EmbeddedPostgres) -> PgConnectOptions {
+pub(super) async fn copy_of_template(cluster: &EmbeddedPostgres) -> PgConnectOptions {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::SeqCst));
     let mut connection = PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
     let statement = format!("create database {name} template {TEMPLATE}");
@@ -61,13 +61,20 @@ async fn start_slow() -> EmbeddedPostgres {
     start_in(own_folder().join("slow"), true, settings).await
 }
 
-fn own_folder() -> PathBuf {
+pub(super) fn own_folder() -> PathBuf {
     let parent = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
     remove_leftovers(&parent);
     parent.join(format!("bailiwick-test-{}", std::process::id()))
 }
 
-async fn start_in(folder: PathBuf, durable: bool, settings: Vec<(String, String)>) -> EmbeddedPostgres {
+pub(super) async fn start_in(folder: PathBuf, durable: bool, settings: Vec<(String, String)>) -> EmbeddedPostgres {
+    let cluster = start_on(folder, durable, settings).await;
+    make_template(&cluster).await;
+    cluster
+}
+
+/// With whatever is there already.
+pub(super) async fn start_on(folder: PathBuf, durable: bool, settings: Vec<(String, String)>) -> EmbeddedPostgres {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
     let binaries = match find_binaries() {
@@ -77,9 +84,7 @@ async fn start_in(folder: PathBuf, durable: bool, settings: Vec<(String, String)
     // As the service has it: what tests look up themselves is as short as what it asks.
     let settings = settings.into_iter().chain([("jit".to_owned(), "off".to_owned())]).collect();
     let options = EmbeddedOptions { folder, durable, max_connections: 400, settings, binaries: Some(binaries) };
-    let cluster = EmbeddedPostgres::start(options).await.unwrap();
-    make_template(&cluster).await;
-    cluster
+    EmbeddedPostgres::start(options).await.unwrap()
 }
 
 async fn make_template(cluster: &EmbeddedPostgres) {

@@ -2,6 +2,7 @@
 //! ([`world`]).
 
 pub mod app;
+pub mod away;
 pub mod cluster;
 pub mod digest;
 pub mod held;

@@ -13,6 +13,7 @@ mod bookings_races;
 mod concurrency;
 mod connections;
 mod cors;
+mod database_away;
 mod delegates;
 mod dry_run;
 mod features;
