@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::kit::points_at;
 use crate::harness::app::Answer;
-use crate::harness::{TestApp, World};
+use crate::harness::{TestApp, World, statements};
 
 #[tokio::test]
 async fn a_running_service_says_so() {
@@ -59,6 +59,20 @@ async fn pending_migrations_are_not_ready() {
     let ready = app.get("/readyz").send().await.body;
     assert!(ready.to_string().contains("schema"), "names what fails: {ready}");
     app.get("/healthz").send().await.expect(200);
+}
+
+/// Probes have no limit; what they cost the database has one.
+#[tokio::test]
+async fn many_probes_are_one_question_to_the_database() {
+    let app = TestApp::start().await;
+    let before = statements::sent();
+    let probes = (0..150).map(|number| app.get(["/readyz", "/startupz", "/ping"][number % 3]).send());
+    for answer in futures_util::future::join_all(probes).await {
+        answer.expect(200);
+    }
+    let sent = statements::sent() - before;
+    // On a connection that is new, besides: its role and its settings. They take longer than a while where the machine is busy.
+    assert!(sent <= 3 * 4, "{sent} statements");
 }
 
 #[tokio::test]
