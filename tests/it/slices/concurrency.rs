@@ -99,9 +99,14 @@ async fn parts_raise_the_version_of_their_whole_and_guard_by_it() {
     let viewer = acme.role("viewer");
     world.admit(acme, acme.member.id, &[acme.instance_role("playbooks-viewer")]).await;
     let member = acme.path(&format!("/users/{}", acme.member.id));
-    let rule = json!({ "view": true, "read": "a", "create": "n", "update": "n", "delete": "n" });
+    let reads_all = json!({ "view": true, "read": "a", "create": "n", "update": "n", "delete": "n" });
     for (whole, method, part, body) in [
-        (format!("/api/roles/{role}"), Method::PUT, format!("/api/roles/{role}/permissions"), json!({ "tables": { "members": rule } })),
+        (
+            format!("/api/roles/{role}"),
+            Method::PUT,
+            format!("/api/roles/{role}/permissions"),
+            json!({ "tables": { "members": reads_all } }),
+        ),
         (format!("/api/roles/{role}"), Method::PATCH, format!("/api/roles/{role}/permissions"), json!({ "tables": { "members": null } })),
         (member.clone(), Method::PUT, format!("{member}/roles"), json!({ "roleIds": [viewer] })),
         (member.clone(), Method::PUT, format!("{member}/roles/{}", acme.role("user")), json!({})),
