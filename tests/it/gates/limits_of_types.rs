@@ -78,7 +78,7 @@ const TAGS: [&str; 9] =
 fn texts() -> Values {
     let long = |text: &str, bytes: usize| text.repeat(bytes / text.len());
     let all = [
-        "".to_owned(),
+        String::new(),
         " ".to_owned(),
         "-".to_owned(),
         long("x", 6_000),
