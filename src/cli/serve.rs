@@ -47,9 +47,12 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let metrics_address = listeners.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
     say(&greeting::greeting(listeners.api.local_addr()?, metrics_address, ready.has_demo).map_err(ours)?);
     let outcome = run(&ready.app, listeners, &opened, &mut stop).await;
-    let _ = timeout(Duration::from_secs(1), limits::nodes::leave(&ready.app)).await;
-    // Connections of requests that were abandoned are not waited for.
-    let _ = timeout(Duration::from_secs(2), ready.app.services().db.close()).await;
+    // A database that has ended takes no farewell: whoever starts the service again would wait for it in vain.
+    if outcome.is_ok() {
+        let _ = timeout(Duration::from_secs(1), limits::nodes::leave(&ready.app)).await;
+        // Connections of requests that were abandoned are not waited for.
+        let _ = timeout(Duration::from_secs(2), ready.app.services().db.close()).await;
+    }
     let closed = opened.close().await;
     outcome.and(closed)
 }

@@ -1,6 +1,9 @@
 //! The embedded PostgreSQL as a process: what survives when it, the service, or both are killed,
 //! and what is said when it cannot run.
 
+#[cfg(target_os = "linux")]
+mod recovery;
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;

@@ -8,6 +8,11 @@
 //!
 //! The recorded process number alone proves nothing. It may be that of a zombie which nobody reaps
 //! (a container's init seldom does), or of a stranger after a restart.
+//!
+//! An orderly stop may take its time as long as something of it works. It can also never end: a
+//! postmaster that is asked to stop while it recovers from the death of a child waits, since
+//! PostgreSQL 15, for a checkpointer that nobody told. So the signal after it comes when nothing
+//! has worked for a moment (`quiet`), and not when a patience has run out.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -19,13 +24,15 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
+use super::quiet::{QUIET, Quiet};
 use super::{EmbeddedError, account::Account, folder::Folder};
 
 /// An orderly stop writes everything out; after this, the log has to do.
 const ORDERLY: Duration = Duration::from_secs(10);
 /// Server processes without a postmaster end by themselves, unless they are busy.
 const ORPHANED: Duration = Duration::from_secs(1);
-const LAST: Duration = Duration::from_secs(15);
+/// One that was told to drop everything has nothing to write. (PostgreSQL itself gives a child that does not hear five seconds.)
+const DROPPED: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Returns the claim, locked, for the next server to inherit.
@@ -35,6 +42,7 @@ pub(super) async fn clear(folder: &Folder) -> Result<File, EmbeddedError> {
     let claim = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(&failed)?;
     let began = Instant::now();
     let mut asked = None;
+    let mut quiet = Quiet::default();
     let mut pause = Duration::from_millis(1);
     loop {
         let free = match claim.try_lock() {
@@ -56,45 +64,62 @@ pub(super) async fn clear(folder: &Folder) -> Result<File, EmbeddedError> {
                 seconds: PATIENCE.as_secs(),
             });
         }
-        urge(folder, workers, began.elapsed(), &mut asked);
+        let seen = Seen { waited: began.elapsed(), quiet: quiet.look(workers.as_ref()), asked };
+        asked = urge(folder, workers, seen);
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(50));
     }
 }
 
+/// What the next signal depends on.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    waited: Duration,
+    /// For how long nothing of what is left has been seen at work.
+    quiet: Duration,
+    /// The last signal, and when it was sent.
+    asked: Option<(Signal, Duration)>,
+}
+
 /// Asks what is left to end, with more force as time passes, and each thing once. Only what was seen working in the folder
 /// is ever killed; where nothing can be seen, the recorded postmaster is asked, since the claim shows that a server lives.
-fn urge(folder: &Folder, workers: Option<BTreeSet<i32>>, waited: Duration, asked: &mut Option<Signal>) {
+/// Returns what was asked for last.
+fn urge(folder: &Folder, workers: Option<BTreeSet<i32>>, seen: Seen) -> Option<(Signal, Duration)> {
     let postmaster = folder.recorded_postmaster().filter(|pid| workers.as_ref().is_none_or(|workers| workers.contains(pid)));
-    let Some(signal) = remedy(waited, postmaster.is_some()) else {
-        return;
+    let before = seen.asked.map(|(signal, _)| signal);
+    let signal = remedy(seen, postmaster.is_some());
+    let Some(signal) = signal.filter(|signal| before != Some(*signal) || *signal == Signal::SIGKILL) else {
+        return seen.asked;
     };
-    if asked.replace(signal) == Some(signal) && signal != Signal::SIGKILL {
-        return;
-    }
     let targets = match signal {
         Signal::SIGKILL => workers.unwrap_or_default(),
         _ => postmaster.into_iter().collect(),
     };
-    tracing::debug!(%signal, ?targets, "stopping what an earlier run left");
+    if before != Some(signal) {
+        tracing::info!(%signal, ?targets, "stopping what an earlier run left");
+    }
     for pid in targets {
         let _ = kill(Pid::from_raw(pid), signal);
     }
+    Some((signal, seen.waited))
 }
 
 /// Nothing here loses what was committed: the next server replays its log.
-fn remedy(waited: Duration, postmaster: bool) -> Option<Signal> {
-    match (waited, postmaster) {
-        (_, true) if waited < ORDERLY => Some(Signal::SIGINT),
-        (_, true) if waited < LAST => Some(Signal::SIGQUIT),
-        (_, false) if waited < ORPHANED => None,
+fn remedy(seen: Seen, postmaster: bool) -> Option<Signal> {
+    match seen.asked {
+        Some((Signal::SIGKILL, _)) => Some(Signal::SIGKILL),
+        Some((Signal::SIGQUIT, since)) if seen.waited >= since + DROPPED => Some(Signal::SIGKILL),
+        Some((Signal::SIGQUIT, _)) if postmaster => Some(Signal::SIGQUIT),
+        _ if postmaster && seen.quiet < QUIET && seen.waited < ORDERLY => Some(Signal::SIGINT),
+        _ if postmaster => Some(Signal::SIGQUIT),
+        _ if seen.waited < ORPHANED => None,
         _ => Some(Signal::SIGKILL),
     }
 }
 
 /// The server processes that work in the data, or in what `initdb` is making; `None` where that
 /// cannot be told.
-fn workers(folder: &Folder) -> Option<BTreeSet<i32>> {
+pub(super) fn workers(folder: &Folder) -> Option<BTreeSet<i32>> {
     if !cfg!(target_os = "linux") {
         return None;
     }
@@ -152,13 +177,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn force_grows_with_time() {
-        let after = Duration::from_secs;
-        assert_eq!(remedy(after(0), true), Some(Signal::SIGINT));
-        assert_eq!(remedy(after(12), true), Some(Signal::SIGQUIT));
-        assert_eq!(remedy(after(16), true), Some(Signal::SIGKILL));
-        assert_eq!(remedy(after(0), false), None);
-        assert_eq!(remedy(after(2), false), Some(Signal::SIGKILL));
+    fn force_grows_with_time_and_with_quiet() {
+        let seen = |waited, quiet, asked| Seen { waited: ms(waited), quiet: ms(quiet), asked };
+        let ms_ago = |signal, since| Some((signal, ms(since)));
+        assert_eq!(remedy(seen(0, 0, None), true), Some(Signal::SIGINT));
+        assert_eq!(remedy(seen(9_000, 0, ms_ago(Signal::SIGINT, 0)), true), Some(Signal::SIGINT), "it works");
+        assert_eq!(remedy(seen(700, 600, ms_ago(Signal::SIGINT, 0)), true), Some(Signal::SIGQUIT), "it does not");
+        assert_eq!(remedy(seen(12_000, 0, ms_ago(Signal::SIGINT, 0)), true), Some(Signal::SIGQUIT));
+        assert_eq!(remedy(seen(900, 0, ms_ago(Signal::SIGQUIT, 700)), true), Some(Signal::SIGQUIT));
+        assert_eq!(remedy(seen(1_700, 0, ms_ago(Signal::SIGQUIT, 700)), true), Some(Signal::SIGKILL));
+        assert_eq!(remedy(seen(0, 0, None), false), None);
+        assert_eq!(remedy(seen(2_000, 0, None), false), Some(Signal::SIGKILL));
+    }
+
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod leftovers;
 mod log;
 mod postmaster;
 mod process;
+mod quiet;
 
 use std::path::{Path, PathBuf};
 
@@ -97,7 +98,7 @@ impl EmbeddedPostgres {
 
     /// Ends open sessions, writes everything out, and returns when the server is gone.
     pub async fn stop(mut self) -> Result<(), EmbeddedError> {
-        self.postmaster.stop().await?;
+        self.postmaster.stop(&self.folder).await?;
         self.folder.leave();
         Ok(())
     }

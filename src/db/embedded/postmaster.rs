@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::folder::{Folder, PORT};
 use super::log::Log;
 use super::process::Process;
-use super::{EmbeddedError, EmbeddedOptions, initialise};
+use super::quiet::{QUIET, Quiet};
+use super::{EmbeddedError, EmbeddedOptions, initialise, leftovers};
 
 pub(super) const SUPERUSER: &str = "postgres";
 pub(super) const DATABASE: &str = "bailiwick";
@@ -23,6 +24,8 @@ pub(super) const DATABASE: &str = "bailiwick";
 const READY: Duration = Duration::from_mins(2);
 /// One attempt, in which the database may have to be made.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Between two looks at a server that stops.
+const LOOK: Duration = Duration::from_millis(50);
 /// An orderly stop, then one that leaves the rest to the log.
 const STOPS: [(Signal, Duration); 2] = [(Signal::SIGINT, Duration::from_secs(30)), (Signal::SIGQUIT, Duration::from_secs(10))];
 
@@ -63,16 +66,21 @@ impl Postmaster {
         self.process.pid().unsigned_abs()
     }
 
-    pub async fn stop(&mut self) -> Result<(), EmbeddedError> {
-        let mut waited = 0;
+    pub async fn stop(&mut self, folder: &Folder) -> Result<(), EmbeddedError> {
+        let began = Instant::now();
         for (signal, patience) in STOPS {
             self.process.signal(signal);
-            if timeout(patience, self.process.ended()).await.is_ok() {
+            let ended = async {
+                tokio::select! {
+                    _ = self.process.ended() => true,
+                    () = stuck(folder), if signal == Signal::SIGINT => false,
+                }
+            };
+            if timeout(patience, ended).await == Ok(true) {
                 return Ok(());
             }
-            waited += patience.as_secs();
         }
-        Err(self.gave_up("the server to stop", waited))
+        Err(self.gave_up("the server to stop", began.elapsed().as_secs()))
     }
 
     /// A socket that accepts is not enough: a server in the middle of starting or stopping does
@@ -102,6 +110,14 @@ impl Postmaster {
 
     fn gave_up(&self, what: &'static str, seconds: u64) -> EmbeddedError {
         EmbeddedError::Timeout { what, folder: self.place.clone(), seconds }
+    }
+}
+
+/// Comes back when a server that was asked to stop gets no further: see [`leftovers`].
+async fn stuck(folder: &Folder) {
+    let mut quiet = Quiet::default();
+    while quiet.look(leftovers::workers(folder).as_ref()) < QUIET {
+        sleep(LOOK).await;
     }
 }
 
