@@ -7,6 +7,7 @@ pub mod purge;
 pub(crate) mod routes;
 pub mod session;
 mod store;
+mod strength;
 pub mod token;
 
 pub use routes::routes;

@@ -1,19 +1,21 @@
-//! Passwords: Argon2id (RFC 9106) off the async threads, behind a bounded queue. When the queue is full the answer is 503 at
-//! once, never a pile-up; an unknown user costs the same work as a known one.
+//! Passwords: hashed and verified (Argon2id, RFC 9106) and estimated off the async threads, behind a bounded queue. When the queue
+//! is full the answer is 503 at once, never a pile-up; an unknown user costs the same work as a known one.
+//!
+//! A password is what was typed, whichever bytes a keyboard makes of it: RFC 8265's `OpaqueString`, as far as it maps.
 
 use std::sync::{Arc, OnceLock};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use icu_normalizer::ComposingNormalizer;
 use tokio::sync::Semaphore;
 
+use super::strength;
 use crate::error::{Code, Error, FieldError, Result};
 
-/// Shortest and longest password, in characters (NIST SP 800-63B allows more than 64; a cap bounds the work).
-const LENGTH: std::ops::RangeInclusive<usize> = 12..=128;
-/// Longer input than any password can be is not hashed at all, only pretended to be.
-const MAX_BYTES: usize = 1_024;
+/// Longer input than any password can be is not hashed at all, only pretended to be: 128 characters, each of them decomposed.
+const MAX_BYTES: usize = 2_048;
 
 /// Hashes and verifies passwords, a bounded number at a time.
 #[derive(Debug, Clone)]
@@ -37,15 +39,52 @@ impl Passwords {
         let matches = self
             .work(move || {
                 let parsed = PasswordHash::new(&hash).map_err(|error| Error::internal(error.to_string()))?;
-                Ok(Argon2::default().verify_password(candidate.as_bytes(), &parsed).is_ok())
+                Ok(Argon2::default().verify_password(prepared(&candidate).as_bytes(), &parsed).is_ok())
             })
             .await?;
         Ok(matches && known)
     }
 
-    /// The hash to store (PHC string format).
+    /// The hash to store (PHC string format), unless the password is refused: for its length, or as easily guessed by
+    /// whoever knows its owner's names.
+    pub async fn new_hash(
+        &self,
+        pointer: &'static str,
+        password: String,
+        own_names: &[&str],
+    ) -> Result<std::result::Result<String, FieldError>> {
+        self.judged(pointer, password, own_names, hash_now).await
+    }
+
+    /// What the password would be refused for; nothing is hashed.
+    pub async fn fault(&self, pointer: &'static str, password: String, own_names: &[&str]) -> Result<Option<FieldError>> {
+        Ok(self.judged(pointer, password, own_names, |_| Ok(())).await?.err())
+    }
+
+    /// The hash of a password that nobody chose.
     pub async fn hash(&self, password: String) -> Result<String> {
-        self.work(move || hash_now(&password)).await
+        self.work(move || hash_now(&prepared(&password))).await
+    }
+
+    /// Length first, which costs nothing; then, on a worker, the estimate and what follows it.
+    async fn judged<T: Send + 'static>(
+        &self,
+        pointer: &'static str,
+        password: String,
+        own_names: &[&str],
+        then: impl FnOnce(&str) -> Result<T> + Send + 'static,
+    ) -> Result<std::result::Result<T, FieldError>> {
+        // Too long for any form of a password: its length is told without normalising it.
+        let password = if password.len() <= MAX_BYTES { prepared(&password) } else { password };
+        if let Err(fault) = strength::check_length(pointer, &password) {
+            return Ok(Err(fault));
+        }
+        let own_names = strength::bounded(own_names);
+        let judge = move || match strength::check_estimate(pointer, &password, &own_names) {
+            Ok(()) => then(&password).map(Ok),
+            Err(fault) => Ok(Err(fault)),
+        };
+        self.work(judge).await
     }
 
     async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -62,6 +101,17 @@ impl Passwords {
     }
 }
 
+/// The same for every way to type it: spaces of other scripts are spaces, and letters composed (NFC).
+fn prepared(password: &str) -> String {
+    let spaces: String = password.chars().map(|c| if is_other_space(c) { ' ' } else { c }).collect();
+    ComposingNormalizer::new_nfc().normalize(&spaces).into_owned()
+}
+
+/// Unicode's category Zs but the space itself.
+fn is_other_space(c: char) -> bool {
+    matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+}
+
 /// Nobody's password, one a process: verifying against it costs what verifying against a real one does.
 fn nobodys() -> Result<Arc<str>> {
     static HASH: OnceLock<Arc<str>> = OnceLock::new();
@@ -72,31 +122,9 @@ fn nobodys() -> Result<Arc<str>> {
     Ok(HASH.get_or_init(|| hash.into()).clone())
 }
 
-fn hash_now(password: &str) -> Result<String> {
-    let hash = Argon2::default().hash_password(password.as_bytes()).map_err(|error| Error::internal(error.to_string()))?;
+fn hash_now(prepared: &str) -> Result<String> {
+    let hash = Argon2::default().hash_password(prepared.as_bytes()).map_err(|error| Error::internal(error.to_string()))?;
     Ok(hash.to_string())
-}
-
-/// Refuses weak passwords: length, and how easily it is guessed (zxcvbn, Wheeler 2016) given the user's own names.
-pub fn check_strength(pointer: &str, password: &str, own_names: &[&str]) -> std::result::Result<(), FieldError> {
-    let length = password.chars().count();
-    if !LENGTH.contains(&length) {
-        let detail = format!("must have {} to {} characters", LENGTH.start(), LENGTH.end());
-        return Err(FieldError::new(pointer, "password_length", detail.clone()).because(vec![format!("It {detail}.")]));
-    }
-    let estimate = zxcvbn::zxcvbn(password, own_names);
-    if u8::from(estimate.score()) >= 3 {
-        return Ok(());
-    }
-    let mut reasons = Vec::new();
-    if let Some(feedback) = estimate.feedback() {
-        reasons.extend(feedback.warning().map(|warning| warning.to_string()));
-        reasons.extend(feedback.suggestions().iter().map(ToString::to_string));
-    }
-    if reasons.is_empty() {
-        reasons.push("It is too easy to guess.".to_owned());
-    }
-    Err(FieldError::new(pointer, "password_too_weak", format!("is too easy to guess. {}", reasons.join(" "))).because(reasons))
 }
 
 #[cfg(test)]
@@ -115,20 +143,53 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_says_so_at_once() {
+    async fn a_full_queue_says_so_at_once_whatever_is_asked() {
         let passwords = Passwords::new(1, 0).unwrap();
+        let good = || "plum-Kettle-94-orbit".to_owned();
         let place = passwords.places.clone().acquire_owned().await.unwrap();
-        let refused = passwords.verify("x".into(), None).await.unwrap_err();
-        assert_eq!(refused.code(), Code::Overloaded);
+        let refused = [
+            passwords.verify("x".into(), None).await.map(drop),
+            passwords.hash(good()).await.map(drop),
+            passwords.new_hash("/password", good(), &[]).await.map(drop),
+            passwords.fault("/password", good(), &[]).await.map(drop),
+        ];
+        assert!(refused.into_iter().all(|outcome| outcome.unwrap_err().code() == Code::Overloaded));
+        let too_long = passwords.new_hash("/password", "x".repeat(129), &[]).await.unwrap().unwrap_err();
+        assert_eq!(too_long.code, "password_length", "before anything waits or is computed");
         drop(place);
         assert!(passwords.verify("x".into(), None).await.is_ok());
     }
 
+    #[tokio::test]
+    async fn a_password_is_what_was_typed_however_it_was_typed() {
+        let passwords = Passwords::new(1, 4).unwrap();
+        let (composed, decomposed) = ("Z\u{fc}rich-Gr\u{fc}\u{df}e-94", "Zu\u{308}rich-Gru\u{308}\u{df}e-94");
+        for (set, typed) in [(composed, decomposed), (decomposed, composed), ("plum Kettle 94 orbit", "plum\u{a0}Kettle\u{3000}94 orbit")] {
+            let hash = passwords.new_hash("/password", set.to_owned(), &[]).await.unwrap().unwrap();
+            assert!(passwords.verify(typed.to_owned(), Some(hash)).await.unwrap(), "{set} typed as {typed}");
+        }
+        let hash = passwords.hash("Zurich-Grusse-94".to_owned()).await.unwrap();
+        assert!(!passwords.verify(composed.to_owned(), Some(hash)).await.unwrap(), "letters are not made plainer");
+    }
+
     #[test]
-    fn weak_passwords_are_refused_and_good_ones_are_not() {
-        assert!(check_strength("/password", "short", &[]).is_err());
-        assert!(check_strength("/password", "password1234", &[]).is_err());
-        assert!(check_strength("/password", "annemariehuber", &["annemarie", "huber"]).is_err());
-        assert!(check_strength("/password", "plum-Kettle-94-orbit", &[]).is_ok());
+    fn spaces_and_composition_are_all_that_is_changed() {
+        assert_eq!(prepared("e\u{301}\u{a0}\u{2003}\u{3000}x"), "\u{e9}   x");
+        for kept in ["plum-Kettle-94-orbit", " \t Aa ", "\u{fb01}\u{212b}\u{200b}"] {
+            assert_eq!(prepared(kept).chars().count(), kept.chars().count(), "{kept:?}");
+        }
+        assert_ne!(prepared("\u{fb01}sh"), "fish", "not made plainer (NFKC)");
+    }
+
+    #[tokio::test]
+    async fn a_length_counts_what_was_typed() {
+        let passwords = Passwords::new(1, 4).unwrap();
+        let longest = "a\u{308}".repeat(128);
+        let fault = passwords.fault("/password", longest, &[]).await.unwrap().unwrap();
+        assert_eq!(fault.code, "password_too_weak", "128 characters once composed");
+        let fault = passwords.fault("/password", "a\u{308}".repeat(129), &[]).await.unwrap().unwrap();
+        assert_eq!(fault.code, "password_length");
+        let fault = passwords.fault("/password", "a\u{308}".repeat(700_000), &[]).await.unwrap().unwrap();
+        assert_eq!(fault.code, "password_length");
     }
 }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::open::Opened;
 use super::{ours, say};
 use crate::audit::{self, Event};
-use crate::auth::password::{Passwords, check_strength};
+use crate::auth::password::Passwords;
 use crate::config::Settings;
 use crate::context::{RequestMeta, Services, SystemContext};
 use crate::error::{Code, Error, FieldError, OnConstraint, Result};
@@ -40,13 +40,13 @@ pub(super) struct Create {
 struct NewUser {
     username: String,
     email: Option<String>,
-    password: String,
+    password_hash: String,
     is_sys_admin: bool,
 }
 
 pub(super) async fn user(settings: &Settings, what: User) -> anyhow::Result<()> {
     let User::Create(create) = what;
-    let new = checked(create)?;
+    let new = checked(create).await?;
     let opened = Opened::open(settings).await?;
     let outcome = match opened.prepare().await {
         Ok(()) => {
@@ -65,14 +65,14 @@ pub(super) async fn user(settings: &Settings, what: User) -> anyhow::Result<()> 
 }
 
 /// Everything that can be refused without the database is refused before it is opened.
-fn checked(create: Create) -> anyhow::Result<NewUser> {
+async fn checked(create: Create) -> anyhow::Result<NewUser> {
     let refused = |error: FieldError| anyhow!("the {} {}", error.pointer.trim_start_matches('/'), error.detail);
     let username = names::checked_username("/username", &create.username).map_err(refused)?;
     let email = create.email.map(|email| checked_email(&email)).transpose().map_err(refused)?;
     let password = read_password(&username)?;
     let own_names: Vec<&str> = std::iter::once(username.as_str()).chain(email.as_deref()).collect();
-    check_strength("/password", &password, &own_names).map_err(refused)?;
-    Ok(NewUser { username, email, password, is_sys_admin: create.sys_admin })
+    let hashed = Passwords::new(1, 1).map_err(ours)?.new_hash("/password", password, &own_names).await.map_err(ours)?;
+    Ok(NewUser { password_hash: hashed.map_err(refused)?, username, email, is_sys_admin: create.sys_admin })
 }
 
 fn checked_email(email: &str) -> Result<String, FieldError> {
@@ -100,7 +100,6 @@ fn read_password(username: &str) -> anyhow::Result<String> {
 }
 
 async fn make(services: &Services, new: &NewUser) -> Result<UserId> {
-    let hash = Passwords::new(1, 1)?.hash(new.password.clone()).await?;
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
     let id = UserId::new();
     let mut writing = system.write().await?;
@@ -114,7 +113,7 @@ async fn make(services: &Services, new: &NewUser) -> Result<UserId> {
     .bind(names::account_key(&new.username))
     .bind(&new.email)
     .bind(new.email.as_deref().and_then(names::account_key))
-    .bind(hash)
+    .bind(&new.password_hash)
     .bind(new.is_sys_admin)
     .bind(system.now())
     .execute(&mut *writing)

@@ -13,7 +13,7 @@ use super::User;
 use super::store::{self, Changes, Filter, NewUser, UserWithMandates};
 use crate::app::App;
 use crate::audit::{self, Event};
-use crate::auth::password::check_strength;
+use crate::auth::password::Passwords;
 use crate::context::change::retrying;
 use crate::context::enter::Entered;
 use crate::context::policy::Policy;
@@ -90,22 +90,29 @@ struct CheckedUser {
 }
 
 impl CreateUser {
-    fn checked(&self) -> Result<CheckedUser> {
+    /// Everything but the password, which takes a worker; `None` where something is wrong.
+    fn checked(&self, errors: &mut Vec<FieldError>) -> Option<CheckedUser> {
+        let username = keep(names::checked_username("/username", &self.username), errors);
+        let email = self.email.as_deref().and_then(|email| keep(checked_email(email), errors));
+        let first_name = self.first_name.as_deref().and_then(|name| keep(names::checked("/firstName", name), errors));
+        let last_name = self.last_name.as_deref().and_then(|name| keep(names::checked("/lastName", name), errors));
+        let language = keep(names::checked_language("/language", self.language.as_deref().unwrap_or("en")), errors);
+        let (username, language) = (username?, language?);
+        errors.is_empty().then_some(CheckedUser { username, email, first_name, last_name, language })
+    }
+
+    /// With the hash of the password.
+    async fn judged(&self, passwords: &Passwords) -> Result<(CheckedUser, String)> {
         let mut errors = Vec::new();
-        let username = keep(names::checked_username("/username", &self.username), &mut errors);
-        let email = self.email.as_deref().and_then(|email| keep(checked_email(email), &mut errors));
-        let first_name = self.first_name.as_deref().and_then(|name| keep(names::checked("/firstName", name), &mut errors));
-        let last_name = self.last_name.as_deref().and_then(|name| keep(names::checked("/lastName", name), &mut errors));
-        let language = keep(names::checked_language("/language", self.language.as_deref().unwrap_or("en")), &mut errors);
-        let own: Vec<&str> = [Some(self.username.as_str()), self.email.as_deref(), self.first_name.as_deref(), self.last_name.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect();
-        keep(check_strength("/password", &self.password, &own), &mut errors);
-        match (username, language) {
-            (Some(username), Some(language)) if errors.is_empty() => Ok(CheckedUser { username, email, first_name, last_name, language }),
-            _ => Err(Error::invalid(errors)),
-        }
+        let own = [Some(self.username.as_str()), self.email.as_deref(), self.first_name.as_deref(), self.last_name.as_deref()];
+        let own: Vec<&str> = own.into_iter().flatten().collect();
+        let Some(checked) = self.checked(&mut errors) else {
+            // All that is wrong is told at once, but nothing is hashed in vain.
+            errors.extend(passwords.fault("/password", self.password.clone(), &own).await?);
+            return Err(Error::invalid(errors));
+        };
+        let hash = passwords.new_hash("/password", self.password.clone(), &own).await?;
+        Ok((checked, hash.map_err(|fault| Error::invalid(vec![fault]))?))
     }
 }
 
@@ -122,8 +129,7 @@ fn checked_email(email: &str) -> std::result::Result<(String, String), FieldErro
 #[utoipa::path(post, path = "/api/users", tag = "Users", request_body = CreateUser,
     responses((status = 201, description = "The account", body = User), (status = 409, description = "username_taken, email_taken")))]
 async fn create_user(State(app): State<App>, system: SystemContext, Json(body): Json<CreateUser>) -> Result<Created<Versioned<User>>> {
-    let checked = body.checked()?;
-    let hash = app.passwords().hash(body.password).await?;
+    let (checked, hash) = body.judged(app.passwords()).await?;
     let mut writing = system.write().await?;
     let new = NewUser {
         id: UserId::new(),

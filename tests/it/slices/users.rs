@@ -121,6 +121,28 @@ async fn passwords_have_a_length_and_are_not_easily_guessed() {
 }
 
 #[tokio::test]
+async fn all_that_is_wrong_is_told_at_once() {
+    let world = World::new().await;
+    let body = json!({ "username": "a b", "password": "password1234", "email": "nobody" });
+    let wrong: Vec<String> = pointers(&world.root().post(PATH, body).await).into_iter().map(|(pointer, _)| pointer).collect();
+    assert_eq!(wrong, ["/username", "/email", "/password"]);
+}
+
+/// Keyboards differ in whether they compose letters, and in the spaces that they make.
+#[tokio::test]
+async fn a_password_signs_in_however_its_letters_are_written() {
+    let world = World::new().await;
+    let (composed, decomposed) = ("Gr\u{fc}\u{df}e aus Z\u{fc}rich 94", "Gru\u{308}\u{df}e\u{a0}aus\u{3000}Zu\u{308}rich 94");
+    for (name, set, typed) in [("nadia", composed, decomposed), ("nils", decomposed, composed)] {
+        world.root().post(PATH, json!({ "username": name, "password": set })).await.expect(201);
+        let sign_in = |password: &str| world.app.post("/api/auth/login").json(json!({ "username": name, "password": password }));
+        sign_in(typed).send().await.expect(200);
+        sign_in(set).send().await.expect(200);
+        sign_in(&set.replace('\u{df}', "ss")).send().await.refused(401, "invalid_credentials");
+    }
+}
+
+#[tokio::test]
 async fn owners_change_their_names_and_language_and_nothing_else() {
     let world = World::new().await;
     let me = &world.acme.member;
