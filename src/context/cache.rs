@@ -1,13 +1,23 @@
 //! Contexts kept between requests. An entry is used only while its epochs equal those that the request has just read, so the
 //! cache may be lost, shared with nobody and as old as it likes.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use moka::sync::Cache;
 
 use super::load::{Epochs, FoundInstance, OpenInstance};
 use super::{InstanceAccess, MandateAccess};
+use crate::access::{Catalogue, HeldRole, Merged};
 use crate::ids::{InstanceId, MandateId, UserId};
+use crate::weight;
+
+/// What all entries of each kind may take on a node: about as many as there are people at work at a time, in bytes since a role
+/// may speak of hundreds of tables.
+const MANDATES: u64 = 32 * MIB;
+const INSTANCES: u64 = 32 * MIB;
+const OPEN_INSTANCES: u64 = 16 * MIB;
+const MIB: u64 = 1024 * 1024;
 
 /// Whose access, where. Every input of the decision is in the key or in the epochs.
 type MandateKey = (UserId, MandateId);
@@ -37,7 +47,11 @@ pub(super) struct CachedInstance {
 
 impl Default for ContextCache {
     fn default() -> Self {
-        Self { mandates: Some(Cache::new(50_000)), instances: Some(Cache::new(50_000)), open_instances: Some(Cache::new(10_000)) }
+        Self {
+            mandates: Some(bounded(MANDATES, |(_, access): &At<Arc<MandateAccess>>| access.as_deref().map_or(0, of_mandate))),
+            instances: Some(bounded(INSTANCES, |(_, found): &At<CachedInstance>| found.as_ref().map_or(0, of_instance))),
+            open_instances: Some(bounded(OPEN_INSTANCES, |(_, open): &OpenAt| open.iter().map(of_open).sum())),
+        }
     }
 }
 
@@ -83,5 +97,85 @@ impl ContextCache {
         if let Some(cache) = &self.instances {
             cache.insert(key, (epochs, found));
         }
+    }
+}
+
+/// A cache that holds so many bytes; `heap` tells what a value points to.
+fn bounded<K, V>(capacity: u64, heap: impl Fn(&V) -> usize + Send + Sync + 'static) -> Cache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    let weigher = move |_: &K, value: &V| weight::entry(size_of::<(K, V)>() + heap(value));
+    Cache::builder().weigher(weigher).max_capacity(capacity).build()
+}
+
+fn of_mandate(access: &MandateAccess) -> usize {
+    size_of::<MandateAccess>() + of_roles(&access.roles) + of_merged(&access.merged)
+}
+
+fn of_instance(cached: &CachedInstance) -> usize {
+    let access = cached.access.as_deref().map_or(0, |access| {
+        size_of::<InstanceAccess>() + weight::text(&access.feature_code) + of_roles(&access.roles) + of_merged(&access.merged)
+    });
+    access + weight::text(&cached.found.feature_code) + of_catalogue(&cached.found.catalogue)
+}
+
+fn of_open(open: &OpenInstance) -> usize {
+    size_of::<OpenInstance>() + weight::text(&open.label) + weight::text(&open.feature_code) + weight::texts(&open.tables)
+}
+
+fn of_roles(roles: &[HeldRole]) -> usize {
+    let of = |role: &HeldRole| {
+        size_of::<HeldRole>() + weight::text(&role.label) + weight::map(&role.permissions.tables) + weight::map(&role.permissions.views)
+    };
+    roles.iter().map(of).sum()
+}
+
+fn of_merged(merged: &Merged) -> usize {
+    weight::map(&merged.tables) + weight::map(&merged.views)
+}
+
+fn of_catalogue(catalogue: &Catalogue) -> usize {
+    catalogue.tables().chain(catalogue.views()).map(|name| 2 * size_of::<String>() + weight::text(name)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EPOCHS: Epochs = Epochs { user: 1, mandate: Some(1), catalogue: 1 };
+
+    fn access(tables: usize) -> MandateAccess {
+        let tables: serde_json::Map<_, _> = (0..tables)
+            .map(|n| {
+                (
+                    format!("a_table_of_some_name_{n}"),
+                    serde_json::json!({
+            "view": true, "read": "a", "create": "a", "update": "a", "delete": "a" }),
+                )
+            })
+            .collect();
+        let role = serde_json::json!({ "id": uuid::Uuid::nil(), "label": "some role", "tables": tables, "views": {} });
+        MandateAccess::of(vec![serde_json::from_value(role).unwrap()])
+    }
+
+    #[test]
+    fn who_may_much_takes_much() {
+        let (least, most) = (of_mandate(&access(1)), of_mandate(&access(200)));
+        assert!(most > 10_000 && most > 10 * least, "{least} {most}");
+    }
+
+    #[test]
+    fn all_that_is_kept_stays_below_the_capacity() {
+        let cache = ContextCache::default();
+        let mandates = cache.mandates.as_ref().unwrap();
+        let access = Arc::new(access(200));
+        for _ in 0..3_000 {
+            cache.keep_mandate((UserId::new(), MandateId::new()), EPOCHS, Some(access.clone()));
+        }
+        mandates.run_pending_tasks();
+        assert!(mandates.weighted_size() <= MANDATES);
+        assert!(mandates.entry_count() < 3_000, "{} entries", mandates.entry_count());
     }
 }

@@ -6,7 +6,7 @@ mod cache;
 mod routes;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::access::{Catalogue, HeldRole, Merged, Rule};
 use crate::app::App;
 use crate::ids::{InstanceId, MandateId};
+use crate::languages;
 use crate::roles::Texts;
 use store::Row;
 
@@ -48,7 +49,7 @@ pub struct NavigationMandate {
 pub struct NavigationFeature {
     #[schema(example = "trustee")]
     code: String,
-    /// By language; only the one that was asked for, where `lang` was given.
+    /// By language; only the one that answers `lang`, where that was given.
     #[schema(value_type = BTreeMap<String, String>, example = json!({"en": "Trustee", "de": "Treuhand"}))]
     label: Texts,
     icon: String,
@@ -115,11 +116,15 @@ impl Navigation {
     }
 }
 
-/// The text in one language, else in English, still as an object.
-fn in_language(label: &Texts, language: Option<&str>) -> Texts {
-    let Some(language) = language else { return label.clone() };
-    let found = label.get_key_value(language).or_else(|| label.get_key_value("en")).or_else(|| label.iter().next());
-    found.map(|(language, text)| (language.clone(), text.clone())).into_iter().collect()
+/// The text in the language that answers the wish, still as an object.
+fn in_language(label: &Texts, wanted: Option<&str>) -> Texts {
+    let Some(wanted) = wanted else { return label.clone() };
+    languages::lookup(label, wanted).map(|(language, text)| (language.to_owned(), text.to_owned())).into_iter().collect()
+}
+
+/// Those of all labels.
+fn languages_of(rows: &[Row]) -> BTreeSet<String> {
+    rows.iter().flat_map(|row| row.feature_label.keys().cloned()).collect()
 }
 
 impl Row {

@@ -9,9 +9,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
-use super::Navigation;
 use super::cache::Body;
-use super::store;
+use super::{Navigation, languages_of, store};
 use crate::app::App;
 use crate::context::enter::{DeferredCaller, unauthenticated};
 use crate::context::policy::Policy;
@@ -30,7 +29,7 @@ pub(super) fn routes(app: &App) -> Routes {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct NavigationQuery {
-    /// Leaves this language only, else `en`.
+    /// Leaves the language that answers this one (RFC 4647 lookup: `de-CH` is answered by `de`), else `en`.
     lang: Option<String>,
 }
 
@@ -43,22 +42,27 @@ async fn get_my_features(
     headers: HeaderMap,
     Query(query): Query<NavigationQuery>,
 ) -> Result<Response> {
-    let language = query.lang.as_deref();
-    let checked = language.map(|tag| names::checked_language("lang", tag)).transpose();
+    let checked = query.lang.as_deref().map(|tag| names::checked_language("lang", tag)).transpose();
+    // What is no language is looked for nowhere.
+    let language = checked.as_ref().ok().and_then(Option::as_deref);
     let user = caller.claims.user;
     let kept = app.navigation().get(user, language);
     let now = caller.services.clock.now();
     let found = store::find(caller.services.db.reader(), caller.claims, now, kept.as_ref().map(|body| body.epochs)).await?;
     let found = found.ok_or_else(unauthenticated)?;
     // Only now, since who is not signed in is told nothing else.
-    checked.map_err(|error| Error::new(Code::InvalidParameter, format!("`lang` {}", error.detail)))?;
+    if let Err(error) = &checked {
+        return Err(Error::new(Code::InvalidParameter, format!("`lang` {}", error.detail)));
+    }
     let body = match (found.rows, kept) {
         (None, Some(kept)) => kept,
         (rows, _) => {
-            let json = serde_json::to_vec(&Navigation::of(rows.unwrap_or_default(), language)).map_err(Error::internal)?;
+            let rows = rows.unwrap_or_default();
+            let languages = languages_of(&rows);
+            let json = serde_json::to_vec(&Navigation::of(rows, language)).map_err(Error::internal)?;
             let tag = format!("\"{}\"", base64url(&digest(&json)[..16]));
-            let body = Body { epochs: found.epochs, json: json.into(), tag };
-            app.navigation().keep(user, language, body.clone());
+            let body = Body { epochs: found.epochs, json: json.into_boxed_slice().into(), tag };
+            app.navigation().keep(user, language, languages, body.clone());
             body
         }
     };

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::sources::sources;
 
 /// What everybody stands on; it knows nobody above.
-const KERNEL: [&str; 6] = ["ids", "clock", "crypto", "error", "db", "names"];
+const KERNEL: [&str; 8] = ["ids", "clock", "crypto", "error", "db", "names", "languages", "weight"];
 /// What is neither kernel nor slice: the model, contexts, HTTP, and what stands around the service.
 const FRAME: [&str; 11] = ["access", "context", "http", "app", "builtin", "config", "cli", "seeds", "telemetry", "jobs", "lib"];
 
