@@ -12,6 +12,7 @@ mod record;
 mod replay;
 mod report;
 mod scene;
+mod sign_ins;
 mod start;
 mod wire;
 
@@ -27,6 +28,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use load::Tools;
 use measure::Effort;
 use scene::Places;
+
+/// How long people sign in, in a whole run.
+const SIGN_INS: u64 = 10;
 
 /// Measures the service side by side with bare handlers and pgbench
 #[derive(Debug, Parser)]
@@ -55,6 +59,12 @@ enum Command {
     /// The bare handlers; the harness starts them
     #[command(hide = true)]
     Bare { plan: PathBuf, address: SocketAddr },
+    /// Only what the service's memory does while 24 people sign in
+    SignIns {
+        /// For how long
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+    },
 }
 
 #[tokio::main]
@@ -73,15 +83,21 @@ async fn main() -> Result<()> {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
+    if let Some(Command::SignIns { seconds }) = arguments.command {
+        let service = children::service_binary(arguments.service).await?;
+        let folder = own_folder()?;
+        let signed_in = sign_ins::measure(&service, folder.path(), seconds).await?;
+        print!("{}", report::sign_ins(&signed_in));
+        return Ok(());
+    }
     let tools = Tools::find()?;
     let service = children::service_binary(arguments.service).await?;
-    let folder = tempfile::Builder::new().prefix("bailiwick-benches-").tempdir()?;
-    // PostgreSQL may run as another account, which has to pass through.
-    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    let folder = own_folder()?;
     let wrk_script = folder.path().join("wrk.lua");
     std::fs::write(&wrk_script, include_str!("wrk.lua"))?;
     let conditions = report::Conditions::note();
     let starts = start::measure(&service, folder.path(), 5).await?;
+    let signed_in = sign_ins::measure(&service, folder.path(), SIGN_INS).await?;
 
     let options = EmbeddedOptions {
         folder: folder.path().join("cluster"),
@@ -93,7 +109,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     let cluster = EmbeddedPostgres::start(options).await.context("PostgreSQL cannot be started")?;
     let places = Places { service: &service, cluster: &cluster, folder: folder.path() };
     let effort = Effort { rounds: arguments.rounds, seconds: arguments.seconds };
-    let mut report = report::Report { effort, conditions, starts, outcomes: Vec::new(), memory: Vec::new() };
+    let mut report = report::Report { effort, conditions, starts, sign_ins: signed_in, outcomes: Vec::new(), memory: Vec::new() };
     for seed in arguments.seeds {
         let (outcomes, held) = measure::seed(seed, effort, &tools, &places, &wrk_script).await?;
         report.outcomes.extend(outcomes);
@@ -106,4 +122,11 @@ async fn run(arguments: Arguments) -> Result<()> {
         std::fs::write(&path, report.json()?).with_context(|| format!("{} cannot be written", path.display()))?;
     }
     Ok(())
+}
+
+fn own_folder() -> Result<tempfile::TempDir> {
+    let folder = tempfile::Builder::new().prefix("bailiwick-benches-").tempdir()?;
+    // PostgreSQL may run as another account, which has to pass through.
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    Ok(folder)
 }

@@ -149,7 +149,8 @@ impl PgbenchScript {
         );
     }
 
-    /// pgbench knows no null for a variable, so that one stands in the text: the planner knows it then, to pgbench's advantage.
+    /// pgbench knows neither null nor an empty text for a variable, so that these stand in the text: the planner knows them then, to
+    /// pgbench's advantage.
     fn statement(&mut self, sql: &str, arguments: &[Argument]) {
         let mut rest = sql;
         while let Some((before, after)) = rest.split_once('$') {
@@ -176,6 +177,7 @@ impl PgbenchScript {
         };
         let text = match value {
             None => format!("null::{kind}"),
+            Some(value) if value.is_empty() => format!("''::{kind}"),
             Some(value) => {
                 let name = format!("v{}", self.variables.len());
                 self.variables.push(format!("{name}={value}"));
@@ -206,6 +208,15 @@ mod tests {
              select '$', x::text where a = (:v0::int8) and null::uuid is null or b = (:v1::int8);\ncommit;\n"
         );
         assert_eq!(script.variables, ["v0=7", "v1=7"]);
+    }
+
+    #[test]
+    fn what_pgbench_knows_no_variable_for_stands_in_the_text() {
+        let arguments = vec![Argument::Text(Some(String::new())), Argument::Text(None), Argument::Text(Some("a b".to_owned()))];
+        let statement = Round::Prepared { sql: "select $1, $2, $3".to_owned(), arguments };
+        let script = PgbenchScript::of(&Visit { reader: true, rounds: vec![statement] }, false);
+        assert_eq!(script.text, "select ''::text, null::text, (:v0::text);\n");
+        assert_eq!(script.variables, ["v0=a b"]);
     }
 
     #[test]

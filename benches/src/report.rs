@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::cpu;
 use crate::load::precise;
 use crate::measure::{Effort, Held, Outcome, Round, Side};
+use crate::sign_ins::SignIns;
 use crate::start::Starts;
 
 /// What the design asks for: of an endpoint, one side to another, at least so much.
@@ -29,6 +30,7 @@ pub struct Report {
     pub effort: Effort,
     pub conditions: Conditions,
     pub starts: Starts,
+    pub sign_ins: SignIns,
     pub outcomes: Vec<Outcome>,
     pub memory: Vec<Held>,
 }
@@ -112,6 +114,7 @@ impl Report {
             self.endpoint(&mut text, outcome);
         }
         self.targets(&mut text);
+        text.push_str(&sign_ins(&self.sign_ins));
         let Conditions { cores, busy_with_others, .. } = self.conditions;
         // Writing to a `String` cannot fail.
         let _ = writeln!(
@@ -159,9 +162,7 @@ impl Report {
 
     fn targets(&self, text: &mut String) {
         let _ = writeln!(text, "\n{:<68} {:<10} {:<26}", "target", "wanted", "measured");
-        let mut line = |what: String, wanted: String, measured: String, met: bool| {
-            let _ = writeln!(text, "{what:<68} {wanted:<10} {measured:<26} {}", if met { "met" } else { "MISSED" });
-        };
+        let mut line = |what: String, wanted: String, measured: String, met: bool| target(text, &what, &wanted, &measured, met);
         for (endpoint, side, other, least) in TARGETS {
             if let Some(spread) = self.ratio(endpoint, side, other) {
                 line(format!("{endpoint}: {side} to {other}"), format!("≥ {least}"), spread.text(), spread.median >= least);
@@ -200,10 +201,28 @@ impl Report {
         let document = json!({
             "effort": self.effort, "conditions": self.conditions, "ratios": ratios.collect::<Vec<_>>(),
             "requests": self.outcomes.iter().map(Outcome::requests).map(precise).sum::<f64>(),
-            "outcomes": self.outcomes, "memory": self.memory, "starts": self.starts,
+            "outcomes": self.outcomes, "memory": self.memory, "starts": self.starts, "signIns": self.sign_ins,
         });
         Ok(serde_json::to_string_pretty(&document)?)
     }
+}
+
+/// What was measured beside what was wanted.
+fn target(text: &mut String, what: &str, wanted: &str, measured: &str, met: bool) {
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(text, "{what:<68} {wanted:<10} {measured:<26} {}", if met { "met" } else { "MISSED" });
+}
+
+/// Memory before, while and after people sign in.
+pub fn sign_ins(measured: &SignIns) -> String {
+    let mut text = format!("{}\n", measured.text());
+    let mut line = |what: &str, most: f64, value: f64| {
+        target(&mut text, what, &format!("≤ {most}"), &format!("{value:.0}"), value <= most);
+    };
+    line("  resident memory before, MB", MOST_IDLE, measured.before);
+    line("  resident memory at most while they sign in, MB", MOST_LOADED, measured.most);
+    line("  resident memory 15 s after, MB", MOST_IDLE, measured.after);
+    text
 }
 
 impl Outcome {
