@@ -1,5 +1,6 @@
 //! The commands. Whatever goes wrong is told in one line, since whoever reads it is about to fix it, not to debug it.
 
+mod descriptors;
 mod doctor;
 mod greeting;
 mod listen;

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 use super::listen::{Listeners, Reserved};
 use super::open::Opened;
 use super::stop::Stop;
-use super::{greeting, ours, say, secret_key};
+use super::{descriptors, greeting, ours, say, secret_key};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::{Loaded, SecretKey, Settings};
@@ -26,6 +26,7 @@ const FORGET_EVERY: Duration = Duration::from_mins(1);
 
 pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
+    descriptors::raise(loaded.settings.max_connections);
     let starting = async {
         let reserved = Reserved::reserve(&loaded).await?;
         let opened = Opened::open(&loaded.settings).await?;

@@ -7,11 +7,11 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -29,6 +29,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(500);
 /// Until a socket is tried again whose queue is full.
 const FULL: Duration = Duration::from_millis(50);
+/// A connection that is open already answers within that, where no new one is to be had.
+const TESTIFIES_WITHIN: Duration = Duration::from_millis(300);
+/// A statement that takes so long may be on a connection that died silently: others that were idle meanwhile are looked at.
+const DOUBTFUL: Duration = Duration::from_secs(2);
+/// What it may take after that: PostgreSQL would have ended one of the system by then, which has the longest time (30 s).
+const ENDED_BY_NOW: Duration = Duration::from_secs(30);
 
 /// What the breaker lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +60,13 @@ pub struct Sight {
 #[derive(Debug, Clone)]
 pub(super) struct Breaker(Arc<Parts>);
 
+/// The pools, which belong to whoever asks of the breaker.
+pub(super) type Pools = [PgPool; 2];
+
 #[derive(Debug)]
 struct Parts {
     options: PgConnectOptions,
+    pools: OnceLock<Weak<Pools>>,
     state: watch::Sender<State>,
     born: Instant,
     /// Milliseconds since then, plus one; 0 is never.
@@ -85,6 +95,7 @@ impl Breaker {
         let state = watch::Sender::new(State { phase: Phase::Closed, asking: false });
         Self(Arc::new(Parts {
             options,
+            pools: OnceLock::new(),
             state,
             born: Instant::now(),
             heard: never(),
@@ -93,6 +104,11 @@ impl Breaker {
             opened: never(),
             refused: never(),
         }))
+    }
+
+    /// Where there may be connections that are open already. Held loosely: pools hold the breaker.
+    pub fn may_ask(&self, pools: &Arc<Pools>) {
+        let _ = self.0.pools.set(Arc::downgrade(pools));
     }
 
     pub fn sight(&self) -> Sight {
@@ -124,12 +140,28 @@ impl Breaker {
 
     /// The same for a statement, whose answer shows that the database is there, or that this connection is not.
     pub async fn statement<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-        let outcome = self.guarded(SUSPICIOUS, work).await?;
+        let outcome = self.guarded(SUSPICIOUS, self.bounded(work)).await?;
         match &outcome {
             Err(error) if is_lost(error) => self.lost(error),
             _ => self.heard(),
         }
         outcome
+    }
+
+    /// A statement that is not ended by a server that cannot be heard any more, on this connection alone.
+    async fn bounded<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+        let mut work = std::pin::pin!(work);
+        if let Ok(outcome) = timeout(DOUBTFUL, &mut work).await {
+            return outcome;
+        }
+        self.doubt();
+        let silent = || sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the connection does not answer any more"));
+        timeout(ENDED_BY_NOW, work).await.unwrap_or_else(|_| Err(silent()))
+    }
+
+    /// Connections that are idle by now are looked at before they are used again.
+    pub fn doubt(&self) {
+        self.0.lost.store(self.0.now(), Ordering::Relaxed);
     }
 
     /// Runs somebody's work with whatever transactions it has, and lets go of both when the database goes away meanwhile.
@@ -169,7 +201,7 @@ impl Breaker {
 
     /// A connection has broken. It may have been the only one, or the database has gone: it is asked.
     pub fn lost(&self, why: &sqlx::Error) {
-        self.0.lost.store(self.0.now(), Ordering::Relaxed);
+        self.doubt();
         if self.ask() {
             tracing::info!(%why, "a connection to the database was lost");
         }
@@ -232,13 +264,39 @@ impl Parts {
     async fn is_there(&self) -> Result<(), String> {
         let began = self.now();
         match timeout(ANSWERS_WITHIN, question(&self.options)).await {
-            Ok(Err(error)) if is_lost(&error) => Err(error.to_string()),
+            // The fault may be on the way: no file descriptor left here, or a proxy that takes no more.
+            Ok(Err(error)) if is_lost(&error) => {
+                if self.an_open_connection_answers(began).await {
+                    Ok(())
+                } else {
+                    Err(error.to_string())
+                }
+            }
             // One that refuses a connection in words is there: it has too many, or wants another password.
             Ok(_) => Ok(()),
             // Too busy for one more connection, but not for those that it has.
             Err(_) if self.heard.load(Ordering::Relaxed) > began => Ok(()),
             Err(_) => Err(format!("no answer within {} ms", ANSWERS_WITHIN.as_millis())),
         }
+    }
+
+    /// Whether the database is heard by a connection that was there before. One that has gone closes them all.
+    async fn an_open_connection_answers(&self, began: u64) -> bool {
+        let Some(pools) = self.pools.get().and_then(Weak::upgrade) else { return false };
+        let asked = async {
+            while let Some(mut idle) = pools.iter().find_map(PgPool::try_acquire) {
+                if idle.ping().await.is_ok() {
+                    return true;
+                }
+                drop(idle.detach());
+            }
+            // Those that are lent out show it by what is answered to others.
+            while self.heard.load(Ordering::Relaxed) <= began {
+                sleep(FULL).await;
+            }
+            true
+        };
+        timeout(TESTIFIES_WITHIN, asked).await.unwrap_or(false)
     }
 
     fn open(&self, why: &str) {

@@ -79,6 +79,7 @@ impl Drop for Lent {
         let (back, breaker) = (connection.return_to_pool(), self.breaker.clone());
         runtime.spawn(async move {
             if timeout(UNWILLING, back).await.is_err() {
+                breaker.doubt();
                 breaker.suspect(SUSPICIOUS);
             }
         });

@@ -59,6 +59,7 @@ pub enum Intent {
 pub struct Database {
     work: PgPool,
     readers: Readers,
+    _pools: Arc<breaker::Pools>,
     breaker: Breaker,
     working: Turns,
     reading: Turns,
@@ -79,9 +80,13 @@ impl Database {
         let readers = (size / 4).max(2);
         let breaker = Breaker::new(asking);
         let pool_of_readers = pool(readers, "set role bailiwick_system", breaker.clone()).connect_lazy_with(reader);
+        let work = pool(size, "set role bailiwick_runtime", breaker.clone()).connect_lazy_with(work);
+        let pools = Arc::new([work.clone(), pool_of_readers.clone()]);
+        breaker.may_ask(&pools);
         Self {
-            work: pool(size, "set role bailiwick_runtime", breaker.clone()).connect_lazy_with(work),
+            work,
             readers: Readers { pool: pool_of_readers, breaker: breaker.clone() },
+            _pools: pools,
             breaker,
             working: Turns::of(size),
             reading: Turns::of(readers),
@@ -297,7 +302,10 @@ impl Drop for Transaction {
                     }
                     connection.discard();
                 }
-                Err(_) => connection.discard(),
+                Err(_) => {
+                    breaker.doubt();
+                    connection.discard();
+                }
             }
         });
     }

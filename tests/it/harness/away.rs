@@ -61,6 +61,15 @@ impl Server {
         }
     }
 
+    /// The door through which new connections come, open or not. Those that are there go on.
+    pub fn door(&self, is_open: bool) {
+        let options = self.postgres.as_ref().unwrap().connect_options("postgres");
+        let door = options.get_socket().unwrap().join(format!(".s.PGSQL.{}", options.get_port()));
+        let aside = door.with_extension("aside");
+        let (from, to) = if is_open { (aside, door) } else { (door, aside) };
+        std::fs::rename(from, to).unwrap();
+    }
+
     /// Some sessions stop where they are; the server goes on, and takes others.
     pub fn freeze(&mut self, sessions: &[i32]) {
         self.frozen = sessions.iter().copied().map(Pid::from_raw).collect();

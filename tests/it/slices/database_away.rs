@@ -282,6 +282,22 @@ async fn a_slow_statement_is_no_database_that_is_away() {
     assert_eq!(world.app.db.sight().opened, 0);
 }
 
+/// Where no new connection is to be had, while those that are open work, the fault is on the way: no descriptor left, a proxy that
+/// takes no more. Whoever needs a new one is refused, and nobody else.
+#[tokio::test]
+async fn a_connection_that_cannot_be_made_is_no_database_that_is_away() {
+    let (server, world) = world().await;
+    server.door(false);
+    for _ in 0..3 {
+        at_once((0..CROWD).map(|_| list(&world)).collect()).await;
+        list(&world).send().await.expect(200);
+        make(&world, &Uuid::now_v7().to_string()).send().await.expect(201);
+    }
+    assert_eq!(world.app.db.sight().opened, 0);
+    server.door(true);
+    all_is_well(&world).await;
+}
+
 /// Connections that died while they lay idle are no reason to refuse a transaction.
 #[tokio::test]
 async fn a_restart_between_two_requests_is_hardly_noticed() {
