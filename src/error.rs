@@ -174,6 +174,9 @@ struct Parts {
 /// Why a transaction failed, where it matters to whoever began it.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
+/// How many wrong fields a refusal points to: whoever mends those is told of the next ones.
+const MAX_ERRORS: usize = 100;
+
 impl Error {
     /// A refusal with a sentence for the client.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
@@ -200,6 +203,7 @@ impl Error {
         let reasons: Vec<String> = errors.iter().flat_map(|e| e.reasons.iter().cloned()).collect();
         let mut error = Self::new(code, detail);
         error.0.errors = errors;
+        error.0.errors.truncate(MAX_ERRORS);
         if reasons.is_empty() { error } else { error.with("reasons", reasons) }
     }
 
@@ -266,7 +270,7 @@ pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
         sqlx::Error::Database(told) => {
-            told.code().is_some_and(|code| code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&code.as_ref()))
+            told.code().is_some_and(|code| code.starts_with("08") || ["57P01", "57P02", "57P03", "57P05", "25P03"].contains(&code.as_ref()))
         }
         _ => false,
     }

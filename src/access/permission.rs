@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::level::{Level, Operation};
-use super::tables::{Catalogue, WILDCARD};
+use super::tables::{Catalogue, INSTANCE_TABLES, MAX_TABLES, MAX_VIEWS, WILDCARD};
 use crate::error::{FieldError, pointer_to};
 
 /// A permission for one table: whether it is shown, and a level for each operation.
@@ -138,9 +138,16 @@ impl Permissions {
         known
     }
 
-    /// Everything that is wrong with the permissions in a scope; empty when they may be stored.
+    /// Everything that is wrong with the permissions in a scope; empty when they may be stored. Of more than any scope has, only that.
     #[must_use]
     pub fn problems(&self, catalogue: &Catalogue) -> Vec<FieldError> {
+        for (pointer, count, most) in
+            [("/tables", self.tables.len(), MAX_TABLES + INSTANCE_TABLES.len() + 1), ("/views", self.views.len(), MAX_VIEWS)]
+        {
+            if count > most {
+                return vec![FieldError::new(pointer, "too_many", format!("must have at most {most} entries"))];
+            }
+        }
         let tables = self.tables.iter().flat_map(|(table, rule)| table_problems(table, *rule, catalogue));
         let views = self.views.keys().filter(|view| !catalogue.has_view(view)).map(|view| {
             FieldError::new(

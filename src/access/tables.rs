@@ -11,6 +11,11 @@ use super::permission::Rule;
 /// Stands for every table that a role does not name.
 pub const WILDCARD: &str = "*";
 
+/// How many tables a feature has at most. (A role speaks of two more, that every instance has, and may have `*`.)
+pub const MAX_TABLES: usize = 200;
+/// How many views a feature has at most.
+pub const MAX_VIEWS: usize = 500;
+
 /// The tables of every mandate.
 pub const MANDATE_TABLES: [&str; 6] = ["mandate", "members", "groups", "roles", "instances", "audit"];
 
@@ -169,9 +174,16 @@ impl Catalogue {
     }
 }
 
+/// How many names a message lists.
+const LISTED: usize = 20;
+
 fn listed(names: &BTreeSet<String>) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    let list = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => list,
+        more => format!("{list} and {more} more"),
+    }
 }

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::store::{self, NewFeature};
 use super::{Feature, in_use};
-use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES};
+use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES, MAX_TABLES, MAX_VIEWS};
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::judge::require_no_own_gain;
@@ -28,10 +28,6 @@ use crate::translations::{self, Kind, TextsPatch};
 
 /// Segments under `/api/features` that mean something else.
 const RESERVED: [&str; 3] = ["my", "instances", "templates"];
-/// How many tables a feature has at most.
-const MAX_TABLES: usize = 200;
-/// How many views a feature has at most.
-const MAX_VIEWS: usize = 500;
 /// The longest name of a table or view, in bytes (and characters: they are ASCII).
 const MAX_TABLE_NAME: usize = 128;
 /// The largest body: all of these, and texts in all languages.
@@ -143,7 +139,7 @@ fn checked_views(views: &[String]) -> std::result::Result<Vec<String>, FieldErro
 
 fn checked_icon(icon: &str) -> std::result::Result<String, FieldError> {
     let icon = names::checked("/icon", icon)?;
-    if icon.len() > 100 { Err(FieldError::new("/icon", "too_long", "must have at most 100 characters")) } else { Ok(icon) }
+    if icon.chars().count() > 100 { Err(FieldError::new("/icon", "too_long", "must have at most 100 characters")) } else { Ok(icon) }
 }
 
 /// `my-feature` → "My Feature", in the two languages of the product.

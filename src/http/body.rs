@@ -13,6 +13,8 @@ use crate::error::{Code, Error, FieldError, Result, pointer_to};
 
 /// The deepest nesting of a body.
 const MAX_DEPTH: usize = 64;
+/// How much of a name that is not known a refusal repeats, in characters.
+const MAX_SHOWN: usize = 128;
 
 /// The largest body of a route that takes more than the setting for all routes.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +114,7 @@ fn refusal(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) 
         return Error::new(Code::MalformedJson, format!("The body is not JSON (line {}, column {}).", inner.line(), inner.column()));
     }
     let message = inner.to_string();
-    let named = message.split('`').nth(1).unwrap_or_default().to_owned();
+    let named = shown(message.split('`').nth(1).unwrap_or_default());
     let parent = json_pointer(error.path());
     let expected =
         message.rsplit_once(", expected ").map_or("another form", |(_, rest)| rest).split(" at line ").next().unwrap_or_default();
@@ -132,12 +134,20 @@ fn refusal(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) 
     }
 }
 
+/// A name that a body made up, as far as a refusal repeats it.
+fn shown(name: &str) -> String {
+    match name.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
 fn json_pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter()
         .filter_map(|segment| match segment {
             Segment::Seq { index } => Some(format!("/{index}")),
-            Segment::Map { key } => Some(pointer_to("", key)),
+            Segment::Map { key } => Some(pointer_to("", &shown(key))),
             Segment::Enum { .. } | Segment::Unknown => None,
         })
         .collect()

@@ -78,6 +78,39 @@ async fn try_one(
     answer.status.is_success()
 }
 
+/// Many members, each of them wrong, in every map and every array: what is told of them is bounded.
+#[test]
+fn no_refusal_grows_with_what_is_wrong() {
+    let tried: usize = on_grounds(many).into_iter().sum();
+    assert!(tried >= 15, "only {tried} maps and arrays were tried");
+}
+
+async fn many(ground: &Ground, operation: &Operation, case: &Case) -> usize {
+    const MANY: usize = 3_000;
+    const MAX_REFUSAL: usize = 64 * 1024;
+    let Some(example) = example(operation) else { return 0 };
+    let names = ground.stage_for(case, &ground.world.acme).await;
+    let mut tried = 0;
+    for (field, member) in example.as_object().into_iter().flatten() {
+        let filled: Value = match member {
+            Value::Object(map) => {
+                let value = map.values().find(|value| !value.is_null()).cloned().unwrap_or(true.into());
+                (0..MANY).map(|n| (format!("none{n}"), value.clone())).collect::<serde_json::Map<_, _>>().into()
+            }
+            Value::Array(_) => (0..MANY).map(|n| Value::from(format!("none {n}"))).collect(),
+            _ => continue,
+        };
+        let mut body = with_field(case, &names, &example, &format!("/{field}"));
+        body[field] = filled;
+        let approach = Approach { body: Some(("application/json", body.to_string())), ..ground.rightful(operation, case) };
+        let answer = call(&ground.world.app, operation, case, &names, &approach).await;
+        let length = answer.body.to_string().len();
+        assert!(!answer.status.is_server_error() && length <= MAX_REFUSAL, "{} with {field}: {} {length}", case.title(), answer.status);
+        tried += 1;
+    }
+    tried
+}
+
 /// The names of members of maps are texts too.
 #[test]
 fn no_name_of_a_member_of_any_map_is_our_failure() {
