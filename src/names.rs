@@ -45,7 +45,7 @@ impl Name {
             let detail = format!("is too long: with its letters in their simplest form it has {} bytes, and {MAX_KEY} at most", key.len());
             return refused("too_long", detail);
         }
-        if !key.chars().any(is_visible) {
+        if is_blank(&key) {
             return refused("blank", "must not be blank: nothing of it would be seen".to_owned());
         }
         if trimmed.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
@@ -75,11 +75,37 @@ impl Name {
         self.text
     }
 
-    /// Whether people would take it for another name that it is not (UTS #39, section 4: both have one skeleton).
+    /// Whether people would take it for another name that it is not (UTS #39, section 4: both have one skeleton), in whatever case
+    /// its letters are written: capitals look like other letters than small ones do. `other` is a short word of small letters.
     #[must_use]
     pub fn is_mistaken_for(&self, other: &str) -> bool {
-        self.key != other && skeleton(&self.key).eq(skeleton(other))
+        if self.key == other || self.text.chars().count() > 4 * other.len() {
+            return false;
+        }
+        let seen: String = ComposingNormalizer::new_nfkc().normalize(&self.text).chars().filter(|c| is_visible(*c)).collect();
+        let is_alike = |spelling: &str| skeleton(&seen).eq(skeleton(spelling));
+        skeleton(&self.key).eq(skeleton(other)) || spellings(other).any(|spelling| is_alike(&spelling))
     }
+}
+
+/// A word in every mixture of small and capital letters.
+fn spellings(word: &str) -> impl Iterator<Item = String> {
+    let capital = |(index, letter): (usize, char), mixture: usize| {
+        if mixture >> index & 1 == 1 { letter.to_ascii_uppercase() } else { letter }
+    };
+    (0..1_usize << word.len()).map(move |mixture| word.chars().enumerate().map(|letter| capital(letter, mixture)).collect())
+}
+
+/// Whether nothing of a text shows on the screen.
+fn is_blank(text: &str) -> bool {
+    !text.chars().any(is_visible)
+}
+
+/// Whether a document has nothing in it but white space and what cannot be seen. (Marks and control characters are something there.)
+#[must_use]
+pub fn is_empty_document(text: &str) -> bool {
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    text.chars().all(|c| c.is_whitespace() || ignorable.contains(c))
 }
 
 /// What a name within bounds is compared by; `None` for a text that no name can be equal to or part of.
@@ -114,12 +140,17 @@ fn folded(text: &str) -> String {
     normalizer.normalize(&key).trim().to_owned()
 }
 
-/// Whether a character of a key shows on the screen. Spaces do not, nor do some that Unicode does not call ignorable.
+/// Whether a character shows on the screen by itself. Spaces do not, nor what Unicode calls ignorable, marks without a letter, what is
+/// no character yet; nor some that have a name and no form: Braille, Egyptian and musical blanks.
 fn is_visible(character: char) -> bool {
-    const EMPTY: [char; 3] = ['\u{2800}', '\u{16fe4}', '\u{1d159}'];
-    let is_format = CodePointMapData::<GeneralCategory>::new().get(character) == GeneralCategory::Format
-        && !CodePointSetData::new::<PrependedConcatenationMark>().contains(character);
-    !character.is_whitespace() && !is_format && !EMPTY.contains(&character)
+    const EMPTY: [char; 4] = ['\u{2800}', '\u{13441}', '\u{13442}', '\u{1d159}'];
+    let shows = match CodePointMapData::<GeneralCategory>::new().get(character) {
+        GeneralCategory::Format => CodePointSetData::new::<PrependedConcatenationMark>().contains(character),
+        GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark | GeneralCategory::Unassigned | GeneralCategory::Control => false,
+        _ => true,
+    };
+    let is_ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character);
+    shows && !is_ignorable && !character.is_whitespace() && !EMPTY.contains(&character)
 }
 
 /// Refuses what makes a text read otherwise than it is stored: explicit directions (UAX #9, section 2; CVE-2021-42574).
@@ -162,7 +193,7 @@ pub fn checked_description(pointer: &str, text: &str) -> Result<String, FieldErr
 pub fn checked_language(pointer: &str, tag: &str) -> Result<String, FieldError> {
     let mut parts = tag.split('-');
     let primary = parts.next().is_some_and(|p| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic()));
-    let rest = parts.all(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let rest = parts.all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
     if primary && rest && tag.len() <= 35 {
         Ok(tag.to_owned())
     } else {
@@ -262,6 +293,11 @@ mod tests {
             "\u{fe0f}\u{200d}",
             "\u{feff}",
             "\u{fff9}\u{fffb}",
+            "\u{13441}",
+            "\u{13442}\u{2800}",
+            "\u{ffff}",
+            "\u{1107f}",
+            "\u{301}",
         ];
         for unseen in unseen {
             assert_eq!(refused(unseen), "blank", "{unseen:?}");
@@ -302,10 +338,28 @@ mod tests {
     #[test]
     fn look_alikes_of_a_label_are_told_from_it_and_from_others() {
         let mistaken = |label: &str| Name::checked("/label", label).unwrap().is_mistaken_for("admin");
-        for alike in ["\u{430}dmin", "adm\u{456}n", "\u{ff41}dm\u{131}n", "adrnin"] {
+        for alike in [
+            "AD\u{41c}IN",
+            "\u{391}D\u{39c}\u{399}\u{39d}",
+            "ADMI\u{39d}",
+            "ADM|N",
+            "\u{a4ee}DMIN",
+            "A\u{13a0}MIN",
+            "aD\u{41c}in",
+            "admin\u{2800}",
+            "\u{2800}admin",
+            "admin\u{fff9}",
+            "admin\u{13441}",
+            "adm1n",
+            "\u{430}dmin",
+            "adm\u{456}n",
+            "\u{ff41}dm\u{131}n",
+            "adrnin",
+        ] {
             assert!(mistaken(alike), "{alike:?}");
         }
-        for other in ["admin", "ADMIN", "ad\u{200b}min", "administrator", "adm1n", "admins", "münze", "бухгалтер"] {
+        for other in ["admin", "ADMIN", "ad\u{200b}min", "administrator", "admins", "admin 2", "Adam", "MAIN", "münze", "бухгалтер"]
+        {
             assert!(!mistaken(other), "{other:?}");
         }
     }

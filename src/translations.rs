@@ -34,12 +34,13 @@ impl Kind {
         }
     }
 
-    fn bounded(self, pointer: &str, texts: Texts) -> Result<Texts, FieldError> {
-        if texts.len() > MAX_LANGUAGES {
+    /// More than that may stay of what was there before, as long as it becomes less.
+    fn bounded(self, pointer: &str, before: &Texts, texts: Texts) -> Result<Texts, FieldError> {
+        if texts.len() > MAX_LANGUAGES && texts.len() >= before.len() {
             return Err(FieldError::new(pointer, "too_many", format!("must have at most {MAX_LANGUAGES} languages")));
         }
-        let bytes: usize = texts.iter().map(|(language, text)| language.len() + text.len()).sum();
-        if bytes > MAX_BYTES {
+        let weight = |texts: &Texts| texts.iter().map(|(language, text)| language.len() + text.len()).sum::<usize>();
+        if weight(&texts) > MAX_BYTES && weight(&texts) >= weight(before) {
             return Err(FieldError::new(
                 pointer,
                 "too_long",
@@ -97,7 +98,7 @@ impl TextsPatch {
                 None => after.remove(&known),
             };
         }
-        kind.bounded(pointer, after)
+        kind.bounded(pointer, before, after)
     }
 }
 
@@ -144,5 +145,8 @@ mod tests {
         let patch: TextsPatch = serde_json::from_value(serde_json::json!({"de": "x".repeat(4_000)})).unwrap();
         assert_eq!(patch.applied_to("/d", &four, Kind::Descriptions).unwrap_err().code, "too_long");
         assert_eq!(refused(texts(&[("en", "a"), ("EN", "b")])), Err("duplicate_field".to_owned()));
+        // What was too much before may become less.
+        let less: TextsPatch = serde_json::from_value(serde_json::json!({"xa": null})).unwrap();
+        assert_eq!(less.applied_to("/d", &all(4_000, 26), Kind::Descriptions).unwrap().len(), 25);
     }
 }

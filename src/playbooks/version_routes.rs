@@ -22,7 +22,7 @@ use crate::http::extract::{Created, FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::ids::PlaybookId;
-use crate::list_query;
+use crate::{list_query, names};
 
 /// The most that a version holds, in bytes of UTF-8.
 const MAX_CONTENT: usize = 1024 * 1024;
@@ -65,7 +65,7 @@ async fn list_playbook_versions(
 
 /// The content of a version, within bounds.
 pub(super) fn checked_content(content: &str) -> std::result::Result<(), FieldError> {
-    if content.trim().is_empty() {
+    if names::is_empty_document(content) {
         return Err(FieldError::new("/content", "blank", "must not be blank"));
     }
     if content.len() > MAX_CONTENT {
