@@ -39,7 +39,10 @@ impl Passwords {
         let matches = self
             .work(move || {
                 let parsed = PasswordHash::new(&hash).map_err(|error| Error::internal(error.to_string()))?;
-                Ok(Argon2::default().verify_password(prepared(&candidate).as_bytes(), &parsed).is_ok())
+                let is_it = |form: &str| Argon2::default().verify_password(form.as_bytes(), &parsed).is_ok();
+                let prepared = prepared(&candidate);
+                // As it was typed, too: hashes of before were made of that. Whether it is another form is the candidate's affair alone.
+                Ok(is_it(&prepared) || (prepared != candidate && is_it(&candidate)))
             })
             .await?;
         Ok(matches && known)
