@@ -12,7 +12,7 @@ use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::judge::require_within_own;
 use crate::context::policy::Policy;
-use crate::context::{Change, Grant, InstanceContext, Locks, require_opens_nothing};
+use crate::context::{Change, Grant, InstanceContext, Locks, Recorded, require_opens_nothing};
 use crate::error::{Code, Error, Result};
 use crate::http::dry_run::DryRun;
 use crate::http::extract::{Json, Query};
@@ -66,7 +66,8 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     apply(&mut change, context, &grant, &plan).await?;
     let details = serde_json::to_value(&plan.report).map_err(Error::internal)?;
     let event = Event::new("instance_roles_synced", "instance", context.instance()).details(without_names(details));
-    let recorded = audit::record(&mut change, context.mandate(), event).await?;
+    let recorded =
+        if plan.changes_nothing() { Recorded::nothing_changed() } else { audit::record(&mut change, context.mandate(), event).await? };
     // In a dry run this undoes it. The report was made before anything was done, so it is the same either way.
     change.commit(recorded).await?;
     plan.report.name_only(&nameable);

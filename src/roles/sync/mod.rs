@@ -147,6 +147,13 @@ pub struct Plan {
     pub raises_caller: bool,
 }
 
+impl Plan {
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        self.add.is_empty() && self.reset.is_empty() && self.remove.is_empty()
+    }
+}
+
 /// Compares an instance's roles with the templates. What is planned comes to rest: once it is done, nothing is left to do.
 #[must_use]
 pub fn plan(templates: &[Template], present: &[Present], catalogue: &Catalogue, add_only: bool, caller: UserId) -> Plan {

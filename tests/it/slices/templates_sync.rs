@@ -249,9 +249,13 @@ async fn a_sync_is_audited_once_and_a_dry_run_not_at_all() {
         let trail = acme.path(&format!("/audit?targetId={}&limit=200", stage.instance));
         world.admin().get(trail).await.expect(200)["items"].as_array().unwrap().len()
     };
+    template(&stage.world, "chief", json!({ "*": ["a", "a", "a", "a"] })).await;
     let before = events().await;
     world.admin().post(stage.path("/sync-roles?dryRun=true&addOnly=false"), json!({})).await.expect(200);
     assert_eq!(events().await, before);
+    world.admin().post(stage.path("/sync-roles"), json!({})).await.expect(200);
+    assert_eq!(events().await, before + 1);
+    // One that changes nothing leaves none.
     world.admin().post(stage.path("/sync-roles"), json!({})).await.expect(200);
     assert_eq!(events().await, before + 1);
 }

@@ -260,7 +260,9 @@ fn sync(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outco
             let copy = world.role_mut(told.copy_of(*template));
             copy.permissions = copy.permissions.known_to(&catalogue);
         }
-        world.note(entered.user, mandate, Event::of("instance_roles_synced", "instance", instance));
+        if !(plan.add.is_empty() && plan.reset.is_empty() && plan.remove.is_empty()) {
+            world.note(entered.user, mandate, Event::of("instance_roles_synced", "instance", instance));
+        }
     }
     Ok(Reply::ok(plan.answer()))
 }
