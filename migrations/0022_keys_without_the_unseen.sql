@@ -1,9 +1,9 @@
 -- Names are compared by Unicode's NFKC_Casefold, which drops what cannot be seen (default-ignorable code points); their keys were
 -- made without that. Two names that have become one by it both stay as they are: whoever manages them sees both, and renames one.
 create function pg_temp.without_the_unseen(key text) returns text language sql immutable as $$
-  select normalize(regexp_replace(key,
+  select regexp_replace(normalize(regexp_replace(key,
     '[\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]',
-    '', 'g'), NFKC) collate "C"
+    '', 'g'), NFKC), '^\s+|\s+$', '', 'g') collate "C"
 $$;
 
 do $$

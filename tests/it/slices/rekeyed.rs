@@ -12,14 +12,16 @@ const REKEY: &str = include_str!("../../../migrations/0022_keys_without_the_unse
 async fn names_from_before_are_found_by_what_is_seen_of_them() {
     let world = World::new().await;
     let (acme, admin) = (&world.acme, world.admin());
-    for name in ["board", "clerks", "clerks two"] {
+    for name in ["board", "clerks", "clerks two", "cashiers"] {
         admin.post(acme.path("/groups"), json!({ "name": name })).await.expect(201);
     }
     let older = |name: &str, key: &str| format!("update groups set name = '{key}', name_key = '{key}' where name = '{name}';");
-    let before = [older("board", "bo\u{200b}ard\u{e0001}"), older("clerks two", "cle\u{3164}rks")].concat();
+    let before =
+        [older("board", "bo\u{200b}ard\u{e0001}"), older("clerks two", "cle\u{3164}rks"), older("cashiers", "cashiers \u{200b}")].concat();
     let path = "set local search_path = bailiwick;";
     sqlx::raw_sql(AssertSqlSafe(format!("begin; {path} {before} {REKEY} commit"))).execute(&world.app.sql).await.unwrap();
     admin.post(acme.path("/groups"), json!({ "name": "Board" })).await.refused(409, "name_taken");
+    admin.post(acme.path("/groups"), json!({ "name": "cashiers" })).await.refused(409, "name_taken");
     // These two have become one: both stay, and either can be renamed.
     let found = admin.get(format!("{}?q=clerks", acme.path("/groups"))).await.expect(200);
     assert_eq!(values(&found, "name"), ["clerks"]);
