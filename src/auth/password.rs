@@ -171,6 +171,10 @@ mod tests {
             let hash = passwords.new_hash("/password", set.to_owned(), &[]).await.unwrap().unwrap();
             assert!(passwords.verify(typed.to_owned(), Some(hash)).await.unwrap(), "{set} typed as {typed}");
         }
+        // One that was made of the bytes as they were typed, before they were prepared.
+        let older = hash_now(decomposed).unwrap();
+        assert!(passwords.verify(decomposed.to_owned(), Some(older.clone())).await.unwrap());
+        assert!(!passwords.verify(composed.to_owned(), Some(older)).await.unwrap());
         let hash = passwords.hash("Zurich-Grusse-94".to_owned()).await.unwrap();
         assert!(!passwords.verify(composed.to_owned(), Some(hash)).await.unwrap(), "letters are not made plainer");
     }
