@@ -2,13 +2,13 @@
 //! would wait without end: here it has a moment, or is closed instead, so that no frozen server keeps a place in the pool.
 
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::breaker::{AT_THE_DOOR, Breaker, SUSPICIOUS};
 use super::turns;
@@ -18,6 +18,8 @@ use crate::error::is_lost;
 pub(super) const UNWILLING: Duration = Duration::from_secs(1);
 /// Connections that idled for so long may have died unnoticed.
 const LONG_IDLE: Duration = Duration::from_secs(20);
+/// Until somebody who could not get a new connection looks whether another one has come back.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// A pool, and how its connections begin.
 pub(super) fn pool(size: u32, on_connect: &'static str, breaker: Breaker) -> PgPoolOptions {
@@ -28,7 +30,7 @@ pub(super) fn pool(size: u32, on_connect: &'static str, breaker: Breaker) -> PgP
         .test_before_acquire(false)
         .before_acquire(move |connection, meta| {
             let looks = meta.idle_for > LONG_IDLE || breaker.doubts(meta.idle_for);
-            Box::pin(async move { Ok(!looks || matches!(timeout(UNWILLING, connection.ping()).await, Ok(Ok(())))) })
+            Box::pin(async move { Ok(!looks || answers(connection).await) })
         })
         .after_connect(move |connection, _| {
             Box::pin(async move {
@@ -38,6 +40,44 @@ pub(super) fn pool(size: u32, on_connect: &'static str, breaker: Breaker) -> PgP
                 Ok(())
             })
         })
+}
+
+/// One from the pool, as long as the pool itself would have somebody wait. Where a new one is not to be had, one of those that are
+/// open will come back: sqlx gives up at once where there is no way to the server, and tries on and on where the server is full.
+async fn acquire(pool: &PgPool, breaker: &Breaker) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    let began = Instant::now();
+    loop {
+        match new_or_come_back(pool).await {
+            Err(error) if is_lost(&error) => {
+                breaker.lost(&error);
+                if began.elapsed() > turns::PATIENCE {
+                    return Err(error);
+                }
+                sleep(AGAIN).await;
+            }
+            acquired => return acquired,
+        }
+    }
+}
+
+async fn new_or_come_back(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    let mut acquired = std::pin::pin!(pool.acquire());
+    loop {
+        if let Ok(acquired) = timeout(AGAIN, &mut acquired).await {
+            return acquired;
+        }
+        // Nobody's who waits for one in the pool's queue.
+        if let Some(mut idle) = pool.try_acquire() {
+            if answers(&mut idle).await {
+                return Ok(idle);
+            }
+            drop(idle.detach());
+        }
+    }
+}
+
+async fn answers(connection: &mut PgConnection) -> bool {
+    matches!(timeout(UNWILLING, connection.ping()).await, Ok(Ok(())))
 }
 
 /// A connection on loan.
@@ -50,16 +90,8 @@ pub(super) struct Lent {
 impl Lent {
     /// Waits for one, as long as the database is there.
     pub async fn from(pool: &PgPool, breaker: &Breaker) -> Result<Self, sqlx::Error> {
-        let acquired = breaker.guarded(AT_THE_DOOR, pool.acquire()).await?;
-        match acquired {
-            Ok(connection) => Ok(Self { connection: Some(connection), breaker: breaker.clone() }),
-            Err(error) => {
-                if is_lost(&error) {
-                    breaker.lost(&error);
-                }
-                Err(error)
-            }
-        }
+        let connection = breaker.guarded(AT_THE_DOOR, acquire(pool, breaker)).await??;
+        Ok(Self { connection: Some(connection), breaker: breaker.clone() })
     }
 
     /// Closes it, which also ends whatever it is in.

@@ -283,19 +283,40 @@ async fn a_slow_statement_is_no_database_that_is_away() {
 }
 
 /// Where no new connection is to be had, while those that are open work, the fault is on the way: no descriptor left, a proxy that
-/// takes no more. Whoever needs a new one is refused, and nobody else.
+/// takes no more. Whoever needs a new one waits for one of those, and nobody is refused.
 #[tokio::test]
 async fn a_connection_that_cannot_be_made_is_no_database_that_is_away() {
     let (server, world) = world().await;
     server.door(false);
-    for _ in 0..3 {
-        at_once((0..CROWD).map(|_| list(&world)).collect()).await;
-        list(&world).send().await.expect(200);
-        make(&world, &Uuid::now_v7().to_string()).send().await.expect(201);
-    }
-    assert_eq!(world.app.db.sight().opened, 0);
+    open_ones_do(&world).await;
     server.door(true);
     all_is_well(&world).await;
+}
+
+/// Nor is one that has as many clients as it takes.
+#[tokio::test]
+async fn a_database_without_places_is_no_database_that_is_away() {
+    let (_server, world) = world().await;
+    let options = world.app.sql.connect_options();
+    let mut others = Vec::new();
+    while let Ok(other) = sqlx::PgConnection::connect_with(&options).await {
+        others.push(other);
+    }
+    open_ones_do(&world).await;
+    drop(others);
+    all_is_well(&world).await;
+}
+
+/// Many at once are served by the connections that there are.
+async fn open_ones_do(world: &World) {
+    for _ in 0..3 {
+        let lists = (0..CROWD).map(|_| list(world));
+        let made = (0..CROWD).map(|_| make(world, &Uuid::now_v7().to_string()));
+        for (answer, _) in at_once(lists.chain(made).collect()).await {
+            assert!(answer.status.is_success(), "{}", answer.body);
+        }
+    }
+    assert_eq!(world.app.db.sight().opened, 0);
 }
 
 /// Connections that died while they lay idle are no reason to refuse a transaction.
