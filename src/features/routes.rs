@@ -19,12 +19,13 @@ use crate::context::policy::Policy;
 use crate::context::{Caller, Recorded, SystemContext};
 use crate::error::{Code, Error, FieldError, Result, keep};
 use crate::http::etag::{Precondition, Versioned, resource_unless_known};
-use crate::http::extract::{Created, FromPath, Json, NoContent};
+use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
+use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::patch;
-use crate::names;
 use crate::roles::Texts;
 use crate::translations::{self, Kind, TextsPatch};
+use crate::{list_query, names};
 
 /// Segments under `/api/features` that mean something else.
 const RESERVED: [&str; 3] = ["my", "instances", "templates"];
@@ -44,13 +45,20 @@ pub(super) fn routes(app: &App) -> Routes {
         .routes(routes!(delete_feature).guard(app, Policy::sys()))
 }
 
-/// Every feature.
-#[utoipa::path(get, path = "/api/features", tag = "Features", responses((status = 200, description = "All features", body = Vec<Feature>)))]
-async fn list_features(caller: Caller) -> Result<Json<Vec<Feature>>> {
+list_query! {
+    /// Sorted by `code`.
+    FeaturesQuery {}
+}
+
+/// The features that there are.
+#[utoipa::path(get, path = "/api/features", tag = "Features", params(FeaturesQuery),
+    responses((status = 200, description = "A page of features", body = Page<Feature>)))]
+async fn list_features(caller: Caller, lister: Lister, Query(query): Query<FeaturesQuery>) -> Result<PageAnswer<Feature>> {
+    let paging = lister.paging(&["code"], query.asked())?;
     let mut reading = caller.read().await?;
-    let features = store::list(&mut reading).await?;
+    let rows = store::list(&mut reading, &paging).await?;
     reading.finish().await?;
-    Ok(Json(features))
+    Ok(lister.answer(&paging, rows))
 }
 
 /// A feature.

@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use uuid::Uuid;
 
 use super::{Feature, in_use};
+use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::roles::Texts;
 
@@ -35,13 +37,34 @@ impl From<FeatureRow> for Feature {
     }
 }
 
-/// Every feature, by code.
-pub(super) async fn list(connection: &mut PgConnection) -> Result<Vec<Feature>> {
-    let rows =
-        sqlx::query_as!(FeatureRow, "select code, label, icon, tables, views, built_in, version, created_at from features order by code")
-            .fetch_all(connection)
-            .await?;
-    Ok(rows.into_iter().map(Feature::from).collect())
+/// The features, by code.
+pub(super) async fn list(connection: &mut PgConnection, paging: &Paging) -> Result<Rows<Feature>> {
+    macro_rules! features {
+        ($compare:tt, $order:tt) => {
+            sqlx::query_as!(
+                FeatureRow,
+                "select code, label, icon, tables, views, built_in, version, created_at from features where code "
+                    + $compare
+                    + " $1 order by code"
+                    + $order
+                    + " limit $2",
+                paging.bound_text(),
+                paging.fetch(),
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows = if paging.descending { features!("<", " desc").await? } else { features!(">", "").await? };
+    let total = if paging.count { Some(count(connection).await?) } else { None };
+    Ok(paging.cut(rows, total, |row: FeatureRow| {
+        let position = Position::new(row.code.clone(), Uuid::nil());
+        (row.into(), position)
+    }))
+}
+
+async fn count(connection: &mut PgConnection) -> Result<i64> {
+    let total = sqlx::query_scalar!(r#"select count(*) as "total!" from features"#).fetch_one(connection).await?;
+    Ok(total)
 }
 
 /// A feature by its code.

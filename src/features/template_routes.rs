@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::store;
@@ -14,6 +14,8 @@ use crate::error::{Error, Result, keep};
 use crate::http::etag::Versioned;
 use crate::http::extract::{Created, Json, Query};
 use crate::http::guard::{Guard, Routes};
+use crate::http::list::{Lister, Page, PageAnswer};
+use crate::list_query;
 use crate::roles::{Role, Texts, checked_label, copies};
 use crate::translations::{self, Kind};
 
@@ -23,26 +25,26 @@ pub(super) fn routes(app: &App) -> Routes {
         .routes(routes!(create_template_role).guard(app, Policy::sys()))
 }
 
-/// Whose templates.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase")]
-#[into_params(parameter_in = Query)]
-struct TemplatesQuery {
-    /// The feature whose templates are wanted; all templates when left out.
-    feature_code: Option<String>,
+list_query! {
+    /// Sorted by `label`.
+    TemplatesQuery {
+        /// The feature whose templates are wanted; all templates when left out.
+        feature_code: String,
+    }
 }
 
 /// All templates, or those of a feature.
 #[utoipa::path(get, path = "/api/features/templates/roles", tag = "Roles", params(TemplatesQuery),
-    responses((status = 200, description = "The templates", body = Vec<Role>), (status = 404, description = "No such feature")))]
-async fn list_template_roles(system: SystemContext, Query(query): Query<TemplatesQuery>) -> Result<Json<Vec<Role>>> {
+    responses((status = 200, description = "A page of templates", body = Page<Role>), (status = 404, description = "No such feature")))]
+async fn list_template_roles(system: SystemContext, lister: Lister, Query(query): Query<TemplatesQuery>) -> Result<PageAnswer<Role>> {
+    let paging = lister.paging(&["label"], query.asked())?;
     let mut reading = system.read().await?;
     if let Some(code) = &query.feature_code {
         store::find(&mut reading, code).await?.ok_or_else(Error::not_found)?;
     }
-    let templates = copies::list(&mut reading, query.feature_code.as_deref()).await?;
+    let rows = copies::list(&mut reading, query.feature_code.as_deref(), &paging).await?;
     reading.finish().await?;
-    Ok(Json(templates))
+    Ok(lister.answer(&paging, rows))
 }
 
 /// A new template role. It permits nothing until permissions are put.

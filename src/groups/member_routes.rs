@@ -14,6 +14,7 @@ use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Locks, MandateContext, Recorded, Regrouping};
+use crate::db::page::{Asked, Paging, Rows};
 use crate::error::{Error, FieldError, Result};
 use crate::http::etag::Precondition;
 use crate::http::extract::{FromPath, Json, Query};
@@ -68,25 +69,28 @@ pub struct ReplaceGroupMembers {
     version: Option<i64>,
 }
 
-/// Replaces a group's members.
+/// Replaces a group's members. Answers the first page of them; the next ones come from the list.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/groups/{groupId}/members", tag = "Groups",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
     request_body = ReplaceGroupMembers,
-    responses((status = 200, description = "The group's members", body = Vec<GroupMember>), (status = 412, description = "Changed meanwhile"),
+    responses((status = 200, description = "The first page of the group's members", body = Page<GroupMember>), (status = 412, description = "Changed meanwhile"),
               (status = 403, description = "self_escalation, target_exceeds_own_access, grant_exceeds_own_access"), (status = 404, description = "No such group, or not a member of the mandate")))]
 async fn replace_group_members(
     context: MandateContext,
+    lister: Lister,
     precondition: Precondition,
     path: FromPath<(MandateId, GroupId)>,
     Json(body): Json<ReplaceGroupMembers>,
-) -> Result<Json<Vec<GroupMember>>> {
+) -> Result<PageAnswer<GroupMember>> {
     let FromPath((_, group)) = path;
     if body.user_ids.len() > MAX_MEMBERS {
         return Err(FieldError::new("/userIds", "too_many", format!("must have at most {MAX_MEMBERS} entries")).into());
     }
     let members: BTreeSet<UserId> = body.user_ids.into_iter().collect();
-    let (context, precondition, members) = (&context, &precondition, &members);
-    retrying(|| replace(context, group, precondition, body.version, members)).await.map(Json)
+    let paging = lister.paging(&["username"], Asked::default())?;
+    let (context, precondition, members, first) = (&context, &precondition, &members, &paging);
+    let rows = retrying(|| replace(context, group, precondition, body.version, members, first)).await?;
+    Ok(lister.answer(&paging, rows))
 }
 
 async fn replace(
@@ -95,7 +99,8 @@ async fn replace(
     precondition: &Precondition,
     version: Option<i64>,
     members: &BTreeSet<UserId>,
-) -> Result<Vec<GroupMember>> {
+    first: &Paging,
+) -> Result<Rows<GroupMember>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Update>()?;
     store::lock(&mut change, &grant, group).await?;
@@ -114,7 +119,7 @@ async fn replace(
         let event = Event::new("group_members_changed", "group", group).details(json!({ "added": added, "removed": removed }));
         recorded = audit::record(&mut change, context, event).await?;
     }
-    let after = store::all_members(&mut change, &grant, group).await?;
+    let after = store::members(&mut change, &grant, group, first).await?;
     change.commit(recorded).await?;
     Ok(after)
 }

@@ -255,9 +255,9 @@ impl From<GroupMemberRow> for GroupMember {
 }
 
 /// The members of a group, by username.
-pub(super) async fn members(
+pub(super) async fn members<O: Op>(
     connection: &mut PgConnection,
-    grant: &Grant<Groups, Read>,
+    grant: &Grant<Groups, O>,
     group: GroupId,
     paging: &Paging,
 ) -> Result<Rows<GroupMember>> {
@@ -294,7 +294,7 @@ pub(super) async fn members(
     }))
 }
 
-async fn count_members(connection: &mut PgConnection, grant: &Grant<Groups, Read>, group: GroupId) -> Result<i64> {
+async fn count_members<O: Op>(connection: &mut PgConnection, grant: &Grant<Groups, O>, group: GroupId) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from group_members where mandate_id = $1 and group_id = $2"#,
         grant.mandate_uuid(),
@@ -359,18 +359,4 @@ pub(super) async fn set_members(
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// All members of a group, by username.
-pub(super) async fn all_members(connection: &mut PgConnection, grant: &Grant<Groups, Update>, group: GroupId) -> Result<Vec<GroupMember>> {
-    let rows = sqlx::query_as!(
-        GroupMemberRow,
-        "select u.id as user_id, u.username, u.username_key from group_members m join users u on u.id = m.user_id
-         where m.mandate_id = $1 and m.group_id = $2 order by u.username_key, u.id",
-        grant.mandate_uuid(),
-        group.uuid()
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(GroupMember::from).collect())
 }

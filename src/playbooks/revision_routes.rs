@@ -18,9 +18,11 @@ use crate::context::policy::Policy;
 use crate::context::{Grant, InstanceContext, Recorded, Writing};
 use crate::error::{Code, Error, Result};
 use crate::http::etag::{Precondition, Versioned};
-use crate::http::extract::{FromPath, Json, OptionalJson};
+use crate::http::extract::{FromPath, Json, OptionalJson, Query};
 use crate::http::guard::{Guard, Routes};
+use crate::http::list::{Lister, Page, PageAnswer};
 use crate::ids::PlaybookId;
+use crate::list_query;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -144,19 +146,30 @@ async fn rollback_playbook_version(
     edited.revise(&context, "playbook_version_rolled_back", next).await.map(Versioned)
 }
 
-/// The revisions of a version, newest first, without their content.
+list_query! {
+    /// Sorted by `revision`, newest first.
+    RevisionsQuery {}
+}
+
+/// The revisions of a version, without their content.
 #[utoipa::path(get, path = "/api/playbooks/{playbook}/versions/{number}/revisions", tag = "Playbooks",
-    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
-    responses((status = 200, description = "The revisions", body = Vec<Revision>), (status = 410, description = "gone")))]
-async fn list_playbook_revisions(context: InstanceContext, path: FromPath<(String, i32)>) -> Result<Json<Vec<Revision>>> {
+    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number"), RevisionsQuery),
+    responses((status = 200, description = "A page of revisions", body = Page<Revision>), (status = 410, description = "gone")))]
+async fn list_playbook_revisions(
+    context: InstanceContext,
+    lister: Lister,
+    path: FromPath<(String, i32)>,
+    Query(query): Query<RevisionsQuery>,
+) -> Result<PageAnswer<Revision>> {
     let FromPath((name, number)) = path;
+    let paging = lister.paging(&["-revision"], query.asked())?;
     let (playbooks, grant) = (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
     let now = context.mandate().now();
     let mut reading = context.read().await?;
     let found = find::find(&mut reading, &playbooks, &Named::of(&name), now).await?.ok_or_else(Error::not_found)?;
     let playbook = found.open(&playbooks)?.playbook.id;
     store::find(&mut reading, &grant, playbook, number, now).await?.open(&grant)?;
-    let revisions = version_read::revisions(&mut reading, &grant, (playbook, number)).await?;
+    let rows = version_read::revisions(&mut reading, &grant, (playbook, number), &paging).await?;
     reading.finish().await?;
-    Ok(Json(revisions))
+    Ok(lister.answer(&paging, rows))
 }

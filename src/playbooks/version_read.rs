@@ -167,30 +167,55 @@ async fn count(connection: &mut PgConnection, grant: &Grant<PlaybookVersions, Re
     Ok(total)
 }
 
-/// The revisions of a version, newest first, without their content.
+/// The revisions of a version, without their content.
 pub(super) async fn revisions(
     connection: &mut PgConnection,
     grant: &Grant<PlaybookVersions, Read>,
     (playbook, number): (PlaybookId, i32),
-) -> Result<Vec<Revision>> {
-    let rows = sqlx::query!(
-        "select revision, author_id, created_at, size, rolled_back_from from playbook_revisions
-         where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4 order by revision desc",
+    paging: &Paging,
+) -> Result<Rows<Revision>> {
+    macro_rules! revisions {
+        ($compare:tt, $order:tt) => {
+            sqlx::query_as!(
+                Revision,
+                "select revision, author_id, created_at, size, rolled_back_from from playbook_revisions
+                 where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4 and revision "
+                    + $compare
+                    + " $5 order by revision"
+                    + $order
+                    + " limit $6",
+                grant.mandate_uuid(),
+                grant.instance_uuid(),
+                playbook.uuid(),
+                number,
+                paging.bound_number(),
+                paging.fetch(),
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows = if paging.descending { revisions!("<", " desc").await? } else { revisions!(">", "").await? };
+    let total = if paging.count { Some(count_revisions(connection, grant, (playbook, number)).await?) } else { None };
+    Ok(paging.cut(rows, total, |revision: Revision| {
+        let position = Position::new(revision.revision, Uuid::nil());
+        (revision, position)
+    }))
+}
+
+async fn count_revisions(
+    connection: &mut PgConnection,
+    grant: &Grant<PlaybookVersions, Read>,
+    (playbook, number): (PlaybookId, i32),
+) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from playbook_revisions
+           where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4"#,
         grant.mandate_uuid(),
         grant.instance_uuid(),
         playbook.uuid(),
         number,
     )
-    .fetch_all(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Revision {
-            revision: row.revision,
-            author_id: row.author_id.into(),
-            created_at: row.created_at,
-            size: row.size,
-            rolled_back_from: row.rolled_back_from,
-        })
-        .collect())
+    Ok(total)
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::store::{RoleRow, role_of};
 use super::{Role, Scope, Texts, label_taken, store};
 use crate::access::{Permissions, Rules, Views};
+use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::ids::{InstanceId, MandateId, RoleId};
 use crate::names::{self, Name};
@@ -40,18 +41,44 @@ pub async fn templates(connection: &mut PgConnection, feature: Option<&str>) -> 
         .collect())
 }
 
-/// Every template, or those of a feature.
-pub async fn list(connection: &mut PgConnection, feature: Option<&str>) -> Result<Vec<Role>> {
-    let rows = sqlx::query_as!(
-        RoleRow,
-        "select id, label, description, scope, mandate_id, feature_code, instance_id, template_role_id, protected, version
-         from roles where mandate_id is null and ($1::text is null or feature_code = $1)
-         order by feature_code nulls first, label_key",
+/// The templates, or those of a feature.
+pub async fn list(connection: &mut PgConnection, feature: Option<&str>, paging: &Paging) -> Result<Rows<Role>> {
+    macro_rules! templates {
+        ($compare:tt, $order:tt) => {
+            sqlx::query!(
+                "select id, label, label_sort, description, scope, mandate_id, feature_code, instance_id, template_role_id, protected, version
+                 from roles
+                 where mandate_id is null and ($1::text is null or feature_code = $1) and (label_sort, id) "
+                    + $compare
+                    + " ($2, $3) order by "
+                    + $order
+                    + " limit $4",
+                feature,
+                paging.bound_text(),
+                paging.bound_id(),
+                paging.fetch(),
+            )
+            .map(|row| (role_of!(row), row.label_sort))
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows =
+        if paging.descending { templates!("<", "label_sort desc, id desc").await? } else { templates!(">", "label_sort, id").await? };
+    let total = if paging.count { Some(count(connection, feature).await?) } else { None };
+    Ok(paging.cut(rows, total, |(role, key): (Role, String)| {
+        let position = Position::new(key, role.id.uuid());
+        (role, position)
+    }))
+}
+
+async fn count(connection: &mut PgConnection, feature: Option<&str>) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from roles where mandate_id is null and ($1::text is null or feature_code = $1)"#,
         feature
     )
-    .fetch_all(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(rows.into_iter().map(Role::from).collect())
+    Ok(total)
 }
 
 /// A template by its id, as the system.

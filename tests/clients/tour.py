@@ -138,7 +138,7 @@ made = create_group.sync_detailed(acme, client=alice, x_mandate_id=named, body=C
 group = told(201, made)
 to_be_grouped = ReplaceGroupMembers(user_ids=[bob_id])
 grouped = replace_group_members.sync_detailed(acme, group.id, client=alice, x_mandate_id=named, body=to_be_grouped)
-assert [member.username for member in told(200, grouped)] == ["bob"]
+assert [member.username for member in told(200, grouped).items] == ["bob"]
 
 # A role.
 recruiter = CreateRole(label="recruiter")
@@ -220,7 +220,7 @@ assert told(200, edited).revision == 2
 rolled_back = rollback_playbook_version.sync_detailed(playbook, 1, client=bob, x_mandate_id=named)
 assert told(200, rolled_back).content == content
 listed = list_playbook_revisions.sync_detailed("incident response", 1, client=bob, x_mandate_id=named)
-assert [revision.rolled_back_from is not None for revision in told(200, listed)] == [True, False, False]
+assert [revision.rolled_back_from is not None for revision in told(200, listed).items] == [True, False, False]
 deletion = told(200, delete_playbook.sync_detailed(playbook, client=bob, x_mandate_id=named))
 assert deletion.purge_at > deletion.deleted_at
 gone = refused(410, ProblemCode.GONE, get_playbook.sync_detailed(playbook, client=bob, x_mandate_id=named))

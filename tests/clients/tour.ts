@@ -62,7 +62,7 @@ const grouped = await alice.PUT("/api/mandates/{mandateId}/groups/{groupId}/memb
   params: { header, path: { ...path, groupId: group.id } },
   body: { userIds: [bobId] },
 });
-assert.deepEqual(told(200, grouped).map(({ username }) => username), ["bob"]);
+assert.deepEqual(told(200, grouped).items.map(({ username }) => username), ["bob"]);
 
 // A role.
 const recruiter = { params: { header, path }, body: { label: "recruiter" } };
@@ -147,7 +147,7 @@ assert.equal(told(200, edited).revision, 2);
 assert.equal(told(200, await bob.PUT(`${versions}/{number}/rollback`, { params: first })).content, content.content);
 const named = { header, path: { playbook: "incident response", number: 1 } };
 const revisions = told(200, await bob.GET(`${versions}/{number}/revisions`, { params: named }));
-assert.deepEqual(revisions.map(({ rolledBackFrom }) => rolledBackFrom !== null), [true, false, false]);
+assert.deepEqual(revisions.items.map(({ rolledBackFrom }) => rolledBackFrom !== null), [true, false, false]);
 const it = { params: { header, path: { playbook } } };
 const deletion = told(200, await bob.DELETE("/api/playbooks/{playbook}", it));
 assert(Date.parse(deletion.purgeAt) > Date.parse(deletion.deletedAt));

@@ -49,7 +49,7 @@ async fn own_access(world: &World, person: &Person, instance: Option<Uuid>) -> V
 
 async fn built_in(world: &World) -> Vec<String> {
     let features = world.app.get("/api/features").bearer(&world.acme.admin.token).send().await.expect(200);
-    let built_in = features.as_array().unwrap().iter().filter(|feature| feature["builtIn"] == true);
+    let built_in = features["items"].as_array().unwrap().iter().filter(|feature| feature["builtIn"] == true);
     built_in.map(|feature| feature["code"].as_str().unwrap().to_owned()).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use axum::http::Method;
 use serde_json::Value;
 
 use super::operations::{document, operations};
@@ -40,6 +41,34 @@ async fn every_reference_leads_somewhere() {
         let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} leads out of the document"));
         assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
     }
+}
+
+/// Lists are pages, all of them alike: whoever can walk one can walk them all, and none is without end.
+#[tokio::test]
+async fn lists_are_pages() {
+    let document = document();
+    let resolved = |value: &Value| match value["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap().clone(),
+        None => value.clone(),
+    };
+    let mut pages = 0;
+    for operation in operations(&document) {
+        let answers = operation.value["responses"].as_object().unwrap().iter().filter(|(status, _)| status.starts_with('2'));
+        for schema in answers.filter_map(|(_, answer)| answer.pointer("/content/application~1json/schema")) {
+            let schema = resolved(schema);
+            assert_ne!(schema["type"], "array", "{} answers a bare array", operation.id);
+            let properties = &schema["properties"];
+            if operation.method != Method::GET || properties["items"].is_null() || properties["nextCursor"].is_null() {
+                continue;
+            }
+            let parameters = operation.value["parameters"].as_array().unwrap();
+            for name in ["limit", "cursor", "sort", "count"] {
+                assert!(parameters.iter().any(|parameter| parameter["name"] == name), "{} does not know `{name}`", operation.id);
+            }
+            pages += 1;
+        }
+    }
+    assert!(pages > 15, "{pages}");
 }
 
 fn collect(value: &Value, references: &mut BTreeSet<String>) {

@@ -84,6 +84,13 @@ impl Asked {
         Ok(Self { limit, count, descending: wanted.starts_with('-'), sort: field, list, after: cursor })
     }
 
+    /// The first page of another operation's list at the same path.
+    pub fn beginning_of(operation: &str, call: &Call, sort: &str) -> Self {
+        let nothing: [&(&str, String); 0] = [];
+        let list = format!("{operation} {:?} {nothing:?} {sort}", call.args);
+        Self { limit: 50, count: false, sort: sort.to_owned(), descending: false, list, after: None }
+    }
+
     pub fn page(&self, mut rows: Vec<Row>) -> Outcome {
         let total = self.count.then_some(rows.len());
         rows.sort_by(|one, other| (&one.key, one.id).cmp(&(&other.key, other.id)));

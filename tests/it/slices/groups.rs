@@ -1,9 +1,10 @@
 //! Groups: named sets of members.
 
 use serde_json::json;
+use sqlx::Executor;
 use uuid::Uuid;
 
-use super::kit::{points_at, set};
+use super::kit::{points_at, set, values};
 use crate::harness::World;
 
 #[tokio::test]
@@ -70,7 +71,7 @@ async fn members_are_replaced_as_a_whole_and_raise_the_version() {
     let path = acme.path(&format!("/groups/{group}"));
     let members = format!("{path}/members");
     let put = admin.put(members.clone(), json!({ "userIds": [acme.member.id, acme.admin.id, acme.member.id] })).await.expect(200);
-    assert_eq!(put.as_array().unwrap().len(), 2, "{put}");
+    assert_eq!(put["items"].as_array().unwrap().len(), 2, "{put}");
     let now = admin.get(path.clone()).await.expect(200);
     assert_eq!((&now["memberCount"], &now["version"]), (&json!(2), &json!(2)));
     assert_eq!(admin.walk(&members, "userId").await, set([acme.member.id, acme.admin.id]));
@@ -105,4 +106,29 @@ async fn sys_admins_do_not_reach_groups() {
     let acme = &world.acme;
     world.root().get(acme.path("/groups")).await.refused(400, "mandate_context_missing");
     world.desk(&world.sys_admin, acme).get(acme.path("/groups")).await.refused(403, "mandate_access_denied");
+}
+
+/// However many they are: the answer to a PUT is bounded as a page of the list is, and leads on into the list.
+#[tokio::test]
+async fn a_put_of_members_answers_their_first_page() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let crowd = "insert into users (id, username, username_key, created_at)
+          select md5('crowd' || n)::uuid, 'crowd-' || lpad(n::text, 2, '0'), 'crowd-' || lpad(n::text, 2, '0'), now() from generate_series(1, 60) n";
+    world.app.sql.execute(crowd).await.unwrap();
+    let join = "insert into memberships (id, mandate_id, user_id, created_at)
+          select gen_random_uuid(), $1, id, now() from users where username like 'crowd-%'";
+    sqlx::query(join).bind(acme.id).execute(&world.app.sql).await.unwrap();
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar("select id from users where username like 'crowd-%' order by id").fetch_all(&world.app.sql).await.unwrap();
+    let group = admin.post(acme.path("/groups"), json!({ "name": "crowd" })).await.id();
+    let path = acme.path(&format!("/groups/{group}/members"));
+    let answer = admin.put(path.clone(), json!({ "userIds": ids })).await;
+    let link = answer.header("link").to_owned();
+    let page = answer.expect(200);
+    let names = |numbers: std::ops::RangeInclusive<u8>| numbers.map(|number| format!("crowd-{number:02}")).collect::<Vec<_>>();
+    assert_eq!(values(&page, "username"), names(1..=50));
+    let rest = format!("{path}?cursor={}", page["nextCursor"].as_str().unwrap());
+    assert_eq!(link, format!("<{rest}>; rel=\"next\""));
+    assert_eq!(values(&admin.get(rest).await.expect(200), "username"), names(51..=60));
 }

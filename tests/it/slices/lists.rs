@@ -25,6 +25,8 @@ fn lists(world: &World) -> Vec<(Desk<'_>, String, &'static str)> {
         (world.root(), "/api/mandates".into(), "name"),
         (world.root(), "/api/users".into(), "username"),
         (world.root(), "/api/audit".into(), "-at"),
+        (world.root(), "/api/features/templates/roles".into(), "label"),
+        (world.admin(), "/api/features".into(), "code"),
         (world.admin(), acme.path("/users"), "username"),
         (world.admin(), acme.path("/groups"), "name"),
         (world.admin(), acme.path(&group), "username"),

@@ -93,7 +93,7 @@ async fn works_everywhere(stage: &Stage, name: &str) {
     desk.put(version(name, 1), json!({ "content": "two" })).await.expect(200);
     assert_eq!(desk.get(version(name, 1)).await.expect(200)["content"], "two");
     assert_eq!(desk.put(format!("{}/rollback", version(name, 1)), json!({})).await.expect(200)["content"], "one");
-    assert_eq!(desk.get(format!("{}/revisions", version(name, 1))).await.expect(200).as_array().unwrap().len(), 3);
+    assert_eq!(desk.get(format!("{}/revisions", version(name, 1))).await.expect(200)["items"].as_array().unwrap().len(), 3);
     desk.get(versions(name)).await.expect(200);
     desk.delete(version(name, 1)).await.expect(200);
     desk.post(format!("{}/restore", version(name, 1)), json!({})).await.expect(200);

@@ -29,11 +29,31 @@ async fn back(desk: &Desk<'_>, body: Value) -> Answer {
     desk.put(format!("{}/rollback", version("p", 1)), body).await
 }
 
+#[tokio::test]
+async fn they_are_listed_page_by_page() {
+    let (world, wanda) = stage(&["one"]).await;
+    let desk = world.desk(&wanda, &world.acme);
+    for content in ["two", "three"] {
+        edited(&desk, content).await.expect(200);
+    }
+    for (sort, expected) in [("-revision", [3, 2, 1]), ("revision", [1, 2, 3])] {
+        let mut url = format!("{}/revisions?limit=1&count=true&sort={sort}", version("p", 1));
+        for (page, number) in expected.into_iter().enumerate() {
+            let list = desk.get(url.clone()).await.expect(200);
+            assert_eq!([&list["total"], &list["items"][0]["revision"]], [&json!(3), &json!(number)], "{sort}");
+            assert_eq!(list["nextCursor"].is_null(), page == 2, "{sort}: {list}");
+            if let Some(cursor) = list["nextCursor"].as_str() {
+                url = format!("{}/revisions?limit=1&count=true&sort={sort}&cursor={cursor}", version("p", 1));
+            }
+        }
+    }
+}
+
 /// The revisions, oldest first.
 async fn revisions(desk: &Desk<'_>) -> Vec<Value> {
     let list = desk.get(format!("{}/revisions", version("p", 1))).await.expect(200);
     assert!(!list.to_string().contains("\"content\""), "{list}");
-    let mut items = list.as_array().unwrap().clone();
+    let mut items = list["items"].as_array().unwrap().clone();
     items.sort_by_key(|item| item["revision"].as_i64());
     items
 }

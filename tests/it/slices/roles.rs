@@ -84,7 +84,7 @@ async fn the_role_admin_is_protected_as_a_copy_and_as_a_template() {
     let world = World::new().await;
     let (acme, root) = (&world.acme, world.root());
     let templates = root.get("/api/features/templates/roles").await.expect(200);
-    let template = templates.as_array().unwrap().iter().find(|role| role["label"] == "admin").unwrap()["id"].clone();
+    let template = templates["items"].as_array().unwrap().iter().find(|role| role["label"] == "admin").unwrap()["id"].clone();
     for (desk, role) in [(world.admin(), json!(acme.role("admin"))), (root, template)] {
         let path = format!("/api/roles/{}", role.as_str().unwrap());
         assert_eq!(desk.get(path.clone()).await.expect(200)["protected"], json!(true));

@@ -101,7 +101,7 @@ async fn a_new_mandate_gets_copies_of_the_mandate_templates() {
     assert_eq!(set(values(&listed, "label")), set(["admin", "auditor", "user", "viewer"]));
     let of_template = root.get(TEMPLATES).await.expect(200);
     for copy in listed["items"].as_array().unwrap() {
-        let template = of_template.as_array().unwrap().iter().find(|t| t["id"] == copy["templateRoleId"]);
+        let template = of_template["items"].as_array().unwrap().iter().find(|t| t["id"] == copy["templateRoleId"]);
         let template = template.unwrap_or_else(|| panic!("{copy} remembers no template"));
         assert_eq!((&copy["label"], &copy["scope"], &copy["protected"]), (&template["label"], &json!("mandate"), &template["protected"]));
         assert_eq!(copy["mandateId"], json!(made));

@@ -1,11 +1,13 @@
 //! `/api/features`: the catalogue.
 
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::super::call::Call;
 use super::super::dice::Dice;
 use super::super::enter::{Entered, Guard, require_version};
-use super::super::operations::{Operation, Told};
+use super::super::operations::{LIST, Operation, Told};
+use super::super::pages::{Asked, Row};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Field, Kind, may, may_but_null, needs, shaped};
 use super::super::world::access::Merged;
@@ -15,17 +17,21 @@ const ALL: &str = "/api/features";
 const ONE: &str = "/api/features/{featureCode}";
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_features", ALL, Guard::User, |_| Some(()), list),
+    Operation::get("list_features", ALL, Guard::User, draw_list, list).asking(&[LIST]),
     Operation::post("create_feature", ALL, Guard::Sys, draw_create, create),
     Operation::get("get_feature", ONE, Guard::User, draw_one, get),
     Operation::patch("update_feature", ONE, Guard::Sys, draw_update, update),
     Operation::delete("delete_feature", ONE, Guard::Sys, draw_delete, delete),
 ];
 
-fn list(world: &mut World, _: &Entered, _: &Call, _: &Told) -> Outcome {
-    let mut all: Vec<&Feature> = world.features.iter().collect();
-    all.sort_by_key(|feature| &feature.code);
-    Ok(Reply::ok(all.into_iter().map(Feature::answer).collect()))
+fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
+    dice.list(&["code"]);
+    Some(())
+}
+
+fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
+    let asked = Asked::of(world, call, &["code"])?;
+    asked.page(world.features.iter().map(|feature| Row::of(feature.code.clone(), Uuid::nil(), feature.answer())).collect())
 }
 
 const TABLES: [&str; 5] = ["contracts", "positions", "tickets", "members", "Wrong name"];

@@ -239,7 +239,6 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
         group.version += 1;
         world.note(entered.user, before.mandate, Event::of("group_members_changed", "group", before.id));
     }
-    let mut rows = member_rows(world, world.group(before.mandate, before.id).unwrap());
-    rows.sort_by(|one, other| one.key.cmp(&other.key));
-    Ok(Reply::ok(rows.into_iter().map(|row| row.value).collect()))
+    let rows = member_rows(world, world.group(before.mandate, before.id).unwrap());
+    Asked::beginning_of("list_group_members", call, "username").page(rows)
 }

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::super::call::Call;
 use super::super::dice::Dice;
 use super::super::enter::{Entered, Guard};
-use super::super::operations::{Operation, Told};
+use super::super::operations::{LIST, Operation, Told};
+use super::super::pages::{Asked, Row};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Kind, may, needs, shaped};
 use super::super::world::{Event, Role, World, key};
@@ -14,7 +15,7 @@ use super::role_lists::{bare, require_free};
 const ALL: &str = "/api/features/templates/roles";
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_template_roles", ALL, Guard::Sys, draw_list, list).asking(&[&["featureCode"]]),
+    Operation::get("list_template_roles", ALL, Guard::Sys, draw_list, list).asking(&[LIST, &["featureCode"]]),
     Operation::post("create_template_role", ALL, Guard::Sys, draw_create, create),
 ];
 
@@ -28,18 +29,19 @@ fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
         let code = some_feature(dice)?;
         dice.ask("featureCode", code);
     }
+    dice.list(&["label"]);
     Some(())
 }
 
 fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
+    let asked = Asked::of(world, call, &["label"])?;
     let wanted = call.asked("featureCode");
     if wanted.is_some_and(|code| world.feature(code).is_none()) {
         return Err(Refusal::not_found());
     }
     let found = |role: &&Role| role.is_template() && wanted.is_none_or(|code| role.feature.as_deref() == Some(code));
-    let mut found: Vec<&Role> = world.roles.iter().map(AsRef::as_ref).filter(found).collect();
-    found.sort_by_key(|role| (role.feature.clone(), key(&role.label)));
-    Ok(Reply::ok(found.into_iter().map(Role::answer).collect()))
+    let found = world.roles.iter().map(AsRef::as_ref).filter(found);
+    asked.page(found.map(|role| Row::of(key(&role.label), role.id, role.answer())).collect())
 }
 
 fn draw_create(dice: &mut Dice<'_>) -> Option<()> {

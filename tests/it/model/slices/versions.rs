@@ -39,9 +39,10 @@ pub const OPERATIONS: &[Operation] = &[
         "list_playbook_revisions",
         "/api/playbooks/{playbook}/versions/{number}/revisions",
         guard(READ),
-        |dice| draw_version(dice).map(|_| ()),
+        draw_revisions,
         revisions,
-    ),
+    )
+    .asking(&[LIST]),
     Operation::put(
         "rollback_playbook_version",
         "/api/playbooks/{playbook}/versions/{number}/rollback",
@@ -165,13 +166,23 @@ fn get(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     open(world, entered, playbook, call, READ).map(|version| Reply::ok(version.answer()))
 }
 
+fn draw_revisions(dice: &mut Dice<'_>) -> Option<()> {
+    draw_version(dice)?;
+    dice.list(&["-revision"]);
+    Some(())
+}
+
 fn revisions(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     checked_number(call)?;
+    let asked = Asked::of(world, call, &["-revision"])?;
     let playbook = parent(world, entered, call)?;
     let version = open(world, entered, playbook, call, READ)?;
-    let row = |(index, row): (usize, &Revision)| json!({ "revision": index + 1, "authorId": row.author, "size": row.content.len(), "rolledBackFrom": row.rolled_back_from });
-    let newest_first = version.revisions.iter().enumerate().map(row).rev();
-    Ok(Reply::ok(newest_first.collect()))
+    let row = |(index, row): (usize, &Revision)| {
+        let value =
+            json!({ "revision": index + 1, "authorId": row.author, "size": row.content.len(), "rolledBackFrom": row.rolled_back_from });
+        Row::of(format!("{index:010}"), Uuid::nil(), value)
+    };
+    asked.page(version.revisions.iter().enumerate().map(row).collect())
 }
 
 fn at_revision(dice: &mut Dice<'_>, (playbook, number): (Uuid, i64)) {

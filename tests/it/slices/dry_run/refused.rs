@@ -152,7 +152,7 @@ async fn deferred_checks_refuse_a_dry_run() {
     world.app.sql.execute(late).await.unwrap();
     let role = acme.path(&format!("/users/{}/roles/{}", acme.member.id, acme.role("viewer")));
     let templates = root.get("/api/features/templates/roles?featureCode=playbooks").await.expect(200);
-    let template = format!("/api/roles/{}/permissions", templates[0]["id"].as_str().unwrap());
+    let template = format!("/api/roles/{}/permissions", templates["items"][0]["id"].as_str().unwrap());
     let body = json!({ "tables": { "playbooks": null } });
     for path in [role.clone(), asking(&role)] {
         send(&admin, &Method::PUT, &path, None).await.refused(504, "timed_out");

@@ -84,7 +84,7 @@ async fn a_template_changes_nobodys_access() {
     let root = world.root();
     let templates = root.get("/api/features/templates/roles?featureCode=playbooks").await.expect(200);
     let body = json!({ "tables": { "playbooks": null } });
-    for template in templates.as_array().unwrap() {
+    for template in templates["items"].as_array().unwrap() {
         let path = format!("/api/roles/{}/permissions", template["id"].as_str().unwrap());
         let preview = ask(&world.app, &root, Method::PATCH, &path, Some(body.clone())).await;
         assert_eq!(preview, json!({ "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null }));
