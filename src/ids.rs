@@ -4,13 +4,43 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
+
+/// What was sent for an id is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoUuid;
+
+impl fmt::Display for NoUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a UUID with its four hyphens")
+    }
+}
+impl std::error::Error for NoUuid {}
+
+/// RFC 9562's text form, in either case, and no other: with several spellings of one id, whoever compares, logs or caches by text takes
+/// one thing for two. (`{…}`, `urn:uuid:…` and 32 digits are what the uuid crate reads besides.)
+fn hyphenated(text: &str) -> Result<Uuid, NoUuid> {
+    if text.len() == 36 { Uuid::try_parse(text).map_err(|_| NoUuid) } else { Err(NoUuid) }
+}
+
+struct Spelled;
+
+impl Visitor<'_> for Spelled {
+    type Value = Uuid;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a UUID")
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Uuid, E> {
+        hyphenated(text).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
 
 macro_rules! id_type {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, sqlx::Type, utoipa::ToSchema)]
         #[serde(transparent)]
         #[sqlx(transparent)]
         #[schema(value_type = Uuid)]
@@ -39,9 +69,14 @@ macro_rules! id_type {
             }
         }
         impl FromStr for $name {
-            type Err = uuid::Error;
+            type Err = NoUuid;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Uuid::parse_str(text).map(Self)
+                hyphenated(text).map(Self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Spelled).map(Self)
             }
         }
         impl fmt::Display for $name {
@@ -73,6 +108,8 @@ id_type! {
     PlaybookId,
     /// A booking.
     BookingId,
+    /// Something whose kind is told elsewhere, or needs no telling.
+    AnyId,
 }
 
 /// Ids as the database takes them in arrays.
@@ -92,4 +129,4 @@ macro_rules! into_uuid {
         }
     )+};
 }
-into_uuid!(UserId, SessionId, MandateId, MembershipId, GroupId, RoleId, InstanceId, EventId, PlaybookId, BookingId);
+into_uuid!(UserId, SessionId, MandateId, MembershipId, GroupId, RoleId, InstanceId, EventId, PlaybookId, BookingId, AnyId);

@@ -12,7 +12,7 @@ use crate::http::extract::Query;
 use crate::http::guard::{Guard, Routes};
 use crate::http::instant::Instant;
 use crate::http::list::{Lister, Page, PageAnswer};
-use crate::ids::UserId;
+use crate::ids::{AnyId, UserId};
 use crate::list_query;
 
 pub fn routes(app: &App) -> Routes {
@@ -25,12 +25,13 @@ list_query! {
     /// Sorted by `at`, newest first.
     AuditQuery {
         /// Who did it.
-        #[param(value_type = Option<uuid::Uuid>)]
+        #[param(value_type = Option<Uuid>)]
         actor_id: UserId,
         /// What was done.
         action: String,
         /// To whom, or to which object.
-        target_id: uuid::Uuid,
+        #[param(value_type = Option<Uuid>)]
+        target_id: AnyId,
         /// Events at or after this time.
         #[param(value_type = Option<DateTime<Utc>>)]
         from: Instant,
@@ -45,7 +46,7 @@ impl AuditQuery {
         Filter {
             actor: self.actor_id.map(UserId::uuid),
             action: self.action.clone(),
-            target: self.target_id,
+            target: self.target_id.map(AnyId::uuid),
             from: self.from.map(Instant::utc),
             to: self.to.map(Instant::utc),
         }

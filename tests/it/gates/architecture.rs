@@ -182,9 +182,10 @@ fn routes_hold_no_sql_and_stores_no_http() {
     }
 }
 
-/// A time that a request names is an `Instant`, which is bounded; a bare one may be any that chrono can think of.
+/// A time that a request names is an `Instant`, which is bounded; a bare one may be any that chrono can think of. An id is of one of
+/// our types, which have one spelling; a bare one has five.
 #[test]
-fn requests_name_no_bare_times() {
+fn requests_name_no_bare_times_or_ids() {
     let mut looked_at = 0;
     for (path, text) in sources("src").into_iter().filter(|(path, _)| !path.ends_with("store.rs")) {
         let code = code(&text);
@@ -194,9 +195,11 @@ fn requests_name_no_bare_times() {
         for block in derived.chain(code.split("list_query! {").skip(1)) {
             looked_at += 1;
             let block = block.split("\n}").next().unwrap_or_default();
-            let bare = block.lines().find(|line| !line.trim_start().starts_with('#') && line.contains("DateTime<"));
-            assert_eq!(bare, None, "src/{path}: take an `Instant`");
+            let bare = |line: &str| ["DateTime<", "Uuid"].iter().any(|name| line.contains(name));
+            let bare = block.lines().find(|line| !line.trim_start().starts_with('#') && bare(line));
+            assert_eq!(bare, None, "src/{path}: take an `Instant`, or an id of `crate::ids`");
         }
+        assert!(!code.contains("FromPath<Uuid"), "src/{path}: take an id of `crate::ids`");
     }
     assert!(looked_at >= 30, "only {looked_at} requests were found");
 }

@@ -68,7 +68,15 @@ const NO_TIMES: [&str; 15] = [
 ];
 
 const UUIDS: [&str; 2] = ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"];
-const NO_UUIDS: [&str; 3] = ["not-a-uuid", "00000000-0000-0000-0000-00000000000", "00000000-0000-0000-0000-0000000000000"];
+/// The last ones are other spellings of an id, which would be other texts for the same thing.
+const NO_UUIDS: [&str; 6] = [
+    "not-a-uuid",
+    "00000000-0000-0000-0000-00000000000",
+    "00000000-0000-0000-0000-0000000000000",
+    "{00000000-0000-0000-0000-000000000000}",
+    "urn:uuid:00000000-0000-0000-0000-000000000000",
+    "00000000000000000000000000000000",
+];
 const NO_BOOLEANS: [&str; 5] = ["TRUE", "1", "yes", "null", " true"];
 
 /// The versions that `If-Match` may name, of a form and not.
@@ -137,7 +145,7 @@ fn with_segment(operation: &Operation, uri: &str, name: &str, value: &str) -> St
     if query.is_empty() { segments.join("/") } else { format!("{}?{query}", segments.join("/")) }
 }
 
-/// Where a body has numbers and times, with what the document says of them.
+/// Where a body has numbers, times and ids, with what the document says of them.
 fn typed_fields(document: &Value, schema: &Value, at: &str, found: &mut Vec<(String, Value)>) {
     if at.matches('/').count() > 4 {
         return;
@@ -151,10 +159,17 @@ fn typed_fields(document: &Value, schema: &Value, at: &str, found: &mut Vec<(Str
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         typed_fields(document, field, &format!("{at}/{name}"), found);
     }
+    if schema["items"]["format"] == "uuid" || schema["items"]["$ref"].is_string() {
+        typed_fields(document, &schema["items"], &format!("{at}/0"), found);
+    }
     let kind = schema["type"].to_string();
-    if kind.contains("integer") || kind.contains("number") || schema["format"] == "date-time" {
+    if kind.contains("integer") || kind.contains("number") || is_typed_text(schema) {
         found.push((at.to_owned(), schema.clone()));
     }
+}
+
+fn is_typed_text(schema: &Value) -> bool {
+    ["date-time", "uuid"].iter().any(|format| schema["format"] == *format)
 }
 
 /// The body with another value in one place.
@@ -163,6 +178,11 @@ fn with_field(body: &Value, pointer: &str, value: &str, is_text: bool) -> String
     let mut body = body.clone();
     let mut place = &mut body;
     for name in pointer.split('/').skip(1) {
+        if name == "0" {
+            *place = json!([place[0]]);
+            place = &mut place[0];
+            continue;
+        }
         if !place.is_object() {
             *place = json!({});
         }
@@ -197,7 +217,7 @@ fn probes(document: &Value, operation: &Operation, case: &Case, names: &Names) -
         typed_fields(document, &content.1["schema"], "", &mut fields);
     }
     for (pointer, schema) in fields {
-        let is_text = schema["format"] == "date-time";
+        let is_text = is_typed_text(&schema);
         for (value, is_of_the_type) in values(&schema) {
             let body = Some(with_field(&body, &pointer, &value, is_text));
             probes.push(Probe { uri: None, body, tag: None, is_of_the_type });

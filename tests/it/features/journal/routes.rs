@@ -10,11 +10,11 @@ use bailiwick::http::etag::{Precondition, Resource, Versioned};
 use bailiwick::http::extract::{Created, FromPath, Json, NoContent, Query};
 use bailiwick::http::guard::{Guard, Routes};
 use bailiwick::http::list::{Lister, Page, PageAnswer};
+use bailiwick::ids::AnyId;
 use bailiwick::{list_query, names};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use uuid::Uuid;
 
 use super::Entries;
 use super::store::{self, Entry};
@@ -75,10 +75,10 @@ async fn create_entry(context: InstanceContext, Json(body): Json<WriteEntry>) ->
 /// An entry.
 #[utoipa::path(get, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
     responses((status = 200, description = "The entry", body = Entry)))]
-async fn get_entry(context: InstanceContext, FromPath(entry): FromPath<Uuid>) -> Result<Versioned<Entry>> {
+async fn get_entry(context: InstanceContext, FromPath(entry): FromPath<AnyId>) -> Result<Versioned<Entry>> {
     let grant = context.grant::<Entries, Read>()?;
     let mut reading = context.read().await?;
-    let (entry, needed) = store::find(&mut reading, &grant, entry).await?.ok_or_else(Error::not_found)?;
+    let (entry, needed) = store::find(&mut reading, &grant, entry.uuid()).await?.ok_or_else(Error::not_found)?;
     reading.finish().await?;
     grant.admit(needed)?;
     Ok(Versioned(entry))
@@ -90,9 +90,10 @@ async fn get_entry(context: InstanceContext, FromPath(entry): FromPath<Uuid>) ->
 async fn replace_entry(
     context: InstanceContext,
     precondition: Precondition,
-    FromPath(entry): FromPath<Uuid>,
+    FromPath(entry): FromPath<AnyId>,
     Json(body): Json<WriteEntry>,
 ) -> Result<Versioned<Entry>> {
+    let entry = entry.uuid();
     let text = names::checked("/text", &body.text)?;
     let grant = context.grant::<Entries, Update>()?;
     let mut writing = context.write().await?;
@@ -112,7 +113,8 @@ async fn replace_entry(
 /// Tears an entry out.
 #[utoipa::path(delete, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
     responses((status = 204, description = "Deleted"), (status = 412, description = "Changed meanwhile")))]
-async fn delete_entry(context: InstanceContext, precondition: Precondition, FromPath(entry): FromPath<Uuid>) -> Result<NoContent> {
+async fn delete_entry(context: InstanceContext, precondition: Precondition, FromPath(entry): FromPath<AnyId>) -> Result<NoContent> {
+    let entry = entry.uuid();
     let grant = context.grant::<Entries, Delete>()?;
     let mut writing = context.write().await?;
     let (before, needed) = store::find_for_change(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
