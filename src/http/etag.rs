@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -48,16 +48,30 @@ pub fn resource_unless_known<T: Resource>(headers: &HeaderMap, resource: &T) -> 
     unless_known(headers, &format!("\"{}\"", resource.version()), || json_response(StatusCode::OK, resource))
 }
 
-/// Whether If-None-Match names the tag; compared weakly, as RFC 9110 asks.
+/// Whether If-None-Match names the tag.
 fn none_match(headers: &HeaderMap, tag: &str) -> bool {
-    let listed = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    listed.map(str::trim).any(|candidate| candidate == "*" || candidate.trim_start_matches("W/") == tag)
+    all_of(headers, &IF_NONE_MATCH).is_some_and(|listed| names_weakly(&listed, tag))
 }
 
-/// What the caller believes the resource's version to be.
+/// What all headers of a name list together.
+fn all_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let all: Vec<_> = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("(no tag of ours)")).collect();
+    (!all.is_empty()).then(|| all.join(","))
+}
+
+/// RFC 9110, section 8.8.3.2: If-Match is compared strongly, If-None-Match weakly.
+fn names(listed: &str, tag: &str) -> bool {
+    listed.split(',').map(str::trim).any(|candidate| candidate == "*" || candidate == tag)
+}
+fn names_weakly(listed: &str, tag: &str) -> bool {
+    listed.split(',').map(str::trim).any(|candidate| candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == tag)
+}
+
+/// What the caller believes the resource's version to be, and not to be.
 #[derive(Debug, Clone)]
 pub struct Precondition {
     listed: Option<String>,
+    unwanted: Option<String>,
     /// Whether a change needs one (a setting).
     required: bool,
 }
@@ -65,13 +79,14 @@ pub struct Precondition {
 impl FromRequestParts<App> for Precondition {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let all: Vec<_> = parts.headers.get_all(IF_MATCH).iter().map(|value| value.to_str().unwrap_or("(no tag of ours)")).collect();
-        Ok(Self { listed: (!all.is_empty()).then(|| all.join(",")), required: app.settings().require_if_match })
+        let (listed, unwanted) = (all_of(&parts.headers, &IF_MATCH), all_of(&parts.headers, &IF_NONE_MATCH));
+        Ok(Self { listed, unwanted, required: app.settings().require_if_match })
     }
 }
 
 impl Precondition {
-    /// 412 where If-Match names other versions; compared strongly. 428 (RFC 6585, section 3) where one is required and missing.
+    /// 412 where If-Match names other versions, or If-None-Match this one (RFC 9110, section 13.2.2). 428 (RFC 6585, section 3)
+    /// where If-Match is required and missing.
     pub fn check(&self, version: i64) -> Result<()> {
         self.check_with(version, None)
     }
@@ -79,10 +94,11 @@ impl Precondition {
     /// Also 409 where the body names another version.
     pub fn check_with(&self, version: i64, in_body: Option<i64>) -> Result<()> {
         let tag = format!("\"{version}\"");
-        let names = |listed: &String| listed.split(',').map(str::trim).any(|candidate| candidate == "*" || candidate == tag);
+        let failed = |detail: String| Err(Error::new(Code::PreconditionFailed, detail));
         match (&self.listed, in_body) {
-            (Some(listed), _) if !names(listed) => {
-                Err(Error::new(Code::PreconditionFailed, format!("The resource's ETag is {tag} by now.")))
+            (Some(listed), _) if !names(listed, &tag) => failed(format!("The resource's ETag is {tag} by now.")),
+            _ if self.unwanted.as_ref().is_some_and(|unwanted| names_weakly(unwanted, &tag)) => {
+                failed(format!("The resource is there, with the ETag {tag}, which If-None-Match rules out."))
             }
             (_, Some(believed)) if believed != version => Err(Error::version_conflict(version)),
             (None, None) if self.required => {

@@ -1,5 +1,5 @@
 //! Headers: those that choose the context follow from the policy, the others from the answers that are declared. 412 is for an
-//! `If-Match`, 304 for an `If-None-Match`; 201 says where the new thing is, and 429 and 503 when to come again.
+//! `If-Match` or `If-None-Match`, 304 for an `If-None-Match`; 201 says where the new thing is, and 429 and 503 when to come again.
 
 use serde_json::json;
 use utoipa::openapi::header::{Header, HeaderBuilder};
@@ -34,6 +34,7 @@ pub(super) fn declare(operation: &mut Operation) {
     let answers = |status: &str| operation.responses.responses.contains_key(status);
     let conditions = [
         ("412", "If-Match", "The `ETag` that the resource is believed to have; 412 when it has another by now"),
+        ("412", "If-None-Match", "The `ETag` that the resource must not have (`*`: any); 412 when it has it"),
         ("304", "If-None-Match", "The `ETag` of the answer that the caller has; 304 while it is still the same"),
     ];
     let conditions = conditions.into_iter().filter(|(status, ..)| answers(status));

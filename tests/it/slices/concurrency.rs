@@ -65,13 +65,22 @@ async fn every_resource_guards_its_version() {
         if deletable {
             stale(Method::DELETE).send().await.refused(412, "precondition_failed");
         }
+        // What must not be there, or not be this, is (RFC 9110, section 13.1.2; compared weakly).
+        for unwanted in ["*", &tag, &format!("W/{tag}"), &format!("\"x\", {tag}")] {
+            let unless = |method: Method| desk.ask(method, path.clone()).header("if-none-match", unwanted);
+            unless(Method::PATCH).json(change.clone()).send().await.refused(412, "precondition_failed");
+            if deletable {
+                unless(Method::DELETE).send().await.refused(412, "precondition_failed");
+            }
+        }
         let mut body = change.clone();
         body["version"] = json!(version + 7);
         desk.patch(path.clone(), body.clone()).await.refused(409, "version_conflict");
         assert_eq!(desk.get(path.clone()).await.header("etag"), tag, "{path}: a refused change changes nothing");
 
         body["version"] = json!(version);
-        let changed = desk.ask(Method::PATCH, path.clone()).header("if-match", format!("\"x\", {tag}")).json(body).send().await;
+        let change_of_it = desk.ask(Method::PATCH, path.clone()).header("if-match", format!("\"x\", {tag}"));
+        let changed = change_of_it.header("if-none-match", "\"x\"").json(body).send().await;
         let new_tag = changed.header("etag").to_owned();
         assert_eq!(changed.expect(200)["version"], json!(version + 1), "{path}");
         assert_eq!(new_tag, format!("\"{}\"", version + 1), "{path}");
