@@ -14,7 +14,7 @@ use crate::audit::{self, Event};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Actor, Locks, MandateContext, Recorded, SystemContext};
-use crate::error::{Code, Error, Result, keep};
+use crate::error::{Code, Error, FieldError, Result, keep};
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
@@ -117,7 +117,11 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
         if change.context.actor() == Some(admin) {
             return Err(Error::new(Code::SelfEscalation, "SysAdmins do not make themselves admin of a mandate."));
         }
-        users::store::find(&mut change, admin).await?.ok_or_else(Error::not_found)?;
+        let account = users::store::find(&mut change, admin).await?.ok_or_else(Error::not_found)?;
+        if !account.enabled {
+            let detail = "names an account that is disabled, which would be no effective admin: enable it first, or name somebody else";
+            return Err(FieldError::new("/adminUserId", "account_disabled", detail).into());
+        }
     }
     let id = MandateId::new();
     let new = NewMandate { id, name: &wanted.name, code: wanted.code.as_deref(), language: &wanted.language, now };

@@ -45,6 +45,10 @@ async fn until_an_admin_is_named_only_sys_admins_manage_it() {
     root.post(format!("{path}/users"), json!({ "targetUserId": nina.id, "roleIds": [admin] })).await.expect(201);
     assert_eq!(root.get(path).await.expect(200)["hasAdmin"], json!(true));
     root.post(PATH, json!({ "name": "Umbrella", "adminUserId": Uuid::now_v7() })).await.refused(404, "not_found");
+    // One whose account is disabled would be no effective admin.
+    let omar = world.stranger("omar").await;
+    root.patch(format!("/api/users/{}", omar.id), json!({ "enabled": false })).await.expect(200);
+    points_at(&root.post(PATH, json!({ "name": "Umbrella", "adminUserId": omar.id })).await, "/adminUserId");
     assert_eq!(root.get(format!("{PATH}?q=umbrella")).await.expect(200)["items"], json!([]), "what is refused leaves nothing");
 }
 

@@ -87,6 +87,9 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     if admin.is_some_and(|admin| world.living_user(admin).is_none()) {
         return Err(Refusal::not_found());
     }
+    if admin.is_some_and(|admin| !world.user(admin).enabled) {
+        return Err(Refusal::invalid());
+    }
     if code.as_ref().is_some_and(|code| is_taken(world, code, None)) {
         return Err(Refusal::of(409, "code_taken"));
     }
