@@ -103,7 +103,7 @@ impl Asking {
     pub fn oneself(&self) -> Subject {
         let access = match &self.mandate.authority {
             super::Authority::Member(access) => Some(access.clone()),
-            super::Authority::SysAdmin => None,
+            super::Authority::SysAdmin | super::Authority::Suspended => None,
         };
         self.subject(self.mandate.caller.user, access, Some(self.epochs))
     }

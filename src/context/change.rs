@@ -237,7 +237,8 @@ impl MandateContext {
             Authority::SysAdmin if !caller.is_sys_admin => return Err(enter::for_sys_admins()),
             Authority::SysAdmin if load::mandate_exists(&mut *connection, self.mandate).await? => Authority::SysAdmin,
             Authority::SysAdmin => return Err(Error::not_found()),
-            Authority::Member(_) => {
+            Authority::Suspended if load::is_suspended(&mut *connection, caller.user, self.mandate).await? => Authority::Suspended,
+            Authority::Member(_) | Authority::Suspended => {
                 let loaded = load::mandate_access(connection, caller.user, self.mandate).await?;
                 let access = loaded.and_then(|loaded| loaded.access).ok_or_else(lost_meanwhile)?;
                 Authority::Member(Arc::new(access))

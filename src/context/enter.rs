@@ -98,9 +98,8 @@ fn one_id<T: std::str::FromStr>(headers: &HeaderMap, name: &'static str) -> Resu
     if values.next().is_some() {
         return Err(refused("must be sent once"));
     }
-    // Exactly the hyphenated form: a list of two ids or a braced one is a mistake to point out, not to guess about.
-    let text = value.to_str().ok().filter(|text| text.len() == 36).ok_or_else(|| refused("must be a UUID"))?;
-    text.parse().map(Some).map_err(|_| refused("must be a UUID"))
+    let id = value.to_str().ok().and_then(|text| text.parse().ok());
+    id.map(Some).ok_or_else(|| refused("must be a UUID"))
 }
 
 struct Entrance<'a> {
@@ -127,7 +126,7 @@ impl Entrance<'_> {
         if tables.is_empty() {
             return self.without_table();
         }
-        let context = self.member().await?;
+        let context = self.member_or_suspended().await?;
         if self.policy.asks {
             let open = self.some_table_is_open(&context, None);
             return if open { self.asking(context).await.map(Entered::Asking) } else { Err(self.denied()) };
@@ -215,6 +214,25 @@ impl Entrance<'_> {
 
     /// The caller as a member of the mandate that the header names; the path, where it names one, must agree.
     async fn member(&self) -> Result<MandateContext> {
+        let mandate = self.named_mandate()?;
+        let access = self.mandate_access(mandate).await?.ok_or_else(mandate_access_denied)?;
+        Ok(MandateContext { caller: self.caller.clone(), mandate, authority: Authority::Member(access) })
+    }
+
+    /// The same; where the route is about the caller's own membership, also while that is disabled: then with no access at all.
+    async fn member_or_suspended(&self) -> Result<MandateContext> {
+        let refused = match self.member().await {
+            Err(refused) if refused.code() == Code::MandateAccessDenied && matches!(self.is_oneself(), Ok(true)) => refused,
+            entered => return entered,
+        };
+        let mandate = self.named_mandate()?;
+        if !load::is_suspended(&*self.reader().await?, self.caller.user, mandate).await? {
+            return Err(refused);
+        }
+        Ok(MandateContext { caller: self.caller.clone(), mandate, authority: Authority::Suspended })
+    }
+
+    fn named_mandate(&self) -> Result<MandateId> {
         let mandate = self
             .headers
             .mandate
@@ -224,8 +242,7 @@ impl Entrance<'_> {
         {
             return Err(mandate_access_denied());
         }
-        let access = self.mandate_access(mandate).await?.ok_or_else(mandate_access_denied)?;
-        Ok(MandateContext { caller: self.caller.clone(), mandate, authority: Authority::Member(access) })
+        Ok(mandate)
     }
 
     async fn mandate_access(&self, mandate: MandateId) -> Result<Option<Arc<MandateAccess>>> {

@@ -96,6 +96,17 @@ pub(super) async fn mandate_access(executor: impl PgExecutor<'_>, user: UserId, 
     }))
 }
 
+/// Whether somebody is a member of a mandate that is open, with a membership that is disabled.
+pub(super) async fn is_suspended(executor: impl PgExecutor<'_>, user: UserId, mandate: MandateId) -> Result<bool> {
+    let suspended = sqlx::query_scalar!(
+        r#"select exists (select 1 from memberships m join mandates d on d.id = m.mandate_id and d.enabled and d.deleted_at is null
+                          where m.mandate_id = $1 and m.user_id = $2 and not m.enabled) as "suspended!""#,
+        mandate.uuid(),
+        user.uuid(),
+    );
+    Ok(suspended.fetch_one(executor).await?)
+}
+
 /// An instance as a caller finds it: what it is, and how near the caller is to it.
 #[derive(Debug, Clone)]
 pub(super) struct FoundInstance {

@@ -222,6 +222,8 @@ enum Authority {
     /// Governs it from outside, on the routes that allow it; sees no data of features.
     SysAdmin,
     Member(Arc<MandateAccess>),
+    /// A member whose membership is disabled: on the route by which they leave, with no access at all.
+    Suspended,
 }
 
 /// A caller in one mandate.
@@ -254,10 +256,10 @@ impl MandateContext {
     pub fn is_delegate(&self) -> bool {
         !self.is_sys_admin() && !self.is_admin()
     }
-    /// The caller's access as a member; a SysAdmin has none.
+    /// The caller's access as a member; a SysAdmin has none, nor has whose membership is disabled.
     pub fn access(&self) -> Option<&MandateAccess> {
         match &self.authority {
-            Authority::SysAdmin => None,
+            Authority::SysAdmin | Authority::Suspended => None,
             Authority::Member(access) => Some(access),
         }
     }
@@ -265,6 +267,7 @@ impl MandateContext {
     fn levels(&self, table: &str, operation: Operation) -> Levels {
         match &self.authority {
             Authority::SysAdmin => Levels::ALL,
+            Authority::Suspended => Levels { operation: Level::None, read: Level::None },
             Authority::Member(access) => {
                 Levels { operation: access.merged.level(table, operation), read: access.merged.level(table, Operation::Read) }
             }

@@ -137,6 +137,9 @@ impl World {
                 self.as_sys_admin(call, entered)
             }
             Guard::MandateOrSysOrOneself(table, operation) => {
+                if self.may_only_leave(call, &entered) {
+                    return Ok(entered);
+                }
                 let entered = self.member_of(call, entered)?;
                 let oneself = call.id("userId")? == entered.user;
                 if oneself { Ok(entered) } else { self.open(&entered, table, operation).map(|()| entered) }
@@ -186,6 +189,16 @@ impl World {
             self.visited.set(Some((mandate, entered.user)));
         }
         Ok(entered)
+    }
+
+    /// Whether the caller speaks of their own membership, which is disabled.
+    fn may_only_leave(&self, call: &Call, entered: &Entered) -> bool {
+        let Some(mandate) = entered.mandate.filter(|mandate| call.id("mandateId").is_ok_and(|named| named == *mandate)) else {
+            return false;
+        };
+        let is_open = self.living_mandate(mandate).is_some_and(|row| row.enabled);
+        let is_disabled = self.member(mandate, entered.user).is_some_and(|row| !row.enabled);
+        is_open && is_disabled && call.id("userId").is_ok_and(|user| user == entered.user)
     }
 
     /// 403 where the caller's level is `n`.

@@ -119,6 +119,32 @@ async fn a_disabled_membership_opens_nothing_until_it_is_enabled_again() {
     points_at(&admin.patch(row(&world, acme.member.id, ""), json!({})).await, "/enabled");
 }
 
+/// Nobody is kept in against their will; and who is not a member, or whose mandate is closed, learns nothing by trying to leave.
+#[tokio::test]
+async fn a_disabled_member_may_leave_and_nothing_else() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let (own, other) = (row(&world, acme.member.id, ""), row(&world, acme.admin.id, ""));
+    let una = world.member_with(acme, "una", &[acme.role("user")]).await;
+    let desk = world.desk(&acme.member, acme);
+    for person in [acme.member.id, una.id] {
+        admin.patch(row(&world, person, ""), json!({ "enabled": false })).await.expect(200);
+    }
+    for answer in [desk.get(own.clone()).await, desk.delete(other).await, desk.get(acme.path("/users")).await] {
+        answer.refused(403, "mandate_access_denied");
+    }
+    desk.patch(own.clone(), json!({ "enabled": true })).await.refused(403, "mandate_access_denied");
+    let preview = desk.delete(format!("{own}?dryRun=true")).await.expect(200);
+    assert_eq!(preview["totals"], json!({ "users": 0, "gained": 0, "lost": 0 }), "there was nothing to lose any more");
+    desk.delete(own.clone()).await.expect(204);
+    admin.get(own.clone()).await.refused(404, "not_found");
+    desk.delete(own).await.refused(403, "mandate_access_denied");
+    let stranger = world.stranger("nina").await;
+    world.desk(&stranger, acme).delete(row(&world, stranger.id, "")).await.refused(403, "mandate_access_denied");
+    world.root().patch(format!("/api/mandates/{}", acme.id), json!({ "enabled": false })).await.expect(200);
+    world.desk(&una, acme).delete(row(&world, una.id, "")).await.refused(403, "mandate_access_denied");
+}
+
 #[tokio::test]
 async fn who_is_removed_loses_admissions_and_groups_too() {
     let world = World::new().await;
