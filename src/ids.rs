@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{self, Unexpected, Visitor};
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
@@ -25,6 +25,7 @@ fn hyphenated(text: &str) -> Result<Uuid, NoUuid> {
     if text.len() == 36 { Uuid::try_parse(text).map_err(|_| NoUuid) } else { Err(NoUuid) }
 }
 
+/// Reads an id, and where it is none says what it is to be.
 struct Spelled;
 
 impl Visitor<'_> for Spelled {
@@ -33,7 +34,7 @@ impl Visitor<'_> for Spelled {
         f.write_str("a UUID")
     }
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Uuid, E> {
-        hyphenated(text).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        hyphenated(text).map_err(|_| E::custom("must be a UUID"))
     }
 }
 

@@ -376,7 +376,7 @@ impl Entrance<'_> {
 
     fn path_id<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>> {
         let Some(text) = self.path.get(name) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| Error::new(Code::InvalidParameter, format!("`{name}` in the path must be a UUID")))
+        text.parse().map(Some).map_err(|_| Error::new(Code::InvalidParameter, format!("`{name}` in the path must be a UUID.")))
     }
 }
 

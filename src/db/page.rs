@@ -102,7 +102,7 @@ impl Paging {
     pub fn parse(keys: &Keys, list: &str, sorts: &[&str], asked: Asked<'_>) -> Result<Self> {
         let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(invalid(format!("`limit` must be from 1 to {MAX_LIMIT}")));
+            return Err(invalid(format!("`limit` must be a whole number from 1 to {MAX_LIMIT}.")));
         }
         let wanted = asked.sort.unwrap_or(sorts[0]);
         let field = wanted.strip_prefix('-').unwrap_or(wanted);

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
+use super::forms::expected;
 use super::objects::{Distinct, Objects};
 use crate::app::App;
 use crate::error::{Code, Error, FieldError, Result, pointer_to};
@@ -116,8 +117,7 @@ fn refusal(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) 
     let message = inner.to_string();
     let named = shown(message.split('`').nth(1).unwrap_or_default());
     let parent = json_pointer(error.path());
-    let expected =
-        message.rsplit_once(", expected ").map_or("another form", |(_, rest)| rest).split(" at line ").next().unwrap_or_default();
+    let expected = expected(&message).unwrap_or("another form");
     if message.starts_with("unknown field") {
         FieldError::new(
             within(&parent, &named),

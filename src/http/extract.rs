@@ -1,7 +1,9 @@
 //! Bodies, queries and paths, with one shape for everything that can be wrong with them; and the answers that handlers give.
 //! (axum's own `Json`, `Path` and `Query` are refused by clippy: each would answer in a form of its own.)
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
@@ -10,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::body::{parse, read_body, require_json};
+use super::forms::{Forms, expected};
 use crate::app::App;
 use crate::context::asking::Asking;
 use crate::context::enter::{DeferredCaller, Entered};
@@ -108,11 +111,14 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         }
         let parsed = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(form_pairs(query)));
         parsed.map(Self).map_err(|error| {
-            let name = error.path().to_string();
-            let what = if name == "." { "A query parameter".to_owned() } else { format!("`{name}`") };
+            let (name, message) = (error.path().to_string(), error.inner().to_string());
+            let wanted = expected(&message).map(str::to_owned).or_else(|| forms(parts).wanted(&name));
             Error::new(
                 Code::InvalidParameter,
-                format!("{what} is malformed or out of range: {}", without_values(&error.inner().to_string())),
+                match wanted {
+                    Some(wanted) => format!("`{name}` must be {wanted}."),
+                    None => format!("The query is malformed: {}.", without_values(&message)),
+                },
             )
         })
     }
@@ -138,10 +144,25 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for FromPat
         if parts.uri.path().contains("%00") {
             return Err(Error::not_found());
         }
-        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|_| Error::new(Code::InvalidParameter, "A parameter in the path is malformed; ids are UUIDs."))
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(_) => Err(malformed_path(parts, state).await),
+        }
     }
+}
+
+/// What is wrong with the path, by the forms of its parameters.
+async fn malformed_path<S: Send + Sync>(parts: &mut Parts, state: &S) -> Error {
+    let values = RawPathParams::from_request_parts(parts, state).await;
+    let forms = forms(parts);
+    let unfit = values.as_ref().ok().and_then(|values| forms.unfit(values.iter()));
+    let detail = unfit.and_then(|name| Some(format!("`{name}` in the path must be {}.", forms.wanted(name)?)));
+    Error::new(Code::InvalidParameter, detail.unwrap_or_else(|| "A parameter in the path is out of range.".to_owned()))
+}
+
+/// What the operation's parameters take.
+fn forms(parts: &Parts) -> Arc<Forms> {
+    parts.extensions.get::<Arc<Forms>>().cloned().unwrap_or_default()
 }
 
 /// The contexts that the guard let in. A handler that asks for another one than its route was declared with is a mistake of

@@ -20,6 +20,7 @@ use super::body::{BodyLimit, require_unencoded};
 use super::completion;
 use super::dry_run::DryRun;
 use super::extract::Query;
+use super::forms::Forms;
 use super::idempotency;
 use super::rate_limit::{Identity, Purse, named_mandate};
 use crate::app::App;
@@ -43,24 +44,26 @@ struct Guarding {
     app: App,
     policy: Arc<Policy>,
     query: Arc<BTreeSet<String>>,
+    forms: Arc<Forms>,
 }
 
 impl Guard for UtoipaMethodRouter<App> {
     fn guard(self, app: &App, policy: Policy) -> Self {
         let (schemas, mut paths, router) = self;
-        let mut query = BTreeSet::new();
+        let (mut query, mut forms) = (BTreeSet::new(), Forms::default());
         let mut class = policy.class;
         for item in paths.paths.values_mut() {
             for (method, operation) in operations(item) {
                 let by_method = if method == Method::GET { Class::Read } else { Class::Write };
                 let class = *class.get_or_insert(by_method);
                 query.extend(query_parameters(operation));
+                forms.note(operation);
                 describe(operation, &method, &policy, class);
             }
         }
         let class = class.unwrap_or(Class::Default);
         let policy = Arc::new(policy);
-        let state = Guarding { app: app.clone(), policy: policy.clone(), query: Arc::new(query) };
+        let state = Guarding { app: app.clone(), policy: policy.clone(), query: Arc::new(query), forms: Arc::new(forms) };
         let router = router.route_layer(from_fn_with_state(state, let_in));
         (schemas, paths, app.limits().layer(router, class, &policy, app.services()))
     }
@@ -72,6 +75,7 @@ async fn let_in(State(guarding): State<Guarding>, request: Request, next: Next) 
 }
 
 async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Result<Response> {
+    request.extensions_mut().insert(guarding.forms.clone());
     let path = path_parameters(&mut request).await?;
     let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
     let meta = request.extensions().get::<RequestMeta>().cloned().unwrap_or_default();

@@ -7,6 +7,7 @@ mod cors;
 pub mod dry_run;
 pub mod etag;
 pub mod extract;
+mod forms;
 pub mod guard;
 pub(crate) mod idempotency;
 pub mod instant;

@@ -122,6 +122,21 @@ struct Probe {
     tag: Option<&'static str>,
     /// What is not has to be refused.
     is_of_the_type: bool,
+    /// How such a refusal begins to say what would be.
+    form: &'static str,
+}
+
+/// What people are told that a value must be, by its schema.
+fn form(schema: &Value) -> &'static str {
+    match (schema["format"].as_str(), schema["type"].to_string()) {
+        (Some("uuid"), _) => "must be a UUID",
+        (Some("date-time"), _) => "must be ",
+        _ if schema["enum"].is_array() => "must be ",
+        (_, kind) if kind.contains("boolean") => "must be true or false",
+        (_, kind) if kind.contains("integer") && schema["maximum"] == 200 => "must be a whole number from 1 to 200",
+        (_, kind) if kind.contains("integer") => "must be a whole number",
+        _ => "",
+    }
 }
 
 fn encoded(value: &str) -> String {
@@ -198,6 +213,7 @@ fn probes(document: &Value, operation: &Operation, case: &Case, names: &Names) -
     let mut probes = Vec::new();
     for parameter in operation.value["parameters"].as_array().into_iter().flatten() {
         let (name, place) = (parameter["name"].as_str().unwrap(), parameter["in"].as_str().unwrap());
+        let form = form(&parameter["schema"]);
         for (value, is_of_the_type) in values(&parameter["schema"]) {
             let uri = match place {
                 "query" => with_query(&uri, name, &value),
@@ -205,11 +221,11 @@ fn probes(document: &Value, operation: &Operation, case: &Case, names: &Names) -
                 "path" if !value.is_empty() => with_segment(operation, &uri, name, &value),
                 _ => continue,
             };
-            probes.push(Probe { uri: Some(uri), body: None, tag: None, is_of_the_type });
+            probes.push(Probe { uri: Some(uri), body: None, tag: None, is_of_the_type, form });
         }
     }
     if operation.takes_header("If-Match") {
-        probes.extend(TAGS.map(|tag| Probe { uri: None, body: None, tag: Some(tag), is_of_the_type: true }));
+        probes.extend(TAGS.map(|tag| Probe { uri: None, body: None, tag: Some(tag), is_of_the_type: true, form: "" }));
     }
     let body = case.body.map_or_else(|| json!({}), |body| serde_json::from_str(&fill(body, names)).unwrap());
     let mut fields = Vec::new();
@@ -217,10 +233,10 @@ fn probes(document: &Value, operation: &Operation, case: &Case, names: &Names) -
         typed_fields(document, &content.1["schema"], "", &mut fields);
     }
     for (pointer, schema) in fields {
-        let is_text = is_typed_text(&schema);
+        let (is_text, form) = (is_typed_text(&schema), form(&schema));
         for (value, is_of_the_type) in values(&schema) {
             let body = Some(with_field(&body, &pointer, &value, is_text));
-            probes.push(Probe { uri: None, body, tag: None, is_of_the_type });
+            probes.push(Probe { uri: None, body, tag: None, is_of_the_type, form });
         }
     }
     probes
@@ -268,6 +284,9 @@ async fn at_the_limits(ground: &Ground, operation: &Operation, case: &Case) -> u
             let refusals = if probe.uri.is_some() { &[400][..] } else { &[400, 422] };
             let is_refused = refusals.contains(&status) || (sys_admin_too && status == 404);
             assert!(probe.is_of_the_type || is_refused, "{}: {probe:.400?}: {status} {}", case.title(), answer.body);
+            let is_told = ["invalid_parameter", "validation_failed"].contains(&answer.code());
+            let told = answer.body["detail"].to_string();
+            assert!(probe.is_of_the_type || !is_told || told.contains(probe.form), "{}: {probe:.400?}: {told}", case.title());
             asked += 1;
             if may_have_changed(operation, &answer) {
                 ground.mend().await;
