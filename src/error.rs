@@ -53,7 +53,7 @@ codes! {
     GrantExceedsOwnAccess = 403, "You cannot give what you do not have", "Grant only what is within your own access, or ask an admin of the mandate.";
     TargetExceedsOwnAccess = 403, "The other person's access exceeds yours", "Ask an admin of the mandate.";
     OwnRequest = 403, "Nobody decides their own request", "Ask somebody else who decides here, or an admin of the instance.";
-    NotFound = 404, "There is no such object, or you may not see it", "Check the id and the mandate that X-Mandate-Id selects.";
+    NotFound = 404, "There is no such object, or you may not see it", "Check the id and the mandate that X-Mandate-Id selects. Where a body names it, `errors` points there.";
     RouteNotFound = 404, "There is no such route", "Look the route up in /docs.";
     MethodNotAllowed = 405, "The route does not know this method", "The header Allow lists the methods that it knows.";
     RequestTimeout = 408, "The request's body did not arrive in time", "Send the request again, faster or smaller.";
@@ -171,6 +171,12 @@ struct Parts {
     cause: Option<Cause>,
 }
 
+/// The first of the places that were wrong, in a sentence.
+fn told(errors: &[FieldError]) -> String {
+    let place = |error: &FieldError| if error.pointer.is_empty() { "The body".to_owned() } else { error.pointer.clone() };
+    errors.first().map_or_else(String::new, |error| format!("{} {}", place(error), error.detail))
+}
+
 /// Why a transaction failed, where it matters to whoever began it.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -197,14 +203,20 @@ impl Error {
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let unknown = !errors.is_empty() && errors.iter().all(|e| e.code == "unknown_field");
         let code = if unknown { Code::UnknownField } else { Code::ValidationFailed };
-        let detail = errors
-            .first()
-            .map_or_else(String::new, |e| format!("{} {}", if e.pointer.is_empty() { "The body" } else { &e.pointer }, e.detail));
         let reasons: Vec<String> = errors.iter().flat_map(|e| e.reasons.iter().cloned()).collect();
-        let mut error = Self::new(code, detail);
-        error.0.errors = errors;
-        error.0.errors.truncate(MAX_ERRORS);
+        let error = Self::new(code, told(&errors)).pointing_to(errors);
         if reasons.is_empty() { error } else { error.with("reasons", reasons) }
+    }
+
+    /// 404 with the places in the body that name what is not there ([`crate::missing`]).
+    pub fn unknown(errors: Vec<FieldError>) -> Self {
+        Self::new(Code::NotFound, told(&errors)).pointing_to(errors)
+    }
+
+    fn pointing_to(mut self, mut errors: Vec<FieldError>) -> Self {
+        errors.truncate(MAX_ERRORS);
+        self.0.errors = errors;
+        self
     }
 
     /// A member of the problem document beside the standard ones.

@@ -27,6 +27,7 @@ pub mod languages;
 pub mod limits;
 pub mod mandates;
 pub mod members;
+pub mod missing;
 pub mod names;
 pub mod navigation;
 pub mod ops;

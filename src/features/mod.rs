@@ -15,6 +15,7 @@ use crate::access::Catalogue;
 use crate::app::App;
 use crate::error::{Code, Error};
 use crate::http::etag::Resource;
+use crate::missing::Thing;
 use crate::roles::Texts;
 
 pub use builtin::{Bilingual, BuiltIn, TemplateRole, bring_up_to_date};
@@ -50,6 +51,11 @@ impl Feature {
     pub fn catalogue(&self) -> Catalogue {
         Catalogue::instance(self.tables.iter().cloned(), self.views.iter().cloned())
     }
+}
+
+/// The refusal of a body whose `featureCode` is no feature's.
+pub fn unknown() -> Error {
+    Thing::Feature.missing("/featureCode")
 }
 
 impl Resource for Feature {

@@ -62,7 +62,7 @@ pub struct CreateTemplateRole {
 
 /// Makes a template role. Mandates and instances that exist are not changed.
 #[utoipa::path(post, path = "/api/features/templates/roles", tag = "Roles", request_body = CreateTemplateRole,
-    responses((status = 201, description = "The template", body = Role), (status = 404, description = "No such feature"),
+    responses((status = 201, description = "The template", body = Role), (status = 404, description = "No such feature: `errors` points to it"),
               (status = 409, description = "label_taken")))]
 async fn create_template_role(system: SystemContext, Json(body): Json<CreateTemplateRole>) -> Result<Created<Versioned<Role>>> {
     let mut errors = Vec::new();

@@ -22,6 +22,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::ids::{GroupId, MandateId, UserId};
 use crate::list_query;
+use crate::missing::Thing;
 
 /// The largest group that can be put at once.
 const MAX_MEMBERS: usize = 20_000;
@@ -74,7 +75,7 @@ pub struct ReplaceGroupMembers {
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
     request_body = ReplaceGroupMembers,
     responses((status = 200, description = "The first page of the group's members", body = Page<GroupMember>), (status = 412, description = "Changed meanwhile"),
-              (status = 403, description = "self_escalation, target_exceeds_own_access, grant_exceeds_own_access"), (status = 404, description = "No such group, or not a member of the mandate")))]
+              (status = 403, description = "self_escalation, target_exceeds_own_access, grant_exceeds_own_access"), (status = 404, description = "No such group, or not a member of the mandate: then `errors` points to them")))]
 async fn replace_group_members(
     context: MandateContext,
     lister: Lister,
@@ -86,10 +87,9 @@ async fn replace_group_members(
     if body.user_ids.len() > MAX_MEMBERS {
         return Err(FieldError::new("/userIds", "too_many", format!("must have at most {MAX_MEMBERS} entries")).into());
     }
-    let members: BTreeSet<UserId> = body.user_ids.into_iter().collect();
     let paging = lister.paging(&["username"], Asked::default())?;
-    let (context, precondition, members, first) = (&context, &precondition, &members, &paging);
-    let rows = retrying(|| replace(context, group, precondition, body.version, members, first)).await?;
+    let (context, precondition, body, first) = (&context, &precondition, &body, &paging);
+    let rows = retrying(|| replace(context, group, precondition, body, first)).await?;
     Ok(lister.answer(&paging, rows))
 }
 
@@ -97,20 +97,23 @@ async fn replace(
     context: &MandateContext,
     group: GroupId,
     precondition: &Precondition,
-    version: Option<i64>,
-    members: &BTreeSet<UserId>,
+    body: &ReplaceGroupMembers,
     first: &Paging,
 ) -> Result<Rows<GroupMember>> {
+    let members: &BTreeSet<UserId> = &body.user_ids.iter().copied().collect();
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Update>()?;
     store::lock(&mut change, &grant, group).await?;
     let found = store::find(&mut change, &grant, group).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
-    precondition.check_with(found.group.version, version)?;
+    precondition.check_with(found.group.version, body.version)?;
     let before: BTreeSet<UserId> = store::member_ids(&mut change, &grant, group).await?.into_iter().collect();
     let regrouping = Regrouping { nearness: found.needed, before: &before, after: members };
     let (added, removed) = (regrouping.added(), regrouping.removed());
-    store::require_members(&mut change, &grant, &added).await?;
+    let strangers = store::strangers(&mut change, &grant, &added).await?;
+    if !strangers.is_empty() {
+        return Err(Error::unknown(Thing::User.unknown_among("/userIds", &body.user_ids, |user| !strangers.contains(&user))));
+    }
     change.require_may_regroup(&regrouping).await?;
     change.as_tenant().await?;
     let mut recorded = Recorded::nothing_changed();

@@ -1,5 +1,7 @@
 //! Groups in the database.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -305,17 +307,17 @@ async fn count_members<O: Op>(connection: &mut PgConnection, grant: &Grant<Group
     Ok(total)
 }
 
-/// 404 where one of these is not a member of the mandate.
-pub(super) async fn require_members(connection: &mut PgConnection, grant: &Grant<Groups, Update>, users: &[UserId]) -> Result<()> {
+/// Those of these who are not members of the mandate.
+pub(super) async fn strangers(connection: &mut PgConnection, grant: &Grant<Groups, Update>, users: &[UserId]) -> Result<BTreeSet<UserId>> {
     let strangers = sqlx::query_scalar!(
-        r#"select exists (select 1 from unnest($2::uuid[]) u (id)
-                          where not exists (select 1 from memberships m where m.mandate_id = $1 and m.user_id = u.id)) as "strangers!""#,
+        r#"select u.id as "id!" from unnest($2::uuid[]) u (id)
+           where not exists (select 1 from memberships m where m.mandate_id = $1 and m.user_id = u.id)"#,
         grant.mandate_uuid(),
         &uuids(users)
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await?;
-    if strangers { Err(Error::not_found()) } else { Ok(()) }
+    Ok(strangers.into_iter().map(UserId::from).collect())
 }
 
 /// The ids of a group's members.

@@ -34,7 +34,7 @@ pub struct Problem {
     code: String,
     /// To quote to the operator.
     request_id: String,
-    /// For 422: each field that was refused.
+    /// For 422 each field that was refused; for 404 each that names what is not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     /// What some codes tell besides, such as the `table`, `operation` and level `needed` of `permission_denied`.

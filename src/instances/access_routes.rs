@@ -17,7 +17,7 @@ use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_brings_instance_no_nearer, require_may_give};
 use crate::context::policy::{Class, Policy};
 use crate::context::{AccessPreview, Change, Concerned, Grant, InstanceContext, Locks, Outcome, Recorded, require_opens_nothing};
-use crate::error::{Error, FieldError, Result};
+use crate::error::{Error, Result};
 use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
@@ -25,7 +25,8 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::ids::{InstanceId, RoleId, UserId};
 use crate::list_query;
-use crate::roles;
+use crate::missing::Thing;
+use crate::roles::{self, NamedRoles};
 
 pub(super) fn routes(app: &App) -> Routes {
     let write = |policy: Policy| policy.class(Class::MemberWrite);
@@ -75,22 +76,21 @@ pub struct AddInstanceUser {
     role_ids: Vec<RoleId>,
 }
 
-/// The roles that a request names, each once and at least one.
-fn resolved(roles: &[RoleId]) -> Result<Vec<RoleId>> {
-    match roles.len() {
-        0 => Err(FieldError::new("/roleIds", "too_few", "must name at least one role").into()),
-        1..=200 => Ok(roles.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()),
-        _ => Err(FieldError::new("/roleIds", "too_many", "must name at most 200 roles").into()),
-    }
-}
-
 type NamedRole = (RoleId, String, bool, Permissions);
 
 /// The instance's roles of these ids; 404 where one is not a role of this instance.
 async fn require_known(change: &mut Change<InstanceContext>, roles: &[RoleId]) -> Result<Vec<NamedRole>> {
-    let (mandate, instance) = (change.context.mandate().mandate(), change.context.instance());
-    let found = roles::store::permissions_of(change, mandate, Some(instance), roles).await?;
+    let found = known(change, roles).await?;
     if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
+}
+
+async fn known(change: &mut Change<InstanceContext>, roles: &[RoleId]) -> Result<Vec<NamedRole>> {
+    let (mandate, instance) = (change.context.mandate().mandate(), change.context.instance());
+    roles::store::permissions_of(change, mandate, Some(instance), roles).await
+}
+
+fn ids(roles: &[NamedRole]) -> BTreeSet<RoleId> {
+    roles.iter().map(|(id, ..)| *id).collect()
 }
 
 /// Whether the caller may give these roles to that user.
@@ -112,34 +112,43 @@ fn labels(roles: &[NamedRole], of: &BTreeSet<RoleId>) -> Vec<String> {
     request_body = AddInstanceUser,
     responses((status = 201, description = "The admission", body = FeatureAccess),
               (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview), (status = 409, description = "already_has_access"),
-              (status = 404, description = "Not a member, or no such role"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
+              (status = 404, description = "Not a member, or no such role: `errors` points to it"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
 async fn add_instance_user(
     context: InstanceContext,
     Json(body): Json<AddInstanceUser>,
 ) -> Result<Outcome<Created<Versioned<FeatureAccess>>>> {
-    let roles = resolved(&body.role_ids)?;
-    let (context, roles) = (&context, &roles);
+    let (context, roles) = (&context, &NamedRoles::checked(body.role_ids)?);
     let outcome = retrying(|| add(context, body.user_id, roles)).await?;
     let location = format!("/api/features/instances/{}/users/{}", context.instance(), body.user_id);
     Ok(outcome.map(|answer| Created { location, answer }))
 }
 
-async fn add(context: &InstanceContext, user: UserId, roles: &[RoleId]) -> Result<Outcome<Versioned<FeatureAccess>>> {
+async fn add(context: &InstanceContext, user: UserId, roles: &NamedRoles) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Create>(&change.context)?;
-    let needed = store::nearness_of_member(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let nearness = store::nearness_of_member(&mut change, &grant, user).await?;
+    let given = known(&mut change, roles.ids()).await?;
+    let needed = require_there(nearness, roles, &given)?;
     grant.admit(needed)?;
-    let given = require_known(&mut change, roles).await?;
     may_give(&mut change, user, &given.iter().collect::<Vec<_>>()).await?;
     require_brings_instance_no_nearer(&change.context, needed)?;
     change.as_tenant().await?;
-    store::insert_access(&mut change, &grant, user, roles, context.mandate().now()).await?;
-    let all = roles.iter().copied().collect();
-    let details = json!({ "after": { "roles": labels(&given, &all), "enabled": true } });
+    store::insert_access(&mut change, &grant, user, roles.ids(), context.mandate().now()).await?;
+    let details = json!({ "after": { "roles": labels(&given, &ids(&given)), "enabled": true } });
     let event = Event::new("instance_access_granted", "instance", grant.instance().unwrap_or_default()).target(user).details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     change.conclude(recorded, Concerned::User(user), Versioned(access)).await
+}
+
+/// How near the member is whom the body names; 404 that points to what is not there of all that it names.
+fn require_there(nearness: Option<Level>, roles: &NamedRoles, found: &[NamedRole]) -> Result<Level> {
+    let unknown = roles.unknown(&ids(found));
+    match nearness {
+        Some(nearness) if unknown.is_empty() => Ok(nearness),
+        Some(_) => Err(Error::unknown(unknown)),
+        None => Err(Error::unknown([vec![Thing::User.unknown("/userId")], unknown].concat())),
+    }
 }
 
 /// Whether the admission counts.
@@ -256,6 +265,7 @@ pub struct ReplaceInstanceUserRoles {
     request_body = ReplaceInstanceUserRoles,
     responses((status = 200, description = "The admission", body = Outcome<FeatureAccess>), (status = 409, description = "version_conflict"),
               (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
+              (status = 404, description = "Not admitted, or no such role: then `errors` points to it"),
               (status = 412, description = "Changed meanwhile")))]
 async fn replace_instance_user_roles(
     context: InstanceContext,
@@ -264,8 +274,7 @@ async fn replace_instance_user_roles(
     Json(body): Json<ReplaceInstanceUserRoles>,
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let FromPath((_, user)) = path;
-    let roles = resolved(&body.role_ids)?;
-    let (context, precondition, roles) = (&context, &precondition, &roles);
+    let (context, precondition, roles) = (&context, &precondition, &NamedRoles::checked(body.role_ids)?);
     retrying(|| replace(context, user, precondition, body.version, roles)).await
 }
 
@@ -274,20 +283,21 @@ async fn replace(
     user: UserId,
     precondition: &Precondition,
     version: Option<i64>,
-    roles: &[RoleId],
+    roles: &NamedRoles,
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Update>(&change.context)?;
     let (before, _) = opened(&mut change, &grant, user, precondition, version).await?;
-    let (held, wanted): (BTreeSet<_>, BTreeSet<_>) = (before.role_ids.iter().copied().collect(), roles.iter().copied().collect());
-    let concerned = require_known(&mut change, &held.union(&wanted).copied().collect::<Vec<_>>()).await?;
+    let (held, wanted): (BTreeSet<_>, BTreeSet<_>) = (before.role_ids.iter().copied().collect(), roles.ids().iter().copied().collect());
+    let concerned = known(&mut change, &held.union(&wanted).copied().collect::<Vec<_>>()).await?;
+    roles.require_among(&ids(&concerned))?;
     let added: Vec<_> = concerned.iter().filter(|(id, ..)| wanted.contains(id) && !held.contains(id)).collect();
     may_give(&mut change, user, &added).await?;
     if held == wanted {
         return change.conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(before)).await;
     }
     change.as_tenant().await?;
-    store::set_access_roles(&mut change, &grant, user, roles).await?;
+    store::set_access_roles(&mut change, &grant, user, roles.ids()).await?;
     let details = json!({ "before": { "roles": labels(&concerned, &held) }, "after": { "roles": labels(&concerned, &wanted) } });
     let event = Event::new("instance_role_assigned", "instance", before.instance_id).target(user).details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;

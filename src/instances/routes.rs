@@ -20,6 +20,7 @@ use crate::http::extract::{Created, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::patch;
+use crate::missing::Thing;
 use crate::names::{self, Name};
 use crate::roles::copies::{self, Copy, Target};
 use crate::{features, list_query};
@@ -76,7 +77,7 @@ pub struct CreateInstance {
 /// Opens a feature in the mandate, with copies of the feature's template roles.
 #[utoipa::path(post, path = "/api/features/instances", tag = "Instances", request_body = CreateInstance,
     responses((status = 201, description = "The instance", body = FeatureInstance), (status = 409, description = "label_taken"),
-              (status = 404, description = "No such feature or role"), (status = 403, description = "self_escalation")))]
+              (status = 404, description = "No such feature or role: `errors` points to it"), (status = 403, description = "self_escalation")))]
 async fn create_feature_instance(context: MandateContext, Json(body): Json<CreateInstance>) -> Result<Created<Versioned<FeatureInstance>>> {
     let label = Name::checked("/label", &body.label)?;
     let (context, body, label) = (&context, &body, &label);
@@ -90,7 +91,7 @@ async fn create(context: &MandateContext, body: &CreateInstance, label: &Name) -
     if body.grant_creator_role.is_some() && (!change.context.is_admin() || context.caller().is_sys_admin()) {
         return Err(Error::new(Code::SelfEscalation, "`grantCreatorRole` is for admins of the mandate."));
     }
-    features::find(&mut change, &body.feature_code).await?.ok_or_else(Error::not_found)?;
+    features::find(&mut change, &body.feature_code).await?.ok_or_else(features::unknown)?;
     let wanted = body.copy_template_roles.unwrap_or(true);
     let templates = if wanted { copies::templates(&mut change, Some(&body.feature_code)).await? } else { Vec::new() };
     change.as_tenant().await?;
@@ -112,8 +113,9 @@ async fn create(context: &MandateContext, body: &CreateInstance, label: &Name) -
 }
 
 async fn admit_creator(change: &mut Change<MandateContext>, instance: &FeatureInstance, made: &[Copy], role: &str) -> Result<()> {
-    let key = names::key(role).ok_or_else(Error::not_found)?;
-    let role = made.iter().find(|copy| names::key_of_stored(&copy.label) == key).ok_or_else(Error::not_found)?.id;
+    let key = names::key(role);
+    let named = made.iter().find(|copy| key.as_ref().is_some_and(|key| names::key_of_stored(&copy.label) == *key));
+    let role = named.ok_or_else(|| Thing::Role.missing("/grantCreatorRole"))?.id;
     let grant = change.context.grant_over_new_instance(instance.id)?;
     let (caller, now) = (change.context.caller().user(), change.context.now());
     store::insert_access(change, &grant, caller, &[role], now).await

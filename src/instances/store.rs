@@ -11,6 +11,7 @@ use crate::access::{Level, Permissions, Rules, Views};
 use crate::context::Grant;
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
+use crate::features;
 use crate::ids::{InstanceId, RoleId, UserId, uuids};
 use crate::names::Name;
 use crate::roles::store::role_of;
@@ -164,7 +165,7 @@ pub(super) async fn insert(
     .fetch_one(connection)
     .await;
     row.on_constraint("feature_instances_label_key", label_taken)
-        .on_constraint("feature_instances_feature_code_fkey", Error::not_found)
+        .on_constraint("feature_instances_feature_code_fkey", features::unknown)
         .map(FeatureInstance::from)
 }
 

@@ -21,6 +21,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::http::patch;
 use crate::ids::{MandateId, UserId};
+use crate::missing::Thing;
 use crate::names::{self, Name};
 use crate::roles::copies::{self, Target};
 use crate::{list_query, members, users};
@@ -102,7 +103,7 @@ impl CreateMandate {
 /// Makes a mandate with copies of the template roles and the group `everyone`, and names its first admin.
 #[utoipa::path(post, path = "/api/mandates", tag = "Mandates", request_body = CreateMandate,
     responses((status = 201, description = "The mandate", body = Mandate), (status = 409, description = "code_taken"),
-              (status = 404, description = "No such user"), (status = 403, description = "self_escalation: name somebody else")))]
+              (status = 404, description = "No such user: `errors` points to it"), (status = 403, description = "self_escalation: name somebody else")))]
 async fn create_mandate(system: SystemContext, Json(body): Json<CreateMandate>) -> Result<Created<Versioned<Mandate>>> {
     let checked = body.checked()?;
     let (system, checked) = (&system, &checked);
@@ -117,7 +118,7 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
         if change.context.actor() == Some(admin) {
             return Err(Error::new(Code::SelfEscalation, "SysAdmins do not make themselves admin of a mandate."));
         }
-        let account = users::store::find(&mut change, admin).await?.ok_or_else(Error::not_found)?;
+        let account = users::store::find(&mut change, admin).await?.ok_or_else(|| Thing::User.missing("/adminUserId"))?;
         if !account.enabled {
             let detail = "names an account that is disabled, which would be no effective admin: enable it first, or name somebody else";
             return Err(FieldError::new("/adminUserId", "account_disabled", detail).into());

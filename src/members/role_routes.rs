@@ -19,13 +19,13 @@ use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_may_give};
 use crate::context::policy::{Class, Policy};
 use crate::context::{Change, Concerned, Locks, MandateContext, Outcome, Recorded, require_opens_nothing};
-use crate::error::{Code, Error, FieldError, Result};
+use crate::error::{Code, Error, Result};
 use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{FromPath, Json};
 use crate::http::guard::{Guard, Routes};
 use crate::ids::{MandateId, RoleId, UserId};
-use crate::roles;
+use crate::roles::{self, NamedRoles};
 
 pub(super) fn routes(app: &App) -> Routes {
     let policy = || Policy::table::<Members, Update>().or_sys().class(Class::MemberWrite);
@@ -33,17 +33,6 @@ pub(super) fn routes(app: &App) -> Routes {
         .routes(routes!(replace_member_roles).guard(app, policy()))
         .routes(routes!(assign_member_role).guard(app, policy()))
         .routes(routes!(revoke_member_role).guard(app, policy()))
-}
-
-/// The roles that a request names, each once and at least one.
-pub(crate) fn resolved(pointer: &str, roles: &[RoleId]) -> Result<Vec<RoleId>> {
-    if roles.is_empty() {
-        return Err(FieldError::new(pointer, "too_few", "must name at least one role").into());
-    }
-    if roles.len() > 200 {
-        return Err(FieldError::new(pointer, "too_many", "must name at most 200 roles").into());
-    }
-    Ok(roles.iter().copied().collect::<BTreeSet<_>>().into_iter().collect())
 }
 
 /// A mandate role that is to be given or taken.
@@ -68,15 +57,19 @@ impl Named {
 /// The mandate roles of these ids; 404 where one is not a role of this mandate.
 pub(super) async fn require_known(change: &mut Change<MandateContext>, roles: &[RoleId]) -> Result<Vec<Named>> {
     let mandate = change.context.mandate();
-    known(change, mandate, roles).await
+    let found = known(change, mandate, roles).await?;
+    if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
 }
 
-/// The same before anything is locked.
-pub(super) async fn known(connection: &mut PgConnection, mandate: MandateId, roles: &[RoleId]) -> Result<Vec<Named>> {
+/// Those that a body names; 404 that points to what is not a role of this mandate. Also before anything is locked.
+pub(super) async fn require_named(connection: &mut PgConnection, mandate: MandateId, roles: &NamedRoles) -> Result<Vec<Named>> {
+    let found = known(connection, mandate, roles.ids()).await?;
+    roles.require_among(&found.iter().map(|role| role.id).collect())?;
+    Ok(found)
+}
+
+async fn known(connection: &mut PgConnection, mandate: MandateId, roles: &[RoleId]) -> Result<Vec<Named>> {
     let found = roles::store::permissions_of(connection, mandate, None, roles).await?;
-    if found.len() < roles.len() {
-        return Err(Error::not_found());
-    }
     Ok(found.into_iter().map(|(id, label, protected, permissions)| Named { id, label, protected, permissions }).collect())
 }
 
@@ -93,7 +86,7 @@ pub struct ReplaceRoles {
 
 /// How the set of roles is to change.
 enum Wanted<'a> {
-    Exactly(&'a [RoleId]),
+    Exactly(&'a NamedRoles),
     With(RoleId),
     Without(RoleId),
 }
@@ -102,16 +95,18 @@ impl Wanted<'_> {
     fn applied_to(&self, held: &[RoleId]) -> BTreeSet<RoleId> {
         let mut roles: BTreeSet<RoleId> = held.iter().copied().collect();
         match self {
-            Wanted::Exactly(roles) => return roles.iter().copied().collect(),
+            Wanted::Exactly(roles) => return roles.ids().iter().copied().collect(),
             Wanted::With(role) => roles.insert(*role),
             Wanted::Without(role) => roles.remove(role),
         };
         roles
     }
-    fn named(&self) -> Vec<RoleId> {
+    /// 404 where one is not a role of this mandate.
+    async fn require_known(&self, change: &mut Change<MandateContext>) -> Result<()> {
+        let mandate = change.context.mandate();
         match self {
-            Wanted::Exactly(roles) => roles.to_vec(),
-            Wanted::With(role) | Wanted::Without(role) => vec![*role],
+            Wanted::Exactly(roles) => require_named(change, mandate, roles).await.map(drop),
+            Wanted::With(role) | Wanted::Without(role) => require_known(change, &[*role]).await.map(drop),
         }
     }
 }
@@ -122,6 +117,7 @@ impl Wanted<'_> {
     request_body = ReplaceRoles,
     responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_mandate_admin, version_conflict"),
               (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
+              (status = 404, description = "No such member, or no such role: then `errors` points to it"),
               (status = 412, description = "Changed meanwhile")))]
 async fn replace_member_roles(
     context: MandateContext,
@@ -130,7 +126,7 @@ async fn replace_member_roles(
     Json(body): Json<ReplaceRoles>,
 ) -> Result<Outcome<Versioned<Member>>> {
     let FromPath((_, user)) = path;
-    let roles = resolved("/roleIds", &body.role_ids)?;
+    let roles = NamedRoles::checked(body.role_ids)?;
     let (context, precondition, wanted) = (&context, &precondition, &Wanted::Exactly(&roles));
     retrying(|| change_roles(context, user, precondition, body.version, wanted)).await
 }
@@ -181,7 +177,7 @@ async fn change_roles(
     if change.context.is_sys_admin() && user == change.context.caller().user() {
         return Err(Error::new(Code::SelfEscalation, "SysAdmins do not change their own roles."));
     }
-    require_known(&mut change, &wanted.named()).await?;
+    wanted.require_known(&mut change).await?;
     let before: BTreeSet<RoleId> = member.role_ids.iter().copied().collect();
     let after = wanted.applied_to(&member.role_ids);
     if after == before {

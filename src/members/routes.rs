@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::Member;
-use super::role_routes::{known, require_known, resolved};
+use super::role_routes::{require_known, require_named};
 use super::store::{self, Filter, Found, Joins};
 use crate::access::tables::{Create, Delete, Members, Read, Update};
 use crate::app::App;
@@ -23,6 +23,8 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::http::rate_limit::Purse;
 use crate::ids::{GroupId, MandateId, RoleId, UserId};
+use crate::missing::Thing;
+use crate::roles::NamedRoles;
 use crate::users::Named;
 use crate::{list_query, names, users};
 
@@ -94,6 +96,15 @@ impl AddMember {
             _ => Err(FieldError::new("/targetUserId", "exactly_one", "or `username` or `email` must be given, exactly one of them").into()),
         }
     }
+
+    /// Where the body names whom.
+    fn place(&self) -> &'static str {
+        match (&self.username, &self.email) {
+            (Some(_), _) => "/username",
+            (_, Some(_)) => "/email",
+            _ => "/targetUserId",
+        }
+    }
 }
 
 /// Adds a user to the mandate. A username or address that becomes no member is told in the mandate's audit trail and costs one of the
@@ -101,17 +112,17 @@ impl AddMember {
 #[utoipa::path(post, path = "/api/mandates/{mandateId}/users", tag = "Members", params(("mandateId" = Uuid, Path, description = "The mandate")),
     request_body = AddMember,
     responses((status = 201, description = "The member", body = Member), (status = 409, description = "already_member"),
-              (status = 404, description = "No such user or role"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
+              (status = 404, description = "No such user or role: `errors` points to it"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
 async fn add_member(context: MandateContext, purse: Purse, Json(body): Json<AddMember>) -> Result<Created<Versioned<Member>>> {
     let named = body.named()?;
-    let roles = resolved("/roleIds", &body.role_ids)?;
+    let (place, roles) = (body.place(), NamedRoles::checked(body.role_ids)?);
     may_give(&context, &roles, &named).await?;
     let member = if matches!(named, Named::Id(_)) {
-        add_named(&context, &named, &roles).await.map_err(|(refusal, _)| refusal)?
+        add_named(&context, (place, &named), &roles).await.map_err(|(refusal, _)| refusal)?
     } else {
         // Only a name that becomes a member costs nothing, and where nothing is left to pay with, none is looked up.
         let deposit = purse.deposit(Class::Auth)?;
-        match add_named(&context, &named, &roles).await {
+        match add_named(&context, (place, &named), &roles).await {
             Ok(member) => {
                 deposit.give_back();
                 member
@@ -133,14 +144,14 @@ async fn add_member(context: MandateContext, purse: Purse, Json(body): Json<AddM
 
 /// Whether the caller may give the roles, asked before it is looked up whom the request names: the answer is the same whether there is
 /// such an account. (Asked again under the locks.)
-async fn may_give(context: &MandateContext, roles: &[RoleId], named: &Named) -> Result<()> {
+async fn may_give(context: &MandateContext, roles: &NamedRoles, named: &Named) -> Result<()> {
     let mut reading = context.caller().read().await?;
     let oneself = users::is_named(&mut reading, context.caller().user(), named).await?;
     if oneself && context.is_sys_admin() {
         return Err(not_oneself());
     }
     let receiver = if oneself { Receiver::Oneself } else { Receiver::SomebodyElse };
-    for role in known(&mut reading, context.mandate(), roles).await? {
+    for role in require_named(&mut reading, context.mandate(), roles).await? {
         role.require_grantable_to(context, receiver)?;
     }
     reading.finish().await
@@ -152,26 +163,30 @@ fn not_oneself() -> Error {
 
 /// Adds whom the request names; with a refusal comes who that is, where it is somebody. They are found before the locks, which are taken
 /// by id, and looked at again under them.
-async fn add_named(context: &MandateContext, named: &Named, roles: &[RoleId]) -> Result<Member, (Error, Option<UserId>)> {
+async fn add_named(
+    context: &MandateContext,
+    (place, named): (&str, &Named),
+    roles: &NamedRoles,
+) -> Result<Member, (Error, Option<UserId>)> {
     let found = async {
         let grant = context.grant::<Members, Create>()?;
         let mut reading = context.caller().read().await?;
         let found = users::resolve(&mut reading, &grant, named).await?;
         reading.finish().await?;
-        found.ok_or_else(Error::not_found)
+        found.ok_or_else(|| Thing::User.missing(place))
     };
     let target = found.await.map_err(|refusal| (refusal, None))?;
-    retrying(|| add(context, target, roles)).await.map_err(|refusal| (refusal, Some(target)))
+    retrying(|| add(context, (place, target), roles)).await.map_err(|refusal| (refusal, Some(target)))
 }
 
-async fn add(context: &MandateContext, target: UserId, roles: &[RoleId]) -> Result<Member> {
+async fn add(context: &MandateContext, (place, target): (&str, UserId), roles: &NamedRoles) -> Result<Member> {
     let mut change = context.change(Locks::newcomer(target)).await?;
     let grant = change.context.grant::<Members, Create>()?;
-    users::store::find(&mut change, target).await?.ok_or_else(Error::not_found)?;
+    users::store::find(&mut change, target).await?.ok_or_else(|| Thing::User.missing(place))?;
     if change.context.is_sys_admin() && target == change.context.caller().user() {
         return Err(not_oneself());
     }
-    let given = require_known(&mut change, roles).await?;
+    let given = require_named(&mut change, context.mandate(), roles).await?;
     for role in &given {
         role.require_grantable(&change.context, target)?;
     }
@@ -179,7 +194,7 @@ async fn add(context: &MandateContext, target: UserId, roles: &[RoleId]) -> Resu
     // Rows of somebody who comes back are there already: a delegate does not bring them near, nor a SysAdmin near themselves.
     let restrained = change.context.is_delegate() || change.context.caller().is_sys_admin();
     let joins = if restrained { Joins::UnlessBack } else { Joins::Groups };
-    store::insert(&mut change, &grant, target, roles, joins, context.now()).await?;
+    store::insert(&mut change, &grant, target, roles.ids(), joins, context.now()).await?;
     let labels: Vec<_> = given.iter().map(|role| role.label.as_str()).collect();
     let event = Event::new("user_added_to_mandate", "member", target).target(target).details(json!({ "after": { "roles": labels } }));
     let recorded = audit::record(&mut change, context, event).await?;

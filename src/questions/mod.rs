@@ -18,9 +18,10 @@ use crate::access::tables::{Members, Read};
 use crate::app::App;
 use crate::context::Grant;
 use crate::context::asking::{Asking, Located, Scope, Subject};
-use crate::error::{Error, FieldError, Result};
+use crate::error::{Code, Error, FieldError, Result};
 use crate::ids::UserId;
 use crate::members;
+use crate::missing::Thing;
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
     check_routes::routes(app).merge(explain_routes::routes(app)).merge(authzen_routes::routes(app))
@@ -57,7 +58,9 @@ async fn member(asking: &Asking, user: UserId) -> Result<Subject> {
 /// Oneself, or a member whom the caller may read.
 async fn subject(asking: &Asking, user: Option<UserId>) -> Result<Subject> {
     match user {
-        Some(other) if other != asking.context().caller().user() => member(asking, other).await,
+        Some(other) if other != asking.context().caller().user() => member(asking, other)
+            .await
+            .map_err(|refusal| if refusal.code() == Code::NotFound { Thing::User.missing("/userId") } else { refusal }),
         _ => Ok(asking.oneself()),
     }
 }

@@ -12,6 +12,7 @@ use super::{Role, Scope, Texts, label_taken, store};
 use crate::access::{Permissions, Rules, Views};
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
+use crate::features;
 use crate::ids::{InstanceId, MandateId, RoleId};
 use crate::names::{self, Name};
 
@@ -200,7 +201,7 @@ pub async fn insert(
     .await;
     row.on_constraint("roles_mandate_template_label_key", label_taken)
         .on_constraint("roles_feature_template_label_key", label_taken)
-        .on_constraint("roles_feature_code_fkey", Error::not_found)
+        .on_constraint("roles_feature_code_fkey", features::unknown)
         .map(Role::from)
 }
 

@@ -6,6 +6,7 @@
 
 pub mod copies;
 mod list_routes;
+mod named;
 mod open;
 mod permission_routes;
 mod readable;
@@ -27,6 +28,7 @@ use crate::names::Name;
 use crate::translations::{self, Kind};
 
 pub use crate::translations::Texts;
+pub use named::NamedRoles;
 pub use readable::Readable;
 
 /// The routes under `/api/roles`, and the roles of mandates and instances.

@@ -45,4 +45,5 @@ mod tenant_isolation;
 mod two_editors;
 mod walker;
 mod walls;
+mod what_is_missing;
 mod worst_names;

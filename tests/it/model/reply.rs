@@ -44,7 +44,16 @@ impl Refusal {
         Self { status, code, with: json!({}) }
     }
     pub fn not_found() -> Self {
-        Self::of(404, "not_found")
+        Self { with: json!({ "errors": null }), ..Self::of(404, "not_found") }
+    }
+    /// 404 that points to the places in the body that name what is not there.
+    pub fn unknown(code: &str, pointers: &[String]) -> Self {
+        let errors: Vec<Value> = pointers.iter().map(|pointer| json!({ "pointer": pointer, "code": code })).collect();
+        Self { with: json!({ "errors": errors }), ..Self::not_found() }
+    }
+    /// The same where one place does.
+    pub fn unknown_at(code: &str, pointer: &str) -> Self {
+        Self::unknown(code, &[pointer.to_owned()])
     }
     pub fn gone() -> Self {
         Self::of(410, "gone")

@@ -175,6 +175,12 @@ pub fn id(body: &Map<String, Value>, name: &str) -> Option<Uuid> {
 pub fn ids(body: &Map<String, Value>, name: &str) -> std::collections::BTreeSet<Uuid> {
     body[name].as_array().unwrap().iter().map(|id| id.as_str().unwrap().parse().unwrap()).collect()
 }
+/// Where a list of ids first names each of those that are not known.
+pub fn unknown_among(body: &Map<String, Value>, name: &str, is_known: impl Fn(Uuid) -> bool) -> Vec<String> {
+    let ids: Vec<Uuid> = body[name].as_array().unwrap().iter().map(|id| id.as_str().unwrap().parse().unwrap()).collect();
+    let first = ids.iter().enumerate().filter(|(index, id)| !ids[..*index].contains(id) && !is_known(**id));
+    first.map(|(index, _)| format!("/{name}/{index}")).collect()
+}
 pub fn texts(body: &Map<String, Value>, name: &str) -> Option<Texts> {
     let map = body.get(name)?.as_object()?;
     Some(map.iter().map(|(language, text)| (language.clone(), text.as_str().unwrap().to_owned())).collect())

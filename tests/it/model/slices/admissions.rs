@@ -14,7 +14,7 @@ use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Kind, may, needs, shaped};
 use super::super::world::access::{ALL, CREATE, DELETE, READ, UPDATE, least};
 use super::super::world::{Admission, Event, World};
-use super::member_roles::require_known;
+use super::member_roles::{require_named, unknown_roles};
 
 const USERS: &str = "/api/features/instances/{instanceId}/users";
 const USER: &str = "/api/features/instances/{instanceId}/users/{userId}";
@@ -123,9 +123,14 @@ fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     let (user, roles) = (shape::id(body, "userId").unwrap_or_default(), named_roles(body)?);
     let (mandate, instance) = (entered.mandate(), entered.instance());
     let levels = levels(world, entered, CREATE)?;
-    world.member(mandate, user).ok_or_else(Refusal::not_found)?;
+    let unknown = unknown_roles(world, mandate, Some(instance), body);
+    if world.member(mandate, user).is_none() {
+        let mut refusal = Refusal::unknown("unknown_role", &unknown);
+        refusal.with["errors"].as_array_mut().unwrap().insert(0, json!({ "pointer": "/userId", "code": "unknown_user" }));
+        return Err(refusal);
+    }
+    require_named(world, mandate, Some(instance), body)?;
     admit("access", CREATE, levels, world.nearness_of(mandate, entered.user, user))?;
-    require_known(world, mandate, Some(instance), &roles)?;
     may_give(world, entered, user, &roles)?;
     require_no_nearer(world, entered, user)?;
     if world.admission(instance, user).is_some() {
@@ -214,7 +219,7 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     let body = shaped(call, &[needs("roleIds", Kind::Ids), may("version", Kind::Whole)])?;
     let wanted = named_roles(body)?;
     let before = open(world, entered, call, UPDATE)?;
-    require_known(world, before.mandate, Some(before.instance), &wanted)?;
+    require_named(world, before.mandate, Some(before.instance), body)?;
     may_give(world, entered, before.user, wanted.difference(&before.roles))?;
     if wanted != before.roles {
         let admission = world.admission_mut(before.instance, before.user);

@@ -229,8 +229,10 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     let wanted: BTreeSet<Uuid> = shape::ids(body, "userIds");
     let before = reached(world, entered, call, UPDATE)?;
     require_version(call, before.version)?;
-    if wanted.iter().any(|user| world.member(before.mandate, *user).is_none()) {
-        return Err(Refusal::not_found());
+    let strangers =
+        shape::unknown_among(body, "userIds", |user| world.member(before.mandate, user).is_some() || before.members.contains(&user));
+    if !strangers.is_empty() {
+        return Err(Refusal::unknown("unknown_user", &strangers));
     }
     world.require_regrouping(entered, &before.members, &wanted)?;
     if wanted != before.members {

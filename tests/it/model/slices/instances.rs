@@ -94,14 +94,14 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     if creator_role.is_some() && (entered.flag || !world.is_admin(mandate, entered.user)) {
         return Err(Refusal::of(403, "self_escalation"));
     }
-    world.feature(&feature).ok_or_else(Refusal::not_found)?;
+    world.feature(&feature).ok_or_else(|| Refusal::unknown_at("unknown_feature", "/featureCode"))?;
     let copies = shape::flag(body, "copyTemplateRoles").unwrap_or(true);
     let id = told.id();
     let instance = Instance { id, mandate, feature: feature.clone(), label, enabled: true, version: 1 };
     require_free(world, &instance)?;
     let template = creator_role.map(|label| {
         let found = world.templates_of(Some(&feature)).find(|role| copies && key(&role.label) == key(label));
-        found.map(|role| role.id).ok_or_else(Refusal::not_found)
+        found.map(|role| role.id).ok_or_else(|| Refusal::unknown_at("unknown_role", "/grantCreatorRole"))
     });
     let template = template.transpose()?;
     let answer = instance.answer();

@@ -85,7 +85,7 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
         return Err(Refusal::of(403, "self_escalation"));
     }
     if admin.is_some_and(|admin| world.living_user(admin).is_none()) {
-        return Err(Refusal::not_found());
+        return Err(Refusal::unknown_at("unknown_user", "/adminUserId"));
     }
     if admin.is_some_and(|admin| !world.user(admin).enabled) {
         return Err(Refusal::invalid());

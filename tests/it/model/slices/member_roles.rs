@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::super::call::Call;
@@ -25,10 +25,19 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::delete("revoke_member_role", ONE, GUARD, draw_revoke, revoke).asking(&[&["dryRun"]]),
 ];
 
-/// 404 where one is not a role of the mandate, or of its instance.
-pub fn require_known(world: &World, mandate: Uuid, instance: Option<Uuid>, roles: &BTreeSet<Uuid>) -> Result<(), Refusal> {
-    let known: BTreeSet<Uuid> = world.roles_of(mandate, instance).map(|role| role.id).collect();
-    if roles.is_subset(&known) { Ok(()) } else { Err(Refusal::not_found()) }
+/// 404 that points to those that are not roles of the mandate, or of its instance.
+pub fn require_named(world: &World, mandate: Uuid, instance: Option<Uuid>, body: &Map<String, Value>) -> Result<(), Refusal> {
+    let unknown = unknown_roles(world, mandate, instance, body);
+    if unknown.is_empty() { Ok(()) } else { Err(Refusal::unknown("unknown_role", &unknown)) }
+}
+
+pub fn unknown_roles(world: &World, mandate: Uuid, instance: Option<Uuid>, body: &Map<String, Value>) -> Vec<String> {
+    shape::unknown_among(body, "roleIds", |id| world.roles_of(mandate, instance).any(|role| role.id == id))
+}
+
+/// 404 where the role of a path is not one of the mandate.
+fn require_known(world: &World, mandate: Uuid, role: Uuid) -> Result<(), Refusal> {
+    if world.roles_of(mandate, None).any(|known| known.id == role) { Ok(()) } else { Err(Refusal::not_found()) }
 }
 
 /// A delegate gives only what is within their own access, and never `admin`; nobody raises their own.
@@ -97,26 +106,29 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     if roles.is_empty() {
         return Err(Refusal::invalid());
     }
-    change(world, entered, call, &roles.clone(), |_| roles)
+    let known = require_named(world, entered.mandate(), None, body);
+    change(world, entered, call, known, |_| roles)
 }
 
 fn assign(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     call.id("userId")?;
     let role = call.id("roleId")?;
-    change(world, entered, call, &[role].into(), |held| held.iter().copied().chain([role]).collect())
+    let known = require_known(world, entered.mandate(), role);
+    change(world, entered, call, known, |held| held.iter().copied().chain([role]).collect())
 }
 
 fn revoke(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     call.id("userId")?;
     let role = call.id("roleId")?;
-    change(world, entered, call, &[role].into(), |held| held.iter().copied().filter(|id| *id != role).collect())
+    let known = require_known(world, entered.mandate(), role);
+    change(world, entered, call, known, |held| held.iter().copied().filter(|id| *id != role).collect())
 }
 
 fn change(
     world: &mut World,
     entered: &Entered,
     call: &Call,
-    named: &BTreeSet<Uuid>,
+    known: Result<(), Refusal>,
     wanted: impl FnOnce(&BTreeSet<Uuid>) -> BTreeSet<Uuid>,
 ) -> Outcome {
     let (mandate, user) = (entered.mandate(), reached(world, entered, call, UPDATE)?);
@@ -125,7 +137,7 @@ fn change(
     if entered.as_sys && user == entered.user {
         return Err(Refusal::of(403, "self_escalation"));
     }
-    require_known(world, mandate, None, named)?;
+    known?;
     let (before, after) = (member.roles.clone(), wanted(&member.roles));
     if before == after {
         return Ok(Reply::ok(world.member_answer(member)));

@@ -12,7 +12,7 @@ use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Kind, may, needs, shaped};
 use super::super::world::access::{CREATE, Catalogue, DELETE, MINE, Merged, OPERATIONS as NAMES, READ, UPDATE};
 use super::super::world::{Event, Member, Role, World};
-use super::member_roles::{require_grantable, require_known};
+use super::member_roles::{require_grantable, require_named};
 
 const ALL: &str = "/api/mandates/{mandateId}/users";
 const ONE: &str = "/api/mandates/{mandateId}/users/{userId}";
@@ -108,6 +108,18 @@ fn named(world: &World, body: &Map<String, Value>) -> Result<Uuid, Refusal> {
     Ok(world.find_user(id, username, email).unwrap_or_default())
 }
 
+/// Where the body names whom.
+fn place(body: &Map<String, Value>) -> &'static str {
+    let given = |name| shape::text(body, name).is_some();
+    if given("username") {
+        "/username"
+    } else if given("email") {
+        "/email"
+    } else {
+        "/targetUserId"
+    }
+}
+
 fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     const FIELDS: [shape::Field; 4] =
         [may("targetUserId", Kind::Id), may("username", Kind::Text), may("email", Kind::Text), needs("roleIds", Kind::Ids)];
@@ -120,11 +132,11 @@ fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
         return Err(Refusal::of(403, "self_escalation"));
     }
     let mandate = entered.mandate();
-    require_known(world, mandate, None, &roles)?;
+    require_named(world, mandate, None, body)?;
     require_grantable(world, entered, target, &roles)?;
     let found = world.living_user(target).map(|user| user.id);
     let refusal = match found {
-        None => Some(Refusal::not_found()),
+        None => Some(Refusal::unknown_at("unknown_user", place(body))),
         Some(_) if world.member(mandate, target).is_some() => Some(Refusal::of(409, "already_member")),
         Some(_) => None,
     };

@@ -111,7 +111,8 @@ fn require_readable(world: &World, entered: &Entered, user: Uuid) -> Result<(), 
 fn subject(world: &World, entered: &Entered, body: &Map<String, Value>) -> Result<Subject, Refusal> {
     let user = shape::id(body, "userId").unwrap_or(entered.user);
     if user != entered.user {
-        require_readable(world, entered, user)?;
+        let unknown = |refusal: Refusal| if refusal.status == 404 { Refusal::unknown_at("unknown_user", "/userId") } else { refusal };
+        require_readable(world, entered, user).map_err(unknown)?;
     }
     Ok(Subject { user, instance: entered.named_instance() })
 }

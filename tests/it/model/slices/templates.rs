@@ -62,7 +62,7 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     let label = shape::named(body, "roleLabel")?.unwrap_or_default();
     let feature = shape::text(body, "featureCode").map(str::to_owned);
     if feature.as_ref().is_some_and(|code| world.feature(code).is_none()) {
-        return Err(Refusal::not_found());
+        return Err(Refusal::unknown_at("unknown_feature", "/featureCode"));
     }
     let description = shape::texts(body, "description").unwrap_or_default();
     let role = Role { feature, description, ..bare(told.id(), label) };
