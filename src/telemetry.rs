@@ -1,14 +1,21 @@
 //! What operators see of a running service: log lines and metrics. In one place, so that a metric has one name and one set of
 //! labels, and so that the labels stay few: a label that a caller can choose freely would let callers fill the memory.
 
+mod json;
+
 use std::io::IsTerminal;
+use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::http::Method;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
 use crate::db::{Database, Phase, Sight};
@@ -21,6 +28,9 @@ const BREAKER: &str = "bailiwick_database_breaker";
 const OPENED: &str = "bailiwick_database_breaker_opened_total";
 const REFUSED: &str = "bailiwick_database_breaker_refused_total";
 
+/// The target of the lines that tell of each request, so that they can be asked for, or left out, by themselves.
+const ACCESS: &str = "bailiwick::access";
+
 /// Seconds. Most answers take a few milliseconds, signing in some hundred, and a request is abandoned after a minute.
 const BUCKETS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
@@ -28,16 +38,34 @@ const BUCKETS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0
 /// process has an effect.
 pub fn init(format: LogFormat, filter: &str) {
     metrics_handle();
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let terminal = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
-    let as_text = match format {
-        LogFormat::Text => true,
-        LogFormat::Json => false,
-        LogFormat::Auto => terminal,
+    let look = match format {
+        LogFormat::Text => Look::Text { colours: terminal },
+        LogFormat::Auto if terminal => Look::Text { colours: true },
+        LogFormat::Auto | LogFormat::Json => Look::Json,
     };
     // A second call (tests start several services in one process) finds a subscriber in place and leaves it.
-    let _ = if as_text { lines.try_init() } else { lines.json().flatten_event(true).try_init() };
+    let _ = lines(look, filter, std::io::stderr).try_init();
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy)]
+pub enum Look {
+    Text { colours: bool },
+    Json,
+}
+
+/// What writes log lines: those that the filter lets through, each with what is known of the request that it belongs to.
+pub fn lines<W>(look: Look, filter: &str, writer: W) -> Dispatch
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match look {
+        Look::Text { colours } => lines.with_ansi(colours).into(),
+        Look::Json => lines.fmt_fields(JsonFields::new()).event_format(json::Flat).into(),
+    }
 }
 
 /// The process's metrics; installed by the first call.
@@ -63,13 +91,42 @@ pub fn metrics_handle() -> &'static PrometheusHandle {
     })
 }
 
-/// Counts a request and notes it in the log.
-pub(crate) fn request(method: &Method, route: &str, status: u16, elapsed: Duration, request_id: &str) {
-    let method = known(method);
-    let route = route.to_owned();
-    histogram!(DURATIONS, "method" => method, "route" => route.clone()).record(elapsed);
-    counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status.to_string()).increment(1);
-    tracing::debug!(target: "bailiwick::access", method, route, status, milliseconds = elapsed.as_secs_f64() * 1_000.0, request_id, "answered");
+/// A request that has come: what is counted under, and told of, when it goes.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub method: &'static str,
+    /// The pattern of its path, where there is such a route.
+    pub route: Option<String>,
+    pub client: Option<IpAddr>,
+}
+
+/// What is asked every few seconds, for ever.
+const PROBES: [&str; 4] = ["/healthz", "/readyz", "/startupz", "/ping"];
+
+/// Counts a request and tells of it in the log. Its id, method and route are the span's. A probe that finds all well is told at
+/// debug level, since it would drown the others.
+pub(crate) fn answered(asked: &Asked, status: u16, elapsed: Duration) {
+    let route = asked.route.clone().unwrap_or_else(|| "unmatched".to_owned());
+    histogram!(DURATIONS, "method" => asked.method, "route" => route.clone()).record(elapsed);
+    let is_probe = PROBES.contains(&route.as_str());
+    counter!(REQUESTS, "method" => asked.method, "route" => route, "status" => status.to_string()).increment(1);
+    let (client, duration_ms) = (asked.client.map(tracing::field::display), milliseconds(elapsed));
+    if is_probe && (200..300).contains(&status) {
+        tracing::debug!(target: ACCESS, status, client, duration_ms, "answered");
+    } else {
+        tracing::info!(target: ACCESS, status, client, duration_ms, "answered");
+    }
+}
+
+/// Tells of a request that went without an answer: the client hung up, or the service ended. There is no status to tell.
+pub(crate) fn abandoned(asked: &Asked, elapsed: Duration) {
+    let (client, duration_ms) = (asked.client.map(tracing::field::display), milliseconds(elapsed));
+    tracing::info!(target: ACCESS, client, duration_ms, "not answered: the connection ended before the answer");
+}
+
+/// To a thousandth.
+fn milliseconds(elapsed: Duration) -> f64 {
+    (elapsed.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
 
 /// Counts a run of a job.
@@ -78,7 +135,7 @@ pub(crate) fn job(name: &'static str, done: bool) {
 }
 
 /// A method as a label. Callers may make up others, without end.
-fn known(method: &Method) -> &'static str {
+pub(crate) fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",
@@ -120,8 +177,10 @@ mod tests {
     fn requests_are_counted_under_labels_that_callers_cannot_multiply() {
         metrics_handle();
         let made_up = Method::from_bytes(b"BREW").unwrap();
-        request(&made_up, "/test-only/{id}", 418, Duration::from_millis(3), "r");
-        request(&Method::GET, "/test-only/{id}", 200, Duration::from_millis(3), "r");
+        for (method, status) in [(made_up, 418), (Method::GET, 200)] {
+            let asked = Asked { method: known(&method), route: Some("/test-only/{id}".to_owned()), client: None };
+            answered(&asked, status, Duration::from_millis(3));
+        }
         fold();
         let text = metrics_handle().render();
         assert!(text.contains(r#"bailiwick_http_requests_total{method="other",route="/test-only/{id}",status="418"} 1"#), "{text}");

@@ -11,6 +11,7 @@ use std::fmt::Display;
 
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use tracing::Instrument;
 
 use crate::context::{Actor, MandateContext, Recorded};
 use crate::error::{Error, Result};
@@ -104,15 +105,15 @@ pub async fn record_as_system(connection: &mut PgConnection, actor: &impl Actor,
 pub async fn record_refused(context: &MandateContext, event: Event) -> Result<()> {
     let context = context.clone();
     // In a task of its own too: a request with an `Idempotency-Key` undoes whatever its task did where it is refused.
-    let written = tokio::spawn(async move {
+    let work = async move {
         let write = async {
             let mut writing = context.caller().write_in_earnest().await?;
             let recorded = record_as_system(&mut writing, &context, event).await?;
             writing.commit(recorded).await
         };
         context.caller().services().attended(write).await
-    });
-    written.await.map_err(Error::internal)?
+    };
+    tokio::spawn(work.in_current_span()).await.map_err(Error::internal)?
 }
 
 /// Writes the event into the platform's trail, as the system.

@@ -1,5 +1,7 @@
 //! What a guard lets into a handler.
 
+use std::collections::HashMap;
+
 use super::asking::Asking;
 use super::{Caller, InstanceContext, MandateContext, RoleContext, Services, SessionContext, SystemContext};
 use crate::auth::session::Claims;
@@ -25,14 +27,23 @@ pub enum Entered {
 impl Entered {
     /// The mandate as whose member it is.
     pub(crate) fn member_of(&self) -> Option<MandateId> {
-        let mandate = match self {
+        self.context().filter(|mandate| !mandate.is_sys_admin()).map(MandateContext::mandate)
+    }
+
+    /// The mandate that it works in; of a SysAdmin's route the one that the path names, if it names one.
+    pub(crate) fn mandate(&self, path: &HashMap<String, String>) -> Option<MandateId> {
+        let governed = || matches!(self, Self::System(_)).then(|| path.get("mandateId")?.parse().ok()).flatten();
+        self.context().map(MandateContext::mandate).or_else(governed)
+    }
+
+    fn context(&self) -> Option<&MandateContext> {
+        match self {
             Self::User(_, mandate, _) => mandate.as_ref(),
             Self::Mandate(mandate) | Self::Role(RoleContext::Mandate(mandate, _)) => Some(mandate),
             Self::Instance(instance) | Self::Role(RoleContext::Instance(instance, _)) => Some(instance.mandate()),
             Self::Asking(asking) => Some(&asking.mandate),
             Self::Anonymous | Self::Session(_) | Self::System(_) | Self::Role(RoleContext::Template(..)) | Self::Deferred(_) => None,
-        };
-        mandate.filter(|mandate| !mandate.is_sys_admin()).map(MandateContext::mandate)
+        }
     }
 }
 

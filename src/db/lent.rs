@@ -9,6 +9,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
+use tracing::Instrument;
 
 use super::breaker::{AT_THE_DOOR, Breaker, SUSPICIOUS};
 use super::turns;
@@ -109,12 +110,13 @@ impl Drop for Lent {
             return;
         };
         let (back, breaker) = (connection.return_to_pool(), self.breaker.clone());
-        runtime.spawn(async move {
+        let take_back = async move {
             if timeout(UNWILLING, back).await.is_err() {
                 breaker.doubt();
                 breaker.suspect(SUSPICIOUS);
             }
-        });
+        };
+        runtime.spawn(take_back.in_current_span());
     }
 }
 

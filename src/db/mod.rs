@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool};
+use tracing::Instrument;
 
 use self::breaker::{AT_THE_DOOR, Breaker, Opened};
 pub use self::breaker::{Phase, Sight};
@@ -145,14 +146,14 @@ impl Database {
 
     async fn try_begin(&self, batch: &str, dry_run: bool, turn: Option<Arc<Turn>>) -> Result<Transaction> {
         let (pool, breaker, opened, batch) = (self.work.clone(), self.breaker.clone(), Opened::here(), batch.to_owned());
-        let begun = tokio::spawn(async move {
+        let begin = async move {
             let connection = Lent::from(&pool, &breaker).await?;
             let mut transaction =
                 Transaction { connection: Some(connection), dry_run, once: None, turn, breaker: breaker.clone(), _opened: opened };
             breaker.statement(transaction.execute(sqlx::raw_sql(AssertSqlSafe(batch)))).await?;
             Ok::<_, sqlx::Error>(transaction)
-        });
-        Ok(begun.await.map_err(Error::internal)??)
+        };
+        Ok(tokio::spawn(begin.in_current_span()).await.map_err(Error::internal)??)
     }
 
     /// Reads of the platform that need no transaction: sessions, contexts, navigation.
@@ -291,7 +292,7 @@ impl Drop for Transaction {
             connection.discard(); // closing the socket rolls back
             return;
         };
-        runtime.spawn(async move {
+        let end = async move {
             let _turn = turn;
             // It may still be in a statement that waits for a lock: closing the connection ends that, and lets go of its own locks.
             match tokio::time::timeout(UNWILLING, connection.execute("rollback")).await {
@@ -307,6 +308,7 @@ impl Drop for Transaction {
                     connection.discard();
                 }
             }
-        });
+        };
+        runtime.spawn(end.in_current_span());
     }
 }

@@ -16,6 +16,7 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use super::attended::in_mandate;
 use super::body::{BodyLimit, require_unencoded};
 use super::completion;
 use super::dry_run::DryRun;
@@ -87,6 +88,9 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Resul
     let whose = identity.claims.map(|claims| idempotency::Whose::of(&claims, &guarding.policy));
     let arrival = Arrival { claims: identity.claims, headers: request.headers(), path: &path, dry_run: dry_run.is_wanted(), meta };
     let entered = enter(guarding.app.services(), &guarding.policy, arrival).await;
+    if let Some(mandate) = entered.as_ref().ok().and_then(|entered| entered.mandate(&path)) {
+        in_mandate(mandate);
+    }
     if let Some(purse) = request.extensions().get::<Purse>() {
         purse.settle(member_of(&guarding, &request, &entered))?;
     }

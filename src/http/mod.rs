@@ -1,5 +1,6 @@
 //! HTTP: the assembly of all routes, and what every request goes through on its way in and out.
 
+mod attended;
 mod body;
 pub(crate) mod client;
 pub(crate) mod completion;
@@ -23,10 +24,9 @@ pub mod server;
 
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::middleware::{Next, from_fn_with_state};
@@ -34,6 +34,7 @@ use axum::response::{IntoResponse, Response};
 use tower::util::MapRequest;
 use tower::{Layer, util::MapRequestLayer};
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as OpenApiDocument;
 use utoipa_axum::router::OpenApiRouter;
@@ -42,6 +43,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::context::RequestMeta;
 use crate::error::{Code, Error, Result};
+use attended::Attended;
 use rate_limit::Identity;
 
 /// The whole service: routes behind everything that every request goes through.
@@ -152,17 +154,24 @@ async fn bounded(State(app): State<App>, request: Request, next: Next) -> Respon
     }
 }
 
-/// What surrounds every request: who sent it, its id, its headers, its metrics. One function and not a pile of
-/// layers, since each layer costs build time and a box per request.
-async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
+/// What surrounds every request: who sent it, its id, its headers, its metrics and its lines in the log. One function and not a
+/// pile of layers, since each layer costs build time and a box per request.
+async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
-    app.unheeded().look(&app.settings().trusted_proxies, request.headers());
-    let (address, by_tls) = (client_address(&app, &request), came_by_tls(&app, &request));
+    let address = client_address(&app, &request);
     let identity = Identity { claims: bearer(request.headers()).and_then(|token| app.tokens().verify(token)), address };
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |route| route.as_str().to_owned());
-    request.extensions_mut().insert(RequestMeta { request_id: Some(request_id.clone()), address });
+    let attended = Attended::begin(&request, &identity);
+    let span = attended.span(&request, &request_id, &identity);
+    within(app, request, next, (identity, request_id, attended)).instrument(span).await
+}
+
+/// The same, where whatever is logged is the request's.
+async fn within(app: App, mut request: Request, next: Next, known: (Identity, String, Attended)) -> Response {
+    let (identity, request_id, attended) = known;
+    app.unheeded().look(&app.settings().trusted_proxies, request.headers());
+    let by_tls = came_by_tls(&app, &request);
+    let path = request.uri().path().to_owned();
+    request.extensions_mut().insert(RequestMeta { request_id: Some(request_id.clone()), address: identity.address });
     let purse = app.limits().purse(&identity);
     request.extensions_mut().insert(identity);
     request.extensions_mut().insert(purse.clone());
@@ -175,7 +184,7 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
     protection::add(headers, &path, by_tls);
-    crate::telemetry::request(&method, &route, response.status().as_u16(), started.elapsed(), &request_id);
+    attended.answered(response.status());
     response
 }
 

@@ -82,7 +82,7 @@ pub(super) fn render(mut response: Response, path: &str, request_id: &str) -> Re
         return response;
     }
     let error = refused.unwrap_or_else(|| Arc::new(framework_error(status)));
-    log(&error, path);
+    log(&error);
     let problem = Problem::of(&error, path, request_id);
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let (mut parts, _) = response.into_parts();
@@ -114,13 +114,14 @@ fn framework_error(status: StatusCode) -> Error {
 }
 
 /// Ours at error level with the cause, the client's at debug level. So is what lasts for a while, and is told to many: that the
-/// database is away is said once, where it is noticed, and probes ask every second.
-fn log(error: &Error, path: &str) {
+/// database is away is said once, where it is noticed, and probes ask every second. Neither path nor detail: they repeat what was
+/// sent, which may be a name or a secret at the wrong place.
+fn log(error: &Error) {
     let lasts = [Code::DatabaseUnavailable, Code::Unavailable].contains(&error.code());
+    let cause = error.cause().map(ToString::to_string);
     if error.code().status() >= 500 && !lasts {
-        tracing::error!(code = error.code().name(), path, cause = error.cause().map(ToString::to_string), "request failed");
+        tracing::error!(code = error.code().name(), cause, "request failed");
     } else {
-        let cause = error.cause().map(ToString::to_string);
-        tracing::debug!(code = error.code().name(), path, detail = error.detail(), cause, "request refused");
+        tracing::debug!(code = error.code().name(), cause, "request refused");
     }
 }

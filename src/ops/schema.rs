@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
+use tracing::Instrument;
 
 use crate::db::Database;
 use crate::db::bootstrap::MIGRATOR;
@@ -53,15 +54,18 @@ impl SchemaWatch {
     /// same answer, and who goes away meanwhile does not take it along.
     pub async fn state(&self, db: &Database) -> Result<SchemaState> {
         let (last, db) = (self.last.clone(), db.clone());
-        let seen = tokio::spawn(async move {
+        let look = async move {
             let mut last = last.lock().await;
             if let Some(seen) = last.as_ref().filter(|seen| seen.at.elapsed() < HOLDS) {
                 return seen.state.clone();
             }
             let state = ask(&db).await.map_err(|error| noted(&error));
             last.insert(Seen { at: Instant::now(), state }).state.clone()
-        });
-        seen.await.map_err(Error::internal)?.map_err(|code| Error::new(code, "The database does not answer.").retry_after(2))
+        };
+        tokio::spawn(look.in_current_span())
+            .await
+            .map_err(Error::internal)?
+            .map_err(|code| Error::new(code, "The database does not answer.").retry_after(2))
     }
 }
 

@@ -225,6 +225,23 @@ fn only_contexts_open_the_database() {
     assert_eq!(opening.len(), OPENS.len(), "an exception is no longer needed: {opening:?}");
 }
 
+/// What runs beside requests, or before one is known.
+const BESIDE_REQUESTS: [&str; 5] = ["cli/", "db/breaker.rs", "db/embedded/", "db/fetch.rs", "http/server.rs"];
+
+/// A task does not know by itself for whom it was started: what it logs could be found by no request's id.
+#[test]
+fn what_a_request_starts_logs_as_the_request() {
+    for (path, text) in sources("src") {
+        if BESIDE_REQUESTS.iter().any(|beside| path.starts_with(beside)) {
+            continue;
+        }
+        for started in code(&text).split("spawn(").skip(1) {
+            let what = started.split(')').next().unwrap_or_default();
+            assert!(what.ends_with(".in_current_span("), "src/{path} starts a task that logs for nobody: spawn({what}…");
+        }
+    }
+}
+
 #[test]
 fn only_the_audit_says_that_something_was_recorded_and_only_contexts_make_grants() {
     for (path, text) in sources("src") {

@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod digest;
 pub mod held;
 pub mod jobs;
+pub mod log;
 pub mod process;
 pub mod statements;
 pub mod world;

@@ -28,6 +28,7 @@ mod list_orders;
 mod list_pages;
 mod list_plans;
 mod lists;
+mod logs;
 mod lookups;
 mod mandate_codes;
 mod mandates;
