@@ -6,6 +6,7 @@ Bailiwick cannot tell, nothing is allowed.
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -35,6 +36,28 @@ def unavailable() -> Refused:
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "access_unknown", detail)
 
 
+@dataclass(frozen=True)
+class Scope:
+    """Where a request stands, as Bailiwick says. Every statement about rows names this mandate and this instance; the
+    headers of a request are only what its caller asks for."""
+
+    mandate: str
+    instance: str
+    # The owner of what the caller creates.
+    user: str
+    table: str
+    # By operation: `n` none, `m` the caller's own rows, `g` those of people who share a group with them, `a` all of the
+    # instance.
+    levels: dict[str, Any]
+
+    def level(self, operation: str) -> str:
+        level = self.levels.get(operation)
+        return level if level in ("m", "g", "a") else "n"
+
+    def denied(self, operation: str) -> Refused:
+        return problem(HTTPStatus.FORBIDDEN, "permission_denied", f"You may not {operation} this in `{self.table}`.")
+
+
 class Bailiwick:
     """Where Bailiwick is. One for the whole application, since it keeps the connections open."""
 
@@ -45,34 +68,50 @@ class Bailiwick:
         async def answer(request: Request, refused: Refused) -> Response:
             return refused.response
 
-    def guard(self, table: str, operation: str) -> Callable[[Request], Awaitable[None]]:
-        """A dependency that asks before the route does anything."""
+    def guard(self, table: str, operation: str) -> Callable[[Request], Awaitable[Scope]]:
+        """A dependency that asks before the route does anything: the scope, where the caller may do this to any row."""
 
-        async def asked(request: Request) -> None:
-            await self.require(request, table, operation)
+        async def asked(request: Request) -> Scope:
+            access = await self._send(request, "GET", "/api/access/me")
+            for header, what in (("X-Mandate-Id", "mandate"), ("X-Instance-Id", "instance")):
+                if access.get(f"{what}Id") is None:
+                    detail = f"The header {header} is missing."
+                    raise problem(HTTPStatus.BAD_REQUEST, f"{what}_context_missing", detail)
+            try:
+                levels = dict(access["tables"].get(table, {}))
+                scope = Scope(access["mandateId"], access["instanceId"], access["userId"], table, levels)
+            except (KeyError, AttributeError, TypeError, ValueError):
+                raise unavailable() from None
+            if scope.level(operation) == "n":
+                raise scope.denied(operation)
+            return scope
 
         return asked
 
-    async def require(self, request: Request, table: str, operation: str, owner: str | None = None) -> None:
-        """Goes on only where the caller may do this; with an owner, only where they may do it to rows of that user."""
-        if await self.reached(request, table, operation, [owner]) != [True]:
-            raise problem(HTTPStatus.FORBIDDEN, "permission_denied", f"You may not {operation} this in `{table}`.")
+    async def reaches(self, request: Request, scope: Scope, operation: str, owner: str) -> bool:
+        """Whether the caller may do this to a row of that owner, in the mandate and instance of the scope."""
+        match scope.level(operation):
+            case "a":
+                return True
+            case "g":
+                return await self.near(request, scope, operation, [owner]) == [owner]
+            case "m":
+                return owner == scope.user
+            case _:
+                return False
 
-    async def reached(self, request: Request, table: str, operation: str, owners: list[str | None]) -> list[bool]:
-        """Of which of these owners the caller may do this to rows, in one question of at most 100."""
-        checks = [{"table": table, "operation": operation, "ownerId": owner} for owner in owners]
-        answer = await self._send(request, "POST", "/api/access/check", {"checks": checks})
-        results = answer.get("results")
-        if not isinstance(results, list) or len(results) != len(owners):
-            raise unavailable()
-        return [isinstance(result, dict) and result.get("allowed") is True for result in results]
-
-    async def caller(self, request: Request) -> str:
-        """The caller's user id: the owner of what they create."""
-        user = (await self._send(request, "GET", "/api/access/me")).get("userId")
-        if not isinstance(user, str):
-            raise unavailable()
-        return user
+    async def near(self, request: Request, scope: Scope, operation: str, owners: list[str]) -> list[str]:
+        """At level `g`: those of these owners whose rows the caller reaches. One question has room for 100."""
+        near: list[str] = []
+        for first in range(0, len(owners), 100):
+            some = owners[first : first + 100]
+            checks = [{"table": scope.table, "operation": operation, "ownerId": owner} for owner in some]
+            results = (await self._send(request, "POST", "/api/access/check", {"checks": checks})).get("results")
+            if not isinstance(results, list) or len(results) != len(some):
+                raise unavailable()
+            allowed = [isinstance(result, dict) and result.get("allowed") is True for result in results]
+            near += [owner for owner, reached in zip(some, allowed) if reached]
+        return near
 
     async def _send(self, request: Request, method: str, path: str, body: Any = None) -> dict[str, Any]:
         headers = {name: request.headers[name] for name in FORWARDED if name in request.headers}

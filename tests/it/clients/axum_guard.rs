@@ -1,6 +1,7 @@
 //! Guards the tables of an application by what Bailiwick says of the caller. Nothing is remembered from one request to the
 //! next: a right that was taken away is gone with the next request. Where Bailiwick cannot tell, nothing is allowed.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -9,7 +10,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// Who asks, in which mandate and instance; and the id under which both sides log it.
 const FORWARDED: [&str; 4] = ["authorization", "x-mandate-id", "x-instance-id", "x-request-id"];
@@ -19,6 +23,54 @@ const FORWARDED: [&str; 4] = ["authorization", "x-mandate-id", "x-instance-id", 
 pub struct Bailiwick {
     http: reqwest::Client,
     base: String,
+}
+
+/// Where a request stands, as Bailiwick says. Every statement about rows names this mandate and this instance; the headers of a
+/// request are only what its caller asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope {
+    pub mandate: Uuid,
+    pub instance: Uuid,
+    /// The owner of what the caller creates.
+    pub user: Uuid,
+    table: &'static str,
+    levels: Levels,
+}
+
+/// Of one table: `n` none, `m` the caller's own rows, `g` those of people who share a group with them, `a` all of the instance.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Levels {
+    read: char,
+    create: char,
+    update: char,
+    delete: char,
+}
+
+/// The answer of `GET /api/access/me`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Access {
+    user_id: Uuid,
+    mandate_id: Option<Uuid>,
+    instance_id: Option<Uuid>,
+    tables: HashMap<String, Levels>,
+}
+
+impl Scope {
+    pub fn level(&self, operation: &str) -> char {
+        match operation {
+            "read" => self.levels.read,
+            "create" => self.levels.create,
+            "update" => self.levels.update,
+            "delete" => self.levels.delete,
+            _ => 'n',
+        }
+    }
+
+    pub fn denied(&self, operation: &str) -> Refused {
+        let detail = format!("You may not {operation} this in `{}`.", self.table);
+        Refused::problem(StatusCode::FORBIDDEN, "permission_denied", &detail)
+    }
 }
 
 /// An answer that the request ends with: a problem document of Bailiwick's, or one of our own.
@@ -32,7 +84,7 @@ impl IntoResponse for Refused {
 }
 
 impl Refused {
-    fn problem(status: StatusCode, code: &str, detail: &str) -> Self {
+    pub fn problem(status: StatusCode, code: &str, detail: &str) -> Self {
         let title = status.canonical_reason();
         let problem = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail });
         Self(Box::new((status, [(CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()))
@@ -63,31 +115,43 @@ impl Bailiwick {
         Ok(Self { http, base: base.to_owned() })
     }
 
-    /// Goes on only where the caller may do this; with an owner, only where they may do it to rows of that user.
-    pub async fn require(&self, caller: &HeaderMap, table: &str, operation: &str, owner: Option<&str>) -> Result<(), Refused> {
-        let allowed = self.reached(caller, table, operation, &[owner]).await?;
-        let detail = || format!("You may not {operation} this in `{table}`.");
-        if allowed == [true] { Ok(()) } else { Err(Refused::problem(StatusCode::FORBIDDEN, "permission_denied", &detail())) }
+    /// Goes on only where the caller may do this to any row at all.
+    pub async fn scope(&self, caller: &HeaderMap, table: &'static str, operation: &str) -> Result<Scope, Refused> {
+        let access: Access = send(caller, self.http.get(format!("{}/api/access/me", self.base))).await?;
+        let missing = |code, header| Refused::problem(StatusCode::BAD_REQUEST, code, &format!("The header {header} is missing."));
+        let mandate = access.mandate_id.ok_or_else(|| missing("mandate_context_missing", "X-Mandate-Id"))?;
+        let instance = access.instance_id.ok_or_else(|| missing("instance_context_missing", "X-Instance-Id"))?;
+        let none = Levels { read: 'n', create: 'n', update: 'n', delete: 'n' };
+        let levels = access.tables.get(table).copied().unwrap_or(none);
+        let scope = Scope { mandate, instance, user: access.user_id, table, levels };
+        if matches!(scope.level(operation), 'm' | 'g' | 'a') { Ok(scope) } else { Err(scope.denied(operation)) }
     }
 
-    /// Of which of these owners the caller may do this to rows, in one question of at most 100.
-    pub async fn reached(&self, caller: &HeaderMap, table: &str, operation: &str, owners: &[Option<&str>]) -> Result<Vec<bool>, Refused> {
-        let check = |owner| json!({ "table": table, "operation": operation, "ownerId": owner });
-        let checks: Vec<Value> = owners.iter().map(check).collect();
-        let question = self.http.post(format!("{}/api/access/check", self.base)).json(&json!({ "checks": checks }));
-        let answer = send(caller, question).await?;
-        let results = answer["results"].as_array().filter(|results| results.len() == owners.len()).ok_or_else(Refused::unavailable)?;
-        Ok(results.iter().map(|result| result["allowed"] == true).collect())
+    /// Whether the caller may do this to a row of that owner, in the mandate and instance of the scope.
+    pub async fn reaches(&self, caller: &HeaderMap, scope: &Scope, operation: &str, owner: Uuid) -> Result<bool, Refused> {
+        match scope.level(operation) {
+            'a' => Ok(true),
+            'g' => Ok(!self.near(caller, scope, operation, vec![owner]).await?.is_empty()),
+            level => Ok(level == 'm' && owner == scope.user),
+        }
     }
 
-    /// The caller's user id: the owner of what they create.
-    pub async fn caller(&self, caller: &HeaderMap) -> Result<String, Refused> {
-        let answer = send(caller, self.http.get(format!("{}/api/access/me", self.base))).await?;
-        answer["userId"].as_str().map(str::to_owned).ok_or_else(Refused::unavailable)
+    /// At level `g`: those of these owners whose rows the caller reaches. One question has room for 100.
+    pub async fn near(&self, caller: &HeaderMap, scope: &Scope, operation: &str, owners: Vec<Uuid>) -> Result<Vec<Uuid>, Refused> {
+        let check = |owner| json!({ "table": scope.table, "operation": operation, "ownerId": owner });
+        let mut near = Vec::new();
+        for some in owners.chunks(100) {
+            let checks: Vec<Value> = some.iter().map(check).collect();
+            let question = self.http.post(format!("{}/api/access/check", self.base)).json(&json!({ "checks": checks }));
+            let answer: Value = send(caller, question).await?;
+            let results = answer["results"].as_array().filter(|results| results.len() == some.len()).ok_or_else(Refused::unavailable)?;
+            near.extend(some.iter().zip(results).filter(|(_, result)| result["allowed"] == true).map(|(owner, _)| *owner));
+        }
+        Ok(near)
     }
 }
 
-async fn send(caller: &HeaderMap, mut question: reqwest::RequestBuilder) -> Result<Value, Refused> {
+async fn send<T: DeserializeOwned>(caller: &HeaderMap, mut question: reqwest::RequestBuilder) -> Result<T, Refused> {
     for name in FORWARDED {
         if let Some(value) = caller.get(name) {
             question = question.header(name, value);
@@ -101,17 +165,20 @@ async fn send(caller: &HeaderMap, mut question: reqwest::RequestBuilder) -> Resu
     }
 }
 
-/// A route that asks before it does anything.
+/// A route that asks before it does anything. Its handler takes the [`Scope`] from the request's extensions.
 pub fn guarded<S>(route: MethodRouter<S>, bailiwick: &Bailiwick, table: &'static str, operation: &'static str) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
     let bailiwick = bailiwick.clone();
-    route.route_layer(from_fn(move |request: Request, next: Next| {
+    route.route_layer(from_fn(move |mut request: Request, next: Next| {
         let bailiwick = bailiwick.clone();
         async move {
-            match bailiwick.require(request.headers(), table, operation, None).await {
-                Ok(()) => next.run(request).await,
+            match bailiwick.scope(request.headers(), table, operation).await {
+                Ok(scope) => {
+                    request.extensions_mut().insert(scope);
+                    next.run(request).await
+                }
                 Err(refused) => refused.into_response(),
             }
         }
