@@ -71,6 +71,16 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     Ok(value)
 }
 
+/// Reads a part of a body that was read: for bodies of which each part answers for itself. `base` points to it.
+pub fn parse_part<T: DeserializeOwned>(part: &serde_json::Value, base: &str) -> Result<T> {
+    parse(part.to_string().as_bytes()).map_err(|error| match error.errors() {
+        [] => error,
+        fields => {
+            Error::invalid(fields.iter().map(|field| FieldError { pointer: format!("{base}{}", field.pointer), ..field.clone() }).collect())
+        }
+    })
+}
+
 /// A body that is an array is refused as such only where it is JSON at all: its reader would stop at the first bracket.
 fn require_object(bytes: &[u8]) -> Result<()> {
     let is_array = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use super::body::parse_part;
 use super::body::{parse, read_body, require_json};
 use super::forms::{Forms, expected};
 use crate::app::App;

@@ -1,6 +1,7 @@
 //! Members: users' memberships in a mandate, and the mandate roles that they carry.
 
 mod access_routes;
+mod named;
 mod role_routes;
 mod routes;
 pub mod store;
@@ -14,6 +15,7 @@ use crate::app::App;
 use crate::http::etag::Resource;
 use crate::ids::{GroupId, MembershipId, RoleId, UserId};
 
+pub use named::{NamedMember, named};
 pub use store::nearness;
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {

@@ -3,12 +3,13 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::Question;
 use super::authzen_routes::{AuthzenAction, AuthzenResource, AuthzenSubject};
 use crate::access::Operation;
+use crate::access::decision::Verdict;
 use crate::context::asking::Asking;
 use crate::error::{Code, Error, FieldError, Result};
 use crate::ids::{InstanceId, MandateId, UserId};
+use crate::names;
 
 /// Where the question is asked (5.4).
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
@@ -54,6 +55,44 @@ impl Semantics {
     }
 }
 
+/// Why a question has no verdict.
+#[derive(Debug)]
+pub(super) enum Undecided {
+    /// It names a subject, a resource or an action that is not known here. That is an answer: nobody enforces on a refusal.
+    Unknown(FieldError),
+    /// It cannot be asked like this.
+    Refused(Error),
+}
+
+/// A verdict, or why there is none.
+pub(super) type Decided<T = Verdict> = Result<T, Undecided>;
+
+/// What a question alone has to answer for; what is wrong with the service itself is nobody's decision.
+pub(super) fn by_itself<T>(result: Result<T>) -> Result<Decided<T>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) if error.code().status() < 500 => Ok(Err(Undecided::Refused(error))),
+        Err(error) => Err(error),
+    }
+}
+
+/// How a question names somebody. (An address names nobody: none is verified yet.)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Person {
+    Id(UserId),
+    UsernameKey(String),
+}
+
+impl Person {
+    /// `None` for a text that names nobody.
+    fn named(text: &str) -> Option<Self> {
+        match text.parse() {
+            Ok(id) => Some(Self::Id(id)),
+            Err(_) => names::account_key(text).filter(|key| !key.contains('\0')).map(Self::UsernameKey),
+        }
+    }
+}
+
 /// One question, whole.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -70,28 +109,41 @@ impl Call {
         Self { base, subject, action, resource, context }
     }
 
-    pub fn at(&self, pointer: &str) -> String {
-        format!("{}{pointer}", self.base)
+    fn unknown(&self, pointer: &str, code: &'static str, detail: &'static str) -> FieldError {
+        FieldError::new(format!("{}{pointer}", self.base), code, detail)
     }
 
-    pub fn subject(&self) -> Result<UserId> {
+    pub fn unknown_subject(&self) -> FieldError {
+        self.unknown("/subject/id", "unknown_subject", "is neither your own id or username, nor those of a member whom you may read")
+    }
+
+    pub fn unknown_owner(&self) -> FieldError {
+        self.unknown("/resource/properties/ownerId", "unknown_owner", "is no id, nor the username of a member whom you may read")
+    }
+
+    pub fn unknown_table(&self) -> FieldError {
+        super::unknown_table(&format!("{}/resource/type", self.base))
+    }
+
+    pub fn subject(&self) -> Result<Person, FieldError> {
         if self.subject.kind != "user" {
-            return Err(FieldError::new(self.at("/subject/type"), "unknown_type", "must be `user`").into());
+            return Err(self.unknown("/subject/type", "unknown_type", "must be `user`"));
         }
-        self.subject.id.parse().map_err(|_| FieldError::new(self.at("/subject/id"), "invalid_type", "must be a UUID").into())
+        Person::named(&self.subject.id).ok_or_else(|| self.unknown_subject())
     }
 
-    pub fn question(&self) -> Result<Question> {
+    pub fn operation(&self) -> Result<Operation, FieldError> {
         let operation = Operation::ALL.into_iter().find(|operation| operation.name() == self.action.name);
-        let operation = operation
-            .ok_or_else(|| FieldError::new(self.at("/action/name"), "unknown_action", "must be `read`, `create`, `update` or `delete`"))?;
-        Ok(Question { table: self.resource.kind.clone(), operation, owner: self.owner()? })
+        operation.ok_or_else(|| self.unknown("/action/name", "unknown_action", "must be `read`, `create`, `update` or `delete`"))
     }
 
-    fn owner(&self) -> Result<Option<UserId>> {
+    pub fn table(&self) -> String {
+        self.resource.kind.clone()
+    }
+
+    pub fn owner(&self) -> Result<Option<Person>, FieldError> {
         let Some(owner) = self.resource.properties.get("ownerId") else { return Ok(None) };
-        let id = owner.as_str().and_then(|text| text.parse().ok());
-        id.map(Some).ok_or_else(|| FieldError::new(self.at("/resource/properties/ownerId"), "invalid_type", "must be a UUID").into())
+        owner.as_str().and_then(Person::named).map(Some).ok_or_else(|| self.unknown_owner())
     }
 }
 
@@ -106,7 +158,7 @@ pub(super) struct Defaults {
 
 impl Defaults {
     /// The question that `own` asks, with these for what it leaves out.
-    pub fn completed(&self, base: String, own: Self) -> Result<Call> {
+    pub fn completed(&self, base: String, own: Self) -> Result<Call, FieldError> {
         let required = |name: &str| FieldError::new(format!("{base}/{name}"), "required", "is required, here or as a default");
         let subject = own.subject.or_else(|| self.subject.clone()).ok_or_else(|| required("subject"))?;
         let action = own.action.or_else(|| self.action.clone()).ok_or_else(|| required("action"))?;

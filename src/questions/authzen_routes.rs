@@ -2,12 +2,12 @@
 //!
 //! | there | here |
 //! |---|---|
-//! | subject (5.1): `type` `user`, `id` | a member of the mandate, whom the caller may read |
+//! | subject (5.1): `type` `user`, `id` | the caller, or a member whom they may read: by UUID or username |
 //! | resource (5.2): `type`, `properties.ownerId` | the table, and whose row it is; `id` is not looked at |
 //! | action (5.3): `name` | `read`, `create`, `update` or `delete` |
 //! | context (5.4): `mandate`, `instance` | the mandate of `X-Mandate-Id`, and one of its instances |
-
-use std::collections::BTreeMap;
+//!
+//! What is not known is denied, with a reason (5.5.1); a question of several that cannot be asked is denied alone (7.2.1).
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -15,21 +15,20 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::authzen::{AuthzenContext, Call, Defaults, Semantics};
-use super::{MAX_QUESTIONS, Question, answered, member};
+use super::MAX_QUESTIONS;
+use super::authzen::{AuthzenContext, Call, Decided, Defaults, Semantics, Undecided};
+use super::deciding::decide;
 use crate::access::Level;
 use crate::access::decision::Verdict;
-use crate::access::tables::{Members, Read};
 use crate::app::App;
 use crate::context::asking::Asking;
 use crate::context::policy::{Class, Policy};
-use crate::error::{FieldError, Result};
-use crate::http::extract::Json;
+use crate::error::{Error, FieldError, Result};
+use crate::http::extract::{Json, parse_part};
 use crate::http::guard::{Guard, Routes};
-use crate::ids::{InstanceId, UserId};
 
 pub(super) fn routes(app: &App) -> Routes {
-    let asked = || Policy::table::<Members, Read>().asks_about_access();
+    let asked = || Policy::user().asks_about_access();
     Routes::new()
         .routes(routes!(evaluate_access).guard(app, asked()))
         .routes(routes!(evaluate_accesses).guard(app, asked()))
@@ -42,7 +41,7 @@ pub struct AuthzenSubject {
     #[serde(rename = "type")]
     #[schema(example = "user")]
     pub kind: String,
-    /// The user's id.
+    /// The user's id, or the username.
     #[schema(example = "01900000-0000-7000-8000-00000000a003")]
     pub id: String,
     #[serde(default)]
@@ -61,7 +60,7 @@ pub struct AuthzenResource {
     #[schema(example = "any")]
     #[expect(dead_code, reason = "required by the specification, and not looked at")]
     id: String,
-    /// `ownerId`: whose row it is; without it, any row that the action may reach.
+    /// `ownerId`: whose row it is, by id or username; without it, any row that the action may reach.
     #[serde(default)]
     pub properties: Map<String, Value>,
 }
@@ -97,10 +96,10 @@ pub struct EvaluateAccesses {
     action: Option<AuthzenAction>,
     resource: Option<AuthzenResource>,
     context: Option<AuthzenContext>,
-    /// At most 100; none: the question that the other members ask by themselves.
+    /// At most 100; none: the question that the other members ask by themselves. One that is wrong is denied, and the others answered.
     #[serde(default)]
-    #[schema(max_items = 100)]
-    evaluations: Vec<PartOfEvaluation>,
+    #[schema(max_items = 100, value_type = Vec<PartOfEvaluation>)]
+    evaluations: Vec<Value>,
     #[serde(default)]
     options: EvaluationOptions,
 }
@@ -134,6 +133,14 @@ pub struct AuthzenDecision {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AuthzenDecisionContext {
     level: Level,
+    /// Why there was nothing to decide, for programs; null where there was.
+    #[schema(example = "unknown_subject")]
+    reason: Option<String>,
+    /// The same for people.
+    detail: Option<String>,
+    /// Where in the body the reason is: a JSON pointer.
+    #[schema(example = "/evaluations/1/subject/id")]
+    pointer: Option<String>,
 }
 
 /// The answers in the order of the questions (7.2).
@@ -150,48 +157,70 @@ pub enum AuthzenAnswer {
     One(AuthzenDecision),
 }
 
+impl AuthzenDecision {
+    fn denied(reason: String, detail: String, pointer: Option<String>) -> Self {
+        let context = AuthzenDecisionContext { level: Level::None, reason: Some(reason), detail: Some(detail), pointer };
+        Self { decision: false, context }
+    }
+
+    fn unknown(field: FieldError) -> Self {
+        Self::denied(field.code.into_owned(), field.detail, Some(field.pointer))
+    }
+
+    fn refused(error: &Error) -> Self {
+        match error.errors() {
+            [field, ..] => Self::unknown(field.clone()),
+            [] => Self::denied(error.code().name(), error.detail().to_owned(), None),
+        }
+    }
+
+    /// Of a question that is asked alone: one that cannot be asked is refused.
+    fn of_one(decided: Decided) -> Result<Self> {
+        match decided {
+            Ok(verdict) => Ok(verdict.into()),
+            Err(Undecided::Unknown(field)) => Ok(Self::unknown(field)),
+            Err(Undecided::Refused(error)) => Err(error),
+        }
+    }
+
+    /// Of a question among others: one that cannot be asked is denied, and the others are answered.
+    fn of_several(decided: Decided) -> Self {
+        match decided {
+            Ok(verdict) => verdict.into(),
+            Err(Undecided::Unknown(field)) => Self::unknown(field),
+            Err(Undecided::Refused(error)) => Self::refused(&error),
+        }
+    }
+}
+
 impl From<Verdict> for AuthzenDecision {
     fn from(verdict: Verdict) -> Self {
-        Self { decision: verdict.allowed, context: AuthzenDecisionContext { level: verdict.level } }
+        let context = AuthzenDecisionContext { level: verdict.level, reason: None, detail: None, pointer: None };
+        Self { decision: verdict.allowed, context }
     }
 }
 
-/// Whom a question is about, and in which instance.
-type Place = (UserId, Option<InstanceId>);
-
-/// Decides all questions, in their order. Those about the same subject in the same place are answered together.
-async fn decide(asking: &Asking, calls: &[Call]) -> Result<Vec<AuthzenDecision>> {
-    let mut places: BTreeMap<Place, Vec<(usize, Question)>> = BTreeMap::new();
-    for (index, call) in calls.iter().enumerate() {
-        call.context.require_agreement(asking)?;
-        places.entry((call.subject()?, call.context.instance)).or_default().push((index, call.question()?));
-    }
-    let mut decisions = BTreeMap::new();
-    for ((user, instance), asked) in places {
-        let mut subject = member(asking, user).await?;
-        if let Some(instance) = instance {
-            subject = subject.in_instance(instance).await?;
-        }
-        let (indices, questions): (Vec<usize>, Vec<Question>) = asked.into_iter().unzip();
-        let verdicts = answered(&mut subject, &questions, |nth| calls[indices[nth]].at("/resource/type")).await?;
-        decisions.extend(indices.into_iter().zip(verdicts.into_iter().map(AuthzenDecision::from)));
-    }
-    Ok(decisions.into_values().collect())
+async fn decide_one(asking: &Asking, call: Call) -> Result<AuthzenDecision> {
+    let decided = decide(asking, vec![Ok(call)]).await?.pop();
+    AuthzenDecision::of_one(decided.ok_or_else(|| Error::internal("a question was asked"))?)
 }
 
-/// Access evaluation: whether a member may do something (AuthZEN 1.0, section 6).
+/// Access evaluation: whether somebody may do something (AuthZEN 1.0, section 6). A subject, a resource or an action that is not known
+/// is denied, with a reason.
 #[utoipa::path(post, path = "/access/v1/evaluation", tag = "Access", request_body = EvaluateAccess,
-    responses((status = 200, description = "The decision", body = AuthzenDecision), (status = 404, description = "No such member, or not to be read: not_found"),
-              (status = 400, description = "instance_context_missing"), (status = 403, description = "permission_denied")))]
+    responses((status = 200, description = "The decision", body = AuthzenDecision), (status = 404, description = "No such instance: not_found"),
+              (status = 400, description = "instance_context_missing"), (status = 403, description = "mandate_access_denied")))]
 async fn evaluate_access(asking: Asking, Json(body): Json<EvaluateAccess>) -> Result<Json<AuthzenDecision>> {
     let call = Call::new(String::new(), body.subject, body.action, body.resource, body.context);
-    decide(&asking, &[call]).await.map(|mut decisions| Json(decisions.remove(0)))
+    decide_one(&asking, call).await.map(Json)
 }
 
-/// Access evaluations: up to 100 questions at once (AuthZEN 1.0, section 7).
+/// Access evaluations: up to 100 questions at once (AuthZEN 1.0, section 7). Each answers for itself: one that is wrong is denied, with
+/// a reason.
 #[utoipa::path(post, path = "/access/v1/evaluations", tag = "Access", request_body = EvaluateAccesses,
     responses((status = 200, description = "The decisions, as far as they were gone through", body = AuthzenAnswer),
-              (status = 404, description = "No such member, or not to be read: not_found"), (status = 400, description = "instance_context_missing"), (status = 403, description = "permission_denied")))]
+              (status = 404, description = "No such instance: not_found"), (status = 400, description = "instance_context_missing"),
+              (status = 403, description = "mandate_access_denied")))]
 async fn evaluate_accesses(asking: Asking, Json(body): Json<EvaluateAccesses>) -> Result<Json<AuthzenAnswer>> {
     if body.evaluations.len() > MAX_QUESTIONS {
         return Err(FieldError::new("/evaluations", "too_many", format!("must ask at most {MAX_QUESTIONS} questions")).into());
@@ -199,17 +228,19 @@ async fn evaluate_accesses(asking: Asking, Json(body): Json<EvaluateAccesses>) -
     let defaults = Defaults { subject: body.subject, action: body.action, resource: body.resource, context: body.context };
     if body.evaluations.is_empty() {
         let call = defaults.completed(String::new(), Defaults::default())?;
-        return decide(&asking, &[call]).await.map(|mut decisions| Json(AuthzenAnswer::One(decisions.remove(0))));
+        return decide_one(&asking, call).await.map(|decision| Json(AuthzenAnswer::One(decision)));
     }
-    let mut calls = Vec::with_capacity(body.evaluations.len());
-    for (index, PartOfEvaluation { subject, action, resource, context }) in body.evaluations.into_iter().enumerate() {
-        let own = Defaults { subject, action, resource, context };
-        calls.push(defaults.completed(format!("/evaluations/{index}"), own)?);
-    }
-    let mut evaluations = decide(&asking, &calls).await?;
+    let calls = body.evaluations.iter().enumerate().map(|(index, part)| call_of(&defaults, index, part)).collect();
+    let mut evaluations: Vec<_> = decide(&asking, calls).await?.into_iter().map(AuthzenDecision::of_several).collect();
     let last = evaluations.iter().position(|decision| body.options.evaluations_semantic.ends_with(decision.decision));
     evaluations.truncate(last.map_or(evaluations.len(), |last| last + 1));
     Ok(Json(AuthzenAnswer::Several(AuthzenDecisions { evaluations })))
+}
+
+fn call_of(defaults: &Defaults, index: usize, part: &Value) -> Decided<Call> {
+    let base = format!("/evaluations/{index}");
+    let PartOfEvaluation { subject, action, resource, context } = parse_part(part, &base).map_err(Undecided::Refused)?;
+    defaults.completed(base, Defaults { subject, action, resource, context }).map_err(Undecided::Unknown)
 }
 
 /// Where the endpoints are (9).

@@ -5,6 +5,7 @@
 mod authzen;
 mod authzen_routes;
 mod check_routes;
+mod deciding;
 mod explain;
 mod explain_routes;
 
@@ -89,9 +90,15 @@ async fn answered(subject: &mut Subject, questions: &[Question], pointer: impl F
     if !unknown.is_empty() {
         return Err(Error::invalid(unknown));
     }
+    let questions: Vec<_> = questions.iter().zip(&scopes).collect();
+    verdicts(subject, &questions).await
+}
+
+/// The verdicts on questions whose tables were found.
+async fn verdicts(subject: &Subject, questions: &[(&Question, &Scope)]) -> Result<Vec<Verdict>> {
     // Who is near is asked of the database only where an answer depends on it.
-    let depends = |(question, scope): &(&Question, &Scope)| scope.level(&question.table, question.operation).is_group();
-    let owners: BTreeSet<UserId> = questions.iter().zip(&scopes).filter(depends).filter_map(|(question, _)| question.owner).collect();
+    let depends = |(question, scope): &&(&Question, &Scope)| scope.level(&question.table, question.operation).is_group();
+    let owners: BTreeSet<UserId> = questions.iter().filter(depends).filter_map(|(question, _)| question.owner).collect();
     let peers = subject.peers_among(&owners).await?;
-    Ok(questions.iter().zip(&scopes).map(|(question, scope)| subject.verdict(scope, question.asked(), question.owner, &peers)).collect())
+    Ok(questions.iter().map(|(question, scope)| subject.verdict(scope, question.asked(), question.owner, &peers)).collect())
 }

@@ -105,6 +105,7 @@ pub fn all() -> impl Iterator<Item = &'static Operation> {
         slices::bookings::OPERATIONS,
         slices::users::OPERATIONS,
         slices::questions::OPERATIONS,
+        slices::authzen::OPERATIONS,
         slices::audit::OPERATIONS,
     ]
     .into_iter()

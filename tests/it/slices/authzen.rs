@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::kit::{denied, pointers, points_at};
+use super::kit::points_at;
 use super::playbook_kit::{NONE, Stage, permit};
 use crate::harness::app::Answer;
 use crate::harness::{TestApp, World, statements};
@@ -26,6 +26,14 @@ fn owned(table: &str, owner: impl ToString) -> Value {
 }
 fn question(user: Uuid, operation: &str, resource: Value) -> Value {
     json!({ "subject": subject(user), "action": action(operation), "resource": resource })
+}
+
+/// Why questions were denied that could not be decided: the reasons, and where they are.
+#[track_caller]
+fn denied(answer: &Answer) -> Vec<(&str, &str)> {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let contexts = answer.body["evaluations"].as_array().unwrap().iter().map(|one| &one["context"]);
+    contexts.filter_map(|context| Some((context["reason"].as_str()?, context["pointer"].as_str().unwrap_or_default()))).collect()
 }
 
 fn decisions(answer: Answer) -> Vec<bool> {
@@ -64,7 +72,7 @@ async fn the_mandate_of_the_body_must_be_that_of_the_header() {
     asked["context"] = json!({ "mandate": globex.id });
     world.admin().post(ONE, asked.clone()).await.refused(403, "mandate_access_denied");
     world.admin().post(MANY, asked.clone()).await.refused(403, "mandate_access_denied");
-    world.admin().post(MANY, json!({ "evaluations": [asked] })).await.refused(403, "mandate_access_denied");
+    assert_eq!(denied(&world.admin().post(MANY, json!({ "evaluations": [asked] })).await), [("mandate_access_denied", "")]);
     asked["context"] = json!({ "mandate": acme.id });
     world.admin().post(ONE, asked.clone()).await.expect(200);
     world.bare(&acme.admin).post(ONE, asked.clone()).await.refused(400, "mandate_context_missing");
@@ -72,29 +80,43 @@ async fn the_mandate_of_the_body_must_be_that_of_the_header() {
     world.app.post(ONE).mandate(acme.id).json(asked).send().await.refused(401, "unauthenticated");
 }
 
+/// About themselves everybody asks, however they name themselves; about others who may read them. Who may not be read is told apart
+/// from nobody by nothing.
 #[tokio::test]
-async fn only_who_may_read_the_subject_may_ask() {
+async fn subjects_are_oneself_and_whom_the_caller_may_read() {
     let stage = Stage::set().await;
     let (world, acme) = (&stage.world, &stage.world.acme);
     let role = world.role_with(acme, "asks", json!({})).await;
     let path = acme.path(&format!("/users/{}/roles", stage.caller.id));
     world.admin().put(path, json!({ "roleIds": [role] })).await.expect(200);
     let desk = world.desk(&stage.caller, acme);
-    let ask = async |user: Uuid| {
-        let question = question(user, "read", resource("members"));
-        let one = desk.post(ONE, question.clone()).await;
-        let many = desk.post(MANY, json!({ "evaluations": [question] })).await;
-        assert_eq!((one.status, one.code()), (many.status, many.code()));
+    // Whether the subject was known; the answer is the same alone and among others, but for where it stands.
+    let ask = async |id: String| {
+        let question = json!({ "subject": subject(id), "action": action("read"), "resource": resource("members") });
+        let one = desk.post(ONE, question.clone()).await.expect(200);
+        let many = desk.post(MANY, json!({ "evaluations": [question] })).await.expect(200);
+        let mut among = many["evaluations"][0].clone();
+        if among["context"]["pointer"] == "/evaluations/0/subject/id" {
+            among["context"]["pointer"] = json!("/subject/id");
+        }
+        assert_eq!(one, among);
         one
     };
-    for user in [stage.caller.id, stage.peer.id, Uuid::now_v7()] {
-        denied(&ask(user).await, "members", "read", "m");
-    }
-    for (level, reached) in [("m", 1), ("g", 2), ("a", 3)] {
-        permit(world, role, json!({ "members": [level, "n", "n", "n"] })).await;
-        for (place, user) in [stage.caller.id, stage.peer.id, stage.outsider.id, world.globex.member.id].into_iter().enumerate() {
-            let answer = ask(user).await;
-            if place < reached { drop(answer.expect(200)) } else { answer.refused(404, "not_found") }
+    let strange = ask("nobody-at-all".to_owned()).await;
+    assert_eq!((&strange["decision"], &strange["context"]["reason"]), (&json!(false), &json!("unknown_subject")));
+    let everybody = [&stage.caller, &stage.peer, &stage.outsider, &world.globex.member, &world.sys_admin];
+    for (level, reached) in [("n", 1), ("m", 1), ("g", 2), ("a", 3)] {
+        permit(world, role, if level == "n" { json!({}) } else { json!({ "members": [level, "n", "n", "n"] }) }).await;
+        for (place, person) in everybody.into_iter().enumerate() {
+            for id in [person.id.to_string(), person.name.clone(), person.name.to_uppercase()] {
+                let answer = ask(id).await;
+                if place < reached {
+                    assert_eq!(answer["context"]["reason"], Value::Null, "{level}: {answer}");
+                    assert_eq!(answer["decision"], json!(place > 0 || level != "n"), "{level}: {answer}");
+                } else {
+                    assert_eq!(answer, strange, "{level}");
+                }
+            }
         }
     }
 }
@@ -161,36 +183,108 @@ async fn what_a_question_leaves_out_comes_from_the_defaults() {
     }
     let incomplete =
         json!({ "subject": subject(acme.member.id), "evaluations": [{ "action": action("read"), "resource": resource("members") }, {}] });
-    let missing = pointers(&admin.post(MANY, incomplete).await);
-    assert!(missing.iter().any(|(at, _)| at == "/evaluations/1/action"), "{missing:?}");
+    let answer = admin.post(MANY, incomplete).await;
+    assert_eq!(denied(&answer), [("required", "/evaluations/1/action")]);
+    assert_eq!(decisions(answer), [true, false]);
     points_at(&admin.post(MANY, json!({})).await, "/subject");
 }
 
+/// A policy enforcement point gets an answer: what is not known is denied, and why is said. What is no question is refused.
 #[tokio::test]
-async fn what_is_not_understood_is_pointed_at() {
+async fn what_is_not_known_is_denied_and_what_is_no_question_refused() {
     let world = World::new().await;
     let (user, admin) = (world.acme.member.id, world.admin());
+    for (part, value, reason, pointer) in [
+        ("subject", json!({ "type": "group", "id": user }), "unknown_type", "/subject/type"),
+        ("subject", subject("somebody"), "unknown_subject", "/subject/id"),
+        ("subject", subject("a\u{0}b"), "unknown_subject", "/subject/id"),
+        ("subject", subject(""), "unknown_subject", "/subject/id"),
+        ("subject", subject(Uuid::now_v7()), "unknown_subject", "/subject/id"),
+        ("action", action("approve"), "unknown_action", "/action/name"),
+        ("resource", resource("nothing"), "unknown_table", "/resource/type"),
+        ("resource", resource("a\u{0}b"), "unknown_table", "/resource/type"),
+        ("resource", owned("members", "nobody"), "unknown_owner", "/resource/properties/ownerId"),
+        (
+            "resource",
+            json!({ "type": "members", "id": "1", "properties": { "ownerId": 7 } }),
+            "unknown_owner",
+            "/resource/properties/ownerId",
+        ),
+    ] {
+        let mut asked = question(user, "read", resource("members"));
+        asked[part] = value;
+        let answer = admin.post(ONE, asked.clone()).await.expect(200);
+        assert_eq!((&answer["decision"], &answer["context"]["level"]), (&json!(false), &json!("n")), "{answer}");
+        assert_eq!((&answer["context"]["reason"], &answer["context"]["pointer"]), (&json!(reason), &json!(pointer)), "{answer}");
+        assert_eq!(admin.post(MANY, asked).await.expect(200), answer, "one question, in the other form");
+    }
     for (part, value, pointer) in [
-        ("subject", json!({ "type": "group", "id": user }), "/subject/type"),
-        ("subject", subject("somebody"), "/subject/id"),
         ("subject", json!({ "type": "user" }), "/subject/id"),
-        ("action", action("approve"), "/action/name"),
+        ("subject", json!({ "type": "user", "id": 7 }), "/subject/id"),
         ("action", json!({}), "/action/name"),
-        ("resource", resource("nothing"), "/resource/type"),
-        ("resource", owned("members", "nobody"), "/resource/properties/ownerId"),
+        ("resource", json!({ "type": "members" }), "/resource/id"),
         ("context", json!({ "mandate": "acme" }), "/context/mandate"),
     ] {
         let mut asked = question(user, "read", resource("members"));
         asked[part] = value;
-        points_at(&admin.post(ONE, asked.clone()).await, pointer);
-        let good = question(user, "read", resource("members"));
-        points_at(&admin.post(MANY, json!({ "evaluations": [good, asked] })).await, &format!("/evaluations/1{pointer}"));
+        points_at(&admin.post(ONE, asked).await, pointer);
     }
     for missing in ["subject", "action", "resource"] {
         let mut asked = question(user, "read", resource("members"));
         asked.as_object_mut().unwrap().remove(missing);
         points_at(&admin.post(ONE, asked).await, &format!("/{missing}"));
     }
+    points_at(&admin.post(MANY, json!({ "evaluations": "all" })).await, "/evaluations");
+}
+
+/// Whatever is wrong with one question of several: it is denied where it stands, and the others are answered.
+#[tokio::test]
+async fn one_bad_question_of_several_answers_for_itself() {
+    let world = World::new().await;
+    let (acme, user, admin) = (&world.acme, world.acme.member.id, world.admin());
+    let with = |part: &str, value: Value| {
+        let mut asked = question(user, "read", resource("members"));
+        asked[part] = value;
+        asked
+    };
+    let bad = [
+        (json!(7), "invalid_type", ""),
+        (json!(null), "invalid_type", ""),
+        (json!([]), "invalid_type", ""),
+        (json!({}), "required", "/subject"),
+        (with("subject", json!(7)), "invalid_type", "/subject"),
+        (with("subject", json!({ "type": "user", "id": 7 })), "invalid_type", "/subject/id"),
+        (with("subject", json!({ "type": "user" })), "required", "/subject/id"),
+        (with("subject", json!({ "type": "group", "id": user })), "unknown_type", "/subject/type"),
+        (with("subject", subject(Uuid::now_v7())), "unknown_subject", "/subject/id"),
+        (with("subject", subject(world.globex.member.id)), "unknown_subject", "/subject/id"),
+        (with("action", action("approve")), "unknown_action", "/action/name"),
+        (with("action", json!("read")), "invalid_type", "/action"),
+        (with("resource", resource("nothing")), "unknown_table", "/resource/type"),
+        (with("resource", owned("members", "nobody")), "unknown_owner", "/resource/properties/ownerId"),
+        (with("context", json!({ "mandate": "acme" })), "invalid_type", "/context/mandate"),
+        (with("shoeSize", json!(46)), "unknown_field", "/shoeSize"),
+    ];
+    // Where a problem has no place in the body, none is named.
+    let elsewhere = [
+        (with("context", json!({ "mandate": world.globex.id })), "mandate_access_denied"),
+        (with("context", json!({ "instance": world.globex.instance })), "not_found"),
+        (with("resource", resource("playbooks")), "instance_context_missing"),
+    ];
+    let places = bad.into_iter().map(|(asked, reason, at)| (asked, reason, Some(at)));
+    let good = || question(user, "read", resource("members"));
+    for (asked, reason, at) in places.chain(elsewhere.map(|(asked, reason)| (asked, reason, None))) {
+        let answer = admin.post(MANY, json!({ "evaluations": [good(), asked, good()] })).await;
+        let pointer = at.map_or(String::new(), |at| format!("/evaluations/1{at}"));
+        assert_eq!(denied(&answer), [(reason, pointer.as_str())], "{asked}");
+        assert_eq!(decisions(answer), [true, false, true], "{asked}");
+        // It counts as denied where the first one ends it.
+        let first = json!({ "evaluations": [good(), asked, good()], "options": { "evaluations_semantic": "deny_on_first_deny" } });
+        assert_eq!(decisions(admin.post(MANY, first).await), [true, false], "{asked}");
+    }
+    // An owner is named like a subject.
+    let near = with("resource", owned("members", &acme.member.name));
+    assert_eq!(decisions(admin.post(MANY, json!({ "evaluations": [near, good()] })).await), [true, true]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ mod shape;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::operations::{Operation, operations};
 use schemas::{Comparison, Direction};
@@ -109,7 +109,9 @@ impl Against<'_> {
     /// Whoever might call it may still.
     fn access(&mut self, old: &Value, new: &Value) {
         let open = |access: &Value| access["anyOf"].as_array().cloned().unwrap_or_default();
-        for clause in open(old).iter().filter(|clause| !open(new).contains(clause) && new["access"] != "public") {
+        // Whoever any clause lets in is a user.
+        let to_all = new["access"] == "public" || open(new).contains(&json!({ "principal": "user" }));
+        for clause in open(old).iter().filter(|clause| !open(new).contains(clause) && !to_all) {
             self.tell("x-access", format!("no longer has {clause}"));
         }
     }

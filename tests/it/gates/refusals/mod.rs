@@ -17,12 +17,14 @@ use super::operations::{Operation, operations};
 use super::sources::sources;
 
 /// What a handler only seems to come to, since it shares a function with others. May only get longer with a reason.
-const NEVER: [(&str, &str, &str); 8] = [
+const NEVER: [(&str, &str, &str); 10] = [
     ("assign_member_role", "last_role", "one more role is never none"),
     ("create_feature_instance", "already_has_access", "nobody was admitted to what is new"),
     ("create_mandate", "already_member", "nobody belongs to what is new"),
     ("create_mandate", "label_taken", "the copies are the first roles, of templates with different labels"),
     ("create_playbook", "not_found", "it is asked whether the other may be named, and the answer taken for a no"),
+    ("evaluate_access", "permission_denied", "about themselves everybody may ask"),
+    ("evaluate_accesses", "permission_denied", "about themselves everybody may ask"),
     ("get_readiness", "database_unavailable", "it is one of the `checks` that `unavailable` tells"),
     ("replace_member_roles", "last_role", "the body names at least one"),
     ("revoke_member_role", "grant_exceeds_own_access", "nothing is given"),

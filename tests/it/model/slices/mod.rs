@@ -2,6 +2,7 @@
 
 pub mod admissions;
 pub mod audit;
+pub mod authzen;
 pub mod bookings;
 pub mod features;
 pub mod groups;

@@ -1,6 +1,4 @@
-//! What somebody may do, asked instead of tried: check, explain, and AuthZEN's evaluations.
-
-use std::collections::BTreeSet;
+//! What somebody may do, asked instead of tried: check and explain.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -10,22 +8,18 @@ use super::super::dice::Dice;
 use super::super::enter::{Entered, Guard};
 use super::super::operations::{Operation, Told};
 use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Field, Kind, fitting, may, may_but_null, needs, shaped};
+use super::super::shape::{self, Field, Kind, fitting, may, needs, shaped};
 use super::super::world::World;
 use super::super::world::access::{ALL, OPERATIONS as NAMES, READ, least, letter};
 use crate::gates::reference::MANDATE_TABLES;
 
-const MEMBERS: Guard = Guard::Asking(Some(("members", READ)));
-
 pub const OPERATIONS: &[Operation] = &[
     Operation::post("check_access", "/api/access/check", Guard::Asking(None), draw_check, check),
     Operation::post("explain_access", "/api/access/explain", Guard::Asking(None), draw_explain, explain),
-    Operation::post("evaluate_access", "/access/v1/evaluation", MEMBERS, draw_evaluation, evaluate),
-    Operation::post("evaluate_accesses", "/access/v1/evaluations", MEMBERS, draw_evaluations, evaluate_several),
 ];
 
 /// The headers, as for a question about the mandate or one of its instances.
-fn draw_context(dice: &mut Dice<'_>) -> Option<Uuid> {
+pub(super) fn draw_context(dice: &mut Dice<'_>) -> Option<Uuid> {
     let mandate = dice.mandate()?;
     if dice.chance(0.5)
         && let Some(instance) = dice.instance_in(mandate, None)
@@ -35,7 +29,7 @@ fn draw_context(dice: &mut Dice<'_>) -> Option<Uuid> {
     Some(mandate)
 }
 
-fn draw_table(dice: &mut Dice<'_>) -> Option<String> {
+pub(super) fn draw_table(dice: &mut Dice<'_>) -> Option<String> {
     let features: Vec<String> = dice.world.features.iter().flat_map(|row| row.tables.clone()).collect();
     match dice.below(12) {
         0 => Some("nothing".to_owned()),
@@ -80,23 +74,23 @@ fn draw_explain(dice: &mut Dice<'_>) -> Option<()> {
 }
 
 /// A question, read.
-struct Question<'a> {
-    table: &'a str,
-    operation: usize,
-    owner: Option<Uuid>,
+pub(super) struct Question<'a> {
+    pub table: &'a str,
+    pub operation: usize,
+    pub owner: Option<Uuid>,
 }
 
 /// What it is answered.
-struct Verdict {
-    alive: bool,
-    level: u8,
-    allowed: bool,
+pub(super) struct Verdict {
+    pub alive: bool,
+    pub level: u8,
+    pub allowed: bool,
 }
 
 /// Whom the questions are about, and in which instance; the members' table must reach others.
-struct Subject {
-    user: Uuid,
-    instance: Option<Uuid>,
+pub(super) struct Subject {
+    pub user: Uuid,
+    pub instance: Option<Uuid>,
 }
 
 fn require_readable(world: &World, entered: &Entered, user: Uuid) -> Result<(), Refusal> {
@@ -118,7 +112,7 @@ fn subject(world: &World, entered: &Entered, body: &Map<String, Value>) -> Resul
 }
 
 /// Where a table is looked up: the mandate (none), or an instance. Nothing where it is not known here.
-fn located(world: &World, mandate: Uuid, subject: &Subject, table: &str) -> Result<Option<Option<Uuid>>, Refusal> {
+pub(super) fn located(world: &World, mandate: Uuid, subject: &Subject, table: &str) -> Result<Option<Option<Uuid>>, Refusal> {
     if MANDATE_TABLES.contains(&table) {
         return Ok(Some(None));
     }
@@ -134,7 +128,7 @@ fn located(world: &World, mandate: Uuid, subject: &Subject, table: &str) -> Resu
     }
 }
 
-fn verdict(world: &World, mandate: Uuid, subject: &Subject, place: Option<Uuid>, question: &Question<'_>) -> Verdict {
+pub(super) fn verdict(world: &World, mandate: Uuid, subject: &Subject, place: Option<Uuid>, question: &Question<'_>) -> Verdict {
     let alive = match place {
         None => world.is_alive(mandate, subject.user),
         Some(instance) => world.is_admitted(instance, subject.user),
@@ -191,115 +185,4 @@ fn explain(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     };
     let blocked: Vec<Value> = (!verdict.allowed).then(|| json!({ "reason": reason })).into_iter().collect();
     Ok(Reply::ok(json!({ "allowed": verdict.allowed, "level": letter(verdict.level), "blockedBy": blocked })))
-}
-
-fn draw_call(dice: &mut Dice<'_>, mandate: Uuid) -> Option<Value> {
-    let (user, owner) = (dice.member_of(mandate)?, dice.member_of(mandate)?);
-    let (table, action) = (draw_table(dice)?, NAMES[dice.below(4)]);
-    let mut call =
-        json!({ "subject": { "type": "user", "id": user }, "action": { "name": action }, "resource": { "type": table, "id": "1" } });
-    if dice.chance(0.5) {
-        call["resource"]["properties"] = json!({ "ownerId": owner });
-    }
-    if dice.chance(0.5) {
-        let instance = dice.instance_in(mandate, None);
-        let named = if dice.chance(0.95) { mandate } else { Uuid::nil() };
-        call["context"] = dice.some(vec![("mandate", 0.5, json!(named)), ("instance", 0.7, json!(instance))]).into();
-    }
-    Some(call)
-}
-
-fn draw_evaluation(dice: &mut Dice<'_>) -> Option<()> {
-    let mandate = draw_context(dice)?;
-    let call = draw_call(dice, mandate)?;
-    dice.send(call);
-    Some(())
-}
-
-/// Several about one subject in one place, each about another row.
-fn draw_evaluations(dice: &mut Dice<'_>) -> Option<()> {
-    let mandate = draw_context(dice)?;
-    let mut body = draw_call(dice, mandate)?;
-    let mut several = Vec::new();
-    for _ in 0..dice.below(4) {
-        let table = draw_table(dice)?;
-        several.push(json!({ "action": { "name": NAMES[dice.below(4)] }, "resource": { "type": table, "id": "2" } }));
-    }
-    body["evaluations"] = several.into();
-    let semantic = ["execute_all", "deny_on_first_deny", "permit_on_first_permit"][dice.below(3)];
-    body["options"] = json!({ "evaluations_semantic": semantic });
-    dice.send(body);
-    Some(())
-}
-
-/// The decisions on calls that are about one subject in one place.
-fn decide(world: &World, entered: &Entered, calls: &[&Value]) -> Result<Vec<Value>, Refusal> {
-    let mandate = entered.mandate();
-    let id = |value: &Value| value.as_str().and_then(|text| text.parse::<Uuid>().ok());
-    let mut questions = Vec::new();
-    for call in calls {
-        if id(&call["context"]["mandate"]).is_some_and(|named| named != mandate) {
-            return Err(Refusal::of(403, "mandate_access_denied"));
-        }
-        let operation = NAMES.iter().position(|name| Some(*name) == call["action"]["name"].as_str()).unwrap();
-        let owner = id(&call["resource"]["properties"]["ownerId"]);
-        questions.push(Question { table: call["resource"]["type"].as_str().unwrap(), operation, owner });
-    }
-    let user = id(&calls[0]["subject"]["id"]).unwrap_or_default();
-    require_readable(world, entered, user)?;
-    let named = id(&calls[0]["context"]["instance"]);
-    if let Some(instance) = named {
-        world.find_instance(instance).filter(|row| row.mandate == mandate).ok_or_else(Refusal::not_found)?;
-    }
-    let subject = Subject { user, instance: named.or(entered.named_instance()) };
-    let verdicts = answered(world, mandate, &subject, &questions)?;
-    Ok(verdicts.iter().map(|verdict| json!({ "decision": verdict.allowed, "context": { "level": letter(verdict.level) } })).collect())
-}
-
-const PARTS: [Field; 4] =
-    [needs("subject", Kind::Object), needs("action", Kind::Object), needs("resource", Kind::Object), may("context", Kind::Object)];
-
-fn evaluate(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    let fields = PARTS.map(|part| if part.name == "context" { may_but_null("context", Kind::Object) } else { part });
-    shaped(call, &fields)?;
-    decide(world, entered, &[call.json().unwrap()]).map(|mut decisions| Reply::ok(decisions.remove(0)))
-}
-
-fn evaluate_several(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    let fields: Vec<Field> = PARTS
-        .map(|part| may(part.name, Kind::Object))
-        .into_iter()
-        .chain([may_but_null("evaluations", Kind::Objects), may_but_null("options", Kind::Object)])
-        .collect();
-    let body = shaped(call, &fields)?;
-    let several: &[Value] = body.get("evaluations").and_then(Value::as_array).map_or(&[], Vec::as_slice);
-    if several.is_empty() {
-        require_parts(call.json().unwrap())?;
-        return decide(world, entered, &[call.json().unwrap()]).map(|mut decisions| Reply::ok(decisions.remove(0)));
-    }
-    let completed: Vec<Value> = several.iter().map(|own| completed(call.json().unwrap(), own)).collect();
-    completed.iter().try_for_each(require_parts)?;
-    let mut decisions = decide(world, entered, &completed.iter().collect::<Vec<_>>())?;
-    let ends = match body.get("options").and_then(|options| options["evaluations_semantic"].as_str()) {
-        Some("deny_on_first_deny") => Some(false),
-        Some("permit_on_first_permit") => Some(true),
-        _ => None,
-    };
-    if let Some(last) = ends.and_then(|ends| decisions.iter().position(|decision| decision["decision"] == ends)) {
-        decisions.truncate(last + 1);
-    }
-    Ok(Reply::ok(json!({ "evaluations": decisions })))
-}
-
-/// All but the context must be there, here or as a default.
-fn require_parts(call: &Value) -> Result<(), Refusal> {
-    let missing = PARTS.iter().any(|part| part.required && call[part.name].is_null());
-    if missing { Err(Refusal::invalid()) } else { Ok(()) }
-}
-
-/// A part with the defaults beside it.
-fn completed(defaults: &Value, own: &Value) -> Value {
-    let parts: BTreeSet<&str> = PARTS.iter().map(|field| field.name).collect();
-    let part = |name: &str| own.get(name).or_else(|| defaults.get(name)).cloned().unwrap_or_default();
-    parts.into_iter().map(|name| (name.to_owned(), part(name))).collect::<Map<_, _>>().into()
 }
