@@ -5,6 +5,9 @@ WORKDIR /build
 # SQL was checked against .sqlx when it was committed, so that building needs no database.
 ENV SQLX_OFFLINE=true
 COPY . .
+# What is logged at the start and told in /metrics: `docker build --build-arg BUILD_COMMIT=$(git rev-parse HEAD) .`
+ARG BUILD_COMMIT
+ENV BUILD_COMMIT=$BUILD_COMMIT
 # The caches keep crates and objects between builds; the binary leaves them within the same step.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \

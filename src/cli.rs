@@ -20,6 +20,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::App;
 use crate::config::{ConfigErrors, Loaded, Settings};
+use crate::db::bootstrap::Applied;
 use crate::error::Error;
 use crate::{http, telemetry};
 use open::Opened;
@@ -59,7 +60,7 @@ enum Command {
     Serve,
     /// Bring the database's schema and the built-in features up to date
     #[command(
-        after_help = "Examples:\n  bailiwick migrate          apply what is pending\n  bailiwick migrate --check  list what is pending; exit code 1 if anything is"
+        after_help = "Examples:\n  bailiwick migrate          apply what is pending, and list it\n  bailiwick migrate --check  list what is pending; exit code 1 if anything is"
     )]
     Migrate(Migrate),
     /// Load data: the demo, or a load for benchmarks
@@ -145,17 +146,24 @@ async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     let opened = Opened::open(settings).await?;
     let outcome = bring_up_to_date(settings, &opened).await;
     opened.close().await?;
-    outcome?;
+    let applied = outcome?;
+    if applied.is_empty() {
+        say("Nothing was pending.");
+    }
+    for Applied { version, description } in applied {
+        say(&format!("applied: {version:04} {description}"));
+    }
     say("The schema and the built-in features are up to date.");
     Ok(())
 }
 
-async fn bring_up_to_date(settings: &Settings, opened: &Opened) -> anyhow::Result<()> {
-    opened.prepare().await?;
+async fn bring_up_to_date(settings: &Settings, opened: &Opened) -> anyhow::Result<Vec<Applied>> {
+    let applied = opened.prepare().await?;
     let services = opened.services(settings);
     let outcome = crate::features::bring_up_to_date(&services, crate::builtin::FEATURES).await;
     services.db.close().await;
-    outcome.map_err(ours)
+    outcome.map_err(ours)?;
+    Ok(applied)
 }
 
 async fn list_pending(settings: &Settings) -> anyhow::Result<ExitCode> {

@@ -18,8 +18,13 @@ use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
-use crate::db::{Database, Phase, Sight};
+use crate::db::{Database, Phase, Sight, bootstrap};
 
+/// What runs: the version, and the commit that it was built from, where the build knew it (`build.rs`).
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const COMMIT: &str = env!("BUILD_COMMIT");
+
+const BUILD: &str = "bailiwick_build_info";
 const REQUESTS: &str = "bailiwick_http_requests_total";
 const DURATIONS: &str = "bailiwick_http_request_duration_seconds";
 const JOBS: &str = "bailiwick_job_runs_total";
@@ -80,6 +85,8 @@ pub fn metrics_handle() -> &'static PrometheusHandle {
         let handle = recorder.handle();
         // Another recorder in this process keeps its place; then there is nothing of ours to render.
         let _ = metrics::set_global_recorder(recorder);
+        describe_gauge!(BUILD, "What runs, in its labels: version, commit, and the number of the last migration of its schema");
+        gauge!(BUILD, "version" => VERSION, "commit" => COMMIT, "schema" => bootstrap::schema().to_string()).set(1);
         describe_counter!(REQUESTS, "Requests answered");
         describe_histogram!(DURATIONS, "Seconds from a request's arrival to its answer");
         describe_counter!(JOBS, "Runs of jobs on this node");

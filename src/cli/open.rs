@@ -13,6 +13,7 @@ use tracing::log::LevelFilter;
 use crate::clock::SystemClock;
 use crate::config::{Secret, Settings};
 use crate::context::Services;
+use crate::db::bootstrap::Applied;
 use crate::db::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
 use crate::db::{Database, bootstrap, fetch};
 
@@ -62,10 +63,14 @@ impl Opened {
         self.embedded.is_some()
     }
 
-    /// Brings the schema up to date and refuses roles that row-level security cannot rely on.
-    pub async fn prepare(&self) -> anyhow::Result<()> {
-        bootstrap::migrate(&self.options).await?;
-        Ok(bootstrap::check_roles(&self.options).await?)
+    /// Brings the schema up to date and refuses roles that row-level security cannot rely on. Tells which migrations it applied.
+    pub async fn prepare(&self) -> anyhow::Result<Vec<Applied>> {
+        let applied = bootstrap::migrate(&self.options).await?;
+        for Applied { version, description } in &applied {
+            tracing::info!(version, description, "applied a migration");
+        }
+        bootstrap::check_roles(&self.options).await?;
+        Ok(applied)
     }
 
     pub fn database(&self, settings: &Settings) -> Database {

@@ -16,6 +16,7 @@ use super::{descriptors, greeting, ours, say, secret_key};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::{Loaded, SecretKey, Settings};
+use crate::db::bootstrap;
 use crate::error::Code;
 use crate::jobs::Scheduler;
 use crate::{builtin, features, http, limits, seeds, telemetry};
@@ -45,8 +46,11 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
         () = stop.asked() => return Ok(()),
     };
     let listeners = reserved.listen()?;
+    let address = listeners.api.local_addr()?;
+    let (version, commit, migrations_applied) = (telemetry::VERSION, telemetry::COMMIT, ready.migrations_applied);
+    tracing::info!(version, commit, %address, schema = bootstrap::schema(), migrations_applied, "started");
     let metrics_address = listeners.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
-    say(&greeting::greeting(listeners.api.local_addr()?, metrics_address, ready.has_demo).map_err(ours)?);
+    say(&greeting::greeting(address, metrics_address, ready.has_demo).map_err(ours)?);
     let outcome = run(&ready.app, listeners, &opened, &mut stop).await;
     // A database that has ended takes no farewell: whoever starts the service again would wait for it in vain.
     if outcome.is_ok() {
@@ -61,17 +65,18 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
 struct Ready {
     app: App,
     has_demo: bool,
+    migrations_applied: usize,
 }
 
 async fn make_ready(settings: &Settings, opened: &Opened, listening: SocketAddr) -> anyhow::Result<Ready> {
-    opened.prepare().await?;
+    let migrations_applied = opened.prepare().await?.len();
     let secret = secret(settings)?;
     let issuer = settings.issuer_at(listening);
     let app = App::new(settings.clone(), secret.expose(), issuer, opened.database(settings), Arc::new(SystemClock)).map_err(ours)?;
     features::bring_up_to_date(app.services(), app.features()).await.map_err(ours)?;
     limits::nodes::beat(&app).await.map_err(ours)?;
     let has_demo = opened.is_embedded() && load_demo(&app).await.map_err(ours)?;
-    Ok(Ready { app, has_demo })
+    Ok(Ready { app, has_demo, migrations_applied })
 }
 
 fn secret(settings: &Settings) -> anyhow::Result<SecretKey> {

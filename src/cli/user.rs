@@ -49,7 +49,7 @@ pub(super) async fn user(settings: &Settings, what: User) -> anyhow::Result<()> 
     let new = checked(create).await?;
     let opened = Opened::open(settings).await?;
     let outcome = match opened.prepare().await {
-        Ok(()) => {
+        Ok(_) => {
             let services = opened.services(settings);
             let made = make(&services, &new).await.map_err(ours);
             services.db.close().await;

@@ -73,9 +73,21 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, BootstrapEr
     Ok(connection)
 }
 
+/// A migration that was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    pub version: i64,
+    pub description: String,
+}
+
+/// The number of the last migration that this binary brings: its schema's.
+pub fn schema() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
 /// Makes roles and schema where they are missing and brings the schema up to date. Safe to call on every start and on
-/// several nodes at once.
-pub async fn migrate(options: &PgConnectOptions) -> Result<(), BootstrapError> {
+/// several nodes at once; each tells what it applied itself.
+pub async fn migrate(options: &PgConnectOptions) -> Result<Vec<Applied>, BootstrapError> {
     let mut connection = connect(options).await?;
     connection.execute(ROLES).await.map_err(BootstrapError::Roles)?;
     let version: i64 = sqlx::query_scalar("select current_setting('server_version_num')::bigint").fetch_one(&mut connection).await?;
@@ -84,9 +96,13 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<(), BootstrapError> {
     }
     make_schema(&mut connection).await?;
     connection.execute("set role bailiwick_owner; set search_path = bailiwick").await.map_err(BootstrapError::Roles)?;
+    // The migrator's own lock, which a session may take twice: what others apply meanwhile is seen as applied. It ends with the session.
+    connection.lock().await.map_err(BootstrapError::Migration)?;
+    let before = applied(&mut connection).await?;
     MIGRATOR.run(&mut connection).await.map_err(BootstrapError::Migration)?;
     connection.close().await?;
-    Ok(())
+    let new = MIGRATOR.iter().filter(|migration| !before.contains(&migration.version));
+    Ok(new.map(|migration| Applied { version: migration.version, description: migration.description.to_string() }).collect())
 }
 
 async fn make_schema(connection: &mut PgConnection) -> Result<(), BootstrapError> {

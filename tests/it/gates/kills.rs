@@ -10,11 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::Signal;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
 
 use super::effort::is_full;
-use crate::harness::process::Service;
+use crate::harness::process::{Service, url};
 use crate::harness::{TestApp, World};
 use crate::slices::bookings;
 
@@ -162,11 +161,6 @@ fn variables(app: &TestApp) -> Vec<(&'static str, String)> {
         ("BAILIWICK_RATE_LIMITS", "off".to_owned()),
         ("BAILIWICK_DATABASE_POOL", "4".to_owned()),
     ]
-}
-
-fn url(options: &PgConnectOptions) -> String {
-    let socket = options.get_socket().unwrap().display().to_string().replace('/', "%2F");
-    format!("postgres://{}@localhost/{}?host={socket}", options.get_username(), options.get_database().unwrap())
 }
 
 /// A process blocks until it has greeted.

@@ -3,7 +3,7 @@
 use bailiwick::clock::SystemClock;
 use bailiwick::context::Services;
 use bailiwick::db::Database;
-use bailiwick::db::bootstrap::{self, MIGRATOR};
+use bailiwick::db::bootstrap::{self, Applied, MIGRATOR};
 use bailiwick::seeds;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -65,12 +65,23 @@ async fn contents(options: &PgConnectOptions) -> String {
 async fn migrating_again_changes_nothing() {
     let options = cluster::empty_database().await;
     assert_eq!(bootstrap::pending(&options).await.unwrap().len(), MIGRATOR.iter().count());
-    bootstrap::migrate(&options).await.unwrap();
+    let applied = bootstrap::migrate(&options).await.unwrap();
+    let brought: Vec<Applied> = MIGRATOR.iter().map(|m| Applied { version: m.version, description: m.description.to_string() }).collect();
+    assert_eq!(applied, brought);
     assert_eq!(bootstrap::pending(&options).await.unwrap(), Vec::<i64>::new());
     let (made, rows) = (catalogue(&options).await, contents(&options).await);
-    bootstrap::migrate(&options).await.unwrap();
+    assert_eq!(bootstrap::migrate(&options).await.unwrap(), []);
     assert_eq!(catalogue(&options).await, made);
     assert_eq!(contents(&options).await, rows);
+}
+
+/// Each tells of what it applied itself, and nobody of what another did.
+#[tokio::test]
+async fn nodes_that_start_together_apply_everything_once() {
+    let options = cluster::empty_database().await;
+    let nodes = (0..4).map(|_| bootstrap::migrate(&options));
+    let told: Vec<Applied> = futures_util::future::join_all(nodes).await.into_iter().flat_map(Result::unwrap).collect();
+    assert_eq!(told.len(), MIGRATOR.iter().count(), "{told:?}");
 }
 
 /// A database that stopped at any version and went on later is the same as one that was made at once.

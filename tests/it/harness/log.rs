@@ -8,6 +8,8 @@ use serde_json::Value;
 use tracing::dispatcher::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::statements;
+
 /// Collects the lines of this thread, on which a test's tasks run too, until it is dropped.
 pub struct Log {
     written: Written,
@@ -45,6 +47,9 @@ impl Log {
     }
 
     fn listen(look: Look, filter: &str) -> Self {
+        // Beside one that is there for the whole process: with a single one, `tracing` would ask the thread that comes by a line first
+        // whether anybody wants it, and that may be another test's.
+        statements::sent();
         let written = Written::default();
         let lines = telemetry::lines(look, filter, written.clone());
         Self { written, _guard: tracing::dispatcher::set_default(&lines) }

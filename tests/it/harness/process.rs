@@ -2,12 +2,18 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use bailiwick::config;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
+
+/// Far more than a line of the log takes to come.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running one, on a free port; stopped when it is dropped.
 pub struct Service {
@@ -25,16 +31,24 @@ impl Service {
 
     /// With these variables, and none that whoever runs the tests has set.
     pub fn start(variables: &[(&str, &str)]) -> Self {
-        // Enterable for the account that PostgreSQL runs as when the tests run as root.
-        let folder = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bailiwick"));
-        for setting in config::documentation() {
-            command.env_remove(setting.environment_name);
-            setting.file_environment_name.map(|name| command.env_remove(name));
-        }
+        Self::begin(variables, Stdio::inherit())
+    }
+
+    /// The same, with what it logs.
+    pub fn start_logging(variables: &[(&str, &str)]) -> (Self, Lines) {
+        let mut service = Self::begin(&[&[("BAILIWICK_LOG", "info")], variables].concat(), Stdio::piped());
+        let log = BufReader::new(service.process.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let (written, lines) = channel();
+        std::thread::spawn(move || log.for_each(|line| drop(written.send(line))));
+        (service, Lines(lines))
+    }
+
+    fn begin(variables: &[(&str, &str)], stderr: Stdio) -> Self {
+        let folder = folder();
+        let mut command = command(&folder);
         let settings = [("LISTEN", "127.0.0.1:0"), ("METRICS_LISTEN", "off"), ("LOG", "warn")];
         command.envs(settings.map(|(name, value)| (format!("BAILIWICK_{name}"), value))).envs(variables.iter().copied());
-        let process = command.current_dir(folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+        let process = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let mut service = Self { process, base: String::new(), _folder: folder };
         let mut greeting = BufReader::new(service.process.stdout.take().unwrap()).lines().map(Result::unwrap);
         service.base = greeting.find_map(|line| line.strip_prefix("Bailiwick listens on ").map(str::to_owned)).unwrap();
@@ -47,6 +61,49 @@ impl Service {
     pub fn ended(&mut self) -> ExitStatus {
         self.process.wait().unwrap()
     }
+}
+
+/// What a service logs, line by line.
+pub struct Lines(Receiver<String>);
+
+impl Lines {
+    /// All lines up to the next one that holds the words, with it.
+    pub fn until(&self, words: &str) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        while !lines.last().is_some_and(|line| line.contains(words)) {
+            let next = self.0.recv_timeout(PATIENCE);
+            lines.push(next.unwrap_or_else(|_| panic!("no line holds `{words}`: {}", lines.join("\n"))));
+        }
+        lines
+    }
+}
+
+/// Runs a command of the program to its end.
+pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let folder = folder();
+    command(&folder).args(arguments).envs(variables.iter().copied()).output().unwrap()
+}
+
+/// What `DATABASE_URL` says of a database of the tests.
+pub fn url(options: &PgConnectOptions) -> String {
+    let socket = options.get_socket().unwrap().display().to_string().replace('/', "%2F");
+    format!("postgres://{}@localhost/{}?host={socket}", options.get_username(), options.get_database().unwrap())
+}
+
+/// Enterable for the account that PostgreSQL runs as when the tests run as root.
+fn folder() -> TempDir {
+    tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap()
+}
+
+/// The program in that folder, with no setting of whoever runs the tests.
+fn command(folder: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bailiwick"));
+    for setting in config::documentation() {
+        command.env_remove(setting.environment_name);
+        setting.file_environment_name.map(|name| command.env_remove(name));
+    }
+    command.current_dir(folder.path());
+    command
 }
 
 impl Drop for Service {

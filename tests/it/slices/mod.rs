@@ -56,6 +56,7 @@ mod roles;
 mod session_purge;
 mod sharing;
 mod smoke;
+mod started;
 mod templates_sync;
 mod unreadable_names;
 mod unstorable;
