@@ -113,6 +113,11 @@ id_type! {
     AnyId,
 }
 
+impl UserId {
+    /// Nobody's: where work must not tell whether there is somebody.
+    pub const NOBODY: Self = Self(Uuid::nil());
+}
+
 /// Ids as the database takes them in arrays.
 pub fn uuids<T: Copy>(ids: &[T]) -> Vec<Uuid>
 where

@@ -28,6 +28,7 @@ const BUILD: &str = "bailiwick_build_info";
 const REQUESTS: &str = "bailiwick_http_requests_total";
 const DURATIONS: &str = "bailiwick_http_request_duration_seconds";
 const JOBS: &str = "bailiwick_job_runs_total";
+const FAILED_SIGN_INS: &str = "bailiwick_sign_in_failures_total";
 const CONNECTIONS: &str = "bailiwick_database_connections";
 const BREAKER: &str = "bailiwick_database_breaker";
 const OPENED: &str = "bailiwick_database_breaker_opened_total";
@@ -90,6 +91,7 @@ pub fn metrics_handle() -> &'static PrometheusHandle {
         describe_counter!(REQUESTS, "Requests answered");
         describe_histogram!(DURATIONS, "Seconds from a request's arrival to its answer");
         describe_counter!(JOBS, "Runs of jobs on this node");
+        describe_counter!(FAILED_SIGN_INS, "Sign-ins that failed, by reason");
         describe_gauge!(CONNECTIONS, "Connections of the working pool to the database");
         describe_gauge!(BREAKER, "Whether the database is there (closed), away (open) or asked once more (half_open): 1 for what it is");
         describe_counter!(OPENED, "How often the database went away");
@@ -139,6 +141,11 @@ fn milliseconds(elapsed: Duration) -> f64 {
 /// Counts a run of a job.
 pub(crate) fn job(name: &'static str, done: bool) {
     counter!(JOBS, "job" => name, "outcome" => if done { "done" } else { "failed" }).increment(1);
+}
+
+/// Counts sign-ins that failed.
+pub(crate) fn failed_sign_ins(reason: &'static str, number: u64) {
+    counter!(FAILED_SIGN_INS, "reason" => reason).increment(number);
 }
 
 /// A method as a label. Callers may make up others, without end.

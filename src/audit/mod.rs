@@ -35,6 +35,8 @@ pub struct Event {
     details: Value,
     /// Where nobody is signed in yet: who signs in.
     pub(crate) actor: Option<UserId>,
+    /// Whose address it notes, where that is not the actor's.
+    address_of: Option<UserId>,
 }
 
 impl Event {
@@ -43,7 +45,7 @@ impl Event {
     }
     /// What was tried on something that is not there.
     pub fn of_nothing(action: &'static str, resource_type: &'static str) -> Self {
-        Self { action, resource_type, resource_id: None, target_user: None, details: json!({}), actor: None }
+        Self { action, resource_type, resource_id: None, target_user: None, details: json!({}), actor: None, address_of: None }
     }
     pub fn action(&self) -> &'static str {
         self.action
@@ -52,6 +54,12 @@ impl Event {
     #[must_use]
     pub fn target(mut self, user: UserId) -> Self {
         self.target_user = Some(user);
+        self
+    }
+    /// Whose address the request's may be, where nobody is signed in: it goes when they are erased.
+    #[must_use]
+    pub fn address_of(mut self, user: UserId) -> Self {
+        self.address_of = Some(user);
         self
     }
     /// What changed, before and after. Of each text the trail keeps the beginning.
@@ -134,7 +142,7 @@ pub async fn record_everywhere(
     Ok(Recorded::new())
 }
 
-/// Forgets the addresses that somebody acted from; the events stay. After the last event of whoever is to be forgotten, since
+/// Forgets the addresses that somebody acted from, or tried to sign in from; the events stay. After the last event of whoever is to be forgotten, since
 /// that one notes an address too.
 pub async fn forget_addresses(connection: &mut PgConnection, actor: UserId) -> Result<()> {
     store::delete_addresses(connection, actor).await

@@ -84,7 +84,7 @@ pub(super) async fn insert(connection: &mut PgConnection, actor: &impl Actor, sc
            insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, target_user_id, details, request_id)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10))
          insert into audit_addresses (event_id, mandate_id, actor_id, address)
-         select $1, $4, $3, $11::text::inet where $11::text is not null",
+         select $1, $4, $12::uuid, $11::text::inet where $11::text is not null",
         EventId::new().uuid(),
         actor.now(),
         by.map(UserId::uuid),
@@ -96,6 +96,7 @@ pub(super) async fn insert(connection: &mut PgConnection, actor: &impl Actor, sc
         event.details,
         actor.meta().request_id,
         actor.meta().address.map(|address| address.to_string()),
+        event.address_of.or(by).map(UserId::uuid),
     )
     .execute(connection)
     .await?;
@@ -119,7 +120,7 @@ pub(super) async fn insert_as_system(
            insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, target_user_id, details, request_id)
            select s.id, $2, $3, s.mandate_id, $5, $6, $7, $8, $9, $10 from scopes s)
          insert into audit_addresses (event_id, mandate_id, actor_id, address)
-         select s.id, s.mandate_id, $3, $11::text::inet from scopes s where $11::text is not null",
+         select s.id, s.mandate_id, $12::uuid, $11::text::inet from scopes s where $11::text is not null",
         &ids,
         actor.now(),
         by.map(UserId::uuid),
@@ -131,6 +132,7 @@ pub(super) async fn insert_as_system(
         event.details,
         actor.meta().request_id,
         actor.meta().address.map(|address| address.to_string()),
+        event.address_of.or(by).map(UserId::uuid),
     )
     .execute(connection)
     .await?;

@@ -2,6 +2,7 @@
 //!
 //! Later, each in a file of its own beside these: refresh, lockout, second factors, API keys, impersonation.
 
+mod failures;
 pub mod password;
 pub mod purge;
 pub(crate) mod routes;

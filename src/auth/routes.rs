@@ -8,22 +8,24 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::store::{self, NewSession, OwnMandate};
+use super::failures::{self, Reason};
+use super::store::{self, Credentials, NewSession, OwnMandate};
 use super::token::KeySet;
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::enter::unauthenticated;
 use crate::context::policy::{Class, Policy};
 use crate::context::{RequestMeta, SessionContext, SystemContext};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
-use crate::ids::SessionId;
+use crate::ids::{SessionId, UserId};
 use crate::names;
 use crate::users::{self, User};
 
 pub fn routes(app: &App) -> Routes {
+    failures::begin_to_count();
     Routes::new()
         .routes(routes!(login).guard(app, Policy::public().class(Class::Auth).charged_by_the_handler(Class::AuthAddress)))
         .routes(routes!(logout).guard(app, Policy::own_session().class(Class::Auth)))
@@ -67,15 +69,14 @@ async fn login(
     let name = body.as_ref().ok().and_then(|Json(body)| names::account_key(&body.username));
     purse.charge_sign_in(name.as_deref())?;
     let Json(body) = body?;
-    let refused = || Error::new(Code::InvalidCredentials, "The username or the password is wrong.");
     let mut reading = system.read().await?;
     let found = store::credentials(&mut reading, &name.unwrap_or_default()).await?;
     reading.finish().await?;
-    let (user, hash) = found.map_or((None, None), |found| (Some(found.user), found.password_hash));
-    if !app.passwords().verify(body.password, hash).await? {
-        return Err(refused());
-    }
-    let user = user.ok_or_else(refused)?;
+    let account = found.as_ref().map(|found| found.user);
+    let user = match verified(&app, found, body.password).await? {
+        Ok(user) => user,
+        Err(reason) => return Err(failures::refused(&app, system, account, reason).await),
+    };
     let now = system.now();
     let session = NewSession {
         id: SessionId::new(),
@@ -87,13 +88,27 @@ async fn login(
     };
     let mut writing = system.write().await?;
     if !store::open_session(&mut writing, &session).await? {
-        return Err(refused());
+        drop(writing);
+        return Err(failures::refused(&app, system, account, Reason::AccountDisabled).await);
     }
     let event = Event::new("user_signed_in", "session", session.id).target(user).by(user);
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     let (access_token, expires_in) = app.tokens().issue(user, session.id)?;
     Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in }))
+}
+
+/// Who may sign in with the password; else why not. Each of them takes the same work.
+async fn verified(app: &App, found: Option<Credentials>, password: String) -> Result<Result<UserId, Reason>> {
+    let usable = match found {
+        None => Err(Reason::UnknownAccount),
+        Some(account) if !account.enabled => Err(Reason::AccountDisabled),
+        Some(Credentials { password_hash: None, .. }) => Err(Reason::NoPassword),
+        Some(Credentials { user, password_hash: Some(hash), .. }) => Ok((user, hash)),
+    };
+    let hash = usable.as_ref().ok().map(|(_, hash)| hash.clone());
+    let is_it = app.passwords().verify(password, hash).await?;
+    Ok(usable.and_then(|(user, _)| if is_it { Ok(user) } else { Err(Reason::WrongPassword) }))
 }
 
 /// Ends the session. Its tokens stop working with the next request, on every node.
@@ -148,7 +163,7 @@ async fn get_key_set(State(app): State<App>) -> ([(axum::http::HeaderName, &'sta
 
 /// The audit trail's view of a sign-in: the actor is who signed in, though nobody was signed in before.
 impl Event {
-    fn by(mut self, user: crate::ids::UserId) -> Self {
+    fn by(mut self, user: UserId) -> Self {
         self.actor = Some(user);
         self
     }

@@ -11,14 +11,15 @@ use crate::ids::{MandateId, SessionId, UserId};
 pub(super) struct Credentials {
     pub user: UserId,
     pub password_hash: Option<String>,
+    pub enabled: bool,
 }
 
-/// The account of a username, if it may sign in.
+/// The account of a username.
 pub(super) async fn credentials(connection: &mut PgConnection, username_key: &str) -> Result<Option<Credentials>> {
-    let row = sqlx::query!("select id, password_hash from users where username_key = $1 and enabled and erased_at is null", username_key)
+    let row = sqlx::query!("select id, password_hash, enabled from users where username_key = $1 and erased_at is null", username_key)
         .fetch_optional(connection)
         .await?;
-    Ok(row.map(|row| Credentials { user: row.id.into(), password_hash: row.password_hash }))
+    Ok(row.map(|row| Credentials { user: row.id.into(), password_hash: row.password_hash, enabled: row.enabled }))
 }
 
 pub(super) struct NewSession<'a> {

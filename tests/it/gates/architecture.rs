@@ -104,7 +104,7 @@ fn contexts_know_the_access_model_the_kernel_and_what_a_session_is() {
 
 #[test]
 fn slices_know_contexts_access_audit_the_kernel_and_what_others_share() {
-    let below = ["access", "context", "audit", "app", "http", "config", "jobs", "list_query", "feature_tables"];
+    let below = ["access", "context", "audit", "app", "http", "config", "jobs", "telemetry", "list_query", "feature_tables"];
     let shared: Vec<String> = SHARED.iter().map(|(slice, concept)| format!("{slice}::{concept}")).collect();
     for (path, text) in sources("src") {
         let own = module(&path);

@@ -55,6 +55,7 @@ mod rekeyed;
 mod roles;
 mod session_purge;
 mod sharing;
+mod sign_in_failures;
 mod smoke;
 mod started;
 mod templates_sync;

@@ -35,8 +35,13 @@ fn draw_login(dice: &mut Dice<'_>) -> Option<()> {
 fn login(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     let body = shaped(call, &[needs("username", Kind::Text), needs("password", Kind::Text)])?;
     let username = key(shape::text(body, "username").unwrap_or_default());
-    let user = world.users.iter().find(|row| row.username == username && row.active());
-    let user = user.filter(|_| shape::text(body, "password") == Some(PASSWORD)).ok_or_else(|| Refusal::of(401, "invalid_credentials"))?.id;
+    let account = world.users.iter().find(|row| row.username == username && !row.erased);
+    let Some(user) = account.filter(|row| row.active() && shape::text(body, "password") == Some(PASSWORD)).map(|row| row.id) else {
+        // What was typed is told to nobody, and who it was only where there is such an account.
+        let target = account.map(|row| row.id);
+        world.trail.push(Event { resource: None, target, ..Event::of("sign_in_failed", "session", "") });
+        return Err(Refusal::of(401, "invalid_credentials"));
+    };
     world.sessions.push(Session { user, ended: false });
     world.note_everywhere(user, &[], &Event::of("user_signed_in", "session", "~").target(user));
     Ok(Reply::ok(json!({ "accessToken": "~", "tokenType": "Bearer" })))
