@@ -38,6 +38,7 @@ macro_rules! codes {
 
 codes! {
     MalformedJson = 400, "The body is not JSON that this service reads", "Send one JSON value, nested at most 64 levels deep, as UTF-8.";
+    MalformedRequest = 400, "The request is not HTTP that this service reads", "Mend the request line, or the header that is not `Name: value` in visible characters. Lines end in CRLF.";
     InvalidHeader = 400, "A context header is malformed", "Send X-Mandate-Id and X-Instance-Id at most once each, as UUIDs.";
     InvalidParameter = 400, "A parameter is malformed or out of range", "The detail names the parameter and what it takes. Cursors come from `nextCursor` and go back unchanged, with the same sort.";
     UnknownParameter = 400, "A query parameter is not known here", "Remove the parameter, or look up its name in /docs.";

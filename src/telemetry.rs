@@ -127,6 +127,12 @@ pub(crate) fn answered(asked: &Asked, status: u16, elapsed: Duration) {
     }
 }
 
+/// The same of what was no request that can be read: there is no route, and no method that could be counted.
+pub(crate) fn unreadable(status: u16, peer: IpAddr) {
+    counter!(REQUESTS, "method" => "other", "route" => "unreadable", "status" => status.to_string()).increment(1);
+    tracing::info!(target: ACCESS, status, client = %peer, "answered what cannot be read as a request");
+}
+
 /// Tells of a request that went without an answer: the client hung up, or the service ended. There is no status to tell.
 pub(crate) fn abandoned(asked: &Asked, elapsed: Duration) {
     let (client, duration_ms) = (asked.client.map(tracing::field::display), milliseconds(elapsed));

@@ -21,6 +21,7 @@ pub(crate) mod problem;
 mod protection;
 pub mod rate_limit;
 pub mod server;
+mod unreadable;
 
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::rate_limit::network_of;
+use super::unreadable::Explaining;
 use super::{Service, is_trusted_proxy, service};
 use crate::app::App;
 
@@ -118,7 +119,7 @@ impl Door {
             answered(self.service.clone(), request, peer)
         });
         let builder = builder(patience);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(Explaining::new(stream, peer.ip())), service));
         // hyper's own limit begins when it knows which HTTP is spoken; somebody may be silent before.
         let mut silence = pin!(tokio::time::sleep(patience));
         let mut age = pin!(tokio::time::sleep(OLDEST));

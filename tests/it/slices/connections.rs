@@ -20,14 +20,14 @@ use crate::harness::{TestApp, World};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A service that listens.
-struct Listening {
+pub(super) struct Listening {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
 }
 
 impl Listening {
-    async fn start(app: &TestApp) -> Self {
+    pub async fn start(app: &TestApp) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -46,7 +46,7 @@ impl Listening {
         Self::start(&TestApp::start_with(&settings).await).await
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
@@ -56,7 +56,7 @@ impl Listening {
     }
 
     /// Sends all of it at once and reads to the end.
-    async fn ask(&self, text: &str) -> String {
+    pub async fn ask(&self, text: &str) -> String {
         let mut stream = self.connect().await;
         // Whoever is refused early may not be read to the end.
         let _ = stream.write_all(text.as_bytes()).await;
@@ -65,7 +65,7 @@ impl Listening {
 }
 
 /// What comes until the connection ends, however it ends.
-async fn read_to_end(stream: &mut TcpStream) -> String {
+pub(super) async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let all = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
     let _ = all.unwrap_or_else(|_| panic!("the connection stays open"));
@@ -145,10 +145,10 @@ async fn oversized_requests_are_refused_by_what_came_not_by_what_was_said() {
     let header = format!("GET /healthz {close}X-Long: {}\r\n\r\n", "a".repeat(17_000));
     assert_eq!(told(&listening.ask(&header).await), (431, "headers_too_large".to_owned()));
     let many = format!("GET /healthz {close}{}\r\n", "X-Many: 1\r\n".repeat(200));
-    assert_eq!(told(&listening.ask(&many).await).0, 431);
-    // What does not end is not collected for ever either; there hyper answers by itself.
+    assert_eq!(told(&listening.ask(&many).await), (431, "headers_too_large".to_owned()));
+    // What does not end is not collected for ever either.
     let endless = format!("GET /healthz {close}X-Endless: {}", "a".repeat(200_000));
-    assert_eq!(told(&listening.ask(&endless).await).0, 431);
+    assert_eq!(told(&listening.ask(&endless).await), (431, "headers_too_large".to_owned()));
     listening.serves_others().await;
 }
 

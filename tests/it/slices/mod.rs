@@ -60,6 +60,7 @@ mod smoke;
 mod started;
 mod templates_sync;
 mod unreadable_names;
+mod unreadable_requests;
 mod unstorable;
 mod users;
 mod users_erase;
