@@ -80,7 +80,7 @@ pub(super) fn expected(message: &str) -> Option<&str> {
 fn as_people_say(expected: &str) -> &str {
     match expected {
         "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
-        "a nonzero u32" => "a whole number from 1 to 4294967295",
+        "a nonzero u32" => "a whole number above 0",
         other => other,
     }
 }

@@ -33,6 +33,7 @@ mod lookups;
 mod mandate_codes;
 mod mandates;
 mod members;
+mod missing;
 mod navigation;
 mod ops;
 mod permissions;
