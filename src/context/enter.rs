@@ -24,7 +24,7 @@ use crate::db::{ActAs, Intent, Reader};
 use crate::error::{Code, Error, Result};
 use crate::ids::{InstanceId, MandateId, RoleId, UserId};
 
-pub use super::entered::{DeferredCaller, Entered};
+pub use super::entered::{DeferredCaller, Entered, Reach};
 
 /// A request, as far as deciding needs it.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(crate) fn unauthenticated() -> Error {
     Error::new(Code::Unauthenticated, "This needs a valid access token.")
 }
 
-fn mandate_access_denied() -> Error {
+pub(crate) fn mandate_access_denied() -> Error {
     Error::new(Code::MandateAccessDenied, "The mandate is not open to you here.")
 }
 
@@ -166,7 +166,8 @@ impl Entrance<'_> {
         Ok(Entered::User(self.caller, Some(mandate), instance))
     }
 
-    /// A SysAdmin, on a route that is theirs: the object in the path names the mandate, and a header that is sent must agree.
+    /// A SysAdmin, on a route that is theirs: the object in the path names the mandate, and a header that is sent must agree. Where
+    /// the path names none it is every mandate; a header that is sent says which one, and selects no roles.
     async fn sys_admin(self) -> Result<Entered> {
         let governs_mandate = self.policy.clauses.iter().any(|clause| matches!(clause, Clause::Table { .. }));
         if let Some(mandate) = self.path_id::<MandateId>("mandateId")? {
@@ -180,7 +181,8 @@ impl Entrance<'_> {
             return Ok(Entered::Mandate(MandateContext { caller: self.caller, mandate, authority: Authority::SysAdmin }));
         }
         let Some(instance) = self.path_id::<InstanceId>("instanceId")? else {
-            return Ok(Entered::System(SystemContext::of(self.caller)));
+            let system = SystemContext::of(self.caller);
+            return Ok(if governs_mandate { Entered::Everywhere(system, self.headers.mandate) } else { Entered::System(system) });
         };
         let mandate = load::mandate_of_instance(&*self.reader().await?, instance).await?.ok_or_else(Error::not_found)?;
         self.header_agrees(mandate)?;

@@ -16,12 +16,24 @@ pub enum Entered {
     User(Caller, Option<MandateContext>, Option<InstanceContext>),
     Session(SessionContext),
     System(SystemContext),
+    /// A SysAdmin on a route of mandates' own things that names none of them; and the mandate that a header named.
+    Everywhere(SystemContext, Option<MandateId>),
     Mandate(MandateContext),
     Instance(InstanceContext),
     Role(RoleContext),
     Asking(Asking),
     /// Signed, but not yet checked against the session: for a handler whose one statement does it.
     Deferred(DeferredCaller),
+}
+
+/// How far a list of mandates' own things goes.
+#[expect(clippy::large_enum_variant, reason = "as with what it is taken from, one a request")]
+#[derive(Debug, Clone)]
+pub enum Reach {
+    /// A member's, in their mandate.
+    Mandate(MandateContext),
+    /// A SysAdmin's: every mandate, or the one that a header named.
+    Everywhere(SystemContext, Option<MandateId>),
 }
 
 impl Entered {
@@ -32,7 +44,11 @@ impl Entered {
 
     /// The mandate that it works in; of a SysAdmin's route the one that the path names, if it names one.
     pub(crate) fn mandate(&self, path: &HashMap<String, String>) -> Option<MandateId> {
-        let governed = || matches!(self, Self::System(_)).then(|| path.get("mandateId")?.parse().ok()).flatten();
+        let governed = || match self {
+            Self::System(_) => path.get("mandateId")?.parse().ok(),
+            Self::Everywhere(_, named) => *named,
+            _ => None,
+        };
         self.context().map(MandateContext::mandate).or_else(governed)
     }
 
@@ -42,7 +58,12 @@ impl Entered {
             Self::Mandate(mandate) | Self::Role(RoleContext::Mandate(mandate, _)) => Some(mandate),
             Self::Instance(instance) | Self::Role(RoleContext::Instance(instance, _)) => Some(instance.mandate()),
             Self::Asking(asking) => Some(&asking.mandate),
-            Self::Anonymous | Self::Session(_) | Self::System(_) | Self::Role(RoleContext::Template(..)) | Self::Deferred(_) => None,
+            Self::Anonymous
+            | Self::Session(_)
+            | Self::System(_)
+            | Self::Everywhere(..)
+            | Self::Role(RoleContext::Template(..))
+            | Self::Deferred(_) => None,
         }
     }
 }

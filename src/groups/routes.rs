@@ -25,7 +25,7 @@ use crate::names::{self, Name};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
-        .routes(routes!(list_groups).guard(app, Policy::table::<Groups, Read>()))
+        .routes(routes!(list_groups).guard(app, Policy::table::<Groups, Read>().or_sys()))
         .routes(routes!(create_group).guard(app, Policy::table::<Groups, Create>()))
         .routes(routes!(get_group).guard(app, Policy::table::<Groups, Read>()))
         .routes(routes!(update_group).guard(app, Policy::table::<Groups, Update>()))

@@ -16,7 +16,7 @@ use super::body::{parse, read_body, require_json};
 use super::forms::{Forms, expected};
 use crate::app::App;
 use crate::context::asking::Asking;
-use crate::context::enter::{DeferredCaller, Entered};
+use crate::context::enter::{DeferredCaller, Entered, Reach};
 use crate::context::{Caller, InstanceContext, MandateContext, RequestMeta, RoleContext, SessionContext, SystemContext};
 use crate::error::{Code, Error, Result};
 
@@ -204,6 +204,17 @@ impl FromRequestParts<App> for Entered {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
         entered(parts).cloned()
+    }
+}
+
+impl FromRequestParts<App> for Reach {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+        match entered(parts)? {
+            Entered::Mandate(context) => Ok(Self::Mandate(context.clone())),
+            Entered::Everywhere(system, mandate) => Ok(Self::Everywhere(system.clone(), *mandate)),
+            _ => Err(mismatch()),
+        }
     }
 }
 

@@ -7,11 +7,12 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{FeatureInstance, store};
+use super::{FeatureInstance, list, store};
 use crate::access::tables::{Create, Delete, Instances, Read, Update};
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::context::change::retrying;
+use crate::context::enter::{Reach, mandate_access_denied};
 use crate::context::policy::Policy;
 use crate::context::{Change, InstanceContext, Locks, MandateContext, Recorded};
 use crate::error::{Code, Error, Result, keep};
@@ -20,6 +21,7 @@ use crate::http::extract::{Created, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::patch;
+use crate::ids::MandateId;
 use crate::missing::Thing;
 use crate::names::{self, Name};
 use crate::roles::copies::{self, Copy, Target};
@@ -27,7 +29,7 @@ use crate::{features, list_query};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
-        .routes(routes!(list_feature_instances).guard(app, Policy::table::<Instances, Read>()))
+        .routes(routes!(list_feature_instances).guard(app, Policy::table::<Instances, Read>().or_sys()))
         .routes(routes!(create_feature_instance).guard(app, Policy::table::<Instances, Create>()))
         .routes(routes!(get_feature_instance).guard(app, Policy::table::<Instances, Read>().or_sys()))
         .routes(routes!(update_feature_instance).guard(app, Policy::table::<Instances, Update>().or_sys()))
@@ -39,23 +41,42 @@ list_query! {
     InstancesQuery {
         /// Only instances of this feature.
         feature_code: String,
+        /// Only instances of this mandate. SysAdmins see those of all mandates where neither this nor `X-Mandate-Id` names one; where
+        /// both do, they must agree.
+        #[param(value_type = Option<Uuid>)]
+        mandate_id: MandateId,
     }
 }
 
-/// The mandate's feature instances that the caller's level reaches.
+/// The mandate's feature instances that the caller's level reaches; to SysAdmins those of all mandates, or of one.
 #[utoipa::path(get, path = "/api/features/instances", tag = "Instances", params(InstancesQuery),
     responses((status = 200, description = "A page of instances", body = Page<FeatureInstance>)))]
-async fn list_feature_instances(
-    context: MandateContext,
-    lister: Lister,
-    Query(query): Query<InstancesQuery>,
-) -> Result<PageAnswer<FeatureInstance>> {
+async fn list_feature_instances(reach: Reach, lister: Lister, Query(query): Query<InstancesQuery>) -> Result<PageAnswer<FeatureInstance>> {
     let paging = lister.paging(&["label"], query.asked())?;
-    let grant = context.grant::<Instances, Read>()?;
-    let mut reading = context.read().await?;
-    let rows = store::list(&mut reading, &grant, query.feature_code.as_deref(), &paging).await?;
-    reading.finish().await?;
+    let feature = query.feature_code.as_deref();
+    let rows = match reach {
+        Reach::Mandate(context) => {
+            require_same(query.mandate_id, context.mandate())?;
+            let grant = context.grant::<Instances, Read>()?;
+            let mut reading = context.read().await?;
+            let rows = store::list(&mut reading, &grant, feature, &paging).await?;
+            reading.finish().await?;
+            rows
+        }
+        Reach::Everywhere(system, named) => {
+            named.map_or(Ok(()), |named| require_same(query.mandate_id, named))?;
+            let mut reading = system.read().await?;
+            let rows = list::everywhere(&mut reading, query.mandate_id.or(named), feature, &paging).await?;
+            reading.finish().await?;
+            rows
+        }
+    };
     Ok(lister.answer(&paging, rows))
+}
+
+/// Query and header name the same mandate, where both do.
+fn require_same(asked: Option<MandateId>, named: MandateId) -> Result<()> {
+    if asked.is_none_or(|asked| asked == named) { Ok(()) } else { Err(mandate_access_denied()) }
 }
 
 /// A new instance.

@@ -21,6 +21,8 @@ pub enum Guard {
     /// A table of the mandate.
     Mandate(&'static str, usize),
     MandateOrSys(&'static str, usize),
+    /// The same where the path names no mandate: SysAdmins come to all of them, or to that of the header.
+    MandateOrEverywhere(&'static str, usize),
     MandateOrSysOrOneself(&'static str, usize),
     /// The instance in the path, by a table of the mandate or by one of the instance.
     Instance {
@@ -94,9 +96,9 @@ impl World {
             Guard::Sys => self.user(user).sys_admin,
             Guard::Feature(code, ..) => open(code),
             Guard::Mandate(table, operation) => opens(table, operation),
-            Guard::MandateOrSys(table, operation) | Guard::MandateOrSysOrOneself(table, operation) => {
-                self.user(user).sys_admin || opens(table, operation)
-            }
+            Guard::MandateOrSys(table, operation)
+            | Guard::MandateOrEverywhere(table, operation)
+            | Guard::MandateOrSysOrOneself(table, operation) => self.user(user).sys_admin || opens(table, operation),
             _ => true,
         }
     }
@@ -133,7 +135,12 @@ impl World {
             Guard::Sys | Guard::SysOrOneself if sys => self.as_sys_admin(call, entered),
             Guard::SysOrOneself if call.id("userId")? == entered.user => Ok(entered),
             Guard::Sys | Guard::SysOrOneself => Err(Refusal::for_sys_admins()),
-            Guard::MandateOrSys(..) | Guard::MandateOrSysOrOneself(..) | Guard::Instance { sys: true, .. } if sys => {
+            Guard::MandateOrSys(..)
+            | Guard::MandateOrEverywhere(..)
+            | Guard::MandateOrSysOrOneself(..)
+            | Guard::Instance { sys: true, .. }
+                if sys =>
+            {
                 self.as_sys_admin(call, entered)
             }
             Guard::MandateOrSysOrOneself(table, operation) => {
@@ -144,7 +151,7 @@ impl World {
                 let oneself = call.id("userId")? == entered.user;
                 if oneself { Ok(entered) } else { self.open(&entered, table, operation).map(|()| entered) }
             }
-            Guard::Mandate(table, operation) | Guard::MandateOrSys(table, operation) => {
+            Guard::Mandate(table, operation) | Guard::MandateOrSys(table, operation) | Guard::MandateOrEverywhere(table, operation) => {
                 let entered = self.member_of(call, entered)?;
                 self.open(&entered, table, operation).map(|()| entered)
             }

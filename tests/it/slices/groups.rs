@@ -100,14 +100,6 @@ async fn everyone_is_an_ordinary_group_that_new_members_join() {
     admin.delete(everyone).await.expect(204);
 }
 
-#[tokio::test]
-async fn sys_admins_do_not_reach_groups() {
-    let world = World::new().await;
-    let acme = &world.acme;
-    world.root().get(acme.path("/groups")).await.refused(400, "mandate_context_missing");
-    world.desk(&world.sys_admin, acme).get(acme.path("/groups")).await.refused(403, "mandate_access_denied");
-}
-
 /// However many they are: the answer to a PUT is bounded as a page of the list is, and leads on into the list.
 #[tokio::test]
 async fn a_put_of_members_answers_their_first_page() {

@@ -22,6 +22,8 @@ const CROWD: &str = "
     insert into audit_events (id, at, mandate_id, actor_id, action, resource_type)
       select gen_random_uuid(), now() - n * interval '1 second', case when n % 2 = 0 then '$mandate'::uuid end, '$admin', 'role_updated', 'role'
       from generate_series(1, 40000) n;
+    insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at)
+      select gen_random_uuid(), '$mandate', 'playbooks', 'crowd ' || n, 'crowd ' || n, now() from generate_series(1, 20000) n;
     analyze";
 
 /// A list, what its statement begins and ends with, and its arguments with the bound of a page in the middle.
@@ -66,7 +68,20 @@ async fn a_page_by_creation_is_read_from_an_index() {
     let nil = uuid::Uuid::nil();
     let middle = format!("now() - interval '9000 seconds', '{nil}', {}", PAGE + 1);
     let (mandate, admin) = (acme.id, acme.admin.id);
+    let text = |bound: &str| format!("'{bound}', '{nil}', {}", PAGE + 1);
     let lists = [
+        List {
+            path: "/api/features/instances?sort=-label".into(),
+            statement: "select i.id%from feature_instances i join mandates%",
+            arguments: format!("null, null, {}", text("crowd 5")),
+            has_few_filters: true,
+        },
+        List {
+            path: "/api/features/instances?featureCode=playbooks".into(),
+            statement: "select i.id%from feature_instances i join mandates%",
+            arguments: format!("null, 'playbooks', {}", text("crowd 5")),
+            has_few_filters: false,
+        },
         List {
             path: "/api/mandates?sort=-createdAt".into(),
             statement: "select d.id%from mandates d%",

@@ -17,6 +17,7 @@ mod database_away;
 mod delegates;
 mod dry_run;
 mod features;
+mod finding;
 mod groups;
 mod idempotency;
 mod instance_access;

@@ -20,7 +20,7 @@ const ONE: &str = "/api/mandates/{mandateId}/groups/{groupId}";
 const MEMBERS: &str = "/api/mandates/{mandateId}/groups/{groupId}/members";
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_groups", ALL, Guard::Mandate("groups", READ), draw_list, list).asking(&[LIST, &["q"]]),
+    Operation::get("list_groups", ALL, Guard::MandateOrSys("groups", READ), draw_list, list).asking(&[LIST, &["q"]]),
     Operation::post("create_group", ALL, Guard::Mandate("groups", CREATE), draw_create, create),
     Operation::get("get_group", ONE, Guard::Mandate("groups", READ), draw_one, get),
     Operation::patch("update_group", ONE, Guard::Mandate("groups", UPDATE), draw_update, update),
@@ -36,7 +36,7 @@ fn in_path(dice: &mut Dice<'_>) -> Option<Uuid> {
 }
 
 fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
-    in_path(dice)?;
+    dice.mandate_in_path()?;
     dice.list(&["name"]);
     if dice.chance(0.2) {
         dice.ask("q", "a");

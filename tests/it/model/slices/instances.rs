@@ -21,7 +21,8 @@ const fn guard(operation: usize) -> Guard {
 }
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_feature_instances", ALL, Guard::Mandate("instances", READ), draw_list, list).asking(&[LIST, &["featureCode"]]),
+    Operation::get("list_feature_instances", ALL, Guard::MandateOrEverywhere("instances", READ), draw_list, list)
+        .asking(&[LIST, &["featureCode", "mandateId"]]),
     Operation::post("create_feature_instance", ALL, Guard::Mandate("instances", CREATE), draw_create, create),
     Operation::get("get_feature_instance", ONE, guard(READ), |dice| dice.instance_in_path().map(|_| ()), get),
     Operation::patch("update_feature_instance", ONE, guard(UPDATE), draw_update, update),
@@ -29,8 +30,16 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
-    dice.mandate()?;
+    let mandate = dice.mandate()?;
+    if dice.chance(0.3) {
+        dice.call.mandate = None;
+    }
     dice.list(&["label"]);
+    if dice.chance(0.3) {
+        let other = dice.one_of(&dice.world.mandates.iter().map(|row| row.id).collect::<Vec<_>>())?;
+        let asked = if dice.chance(0.7) { mandate } else { other };
+        dice.ask("mandateId", asked);
+    }
     if dice.chance(0.3) {
         let code = ["playbooks", "bookings", "nothing"][dice.below(3)];
         dice.ask("featureCode", code);
@@ -48,10 +57,15 @@ impl World {
 
 fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     let asked = Asked::of(world, call, &["label"])?;
-    let level = world.level(entered, "instances", READ);
+    let (asked_for, named) = (call.asked_as::<Uuid>("mandateId")?, entered.named_mandate());
+    if asked_for.is_some() && named.is_some() && asked_for != named {
+        return Err(Refusal::of(403, "mandate_access_denied"));
+    }
+    let wanted = asked_for.or(named);
+    let reached = |row: &Instance| entered.as_sys || world.instance_nearness(entered, row.id) <= world.level(entered, "instances", READ);
     let found = |row: &&Instance| {
-        let wanted = call.asked("featureCode").is_none_or(|code| row.feature == code);
-        row.mandate == entered.mandate() && world.instance_nearness(entered, row.id) <= level && wanted
+        let fits = call.asked("featureCode").is_none_or(|code| row.feature == code) && wanted.is_none_or(|id| row.mandate == id);
+        fits && world.living_mandate(row.mandate).is_some() && reached(row)
     };
     asked.page(world.instances.iter().filter(found).map(|row| Row::of(key(&row.label), row.id, row.answer())).collect())
 }

@@ -1,0 +1,60 @@
+//! Finding things: what SysAdmins list without a mandate, and what lists are narrowed to.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::kit::{set, values};
+use crate::harness::World;
+
+const INSTANCES: &str = "/api/features/instances";
+
+#[tokio::test]
+async fn sys_admins_list_a_mandates_groups_and_read_none() {
+    let world = World::new().await;
+    let (acme, globex, root) = (&world.acme, &world.globex, world.root());
+    assert_eq!(root.walk(&acme.path("/groups"), "id").await, set([acme.everyone]));
+    let here = world.desk(&world.sys_admin, acme);
+    here.get(acme.path("/groups")).await.expect(200);
+    here.get(globex.path("/groups")).await.refused(403, "mandate_access_denied");
+    root.get(format!("/api/mandates/{}/groups", Uuid::now_v7())).await.refused(404, "not_found");
+    let group = acme.path(&format!("/groups/{}", acme.everyone));
+    root.get(group.clone()).await.refused(400, "mandate_context_missing");
+    here.get(group).await.refused(403, "mandate_access_denied");
+    here.post(acme.path("/groups"), json!({ "name": "x" })).await.refused(403, "mandate_access_denied");
+}
+
+#[tokio::test]
+async fn sys_admins_list_the_instances_of_all_mandates() {
+    let world = World::new().await;
+    let (acme, globex, root) = (&world.acme, &world.globex, world.root());
+    let rooms = world.admin().post(INSTANCES, json!({ "featureCode": "bookings", "label": "Rooms" })).await.id();
+    assert_eq!(root.walk(INSTANCES, "id").await, set([acme.instance, globex.instance, rooms]));
+    assert_eq!(root.walk(&format!("{INSTANCES}?sort=-label"), "id").await, set([acme.instance, globex.instance, rooms]));
+    let of = |mandate: Uuid| format!("{INSTANCES}?mandateId={mandate}");
+    assert_eq!(root.walk(&of(acme.id), "id").await, set([acme.instance, rooms]));
+    assert_eq!(root.walk(&format!("{}&featureCode=bookings", of(acme.id)), "id").await, set([rooms]));
+    assert_eq!(root.walk(&format!("{INSTANCES}?featureCode=playbooks"), "id").await, set([acme.instance, globex.instance]));
+    assert!(values(&root.get(of(Uuid::now_v7())).await.expect(200), "id").is_empty());
+
+    // A header that is sent says the same as the filter, and as little of roles: the SysAdmin belongs to neither mandate.
+    let here = world.desk(&world.sys_admin, acme);
+    assert_eq!(here.walk(INSTANCES, "id").await, set([acme.instance, rooms]));
+    here.get(of(acme.id)).await.expect(200);
+    here.get(of(globex.id)).await.refused(403, "mandate_access_denied");
+
+    root.delete(globex.path("")).await.expect(200);
+    assert_eq!(root.walk(INSTANCES, "id").await, set([acme.instance, rooms]), "what is deleted is out of reach");
+    assert!(values(&root.get(of(globex.id)).await.expect(200), "id").is_empty());
+}
+
+#[tokio::test]
+async fn members_name_their_own_mandate_or_learn_nothing() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let of = |mandate: Uuid| format!("{INSTANCES}?mandateId={mandate}");
+    assert_eq!(admin.walk(&of(acme.id), "id").await, set([acme.instance]));
+    for foreign in [world.globex.id, Uuid::now_v7()] {
+        admin.get(of(foreign)).await.refused(403, "mandate_access_denied");
+    }
+    world.bare(&acme.admin).get(of(acme.id)).await.refused(400, "mandate_context_missing");
+}
