@@ -47,6 +47,10 @@ list_query! {
         enabled: bool,
         /// Whether the deleted ones are wanted.
         deleted: bool,
+        /// Only those that have an effective admin, or only those that have none.
+        has_admin: bool,
+        /// Only the one of this code.
+        code: String,
         /// Part of a name or code.
         #[param(value_type = Option<String>)]
         q: Search,
@@ -58,7 +62,13 @@ list_query! {
     responses((status = 200, description = "A page of mandates", body = Page<Mandate>)))]
 async fn list_mandates(system: SystemContext, lister: Lister, Query(query): Query<MandatesQuery>) -> Result<PageAnswer<Mandate>> {
     let paging = lister.paging(&["name", "code", "createdAt"], query.asked())?;
-    let filter = Filter { enabled: query.enabled, deleted: query.deleted.unwrap_or(false), text: query.q.map(Search::into_key) };
+    let filter = Filter {
+        enabled: query.enabled,
+        deleted: query.deleted.unwrap_or(false),
+        text: query.q.map(Search::into_key),
+        code_key: query.code.map(|code| names::account_key(&code).unwrap_or_default()),
+        has_admin: query.has_admin,
+    };
     let mut reading = system.read().await?;
     let rows = store::list(&mut reading, &filter, &paging).await?;
     reading.finish().await?;

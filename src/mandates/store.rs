@@ -73,6 +73,8 @@ pub(super) struct Filter {
     pub enabled: Option<bool>,
     pub deleted: bool,
     pub text: Option<String>,
+    pub code_key: Option<String>,
+    pub has_admin: Option<bool>,
 }
 
 /// Every mandate, for SysAdmins.
@@ -85,6 +87,7 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, paging:
                    from mandates d
                    where (d.deleted_at is not null) = $1 and ($2::bool is null or d.enabled = $2)
                      and ($3::text is null or strpos(d.name_key, $3) > 0 or strpos(d.code_key, $3) > 0)
+                     and ($7::text is null or d.code_key = $7) and ($8::bool is null or has_effective_admin(d.id) = $8)
                      and "#
                     + $after
                     + " order by "
@@ -96,6 +99,8 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, paging:
                 $bound,
                 paging.bound_id(),
                 paging.fetch(),
+                filter.code_key.as_deref(),
+                filter.has_admin,
             )
             .map(|row| (Mandate::from(row_of!(row)), row.name_sort, row.code_key))
             .fetch_all(&mut *connection)
@@ -126,10 +131,13 @@ async fn count(connection: &mut PgConnection, filter: &Filter) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from mandates d
            where (d.deleted_at is not null) = $1 and ($2::bool is null or d.enabled = $2)
-             and ($3::text is null or strpos(d.name_key, $3) > 0 or strpos(d.code_key, $3) > 0)"#,
+             and ($3::text is null or strpos(d.name_key, $3) > 0 or strpos(d.code_key, $3) > 0)
+             and ($4::text is null or d.code_key = $4) and ($5::bool is null or has_effective_admin(d.id) = $5)"#,
         filter.deleted,
         filter.enabled,
         filter.text.as_deref(),
+        filter.code_key.as_deref(),
+        filter.has_admin,
     )
     .fetch_one(connection)
     .await?;

@@ -24,7 +24,7 @@ use crate::http::extract::{Created, FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::http::patch;
-use crate::ids::UserId;
+use crate::ids::{MandateId, UserId};
 use crate::{list_query, names};
 
 pub(super) fn routes(app: &App) -> Routes {
@@ -45,6 +45,13 @@ list_query! {
         enabled: bool,
         /// Only SysAdmins, or only others.
         is_sys_admin: bool,
+        /// Only the account of this username.
+        username: String,
+        /// Only the account of this address.
+        email: String,
+        /// Only those that belong to this mandate.
+        #[param(value_type = Option<Uuid>)]
+        mandate_id: MandateId,
     }
 }
 
@@ -53,7 +60,15 @@ list_query! {
     responses((status = 200, description = "A page of accounts", body = Page<UserWithMandates>)))]
 async fn list_users(system: SystemContext, lister: Lister, Query(query): Query<UsersQuery>) -> Result<PageAnswer<UserWithMandates>> {
     let paging = lister.paging(&["username", "createdAt"], query.asked())?;
-    let filter = Filter { text: query.q.map(Search::into_key), enabled: query.enabled, is_sys_admin: query.is_sys_admin };
+    let key = |name: String| names::account_key(&name).unwrap_or_default();
+    let filter = Filter {
+        text: query.q.map(Search::into_key),
+        enabled: query.enabled,
+        is_sys_admin: query.is_sys_admin,
+        username_key: query.username.map(key),
+        email_key: query.email.map(key),
+        mandate: query.mandate_id,
+    };
     let mut reading = system.read().await?;
     let rows = store::list(&mut reading, &filter, &paging).await?;
     reading.finish().await?;

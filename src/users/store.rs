@@ -299,6 +299,9 @@ pub struct Filter {
     pub text: Option<String>,
     pub enabled: Option<bool>,
     pub is_sys_admin: Option<bool>,
+    pub username_key: Option<String>,
+    pub email_key: Option<String>,
+    pub mandate: Option<MandateId>,
 }
 
 /// Accounts with their mandates and roles, in one statement.
@@ -320,6 +323,9 @@ pub async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Pagin
                      and ($1::text is null or strpos(u.username_key, $1) > 0 or strpos(coalesce(u.email_key, ''), $1) > 0
                           or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $1) > 0)
                      and ($2::bool is null or u.enabled = $2) and ($3::bool is null or u.is_sys_admin = $3)
+                     and ($7::text is null or u.username_key = $7) and ($8::text is null or u.email_key = $8)
+                     and ($9::uuid is null or exists (select 1 from memberships o join mandates d on d.id = o.mandate_id
+                          where o.mandate_id = $9 and o.user_id = u.id and d.deleted_at is null))
                      and "# + $after + " order by " + $order + " limit $6",
                 filter.text.as_deref(),
                 filter.enabled,
@@ -327,6 +333,9 @@ pub async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Pagin
                 $bound,
                 paging.bound_id(),
                 paging.fetch(),
+                filter.username_key.as_deref(),
+                filter.email_key.as_deref(),
+                filter.mandate.map(MandateId::uuid),
             )
             .fetch_all(&mut *connection)
         };
@@ -353,10 +362,16 @@ async fn count(connection: &mut PgConnection, filter: &Filter) -> Result<i64> {
            where u.erased_at is null
              and ($1::text is null or strpos(u.username_key, $1) > 0 or strpos(coalesce(u.email_key, ''), $1) > 0
                   or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $1) > 0)
-             and ($2::bool is null or u.enabled = $2) and ($3::bool is null or u.is_sys_admin = $3)"#,
+             and ($2::bool is null or u.enabled = $2) and ($3::bool is null or u.is_sys_admin = $3)
+             and ($4::text is null or u.username_key = $4) and ($5::text is null or u.email_key = $5)
+             and ($6::uuid is null or exists (select 1 from memberships o join mandates d on d.id = o.mandate_id
+                  where o.mandate_id = $6 and o.user_id = u.id and d.deleted_at is null))"#,
         filter.text.as_deref(),
         filter.enabled,
         filter.is_sys_admin,
+        filter.username_key.as_deref(),
+        filter.email_key.as_deref(),
+        filter.mandate.map(MandateId::uuid),
     )
     .fetch_one(connection)
     .await?;

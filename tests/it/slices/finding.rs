@@ -58,3 +58,42 @@ async fn members_name_their_own_mandate_or_learn_nothing() {
     }
     world.bare(&acme.admin).get(of(acme.id)).await.refused(400, "mandate_context_missing");
 }
+
+#[tokio::test]
+async fn mandates_are_found_by_code_and_by_whether_they_have_an_admin() {
+    let world = World::new().await;
+    let root = world.root();
+    root.post("/api/mandates", json!({ "name": "Initech" })).await.expect(201);
+    assert_eq!(root.walk("/api/mandates?hasAdmin=false", "code").await, set(["initech"]));
+    assert_eq!(root.walk("/api/mandates?hasAdmin=true", "code").await, set(["acme", "globex"]));
+    root.patch(format!("/api/users/{}", world.globex.member.id), json!({ "enabled": false })).await.expect(200);
+    assert_eq!(root.walk("/api/mandates?code=ACME", "code").await, set(["acme"]));
+    for nothing in ["acm", "acme-2", "", "%20"] {
+        assert!(values(&root.get(format!("/api/mandates?code={nothing}")).await.expect(200), "code").is_empty(), "{nothing}");
+    }
+    assert!(values(&root.get("/api/mandates?code=acme&hasAdmin=false").await.expect(200), "code").is_empty());
+}
+
+#[tokio::test]
+async fn accounts_are_found_by_their_whole_name_or_address_and_by_mandate() {
+    let world = World::new().await;
+    let (acme, root) = (&world.acme, world.root());
+    let found = async |query: &str| root.walk(&format!("/api/users?{query}"), "username").await;
+    assert_eq!(found("username=Acme-Member").await, set(["acme-member"]));
+    assert_eq!(found("username=acme-membe").await, set::<&str>([]));
+    assert_eq!(found("email=ACME-member%40example.com").await, set(["acme-member"]));
+    assert_eq!(found("email=acme-member").await, set::<&str>([]));
+    assert_eq!(found("username=").await, set::<&str>([]));
+    let of_acme = format!("mandateId={}", acme.id);
+    let members = world.admin().walk(&acme.path("/users"), "username").await;
+    assert_eq!(found(&of_acme).await, members);
+    assert_eq!(found(&format!("{of_acme}&username=acme-admin")).await, set(["acme-admin"]));
+    assert_eq!(found(&format!("{of_acme}&username=globex-admin")).await, set::<&str>([]));
+    assert_eq!(found(&format!("mandateId={}", Uuid::now_v7())).await, set::<&str>([]));
+    // A cursor is good for the list that it came from.
+    let page = root.get(format!("/api/users?{of_acme}&limit=1")).await.expect(200);
+    let cursor = page["nextCursor"].as_str().unwrap();
+    root.get(format!("/api/users?limit=1&cursor={cursor}")).await.refused(400, "invalid_parameter");
+    root.delete(acme.path("")).await.expect(200);
+    assert_eq!(found(&of_acme).await, set::<&str>([]));
+}

@@ -71,6 +71,12 @@ async fn a_page_by_creation_is_read_from_an_index() {
     let text = |bound: &str| format!("'{bound}', '{nil}', {}", PAGE + 1);
     let lists = [
         List {
+            path: "/api/mandates?hasAdmin=false".into(),
+            statement: "select d.id%from mandates d%",
+            arguments: format!("false, null, null, {}, null, false", text("crowd")),
+            has_few_filters: true,
+        },
+        List {
             path: "/api/features/instances?sort=-label".into(),
             statement: "select i.id%from feature_instances i join mandates%",
             arguments: format!("null, null, {}", text("crowd 5")),
@@ -85,13 +91,13 @@ async fn a_page_by_creation_is_read_from_an_index() {
         List {
             path: "/api/mandates?sort=-createdAt".into(),
             statement: "select d.id%from mandates d%",
-            arguments: format!("false, null, null, {middle}"),
+            arguments: format!("false, null, null, {middle}, null, null"),
             has_few_filters: true,
         },
         List {
             path: "/api/users?sort=createdAt".into(),
             statement: "select u.id%from users u%",
-            arguments: format!("null, null, null, {middle}"),
+            arguments: format!("null, null, null, {middle}, null, null, null"),
             has_few_filters: true,
         },
         List {

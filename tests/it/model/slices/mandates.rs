@@ -14,7 +14,8 @@ use super::super::world::access::{READ, UPDATE};
 use super::super::world::{Event, Group, Mandate, World, key};
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_mandates", "/api/mandates", Guard::Sys, draw_list, list).asking(&[LIST, &["enabled", "deleted", "q"]]),
+    Operation::get("list_mandates", "/api/mandates", Guard::Sys, draw_list, list)
+        .asking(&[LIST, &["enabled", "deleted", "q", "hasAdmin", "code"]]),
     Operation::post("create_mandate", "/api/mandates", Guard::Sys, draw_create, create),
     Operation::get("get_mandate", ONE, Guard::MandateOrSys("mandate", READ), draw_one, get),
     Operation::patch("update_mandate", ONE, Guard::MandateOrSys("mandate", UPDATE), draw_update, update),
@@ -36,14 +37,25 @@ fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
     if dice.chance(0.2) {
         dice.ask("q", "ta");
     }
+    if dice.chance(0.2) {
+        let has_admin = dice.chance(0.5);
+        dice.ask("hasAdmin", has_admin);
+    }
+    if dice.chance(0.2) {
+        let code = dice.one_of(&dice.world.mandates.iter().map(|row| row.code.to_uppercase()).collect::<Vec<_>>())?;
+        dice.ask("code", code);
+    }
     Some(())
 }
 
 fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     let (enabled, deleted) = (call.asked_as::<bool>("enabled")?, call.asked_as::<bool>("deleted")?.unwrap_or(false));
+    let has_admin = call.asked_as::<bool>("hasAdmin")?;
     let asked = Asked::of(world, call, &["name", "code", "createdAt"])?;
     let found = |row: &&Mandate| {
         let fits = call.asked("q").is_none_or(|text| key(&row.name).contains(text) || row.code.contains(text));
+        let fits = fits && call.asked("code").is_none_or(|code| row.code == code.to_lowercase());
+        let fits = fits && has_admin.is_none_or(|wanted| wanted != world.effective_admins(row.id).is_empty());
         row.deleted == deleted && enabled.is_none_or(|enabled| row.enabled == enabled) && fits
     };
     let sorted_by = |row: &Mandate| match asked.sort.as_str() {

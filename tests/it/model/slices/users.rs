@@ -18,7 +18,8 @@ const ALL: &str = "/api/users";
 const ONE: &str = "/api/users/{userId}";
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_users", ALL, Guard::Sys, draw_list, list).asking(&[LIST, &["q", "enabled", "isSysAdmin"]]),
+    Operation::get("list_users", ALL, Guard::Sys, draw_list, list)
+        .asking(&[LIST, &["q", "enabled", "isSysAdmin", "username", "email", "mandateId"]]),
     Operation::post("create_user", ALL, Guard::Sys, draw_create, create),
     Operation::get("get_user", ONE, Guard::SysOrOneself, |dice| draw_one(dice).map(|_| ()), get),
     Operation::patch("update_user", ONE, Guard::SysOrOneself, draw_update, update),
@@ -39,6 +40,17 @@ fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
         let text = ["an", "example", "zz"][dice.below(3)];
         dice.ask("q", text);
     }
+    let user = dice.user()?;
+    let (name, address) = (dice.world.user(user).username.to_uppercase(), dice.world.user(user).email.clone());
+    match dice.below(8) {
+        0 => dice.ask("username", name),
+        1 => dice.ask("email", address.unwrap_or_else(|| "nobody@example.com".to_owned())),
+        2 => {
+            let mandate = dice.one_of(&dice.world.mandates.iter().map(|row| row.id).collect::<Vec<_>>())?;
+            dice.ask("mandateId", mandate);
+        }
+        _ => {}
+    }
     Some(())
 }
 
@@ -58,9 +70,13 @@ fn with_mandates(world: &World, user: &User) -> Value {
 
 fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     let (enabled, sys) = (call.asked_as::<bool>("enabled")?, call.asked_as::<bool>("isSysAdmin")?);
+    let mandate = call.asked_as::<Uuid>("mandateId")?;
     let asked = Asked::of(world, call, &["username", "createdAt"])?;
     let found = |row: &&User| {
-        let fits = call.asked("q").is_none_or(|text| row.is_found(text));
+        let fits = call.asked("q").is_none_or(|text| row.is_found(text))
+            && call.asked("username").is_none_or(|name| row.username == key(name))
+            && call.asked("email").is_none_or(|address| row.email.as_deref().map(key) == Some(key(address)))
+            && mandate.is_none_or(|id| world.living_mandate(id).is_some() && world.member(id, row.id).is_some());
         !row.erased && enabled.is_none_or(|enabled| row.enabled == enabled) && sys.is_none_or(|sys| row.sys_admin == sys) && fits
     };
     let sorted_by = |row: &User| if asked.sort == "username" { row.username.clone() } else { String::new() };
