@@ -8,6 +8,7 @@ mod template_routes;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -15,6 +16,7 @@ use crate::access::Catalogue;
 use crate::app::App;
 use crate::error::{Code, Error};
 use crate::http::etag::Resource;
+use crate::ids::{InstanceId, MandateId};
 use crate::missing::Thing;
 use crate::roles::Texts;
 
@@ -64,6 +66,18 @@ impl Resource for Feature {
     }
 }
 
-fn in_use() -> Error {
-    Error::new(Code::FeatureInUse, "Mandates have instances of this feature.")
+/// One of the instances that keep a feature from going.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InUse {
+    id: InstanceId,
+    label: String,
+    mandate_id: MandateId,
+}
+
+/// How many of them a refusal names.
+const MAX_IN_USE: i64 = 50;
+
+fn in_use(instances: &[InUse]) -> Error {
+    Error::new(Code::FeatureInUse, "Mandates have instances of this feature.").with("instances", json!(instances))
 }

@@ -9,8 +9,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::Feature;
 use super::store::{self, NewFeature};
-use super::{Feature, in_use};
 use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES, MAX_TABLES, MAX_VIEWS};
 use crate::app::App;
 use crate::audit::{self, Event};
@@ -254,8 +254,8 @@ async fn update_feature(
     }
     let loses = |was: &[String], is: &[String]| was.iter().any(|name| !is.contains(name));
     let narrowed = loses(&before.tables, &wanted.tables) || loses(&before.views, &wanted.views);
-    if narrowed && store::is_in_use(&mut writing, &code).await? {
-        return Err(in_use());
+    if narrowed {
+        store::require_unused(&mut writing, &code).await?;
     }
     require_no_own_gain(&mut writing, &system, &code, (&before.catalogue(), &wanted.catalogue())).await?;
     if described(&wanted) == described(&before) {
@@ -281,9 +281,7 @@ async fn delete_feature(system: SystemContext, precondition: Precondition, FromP
     if before.built_in {
         return Err(built_in());
     }
-    if store::is_in_use(&mut writing, &code).await? {
-        return Err(in_use());
-    }
+    store::require_unused(&mut writing, &code).await?;
     store::delete(&mut writing, &code).await?;
     let event = Event::new("feature_deleted", "feature", &code).details(json!({ "before": described(&before) }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Feature, in_use};
+use super::{Feature, InUse, MAX_IN_USE, in_use};
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::roles::Texts;
@@ -134,12 +134,18 @@ pub(super) async fn update(connection: &mut PgConnection, feature: &Feature) -> 
     Ok(row.into())
 }
 
-/// Whether any mandate has an instance of it.
-pub(super) async fn is_in_use(connection: &mut PgConnection, code: &str) -> Result<bool> {
-    let used = sqlx::query_scalar!(r#"select exists (select 1 from feature_instances where feature_code = $1) as "used!""#, code)
-        .fetch_one(connection)
-        .await?;
-    Ok(used)
+/// 409 that names them where mandates have instances of it; those of deleted mandates too, which may be restored.
+pub(super) async fn require_unused(connection: &mut PgConnection, code: &str) -> Result<()> {
+    let rows = sqlx::query!(
+        "select id, label, mandate_id from feature_instances where feature_code = $1 order by label_sort, id limit $2",
+        code,
+        MAX_IN_USE
+    )
+    .fetch_all(connection)
+    .await?;
+    let used = rows.into_iter().map(|row| InUse { id: row.id.into(), label: row.label, mandate_id: row.mandate_id.into() });
+    let used: Vec<InUse> = used.collect();
+    if used.is_empty() { Ok(()) } else { Err(in_use(&used)) }
 }
 
 /// Deletes a feature and its templates.
@@ -148,6 +154,6 @@ pub(super) async fn delete(connection: &mut PgConnection, code: &str) -> Result<
     sqlx::query!("delete from features where code = $1", code)
         .execute(connection)
         .await
-        .on_constraint("feature_instances_feature_code_fkey", in_use)?;
+        .on_constraint("feature_instances_feature_code_fkey", || in_use(&[]))?;
     Ok(())
 }

@@ -97,3 +97,29 @@ async fn accounts_are_found_by_their_whole_name_or_address_and_by_mandate() {
     root.delete(acme.path("")).await.expect(200);
     assert_eq!(found(&of_acme).await, set::<&str>([]));
 }
+
+#[tokio::test]
+async fn what_keeps_a_feature_is_named() {
+    let world = World::new().await;
+    let root = world.root();
+    root.post("/api/features", json!({ "code": "trustee", "tables": ["ledgers"] })).await.expect(201);
+    let mut expected = Vec::new();
+    for (tenant, label) in [(&world.acme, "Books"), (&world.globex, "Accounts")] {
+        let body = json!({ "featureCode": "trustee", "label": label });
+        let id = world.desk(&tenant.admin, tenant).post(INSTANCES, body).await.id();
+        expected.push(json!({ "id": id, "label": label, "mandateId": tenant.id }));
+    }
+    expected.reverse();
+    root.delete(world.acme.path("")).await.expect(200);
+    for answer in [root.delete("/api/features/trustee").await, root.patch("/api/features/trustee", json!({ "tables": [] })).await] {
+        answer.refused(409, "feature_in_use");
+        assert_eq!(answer.body["instances"], json!(expected), "in the order of labels; a deleted mandate may be restored");
+    }
+    root.post(world.acme.path("/restore"), json!({})).await.expect(200);
+    for number in 0..60 {
+        let body = json!({ "featureCode": "trustee", "label": format!("Copy {number}"), "copyTemplateRoles": false });
+        world.admin().post(INSTANCES, body).await.expect(201);
+    }
+    let many = root.delete("/api/features/trustee").await;
+    assert_eq!(many.body["instances"].as_array().unwrap().len(), 50);
+}

@@ -11,7 +11,7 @@ use super::super::pages::{Asked, Row};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Field, Kind, may, may_but_null, needs, shaped};
 use super::super::world::access::Merged;
-use super::super::world::{Admission, Event, Feature, Permissions, Texts, World};
+use super::super::world::{Admission, Event, Feature, Instance, Permissions, Texts, World, key};
 
 const ALL: &str = "/api/features";
 const ONE: &str = "/api/features/{featureCode}";
@@ -189,8 +189,13 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     Some(())
 }
 
-fn is_in_use(world: &World, code: &str) -> bool {
-    world.instances.iter().any(|row| row.feature == code)
+/// 409 that names the instances, by label.
+fn require_unused(world: &World, code: &str) -> Result<(), Refusal> {
+    let mut used: Vec<&Instance> = world.instances.iter().filter(|row| row.feature == code).collect();
+    used.sort_by_key(|row| (key(&row.label), row.id));
+    let named = used.iter().take(50).map(|row| json!({ "id": row.id, "label": row.label, "mandateId": row.mandate }));
+    let refusal = Refusal { with: json!({ "instances": named.collect::<Vec<_>>() }), ..Refusal::of(409, "feature_in_use") };
+    if used.is_empty() { Ok(()) } else { Err(refusal) }
 }
 
 fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
@@ -210,8 +215,8 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     }
     // One in use only grows.
     let loses = |was: &[String], is: &[String]| was.iter().any(|name| !is.contains(name));
-    if (loses(&before.tables, &after.tables) || loses(&before.views, &after.views)) && is_in_use(world, &before.code) {
-        return Err(Refusal::of(409, "feature_in_use"));
+    if loses(&before.tables, &after.tables) || loses(&before.views, &after.views) {
+        require_unused(world, &before.code)?;
     }
     if gains(world, entered, &before, &after) {
         return Err(Refusal::of(403, "self_escalation"));
@@ -251,9 +256,7 @@ fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     if feature.built_in {
         return Err(Refusal::of(409, "feature_built_in"));
     }
-    if is_in_use(world, &feature.code) {
-        return Err(Refusal::of(409, "feature_in_use"));
-    }
+    require_unused(world, &feature.code)?;
     world.features.retain(|row| row.code != feature.code);
     world.roles.retain(|row| !row.is_template() || row.feature.as_ref() != Some(&feature.code));
     world.note_everywhere(entered.user, &[], &Event::of("feature_deleted", "feature", &feature.code));
