@@ -6,6 +6,7 @@
 
 mod routes;
 mod store;
+mod words;
 
 use std::fmt::Display;
 
@@ -19,6 +20,7 @@ use crate::ids::{MandateId, UserId};
 
 pub use routes::routes;
 pub use store::AuditEvent;
+pub use words::{Action, ResourceType};
 
 /// The most bytes that the trail keeps of a text. It tells that something changed and how it begins, and is no second store.
 const MAX_TEXT: usize = 1_024;
@@ -28,8 +30,8 @@ const CUT: &str = "…";
 /// What happened.
 #[derive(Debug, Clone)]
 pub struct Event {
-    action: &'static str,
-    resource_type: &'static str,
+    action: Action,
+    resource_type: ResourceType,
     resource_id: Option<String>,
     target_user: Option<UserId>,
     details: Value,
@@ -40,15 +42,15 @@ pub struct Event {
 }
 
 impl Event {
-    pub fn new(action: &'static str, resource_type: &'static str, resource_id: impl Display) -> Self {
+    pub fn new(action: Action, resource_type: ResourceType, resource_id: impl Display) -> Self {
         Self { resource_id: Some(resource_id.to_string()), ..Self::of_nothing(action, resource_type) }
     }
     /// What was tried on something that is not there.
-    pub fn of_nothing(action: &'static str, resource_type: &'static str) -> Self {
+    pub fn of_nothing(action: Action, resource_type: ResourceType) -> Self {
         Self { action, resource_type, resource_id: None, target_user: None, details: json!({}), actor: None, address_of: None }
     }
     pub fn action(&self) -> &'static str {
-        self.action
+        self.action.name()
     }
     /// Whom it happened to.
     #[must_use]
@@ -165,7 +167,7 @@ mod tests {
     fn the_trail_keeps_the_beginning_of_every_text() {
         let long = "🏴".repeat(300);
         let details = json!({ "after": { "texts": [long, { (long.clone()): long }], "short": "é", "fits": "x".repeat(MAX_TEXT), "n": 1 } });
-        let kept = Event::new("changed", "thing", "1").details(details).details;
+        let kept = Event::new(Action::RoleUpdated, ResourceType::Role, "1").details(details).details;
         let cut = format!("{}…", "🏴".repeat(255));
         assert_eq!(cut.len(), 1_023);
         let expected = json!({ "after": { "texts": [cut, { (cut.clone()): cut }], "short": "é", "fits": "x".repeat(MAX_TEXT), "n": 1 } });

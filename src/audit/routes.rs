@@ -3,6 +3,7 @@
 use utoipa_axum::routes;
 
 use super::store::{self, AuditEvent, Filter};
+use super::{Action, ResourceType};
 use crate::access::tables::{Audit, Read};
 use crate::app::App;
 use crate::context::policy::Policy;
@@ -28,7 +29,11 @@ list_query! {
         #[param(value_type = Option<Uuid>)]
         actor_id: UserId,
         /// What was done.
-        action: String,
+        #[param(value_type = Option<String>)]
+        action: Action,
+        /// To what kind of thing.
+        #[param(inline)]
+        resource_type: ResourceType,
         /// To whom, or to which object.
         #[param(value_type = Option<Uuid>)]
         target_id: AnyId,
@@ -45,7 +50,8 @@ impl AuditQuery {
     fn filter(&self) -> Filter {
         Filter {
             actor: self.actor_id.map(UserId::uuid),
-            action: self.action.clone(),
+            action: self.action,
+            resource_type: self.resource_type,
             target: self.target_id.map(AnyId::uuid),
             from: self.from.map(Instant::utc),
             to: self.to.map(Instant::utc),

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Event;
+use super::{Action, Event, ResourceType};
 use crate::access::tables::{Audit, Read};
 use crate::context::{Actor, Grant};
 use crate::db::failpoint::{Moment, reach};
@@ -28,8 +28,10 @@ pub struct AuditEvent {
     pub impersonated_by: Option<UserId>,
     pub actor_ip: Option<String>,
     pub mandate_id: Option<MandateId>,
+    /// A word that the filter `action` takes; later versions know more.
     #[schema(example = "role_assigned")]
     pub action: String,
+    /// A word that the filter `resourceType` takes.
     #[schema(example = "member")]
     pub resource_type: String,
     #[schema(example = "01900000-0000-7000-8000-00000000a003")]
@@ -89,8 +91,8 @@ pub(super) async fn insert(connection: &mut PgConnection, actor: &impl Actor, sc
         actor.now(),
         by.map(UserId::uuid),
         scope.map(MandateId::uuid),
-        event.action,
-        event.resource_type,
+        event.action.name(),
+        event.resource_type.name(),
         event.resource_id,
         event.target_user.map(UserId::uuid),
         event.details,
@@ -125,8 +127,8 @@ pub(super) async fn insert_as_system(
         actor.now(),
         by.map(UserId::uuid),
         &mandates as &[Option<Uuid>],
-        event.action,
-        event.resource_type,
+        event.action.name(),
+        event.resource_type.name(),
         event.resource_id,
         event.target_user.map(UserId::uuid),
         event.details,
@@ -161,8 +163,8 @@ pub(super) async fn insert_each_as_system(connection: &mut PgConnection, actor: 
         actor.now(),
         actor.actor().map(UserId::uuid),
         &mandates,
-        &text(|event| event.action),
-        &text(|event| event.resource_type),
+        &text(|event| event.action.name()),
+        &text(|event| event.resource_type.name()),
         &resources as &[Option<String>],
         &details,
     )
@@ -175,10 +177,20 @@ pub(super) async fn insert_each_as_system(connection: &mut PgConnection, actor: 
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     pub actor: Option<Uuid>,
-    pub action: Option<String>,
+    pub action: Option<Action>,
+    pub resource_type: Option<ResourceType>,
     pub target: Option<Uuid>,
     pub from: Option<DateTime<Utc>>,
     pub to: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    fn action(&self) -> Option<&'static str> {
+        self.action.map(Action::name)
+    }
+    fn resource_type(&self) -> Option<&'static str> {
+        self.resource_type.map(ResourceType::name)
+    }
 }
 
 /// The two directions of one list: by time, and among events of one time by id.
@@ -192,7 +204,7 @@ macro_rules! events {
              from audit_events e left join audit_addresses a on a.event_id = e.id
              where " + $scope + "
                and ($2::uuid is null or e.actor_id = $2) and ($3::text is null or e.action = $3)
-               and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
+               and ($10::text is null or e.resource_type = $10) and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
                and ($5::timestamptz is null or e.at >= $5) and ($6::timestamptz is null or e.at < $6)
                and (e.at, e.id) " + $compare + " ($7, $8)
              order by e.at " + $direction + ", e.id " + $direction + " limit $9",
@@ -210,19 +222,20 @@ pub(super) async fn list(
     macro_rules! of_mandate {
         ($compare:tt, $direction:tt) => {
             events!(
-                "e.mandate_id = $1 and ($10 = 3 or e.actor_id = $11
-                   or ($10 = 2 and e.actor_id in (select p.user_id from group_peers($1, $11) p)))",
+                "e.mandate_id = $1 and ($11 = 3 or e.actor_id = $12
+                   or ($11 = 2 and e.actor_id in (select p.user_id from group_peers($1, $12) p)))",
                 $compare,
                 $direction,
                 grant.mandate_uuid(),
                 filter.actor,
-                filter.action,
+                filter.action(),
                 filter.target,
                 filter.from,
                 filter.to,
                 paging.bound_time(),
                 paging.bound_id(),
                 paging.fetch(),
+                filter.resource_type(),
                 i32::from(grant.level_number()),
                 grant.caller_uuid()
             )
@@ -248,15 +261,17 @@ async fn count(connection: &mut PgConnection, grant: &Grant<Audit, Read>, filter
              and ($2::uuid is null or e.actor_id = $2) and ($3::text is null or e.action = $3)
              and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
              and ($5::timestamptz is null or e.at >= $5) and ($6::timestamptz is null or e.at < $6)
+             and ($9::text is null or e.resource_type = $9)
              and ($7 = 3 or e.actor_id = $8 or ($7 = 2 and e.actor_id in (select p.user_id from group_peers($1, $8) p)))"#,
         grant.mandate_uuid(),
         filter.actor,
-        filter.action,
+        filter.action(),
         filter.target,
         filter.from,
         filter.to,
         i32::from(grant.level_number()),
         grant.caller_uuid(),
+        filter.resource_type(),
     )
     .fetch_one(connection)
     .await?;
@@ -273,13 +288,14 @@ pub(super) async fn list_platform(connection: &mut PgConnection, filter: &Filter
                 $direction,
                 None::<Uuid>,
                 filter.actor,
-                filter.action,
+                filter.action(),
                 filter.target,
                 filter.from,
                 filter.to,
                 paging.bound_time(),
                 paging.bound_id(),
-                paging.fetch()
+                paging.fetch(),
+                filter.resource_type()
             )
             .fetch_all(&mut *connection)
         };
@@ -295,12 +311,14 @@ async fn count_platform(connection: &mut PgConnection, filter: &Filter) -> Resul
            where e.mandate_id is null
              and ($1::uuid is null or e.actor_id = $1) and ($2::text is null or e.action = $2)
              and ($3::uuid is null or e.target_user_id = $3 or e.resource_id = $3::text)
-             and ($4::timestamptz is null or e.at >= $4) and ($5::timestamptz is null or e.at < $5)"#,
+             and ($4::timestamptz is null or e.at >= $4) and ($5::timestamptz is null or e.at < $5)
+             and ($6::text is null or e.resource_type = $6)"#,
         filter.actor,
-        filter.action,
+        filter.action(),
         filter.target,
         filter.from,
         filter.to,
+        filter.resource_type(),
     )
     .fetch_one(connection)
     .await?;

@@ -7,7 +7,7 @@ use serde_json::json;
 use tracing::Instrument;
 
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::SystemContext;
 use crate::error::{Code, Error, Result};
 use crate::ids::UserId;
@@ -64,7 +64,7 @@ pub(super) async fn refused(app: &App, system: SystemContext, account: Option<Us
 }
 
 async fn record(system: &SystemContext, account: Option<UserId>, reason: Reason) -> Result<()> {
-    let event = Event::of_nothing("sign_in_failed", "session").details(json!({ "reason": reason.name() }));
+    let event = Event::of_nothing(Action::SignInFailed, ResourceType::Session).details(json!({ "reason": reason.name() }));
     // The address may well be the account's owner's, and goes where they are erased. That of an attempt on no account takes the same
     // work, as nobody's.
     let event = event.address_of(account.unwrap_or(UserId::NOBODY));

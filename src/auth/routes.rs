@@ -12,7 +12,7 @@ use super::failures::{self, Reason};
 use super::store::{self, Credentials, NewSession, OwnMandate};
 use super::token::KeySet;
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::enter::unauthenticated;
 use crate::context::policy::{Class, Policy};
 use crate::context::{RequestMeta, SessionContext, SystemContext};
@@ -91,7 +91,7 @@ async fn login(
         drop(writing);
         return Err(failures::refused(&app, system, account, Reason::AccountDisabled).await);
     }
-    let event = Event::new("user_signed_in", "session", session.id).target(user).by(user);
+    let event = Event::new(Action::UserSignedIn, ResourceType::Session, session.id).target(user).by(user);
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     let (access_token, expires_in) = app.tokens().issue(user, session.id)?;
@@ -120,7 +120,7 @@ async fn logout(context: SessionContext) -> Result<NoContent> {
         // Another request was faster, and told of it.
         return Err(unauthenticated());
     }
-    let event = Event::new("user_signed_out", "session", session).target(caller.user());
+    let event = Event::new(Action::UserSignedOut, ResourceType::Session, session).target(caller.user());
     let recorded = audit::record_platform(&mut writing, caller, event).await?;
     writing.commit(recorded).await?;
     Ok(NoContent)

@@ -14,7 +14,7 @@ use super::store;
 use super::{Booking, Bookings};
 use crate::access::tables::{Create, Delete, Read, Update};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::InstanceContext;
 use crate::context::policy::Policy;
 use crate::error::{Error, Result};
@@ -74,7 +74,7 @@ async fn create_booking(context: InstanceContext, Json(body): Json<CreateBooking
     let grant = context.grant::<Bookings, Create>()?;
     let mut writing = context.write().await?;
     let booking = store::insert(&mut writing, &grant, &new, now).await?;
-    let event = Event::new("booking_requested", "booking", booking.id).details(json!({ "after": described(&booking) }));
+    let event = Event::new(Action::BookingRequested, ResourceType::Booking, booking.id).details(json!({ "after": described(&booking) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/bookings/{}", booking.id), answer: Versioned(booking) })
@@ -149,8 +149,8 @@ async fn decide(
     let status = before.status.decided(decision)?;
     let after = store::decide(&mut writing, &grant, booking, (status, note.as_deref()), context.mandate().now()).await?;
     let action = match decision {
-        Decision::Accept => "booking_accepted",
-        Decision::Reject => "booking_rejected",
+        Decision::Accept => Action::BookingAccepted,
+        Decision::Reject => Action::BookingRejected,
     };
     let event = of_requester(action, &before).details(json!({ "before": described(&before), "after": described(&after) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
@@ -171,14 +171,14 @@ async fn delete_booking(
     let before = store::find_for_change(&mut writing, &grant, booking).await?.ok_or_else(Error::not_found)?.open(&grant)?;
     precondition.check(before.version)?;
     store::delete(&mut writing, &grant, booking).await?;
-    let event = of_requester("booking_deleted", &before).details(json!({ "before": described(&before) }));
+    let event = of_requester(Action::BookingDeleted, &before).details(json!({ "before": described(&before) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Json(before))
 }
 
-fn of_requester(action: &'static str, booking: &Booking) -> Event {
-    Event::new(action, "booking", booking.id).target(booking.requested_by.id)
+fn of_requester(action: Action, booking: &Booking) -> Event {
+    Event::new(action, ResourceType::Booking, booking.id).target(booking.requested_by.id)
 }
 
 /// For the trail, which nothing is taken out of: no street and no note, in which people may be named.

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::open::Opened;
 use super::{ours, say};
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::auth::password::Passwords;
 use crate::config::Settings;
 use crate::context::{RequestMeta, Services, SystemContext};
@@ -122,7 +122,8 @@ async fn make(services: &Services, new: &NewUser) -> Result<UserId> {
         Error::new(Code::UsernameTaken, format!("the username {} is taken; nothing was made", new.username))
     })
     .on_constraint("users_email_key", || Error::new(Code::EmailTaken, "the e-mail address is taken; nothing was made"))?;
-    let event = Event::new("user_created", "user", id).target(id).details(serde_json::json!({ "isSysAdmin": new.is_sys_admin }));
+    let event =
+        Event::new(Action::UserCreated, ResourceType::User, id).target(id).details(serde_json::json!({ "isSysAdmin": new.is_sys_admin }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(id)

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use crate::access::{Permissions, Rule};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::{RequestMeta, Services, SystemContext};
 use crate::error::Result;
 use crate::http::guard::Routes;
@@ -70,7 +70,7 @@ pub async fn bring_up_to_date(services: &Services, features: &[BuiltIn]) -> Resu
     if changed.is_empty() {
         return writing.commit(crate::context::Recorded::nothing_changed()).await;
     }
-    let event = Event::new("catalogue_updated", "feature", changed.join(",")).details(json!({ "features": changed }));
+    let event = Event::new(Action::CatalogueUpdated, ResourceType::Feature, changed.join(",")).details(json!({ "features": changed }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await
 }

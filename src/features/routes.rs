@@ -13,7 +13,7 @@ use super::Feature;
 use super::store::{self, NewFeature};
 use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES, MAX_TABLES, MAX_VIEWS};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::judge::require_no_own_gain;
 use crate::context::policy::Policy;
 use crate::context::{Caller, Recorded, SystemContext};
@@ -180,7 +180,7 @@ async fn create_feature(system: SystemContext, Json(body): Json<CreateFeature>) 
     let mut writing = system.write().await?;
     let new = NewFeature { code: &body.code, label: &label, icon: &icon, tables: &tables, views: &views, now: system.now() };
     let feature = store::insert(&mut writing, &new).await?;
-    let event = Event::new("feature_created", "feature", &feature.code).details(json!({ "after": described(&feature) }));
+    let event = Event::new(Action::FeatureCreated, ResourceType::Feature, &feature.code).details(json!({ "after": described(&feature) }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/features/{}", feature.code), answer: Versioned(feature) })
@@ -263,8 +263,8 @@ async fn update_feature(
         return Ok(Versioned(before));
     }
     let after = store::update(&mut writing, &wanted).await?;
-    let event =
-        Event::new("feature_updated", "feature", &code).details(json!({ "before": described(&before), "after": described(&after) }));
+    let event = Event::new(Action::FeatureUpdated, ResourceType::Feature, &code)
+        .details(json!({ "before": described(&before), "after": described(&after) }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))
@@ -283,7 +283,7 @@ async fn delete_feature(system: SystemContext, precondition: Precondition, FromP
     }
     store::require_unused(&mut writing, &code).await?;
     store::delete(&mut writing, &code).await?;
-    let event = Event::new("feature_deleted", "feature", &code).details(json!({ "before": described(&before) }));
+    let event = Event::new(Action::FeatureDeleted, ResourceType::Feature, &code).details(json!({ "before": described(&before) }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(NoContent)

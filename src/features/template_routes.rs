@@ -7,7 +7,7 @@ use utoipa_axum::routes;
 
 use super::store;
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::SystemContext;
 use crate::context::policy::Policy;
 use crate::error::{Error, Result, keep};
@@ -73,7 +73,8 @@ async fn create_template_role(system: SystemContext, Json(body): Json<CreateTemp
     };
     let mut writing = system.write().await?;
     let role = copies::insert(&mut writing, body.feature_code.as_deref(), &label, &description, system.now()).await?;
-    let event = Event::new("role_created", "role", role.id).details(json!({ "after": { "label": role.label, "scope": role.scope } }));
+    let event = Event::new(Action::RoleCreated, ResourceType::Role, role.id)
+        .details(json!({ "after": { "label": role.label, "scope": role.scope } }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/roles/{}", role.id), answer: Versioned(role) })

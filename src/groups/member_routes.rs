@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use super::store::{self, GroupMember};
 use crate::access::tables::{Groups, Read, Update};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Locks, MandateContext, Recorded, Regrouping};
@@ -119,7 +119,8 @@ async fn replace(
     let mut recorded = Recorded::nothing_changed();
     if *members != before {
         store::set_members(&mut change, &grant, group, &members.iter().copied().collect::<Vec<_>>()).await?;
-        let event = Event::new("group_members_changed", "group", group).details(json!({ "added": added, "removed": removed }));
+        let event =
+            Event::new(Action::GroupMembersChanged, ResourceType::Group, group).details(json!({ "added": added, "removed": removed }));
         recorded = audit::record(&mut change, context, event).await?;
     }
     let after = store::members(&mut change, &grant, group, first).await?;

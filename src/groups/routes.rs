@@ -9,7 +9,7 @@ use super::Group;
 use super::store::{self, Changes};
 use crate::access::tables::{Create, Delete, Groups, Read, Update};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{Grant, Locks, MandateContext, Recorded};
@@ -111,7 +111,7 @@ async fn create_group(context: MandateContext, Json(body): Json<CreateGroup>) ->
             return Err(naming_the_other(&context, Some(&name), refusal).await);
         }
     };
-    let event = Event::new("group_created", "group", group.id).details(json!({ "after": described(&group) }));
+    let event = Event::new(Action::GroupCreated, ResourceType::Group, group.id).details(json!({ "after": described(&group) }));
     let recorded = audit::record(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/mandates/{}/groups/{}", context.mandate(), group.id), answer: Versioned(group) })
@@ -195,7 +195,8 @@ async fn update_group(
         }
     };
     let details = json!({ "before": described(&found.group), "after": described(&after) });
-    let recorded = audit::record(&mut writing, &context, Event::new("group_updated", "group", group).details(details)).await?;
+    let recorded =
+        audit::record(&mut writing, &context, Event::new(Action::GroupUpdated, ResourceType::Group, group).details(details)).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))
 }
@@ -224,7 +225,7 @@ async fn delete(context: &MandateContext, group: GroupId, precondition: &Precond
     change.require_targets_within_own(&members).await?;
     change.as_tenant().await?;
     store::delete(&mut change, &grant, group).await?;
-    let event = Event::new("group_deleted", "group", group).details(json!({ "before": described(&found.group) }));
+    let event = Event::new(Action::GroupDeleted, ResourceType::Group, group).details(json!({ "before": described(&found.group) }));
     let recorded = audit::record(&mut change, context, event).await?;
     change.commit(recorded).await
 }

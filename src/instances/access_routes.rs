@@ -12,7 +12,7 @@ use super::store::{self, FoundAccess};
 use crate::access::tables::{Access, Create, Delete, Instances, Op, Read, Update};
 use crate::access::{Level, Operation, Permissions};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_brings_instance_no_nearer, require_may_give};
 use crate::context::policy::{Class, Policy};
@@ -135,7 +135,9 @@ async fn add(context: &InstanceContext, user: UserId, roles: &NamedRoles) -> Res
     change.as_tenant().await?;
     store::insert_access(&mut change, &grant, user, roles.ids(), context.mandate().now()).await?;
     let details = json!({ "after": { "roles": labels(&given, &ids(&given)), "enabled": true } });
-    let event = Event::new("instance_access_granted", "instance", grant.instance().unwrap_or_default()).target(user).details(details);
+    let event = Event::new(Action::InstanceAccessGranted, ResourceType::Instance, grant.instance().unwrap_or_default())
+        .target(user)
+        .details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     change.conclude(recorded, Concerned::User(user), Versioned(access)).await
@@ -213,7 +215,7 @@ async fn set_enabled(
     change.as_tenant().await?;
     store::set_access_enabled(&mut change, &grant, user, body.enabled).await?;
     let details = json!({ "before": { "enabled": before.enabled }, "after": { "enabled": body.enabled } });
-    let event = Event::new("instance_access_updated", "instance", before.instance_id).target(user).details(details);
+    let event = Event::new(Action::InstanceAccessUpdated, ResourceType::Instance, before.instance_id).target(user).details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     change.conclude(recorded, Concerned::User(user), Versioned(access)).await
@@ -243,7 +245,7 @@ async fn remove(context: &InstanceContext, user: UserId, precondition: &Precondi
     store::delete_access(&mut change, &grant, user).await?;
     let all = before.role_ids.iter().copied().collect();
     let details = json!({ "before": { "roles": labels(&held, &all), "enabled": before.enabled } });
-    let event = Event::new("instance_access_revoked", "instance", before.instance_id).target(user).details(details);
+    let event = Event::new(Action::InstanceAccessRevoked, ResourceType::Instance, before.instance_id).target(user).details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     change.conclude(recorded, Concerned::User(user), NoContent).await
 }
@@ -299,7 +301,7 @@ async fn replace(
     change.as_tenant().await?;
     store::set_access_roles(&mut change, &grant, user, roles.ids()).await?;
     let details = json!({ "before": { "roles": labels(&concerned, &held) }, "after": { "roles": labels(&concerned, &wanted) } });
-    let event = Event::new("instance_role_assigned", "instance", before.instance_id).target(user).details(details);
+    let event = Event::new(Action::InstanceRoleAssigned, ResourceType::Instance, before.instance_id).target(user).details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     change.conclude(recorded, Concerned::User(user), Versioned(access)).await

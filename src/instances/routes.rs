@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use super::{FeatureInstance, list, store};
 use crate::access::tables::{Create, Delete, Instances, Read, Update};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::enter::{Reach, mandate_access_denied};
 use crate::context::policy::Policy;
@@ -127,7 +127,7 @@ async fn create(context: &MandateContext, body: &CreateInstance, label: &Name) -
         "roles": made.iter().map(|copy| &copy.label).collect::<Vec<_>>(),
         "creatorRole": body.grant_creator_role,
     });
-    let event = Event::new("instance_created", "instance", instance.id).details(details);
+    let event = Event::new(Action::InstanceCreated, ResourceType::Instance, instance.id).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
     change.commit(recorded).await?;
     Ok(instance)
@@ -213,7 +213,7 @@ async fn change(
     }
     let after = store::update(&mut change, &grant, label, enabled).await?;
     let details = json!({ "before": described(&before), "after": described(&after) });
-    let event = Event::new("instance_updated", "instance", after.id).details(details);
+    let event = Event::new(Action::InstanceUpdated, ResourceType::Instance, after.id).details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     change.commit(recorded).await?;
     Ok(after)
@@ -236,7 +236,7 @@ async fn delete(context: &InstanceContext, precondition: &Precondition) -> Resul
     let before = store::find(&mut change, &grant).await?.ok_or_else(Error::not_found)?;
     precondition.check(before.version)?;
     store::delete(&mut change, &grant).await?;
-    let event = Event::new("instance_deleted", "instance", before.id).details(json!({ "before": described(&before) }));
+    let event = Event::new(Action::InstanceDeleted, ResourceType::Instance, before.id).details(json!({ "before": described(&before) }));
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     change.commit(recorded).await
 }

@@ -8,7 +8,7 @@ use super::store;
 use crate::access::tables::{InstanceRoles, Instances, Update};
 use crate::access::{Level, Operation};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::require_within_own;
 use crate::context::policy::Policy;
@@ -65,7 +65,7 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     change.as_tenant().await?;
     apply(&mut change, context, &grant, &plan).await?;
     let details = serde_json::to_value(&plan.report).map_err(Error::internal)?;
-    let event = Event::new("instance_roles_synced", "instance", context.instance()).details(without_names(details));
+    let event = Event::new(Action::InstanceRolesSynced, ResourceType::Instance, context.instance()).details(without_names(details));
     let recorded =
         if plan.changes_nothing() { Recorded::nothing_changed() } else { audit::record(&mut change, context.mandate(), event).await? };
     // In a dry run this undoes it. The report was made before anything was done, so it is the same either way.

@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use super::{ClassLimits, MandateLimits, store};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{Locks, Recorded, SystemContext};
@@ -80,7 +80,7 @@ async fn replace(
         return Ok(before);
     }
     let after = store::replace(&mut change, mandate, &body.classes, system.now()).await?;
-    let event = Event::new("mandate_limits_changed", "mandate", mandate)
+    let event = Event::new(Action::MandateLimitsChanged, ResourceType::Mandate, mandate)
         .details(json!({ "before": { "limits": before.classes }, "after": { "limits": after.classes } }));
     let recorded = audit::record_everywhere(&mut change, system, &[mandate], event).await?;
     change.commit(recorded).await?;

@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::Recorded;
 use crate::error::{Error, Result};
 use crate::ids::MandateId;
@@ -45,7 +45,7 @@ async fn purge(task: &mut Task) -> Result<Worked> {
     }
     sqlx::query!("delete from mandates where id = $1", mandate.uuid()).execute(&mut **task).await?;
     let context = task.context.clone();
-    let event = Event::new("mandate_purged", "mandate", mandate).details(doomed.told());
+    let event = Event::new(Action::MandatePurged, ResourceType::Mandate, mandate).details(doomed.told());
     let recorded = audit::record_everywhere(task, &context, &[mandate], event).await?;
     tracing::info!(%mandate, "purged a mandate");
     Ok(Worked::whole(recorded))

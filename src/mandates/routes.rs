@@ -10,7 +10,7 @@ use super::Mandate;
 use super::store::{self, Changes, Filter, NewMandate};
 use crate::access::tables::{Mandate as MandateTable, Read, Update};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Actor, Locks, MandateContext, Recorded, SystemContext};
@@ -138,7 +138,7 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
     let new = NewMandate { id, name: &wanted.name, code: wanted.code.as_deref(), language: &wanted.language, now };
     store::insert(&mut change, &new).await?;
     let templates = copies::templates(&mut change, None).await?;
-    let mut event = Event::new("mandate_created", "mandate", id).details(json!({
+    let mut event = Event::new(Action::MandateCreated, ResourceType::Mandate, id).details(json!({
         "after": { "name": wanted.name.as_str(), "language": wanted.language },
         "roles": templates.iter().map(|template| &template.role.label).collect::<Vec<_>>(),
     }));
@@ -280,7 +280,8 @@ async fn change_as_member(
 
 fn updated(before: &Mandate, after: &Mandate) -> Event {
     let described = |m: &Mandate| json!({ "name": m.name, "code": m.code, "language": m.language, "enabled": m.enabled });
-    Event::new("mandate_updated", "mandate", after.id).details(json!({ "before": described(before), "after": described(after) }))
+    Event::new(Action::MandateUpdated, ResourceType::Mandate, after.id)
+        .details(json!({ "before": described(before), "after": described(after) }))
 }
 
 /// 404 where the mandate is not there, or deleted.
@@ -317,7 +318,7 @@ async fn delete(system: &SystemContext, mandate: MandateId, precondition: &Preco
     let now = system.now();
     let deletion = Deletion { id: mandate, deleted_at: now, purge_at: now + RESTORABLE };
     store::delete(&mut change, mandate, deletion.deleted_at, deletion.purge_at).await?;
-    let event = Event::new("mandate_deleted", "mandate", mandate)
+    let event = Event::new(Action::MandateDeleted, ResourceType::Mandate, mandate)
         .details(json!({ "before": { "name": before.name, "code": before.code }, "purgeAt": deletion.purge_at }));
     let recorded = audit::record_everywhere(&mut change, system, &[mandate], event).await?;
     change.commit(recorded).await?;
@@ -341,7 +342,8 @@ async fn restore(system: &SystemContext, mandate: MandateId) -> Result<Mandate> 
         Some(_) => {}
     }
     let after = store::restore(&mut change, mandate, system.now()).await?;
-    let event = Event::new("mandate_restored", "mandate", mandate).details(json!({ "after": { "name": after.name, "code": after.code } }));
+    let event = Event::new(Action::MandateRestored, ResourceType::Mandate, mandate)
+        .details(json!({ "after": { "name": after.name, "code": after.code } }));
     let recorded = audit::record_everywhere(&mut change, system, &[mandate], event).await?;
     change.commit(recorded).await?;
     Ok(after)

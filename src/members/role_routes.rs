@@ -14,7 +14,7 @@ use super::store::{self, Found};
 use crate::access::Permissions;
 use crate::access::tables::{Members, Update};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_may_give};
 use crate::context::policy::{Class, Policy};
@@ -190,7 +190,7 @@ async fn change_roles(
     let labels =
         |of: &BTreeSet<RoleId>| concerned.iter().filter(|role| of.contains(&role.id)).map(|role| role.label.clone()).collect::<Vec<_>>();
     let details = json!({ "before": { "roles": labels(&before) }, "after": { "roles": labels(&after) } });
-    let event = Event::new("role_assigned", "member", user).target(user).details(details);
+    let event = Event::new(Action::RoleAssigned, ResourceType::Member, user).target(user).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
     let member = present(&mut change, user).await?;
     change.conclude(recorded, Concerned::User(user), Versioned(member)).await

@@ -10,7 +10,7 @@ use super::role_routes::{require_known, require_named};
 use super::store::{self, Filter, Found, Joins};
 use crate::access::tables::{Create, Delete, Members, Read, Update};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::Receiver;
 use crate::context::policy::{Class, Policy};
@@ -131,7 +131,7 @@ async fn add_member(context: MandateContext, purse: Purse, Json(body): Json<AddM
                 // Whatever comes after somebody was found says that they are there, a time limit or a twin's claim too.
                 let tells = found.is_some() || refusal.code().status() < 500;
                 if tells {
-                    let event = Event::of_nothing("lookup_failed", "user");
+                    let event = Event::of_nothing(Action::LookupFailed, ResourceType::User);
                     let event = found.into_iter().fold(event, Event::target);
                     audit::record_refused(&context, event).await?;
                 }
@@ -196,7 +196,9 @@ async fn add(context: &MandateContext, (place, target): (&str, UserId), roles: &
     let joins = if restrained { Joins::UnlessBack } else { Joins::Groups };
     store::insert(&mut change, &grant, target, roles.ids(), joins, context.now()).await?;
     let labels: Vec<_> = given.iter().map(|role| role.label.as_str()).collect();
-    let event = Event::new("user_added_to_mandate", "member", target).target(target).details(json!({ "after": { "roles": labels } }));
+    let event = Event::new(Action::UserAddedToMandate, ResourceType::Member, target)
+        .target(target)
+        .details(json!({ "after": { "roles": labels } }));
     let recorded = audit::record(&mut change, context, event).await?;
     let member = present(&mut change, target).await?;
     change.commit(recorded).await?;
@@ -273,7 +275,7 @@ async fn set_enabled(context: &MandateContext, user: UserId, precondition: &Prec
     change.as_tenant().await?;
     store::set_enabled(&mut change, &grant, user, body.enabled).await?;
     let details = json!({ "before": { "enabled": member.enabled }, "after": { "enabled": body.enabled } });
-    let event = Event::new("member_updated", "member", user).target(user).details(details);
+    let event = Event::new(Action::MemberUpdated, ResourceType::Member, user).target(user).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
     let member = present(&mut change, user).await?;
     change.commit(recorded).await?;
@@ -312,7 +314,7 @@ async fn remove(context: &MandateContext, user: UserId, precondition: &Precondit
     store::delete(&mut change, &grant, user).await?;
     let labels: Vec<_> = held.iter().map(|role| role.label.as_str()).collect();
     let details = json!({ "before": { "roles": labels, "enabled": member.enabled } });
-    let event = Event::new("user_removed_from_mandate", "member", user).target(user).details(details);
+    let event = Event::new(Action::UserRemovedFromMandate, ResourceType::Member, user).target(user).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
     change.conclude(recorded, Concerned::User(user), NoContent).await
 }

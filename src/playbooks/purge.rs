@@ -5,7 +5,7 @@ use chrono::Duration;
 use serde_json::json;
 
 use super::version_routes;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::error::Result;
 use crate::ids::MandateId;
 use crate::jobs::{BATCH, Job, Task, Worked};
@@ -30,7 +30,7 @@ async fn playbooks(task: &mut Task) -> Result<Worked> {
     .await?;
     let events = purged.iter().map(|playbook| {
         let before = json!({ "instanceId": playbook.instance_id, "name": playbook.name, "title": playbook.title });
-        let event = Event::new("playbook_purged", "playbook", playbook.id).details(json!({ "before": before }));
+        let event = Event::new(Action::PlaybookPurged, ResourceType::Playbook, playbook.id).details(json!({ "before": before }));
         (MandateId::from(playbook.mandate_id), event)
     });
     told(task, events.collect()).await
@@ -56,7 +56,7 @@ async fn versions(task: &mut Task) -> Result<Worked> {
     let events = purged.iter().map(|version| {
         let before =
             json!({ "instanceId": version.instance_id, "number": version.number, "revision": version.revision, "size": version.size });
-        let event = version_routes::event("playbook_version_purged", version.playbook_id.into()).details(json!({ "before": before }));
+        let event = version_routes::event(Action::PlaybookVersionPurged, version.playbook_id.into()).details(json!({ "before": before }));
         (MandateId::from(version.mandate_id), event)
     });
     told(task, events.collect()).await

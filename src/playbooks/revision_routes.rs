@@ -13,7 +13,7 @@ use super::version_store::{self as store, Next};
 use super::{PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, Revision};
 use crate::access::tables::{Read, Update};
 use crate::app::App;
-use crate::audit;
+use crate::audit::{self, Action};
 use crate::context::policy::Policy;
 use crate::context::{Grant, InstanceContext, Recorded, Writing};
 use crate::error::{Code, Error, Result};
@@ -64,7 +64,7 @@ impl Edited {
     }
 
     /// Makes `next` the version's content; 404 where it names a revision that is not there.
-    async fn revise(mut self, context: &InstanceContext, action: &'static str, next: Next<'_>) -> Result<PlaybookContent> {
+    async fn revise(mut self, context: &InstanceContext, action: Action, next: Next<'_>) -> Result<PlaybookContent> {
         let place = (self.playbook, self.before.number);
         let after = store::revise(&mut self.writing, &self.grant, place, next, context.mandate().now()).await?;
         let after = after.ok_or_else(Error::not_found)?;
@@ -107,7 +107,7 @@ async fn update_playbook_version(
         edited.writing.commit(Recorded::nothing_changed()).await?;
         return Ok(Versioned(PlaybookContent { version: edited.before, content: body.content }));
     }
-    edited.revise(&context, "playbook_version_updated", Next::Content(&body.content)).await.map(Versioned)
+    edited.revise(&context, Action::PlaybookVersionUpdated, Next::Content(&body.content)).await.map(Versioned)
 }
 
 /// Which revision's content is wanted back.
@@ -143,7 +143,7 @@ async fn rollback_playbook_version(
         return Err(Error::new(Code::NoPreviousRevision, "The version was never edited."));
     }
     let next = Next::Revision(wanted.to_revision.unwrap_or(previous));
-    edited.revise(&context, "playbook_version_rolled_back", next).await.map(Versioned)
+    edited.revise(&context, Action::PlaybookVersionRolledBack, next).await.map(Versioned)
 }
 
 list_query! {

@@ -15,7 +15,7 @@ use super::store::{self, Changes, NewPlaybook};
 use super::{Playbook, Playbooks, RESTORABLE};
 use crate::access::tables::{Create, Delete, Read, Update};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::Policy;
 use crate::context::{InstanceContext, Recorded};
 use crate::error::{Code, Error, FieldError, Result, keep};
@@ -131,7 +131,7 @@ async fn create_playbook(context: InstanceContext, Json(body): Json<CreatePlaybo
             return Err(naming_the_other(&context, Some(name.as_str()), refusal).await);
         }
     };
-    let event = event("playbook_created", &playbook).details(json!({ "after": described(&playbook) }));
+    let event = event(Action::PlaybookCreated, &playbook).details(json!({ "after": described(&playbook) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/playbooks/{}", playbook.id), answer: Versioned(playbook) })
@@ -208,7 +208,7 @@ async fn update_playbook(
             return Err(naming_the_other(&context, changes.name.as_ref().map(Name::as_str), refusal).await);
         }
     };
-    let event = event("playbook_updated", &after).details(json!({ "before": described(&before), "after": described(&after) }));
+    let event = event(Action::PlaybookUpdated, &after).details(json!({ "before": described(&before), "after": described(&after) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))
@@ -241,7 +241,7 @@ async fn delete_playbook(
     let deletion = PlaybookDeletion { id: before.id, deleted_at: now, purge_at: now + RESTORABLE };
     store::delete(&mut writing, &grant, before.id, deletion.deleted_at, deletion.purge_at).await?;
     let details = json!({ "before": described(&before), "purgeAt": deletion.purge_at });
-    let recorded = audit::record(&mut writing, context.mandate(), event("playbook_deleted", &before).details(details)).await?;
+    let recorded = audit::record(&mut writing, context.mandate(), event(Action::PlaybookDeleted, &before).details(details)).await?;
     writing.commit(recorded).await?;
     Ok(Json(deletion))
 }
@@ -261,14 +261,14 @@ async fn restore_playbook(context: InstanceContext, FromPath(name): FromPath<Str
             return Err(naming_the_other(&context, Some(&before.name), refusal).await);
         }
     };
-    let event = event("playbook_restored", &after).details(json!({ "after": described(&after) }));
+    let event = event(Action::PlaybookRestored, &after).details(json!({ "after": described(&after) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))
 }
 
-fn event(action: &'static str, playbook: &Playbook) -> Event {
-    Event::new(action, "playbook", playbook.id)
+fn event(action: Action, playbook: &Playbook) -> Event {
+    Event::new(action, ResourceType::Playbook, playbook.id)
 }
 
 fn described(playbook: &Playbook) -> serde_json::Value {

@@ -13,7 +13,7 @@ use super::version_store::{self as store, FoundVersion};
 use super::{PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, RESTORABLE, not_deleted};
 use crate::access::tables::{Create, Delete, Read};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::InstanceContext;
 use crate::context::policy::Policy;
 use crate::error::{FieldError, Result};
@@ -121,7 +121,7 @@ async fn create_playbook_version(
     }
     let version = store::insert(&mut writing, &grant, playbook, number, &body.content, now).await?;
     store::note_latest(&mut writing, &grant, playbook, now).await?;
-    let event = event("playbook_version_created", playbook).details(json!({ "after": described(&version) }));
+    let event = event(Action::PlaybookVersionCreated, playbook).details(json!({ "after": described(&version) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     let location = format!("/api/playbooks/{playbook}/versions/{}", version.number);
@@ -173,7 +173,7 @@ async fn delete_playbook_version(
     store::delete(&mut writing, &grant, (playbook, number), now, deletion.purge_at).await?;
     store::note_latest(&mut writing, &grant, playbook, now).await?;
     let details = json!({ "before": described(&before), "purgeAt": deletion.purge_at });
-    let recorded = audit::record(&mut writing, context.mandate(), event("playbook_version_deleted", playbook).details(details)).await?;
+    let recorded = audit::record(&mut writing, context.mandate(), event(Action::PlaybookVersionDeleted, playbook).details(details)).await?;
     writing.commit(recorded).await?;
     Ok(Json(deletion))
 }
@@ -196,15 +196,15 @@ async fn restore_playbook_version(context: InstanceContext, path: FromPath<(Stri
     }
     let restored = store::restore(&mut writing, &grant, (playbook, number)).await?;
     store::note_latest(&mut writing, &grant, playbook, now).await?;
-    let event = event("playbook_version_restored", playbook).details(json!({ "after": described(&version) }));
+    let event = event(Action::PlaybookVersionRestored, playbook).details(json!({ "after": described(&version) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(PlaybookContent { version, content: restored }))
 }
 
 /// An event of a version. It is told under the playbook's id; `details` have the version's number.
-pub(super) fn event(action: &'static str, playbook: PlaybookId) -> Event {
-    Event::new(action, "playbook_version", playbook)
+pub(super) fn event(action: Action, playbook: PlaybookId) -> Event {
+    Event::new(action, ResourceType::PlaybookVersion, playbook)
 }
 
 pub(super) fn described(version: &PlaybookVersion) -> serde_json::Value {

@@ -8,7 +8,7 @@ use super::store::{self, NewRole};
 use super::{CreateRole, Role};
 use crate::access::tables::{Create, InstanceRoles, Read, Roles};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::Policy;
 use crate::context::{InstanceContext, MandateContext};
 use crate::error::Result;
@@ -89,6 +89,6 @@ async fn create_instance_role(context: InstanceContext, Json(body): Json<CreateR
 }
 
 fn created(role: &Role) -> Event {
-    Event::new("role_created", "role", role.id)
+    Event::new(Action::RoleCreated, ResourceType::Role, role.id)
         .details(json!({ "after": { "label": role.label, "scope": role.scope, "instanceId": role.instance_id } }))
 }

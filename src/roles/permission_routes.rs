@@ -17,7 +17,7 @@ use super::{Role, copies, described, routes as role_routes, store};
 use crate::access::tables::{InstanceRoles, Read, Roles, Update};
 use crate::access::{Catalogue, Level, Permissions, Rule, Stale};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{Outcome, Recorded, RoleContext, SystemContext};
@@ -318,6 +318,6 @@ async fn change_template(
 }
 
 fn repermitted(role: &Role, before: &Permissions, after: &Permissions) -> Event {
-    Event::new("role_permissions_changed", "role", role.id)
+    Event::new(Action::RolePermissionsChanged, ResourceType::Role, role.id)
         .details(json!({ "role": role.label, "before": described(before), "after": described(after) }))
 }

@@ -13,7 +13,7 @@ use super::store::Found;
 use super::{Role, Texts, checked_label, copies, store};
 use crate::access::tables::{Delete, InstanceRoles, Read, Roles, Update};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{Recorded, RoleContext, SystemContext};
@@ -186,7 +186,7 @@ async fn update_template(
 }
 
 fn renamed(before: &Role, after: &Role) -> Event {
-    Event::new("role_updated", "role", after.id).details(json!({
+    Event::new(Action::RoleUpdated, ResourceType::Role, after.id).details(json!({
         "before": { "label": before.label, "description": before.description },
         "after": { "label": after.label, "description": after.description },
     }))
@@ -230,5 +230,5 @@ async fn delete_template(system: &SystemContext, role: RoleId, precondition: &Pr
 }
 
 fn deleted(role: &Role) -> Event {
-    Event::new("role_deleted", "role", role.id).details(json!({ "before": { "label": role.label, "scope": role.scope } }))
+    Event::new(Action::RoleDeleted, ResourceType::Role, role.id).details(json!({ "before": { "label": role.label, "scope": role.scope } }))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::PASSWORD;
 use super::file::{Demo, Feature, Holder, Instance, Mandate, Template, User};
 use crate::access::Operation;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::auth::password::Passwords;
 use crate::context::{Recorded, RequestMeta, Services, SystemContext};
 use crate::error::{Code, Error, Result};
@@ -69,7 +69,7 @@ pub async fn apply(services: &Services) -> Result<Outcome> {
         writing.commit(Recorded::nothing_changed()).await?;
         return Ok(Outcome::WasThere);
     }
-    let event = Event::new("demo_seeded", "platform", "demo").details(json!({ "made": made }));
+    let event = Event::new(Action::DemoSeeded, ResourceType::Platform, "demo").details(json!({ "made": made }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(Outcome::Loaded)

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::PASSWORD;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::auth::password::Passwords;
 use crate::context::{RequestMeta, Services, SystemContext};
 use crate::error::{Code, Error, Result};
@@ -75,7 +75,9 @@ pub async fn apply(services: &Services, plan: Plan) -> Result<()> {
         .await?;
     sqlx::raw_sql(include_str!("../../seeds/load.sql")).execute(&mut *writing).await?;
     let details = json!({ "mandates": plan.mandates, "users": plan.users, "instances": plan.instances, "seed": plan.seed });
-    let recorded = audit::record_platform(&mut writing, &system, Event::new("load_seeded", "platform", "load").details(details)).await?;
+    let recorded =
+        audit::record_platform(&mut writing, &system, Event::new(Action::LoadSeeded, ResourceType::Platform, "load").details(details))
+            .await?;
     writing.commit(recorded).await
 }
 

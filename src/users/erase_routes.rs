@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::{erasure, store};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::enter::Entered;
 use crate::context::policy::Policy;
@@ -130,7 +130,7 @@ async fn erase<C: Send>(mut change: Change<C>, actor: &impl Actor, user: UserId,
     erasure::erase(&mut change, user, erased.erased_at).await?;
     once::forget(&mut change, user).await?;
     let details = json!({ "before": { "enabled": before.enabled, "isSysAdmin": before.is_sys_admin } });
-    let event = Event::new("user_erased", "user", user).target(user).details(details);
+    let event = Event::new(Action::UserErased, ResourceType::User, user).target(user).details(details);
     let recorded = audit::record_everywhere(&mut change, actor, &told, event).await?;
     audit::forget_addresses(&mut change, user).await?;
     change.commit(recorded).await?;

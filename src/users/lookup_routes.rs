@@ -9,7 +9,7 @@ use super::KnownUser;
 use super::named::{self, Named};
 use crate::access::tables::{Create, Members};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::MandateContext;
 use crate::context::policy::{Class, Policy};
 use crate::error::{Code, Error, Result};
@@ -50,8 +50,8 @@ async fn lookup_user(context: MandateContext, Query(query): Query<LookupQuery>) 
     let mut writing = context.caller().write().await?;
     let found = named::lookup(&mut writing, &grant, &asked).await?;
     let event = match &found {
-        Some(user) => Event::new("user_looked_up", "user", user.id).target(user.id),
-        None => Event::of_nothing("lookup_failed", "user"),
+        Some(user) => Event::new(Action::UserLookedUp, ResourceType::User, user.id).target(user.id),
+        None => Event::of_nothing(Action::LookupFailed, ResourceType::User),
     };
     let recorded = audit::record_as_system(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;

@@ -12,7 +12,7 @@ use validator::ValidateEmail;
 use super::User;
 use super::store::{self, Changes, Filter, NewUser, UserWithMandates};
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Action, Event, ResourceType};
 use crate::auth::password::Passwords;
 use crate::context::change::retrying;
 use crate::context::enter::Entered;
@@ -159,8 +159,9 @@ async fn create_user(State(app): State<App>, system: SystemContext, Json(body): 
         now: system.now(),
     };
     let user = store::insert(&mut writing, &new).await?;
-    let event =
-        Event::new("user_created", "user", user.id).target(user.id).details(json!({ "after": { "isSysAdmin": user.is_sys_admin } }));
+    let event = Event::new(Action::UserCreated, ResourceType::User, user.id)
+        .target(user.id)
+        .details(json!({ "after": { "isSysAdmin": user.is_sys_admin } }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/users/{}", user.id), answer: Versioned(user) })
@@ -322,5 +323,5 @@ fn updated(before: &User, after: &User) -> Event {
         "after": { "enabled": after.enabled, "isSysAdmin": after.is_sys_admin },
         "changed": fields,
     });
-    Event::new("user_updated", "user", after.id).target(after.id).details(details)
+    Event::new(Action::UserUpdated, ResourceType::User, after.id).target(after.id).details(details)
 }

@@ -39,6 +39,7 @@ pub(super) fn text(name: &str) -> String {
         "username" | "ownerName" => "bob",
         "q" => "ac",
         "action" => "role_assigned",
+        "resourceType" => "member",
         "actorName" => "alice",
         "email" => "bob@acme.example",
         "firstName" => "Bob",

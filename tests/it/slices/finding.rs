@@ -123,3 +123,30 @@ async fn what_keeps_a_feature_is_named() {
     let many = root.delete("/api/features/trustee").await;
     assert_eq!(many.body["instances"].as_array().unwrap().len(), 50);
 }
+
+#[tokio::test]
+async fn a_trail_is_narrowed_to_a_kind_of_thing_and_takes_no_word_that_it_does_not_know() {
+    let world = World::new().await;
+    let (acme, admin, root) = (&world.acme, world.admin(), world.root());
+    admin.post(acme.path("/groups"), json!({ "name": "Board" })).await.expect(201);
+    let kinds = async |path: String| -> Vec<String> { values(&admin.get(path).await.expect(200), "resourceType") };
+    let groups = kinds(acme.path("/audit?resourceType=group&count=true")).await;
+    assert!(!groups.is_empty() && groups.iter().all(|kind| kind == "group"), "{groups:?}");
+    assert_eq!(kinds(acme.path("/audit?resourceType=group&action=group_created&limit=1")).await, ["group"]);
+    assert!(kinds(acme.path("/audit?resourceType=group&action=role_assigned")).await.is_empty());
+    let platform = values(&root.get("/api/audit?resourceType=mandate").await.expect(200), "action");
+    assert!(!platform.is_empty() && platform.iter().all(|action| action == "mandate_created"), "{platform:?}");
+    for (wrong, listed) in [
+        ("action=role_asigned", "`role_assigned`"),
+        ("action=", "`role_assigned`"),
+        ("action=ROLE_ASSIGNED", "`role_assigned`"),
+        ("resourceType=members", "`member`"),
+    ] {
+        for answer in [admin.get(acme.path(&format!("/audit?{wrong}"))).await, root.get(format!("/api/audit?{wrong}")).await] {
+            answer.refused(400, "invalid_parameter");
+            let detail = answer.body["detail"].as_str().unwrap();
+            assert!(detail.contains("must be one of ") && detail.contains(listed), "{detail}");
+            assert!(!detail.contains("asigned"), "a refusal repeats no value");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration as Pause;
 
-use bailiwick::audit::{self, Event};
+use bailiwick::audit::{self, Action, Event, ResourceType};
 use bailiwick::context::{RequestMeta, SystemContext};
 use bailiwick::error::Result;
 use bailiwick::jobs::{self, Job, Scheduler, Step, Task, Worked};
@@ -12,35 +12,40 @@ use sqlx::Row;
 use crate::harness::TestApp;
 use crate::harness::jobs::run_due;
 
-const STEADY: Job = Job { name: "steady", every: Some(Duration::hours(1)), work: |task| Box::pin(told(task, "steady_ran")) };
+const STEADY: Job = Job { name: "steady", every: Some(Duration::hours(1)), work: |task| Box::pin(told(task, "steady")) };
 const FRAIL: Job = Job { name: "frail", every: Some(Duration::hours(1)), work: |task| Box::pin(frail(task)) };
 const PANICS: Job = Job { name: "panics", every: Some(Duration::hours(1)), work: |task| Box::pin(panics(task)) };
 const TOO_LATE: Job = Job { name: "too_late", every: Some(Duration::hours(1)), work: |task| Box::pin(refused_at_the_end(task)) };
 const ASKED: Job = Job { name: "asked", every: None, work: |task| Box::pin(about(task)) };
 const ALL: &[Job] = &[FRAIL, PANICS, TOO_LATE, STEADY, ASKED];
 
-async fn told(task: &mut Task, action: &'static str) -> Result<Worked> {
+/// That a job ran. The words of the trail are the service's; which job it was stands in the id.
+fn run_of(job: &str, subject: &str) -> Event {
+    Event::new(Action::LoadSeeded, ResourceType::Platform, format!("{job}:{subject}"))
+}
+
+async fn told(task: &mut Task, job: &str) -> Result<Worked> {
     let (context, subject) = (task.context.clone(), task.subject.clone());
-    let recorded = audit::record_platform(task, &context, Event::new(action, "job", subject)).await?;
+    let recorded = audit::record_platform(task, &context, run_of(job, &subject)).await?;
     Ok(Worked::whole(recorded))
 }
 
 /// Fails for want of a table, after it has done something.
 async fn frail(task: &mut Task) -> Result<Worked> {
-    let worked = told(task, "frail_ran").await?;
+    let worked = told(task, "frail").await?;
     sqlx::query("select 1 from wanted").execute(&mut **task).await?;
     Ok(worked)
 }
 
 async fn panics(task: &mut Task) -> Result<Worked> {
-    let worked = told(task, "panics_ran").await?;
+    let worked = told(task, "panics").await?;
     assert_ne!(task.subject, "", "a slip");
     Ok(worked)
 }
 
 /// A role that somebody holds cannot go; the database says so only at the end.
 async fn refused_at_the_end(task: &mut Task) -> Result<Worked> {
-    let worked = told(task, "too_late_ran").await?;
+    let worked = told(task, "too_late").await?;
     sqlx::query("delete from roles where scope = 'mandate'").execute(&mut **task).await?;
     Ok(worked)
 }
@@ -48,12 +53,12 @@ async fn refused_at_the_end(task: &mut Task) -> Result<Worked> {
 /// Done in two parts.
 async fn about(task: &mut Task) -> Result<Worked> {
     let (context, subject) = (task.context.clone(), task.subject.clone());
-    let first = sqlx::query("select 1 from audit_events where action = 'asked_ran' and resource_id = $1")
+    let first = sqlx::query("select 1 from audit_events where resource_id = 'asked:' || $1")
         .bind(&subject)
         .fetch_optional(&mut **task)
         .await?
         .is_none();
-    let recorded = audit::record_platform(task, &context, Event::new("asked_ran", "job", subject)).await?;
+    let recorded = audit::record_platform(task, &context, run_of("asked", &subject)).await?;
     Ok(if first { Worked::in_part(recorded) } else { Worked::whole(recorded) })
 }
 
@@ -62,7 +67,7 @@ fn scheduler(app: &TestApp) -> Scheduler {
 }
 
 async fn ran(app: &TestApp, name: &str) -> i64 {
-    let query = "select count(*) from audit_events where action = $1 || '_ran'";
+    let query = "select count(*) from audit_events where resource_id like $1 || ':%'";
     sqlx::query_scalar(query).bind(name).fetch_one(&app.sql).await.unwrap()
 }
 
@@ -113,7 +118,7 @@ async fn a_job_that_was_asked_for_runs_part_by_part_on_any_node_and_is_over() {
     for _ in 0..2 {
         let mut writing = context.write().await.unwrap();
         jobs::ask(&mut writing, ASKED.name, &subjects, context.now() + Duration::minutes(5)).await.unwrap();
-        let recorded = audit::record_platform(&mut writing, &context, Event::new("job_asked", "job", "")).await.unwrap();
+        let recorded = audit::record_platform(&mut writing, &context, run_of("nothing", "")).await.unwrap();
         writing.commit(recorded).await.unwrap();
     }
     run_due(&nodes[0]).await;
@@ -168,7 +173,7 @@ async fn jobs_of_other_versions_wait_for_them() {
 async fn asked_to_stop_the_scheduler_ends_the_job_that_runs() {
     let app = TestApp::start().await;
     let scheduler = Scheduler::new(app.app.services().clone(), &[STEADY]);
-    let holder = app.hold_at("steady_ran").await;
+    let holder = app.hold_at(Action::LoadSeeded.name()).await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = scheduler.run(async {
         let _ = stopped.await;

@@ -22,6 +22,8 @@ const CROWD: &str = "
     insert into audit_events (id, at, mandate_id, actor_id, action, resource_type)
       select gen_random_uuid(), now() - n * interval '1 second', case when n % 2 = 0 then '$mandate'::uuid end, '$admin', 'role_updated', 'role'
       from generate_series(1, 40000) n;
+    insert into audit_events (id, at, mandate_id, actor_id, action, resource_type)
+      select gen_random_uuid(), now() - n * interval '500 seconds', '$mandate', '$admin', 'group_created', 'group' from generate_series(1, 40) n;
     insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at)
       select gen_random_uuid(), '$mandate', 'playbooks', 'crowd ' || n, 'crowd ' || n, now() from generate_series(1, 20000) n;
     analyze";
@@ -89,6 +91,12 @@ async fn a_page_by_creation_is_read_from_an_index() {
             has_few_filters: false,
         },
         List {
+            path: acme.path("/audit?resourceType=group"),
+            statement: "select e.id%from audit_events e%",
+            arguments: format!("'{mandate}', null, null, null, null, null, {middle}, 'group', 3, '{admin}'"),
+            has_few_filters: false,
+        },
+        List {
             path: "/api/mandates?sort=-createdAt".into(),
             statement: "select d.id%from mandates d%",
             arguments: format!("false, null, null, {middle}, null, null"),
@@ -109,13 +117,13 @@ async fn a_page_by_creation_is_read_from_an_index() {
         List {
             path: acme.path("/audit?sort=-at"),
             statement: "select e.id%from audit_events e%",
-            arguments: format!("'{mandate}', null, null, null, null, null, {middle}, 3, '{admin}'"),
+            arguments: format!("'{mandate}', null, null, null, null, null, {middle}, null, 3, '{admin}'"),
             has_few_filters: false,
         },
         List {
             path: "/api/audit?sort=at".into(),
             statement: "select e.id%from audit_events e%",
-            arguments: format!("null, null, null, null, null, null, {middle}"),
+            arguments: format!("null, null, null, null, null, null, {middle}, null"),
             has_few_filters: false,
         },
     ];

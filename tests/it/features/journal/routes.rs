@@ -2,7 +2,7 @@
 
 use bailiwick::access::tables::{Create, Delete, Read, Update};
 use bailiwick::app::App;
-use bailiwick::audit::{self, Event};
+use bailiwick::audit::{self, Action, Event, ResourceType};
 use bailiwick::context::policy::Policy;
 use bailiwick::context::{InstanceContext, Recorded};
 use bailiwick::error::{Error, Result};
@@ -67,7 +67,8 @@ async fn create_entry(context: InstanceContext, Json(body): Json<WriteEntry>) ->
     let grant = context.grant::<Entries, Create>()?;
     let mut writing = context.write().await?;
     let entry = store::insert(&mut writing, &grant, &text).await?;
-    let recorded = audit::record(&mut writing, context.mandate(), Event::new("entry_created", "entry", entry.id)).await?;
+    let recorded =
+        audit::record(&mut writing, context.mandate(), Event::new(Action::PlaybookCreated, ResourceType::Playbook, entry.id)).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/journal/{}", entry.id), answer: Versioned(entry) })
 }
@@ -105,7 +106,8 @@ async fn replace_entry(
         return Ok(Versioned(before));
     }
     let after = store::replace(&mut writing, &grant, entry, &text).await?;
-    let recorded = audit::record(&mut writing, context.mandate(), Event::new("entry_updated", "entry", entry)).await?;
+    let recorded =
+        audit::record(&mut writing, context.mandate(), Event::new(Action::PlaybookUpdated, ResourceType::Playbook, entry)).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))
 }
@@ -121,7 +123,8 @@ async fn delete_entry(context: InstanceContext, precondition: Precondition, From
     grant.admit(needed)?;
     precondition.check(before.version)?;
     store::delete(&mut writing, &grant, entry).await?;
-    let recorded = audit::record(&mut writing, context.mandate(), Event::new("entry_deleted", "entry", entry)).await?;
+    let recorded =
+        audit::record(&mut writing, context.mandate(), Event::new(Action::PlaybookDeleted, ResourceType::Playbook, entry)).await?;
     writing.commit(recorded).await?;
     Ok(NoContent)
 }

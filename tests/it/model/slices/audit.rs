@@ -7,11 +7,11 @@ use super::super::dice::Dice;
 use super::super::enter::{Entered, Guard};
 use super::super::operations::{LIST, Operation, Told};
 use super::super::pages::{Asked, Row};
-use super::super::reply::Outcome;
+use super::super::reply::{Outcome, Refusal};
 use super::super::world::access::{ALL, READ};
 use super::super::world::{Event, World};
 
-const FILTERS: &[&str] = &["actorId", "action", "targetId", "from", "to"];
+const FILTERS: &[&str] = &["actorId", "action", "resourceType", "targetId", "from", "to"];
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::get("list_audit_events", "/api/mandates/{mandateId}/audit", Guard::MandateOrSys("audit", READ), draw, list)
@@ -26,7 +26,7 @@ fn draw(dice: &mut Dice<'_>) -> Option<()> {
 
 fn draw_platform(dice: &mut Dice<'_>) -> Option<()> {
     dice.list(&["-at"]);
-    match dice.below(6) {
+    match dice.below(9) {
         0 => {
             let user = dice.user()?;
             dice.ask("actorId", user);
@@ -40,6 +40,14 @@ fn draw_platform(dice: &mut Dice<'_>) -> Option<()> {
             dice.ask("action", action);
         }
         3 => dice.ask("from", "2001-01-01T00:00:00Z"),
+        4 => {
+            let kind = dice.one_of(&dice.world.trail.iter().map(|event| event.kind).collect::<Vec<_>>())?;
+            dice.ask("resourceType", kind);
+        }
+        5 => {
+            let (name, word) = [("action", "role_asigned"), ("resourceType", "members")][dice.below(2)];
+            dice.ask(name, word);
+        }
         _ => {}
     }
     Some(())
@@ -47,6 +55,9 @@ fn draw_platform(dice: &mut Dice<'_>) -> Option<()> {
 
 fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     let (actor, target) = (call.asked_as::<Uuid>("actorId")?, call.asked_as::<Uuid>("targetId")?);
+    if call.asked("action") == Some("role_asigned") || call.asked("resourceType") == Some("members") {
+        return Err(Refusal::of(400, "invalid_parameter"));
+    }
     let asked = Asked::of(world, call, &["-at"])?;
     let scope = entered.named_mandate().filter(|_| call.names("mandateId"));
     let level = if scope.is_some() { world.level(entered, "audit", READ) } else { ALL };
@@ -63,6 +74,7 @@ fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome 
             && reached(event)
             && actor.is_none_or(|actor| event.actor == Some(actor))
             && call.asked("action").is_none_or(|action| event.action == action)
+            && call.asked("resourceType").is_none_or(|kind| event.kind == kind)
             && target.is_none_or(is_target)
     };
     let rows = world.trail.iter().enumerate().filter(|(_, event)| found(event));
