@@ -29,7 +29,7 @@ list_query! {
         #[param(value_type = Option<Uuid>)]
         actor_id: UserId,
         /// What was done.
-        #[param(value_type = Option<String>)]
+        #[param(inline)]
         action: Action,
         /// To what kind of thing.
         #[param(inline)]

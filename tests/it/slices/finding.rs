@@ -1,6 +1,6 @@
 //! Finding things: what SysAdmins list without a mandate, and what lists are narrowed to.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::kit::{set, values};
@@ -149,4 +149,16 @@ async fn a_trail_is_narrowed_to_a_kind_of_thing_and_takes_no_word_that_it_does_n
             assert!(!detail.contains("asigned"), "a refusal repeats no value");
         }
     }
+}
+
+#[tokio::test]
+async fn the_document_lists_the_words_of_the_trail() {
+    let document = crate::gates::operations::document();
+    let listed = |name: &str| -> Vec<Value> {
+        let parameters = document["paths"]["/api/audit"]["get"]["parameters"].as_array().unwrap();
+        let parameter = parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
+        parameter["schema"]["enum"].as_array().unwrap().clone()
+    };
+    assert!(listed("action").contains(&json!("role_assigned")) && listed("action").contains(&json!("lookup_failed")));
+    assert!(listed("resourceType").contains(&json!("instance")));
 }
