@@ -81,6 +81,12 @@ impl Merged {
         self.tables.get(table).map_or(Level::None, |rule| rule.level(operation))
     }
 
+    /// Whether it reaches anything at level `g`: whom it reaches then depends on groups.
+    #[must_use]
+    pub fn looks_at_groups(&self) -> bool {
+        self.tables.values().any(|rule| Operation::ALL.into_iter().any(|operation| rule.level(operation) == Level::Group))
+    }
+
     /// Whether `other` allows all that this access allows, `*` counting as a table of its own.
     #[must_use]
     pub fn within(&self, other: &Self) -> bool {

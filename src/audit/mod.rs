@@ -111,8 +111,8 @@ pub async fn record_as_system(connection: &mut PgConnection, actor: &impl Actor,
     Ok(Recorded::new())
 }
 
-/// Writes the event of something that was refused: in a transaction of its own, which lasts.
-pub async fn record_refused(context: &MandateContext, event: Event) -> Result<()> {
+/// Writes the event of something that was refused, or only asked about: in a transaction of its own, which lasts.
+pub async fn record_in_earnest(context: &MandateContext, event: Event) -> Result<()> {
     let context = context.clone();
     // In a task of its own too: a request with an `Idempotency-Key` undoes whatever its task did where it is refused.
     let work = async move {

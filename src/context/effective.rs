@@ -7,10 +7,9 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::Concerned;
 use crate::access::{Catalogue, HeldRole, Merged};
 use crate::error::Result;
-use crate::ids::{InstanceId, MandateId, RoleId, UserId};
+use crate::ids::{InstanceId, MandateId, RoleId, UserId, uuids};
 
 /// The mandate itself, or one of its instances.
 pub(super) type Place = Option<InstanceId>;
@@ -18,12 +17,17 @@ pub(super) type Place = Option<InstanceId>;
 /// Merged access by user and place; a place to which somebody has no access is missing.
 pub(super) type EffectiveAccess = BTreeMap<UserId, BTreeMap<Place, Arc<Merged>>>;
 
-/// In one statement, however many are concerned: those who hold the very same roles in a place come as one row, so that their
+/// Of these users and of whoever holds the role. In one statement, however many are concerned: those who hold the very same roles in a place come as one row, so that their
 /// permissions are read and merged once.
-pub(super) async fn effective_access(connection: &mut PgConnection, mandate: MandateId, concerned: Concerned) -> Result<EffectiveAccess> {
+pub(super) async fn effective_access(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    users: &[UserId],
+    holders_of: Option<RoleId>,
+) -> Result<EffectiveAccess> {
     let rows = sqlx::query!(
         r#"with concerned (id) as (
-             select $2::uuid
+             select unnest($2::uuid[])
              union select mr.user_id from member_roles mr where mr.mandate_id = $1 and mr.role_id = $3
              union select ar.user_id from roles r
                join access_roles ar on ar.mandate_id = r.mandate_id and ar.instance_id = r.instance_id and ar.role_id = r.id
@@ -53,8 +57,8 @@ pub(super) async fn effective_access(connection: &mut PgConnection, mandate: Man
            left join feature_instances i on i.mandate_id = $1 and i.id = a.instance_id
            left join features f on f.code = i.feature_code"#,
         mandate.uuid(),
-        concerned.user().map(UserId::uuid),
-        concerned.role().map(RoleId::uuid),
+        &uuids(users),
+        holders_of.map(RoleId::uuid),
     )
     .fetch_all(connection)
     .await?;

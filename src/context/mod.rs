@@ -9,7 +9,8 @@
 //! - [`SystemContext`]: the platform itself; made only for SysAdmin routes, signing in, commands and jobs.
 //!
 //! [`enter`] makes them, [`grant`] turns them into leave to touch a table, [`change`] into a transaction that may change access,
-//! [`judge`] (and [`sharing`], for groups) decides whether it may be made, and [`preview`] tells what it does without doing it.
+//! [`judge`] (and [`sharing`], for groups) decides whether it may be made, and [`preview`] (with [`reach`], for groups) tells what it
+//! does without doing it.
 //! Whom an answer may name is decided in `naming`.
 
 pub mod asking;
@@ -26,6 +27,7 @@ mod naming;
 mod people;
 pub mod policy;
 pub mod preview;
+pub mod reach;
 #[cfg(any(test, debug_assertions))]
 pub mod rehearsal;
 mod sharing;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::effective::{Place, effective_access, effective_admins};
+use super::effective::{EffectiveAccess, Place, effective_access, effective_admins};
+use super::reach::{ReachPreview, Regrouped, companies};
 use super::{Change, InstanceContext, MandateContext, Recorded, Writing};
 use crate::access::{Level, Merged, Operation};
 use crate::db::ActAs;
@@ -37,7 +38,8 @@ impl<T> Outcome<T> {
 }
 
 /// What a change of access would do, told by `?dryRun=true`. Only levels of the four operations: whether tables and views are
-/// shown is not part of it. `changes` names the person whom the request names, and of others only those whom the caller may read:
+/// shown is not part of it. Who is in which group changes nobody's level, but whom level `g` reaches: that is told in `reach`.
+/// `changes` names the person whom the request names, and of others only those whom the caller may read:
 /// by `members.read`, and in an instance also by its `access`. `totals` counts everybody.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -47,6 +49,10 @@ pub struct AccessPreview {
     pub totals: AccessTotals,
     /// How many effective admins the mandate would have afterwards; null for a template, which belongs to no mandate.
     pub admins_left: Option<i64>,
+    /// Where the change is about who is in which group: whom level `g` reaches then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reach: Option<ReachPreview>,
 }
 
 /// One level that would be another, in somebody's effective access: merged over their roles, and `n` where account, membership,
@@ -78,16 +84,34 @@ pub struct AccessTotals {
 /// Whose access a change concerns.
 #[derive(Debug, Clone, Copy)]
 pub enum Concerned {
+    /// What somebody may do.
     User(UserId),
+    /// What somebody may do who becomes a member or is one no more, and who is in which group with them.
+    Membership(UserId),
     HoldersOf(RoleId),
+    /// Who is in which group.
+    Groups,
 }
 
 impl Concerned {
     pub(super) fn user(self) -> Option<UserId> {
-        if let Self::User(user) = self { Some(user) } else { None }
+        match self {
+            Self::User(user) | Self::Membership(user) => Some(user),
+            Self::HoldersOf(_) | Self::Groups => None,
+        }
     }
-    pub(super) fn role(self) -> Option<RoleId> {
+    fn role(self) -> Option<RoleId> {
         if let Self::HoldersOf(role) = self { Some(role) } else { None }
+    }
+    fn regroups(self) -> bool {
+        matches!(self, Self::Membership(_) | Self::Groups)
+    }
+    async fn levels<C>(self, change: &mut Change<C>, mandate: MandateId) -> Result<EffectiveAccess> {
+        let users: Vec<UserId> = self.user().into_iter().collect();
+        if users.is_empty() && self.role().is_none() {
+            return Ok(EffectiveAccess::new());
+        }
+        effective_access(change, mandate, &users, self.role()).await
     }
 }
 
@@ -101,7 +125,7 @@ impl Change<MandateContext> {
         let difference = difference(&mut self, context.mandate(), concerned).await?;
         let nameable = context.nameable(&mut self, &difference.users()).await?;
         self.commit(recorded).await?;
-        Ok(Outcome::Preview(difference.told(&nameable, concerned)))
+        Ok(Outcome::Preview(difference.told(&nameable, concerned).await))
     }
 }
 
@@ -115,7 +139,7 @@ impl Change<InstanceContext> {
         let difference = difference(&mut self, context.mandate().mandate(), concerned).await?;
         let nameable = context.nameable(&mut self, &difference.users()).await?;
         self.commit(recorded).await?;
-        Ok(Outcome::Preview(difference.told(&nameable, concerned)))
+        Ok(Outcome::Preview(difference.told(&nameable, concerned).await))
     }
 }
 
@@ -132,36 +156,49 @@ impl Writing {
 struct Difference {
     by_user: BTreeMap<UserId, Vec<AccessChange>>,
     admins_left: i64,
+    regrouped: Option<Regrouped>,
 }
 
 /// Looks at what the change did, and undoes it.
 async fn difference<C>(change: &mut Change<C>, mandate: MandateId, concerned: Concerned) -> Result<Difference> {
     change.check().await?;
     change.transaction.act_as(ActAs::System).await?;
-    let after = effective_access(change, mandate, concerned).await?;
+    let after = concerned.levels(change, mandate).await?;
+    let together = if concerned.regroups() { Some(companies(change, mandate).await?) } else { None };
     let admins_left = effective_admins(change, mandate).await?;
     change.transaction.back_to_mark().await?;
-    let before = effective_access(change, mandate, concerned).await?;
+    let before = concerned.levels(change, mandate).await?;
+    let mut regrouped = None;
+    if let Some(after_it) = together {
+        let before_it = companies(change, mandate).await?;
+        regrouped = Some(Regrouped::look(change, mandate, concerned, (&before_it, &after_it), (&before, &after)).await?);
+    }
     let nowhere = BTreeMap::new();
     let users: BTreeSet<&UserId> = before.keys().chain(after.keys()).collect();
     let changes = |user: &UserId| changes_of(*user, before.get(user).unwrap_or(&nowhere), after.get(user).unwrap_or(&nowhere));
     let by_user = users.into_iter().map(|user| (*user, changes(user))).filter(|(_, changes)| !changes.is_empty());
-    Ok(Difference { by_user: by_user.collect(), admins_left })
+    Ok(Difference { by_user: by_user.collect(), admins_left, regrouped })
 }
 
 impl Difference {
     fn users(&self) -> Vec<UserId> {
-        self.by_user.keys().copied().collect()
+        let of_groups = self.regrouped.iter().flat_map(Regrouped::users).copied();
+        self.by_user.keys().copied().chain(of_groups).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Counts everybody, and names those who may be named.
-    fn told(self, nameable: &BTreeSet<UserId>, concerned: Concerned) -> AccessPreview {
+    async fn told(self, nameable: &BTreeSet<UserId>, concerned: Concerned) -> AccessPreview {
+        let named: BTreeSet<UserId> = nameable.iter().copied().chain(concerned.user()).collect();
         let all = || self.by_user.values().flatten();
         let gained = all().filter(|change| change.to > change.from).count();
         let totals = AccessTotals { users: self.by_user.len(), gained, lost: all().count() - gained };
-        let named = |user: &UserId| nameable.contains(user) || concerned.user() == Some(*user);
-        let listed = self.by_user.into_iter().filter(|(user, _)| named(user)).take(LISTED);
-        AccessPreview { changes: listed.flat_map(|(_, changes)| changes).collect(), totals, admins_left: Some(self.admins_left) }
+        let mut reach = None;
+        if let Some(regrouped) = &self.regrouped {
+            reach = Some(regrouped.told(&named).await);
+        }
+        let listed = self.by_user.into_iter().filter(|(user, _)| named.contains(user)).take(LISTED);
+        let changes = listed.flat_map(|(_, changes)| changes).collect();
+        AccessPreview { changes, totals, admins_left: Some(self.admins_left), reach }
     }
 }
 

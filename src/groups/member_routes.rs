@@ -13,9 +13,10 @@ use crate::app::App;
 use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{Locks, MandateContext, Recorded, Regrouping};
+use crate::context::{Concerned, Locks, MandateContext, Outcome, Recorded, Regrouping};
 use crate::db::page::{Asked, Paging, Rows};
 use crate::error::{Error, FieldError, Result};
+use crate::http::dry_run::DryRun;
 use crate::http::etag::Precondition;
 use crate::http::extract::{FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
@@ -72,9 +73,9 @@ pub struct ReplaceGroupMembers {
 
 /// Replaces a group's members. Answers the first page of them; the next ones come from the list.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/groups/{groupId}/members", tag = "Groups",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group"), DryRun),
     request_body = ReplaceGroupMembers,
-    responses((status = 200, description = "The first page of the group's members", body = Page<GroupMember>), (status = 412, description = "Changed meanwhile"),
+    responses((status = 200, description = "The first page of the group's members", body = Outcome<Page<GroupMember>>), (status = 412, description = "Changed meanwhile"),
               (status = 403, description = "self_escalation, target_exceeds_own_access, grant_exceeds_own_access"), (status = 404, description = "No such group, or not a member of the mandate: then `errors` points to them")))]
 async fn replace_group_members(
     context: MandateContext,
@@ -82,15 +83,15 @@ async fn replace_group_members(
     precondition: Precondition,
     path: FromPath<(MandateId, GroupId)>,
     Json(body): Json<ReplaceGroupMembers>,
-) -> Result<PageAnswer<GroupMember>> {
+) -> Result<Outcome<PageAnswer<GroupMember>>> {
     let FromPath((_, group)) = path;
     if body.user_ids.len() > MAX_MEMBERS {
         return Err(FieldError::new("/userIds", "too_many", format!("must have at most {MAX_MEMBERS} entries")).into());
     }
     let paging = lister.paging(&["username"], Asked::default())?;
     let (context, precondition, body, first) = (&context, &precondition, &body, &paging);
-    let rows = retrying(|| replace(context, group, precondition, body, first)).await?;
-    Ok(lister.answer(&paging, rows))
+    let outcome = retrying(|| replace(context, group, precondition, body, first)).await?;
+    Ok(outcome.map(|rows| lister.answer(&paging, rows)))
 }
 
 async fn replace(
@@ -99,7 +100,7 @@ async fn replace(
     precondition: &Precondition,
     body: &ReplaceGroupMembers,
     first: &Paging,
-) -> Result<Rows<GroupMember>> {
+) -> Result<Outcome<Rows<GroupMember>>> {
     let members: &BTreeSet<UserId> = &body.user_ids.iter().copied().collect();
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Update>()?;
@@ -124,6 +125,5 @@ async fn replace(
         recorded = audit::record(&mut change, context, event).await?;
     }
     let after = store::members(&mut change, &grant, group, first).await?;
-    change.commit(recorded).await?;
-    Ok(after)
+    change.conclude(recorded, Concerned::Groups, after).await
 }

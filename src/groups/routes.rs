@@ -12,8 +12,9 @@ use crate::app::App;
 use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
-use crate::context::{Grant, Locks, MandateContext, Recorded};
+use crate::context::{AccessPreview, Concerned, Grant, Locks, MandateContext, Outcome, Recorded};
 use crate::error::{Code, Error, Result, keep};
+use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
@@ -150,11 +151,11 @@ pub struct UpdateGroup {
     version: Option<i64>,
 }
 
-/// Changes a group.
+/// Changes a group. `autoJoin` is for whoever comes later, and changes nobody's access now.
 #[utoipa::path(patch, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group"), DryRun),
     request_body = UpdateGroup,
-    responses((status = 200, description = "The group", body = Group), (status = 403, description = "self_escalation"),
+    responses((status = 200, description = "The group", body = Outcome<Group>), (status = 403, description = "self_escalation"),
               (status = 409, description = "name_taken, version_conflict"),
               (status = 412, description = "Changed meanwhile")))]
 async fn update_group(
@@ -162,7 +163,7 @@ async fn update_group(
     precondition: Precondition,
     path: FromPath<(MandateId, GroupId)>,
     Json(body): Json<UpdateGroup>,
-) -> Result<Versioned<Group>> {
+) -> Result<Outcome<Versioned<Group>>> {
     let FromPath((_, group)) = path;
     let mut errors = Vec::new();
     let name = body.name.as_deref().and_then(|name| keep(Name::checked("/name", name), &mut errors));
@@ -173,47 +174,58 @@ async fn update_group(
     if !errors.is_empty() {
         return Err(Error::invalid(errors));
     }
-    let grant = context.grant::<Groups, Update>()?;
-    let mut writing = context.write().await?;
-    store::lock(&mut writing, &grant, group).await?;
-    let found = store::find(&mut writing, &grant, group).await?.ok_or_else(Error::not_found)?;
-    grant.admit(found.needed)?;
-    precondition.check_with(found.group.version, body.version)?;
-    if body.auto_join.is_some_and(|wanted| wanted != found.group.auto_join) {
-        context.require_may_set_auto_join()?;
+    let changes = &Changes { name, description, auto_join: body.auto_join };
+    let (context, precondition) = (&context, &precondition);
+    match retrying(|| update(context, group, precondition, body.version, changes)).await {
+        Err(refusal) => Err(naming_the_other(context, changes.name.as_ref(), refusal).await),
+        outcome => outcome,
     }
-    let changes = Changes { name, description, auto_join: body.auto_join };
-    if !changes.alter(&found.group) {
-        writing.commit(Recorded::nothing_changed()).await?;
-        return Ok(Versioned(found.group));
+}
+
+async fn update(
+    context: &MandateContext,
+    group: GroupId,
+    precondition: &Precondition,
+    version: Option<i64>,
+    changes: &Changes,
+) -> Result<Outcome<Versioned<Group>>> {
+    let mut change = context.change(Locks::mandate_only()).await?;
+    let grant = change.context.grant::<Groups, Update>()?;
+    change.as_tenant().await?;
+    store::lock(&mut change, &grant, group).await?;
+    let before = store::find(&mut change, &grant, group).await?.ok_or_else(Error::not_found)?;
+    grant.admit(before.needed)?;
+    let before = before.group;
+    precondition.check_with(before.version, version)?;
+    if changes.auto_join.is_some_and(|wanted| wanted != before.auto_join) {
+        change.context.require_may_set_auto_join()?;
     }
-    let after = match store::update(&mut writing, &grant, group, &changes).await {
-        Ok(after) => after,
-        Err(refusal) => {
-            drop(writing);
-            return Err(naming_the_other(&context, changes.name.as_ref(), refusal).await);
-        }
-    };
-    let details = json!({ "before": described(&found.group), "after": described(&after) });
-    let recorded =
-        audit::record(&mut writing, &context, Event::new(Action::GroupUpdated, ResourceType::Group, group).details(details)).await?;
-    writing.commit(recorded).await?;
-    Ok(Versioned(after))
+    if !changes.alter(&before) {
+        return change.conclude(Recorded::nothing_changed(), Concerned::Groups, Versioned(before)).await;
+    }
+    let after = store::update(&mut change, &grant, group, changes).await?;
+    let details = json!({ "before": described(&before), "after": described(&after) });
+    let event = Event::new(Action::GroupUpdated, ResourceType::Group, group).details(details);
+    let recorded = audit::record(&mut change, context, event).await?;
+    change.conclude(recorded, Concerned::Groups, Versioned(after)).await
 }
 
 /// Deletes a group; its members stay members of the mandate.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
-    responses((status = 204, description = "Deleted"), (status = 403, description = "target_exceeds_own_access"),
-              (status = 412, description = "Changed meanwhile")))]
-async fn delete_group(context: MandateContext, precondition: Precondition, path: FromPath<(MandateId, GroupId)>) -> Result<NoContent> {
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group"), DryRun),
+    responses((status = 204, description = "Deleted"), (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview),
+              (status = 403, description = "target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+async fn delete_group(
+    context: MandateContext,
+    precondition: Precondition,
+    path: FromPath<(MandateId, GroupId)>,
+) -> Result<Outcome<NoContent>> {
     let FromPath((_, group)) = path;
     let (context, precondition) = (&context, &precondition);
-    retrying(|| delete(context, group, precondition)).await?;
-    Ok(NoContent)
+    retrying(|| delete(context, group, precondition)).await
 }
 
-async fn delete(context: &MandateContext, group: GroupId, precondition: &Precondition) -> Result<()> {
+async fn delete(context: &MandateContext, group: GroupId, precondition: &Precondition) -> Result<Outcome<NoContent>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Delete>()?;
     store::lock(&mut change, &grant, group).await?;
@@ -227,7 +239,7 @@ async fn delete(context: &MandateContext, group: GroupId, precondition: &Precond
     store::delete(&mut change, &grant, group).await?;
     let event = Event::new(Action::GroupDeleted, ResourceType::Group, group).details(json!({ "before": described(&found.group) }));
     let recorded = audit::record(&mut change, context, event).await?;
-    change.commit(recorded).await
+    change.conclude(recorded, Concerned::Groups, NoContent).await
 }
 
 fn described(group: &Group) -> serde_json::Value {

@@ -108,38 +108,54 @@ impl AddMember {
 }
 
 /// Adds a user to the mandate. A username or address that becomes no member is told in the mandate's audit trail and costs one of the
-/// class `auth`.
-#[utoipa::path(post, path = "/api/mandates/{mandateId}/users", tag = "Members", params(("mandateId" = Uuid, Path, description = "The mandate")),
+/// class `auth`; so does a dry run by one, which is told as looking somebody up is.
+#[utoipa::path(post, path = "/api/mandates/{mandateId}/users", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), DryRun),
     request_body = AddMember,
-    responses((status = 201, description = "The member", body = Member), (status = 409, description = "already_member"),
+    responses((status = 201, description = "The member", body = Member),
+              (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview), (status = 409, description = "already_member"),
               (status = 404, description = "No such user or role: `errors` points to it"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
-async fn add_member(context: MandateContext, purse: Purse, Json(body): Json<AddMember>) -> Result<Created<Versioned<Member>>> {
+async fn add_member(context: MandateContext, purse: Purse, Json(body): Json<AddMember>) -> Result<Outcome<Created<Versioned<Member>>>> {
     let named = body.named()?;
     let (place, roles) = (body.place(), NamedRoles::checked(body.role_ids)?);
     may_give(&context, &roles, &named).await?;
-    let member = if matches!(named, Named::Id(_)) {
-        add_named(&context, (place, &named), &roles).await.map_err(|(refusal, _)| refusal)?
+    let named = (place, &named);
+    let outcome = if matches!(named.1, Named::Id(_)) {
+        add_named(&context, named, &roles).await.map_err(|(refusal, _)| refusal)?.0
     } else {
-        // Only a name that becomes a member costs nothing, and where nothing is left to pay with, none is looked up.
-        let deposit = purse.deposit(Class::Auth)?;
-        match add_named(&context, (place, &named), &roles).await {
-            Ok(member) => {
-                deposit.give_back();
-                member
-            }
-            Err((refusal, found)) => {
-                // Whatever comes after somebody was found says that they are there, a time limit or a twin's claim too.
-                let tells = found.is_some() || refusal.code().status() < 500;
-                if tells {
-                    let event = Event::of_nothing(Action::LookupFailed, ResourceType::User);
-                    let event = found.into_iter().fold(event, Event::target);
-                    audit::record_refused(&context, event).await?;
-                }
-                return Err(refusal);
-            }
-        }
+        add_by_name(&context, &purse, named, &roles).await?
     };
-    Ok(Created { location: format!("/api/mandates/{}/users/{}", context.mandate(), member.user_id), answer: Versioned(member) })
+    Ok(outcome.map(|member| Created {
+        location: format!("/api/mandates/{}/users/{}", context.mandate(), member.user_id),
+        answer: Versioned(member),
+    }))
+}
+
+/// Only a name that becomes a member costs nothing and is not told of; where nothing is left to pay with, none is looked up.
+async fn add_by_name(context: &MandateContext, purse: &Purse, named: (&str, &Named), roles: &NamedRoles) -> Result<Outcome<Member>> {
+    let deposit = purse.deposit(Class::Auth)?;
+    match add_named(context, named, roles).await {
+        Ok((Outcome::Done(member), _)) => {
+            deposit.give_back();
+            Ok(Outcome::Done(member))
+        }
+        // Nobody became a member, and yet the caller knows now who is called so.
+        Ok((preview, target)) => {
+            let event = Event::new(Action::UserLookedUp, ResourceType::User, target).target(target);
+            audit::record_in_earnest(context, event).await?;
+            Ok(preview)
+        }
+        Err((refusal, found)) => {
+            // Whatever comes after somebody was found says that they are there, a time limit or a twin's claim too.
+            let tells = found.is_some() || refusal.code().status() < 500;
+            if tells {
+                let event = Event::of_nothing(Action::LookupFailed, ResourceType::User);
+                let event = found.into_iter().fold(event, Event::target);
+                audit::record_in_earnest(context, event).await?;
+            }
+            Err(refusal)
+        }
+    }
 }
 
 /// Whether the caller may give the roles, asked before it is looked up whom the request names: the answer is the same whether there is
@@ -161,13 +177,13 @@ fn not_oneself() -> Error {
     Error::new(Code::SelfEscalation, "SysAdmins do not add themselves to a mandate.")
 }
 
-/// Adds whom the request names; with a refusal comes who that is, where it is somebody. They are found before the locks, which are taken
-/// by id, and looked at again under them.
+/// Adds whom the request names; with the answer, and with a refusal, comes who that is, where it is somebody. They are found before the
+/// locks, which are taken by id, and looked at again under them.
 async fn add_named(
     context: &MandateContext,
     (place, named): (&str, &Named),
     roles: &NamedRoles,
-) -> Result<Member, (Error, Option<UserId>)> {
+) -> Result<(Outcome<Member>, UserId), (Error, Option<UserId>)> {
     let found = async {
         let grant = context.grant::<Members, Create>()?;
         let mut reading = context.caller().read().await?;
@@ -176,10 +192,13 @@ async fn add_named(
         found.ok_or_else(|| Thing::User.missing(place))
     };
     let target = found.await.map_err(|refusal| (refusal, None))?;
-    retrying(|| add(context, (place, target), roles)).await.map_err(|refusal| (refusal, Some(target)))
+    match retrying(|| add(context, (place, target), roles)).await {
+        Ok(outcome) => Ok((outcome, target)),
+        Err(refusal) => Err((refusal, Some(target))),
+    }
 }
 
-async fn add(context: &MandateContext, (place, target): (&str, UserId), roles: &NamedRoles) -> Result<Member> {
+async fn add(context: &MandateContext, (place, target): (&str, UserId), roles: &NamedRoles) -> Result<Outcome<Member>> {
     let mut change = context.change(Locks::newcomer(target)).await?;
     let grant = change.context.grant::<Members, Create>()?;
     users::store::find(&mut change, target).await?.ok_or_else(|| Thing::User.missing(place))?;
@@ -201,8 +220,7 @@ async fn add(context: &MandateContext, (place, target): (&str, UserId), roles: &
         .details(json!({ "after": { "roles": labels } }));
     let recorded = audit::record(&mut change, context, event).await?;
     let member = present(&mut change, target).await?;
-    change.commit(recorded).await?;
-    Ok(member)
+    change.conclude(recorded, Concerned::Membership(target), member).await
 }
 
 /// The member as they are now, for the answer.
@@ -237,22 +255,27 @@ pub struct UpdateMember {
 
 /// Enables or disables a membership.
 #[utoipa::path(patch, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member")),
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
     request_body = UpdateMember,
-    responses((status = 200, description = "The member", body = Member), (status = 409, description = "last_mandate_admin, version_conflict"),
+    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_mandate_admin, version_conflict"),
               (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
 async fn update_member(
     context: MandateContext,
     precondition: Precondition,
     path: FromPath<(MandateId, UserId)>,
     Json(body): Json<UpdateMember>,
-) -> Result<Versioned<Member>> {
+) -> Result<Outcome<Versioned<Member>>> {
     let FromPath((_, user)) = path;
     let (context, precondition, body) = (&context, &precondition, &body);
-    retrying(|| set_enabled(context, user, precondition, body)).await.map(Versioned)
+    retrying(|| set_enabled(context, user, precondition, body)).await
 }
 
-async fn set_enabled(context: &MandateContext, user: UserId, precondition: &Precondition, body: &UpdateMember) -> Result<Member> {
+async fn set_enabled(
+    context: &MandateContext,
+    user: UserId,
+    precondition: &Precondition,
+    body: &UpdateMember,
+) -> Result<Outcome<Versioned<Member>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Members, Update>()?;
     let Found { member, needed } = store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
@@ -269,8 +292,7 @@ async fn set_enabled(context: &MandateContext, user: UserId, precondition: &Prec
         return Err(Error::last_mandate_admin());
     }
     if body.enabled == member.enabled {
-        change.commit(Recorded::nothing_changed()).await?;
-        return Ok(member);
+        return change.conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(member)).await;
     }
     change.as_tenant().await?;
     store::set_enabled(&mut change, &grant, user, body.enabled).await?;
@@ -278,8 +300,7 @@ async fn set_enabled(context: &MandateContext, user: UserId, precondition: &Prec
     let event = Event::new(Action::MemberUpdated, ResourceType::Member, user).target(user).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
     let member = present(&mut change, user).await?;
-    change.commit(recorded).await?;
-    Ok(member)
+    change.conclude(recorded, Concerned::User(user), Versioned(member)).await
 }
 
 /// Removes a member, or leaves. Feature accesses and places in groups of this mandate go too.
@@ -316,5 +337,5 @@ async fn remove(context: &MandateContext, user: UserId, precondition: &Precondit
     let details = json!({ "before": { "roles": labels, "enabled": member.enabled } });
     let event = Event::new(Action::UserRemovedFromMandate, ResourceType::Member, user).target(user).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
-    change.conclude(recorded, Concerned::User(user), NoContent).await
+    change.conclude(recorded, Concerned::Membership(user), NoContent).await
 }

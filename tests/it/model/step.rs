@@ -1,5 +1,7 @@
 //! One step of the model: a call is let in and played; with `dryRun`, in a copy that is thrown away.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -8,8 +10,13 @@ use super::enter::Entered;
 use super::operations::Told;
 use super::reply::{Outcome, Reply};
 use super::slices::admissions::levels_by_row;
-use super::world::World;
-use super::world::access::{Merged, OPERATIONS, READ, letter};
+use super::world::access::{Merged, NEAR, OPERATIONS, READ, letter};
+use super::world::{Event, World};
+
+/// Events of asking who is called so.
+const LOOKED_UP: [&str; 2] = ["lookup_failed", "user_looked_up"];
+/// What changes who is in which group.
+const REGROUPING: [&str; 5] = ["add_member", "remove_member", "update_group", "delete_group", "replace_group_members"];
 
 impl World {
     /// What the call is answered; the world becomes what it is after the call.
@@ -36,9 +43,13 @@ impl World {
     }
 
     /// What would change, after the same refusals.
-    fn preview(&self, call: &Call, told: &Told, entered: &Entered) -> Outcome {
+    fn preview(&mut self, call: &Call, told: &Told, entered: &Entered) -> Outcome {
         let mut after = self.clone();
-        (call.operation.play)(&mut after, entered, call, told)?;
+        let outcome = (call.operation.play)(&mut after, entered, call, told);
+        // Whom a name names is told, though nothing was done with it.
+        let is_lookup = |event: &&Event| LOOKED_UP.contains(&event.action);
+        self.trail.extend(after.trail[self.trail.len()..].iter().filter(is_lookup).cloned().collect::<Vec<_>>());
+        outcome?;
         let Some(mandate) = entered.named_mandate().filter(|_| !is_of_template(self, call)) else {
             return Ok(Reply::ok(json!({ "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null })));
         };
@@ -51,7 +62,41 @@ impl World {
         let order = |level: &Value| ["n", "m", "g", "a"].iter().position(|letter| level == letter);
         let gained = changes.iter().filter(|change| order(&change["to"]) > order(&change["from"])).count();
         let totals = json!({ "users": users, "gained": gained, "lost": changes.len() - gained });
-        Ok(Reply::ok(json!({ "changes": told, "totals": totals, "adminsLeft": after.effective_admins(mandate).len() })))
+        let mut answer = json!({ "changes": told, "totals": totals, "adminsLeft": after.effective_admins(mandate).len() });
+        if REGROUPING.contains(&call.operation.id) {
+            answer["reach"] = self.reach(&after, call, entered);
+        }
+        Ok(Reply::ok(answer))
+    }
+
+    /// Whom each person would reach by groups and does not, and the other way round.
+    fn reach(&self, after: &World, call: &Call, entered: &Entered) -> Value {
+        let (mandate, mut changes, mut totals) = (entered.mandate(), Vec::new(), [0; 3]);
+        for user in self.users.iter().map(|user| user.id) {
+            let (then, now) = (self.by_groups(mandate, user), after.by_groups(mandate, user));
+            let [gains, loses] = [&now - &then, &then - &now];
+            if gains.is_empty() && loses.is_empty() {
+                continue;
+            }
+            totals = [totals[0] + 1, totals[1] + gains.len(), totals[2] + loses.len()];
+            if self.may_name(call, entered, user) {
+                let named =
+                    |people: &BTreeSet<Uuid>| people.iter().filter(|id| self.may_name(call, entered, **id)).copied().collect::<Vec<_>>();
+                let (gained, lost) = (gains.len(), loses.len());
+                changes.push(json!({ "userId": user, "gains": named(&gains), "loses": named(&loses), "gained": gained, "lost": lost }));
+            }
+        }
+        json!({ "changes": changes, "totals": { "users": totals[0], "gained": totals[1], "lost": totals[2] } })
+    }
+
+    /// Whose rows somebody reaches by level `g`, in whatever table of the mandate or of its instances.
+    fn by_groups(&self, mandate: Uuid, user: Uuid) -> BTreeSet<Uuid> {
+        let places = self.instances.iter().filter(|row| row.mandate == mandate).map(|row| self.in_instance(row.id, user));
+        let mut places = places.chain([self.in_mandate(mandate, user)]);
+        let looks = places.any(|access| access.tables.values().any(|rule| rule.levels.contains(&NEAR)));
+        let mut reached = if looks { self.peers(mandate, user) } else { BTreeSet::new() };
+        reached.remove(&user);
+        reached
     }
 }
 
@@ -59,7 +104,7 @@ impl World {
     /// Whether the caller may be told of somebody: whom the call names, and whom they may list.
     pub fn may_name(&self, call: &Call, entered: &Entered, user: Uuid) -> bool {
         let in_path = call.names("userId") && call.id("userId").ok() == Some(user);
-        let in_body = call.json().is_some_and(|body| body["userId"] == json!(user));
+        let in_body = call.json().is_some_and(|body| body["userId"] == json!(user) || self.is_to_be_added(call, user));
         let nearness = self.nearness_of(entered.mandate(), entered.user, user);
         let listed_in_instance = || {
             let levels = levels_by_row(self, entered, ("instances", READ), ("access", READ));

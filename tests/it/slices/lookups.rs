@@ -128,6 +128,29 @@ async fn each_name_that_becomes_no_member_is_told_and_costs() {
     app.get("/api/auth/me").bearer(&recruiter.token).send().await.refused(429, "too_many_requests");
 }
 
+/// It says who has an account, and nobody becomes a member.
+#[tokio::test]
+async fn a_dry_run_by_name_costs_what_a_name_does_that_becomes_no_member() {
+    let world = world("2").await;
+    let erin = world.app.account("erin", false).await;
+    let (recruiter, few) = recruiter(&world).await;
+    let ask = async |mut who: Value| {
+        who["roleIds"] = json!([few]);
+        let call = world.app.post(format!("{}?dryRun=true", world.acme.path("/users"))).bearer(&recruiter.token).mandate(world.acme.id);
+        call.json(who).send().await
+    };
+    for _ in 0..3 {
+        ask(json!({ "targetUserId": erin })).await.expect(200);
+    }
+    for who in named("erin") {
+        let answer = ask(who).await;
+        assert!(answer.header("ratelimit-policy").starts_with("\"auth\";q=2;w=60"), "{}", answer.header("ratelimit-policy"));
+        answer.expect(200);
+    }
+    ask(json!({ "username": "erin" })).await.refused(429, "too_many_requests");
+    ask(json!({ "targetUserId": erin })).await.expect(200);
+}
+
 #[tokio::test]
 async fn names_that_become_members_cost_nothing() {
     let world = world("2").await;

@@ -150,6 +150,14 @@ impl Snapshot {
         self.group_members.iter().filter(|row| row.0 == mandate && own.contains(&row.1)).map(|row| row.2).collect()
     }
 
+    /// Whose rows a user really reaches by level `g` in a mandate, in whatever table.
+    pub fn by_groups(&self, mandate: Uuid, user: Uuid) -> BTreeSet<Uuid> {
+        let looks = self.effective(user).iter().any(|((place, _), levels)| place.0 == mandate && levels.contains(&GROUP));
+        let mut reached = if looks { self.peers(mandate, user) } else { BTreeSet::new() };
+        reached.remove(&user);
+        reached
+    }
+
     /// The rows that a user reaches by groups now and did not before: place, table, operation and owner. Of owners who were members
     /// before, since nobody else can have any.
     pub fn brought_near(&self, before: &Snapshot, user: Uuid, were_members: &BTreeSet<(Uuid, Uuid)>) -> Vec<Row> {

@@ -23,10 +23,10 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::get("list_groups", ALL, Guard::MandateOrSys("groups", READ), draw_list, list).asking(&[LIST, &["q"]]),
     Operation::post("create_group", ALL, Guard::Mandate("groups", CREATE), draw_create, create),
     Operation::get("get_group", ONE, Guard::Mandate("groups", READ), draw_one, get),
-    Operation::patch("update_group", ONE, Guard::Mandate("groups", UPDATE), draw_update, update),
-    Operation::delete("delete_group", ONE, Guard::Mandate("groups", DELETE), draw_delete, delete),
+    Operation::patch("update_group", ONE, Guard::Mandate("groups", UPDATE), draw_update, update).asking(&[&["dryRun"]]),
+    Operation::delete("delete_group", ONE, Guard::Mandate("groups", DELETE), draw_delete, delete).asking(&[&["dryRun"]]),
     Operation::get("list_group_members", MEMBERS, Guard::Mandate("groups", READ), draw_members, members).asking(&[LIST]),
-    Operation::put("replace_group_members", MEMBERS, Guard::Mandate("groups", UPDATE), draw_replace, replace),
+    Operation::put("replace_group_members", MEMBERS, Guard::Mandate("groups", UPDATE), draw_replace, replace).asking(&[&["dryRun"]]),
 ];
 
 fn in_path(dice: &mut Dice<'_>) -> Option<Uuid> {
@@ -130,6 +130,7 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let description = if dice.chance(0.3) { Value::Null } else { description };
     let body = dice.some(vec![("name", 0.5, json!(name)), ("description", 0.4, description), ("autoJoin", 0.3, json!(joins))]);
     dice.send(body.into());
+    dice.dry_run();
     at_version(dice, group);
     Some(())
 }
@@ -177,6 +178,7 @@ fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
     if few && !dice.daring {
         return None;
     }
+    dice.dry_run();
     at_version(dice, group);
     Some(())
 }
@@ -219,6 +221,7 @@ fn draw_replace(dice: &mut Dice<'_>) -> Option<()> {
         members.extend(&dice.world.group(mandate, group)?.members);
     }
     dice.send(json!({ "userIds": members }));
+    dice.dry_run();
     at_version(dice, group);
     Some(())
 }

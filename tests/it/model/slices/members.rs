@@ -20,9 +20,9 @@ const ONE: &str = "/api/mandates/{mandateId}/users/{userId}";
 pub const OPERATIONS: &[Operation] = &[
     Operation::get("list_members", ALL, Guard::MandateOrSys("members", READ), draw_list, list)
         .asking(&[LIST, &["roleId", "groupId", "enabled", "q"]]),
-    Operation::post("add_member", ALL, Guard::MandateOrSys("members", CREATE), draw_add, add),
+    Operation::post("add_member", ALL, Guard::MandateOrSys("members", CREATE), draw_add, add).asking(&[&["dryRun"]]),
     Operation::get("get_member", ONE, Guard::MandateOrSys("members", READ), draw_one, get),
-    Operation::patch("update_member", ONE, Guard::MandateOrSys("members", UPDATE), draw_update, update),
+    Operation::patch("update_member", ONE, Guard::MandateOrSys("members", UPDATE), draw_update, update).asking(&[&["dryRun"]]),
     Operation::delete("remove_member", ONE, Guard::MandateOrSysOrOneself("members", DELETE), draw_remove, remove).asking(&[&["dryRun"]]),
     Operation::get(
         "get_member_access",
@@ -96,6 +96,7 @@ fn draw_add(dice: &mut Dice<'_>) -> Option<()> {
     };
     body["roleIds"] = json!(roles);
     dice.send(body);
+    dice.dry_run();
     Some(())
 }
 
@@ -117,6 +118,14 @@ fn place(body: &Map<String, Value>) -> &'static str {
         "/email"
     } else {
         "/targetUserId"
+    }
+}
+
+impl World {
+    /// Whether the call adds this user, by whatever name.
+    pub fn is_to_be_added(&self, call: &Call, user: Uuid) -> bool {
+        let body = call.json().and_then(Value::as_object).filter(|_| call.operation.id == "add_member");
+        body.is_some_and(|body| named(self, body).is_ok_and(|target| target == user))
     }
 }
 
@@ -146,6 +155,9 @@ fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
             world.note(entered.user, mandate, event);
         }
         return Err(refusal);
+    }
+    if call.is_dry_run() && shape::id(body, "targetUserId").is_none() {
+        world.note(entered.user, mandate, Event::of("user_looked_up", "user", target).target(target));
     }
     world.join(mandate, target, roles, world.is_delegate(entered) || entered.flag);
     world.note(entered.user, mandate, Event::of("user_added_to_mandate", "member", target).target(target));
@@ -179,6 +191,7 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let disabled = dice.world.member(mandate, member).is_some_and(|row| !row.enabled);
     let enabled = dice.chance(if disabled { 0.95 } else { 0.75 });
     dice.send(json!({ "enabled": enabled }));
+    dice.dry_run();
     let version = dice.world.member(mandate, member).map_or(1, |row| row.version);
     dice.at_version(version);
     Some(())

@@ -2,6 +2,7 @@
 //! change then does, whatever the call, is `gates::dry_run_agrees`.
 
 mod refused;
+mod regrouping;
 mod told;
 
 use axum::http::Method;

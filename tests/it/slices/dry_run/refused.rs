@@ -67,6 +67,70 @@ async fn changes_of_members_are_refused_alike() {
 }
 
 #[tokio::test]
+async fn coming_and_counting_is_refused_alike() {
+    let world = World::new().await;
+    let (acme, globex, admin, root) = (&world.acme, &world.globex, world.admin(), world.root());
+    let (role, dora) = lead(&world).await;
+    let (delegate, plain) = (world.desk(&dora, acme), world.desk(&acme.member, acme));
+    let nina = world.app.account("nina", false).await;
+    let list = || acme.path("/users");
+    let adding = |user: Uuid, role: Uuid| Some(json!({ "targetUserId": user, "roleIds": [role] }));
+    let user = |user: Uuid| acme.path(&format!("/users/{user}"));
+    let enabled = |enabled: bool| Some(json!({ "enabled": enabled }));
+    let post = &Method::POST;
+    let calls = [
+        (&admin, post, list(), adding(acme.member.id, role), "already_member"),
+        (&admin, post, list(), adding(Uuid::now_v7(), role), "not_found"),
+        (&admin, post, list(), adding(nina, globex.role("user")), "not_found"),
+        (&admin, post, list(), Some(json!({ "targetUserId": nina, "roleIds": [] })), "validation_failed"),
+        (&root, post, list(), adding(world.sys_admin.id, role), "self_escalation"),
+        (&delegate, post, list(), adding(nina, acme.role("admin")), "grant_exceeds_own_access"),
+        (&plain, post, list(), adding(nina, role), "permission_denied"),
+        (&admin, PATCH, user(acme.admin.id), enabled(false), "last_mandate_admin"),
+        (&admin, PATCH, user(acme.member.id), Some(json!({ "enabled": false, "version": 9 })), "version_conflict"),
+        (&admin, PATCH, user(globex.member.id), enabled(false), "not_found"),
+        (&delegate, PATCH, user(acme.admin.id), enabled(false), "target_exceeds_own_access"),
+        (&plain, PATCH, user(acme.member.id), enabled(false), "permission_denied"),
+    ];
+    refused_alike(&world, &calls).await;
+}
+
+#[tokio::test]
+async fn changes_of_groups_are_refused_alike() {
+    let world = World::new().await;
+    let (acme, globex, admin) = (&world.acme, &world.globex, world.admin());
+    let keeper = world.role_with(acme, "keeper", json!({ "groups": ["a", "n", "a", "a"] })).await;
+    let kim = world.member_with(acme, "kim", &[keeper]).await;
+    let (delegate, plain) = (world.desk(&kim, acme), world.desk(&acme.member, acme));
+    let board = acme.path(&format!("/groups/{}", admin.post(acme.path("/groups"), json!({ "name": "board" })).await.id()));
+    let everyone = acme.path(&format!("/groups/{}", acme.everyone));
+    let people = |people: &[Uuid]| Some(json!({ "userIds": people }));
+    let (members, foreign) = (format!("{board}/members"), acme.path(&format!("/groups/{}", globex.everyone)));
+    let calls = [
+        (&admin, PUT, members.clone(), people(&[globex.member.id]), "not_found"),
+        (&admin, PUT, members.clone(), Some(json!({ "userIds": [], "version": 9 })), "version_conflict"),
+        (&admin, PUT, format!("{foreign}/members"), people(&[]), "not_found"),
+        (&delegate, PUT, members.clone(), people(&[kim.id]), "self_escalation"),
+        (&delegate, PUT, members.clone(), people(&[acme.admin.id]), "target_exceeds_own_access"),
+        (&plain, PUT, members, people(&[]), "permission_denied"),
+        (&admin, PATCH, board.clone(), Some(json!({ "name": "Everyone" })), "name_taken"),
+        (&admin, PATCH, board.clone(), Some(json!({ "name": "" })), "validation_failed"),
+        (&admin, PATCH, board.clone(), Some(json!({ "name": "x", "version": 9 })), "version_conflict"),
+        (&delegate, PATCH, board.clone(), Some(json!({ "autoJoin": true })), "self_escalation"),
+        (&admin, PATCH, foreign.clone(), Some(json!({ "name": "x" })), "not_found"),
+        (&admin, DELETE, foreign, None, "not_found"),
+        (&delegate, DELETE, everyone, None, "target_exceeds_own_access"),
+        (&plain, DELETE, board, None, "permission_denied"),
+    ];
+    refused_alike(&world, &calls).await;
+    // Where nothing changes in anybody's access, nobody may ask; and it is not done either.
+    for call in [admin.post(asking(&acme.path("/groups")), json!({ "name": "new" })).await, admin.get(asking(&acme.path("/groups"))).await]
+    {
+        call.refused(400, "unknown_parameter");
+    }
+}
+
+#[tokio::test]
 async fn changes_of_permissions_are_refused_alike() {
     let world = World::new().await;
     let (acme, admin, root) = (&world.acme, world.admin(), world.root());
@@ -118,12 +182,17 @@ async fn if_match_counts_and_the_version_does_not_move() {
     let role = world.role_with(acme, "clerk", json!({ "members": ["a", "n", "n", "n"] })).await;
     let member = acme.path(&format!("/users/{}", acme.member.id));
     let access = acme.instance_path(&format!("/users/{}", acme.member.id));
+    let everyone = acme.path(&format!("/groups/{}", acme.everyone));
     let calls = [
         (Method::PUT, format!("{member}/roles/{}", acme.role("viewer")), None, 1),
         (Method::DELETE, member, None, 1),
         (Method::PUT, format!("/api/roles/{role}/permissions"), Some(json!({})), 2),
         (Method::PATCH, access.clone(), Some(json!({ "enabled": false })), 1),
         (Method::DELETE, access, None, 1),
+        (Method::PATCH, acme.path(&format!("/users/{}", acme.member.id)), Some(json!({ "enabled": false })), 1),
+        (Method::PUT, format!("{everyone}/members"), Some(json!({ "userIds": [] })), 1),
+        (Method::PATCH, everyone.clone(), Some(json!({ "autoJoin": false })), 1),
+        (Method::DELETE, everyone, None, 1),
     ];
     for (method, path, body, version) in calls {
         let conditional = async |tag: i64| {
@@ -174,9 +243,8 @@ async fn the_parameter_is_a_boolean_and_unknown_where_it_would_not_be_heeded() {
     for query in ["dryrun=true", "dry_run=true", "dryRun%20=true"] {
         admin.delete(format!("{member}?{query}")).await.refused(400, "unknown_parameter");
     }
-    admin.patch(asking(&member), json!({ "enabled": false })).await.refused(400, "unknown_parameter");
-    let body = json!({ "targetUserId": world.globex.member.id, "roleIds": [acme.role("user")] });
-    admin.post(asking(&acme.path("/users")), body).await.refused(400, "unknown_parameter");
+    admin.patch(asking(&acme.path("")), json!({ "name": "Acme & Co" })).await.refused(400, "unknown_parameter");
+    admin.post(asking(&acme.path("/roles")), json!({ "label": "clerk" })).await.refused(400, "unknown_parameter");
     admin.delete(asking(&format!("/api/roles/{}", acme.role("viewer")))).await.refused(400, "unknown_parameter");
     admin.get(asking(&member)).await.refused(400, "unknown_parameter");
     assert_eq!(app.digest().await, before);
