@@ -10,6 +10,7 @@ mod words;
 
 use std::fmt::Display;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use tracing::Instrument;
@@ -24,6 +25,8 @@ pub use words::{Action, ResourceType};
 
 /// The most bytes that the trail keeps of a text. It tells that something changed and how it begins, and is no second store.
 const MAX_TEXT: usize = 1_024;
+/// The most bytes that the trail keeps of what something held: some two thousand ids. Beside it stands how many there were.
+const MAX_LIST: usize = 80_000;
 /// Stands where something was cut off.
 const CUT: &str = "…";
 
@@ -69,6 +72,28 @@ impl Event {
     pub fn details(mut self, mut details: Value) -> Self {
         shorten(&mut details);
         self.details = details;
+        self
+    }
+    /// Lists what something held that goes, or what came into it, for whoever has to put it back: the first of them, and as `count` how
+    /// many there were. After [`Self::details`].
+    #[must_use]
+    pub fn listing<T: Serialize>(mut self, name: &str, count: &str, items: &[T]) -> Self {
+        let mut room = MAX_LIST;
+        let kept = items.iter().map(|item| {
+            let mut item = json!(item);
+            shorten(&mut item);
+            item
+        });
+        let kept: Vec<Value> = kept
+            .take_while(|item| {
+                let bytes = item.to_string().len() + ",".len();
+                let fits = bytes <= room;
+                room = room.saturating_sub(bytes);
+                fits
+            })
+            .collect();
+        self.details[name] = kept.into();
+        self.details[count] = items.len().into();
         self
     }
 }
@@ -172,5 +197,19 @@ mod tests {
         assert_eq!(cut.len(), 1_023);
         let expected = json!({ "after": { "texts": [cut, { (cut.clone()): cut }], "short": "é", "fits": "x".repeat(MAX_TEXT), "n": 1 } });
         assert_eq!(kept, expected);
+    }
+
+    #[test]
+    fn the_trail_keeps_the_beginning_of_every_list_and_how_long_it_was() {
+        let ids: Vec<UserId> = std::iter::repeat_with(UserId::new).take(20_000).collect();
+        let event = || Event::new(Action::GroupDeleted, ResourceType::Group, "1");
+        let kept = |count: usize| event().details(json!({ "n": 1 })).listing("ids", "count", &ids[..count]).details;
+        assert_eq!(kept(0), json!({ "n": 1, "ids": [], "count": 0 }));
+        assert_eq!(kept(2_000), json!({ "n": 1, "ids": ids[..2_000], "count": 2_000 }));
+        let cut = kept(ids.len());
+        assert_eq!((&cut["count"], cut["ids"].as_array().unwrap().len()), (&json!(20_000), MAX_LIST / 39));
+        assert!(cut["ids"].to_string().len() <= MAX_LIST + "[]".len());
+        let wide = event().listing("labels", "count", &["x".repeat(2_000)]).details;
+        assert_eq!(wide["labels"][0].as_str().unwrap().len(), MAX_TEXT);
     }
 }

@@ -24,6 +24,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::patch;
 use crate::roles::Texts;
+use crate::roles::copies::{self, Template};
 use crate::translations::{self, Kind, TextsPatch};
 use crate::{list_query, names};
 
@@ -282,8 +283,10 @@ async fn delete_feature(system: SystemContext, precondition: Precondition, FromP
         return Err(built_in());
     }
     store::require_unused(&mut writing, &code).await?;
+    let templates = copies::templates(&mut writing, Some(&code)).await?;
     store::delete(&mut writing, &code).await?;
     let event = Event::new(Action::FeatureDeleted, ResourceType::Feature, &code).details(json!({ "before": described(&before) }));
+    let event = event.listing("templates", "templateCount", &templates.iter().map(Template::told).collect::<Vec<_>>());
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(NoContent)

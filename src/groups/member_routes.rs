@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -120,8 +119,8 @@ async fn replace(
     let mut recorded = Recorded::nothing_changed();
     if *members != before {
         store::set_members(&mut change, &grant, group, &members.iter().copied().collect::<Vec<_>>()).await?;
-        let event =
-            Event::new(Action::GroupMembersChanged, ResourceType::Group, group).details(json!({ "added": added, "removed": removed }));
+        let event = Event::new(Action::GroupMembersChanged, ResourceType::Group, group);
+        let event = event.listing("added", "addedCount", &added).listing("removed", "removedCount", &removed);
         recorded = audit::record(&mut change, context, event).await?;
     }
     let after = store::members(&mut change, &grant, group, first).await?;

@@ -238,6 +238,7 @@ async fn delete(context: &MandateContext, group: GroupId, precondition: &Precond
     change.as_tenant().await?;
     store::delete(&mut change, &grant, group).await?;
     let event = Event::new(Action::GroupDeleted, ResourceType::Group, group).details(json!({ "before": described(&found.group) }));
+    let event = event.listing("userIds", "count", &members);
     let recorded = audit::record(&mut change, context, event).await?;
     change.conclude(recorded, Concerned::Groups, NoContent).await
 }

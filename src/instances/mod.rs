@@ -1,6 +1,7 @@
 //! Feature instances: one use of a feature by one mandate, with its own roles and its own admissions.
 
 mod access_routes;
+mod belongings;
 mod list;
 mod routes;
 pub mod store;

@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{FeatureInstance, list, store};
+use super::{FeatureInstance, belongings, list, store};
 use crate::access::tables::{Create, Delete, Instances, Read, Update};
 use crate::app::App;
 use crate::audit::{self, Action, Event, ResourceType};
@@ -235,8 +235,10 @@ async fn delete(context: &InstanceContext, precondition: &Precondition) -> Resul
     store::lock(&mut change, &grant).await?;
     let before = store::find(&mut change, &grant).await?.ok_or_else(Error::not_found)?;
     precondition.check(before.version)?;
+    let (roles, admissions) = (belongings::roles(&mut change, &grant).await?, belongings::admissions(&mut change, &grant).await?);
     store::delete(&mut change, &grant).await?;
     let event = Event::new(Action::InstanceDeleted, ResourceType::Instance, before.id).details(json!({ "before": described(&before) }));
+    let event = event.listing("roles", "roleCount", &roles).listing("admissions", "admissionCount", &admissions);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     change.commit(recorded).await
 }

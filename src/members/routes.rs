@@ -331,11 +331,13 @@ async fn remove(context: &MandateContext, user: UserId, precondition: &Precondit
         return Err(Error::last_mandate_admin());
     }
     let held = require_known(&mut change, &member.role_ids).await?;
+    let admissions = store::admissions(&mut change, &grant, user).await?;
     change.as_tenant().await?;
     store::delete(&mut change, &grant, user).await?;
     let labels: Vec<_> = held.iter().map(|role| role.label.as_str()).collect();
     let details = json!({ "before": { "roles": labels, "enabled": member.enabled } });
     let event = Event::new(Action::UserRemovedFromMandate, ResourceType::Member, user).target(user).details(details);
+    let event = event.listing("groupIds", "groupCount", &member.group_ids).listing("admissions", "admissionCount", &admissions);
     let recorded = audit::record(&mut change, context, event).await?;
     change.conclude(recorded, Concerned::Membership(user), NoContent).await
 }

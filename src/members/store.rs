@@ -1,6 +1,7 @@
 //! Memberships in the database.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -312,6 +313,34 @@ pub(super) async fn set_roles(connection: &mut PgConnection, grant: &Grant<Membe
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// What goes with a membership, for the trail.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Admission {
+    instance_id: Uuid,
+    /// Labels.
+    roles: Vec<String>,
+    enabled: bool,
+}
+
+pub(super) async fn admissions(connection: &mut PgConnection, grant: &Grant<Members, Delete>, user: UserId) -> Result<Vec<Admission>> {
+    let admissions = sqlx::query_as!(
+        Admission,
+        r#"select a.instance_id, a.enabled,
+                  array(select r.label from access_roles h
+                        join roles r on r.mandate_id = h.mandate_id and r.instance_id = h.instance_id and r.id = h.role_id
+                        where h.mandate_id = a.mandate_id and h.instance_id = a.instance_id and h.user_id = a.user_id
+                        order by r.label_key) as "roles!"
+           from feature_accesses a
+           where a.mandate_id = $1 and a.user_id = $2 order by a.instance_id"#,
+        grant.mandate_uuid(),
+        user.uuid()
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(admissions)
 }
 
 /// Removes a member; feature accesses and places in groups go too.

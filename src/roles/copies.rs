@@ -3,12 +3,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::store::{RoleRow, role_of};
-use super::{Role, Scope, Texts, label_taken, store};
+use super::{Role, Scope, Texts, described, label_taken, store};
 use crate::access::{Permissions, Rules, Views};
 use crate::db::page::{Paging, Position, Rows};
 use crate::error::{Code, Error, OnConstraint, Result};
@@ -21,6 +22,13 @@ use crate::names::{self, Name};
 pub struct Template {
     pub role: Role,
     pub permissions: Permissions,
+}
+
+impl Template {
+    /// For the trail: what it takes to make it again.
+    pub fn told(&self) -> Value {
+        json!({ "label": self.role.label, "description": self.role.description, "permissions": described(&self.permissions) })
+    }
 }
 
 /// The templates of a feature, or, without one, of mandates. Runs as the system: templates belong to no mandate.

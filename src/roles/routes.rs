@@ -10,7 +10,8 @@ use axum::response::Response;
 
 use super::open::{OpenRole, open_in_instance, open_in_mandate};
 use super::store::Found;
-use super::{Role, Texts, checked_label, copies, store};
+use super::{Role, Texts, checked_label, copies, described, store};
+use crate::access::Permissions;
 use crate::access::tables::{Delete, InstanceRoles, Read, Roles, Update};
 use crate::app::App;
 use crate::audit::{self, Action, Event, ResourceType};
@@ -211,24 +212,28 @@ async fn delete_role(context: RoleContext, precondition: Precondition) -> Result
 }
 
 async fn delete_held(mut open: OpenRole<Delete>) -> Result<()> {
-    let role = &open.found.role;
+    let Found { role, permissions, .. } = &open.found;
     store::delete(open.change.connection(), &open.grant, role.id).await?;
-    let recorded = open.change.record(deleted(role)).await?;
+    let recorded = open.change.record(deleted(role, permissions)).await?;
     open.change.commit(recorded).await
 }
 
 async fn delete_template(system: &SystemContext, role: RoleId, precondition: &Precondition) -> Result<()> {
     let mut writing = system.write().await?;
-    let before = copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?.role;
-    if before.protected {
+    let before = copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?;
+    if before.role.protected {
         return Err(copies::protected());
     }
-    precondition.check(before.version)?;
+    precondition.check(before.role.version)?;
     copies::delete(&mut writing, role).await?;
-    let recorded = audit::record_platform(&mut writing, system, deleted(&before)).await?;
+    let recorded = audit::record_platform(&mut writing, system, deleted(&before.role, &before.permissions)).await?;
     writing.commit(recorded).await
 }
 
-fn deleted(role: &Role) -> Event {
-    Event::new(Action::RoleDeleted, ResourceType::Role, role.id).details(json!({ "before": { "label": role.label, "scope": role.scope } }))
+/// Nobody held it: what it permitted is all that goes.
+fn deleted(role: &Role, permissions: &Permissions) -> Event {
+    let before = json!({
+        "label": role.label, "description": role.description, "scope": role.scope, "permissions": described(permissions),
+    });
+    Event::new(Action::RoleDeleted, ResourceType::Role, role.id).details(json!({ "before": before }))
 }

@@ -10,6 +10,7 @@ mod cancelled;
 pub mod cases;
 mod compatibility;
 pub mod contract;
+mod deletions;
 mod dry_run_agrees;
 pub mod effort;
 mod erasure;

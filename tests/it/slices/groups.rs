@@ -124,3 +124,28 @@ async fn a_put_of_members_answers_their_first_page() {
     assert_eq!(link, format!("<{rest}>; rel=\"next\""));
     assert_eq!(values(&admin.get(rest).await.expect(200), "username"), names(51..=60));
 }
+
+/// Whoever put the wrong people in, or deleted the wrong group, finds in the trail who was there.
+#[tokio::test]
+async fn the_trail_tells_who_was_in_a_group() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let group = admin.post(acme.path("/groups"), json!({ "name": "board" })).await.id();
+    let path = acme.path(&format!("/groups/{group}"));
+    let members = format!("{path}/members");
+    let mut both = [acme.admin.id, acme.member.id];
+    both.sort_unstable();
+    admin.put(members.clone(), json!({ "userIds": both })).await.expect(200);
+    admin.put(members, json!({ "userIds": [acme.admin.id] })).await.expect(200);
+    admin.delete(path).await.expect(204);
+    let told = admin.get(acme.path(&format!("/audit?targetId={group}&sort=at"))).await.expect(200);
+    let details: Vec<_> = told["items"].as_array().unwrap().iter().map(|event| event["details"].clone()).collect();
+    assert_eq!(
+        details[1..],
+        [
+            json!({ "added": both, "addedCount": 2, "removed": [], "removedCount": 0 }),
+            json!({ "added": [], "addedCount": 0, "removed": [acme.member.id], "removedCount": 1 }),
+            json!({ "before": { "name": "board", "description": null, "autoJoin": false }, "userIds": [acme.admin.id], "count": 1 }),
+        ]
+    );
+}
