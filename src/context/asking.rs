@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use super::load::{self, Epochs, OpenInstance};
+use super::standing::{self, Standing};
 use super::{InstanceAccess, InstanceContext, MandateAccess, MandateContext, Services, enter, find};
-use crate::access::decision::{self, Verdict};
+use crate::access::decision::{self, Target, Verdict};
 use crate::access::tables::{INSTANCE_TABLES, Instances, Members, Read, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
 use crate::context::Grant;
@@ -22,7 +23,7 @@ pub struct Asking {
     pub(super) epochs: Epochs,
 }
 
-/// Where a table is: in the mandate, or in one of its instances; with the access of whoever was asked about.
+/// Where a table, or a view, is: in the mandate, or in one of its instances; with the access of whoever was asked about.
 #[derive(Debug, Clone)]
 pub struct Scope {
     pub instance: Option<InstanceId>,
@@ -53,9 +54,9 @@ impl Scope {
             Held::InInstance(access) => Some(&access.merged),
         }
     }
-    /// The merged level of an operation, as a guard would find it.
-    pub fn level(&self, table: &str, operation: Operation) -> Level {
-        self.merged().map_or(Level::None, |merged| merged.level(table, operation))
+    /// The merged level, as a guard would find it.
+    pub fn level(&self, target: Target<'_>) -> Level {
+        self.merged().map_or(Level::None, |merged| target.level(merged))
     }
     /// Whether anything at all counts here: a membership, or an admission, that is alive.
     pub fn is_alive(&self) -> bool {
@@ -86,12 +87,24 @@ fn mandate_catalogue() -> Arc<Catalogue> {
     MANDATE.clone()
 }
 
-/// What became of looking for a table.
+/// What became of looking for a table or a view.
 #[derive(Debug)]
 pub enum Located {
     Here(Scope),
-    /// No scope that was looked at knows the table.
+    /// No scope that was looked at knows it.
     Unknown,
+}
+
+fn is_of_every_instance(target: Target<'_>) -> bool {
+    matches!(target, Target::Rows(table, _) if INSTANCE_TABLES.contains(&table))
+}
+
+fn is_known_to(open: &OpenInstance, target: Target<'_>) -> bool {
+    let has = |names: &[String], name: &str| names.iter().any(|own| own == name);
+    match target {
+        Target::Rows(table, _) => has(&open.tables, table),
+        Target::View(view) => has(&open.views, view),
+    }
 }
 
 impl Asking {
@@ -152,24 +165,24 @@ impl Subject {
         Ok(self)
     }
 
-    /// Where a table is. A table of a feature: in the instance that was named, else in the only one that is open to the subject
+    /// Where a table or a view is. One of a feature: in the instance that was named, else in the only one that is open to the subject
     /// and knows it; 400 where there are several, or none.
-    pub async fn locate(&mut self, table: &str) -> Result<Located> {
+    pub async fn locate(&mut self, target: Target<'_>) -> Result<Located> {
         let mandate = mandate_catalogue();
-        if mandate.has_table(table) {
+        if target.is_known(&mandate) {
             let access = self.access.clone().map_or(Held::Nothing, Held::InMandate);
             return Ok(Located::Here(Scope { instance: None, catalogue: mandate, access }));
         }
         if let Some(named) = self.named {
             let scope = self.instance(named).await?;
-            return Ok(if scope.catalogue.has_table(table) { Located::Here(scope) } else { Located::Unknown });
+            return Ok(if target.is_known(&scope.catalogue) { Located::Here(scope) } else { Located::Unknown });
         }
-        let knows = |open: &OpenInstance| INSTANCE_TABLES.contains(&table) || open.tables.iter().any(|own| own == table);
+        let knows = |open: &OpenInstance| is_of_every_instance(target) || is_known_to(open, target);
         let open = self.open_instances().await?;
         let fitting: Vec<&OpenInstance> = open.iter().filter(|open| knows(open)).collect();
         match fitting[..] {
             [only] => Ok(Located::Here(self.instance(only.id).await?)),
-            _ if self.is_known_anywhere(table).await? => Err(find::missing(&self.shown(fitting).await?)),
+            _ if self.is_known_anywhere(target).await? => Err(find::missing(&self.shown(fitting).await?)),
             _ => Ok(Located::Unknown),
         }
     }
@@ -186,14 +199,15 @@ impl Subject {
         self.services.db.reader_for(Whose::Mandate(self.mandate)).await
     }
 
-    async fn is_known_anywhere(&self, table: &str) -> Result<bool> {
-        if INSTANCE_TABLES.contains(&table) {
+    async fn is_known_anywhere(&self, target: Target<'_>) -> Result<bool> {
+        if is_of_every_instance(target) {
             return Ok(true);
         }
-        if table.contains('\0') {
+        let (Target::Rows(name, _) | Target::View(name)) = target;
+        if name.contains('\0') {
             return Ok(false); // no name has it, and PostgreSQL cannot be asked
         }
-        load::is_table_of_a_feature(&*self.reader().await?, table).await
+        load::is_of_a_feature(&*self.reader().await?, target).await
     }
 
     async fn open_instances(&mut self) -> Result<Arc<Vec<OpenInstance>>> {
@@ -240,14 +254,13 @@ impl Subject {
     }
 
     /// Whether the subject may do it: to any row, or to a row of this owner.
-    pub fn verdict(
-        &self,
-        scope: &Scope,
-        (table, operation): (&str, Operation),
-        owner: Option<UserId>,
-        peers: &BTreeSet<UserId>,
-    ) -> Verdict {
-        let nearness = owner.map(|owner| decision::nearness(table, self.user, owner, peers));
-        decision::verdict(scope.merged(), (table, operation), nearness)
+    pub fn verdict(&self, scope: &Scope, target: Target<'_>, owner: Option<UserId>, peers: &BTreeSet<UserId>) -> Verdict {
+        let nearness = owner.map(|owner| decision::nearness(target, self.user, owner, peers));
+        decision::verdict(scope.merged(), target, nearness)
+    }
+
+    /// How the subject stands there, whatever is disabled.
+    pub async fn standing(&self, scope: &Scope) -> Result<Standing> {
+        standing::standing(&*self.reader().await?, self.user, self.mandate, scope.instance).await
     }
 }

@@ -122,7 +122,11 @@ fn of_instance(cached: &CachedInstance) -> usize {
 }
 
 fn of_open(open: &OpenInstance) -> usize {
-    size_of::<OpenInstance>() + weight::text(&open.label) + weight::text(&open.feature_code) + weight::texts(&open.tables)
+    size_of::<OpenInstance>()
+        + weight::text(&open.label)
+        + weight::text(&open.feature_code)
+        + weight::texts(&open.tables)
+        + weight::texts(&open.views)
 }
 
 fn of_roles(roles: &[HeldRole]) -> usize {

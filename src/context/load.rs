@@ -9,6 +9,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{InstanceAccess, MandateAccess};
+use crate::access::decision::Target;
 use crate::access::{Catalogue, HeldRole, Level};
 use crate::error::Result;
 use crate::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
@@ -164,13 +165,15 @@ pub struct OpenInstance {
     pub feature_code: String,
     /// The tables of its feature.
     pub tables: Vec<String>,
+    /// The views of its feature.
+    pub views: Vec<String>,
 }
 
 /// The enabled instances of a mandate to which a user is admitted, by label; whoever calls knows that the membership is alive.
 pub(super) async fn open_instances(executor: impl PgExecutor<'_>, user: UserId, mandate: MandateId) -> Result<Vec<OpenInstance>> {
     let rows = sqlx::query_as!(
         OpenInstance,
-        "select i.id, i.label, i.feature_code, f.tables
+        "select i.id, i.label, i.feature_code, f.tables, f.views
          from feature_accesses a
          join feature_instances i on i.mandate_id = a.mandate_id and i.id = a.instance_id and i.enabled
          join features f on f.code = i.feature_code
@@ -214,9 +217,18 @@ pub(super) async fn admitted_among(
     Ok(admitted.fetch_all(executor).await?.into_iter().map(UserId::from).collect())
 }
 
-/// Whether any feature has a table of this name.
-pub(super) async fn is_table_of_a_feature(executor: impl PgExecutor<'_>, table: &str) -> Result<bool> {
-    let known = sqlx::query_scalar!(r#"select exists (select 1 from features where $1 = any (tables)) as "known!""#, table);
+/// Whether any feature has a table, or a view, of this name.
+pub(super) async fn is_of_a_feature(executor: impl PgExecutor<'_>, target: Target<'_>) -> Result<bool> {
+    let (table, view) = match target {
+        Target::Rows(table, _) => (Some(table), None),
+        Target::View(view) => (None, Some(view)),
+    };
+    let known = sqlx::query_scalar!(
+        r#"select exists (select 1 from features where ($1::text is not null and $1 = any (tables)) or ($2::text is not null and $2 = any (views)))
+           as "known!""#,
+        table,
+        view
+    );
     Ok(known.fetch_one(executor).await?)
 }
 

@@ -31,6 +31,7 @@ pub mod reach;
 #[cfg(any(test, debug_assertions))]
 pub mod rehearsal;
 mod sharing;
+pub mod standing;
 
 use std::net::IpAddr;
 use std::sync::Arc;

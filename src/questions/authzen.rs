@@ -122,7 +122,7 @@ impl Call {
     }
 
     pub fn unknown_table(&self) -> FieldError {
-        super::unknown_table(&format!("{}/resource/type", self.base))
+        self.unknown("/resource/type", "unknown_table", "is not a table of the mandate, nor of a feature that is open here")
     }
 
     pub fn subject(&self) -> Result<Person, FieldError> {

@@ -19,21 +19,19 @@ pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(routes!(check_access).guard(app, Policy::user().asks_about_access()))
 }
 
-/// A question.
+/// A question: about the rows of a table, or about a view.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Check {
+    /// With an `operation`; not beside a `view`.
     #[schema(example = "members")]
-    table: String,
-    operation: Operation,
+    table: Option<String>,
+    operation: Option<Operation>,
     /// Whose row it is; without it, whether there is any row that the operation reaches.
     owner_id: Option<UserId>,
-}
-
-impl From<Check> for Question {
-    fn from(check: Check) -> Self {
-        Self { table: check.table, operation: check.operation, owner: check.owner_id }
-    }
+    /// Whether this view of a feature is shown: in place of `table` and `operation`.
+    #[schema(example = json!(null))]
+    view: Option<String>,
 }
 
 /// Questions about one user.
@@ -53,7 +51,7 @@ pub struct CheckResults {
     results: Vec<CheckResult>,
 }
 
-/// Whether it is allowed, and at which level the operation is.
+/// Whether it is allowed, and at which level the operation is; a view is at `a` where it is shown, else at `n`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CheckResult {
     #[schema(example = true)]
@@ -67,7 +65,7 @@ impl From<Verdict> for CheckResult {
     }
 }
 
-/// Answers up to 100 questions at once. A feature's table is looked up in the instance of `X-Instance-Id`; without one, in the
+/// Answers up to 100 questions at once. A feature's table or view is looked up in the instance of `X-Instance-Id`; without one, in the
 /// only instance that is open to the user and knows it.
 #[utoipa::path(post, path = "/api/access/check", tag = "Access", request_body = CheckAccess,
     responses((status = 200, description = "The answers", body = CheckResults), (status = 404, description = "No such member, or not to be read: not_found"),
@@ -79,8 +77,11 @@ async fn check_access(asking: Asking, Json(body): Json<CheckAccess>) -> Result<J
     if body.checks.len() > MAX_QUESTIONS {
         return Err(FieldError::new("/checks", "too_many", format!("must ask at most {MAX_QUESTIONS} questions")).into());
     }
-    let questions: Vec<Question> = body.checks.into_iter().map(Question::from).collect();
+    let question = |(index, check): (usize, Check)| {
+        Question::of_body(&format!("/checks/{index}"), check.table, check.operation, check.view, check.owner_id)
+    };
+    let questions = body.checks.into_iter().enumerate().map(question).collect::<Result<Vec<_>, _>>()?;
     let mut subject = subject(&asking, body.user_id).await?;
-    let verdicts = answered(&mut subject, &questions, |index| format!("/checks/{index}/table")).await?;
+    let verdicts = answered(&mut subject, &questions, |index| format!("/checks/{index}")).await?;
     Ok(Json(CheckResults { results: verdicts.into_iter().map(CheckResult::from).collect() }))
 }

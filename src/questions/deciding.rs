@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::authzen::{Call, Decided, Person, Undecided, by_itself};
-use super::{Question, verdicts};
+use super::{Asked, Question, verdicts};
 use crate::access::tables::{Members, Read};
 use crate::context::Grant;
 use crate::context::asking::{Asking, Located, Subject};
@@ -15,7 +15,7 @@ use crate::members::{self, NamedMember};
 type Place = (UserId, Option<InstanceId>);
 
 /// A question that was understood, and the place of its answer.
-struct Asked {
+struct Understood {
     index: usize,
     call: Call,
     question: Question,
@@ -25,9 +25,10 @@ struct Asked {
 pub(super) async fn decide(asking: &Asking, calls: Vec<Decided<Call>>) -> Result<Vec<Decided>> {
     let people = People::of(asking, &calls).await?;
     let mut decided: BTreeMap<usize, Decided> = BTreeMap::new();
-    let mut places: BTreeMap<Place, Vec<Asked>> = BTreeMap::new();
+    let mut places: BTreeMap<Place, Vec<Understood>> = BTreeMap::new();
     for (index, call) in calls.into_iter().enumerate() {
-        match call.and_then(|call| people.understood(asking, &call).map(|(place, question)| (place, Asked { index, call, question }))) {
+        match call.and_then(|call| people.understood(asking, &call).map(|(place, question)| (place, Understood { index, call, question })))
+        {
             Ok((place, asked)) => places.entry(place).or_default().push(asked),
             Err(why) => drop(decided.insert(index, Err(why))),
         }
@@ -39,14 +40,14 @@ pub(super) async fn decide(asking: &Asking, calls: Vec<Decided<Call>>) -> Result
 }
 
 /// The questions about one subject in one place.
-async fn decide_in(asking: &Asking, people: &People, (user, instance): Place, asked: Vec<Asked>) -> Result<Vec<(usize, Decided)>> {
+async fn decide_in(asking: &Asking, people: &People, (user, instance): Place, asked: Vec<Understood>) -> Result<Vec<(usize, Decided)>> {
     let Some(mut subject) = people.subject_in(asking, user, instance).await? else {
-        let refused = |asked: Asked| (asked.index, Err(Undecided::Refused(Error::not_found())));
+        let refused = |asked: Understood| (asked.index, Err(Undecided::Refused(Error::not_found())));
         return Ok(asked.into_iter().map(refused).collect());
     };
     let (mut located, mut decided) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()));
-    for Asked { index, call, question } in asked {
-        match by_itself(subject.locate(&question.table).await)? {
+    for Understood { index, call, question } in asked {
+        match by_itself(subject.locate(question.target()).await)? {
             Ok(Located::Here(scope)) => located.push((index, question, scope)),
             Ok(Located::Unknown) => decided.push((index, Err(Undecided::Unknown(call.unknown_table())))),
             Err(why) => decided.push((index, Err(why))),
@@ -111,7 +112,7 @@ impl People {
                 Some(named) => Some(self.find(&named).ok_or_else(|| call.unknown_owner())?),
                 None => None,
             };
-            let question = Question { table: call.table(), operation: call.operation()?, owner };
+            let question = Question { asked: Asked::Rows(call.table(), call.operation()?), owner };
             Ok(((subject, call.context.instance), question))
         };
         question().map_err(Undecided::Unknown)

@@ -5,10 +5,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Question;
-use crate::access::decision::{Verdict, reaches};
-use crate::access::tables::least_level;
-use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
+use super::advice::{Need, Refused};
+use crate::access::decision::{Target, Verdict, reaches};
+use crate::access::{HeldRole, Level};
 use crate::context::asking::Scope;
+use crate::context::standing::{Closed, Standing};
 use crate::ids::RoleId;
 use crate::roles::Readable;
 
@@ -71,89 +72,84 @@ pub enum Reason {
     LevelTooLow,
 }
 
-/// What would be enough.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Need {
-    #[schema(example = "playbooks")]
-    pub table: String,
-    pub operation: Operation,
-    /// The least level that would do.
-    pub level: Level,
-    /// The role that would give it and permits the least besides, of those that the caller may read; null where there is none.
-    pub role: Option<NeededRole>,
-    /// The same for people.
-    pub detail: String,
+/// A question with its answer, and what is known of it.
+pub(super) struct Answered<'a> {
+    pub question: &'a Question,
+    pub scope: &'a Scope,
+    pub verdict: Verdict,
+    pub readable: &'a Readable,
+    /// Where it was refused: how the subject stands.
+    pub refused: Option<Refused<'a>>,
 }
 
-/// A role that would be enough.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct NeededRole {
-    pub id: RoleId,
-    #[schema(example = "playbooks-editor")]
-    pub label: String,
-}
-
-pub(super) fn explain(scope: &Scope, question: &Question, verdict: Verdict, readable: &Readable) -> Explanation {
-    Explanation {
-        allowed: verdict.allowed,
-        level: verdict.level,
-        because: because(scope, question, readable),
-        blocked_by: if verdict.allowed { Vec::new() } else { vec![obstacle(scope, question, verdict)] },
-        would_need: (!verdict.allowed).then(|| need(scope, question, verdict, readable)),
+impl Answered<'_> {
+    pub fn explanation(self) -> Explanation {
+        let Self { question, scope, verdict, readable, refused } = self;
+        Explanation {
+            allowed: verdict.allowed,
+            level: verdict.level,
+            because: because(scope, question, readable),
+            blocked_by: refused.iter().map(|refused| obstacle(question, verdict, refused.standing)).collect(),
+            would_need: refused.map(|refused| refused.need()),
+        }
     }
 }
 
 fn because(scope: &Scope, question: &Question, readable: &Readable) -> Vec<Because> {
-    let (table, operation) = question.asked();
-    let giving = scope.roles().iter().map(|role| (role, role.permissions.rule_for(table, &scope.catalogue).level(operation)));
+    let target = question.target();
+    let giving = scope.roles().iter().map(|role| (role, target.level_of(&role.permissions, &scope.catalogue)));
     let mut giving: Vec<(&HeldRole, Level)> = giving.filter(|(_, level)| reaches(*level, None)).collect();
     giving.sort_by(|(a, higher), (b, lower)| lower.cmp(higher).then_with(|| a.label.cmp(&b.label)));
     let told = |role: &HeldRole, level| Because {
         role: readable.tells(role).then(|| role.label.clone()),
         role_id: readable.tells(role).then_some(role.id),
-        permission: format!("{table}.{}", operation.name()),
+        permission: permission(target),
         level,
-        from: if role.permissions.tables.contains_key(table) { Source::Named } else { Source::Wildcard },
+        from: if is_named(target, role) { Source::Named } else { Source::Wildcard },
     };
     giving.into_iter().map(|(role, level)| told(role, level)).collect()
 }
 
-fn obstacle(scope: &Scope, question: &Question, verdict: Verdict) -> Obstacle {
-    let (table, operation) = (&question.table, question.operation.name());
-    let (reason, detail) = match verdict.level {
-        _ if !scope.is_alive() && scope.instance.is_some() => (
-            Reason::NotAdmitted,
-            "The user is not admitted to the feature instance, or the admission, the instance or the membership is disabled.".to_owned(),
-        ),
-        _ if !scope.is_alive() => (Reason::NotAdmitted, "The user's membership or account is disabled.".to_owned()),
-        Level::None => (Reason::NoPermission, format!("No role that the user holds here permits `{operation}` on `{table}`.")),
-        Level::My => (Reason::LevelTooLow, "The level `m` reaches own rows only, and the row is somebody else's.".to_owned()),
+fn permission(target: Target<'_>) -> String {
+    match target {
+        Target::Rows(table, operation) => format!("{table}.{}", operation.name()),
+        Target::View(view) => format!("views.{view}"),
+    }
+}
+
+/// No wildcard reaches a view.
+fn is_named(target: Target<'_>, role: &HeldRole) -> bool {
+    match target {
+        Target::Rows(table, _) => role.permissions.tables.contains_key(table),
+        Target::View(_) => true,
+    }
+}
+
+fn obstacle(question: &Question, verdict: Verdict, standing: &Standing) -> Obstacle {
+    let (reason, detail) = match (verdict.level, question.target()) {
+        _ if !standing.closed.is_empty() => (Reason::NotAdmitted, closed(&standing.closed)),
+        (Level::None, Target::View(view)) => (Reason::NoPermission, format!("No role that the user holds here shows the view `{view}`.")),
+        (Level::None, Target::Rows(table, operation)) => {
+            (Reason::NoPermission, format!("No role that the user holds here permits `{}` on `{table}`.", operation.name()))
+        }
+        (Level::My, _) => (Reason::LevelTooLow, "The level `m` reaches own rows only, and the row is somebody else's.".to_owned()),
         _ => (
             Reason::LevelTooLow,
-            "The level `g` reaches rows of those who share a group with the user, and the row's owner does not.".to_owned(),
+            "The level `g` reaches rows of those who share a group with the user, and the row's owner shares none.".to_owned(),
         ),
     };
     Obstacle { reason, detail }
 }
 
-fn need(scope: &Scope, question: &Question, verdict: Verdict, readable: &Readable) -> Need {
-    let (table, operation) = question.asked();
-    let possible = scope.catalogue.levels(table, operation).iter().any(|level| *level >= verdict.needed);
-    let role = cheapest(&readable.roles, question, verdict.needed, &scope.catalogue);
-    let letter = verdict.needed.letter();
-    let detail = match &role {
-        _ if !possible => format!("Nobody can `{}` rows of `{table}`.", operation.name()),
-        Some(role) => format!("A role with `{}` on `{table}` at level `{letter}` or higher, such as `{}`.", operation.name(), role.label),
-        None => format!("A role with `{}` on `{table}` at level `{letter}` or higher.", operation.name()),
-    };
-    Need { table: table.to_owned(), operation, level: verdict.needed.max(least_level(table, operation)), role, detail }
-}
-
-/// Of the roles that would do, the one that permits the least; of equals the first by label.
-fn cheapest(roles: &[HeldRole], question: &Question, needed: Level, catalogue: &Catalogue) -> Option<NeededRole> {
-    let (table, operation) = question.asked();
-    let enough = |role: &&HeldRole| reaches(role.permissions.rule_for(table, catalogue).level(operation), Some(needed));
-    let weight = |role: &&HeldRole| (role.protected, Merged::of([&role.permissions], catalogue).weight(), role.label.clone());
-    let found = roles.iter().filter(enough).min_by_key(weight)?;
-    Some(NeededRole { id: found.id, label: found.label.clone() })
+fn closed(closed: &[Closed]) -> String {
+    let told = closed.iter().map(|closed| match closed {
+        Closed::Account => "The account is disabled.",
+        Closed::Mandate => "The mandate is disabled.",
+        Closed::NoMember => "The user is not a member of the mandate.",
+        Closed::Membership => "The membership is disabled.",
+        Closed::Instance => "The feature instance is disabled.",
+        Closed::NotAdmitted => "The user is not admitted to the feature instance.",
+        Closed::Admission => "The admission to the feature instance is disabled.",
+    });
+    told.collect::<Vec<_>>().join(" ")
 }

@@ -2,6 +2,7 @@
 //! and by people who wonder why (`/api/access/explain`). The answers are the guards' own: roles are loaded, merged and compared
 //! by the code that lets requests in (`context::asking`).
 
+mod advice;
 mod authzen;
 mod authzen_routes;
 mod check_routes;
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::Operation;
-use crate::access::decision::Verdict;
+use crate::access::decision::{Target, Verdict};
 use crate::access::tables::{Members, Read};
 use crate::app::App;
 use crate::context::Grant;
@@ -34,14 +35,50 @@ const MAX_QUESTIONS: usize = 100;
 /// May the subject do this to a row of that owner; without one, to any row at all?
 #[derive(Debug, Clone)]
 struct Question {
-    table: String,
-    operation: Operation,
+    asked: Asked,
     owner: Option<UserId>,
 }
 
+#[derive(Debug, Clone)]
+enum Asked {
+    Rows(String, Operation),
+    View(String),
+}
+
 impl Question {
-    fn asked(&self) -> (&str, Operation) {
-        (&self.table, self.operation)
+    fn target(&self) -> Target<'_> {
+        match &self.asked {
+            Asked::Rows(table, operation) => Target::Rows(table, *operation),
+            Asked::View(view) => Target::View(view),
+        }
+    }
+
+    /// The question that these members of a body at `base` ask: about a table's rows, or about a view.
+    fn of_body(
+        base: &str,
+        table: Option<String>,
+        operation: Option<Operation>,
+        view: Option<String>,
+        owner: Option<UserId>,
+    ) -> Result<Self, FieldError> {
+        let wrong = |member: &str, code: &'static str, detail: &str| Err(FieldError::new(format!("{base}/{member}"), code, detail));
+        match (table, operation, view) {
+            (Some(table), Some(operation), None) => Ok(Self { asked: Asked::Rows(table, operation), owner }),
+            (None, None, Some(_)) if owner.is_some() => wrong("ownerId", "not_applicable", "must be left out: nobody owns a view"),
+            (None, None, Some(view)) => Ok(Self { asked: Asked::View(view), owner: None }),
+            (_, _, Some(_)) => wrong("view", "exactly_one", "or `table` and `operation` must be given, not both"),
+            (Some(_), None, None) => wrong("operation", "required", "is required"),
+            (None, _, None) => wrong("table", "required", "is required, or `view` in its place"),
+        }
+    }
+
+    /// 422: no scope knows it. `base` is where the question stands in the body.
+    fn unknown(&self, base: &str) -> FieldError {
+        let (member, code, what) = match self.asked {
+            Asked::Rows(..) => ("table", "unknown_table", "is not a table of the mandate, nor of a feature that is open here"),
+            Asked::View(_) => ("view", "unknown_view", "is not a view of a feature that is open here"),
+        };
+        FieldError::new(format!("{base}/{member}"), code, what)
     }
 }
 
@@ -66,25 +103,21 @@ async fn subject(asking: &Asking, user: Option<UserId>) -> Result<Subject> {
     }
 }
 
-/// Where the table of a question is; 422 where no scope knows it.
-async fn located(subject: &mut Subject, question: &Question, pointer: &str) -> Result<Scope> {
-    match subject.locate(&question.table).await? {
+/// Where what is asked about is; 422 where no scope knows it.
+async fn located(subject: &mut Subject, question: &Question) -> Result<Scope> {
+    match subject.locate(question.target()).await? {
         Located::Here(scope) => Ok(scope),
-        Located::Unknown => Err(unknown_table(pointer).into()),
+        Located::Unknown => Err(question.unknown("").into()),
     }
 }
 
-fn unknown_table(pointer: &str) -> FieldError {
-    FieldError::new(pointer, "unknown_table", "is not a table of the mandate, nor of a feature that is open here")
-}
-
-/// Answers all questions about one subject. `pointer` tells where the table of the nth one stands in the body.
-async fn answered(subject: &mut Subject, questions: &[Question], pointer: impl Fn(usize) -> String) -> Result<Vec<Verdict>> {
+/// Answers all questions about one subject. `base` tells where the nth one stands in the body.
+async fn answered(subject: &mut Subject, questions: &[Question], base: impl Fn(usize) -> String) -> Result<Vec<Verdict>> {
     let (mut scopes, mut unknown) = (Vec::with_capacity(questions.len()), Vec::new());
     for (index, question) in questions.iter().enumerate() {
-        match subject.locate(&question.table).await? {
+        match subject.locate(question.target()).await? {
             Located::Here(scope) => scopes.push(scope),
-            Located::Unknown => unknown.push(unknown_table(&pointer(index))),
+            Located::Unknown => unknown.push(question.unknown(&base(index))),
         }
     }
     if !unknown.is_empty() {
@@ -97,8 +130,8 @@ async fn answered(subject: &mut Subject, questions: &[Question], pointer: impl F
 /// The verdicts on questions whose tables were found.
 async fn verdicts(subject: &Subject, questions: &[(&Question, &Scope)]) -> Result<Vec<Verdict>> {
     // Who is near is asked of the database only where an answer depends on it.
-    let depends = |(question, scope): &&(&Question, &Scope)| scope.level(&question.table, question.operation).is_group();
+    let depends = |(question, scope): &&(&Question, &Scope)| scope.level(question.target()).is_group();
     let owners: BTreeSet<UserId> = questions.iter().filter(depends).filter_map(|(question, _)| question.owner).collect();
     let peers = subject.peers_among(&owners).await?;
-    Ok(questions.iter().map(|(question, scope)| subject.verdict(scope, question.asked(), question.owner, &peers)).collect())
+    Ok(questions.iter().map(|(question, scope)| subject.verdict(scope, question.target(), question.owner, &peers)).collect())
 }

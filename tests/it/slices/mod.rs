@@ -1,5 +1,6 @@
 //! What each slice promises, one file per slice.
 
+mod access_advice;
 mod access_check;
 mod access_explain;
 mod access_levels;

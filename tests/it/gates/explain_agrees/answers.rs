@@ -38,13 +38,13 @@ pub async fn compare(theatre: &Theatre, stage: &Stage, drawn: &Drawn, tally: &mu
 
 async fn ask(theatre: &Theatre, drawn: &Drawn, path: &str, body: Value) -> Answer {
     let asked = &drawn.question;
-    let call = theatre.app.post(path).bearer(theatre.token(drawn.asker)).mandate(asked.mandate).json(body);
+    let call = theatre.app.post(path).bearer(&theatre.token(drawn.asker)).mandate(asked.mandate).json(body);
     let call = if let Some(instance) = asked.instance.filter(|_| !drawn.bare) { call.instance(instance) } else { call };
     call.send().await
 }
 
 /// Why the asker is told nothing: they do not come in, or may not read the member whom the question is about.
-fn refusal(world: &World, drawn: &Drawn) -> Option<Outcome> {
+pub fn refusal(world: &World, drawn: &Drawn) -> Option<Outcome> {
     let Question { user, mandate, instance, .. } = drawn.question;
     let refusal = context_refusal(world, drawn.asker, mandate, instance.filter(|_| !drawn.bare));
     if refusal.is_some() || drawn.asker == user {
@@ -111,6 +111,10 @@ impl Why<'_> {
         let expected = (json!(asked.table), json!(OPERATIONS[asked.operation]), json!(letter(needed(world, asked))));
         assert_eq!((need["table"].clone(), need["operation"].clone(), need["level"].clone()), expected, "what it takes: {}", self.drawn);
         let place = asked.instance.unwrap_or(asked.mandate);
+        if self.held_would_do() {
+            assert_eq!((&need["role"], need["ways"].as_array().unwrap().len()), (&Value::Null, 1), "{}: {need}", self.drawn);
+            return note("what is held would do");
+        }
         let readable: Vec<&Role> = world.roles.iter().filter(|role| role.place == place && self.may_read(role)).collect();
         let enough: Vec<&&Role> = readable.iter().filter(|role| self.would_do(role)).collect();
         let Some(named) = need["role"]["id"].as_str().map(|id| id.parse::<Uuid>().unwrap()) else {
@@ -126,10 +130,19 @@ impl Why<'_> {
 
     /// Whether it would be allowed by this role alone, to somebody who is let in.
     fn would_do(&self, role: &Role) -> bool {
-        let asked = &self.drawn.question;
         let mut other = self.stage.world.clone();
-        other.held.retain(|held| held.1 != asked.user);
-        other.held.push((role.id, asked.user));
+        other.held.retain(|held| held.1 != self.drawn.question.user);
+        other.held.push((role.id, self.drawn.question.user));
+        self.is_allowed_when_let_in(other)
+    }
+
+    /// Whether it would be allowed by the roles that are held, if the user were let in.
+    fn held_would_do(&self) -> bool {
+        self.is_allowed_when_let_in(self.stage.world.clone())
+    }
+
+    fn is_allowed_when_let_in(&self, mut other: World) -> bool {
+        let asked = &self.drawn.question;
         if !other.is_alive(asked.user, asked.mandate, asked.instance) {
             other.users.push((asked.user, true));
             other.memberships.push((asked.mandate, asked.user, true));

@@ -18,7 +18,7 @@ const STALE: Outcome = (412, "precondition_failed");
 const DENIED: Outcome = (403, "permission_denied");
 
 /// A request, and what is answered where the guard lets it in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Probe {
     method: Method,
     path: String,
@@ -171,7 +171,7 @@ pub async fn compare(theatre: &Theatre, stage: &Stage, drawn: &Drawn) -> Outcome
 
 async fn send(theatre: &Theatre, drawn: &Drawn) -> Answer {
     let (asked, probe) = (&drawn.question, &drawn.probe);
-    let call = theatre.app.call(probe.method.clone(), &probe.path).bearer(theatre.token(asked.user)).mandate(asked.mandate);
+    let call = theatre.app.call(probe.method.clone(), &probe.path).bearer(&theatre.token(asked.user)).mandate(asked.mandate);
     let call = if let Some(instance) = asked.instance.filter(|_| !drawn.bare) { call.instance(instance) } else { call };
     let call = if let Some(body) = &probe.body { call.json(body.clone()) } else { call };
     let in_vain = probe.let_in == STALE;

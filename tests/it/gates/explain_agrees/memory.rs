@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use bailiwick::access::decision::{self, Verdict};
+use bailiwick::access::decision::{self, Target, Verdict};
 use bailiwick::access::tables::WILDCARD;
 use bailiwick::access::{Level, Merged, Operation, Permissions, Rule};
 use bailiwick::ids::UserId;
@@ -48,8 +48,9 @@ fn permissions(role: &Role) -> Permissions {
 
 fn verdict(world: &World, asked: &Question, merged: Option<&Merged>) -> Verdict {
     let user = UserId::from(asked.user);
-    let nearness = asked.owner.map(|owner| decision::nearness(asked.table, user, owner.into(), &peers(world, asked)));
-    decision::verdict(merged, (asked.table, Operation::ALL[asked.operation]), nearness)
+    let target = Target::Rows(asked.table, Operation::ALL[asked.operation]);
+    let nearness = asked.owner.map(|owner| decision::nearness(target, user, owner.into(), &peers(world, asked)));
+    decision::verdict(merged, target, nearness)
 }
 
 fn peers(world: &World, asked: &Question) -> BTreeSet<UserId> {

@@ -2,6 +2,7 @@
 //! the running service over random worlds in a database. `REFERENCE_SEED=<n> REFERENCE_WORLDS=1` repeats the world that a failure
 //! names.
 
+mod advice;
 mod answers;
 mod guard;
 mod memory;
@@ -22,6 +23,8 @@ const QUESTIONS: usize = 5;
 /// Worlds in a database, and questions about each of them.
 const PLACED_WORLDS: u64 = 50;
 const PLACED_QUESTIONS: usize = 40;
+/// On how many of them the advice is taken.
+const ADVISED: usize = 15;
 /// Each has a database of its own; more than there are cores, since half of the time is spent waiting for PostgreSQL.
 const THEATRES: usize = 3;
 
@@ -108,10 +111,14 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
             *tally.entry("the instance left out".into()).or_default() += 1;
         }
     }
+    // This changes the world: nothing is compared with it afterwards.
+    for drawn in drawn.iter().take(ADVISED) {
+        advice::follow(theatre, &stage, drawn, &mut random, tally).await;
+    }
 }
 
 /// How often each must have come up among the questions to the service.
-const LEAST: [(&str, usize); 19] = [
+const LEAST: [(&str, usize); 26] = [
     ("asking was refused", 50),
     ("allowed by oneself", 100),
     ("refused by oneself", 100),
@@ -123,6 +130,13 @@ const LEAST: [(&str, usize); 19] = [
     ("a role that may not be read", 3),
     ("a role is named that would do", 100),
     ("no role would do", 20),
+    ("what is held would do", 5),
+    ("advice: give_role", 100),
+    ("advice: share_group", 3),
+    ("advice: admit", 3),
+    ("advice: enable_membership", 3),
+    ("advice: enable_account", 3),
+    ("advice: nobody can", 10),
     ("the instance left out", 50),
     ("guard 200 ", 100),
     ("guard 401 unauthenticated", 10),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
+use std::sync::{Mutex, MutexGuard};
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -20,7 +21,8 @@ use crate::harness::world::Person;
 /// everything everywhere.
 pub struct Theatre {
     pub app: TestApp,
-    people: Vec<Person>,
+    people: Mutex<Vec<Person>>,
+    root: String,
 }
 
 /// What a member has alone: rows of mandate tables that are as near as the member is.
@@ -41,6 +43,7 @@ pub struct Stage {
 }
 
 /// A question that a request can put to a guard.
+#[derive(Clone)]
 pub struct Drawn {
     /// Of the world.
     pub seed: u64,
@@ -70,15 +73,33 @@ impl Theatre {
             people.push(Person { id: app.account(name, false).await, name: name.to_owned(), token: app.sign_in(name).await });
         }
         sqlx::raw_sql(PLACE_WORLD).execute(&app.sql).await.unwrap();
-        Self { app, people }
+        app.account("root", true).await;
+        let root = app.sign_in("root").await;
+        Self { app, people: Mutex::new(people), root }
     }
 
-    pub fn token(&self, user: Uuid) -> &str {
-        &self.people.iter().find(|person| person.id == user).unwrap().token
+    fn people(&self) -> MutexGuard<'_, Vec<Person>> {
+        self.people.lock().unwrap()
+    }
+
+    pub fn token(&self, user: Uuid) -> String {
+        self.people().iter().find(|person| person.id == user).unwrap().token.clone()
+    }
+
+    /// A SysAdmin's, who is in no world.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// After an account was enabled, which ends its sessions.
+    pub async fn sign_in_again(&self, user: Uuid) {
+        let name = self.people().iter().find(|person| person.id == user).unwrap().name.clone();
+        let token = self.app.sign_in(&name).await;
+        self.people().iter_mut().find(|person| person.id == user).unwrap().token = token;
     }
 
     pub fn stage(&self, random: &mut StdRng) -> Stage {
-        let people: Vec<Uuid> = self.people.iter().map(|person| person.id).collect();
+        let people: Vec<Uuid> = self.people().iter().map(|person| person.id).collect();
         let mut maker = Maker::new(random, 0.03, &people[1..]);
         maker.mandate(2);
         maker.mandate(3);

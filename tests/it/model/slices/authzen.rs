@@ -14,7 +14,7 @@ use super::super::shape::{Field, Kind, may, may_but_null, needs, shaped};
 use super::super::world::World;
 use super::super::world::access::{MINE, OPERATIONS as NAMES, READ, letter};
 use super::super::world::key;
-use super::questions::{Question, Subject, draw_context, draw_table, located, verdict};
+use super::questions::{Question, Subject, Target, draw_context, draw_table, located, verdict};
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::post("evaluate_access", "/access/v1/evaluation", Guard::Asking(None), draw_evaluation, evaluate),
@@ -123,8 +123,8 @@ fn decided(world: &World, entered: &Entered, call: &Value) -> Result<Value, Unde
         return Err(Undecided::Refused(Refusal::not_found()));
     }
     let subject = Subject { user, instance: named.or(entered.named_instance()) };
-    let question = Question { table: call["resource"]["type"].as_str().unwrap(), operation, owner };
-    let place = located(world, mandate, &subject, question.table).map_err(Undecided::Refused)?;
+    let question = Question { target: Target::Rows(call["resource"]["type"].as_str().unwrap(), operation), owner };
+    let place = located(world, mandate, &subject, question.target).map_err(Undecided::Refused)?;
     let place = place.ok_or(Undecided::Unknown("unknown_table"))?;
     let verdict = verdict(world, mandate, &subject, place, &question);
     Ok(json!({ "decision": verdict.allowed, "context": { "level": letter(verdict.level), "reason": null } }))

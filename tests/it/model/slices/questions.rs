@@ -1,5 +1,7 @@
 //! What somebody may do, asked instead of tried: check and explain.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -9,9 +11,9 @@ use super::super::enter::{Entered, Guard};
 use super::super::operations::{Operation, Told};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Field, Kind, fitting, may, needs, shaped};
-use super::super::world::World;
-use super::super::world::access::{ALL, OPERATIONS as NAMES, READ, least, letter};
-use crate::gates::reference::MANDATE_TABLES;
+use super::super::world::access::{ALL, Catalogue, MINE, Merged, NEAR, OPERATIONS as NAMES, READ, least, letter};
+use super::super::world::{Feature, World};
+use crate::gates::reference::{MANDATE_TABLES, known};
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::post("check_access", "/api/access/check", Guard::Asking(None), draw_check, check),
@@ -45,6 +47,17 @@ fn draw_question(dice: &mut Dice<'_>, mandate: Uuid) -> Option<Map<String, Value
     let operation = if dice.chance(0.01) { "view" } else { operation };
     let mut question = dice.some(vec![("ownerId", 0.6, json!(owner))]);
     question.extend([("table".to_owned(), json!(table)), ("operation".to_owned(), json!(operation))]);
+    if dice.chance(0.15) {
+        let views: Vec<String> = dice.world.features.iter().flat_map(|row| row.views.clone()).collect();
+        let view = if dice.chance(0.1) { "nothing".to_owned() } else { dice.one_of(&views)? };
+        // Now and then beside a table, or an owner.
+        for (name, odds) in [("table", 0.95), ("operation", 0.95), ("ownerId", 0.95)] {
+            if dice.chance(odds) {
+                question.remove(name);
+            }
+        }
+        question.insert("view".to_owned(), json!(view));
+    }
     Some(question)
 }
 
@@ -75,9 +88,33 @@ fn draw_explain(dice: &mut Dice<'_>) -> Option<()> {
 
 /// A question, read.
 pub(super) struct Question<'a> {
-    pub table: &'a str,
-    pub operation: usize,
+    pub target: Target<'a>,
     pub owner: Option<Uuid>,
+}
+
+/// An operation on a table, or a view.
+#[derive(Clone, Copy)]
+pub(super) enum Target<'a> {
+    Rows(&'a str, usize),
+    View(&'a str),
+}
+
+impl Target<'_> {
+    fn level(self, merged: &Merged) -> u8 {
+        match self {
+            Self::Rows(table, operation) => merged.level(table, operation),
+            Self::View(view) => {
+                if merged.views.get(view) == Some(&true) {
+                    ALL
+                } else {
+                    0
+                }
+            }
+        }
+    }
+    fn has_owners(self) -> bool {
+        matches!(self, Self::Rows(table, _) if table != "mandate")
+    }
 }
 
 /// What it is answered.
@@ -111,13 +148,17 @@ fn subject(world: &World, entered: &Entered, body: &Map<String, Value>) -> Resul
     Ok(Subject { user, instance: entered.named_instance() })
 }
 
-/// Where a table is looked up: the mandate (none), or an instance. Nothing where it is not known here.
-pub(super) fn located(world: &World, mandate: Uuid, subject: &Subject, table: &str) -> Result<Option<Option<Uuid>>, Refusal> {
-    if MANDATE_TABLES.contains(&table) {
+/// Where a table or a view is looked up: the mandate (none), or an instance. Nothing where it is not known here.
+pub(super) fn located(world: &World, mandate: Uuid, subject: &Subject, target: Target<'_>) -> Result<Option<Option<Uuid>>, Refusal> {
+    if matches!(target, Target::Rows(table, _) if MANDATE_TABLES.contains(&table)) {
         return Ok(Some(None));
     }
-    let every = ["access", "instance-roles"].contains(&table);
-    let knows = |code: &str| every || world.feature(code).unwrap().tables.iter().any(|own| own == table);
+    let every = matches!(target, Target::Rows(table, _) if ["access", "instance-roles"].contains(&table));
+    let has = |feature: &Feature| match target {
+        Target::Rows(table, _) => feature.tables.iter().any(|own| own == table),
+        Target::View(view) => feature.views.iter().any(|own| own == view),
+    };
+    let knows = |code: &str| every || has(world.feature(code).unwrap());
     if let Some(instance) = subject.instance {
         return Ok(Some(Some(instance)).filter(|_| knows(&world.instance(instance).feature)));
     }
@@ -134,27 +175,31 @@ pub(super) fn verdict(world: &World, mandate: Uuid, subject: &Subject, place: Op
         Some(instance) => world.is_admitted(instance, subject.user),
     };
     let merged = place.map_or_else(|| world.in_mandate(mandate, subject.user), |instance| world.in_instance(instance, subject.user));
-    let level = if alive { merged.level(question.table, question.operation) } else { 0 };
-    let needed =
-        question.owner.map_or(1, |owner| if question.table == "mandate" { ALL } else { world.nearness_of(mandate, subject.user, owner) });
+    let level = if alive { question.target.level(&merged) } else { 0 };
+    let near = |owner| if question.target.has_owners() { world.nearness_of(mandate, subject.user, owner) } else { ALL };
+    let needed = question.owner.map_or(1, near);
     Verdict { alive, level, allowed: level > 0 && level >= needed }
 }
 
 /// All of them, or 422 where a table is not known here.
 fn answered(world: &World, mandate: Uuid, subject: &Subject, questions: &[Question<'_>]) -> Result<Vec<Verdict>, Refusal> {
-    let places: Result<Vec<_>, _> = questions.iter().map(|question| located(world, mandate, subject, question.table)).collect();
+    let places: Result<Vec<_>, _> = questions.iter().map(|question| located(world, mandate, subject, question.target)).collect();
     let places: Option<Vec<_>> = places?.into_iter().collect();
     let places = places.ok_or_else(Refusal::invalid)?;
     Ok(places.into_iter().zip(questions).map(|(place, question)| verdict(world, mandate, subject, place, question)).collect())
 }
 
 fn question(body: &Map<String, Value>) -> Result<Question<'_>, Refusal> {
-    let operation = shape::text(body, "operation").and_then(|name| NAMES.iter().position(|known| *known == name));
-    let operation = operation.ok_or_else(Refusal::invalid)?;
-    Ok(Question { table: shape::text(body, "table").unwrap_or_default(), operation, owner: shape::id(body, "ownerId") })
+    let operation = shape::text(body, "operation").map(|name| NAMES.iter().position(|known| *known == name).ok_or_else(Refusal::invalid));
+    let owner = shape::id(body, "ownerId");
+    match (shape::text(body, "table"), operation.transpose()?, shape::text(body, "view")) {
+        (Some(table), Some(operation), None) => Ok(Question { target: Target::Rows(table, operation), owner }),
+        (None, None, Some(view)) if owner.is_none() => Ok(Question { target: Target::View(view), owner }),
+        _ => Err(Refusal::invalid()),
+    }
 }
 
-const QUESTION: [Field; 3] = [needs("table", Kind::Text), needs("operation", Kind::Text), may("ownerId", Kind::Id)];
+const QUESTION: [Field; 4] = [may("table", Kind::Text), may("operation", Kind::Text), may("view", Kind::Text), may("ownerId", Kind::Id)];
 
 fn check(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     let body = shaped(call, &[needs("checks", Kind::Objects), may("userId", Kind::Id)])?;
@@ -176,13 +221,59 @@ fn explain(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     let fields: Vec<Field> = QUESTION.into_iter().chain([may("userId", Kind::Id)]).collect();
     let body = shaped(call, &fields)?;
     let question = question(body)?;
-    let subject = subject(world, entered, body)?;
-    let verdict = &answered(world, entered.mandate(), &subject, &[question])?[0];
+    let (mandate, subject) = (entered.mandate(), subject(world, entered, body)?);
+    let place = located(world, mandate, &subject, question.target)?.ok_or_else(Refusal::invalid)?;
+    let verdict = &verdict(world, mandate, &subject, place, &question);
     let reason = match verdict {
         Verdict { alive: false, .. } => "not_admitted",
         Verdict { level: 0, .. } => "no_permission",
         _ => "level_too_low",
     };
     let blocked: Vec<Value> = (!verdict.allowed).then(|| json!({ "reason": reason })).into_iter().collect();
-    Ok(Reply::ok(json!({ "allowed": verdict.allowed, "level": letter(verdict.level), "blockedBy": blocked })))
+    let mut answer = json!({ "allowed": verdict.allowed, "level": letter(verdict.level), "blockedBy": blocked });
+    if verdict.allowed {
+        answer["wouldNeed"] = Value::Null;
+    } else {
+        answer["wouldNeed"] = json!({ "ways": ways(world, entered, &subject, place, &question) });
+    }
+    Ok(Reply::ok(answer))
+}
+
+/// What would have it allowed: everything opened, and then a role given, or a group shared, where what is held is not enough.
+fn ways(world: &World, entered: &Entered, subject: &Subject, place: Option<Uuid>, question: &Question<'_>) -> Value {
+    let (mandate, user) = (entered.mandate(), subject.user);
+    let least = if let Target::Rows(table, operation) = question.target { least(table, operation) } else { ALL };
+    let near = |owner| if question.target.has_owners() { world.nearness_of(mandate, user, owner) } else { ALL };
+    let needed = question.owner.map_or(least, near).max(least);
+    if matches!(question.target, Target::Rows(table, operation) if known(table, operation).iter().all(|level| *level < needed)) {
+        return json!([]);
+    }
+    let (member, admission) = (world.member(mandate, user).unwrap(), place.map(|instance| world.admission(instance, user)));
+    let opened = [
+        (!world.user(user).active(), "enable_account"),
+        (!member.enabled, "enable_membership"),
+        (place.is_some_and(|instance| !world.instance(instance).enabled), "enable_instance"),
+        (admission == Some(None), "admit"),
+        (admission.flatten().is_some_and(|admission| !admission.enabled), "enable_admission"),
+    ];
+    let steps: Vec<&str> = opened.into_iter().filter_map(|(closed, step)| closed.then_some(step)).collect();
+    let none = BTreeSet::new();
+    let roles = admission.map_or(&member.roles, |admission| admission.map_or(&none, |admission| &admission.roles));
+    let catalogue = place.map_or_else(Catalogue::of_mandates, |instance| world.catalogue_of(instance));
+    let held = question.target.level(&Merged::of(roles.iter().map(|role| &world.role(*role).unwrap().permissions), &catalogue));
+    let known_owner = |owner| {
+        let reached = world.level(entered, "members", READ).max(MINE);
+        world.member(mandate, owner).is_some() && world.nearness_of(mandate, entered.user, owner) <= reached
+    };
+    let sharing = held == NEAR && question.target.has_owners() && question.owner.is_some_and(known_owner);
+    let ends: &[Option<&str>] = match (held >= needed, sharing) {
+        (true, _) => &[None],
+        (false, true) => &[Some("give_role"), Some("share_group")],
+        (false, false) => &[Some("give_role")],
+    };
+    let way = |end: Option<&str>| -> Value {
+        let actions = steps.iter().copied().chain(end);
+        json!({ "steps": actions.map(|action| json!({ "action": action })).collect::<Vec<_>>() })
+    };
+    ends.iter().copied().map(way).collect()
 }

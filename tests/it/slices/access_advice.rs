@@ -1,0 +1,127 @@
+//! `POST /api/access/explain`: what is in the way, step by step; and views.
+
+use serde_json::{Value, json};
+
+use super::kit::Desk;
+use super::playbook_kit::{NONE, Stage, instance, role_in};
+
+const PATH: &str = "/api/access/explain";
+
+/// The ways that an explanation tells, each as its actions.
+fn ways(answer: &Value) -> Vec<Vec<&str>> {
+    let ways = answer["wouldNeed"]["ways"].as_array().unwrap().iter();
+    ways.map(|way| way["steps"].as_array().unwrap().iter().map(|step| step["action"].as_str().unwrap()).collect()).collect()
+}
+
+async fn explained(desk: &Desk<'_>, body: Value) -> Value {
+    desk.post(PATH, body).await.expect(200)
+}
+
+/// Whoever is disabled is to be enabled: the roles that they hold come back with that, and none is suggested.
+#[tokio::test]
+async fn what_is_disabled_is_to_be_enabled_and_no_held_role_given() {
+    let stage = Stage::set().await;
+    let (world, acme, peer) = (&stage.world, &stage.world.acme, stage.peer.id);
+    let admin = world.admin();
+    let (member, admission) = (acme.path(&format!("/users/{peer}")), acme.instance_path(&format!("/users/{peer}")));
+    world.admit(acme, acme.admin.id, &[acme.instance_role("playbooks-admin")]).await;
+    let inside = admin.in_instance(acme.instance);
+    let ask = async |table: &str| explained(&inside, json!({ "table": table, "operation": "read", "userId": peer })).await;
+    let off = || json!({ "enabled": false });
+    let mut expected: Vec<(&str, &str, &str)> = Vec::new();
+    let enable: [(&str, &str, &str); 3] = [
+        ("enable_admission", "Enable the admission to the feature instance.", "The admission to the feature instance is disabled."),
+        ("enable_membership", "Enable the membership.", "The membership is disabled."),
+        ("enable_account", "Enable the account, which a SysAdmin does.", "The account is disabled."),
+    ];
+    for (turn, step) in enable.into_iter().enumerate() {
+        match turn {
+            0 => drop(admin.patch(&admission, off()).await.expect(200)),
+            1 => drop(admin.patch(&member, off()).await.expect(200)),
+            _ => drop(world.root().patch(format!("/api/users/{peer}"), off()).await.expect(200)),
+        }
+        expected.insert(0, step);
+        let answer = ask("playbooks").await;
+        assert_eq!(ways(&answer), [expected.iter().map(|step| step.0).collect::<Vec<_>>()], "{answer}");
+        let sentences = |pick: fn(&(&'static str, &'static str, &'static str)) -> &'static str| {
+            let steps: Vec<(&'static str, &'static str, &'static str)> =
+                enable.iter().rev().filter(|step| expected.contains(step)).copied().collect();
+            steps.iter().map(pick).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(answer["wouldNeed"]["detail"], sentences(|step| step.1));
+        assert_eq!(answer["wouldNeed"]["role"], Value::Null, "the role that would do is held");
+        assert_eq!(answer["blockedBy"], json!([{ "reason": "not_admitted", "detail": sentences(|step| step.2) }]));
+    }
+    // The mandate's own tables do not hang on the admission.
+    assert_eq!(ways(&ask("members").await), [["enable_account", "enable_membership"]]);
+    // What the held roles do not permit takes a role besides.
+    let answer = ask("roles").await;
+    assert_eq!(ways(&answer), [["enable_account", "enable_membership", "give_role"]]);
+    assert_eq!(answer["wouldNeed"]["role"]["label"], "viewer");
+}
+
+#[tokio::test]
+async fn who_is_not_admitted_is_to_be_admitted_with_a_role() {
+    let stage = Stage::set().await;
+    let (world, acme) = (&stage.world, &stage.world.acme);
+    let stranger = world.member_with(acme, "newcomer", &[acme.role("user")]).await;
+    world.admit(acme, acme.admin.id, &[acme.instance_role("playbooks-admin")]).await;
+    let body = json!({ "table": "playbooks", "operation": "read", "userId": stranger.id });
+    let answer = explained(&world.admin().in_instance(acme.instance), body.clone()).await;
+    assert_eq!(ways(&answer), [["admit", "give_role"]], "{answer}");
+    let role = answer["wouldNeed"]["ways"][0]["steps"][1]["role"]["id"].clone();
+    assert_eq!(role, answer["wouldNeed"]["role"]["id"]);
+    let admission = json!({ "userId": stranger.id, "roleIds": [role] });
+    world.admin().post(acme.instance_path("/users"), admission).await.expect(201);
+    assert_eq!(explained(&world.admin().in_instance(acme.instance), body).await["allowed"], true);
+    // The same role, by its label, in another instance is another one.
+    let nobody_can = explained(&world.admin(), json!({ "table": "audit", "operation": "update", "userId": stranger.id })).await;
+    assert_eq!(ways(&nobody_can), [] as [Vec<&str>; 0]);
+    assert_eq!(nobody_can["wouldNeed"]["detail"], "Nobody can `update` rows of `audit`.");
+}
+
+/// A view is asked about like a table: by check and by explain, in the instance of the header or the only one.
+#[tokio::test]
+async fn views_are_checked_and_explained() {
+    let stage = Stage::set().await;
+    stage.allow(NONE, NONE).await;
+    let (world, acme) = (&stage.world, &stage.world.acme);
+    let view = "editor";
+    let check = async |desk: &Desk<'_>, check: Value| desk.post("/api/access/check", json!({ "checks": [check] })).await;
+    let asked = json!({ "view": view });
+    assert_eq!(check(&stage.desk(), asked.clone()).await.expect(200)["results"], json!([{ "allowed": false, "level": "n" }]));
+    let answer = explained(&stage.desk(), asked.clone()).await;
+    assert_eq!((&answer["allowed"], &answer["blockedBy"][0]["reason"]), (&json!(false), &json!("no_permission")), "{answer}");
+    assert_eq!((&answer["wouldNeed"]["view"], ways(&answer)), (&json!(view), vec![vec!["give_role"]]), "{answer}");
+    // A role that shows it is what it takes.
+    let shows = role_in(world, acme.instance, "shows").await;
+    let body = json!({ "tables": {}, "views": { view: true } });
+    world.admin().put(format!("/api/roles/{shows}/permissions"), body).await.expect(200);
+    let path = acme.instance_path(&format!("/users/{}/roles", stage.caller.id));
+    world.admin().put(path, json!({ "roleIds": [shows] })).await.expect(200);
+    assert_eq!(check(&stage.desk(), asked.clone()).await.expect(200)["results"], json!([{ "allowed": true, "level": "a" }]));
+    let answer = explained(&stage.desk(), asked.clone()).await;
+    let because = json!([{ "role": "shows", "roleId": shows, "permission": format!("views.{view}"), "level": "a", "from": "named" }]);
+    assert_eq!((&answer["allowed"], &answer["because"], &answer["wouldNeed"]), (&json!(true), &because, &Value::Null), "{answer}");
+    let me = stage.desk().get("/api/access/me").await.expect(200);
+    assert_eq!(me["views"][&view], true, "{me}");
+    // Where several instances have it, the header says which; an instance of another feature does not know it.
+    let bare = world.desk(&stage.caller, acme);
+    check(&bare, asked.clone()).await.refused(400, "instance_context_missing");
+    let room = instance(world, "bookings", "Room").await;
+    let role = role_in(world, room, "everything").await;
+    super::playbook_kit::admit(world, room, stage.caller.id, &[role]).await;
+    super::kit::points_at(&check(&bare.in_instance(room), asked.clone()).await, "/checks/0/view");
+    for (wrong, at) in [
+        (json!({ "view": "nothing" }), "view"),
+        (json!({ "view": "a\u{0}b" }), "view"),
+        (json!({ "view": view, "table": "members" }), "view"),
+        (json!({ "view": view, "operation": "read" }), "view"),
+        (json!({ "view": view, "ownerId": stage.caller.id }), "ownerId"),
+        (json!({}), "table"),
+        (json!({ "table": "members" }), "operation"),
+    ] {
+        super::kit::points_at(&check(&stage.desk(), wrong.clone()).await, &format!("/checks/0/{at}"));
+        super::kit::points_at(&stage.desk().post(PATH, wrong).await, &format!("/{at}"));
+    }
+}
