@@ -1,6 +1,7 @@
 //! Groups: named sets of members of one mandate. They decide whom level `g` reaches.
 
 mod member_routes;
+mod reaching;
 mod routes;
 pub mod store;
 
@@ -13,6 +14,8 @@ use crate::app::App;
 use crate::error::{Code, Error};
 use crate::http::etag::Resource;
 use crate::ids::GroupId;
+
+pub use reaching::{Reaching, ReachingGroup};
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
     routes::routes(app).merge(member_routes::routes(app))

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::context::MandateContext;
 use crate::context::policy::Policy;
 use crate::error::{Error, Result};
+use crate::groups::{Reaching, ReachingGroup};
 use crate::http::extract::{FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::ids::{InstanceId, MandateId, UserId};
@@ -33,13 +34,22 @@ struct AccessQuery {
 }
 
 /// A member's merged access, each level with the roles that it comes from. Roles that the caller may not read are left out, and what
-/// they permit is told without its source; one's own roles everybody is told.
+/// they permit is told without its source; one's own roles everybody is told. Groups are named to who may read them.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct MemberAccess {
     /// Labels of the roles that count, of those that the caller may read.
     roles: Vec<String>,
     tables: BTreeMap<String, SourcedRule>,
     views: BTreeMap<String, SourcedView>,
+    /// Where some level is `g`: the groups through which it reaches, at most 20, by name; else null.
+    groups: Option<Vec<ReachingGroup>>,
+    /// How many groups there are.
+    #[schema(example = json!(null))]
+    group_count: Option<i64>,
+    /// The same for people.
+    #[schema(example = json!(null))]
+    groups_detail: Option<String>,
 }
 
 /// A merged rule, and for each part of it the labels of the roles that give it.
@@ -84,7 +94,18 @@ impl MemberAccess {
             let gives = |role: &HeldRole| role.permissions.views.get(view).copied().unwrap_or(false);
             (view.clone(), SourcedView { allowed: *allowed, from: giving(&gives) })
         });
-        Self { roles: giving(&|_| true), tables: tables.collect(), views: views.collect() }
+        let (tables, views) = (tables.collect(), views.collect());
+        Self { roles: giving(&|_| true), tables, views, groups: None, group_count: None, groups_detail: None }
+    }
+
+    /// Whether what it comes to hangs on who shares a group.
+    fn hangs_on_groups(&self) -> bool {
+        self.tables.values().any(|sourced| Operation::ALL.iter().any(|operation| sourced.rule.level(*operation).is_group()))
+    }
+
+    fn through(self, reaching: Reaching) -> Self {
+        let detail = reaching.told();
+        Self { group_count: Some(reaching.count), groups_detail: Some(detail), groups: Some(reaching.groups), ..self }
     }
 
     fn and(mut self, other: Self) -> Self {
@@ -119,6 +140,9 @@ async fn get_member_access(
         let roles = access.as_ref().filter(|_| alive.is_some()).map_or(&[][..], |access| &access.roles);
         let readable = Readable::in_instance(&context.in_instance(instance).await?, user).await?;
         answer = answer.and(MemberAccess::of(roles, &catalogue, &readable));
+    }
+    if answer.hangs_on_groups() {
+        answer = answer.through(Reaching::of(&context, &grant, user, None).await?);
     }
     Ok(Json(answer))
 }

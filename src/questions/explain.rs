@@ -10,6 +10,7 @@ use crate::access::decision::{Target, Verdict, reaches};
 use crate::access::{HeldRole, Level};
 use crate::context::asking::Scope;
 use crate::context::standing::{Closed, Standing};
+use crate::groups::{Reaching, ReachingGroup};
 use crate::ids::RoleId;
 use crate::roles::Readable;
 
@@ -26,6 +27,15 @@ pub struct Explanation {
     pub blocked_by: Vec<Obstacle>,
     /// What it would take; null where it is allowed.
     pub would_need: Option<Need>,
+    /// Where the level is `g`: the groups through which it reaches the row's owner, or anybody where none is named. At most 20, by name;
+    /// null where no group is needed. Empty: they share none.
+    pub groups: Option<Vec<ReachingGroup>>,
+    /// How many groups there are.
+    #[schema(example = json!(null))]
+    pub group_count: Option<i64>,
+    /// The same for people.
+    #[schema(example = json!(null))]
+    pub groups_detail: Option<String>,
 }
 
 /// A role that gives a level.
@@ -78,19 +88,24 @@ pub(super) struct Answered<'a> {
     pub scope: &'a Scope,
     pub verdict: Verdict,
     pub readable: &'a Readable,
+    /// Where groups decide: which they are.
+    pub groups: Option<Reaching>,
     /// Where it was refused: how the subject stands.
     pub refused: Option<Refused<'a>>,
 }
 
 impl Answered<'_> {
     pub fn explanation(self) -> Explanation {
-        let Self { question, scope, verdict, readable, refused } = self;
+        let Self { question, scope, verdict, readable, groups, refused } = self;
         Explanation {
             allowed: verdict.allowed,
             level: verdict.level,
             because: because(scope, question, readable),
             blocked_by: refused.iter().map(|refused| obstacle(question, verdict, refused.standing)).collect(),
             would_need: refused.map(|refused| refused.need()),
+            group_count: groups.as_ref().map(|reaching| reaching.count),
+            groups_detail: groups.as_ref().map(Reaching::told),
+            groups: groups.map(|reaching| reaching.groups),
         }
     }
 }

@@ -10,9 +10,10 @@ use super::{Question, located, subject};
 use crate::access::Operation;
 use crate::access::tables::{Members, Read};
 use crate::app::App;
-use crate::context::asking::{Asking, Scope};
+use crate::context::asking::{Asking, Scope, Subject};
 use crate::context::policy::Policy;
 use crate::error::Result;
+use crate::groups::Reaching;
 use crate::http::extract::Json;
 use crate::http::guard::{Guard, Routes};
 use crate::ids::UserId;
@@ -40,7 +41,7 @@ pub struct ExplainAccess {
     user_id: Option<UserId>,
 }
 
-/// Says whether a user may do something, which roles that comes from, and what it would take. These are steps: once they
+/// Says whether a user may do something, which roles and groups that comes from, and what it would take. These are steps: once they
 /// are done, it is allowed.
 #[utoipa::path(post, path = "/api/access/explain", tag = "Access", request_body = ExplainAccess,
     responses((status = 200, description = "The explanation", body = Explanation), (status = 404, description = "No such member, or not to be read: not_found"),
@@ -53,6 +54,7 @@ async fn explain_access(asking: Asking, Json(body): Json<ExplainAccess>) -> Resu
     let peers = subject.peers_among(&question.owner.into_iter().collect()).await?;
     let verdict = subject.verdict(&scope, question.target(), question.owner, &peers);
     let readable = readable(&asking, &scope, subject.user()).await?;
+    let groups = if verdict.level.is_group() { groups(&asking, &subject, &question).await? } else { None };
     let standing = if verdict.allowed { None } else { Some(subject.standing(&scope).await?) };
     let owner_is_known = !verdict.allowed && owner_is_known(&asking, &question).await?;
     let refused = standing.as_ref().map(|standing| Refused {
@@ -63,7 +65,18 @@ async fn explain_access(asking: Asking, Json(body): Json<ExplainAccess>) -> Resu
         readable: &readable,
         owner_is_known,
     });
-    Ok(Json(Answered { question: &question, scope: &scope, verdict, readable: &readable, refused }.explanation()))
+    Ok(Json(Answered { question: &question, scope: &scope, verdict, readable: &readable, groups, refused }.explanation()))
+}
+
+/// The groups through which the subject reaches the row's owner, or anybody; none where the row is their own.
+async fn groups(asking: &Asking, subject: &Subject, question: &Question) -> Result<Option<Reaching>> {
+    if question.owner == Some(subject.user()) {
+        return Ok(None);
+    }
+    let context = asking.context();
+    // The subject was reached: it is the caller, or somebody whom they may read.
+    let grant = context.grant_over_oneself::<Members, Read>()?;
+    Reaching::of(context, &grant, subject.user(), question.owner).await.map(Some)
 }
 
 /// Whether the row's owner is a member of whom the caller may be told so.

@@ -1,9 +1,10 @@
-//! `POST /api/access/explain`: what is in the way, step by step; and views.
+//! `POST /api/access/explain`: what is in the way, step by step, and the groups that reach.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::kit::Desk;
-use super::playbook_kit::{NONE, Stage, instance, role_in};
+use super::playbook_kit::{NONE, Stage, instance, permit, role_in};
 
 const PATH: &str = "/api/access/explain";
 
@@ -78,6 +79,97 @@ async fn who_is_not_admitted_is_to_be_admitted_with_a_role() {
     let nobody_can = explained(&world.admin(), json!({ "table": "audit", "operation": "update", "userId": stranger.id })).await;
     assert_eq!(ways(&nobody_can), [] as [Vec<&str>; 0]);
     assert_eq!(nobody_can["wouldNeed"]["detail"], "Nobody can `update` rows of `audit`.");
+}
+
+/// Where `g` reaches, the groups through which it does are named; where it does not, that a group would be enough.
+#[tokio::test]
+async fn the_groups_that_reach_are_named() {
+    let stage = Stage::set().await;
+    let (world, acme) = (&stage.world, &stage.world.acme);
+    let group = |name: &str, auto_join: bool| {
+        let body = json!({ "name": name, "autoJoin": auto_join });
+        async move { world.admin().post(acme.path("/groups"), body).await.id() }
+    };
+    let ask = async |owner: Option<Uuid>| {
+        explained(&world.admin(), json!({ "table": "members", "operation": "read", "userId": stage.caller.id, "ownerId": owner })).await
+    };
+    let names = |answer: &Value| -> Vec<String> {
+        answer["groups"].as_array().unwrap().iter().map(|group| group["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let near = ask(Some(stage.peer.id)).await;
+    assert_eq!((&near["allowed"], names(&near), &near["groupCount"]), (&json!(true), vec!["shared".to_owned()], &json!(1)));
+    assert_eq!(near["groupsDetail"], "`shared`.");
+    assert_eq!(ask(Some(stage.caller.id)).await["groups"], Value::Null, "their own row takes no group");
+    let far = ask(Some(stage.outsider.id)).await;
+    assert_eq!((&far["allowed"], names(&far), &far["groupCount"]), (&json!(false), vec![], &json!(0)));
+    assert!(far["blockedBy"][0]["detail"].as_str().unwrap().ends_with("shares none."), "{far}");
+    assert_eq!(ways(&far), [vec!["give_role"], vec!["share_group"]], "{far}");
+    assert!(far["wouldNeed"]["detail"].as_str().unwrap().ends_with("Or: Put the user and the row's owner into one group."), "{far}");
+    // Nobody can be put into a group who is no member, and who is, is not told by this.
+    for stranger in [Uuid::now_v7(), world.globex.admin.id] {
+        assert_eq!(ways(&ask(Some(stranger)).await), [["give_role"]]);
+    }
+    // A group that everybody joins is said to be one; without an owner all of the subject's groups are named.
+    let all = group("all hands", true).await;
+    let both = json!({ "userIds": [stage.caller.id, stage.outsider.id] });
+    world.admin().put(acme.path(&format!("/groups/{all}/members")), both).await.expect(200);
+    let far = ask(Some(stage.outsider.id)).await;
+    assert_eq!((&far["allowed"], &far["groupsDetail"]), (&json!(true), &json!("`all hands`, which every member joins.")));
+    assert_eq!(far["groups"], json!([{ "id": all, "name": "all hands", "autoJoin": true }]));
+    assert_eq!(names(&ask(None).await), ["all hands", "shared"]);
+    let access = world.admin().get(acme.path(&format!("/users/{}/access", stage.caller.id))).await.expect(200);
+    assert_eq!((names(&access), &access["groupCount"]), (vec!["all hands".to_owned(), "shared".to_owned()], &json!(2)));
+    assert_eq!(access["groupsDetail"], "`all hands`, which every member joins; `shared`.");
+    let all_reaching = world.admin().get(acme.path(&format!("/users/{}/access", acme.admin.id))).await.expect(200);
+    assert_eq!(all_reaching["groups"], Value::Null, "no level hangs on groups: {all_reaching}");
+    // At most 20 are named, by name.
+    for number in 0..20 {
+        let more = group(&format!("team {number:02}"), false).await;
+        let both = json!({ "userIds": [stage.caller.id, stage.peer.id] });
+        world.admin().put(acme.path(&format!("/groups/{more}/members")), both).await.expect(200);
+    }
+    let near = ask(Some(stage.peer.id)).await;
+    assert_eq!((names(&near).len(), &near["groupCount"]), (20, &json!(21)));
+    assert_eq!(names(&near)[..2], ["shared", "team 00"]);
+    assert!(near["groupsDetail"].as_str().unwrap().ends_with("; and 1 more."), "{near}");
+}
+
+/// That a group reaches is told; which one, only to who may read it.
+#[tokio::test]
+async fn groups_are_named_to_who_may_read_them() {
+    let stage = Stage::set().await;
+    let (world, acme) = (&stage.world, &stage.world.acme);
+    let watches = world.role_with(acme, "watches", json!({})).await;
+    let path = acme.path(&format!("/users/{}/roles", stage.outsider.id));
+    world.admin().put(path, json!({ "roleIds": [watches] })).await.expect(200);
+    let desk = world.desk(&stage.outsider, acme);
+    // The watcher belongs to `mixed` with the subject, and with somebody of `near`, who is not in `shared`.
+    let near = world.member_with(acme, "ned", &[acme.role("user")]).await;
+    for (name, members) in [
+        ("mixed", [stage.outsider.id, stage.caller.id, near.id].to_vec()),
+        ("near", [near.id, stage.caller.id].to_vec()),
+        ("far", vec![stage.caller.id]),
+    ] {
+        let group = world.admin().post(acme.path("/groups"), json!({ "name": name })).await.id();
+        world.admin().put(acme.path(&format!("/groups/{group}/members")), json!({ "userIds": members })).await.expect(200);
+    }
+    for (level, named) in
+        [("n", vec![]), ("m", vec!["mixed"]), ("g", vec!["far", "mixed", "near", "shared"]), ("a", vec!["far", "mixed", "near", "shared"])]
+    {
+        permit(world, watches, json!({ "members": ["a", "n", "n", "n"], "groups": [level, "n", "n", "n"] })).await;
+        let body = json!({ "table": "members", "operation": "read", "userId": stage.caller.id });
+        let access = desk.get(acme.path(&format!("/users/{}/access", stage.caller.id))).await.expect(200);
+        for answer in [explained(&desk, body).await, access] {
+            let groups = answer["groups"].as_array().unwrap();
+            let told: Vec<&str> = groups.iter().filter_map(|group| group["name"].as_str()).collect();
+            assert_eq!((told, groups.len(), &answer["groupCount"]), (named.clone(), 4, &json!(4)), "{level}: {answer}");
+            let hidden = groups.iter().filter(|group| group["name"].is_null());
+            assert!(hidden.clone().all(|group| *group == json!({ "id": null, "name": null, "autoJoin": null })), "{level}: {answer}");
+            for secret in ["far", "near", "shared"].iter().filter(|name| !named.contains(*name)) {
+                assert!(!answer["groupsDetail"].as_str().unwrap().contains(secret), "{level}: {answer}");
+            }
+        }
+    }
 }
 
 /// A view is asked about like a table: by check and by explain, in the instance of the header or the only one.

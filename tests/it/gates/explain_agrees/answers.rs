@@ -1,5 +1,7 @@
 //! Check and explain, compared with the reference: what they answer, and why they say it is so.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -72,6 +74,7 @@ impl Why<'_> {
         if told > 0 {
             note("a role that may not be read");
         }
+        self.compare_groups(level);
         if allowed {
             assert_eq!((&self.explained["blockedBy"], &self.explained["wouldNeed"]), (&json!([]), &Value::Null), "{}", self.drawn);
             return;
@@ -86,6 +89,25 @@ impl Why<'_> {
         assert_eq!(blocked, [reason], "what is in the way of {}", self.drawn);
         note(reason);
         self.compare_need(note);
+    }
+
+    /// Of the groups through which `g` reaches, each that the asker may read is named, and of the others that they are there.
+    fn compare_groups(&self, level: u8) {
+        let (world, asked) = (&self.stage.world, &self.drawn.question);
+        if level != 2 || asked.owner == Some(asked.user) {
+            assert_eq!(self.explained["groups"], Value::Null, "{}", self.drawn);
+            return;
+        }
+        let both = |members: &[Uuid]| members.contains(&asked.user) && asked.owner.is_none_or(|owner| members.contains(&owner));
+        let reaching: Vec<_> = world.groups.iter().filter(|group| group.1 == asked.mandate && both(&group.2)).collect();
+        let by = Question { user: self.drawn.asker, instance: None, table: "groups", operation: READ, owner: None, ..*asked };
+        let read = world.answer(&by).0;
+        let may_read = |members: &[Uuid]| read == 3 || members.iter().any(|member| world.reaches(read, &by, *member));
+        let readable: BTreeSet<String> = reaching.iter().filter(|group| may_read(&group.2)).map(|group| group.0.to_string()).collect();
+        let told = self.explained["groups"].as_array().unwrap();
+        let named: BTreeSet<String> = told.iter().filter_map(|group| group["id"].as_str().map(str::to_owned)).collect();
+        assert_eq!((named, told.len()), (readable, reaching.len()), "the groups of {}", self.drawn);
+        assert_eq!(self.explained["groupCount"], reaching.len(), "{}", self.drawn);
     }
 
     /// Every held role that gives a level, the highest first; those that may not be read without their names.

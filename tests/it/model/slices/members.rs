@@ -10,9 +10,10 @@ use super::super::operations::{LIST, Operation, Told};
 use super::super::pages::{Asked, Row};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Kind, may, needs, shaped};
-use super::super::world::access::{CREATE, Catalogue, DELETE, MINE, Merged, OPERATIONS as NAMES, READ, UPDATE};
+use super::super::world::access::{CREATE, Catalogue, DELETE, MINE, Merged, NEAR, OPERATIONS as NAMES, READ, UPDATE, letter};
 use super::super::world::{Event, Member, Role, World};
 use super::member_roles::{require_grantable, require_named};
+use super::questions::reaching;
 
 const ALL: &str = "/api/mandates/{mandateId}/users";
 const ONE: &str = "/api/mandates/{mandateId}/users/{userId}";
@@ -310,5 +311,8 @@ fn access(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
             answer[part].as_object_mut().unwrap().extend(more[part].as_object().unwrap().clone());
         }
     }
+    let mut rules = answer["tables"].as_object().unwrap().values();
+    let near = rules.any(|rule| NAMES.iter().any(|operation| rule[*operation] == letter(NEAR)));
+    answer["groups"] = if near { reaching(world, entered, user, None) } else { Value::Null };
     Ok(Reply::ok(answer))
 }

@@ -12,7 +12,7 @@ use super::super::operations::{Operation, Told};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Field, Kind, fitting, may, needs, shaped};
 use super::super::world::access::{ALL, Catalogue, MINE, Merged, NEAR, OPERATIONS as NAMES, READ, least, letter};
-use super::super::world::{Feature, World};
+use super::super::world::{Feature, Group, World, key};
 use crate::gates::reference::{MANDATE_TABLES, known};
 
 pub const OPERATIONS: &[Operation] = &[
@@ -230,13 +230,30 @@ fn explain(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
         _ => "level_too_low",
     };
     let blocked: Vec<Value> = (!verdict.allowed).then(|| json!({ "reason": reason })).into_iter().collect();
-    let mut answer = json!({ "allowed": verdict.allowed, "level": letter(verdict.level), "blockedBy": blocked });
+    let mut answer = json!({ "allowed": verdict.allowed, "level": letter(verdict.level), "blockedBy": blocked, "groups": null });
+    if verdict.level == NEAR && question.owner != Some(subject.user) {
+        answer["groups"] = reaching(world, entered, subject.user, question.owner);
+    }
     if verdict.allowed {
         answer["wouldNeed"] = Value::Null;
     } else {
         answer["wouldNeed"] = json!({ "ways": ways(world, entered, &subject, place, &question) });
     }
     Ok(Reply::ok(answer))
+}
+
+/// The groups of a member, or those shared with an owner: by name, and of those that the caller may not read only that they are there.
+pub(super) fn reaching(world: &World, entered: &Entered, member: Uuid, owner: Option<Uuid>) -> Value {
+    let mandate = entered.mandate();
+    let level = world.level(entered, "groups", READ);
+    let may_read = |group: &Group| level > 0 && world.nearness(mandate, entered.user, &group.members) <= level;
+    let both = |group: &&Group| group.members.contains(&member) && owner.is_none_or(|owner| group.members.contains(&owner));
+    let mut groups: Vec<&Group> = world.groups.iter().filter(|group| group.mandate == mandate).filter(both).collect();
+    groups.sort_by_key(|group| (!may_read(group), key(&group.name)));
+    let hidden = json!({ "id": null, "name": null, "autoJoin": null });
+    let named = |group: &Group| json!({ "id": group.id, "name": group.name, "autoJoin": group.auto_join });
+    let told = |group: &&Group| if may_read(group) { named(group) } else { hidden.clone() };
+    groups.iter().take(20).map(told).collect()
 }
 
 /// What would have it allowed: everything opened, and then a role given, or a group shared, where what is held is not enough.
