@@ -18,7 +18,7 @@ use super::SettingSource;
 use super::rule::{Rule, Shape, Show};
 use super::secret::mask_url;
 use super::table::{DATABASE_URL, Fallback, LISTEN, METRICS_LISTEN, Setting, config_file, everything, known_variables};
-use super::unknown::{self, PREFIX};
+use super::unknown;
 
 const DEFAULT_FILE: &str = "bailiwick.toml";
 const DEFAULT: &str = "default";
@@ -45,6 +45,9 @@ impl Reader {
         }
         reader.take_file(working_folder);
         reader.problems.extend(unknown::variables(environment));
+        if !reader.is_set(DATABASE_URL) {
+            reader.problems.extend(unknown::misspelt_database(environment));
+        }
         reader
     }
 
@@ -231,7 +234,7 @@ pub(super) fn environment(variables: impl Iterator<Item = (OsString, OsString)>)
     let known = known_variables();
     variables
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.into_string().ok()))
-        .filter(|(name, _)| name.starts_with(PREFIX) || known.contains(name))
+        .filter(|(name, _)| unknown::concerns_us(name, &known))
         .collect()
 }
 

@@ -96,10 +96,11 @@ macro_rules! settings {
         )* }
     ) => {
         $(#[$about])*
+        // Seen in this crate only, so that the compiler refuses a setting that nothing reads: it could be set and would do nothing.
         #[derive(Clone, Debug)]
         pub struct $struct {
-            $( #[doc = $meaning] pub $field: $type, )*
-            $( $(#[$part_about])* pub $part: $part_type, )*
+            $( #[doc = $meaning] pub(crate) $field: $type, )*
+            $( $(#[$part_about])* pub(crate) $part: $part_type, )*
         }
 
         impl $struct {
@@ -158,9 +159,6 @@ settings! {
         issuer: Option<String> = "issuer", "BAILIWICK_ISSUER",
             Fallback::UnsetWhileEmbedded("http:// and the listen address"), rule::optional(rule::issuer()),
             "The `iss` of access tokens: the URL under which the service is known.";
-        registration: bool = "registration", "BAILIWICK_REGISTRATION",
-            Fallback::Text("off"), rule::switch(),
-            "Whether anybody may register an account.";
         trusted_proxies: Vec<IpNet> = "trusted_proxies", "BAILIWICK_TRUSTED_PROXIES",
             Fallback::Unset("none"), rule::networks(),
             "The proxies whose `X-Forwarded-For` is believed: addresses or networks, separated by commas.";
@@ -175,7 +173,7 @@ settings! {
             "How long an access token is good for.";
         session_days: u32 = "session_days", "BAILIWICK_SESSION_DAYS",
             Fallback::Text("30"), rule::between(1, 365),
-            "How long a session lasts before one has to sign in again.";
+            "How long a session lasts. Nobody notices yet: access tokens cannot be renewed, so that one signs in again when they end.";
         password_workers: usize = "password_workers", "BAILIWICK_PASSWORD_WORKERS",
             Fallback::Cores, rule::between(1, MOST_PASSWORD_WORKERS),
             "How many passwords are hashed at the same time.";

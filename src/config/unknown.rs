@@ -4,16 +4,89 @@ use figment::value::{Dict, Value};
 
 use super::Settings;
 use super::reader::{Environment, one_line};
-use super::table::{config_file, known_variables};
+use super::table::{DATABASE_URL, LISTEN, METRICS_LISTEN, config_file, known_variables};
 
 /// Every variable that begins so is meant for the service.
 pub(super) const PREFIX: &str = "BAILIWICK_";
+
+/// What a setting is called elsewhere. These are so far from our names that the nearest of those would mislead.
+pub(super) const CALLED_ELSEWHERE: [(&str, &[&str]); 7] = [
+    (
+        LISTEN,
+        &[
+            "port",
+            "host",
+            "hostname",
+            "bind",
+            "bind_address",
+            "bind_addr",
+            "addr",
+            "address",
+            "http_port",
+            "server_port",
+            "api_port",
+            "listen_port",
+        ],
+    ),
+    (METRICS_LISTEN, &["metrics", "metrics_port", "metrics_host", "metrics_bind", "metrics_address", "metrics_addr", "prometheus_port"]),
+    (
+        DATABASE_URL,
+        &[
+            "db",
+            "db_url",
+            "dsn",
+            "database",
+            "database_dsn",
+            "database_host",
+            "db_host",
+            "postgres",
+            "postgres_url",
+            "postgresql_url",
+            "pg_url",
+        ],
+    ),
+    ("issuer", &["url", "base_url", "public_url", "external_url", "root_url", "domain"]),
+    ("secret_key", &["secret", "key", "jwt_secret", "jwt_key", "signing_key", "private_key", "master_key", "encryption_key"]),
+    ("log", &["level", "log_level", "loglevel", "rust_log", "verbosity", "debug"]),
+    ("database_pool", &["pool", "pool_size", "db_pool", "db_pool_size", "database_pool_size", "database_max_connections"]),
+];
+
+/// Settings that earlier versions had, and why they are gone.
+const TAKEN_OUT: [(&str, &str); 1] = [(
+    "registration",
+    "was taken out, since it never had an effect: nobody can register an account yet, SysAdmins make them (POST /api/users); remove it",
+)];
+
+/// How many slips of the pen keep `DATABASE_URL` recognisable.
+const SLIPS: usize = 2;
+
+/// Which of the names without the common beginning was meant by this one, if any was.
+fn misspelt(name: &str, known: &[String]) -> Option<String> {
+    let mut without_prefix = known.iter().filter(|known| !known.starts_with(PREFIX));
+    let near = |known: &&String| strsim::damerau_levenshtein(known, &name.to_ascii_uppercase()) <= SLIPS;
+    without_prefix.find(near).filter(|_| !known.iter().any(|known| known == name)).cloned()
+}
+
+/// Whether the variable is meant for the service, as far as its name tells.
+pub(super) fn concerns_us(name: &str, known: &[String]) -> bool {
+    name.starts_with(PREFIX) || known.iter().any(|known| known == name) || misspelt(name, known).is_some()
+}
+
+/// What was meant for `DATABASE_URL` where that is not set: an empty database of our own would take the place of the one that was
+/// meant.
+pub(super) fn misspelt_database(environment: &Environment) -> Vec<String> {
+    let known = known_variables();
+    let misspelt = environment.keys().filter_map(|name| Some((name, misspelt(name, &known)?)));
+    misspelt
+        .map(|(name, meant)| format!("`{}` is set, and `{meant}` is not: rename it if that was meant, or unset it", one_line(name)))
+        .collect()
+}
 
 pub(super) fn variables(environment: &Environment) -> Vec<String> {
     let known = known_variables();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     (environment.iter())
-        .filter(|(name, _)| !known.contains(&name.as_str()))
+        .filter(|(name, _)| name.starts_with(PREFIX) && !known.contains(&name.as_str()))
         .map(|(name, value)| {
             if is_service_link(name, value.as_deref()) {
                 format!(
@@ -64,6 +137,16 @@ fn suggestion(name: &str, known: &[&str]) -> String {
     // The common beginning says nothing about which one was meant.
     let bare = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase();
     let wanted = bare(name);
+    if let Some((_, why)) = TAKEN_OUT.iter().find(|(gone, _)| *gone == wanted) {
+        return format!("the setting `{}` {why}", one_line(name));
+    }
+    let meant = CALLED_ELSEWHERE.iter().find(|(_, others)| others.contains(&wanted.as_str())).map(|(meant, _)| *meant);
+    let setting = meant.and_then(|meant| Settings::table().into_iter().find(|setting| setting.name == meant));
+    if let Some(setting) = setting
+        && let Some(meant) = known.iter().find(|known| bare(known) == setting.name)
+    {
+        return format!("unknown setting `{}`: did you mean `{meant}`, which is {}?", one_line(name), setting.expected);
+    }
     let nearest = (known.iter().copied()).min_by_key(|known| strsim::damerau_levenshtein(&bare(known), &wanted)).unwrap_or_default();
     format!("unknown setting `{}`: did you mean `{nearest}`?", one_line(name))
 }

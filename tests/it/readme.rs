@@ -92,7 +92,7 @@ fn settings_are_those_of_the_service() {
 fn documents() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let documents = entries.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    documents.chain([root().join("README.md")]).collect()
+    documents.chain(["README.md", "CHANGELOG.md"].map(|name| root().join(name))).collect()
 }
 
 /// Everything outside of code blocks, which may hold what looks like links and headings.

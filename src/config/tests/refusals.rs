@@ -9,7 +9,7 @@ fn every_problem_is_reported_at_once() {
     let file = "
         session_days = 366
         log_format = true
-        registration = 'yes'
+        require_if_match = 'yes'
         surprise = 1
         [rate_limits_per_minute]
         work = 0
@@ -30,12 +30,12 @@ fn every_problem_is_reported_at_once() {
             "unknown setting `BAILIWICK_LISTN`: did you mean `BAILIWICK_LISTEN`?",
             "listen (BAILIWICK_LISTEN): `localhost:80\\n80` is not valid; expected an IP address and a port, \
              such as 127.0.0.1:8080 or [::1]:8080",
-            "registration (bailiwick.toml): `yes` is not valid; expected `on` or `off`",
             "trusted_proxies (BAILIWICK_TRUSTED_PROXIES): `10.0.0.0/8,proxy` is not valid; expected IP addresses \
              or networks separated by commas, such as 10.0.0.0/8,192.168.1.7",
             "access_token_minutes (BAILIWICK_ACCESS_TOKEN_MINUTES): `16` is not valid; expected a whole number \
              from 1 to 15",
             "session_days (bailiwick.toml): `366` is not valid; expected a whole number from 1 to 365",
+            "require_if_match (bailiwick.toml): `yes` is not valid; expected `on` or `off`",
             "log_format (bailiwick.toml): the type of the value is wrong; expected `text`, `json` or `auto`",
             "log (BAILIWICK_LOG): `info,sqlx=louder` is not valid; expected a log filter, such as info or \
              info,sqlx=warn",
@@ -69,6 +69,70 @@ fn misspelt_names_are_answered_with_the_nearest() {
         ("rate_limits_per_minute = 5", "`rate_limits_per_minute`: the type of the value is wrong; expected a table"),
     ] {
         assert_eq!(problems(&[], file), [format!("bailiwick.toml: {expected}")]);
+    }
+}
+
+/// What people type who know other services.
+#[test]
+fn names_of_elsewhere_are_answered_with_ours() {
+    let address = "which is an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
+    for (wrong, right) in [
+        ("BAILIWICK_PORT", "`BAILIWICK_LISTEN`"),
+        ("BAILIWICK_HOST", "`BAILIWICK_LISTEN`"),
+        ("BAILIWICK_BIND", "`BAILIWICK_LISTEN`"),
+        ("BAILIWICK_METRICS_PORT", "`BAILIWICK_METRICS_LISTEN`"),
+        ("BAILIWICK_DB_URL", "`DATABASE_URL`"),
+        ("BAILIWICK_POSTGRES_URL", "`DATABASE_URL`"),
+        ("BAILIWICK_PUBLIC_URL", "`BAILIWICK_ISSUER`"),
+        ("BAILIWICK_JWT_SECRET", "`BAILIWICK_SECRET_KEY`"),
+        ("BAILIWICK_LOG_LEVEL", "`BAILIWICK_LOG`"),
+        ("BAILIWICK_POOL_SIZE", "`BAILIWICK_DATABASE_POOL`"),
+    ] {
+        let lines = problems(&[(wrong, "8080")], "");
+        assert!(lines[0].starts_with(&format!("unknown setting `{wrong}`: did you mean {right}, which is ")), "{lines:?}");
+    }
+    assert_eq!(
+        problems(&[("BAILIWICK_PORT", "8080")], ""),
+        [format!("unknown setting `BAILIWICK_PORT`: did you mean `BAILIWICK_LISTEN`, {address}?")]
+    );
+    assert_eq!(problems(&[], "port = 8080"), [format!("bailiwick.toml: unknown setting `port`: did you mean `listen`, {address}?")]);
+}
+
+#[test]
+fn every_name_of_elsewhere_leads_to_a_setting_and_is_none() {
+    let settings = table::everything();
+    for (ours, others) in unknown::CALLED_ELSEWHERE {
+        assert!(settings.iter().any(|setting| setting.name == ours), "{ours}");
+        assert!(!others.iter().any(|other| settings.iter().any(|setting| setting.name == *other)), "{others:?}");
+    }
+}
+
+/// It would be ignored like any variable of somebody else's, and an embedded database would be served in place of the one meant.
+#[test]
+fn a_misspelt_database_is_not_silently_another() {
+    for (wrong, right) in [
+        ("DATABASE_URI", "DATABASE_URL"),
+        ("DATABSE_URL", "DATABASE_URL"),
+        ("database_url", "DATABASE_URL"),
+        ("DATABASE_URLFILE", "DATABASE_URL_FILE"),
+    ] {
+        let expected = format!("`{wrong}` is set, and `{right}` is not: rename it if that was meant, or unset it");
+        assert_eq!(problems(&[(wrong, DATABASE)], ""), [expected]);
+    }
+    let meant =
+        [("DATABASE_URI", "x"), ("DATABASE_URL", DATABASE), ("BAILIWICK_SECRET_KEY", KEY), ("BAILIWICK_ISSUER", "https://id.example.org")];
+    assert!(load(&meant, "").is_ok(), "what is somebody else's does not matter where ours is set");
+    assert!(load(&meant[2..], &format!("database_url = '{DATABASE}'")).is_ok());
+    assert!(load(&[("TEST_DATABASE_URL", "x"), ("DATABASE_HOST", "x"), ("DB_URL", "x")], "").is_ok());
+}
+
+#[test]
+fn a_setting_that_was_taken_out_is_not_taken_for_a_typo() {
+    for (line, name) in [
+        (problems(&[("BAILIWICK_REGISTRATION", "off")], ""), "the setting `BAILIWICK_REGISTRATION` was taken out"),
+        (problems(&[], "registration = true"), "bailiwick.toml: the setting `registration` was taken out"),
+    ] {
+        assert!(line.len() == 1 && line[0].starts_with(name) && line[0].contains("POST /api/users"), "{line:?}");
     }
 }
 

@@ -11,7 +11,7 @@ fn nothing_set_gives_the_defaults() {
     assert_eq!(settings.metrics_listen, Some("127.0.0.1:9090".parse().unwrap()));
     assert_eq!(settings.data_dir, folder.path().join("./.bailiwick"));
     assert!(settings.database_url.is_none() && settings.secret_key.is_none());
-    assert!(settings.postgres_fetch && settings.rate_limits && !settings.registration);
+    assert!(settings.postgres_fetch && settings.rate_limits && !settings.require_if_match);
     assert!(settings.trusted_proxies.is_empty());
     assert_eq!(settings.log_format, LogFormat::Auto);
     assert_eq!(settings.log, "info");
@@ -36,7 +36,7 @@ fn environment_wins_over_file_wins_over_default() {
     let file = "
         listen = '0.0.0.0:1'
         session_days = 7
-        registration = true
+        require_if_match = true
         trusted_proxies = ['10.0.0.0/8', '::1']
         [rate_limits_per_minute]
         list-mandates = 5
@@ -51,7 +51,7 @@ fn environment_wins_over_file_wins_over_default() {
         ("listen", ("0.0.0.0:2", "BAILIWICK_LISTEN")),
         ("metrics_listen", ("off", "BAILIWICK_METRICS_LISTEN")),
         ("session_days", ("7", path.as_str())),
-        ("registration", ("on", path.as_str())),
+        ("require_if_match", ("on", path.as_str())),
         ("trusted_proxies", ("10.0.0.0/8,::1/128", path.as_str())),
         ("password_queue", ("64", "default")),
         (&name("list-mandates"), ("8", "BAILIWICK_RATE_LIMIT_LIST_MANDATES")),
