@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
@@ -14,7 +14,7 @@ use super::{one_line, ours, say};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::context::Services;
-use crate::db::bootstrap;
+use crate::db::{bootstrap, safety, unreachable};
 use crate::limits::nodes;
 
 const OLDEST_VERSION: i64 = 150_000;
@@ -76,6 +76,7 @@ async fn examine(report: &mut Report, opened: &Opened, settings: &Settings) {
     let has_schema = schema.is_ok();
     report.note("schema", schema);
     report.note("roles", check_roles(options).await);
+    report.note("tables", check_tables(options).await);
     if let Some((database, ours)) = clocks {
         report.note("clock", check_clock(database, ours));
     }
@@ -95,7 +96,8 @@ struct Found {
 }
 
 async fn ask(options: &PgConnectOptions) -> anyhow::Result<Found> {
-    let mut connection = options.connect().await.context("the database refused the connection: check DATABASE_URL")?;
+    let refused = |error| anyhow!("the database refused the connection: {}", unreachable::told(options, &error));
+    let mut connection = options.connect().await.map_err(refused)?;
     let (version, version_number): (String, i64) =
         sqlx::query_as("select current_setting('server_version'), current_setting('server_version_num')::bigint")
             .fetch_one(&mut connection)
@@ -123,8 +125,13 @@ async fn check_schema(options: &PgConnectOptions) -> anyhow::Result<String> {
 }
 
 async fn check_roles(options: &PgConnectOptions) -> anyhow::Result<String> {
-    bootstrap::check_roles(options).await?;
-    Ok("as row-level security relies on".to_owned())
+    safety::check_roles(options).await?;
+    Ok("as row-level security relies on, and nobody else can become one of them".to_owned())
+}
+
+async fn check_tables(options: &PgConnectOptions) -> anyhow::Result<String> {
+    safety::check_tables(options).await?;
+    Ok("row-level security is on wherever it must be".to_owned())
 }
 
 fn check_clock(database: DateTime<Utc>, ours: DateTime<Utc>) -> anyhow::Result<String> {

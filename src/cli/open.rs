@@ -15,7 +15,7 @@ use crate::config::{Secret, Settings};
 use crate::context::Services;
 use crate::db::bootstrap::Applied;
 use crate::db::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
-use crate::db::{Database, bootstrap, fetch};
+use crate::db::{Database, bootstrap, fetch, safety, unreachable};
 
 /// What `fetch` brings: data that another version made cannot be served by it, so that fetching it would be in vain.
 const FETCHED_VERSION: u32 = 17;
@@ -50,7 +50,7 @@ impl Opened {
     async fn reach(&self) -> anyhow::Result<()> {
         match tokio::time::timeout(PATIENCE, self.options.connect()).await {
             Ok(Ok(connection)) => Ok(connection.close().await?),
-            Ok(Err(error)) => Err(anyhow!("the database cannot be reached: {error} (check DATABASE_URL)")),
+            Ok(Err(error)) => Err(anyhow!("the database cannot be reached: {}", unreachable::told(&self.options, &error))),
             Err(_) => Err(anyhow!("the database does not answer within {} s (check DATABASE_URL)", PATIENCE.as_secs())),
         }
     }
@@ -63,13 +63,14 @@ impl Opened {
         self.embedded.is_some()
     }
 
-    /// Brings the schema up to date and refuses roles that row-level security cannot rely on. Tells which migrations it applied.
+    /// Brings the schema up to date and refuses roles and tables that the walls between mandates cannot rely on. Tells which
+    /// migrations it applied.
     pub async fn prepare(&self) -> anyhow::Result<Vec<Applied>> {
         let applied = bootstrap::migrate(&self.options).await?;
         for Applied { version, description } in &applied {
             tracing::info!(version, description, "applied a migration");
         }
-        bootstrap::check_roles(&self.options).await?;
+        safety::check(&self.options).await?;
         Ok(applied)
     }
 

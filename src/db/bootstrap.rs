@@ -1,5 +1,4 @@
-//! What has to be there before the first migration (roles, the schema), the migrations themselves, and the check that the
-//! roles still have the attributes on which row-level security relies.
+//! What has to be there before the first migration (roles, the schema), and the migrations themselves.
 //!
 //! The login may be a superuser, or a role with CREATEROLE that owns the database. Roles belong to the cluster, so several
 //! databases may make them at the same time: every step tolerates that another was first.
@@ -8,14 +7,16 @@ use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 
+use super::unreachable;
+
 /// The schema's history.
 pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
-    #[error("the database refused the connection: {0} (check DATABASE_URL)")]
-    Connect(#[source] sqlx::Error),
+    #[error("the database refused the connection: {0}")]
+    Connect(String),
     #[error(
         "the login of DATABASE_URL can neither make nor join the bailiwick_* roles: {0} (use a superuser, or a role with CREATEROLE that owns the database)"
     )]
@@ -24,6 +25,8 @@ pub enum BootstrapError {
     Migration(#[source] sqlx::migrate::MigrateError),
     #[error("the database's roles are not safe to run on: {0}")]
     UnsafeRoles(String),
+    #[error("the database's tables are not safe to run on: {0}")]
+    UnsafeTables(String),
     #[error("the database is older than PostgreSQL 15 (it reports version number {0})")]
     TooOld(i64),
     #[error(transparent)]
@@ -62,9 +65,9 @@ begin
 end $$;
 ";
 
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, BootstrapError> {
-    let mut connection =
-        options.clone().log_statements(tracing::log::LevelFilter::Trace).connect().await.map_err(BootstrapError::Connect)?;
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, BootstrapError> {
+    let refused = |error| BootstrapError::Connect(unreachable::told(options, &error));
+    let mut connection = options.clone().log_statements(tracing::log::LevelFilter::Trace).connect().await.map_err(refused)?;
     let version: i64 = sqlx::query_scalar("select current_setting('server_version_num')::bigint").fetch_one(&mut connection).await?;
     if version < 150_000 {
         return Err(BootstrapError::TooOld(version));
@@ -138,34 +141,4 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, BootstrapErr
     connection.execute("set role bailiwick_owner; set search_path = bailiwick").await.map_err(BootstrapError::Roles)?;
     let applied = connection.list_applied_migrations("_sqlx_migrations").await.map_err(BootstrapError::Migration)?;
     Ok(applied.into_iter().map(|migration| migration.version).collect())
-}
-
-/// Refuses roles whose attributes would let them around row-level security.
-pub async fn check_roles(options: &PgConnectOptions) -> Result<(), BootstrapError> {
-    let mut connection = connect(options).await?;
-    let problems: Vec<String> = sqlx::query_scalar(
-        "select format('%s must not be %s', r.rolname, a.attribute)
-         from pg_roles r
-         cross join lateral (values ('SUPERUSER', r.rolsuper), ('BYPASSRLS', r.rolbypassrls), ('LOGIN', r.rolcanlogin),
-                                    ('CREATEROLE', r.rolcreaterole)) a (attribute, held)
-         where r.rolname in ('bailiwick_owner', 'bailiwick_runtime', 'bailiwick_tenant', 'bailiwick_system') and a.held
-         union all
-         select format('%s must not be a member of %s', m.rolname, g.rolname)
-         from pg_auth_members x join pg_roles m on m.oid = x.member join pg_roles g on g.oid = x.roleid
-         where m.rolname in ('bailiwick_runtime', 'bailiwick_tenant', 'bailiwick_system', 'bailiwick_owner')
-         union all
-         select format('%s is missing', wanted)
-         from unnest(array['bailiwick_owner', 'bailiwick_runtime', 'bailiwick_tenant', 'bailiwick_system']) wanted
-         where not exists (select 1 from pg_roles where rolname = wanted)
-         union all
-         select format('bailiwick_runtime must not have rights on the table %s', c.relname)
-         from pg_class c join pg_namespace n on n.oid = c.relnamespace
-         where n.nspname = 'bailiwick' and c.relkind in ('r', 'p', 'v') and exists (select 1 from pg_roles where rolname = 'bailiwick_runtime')
-           and has_table_privilege('bailiwick_runtime', c.oid, 'select, insert, update, delete, truncate')
-         order by 1",
-    )
-    .fetch_all(&mut connection)
-    .await?;
-    connection.close().await?;
-    if problems.is_empty() { Ok(()) } else { Err(BootstrapError::UnsafeRoles(problems.join("; "))) }
 }

@@ -15,7 +15,9 @@ mod lent;
 pub mod once;
 pub mod page;
 mod readers;
+pub mod safety;
 mod turns;
+pub mod unreachable;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;

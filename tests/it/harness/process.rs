@@ -15,6 +15,36 @@ use tempfile::TempDir;
 /// Far more than a line of the log takes to come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_bailiwick");
+
+/// A program that knows nothing of what whoever runs the tests has set.
+pub fn without_settings(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for setting in config::documentation() {
+        command.env_remove(setting.environment_name);
+        setting.file_environment_name.map(|name| command.env_remove(name));
+    }
+    command
+}
+
+/// What a command of the program said: whether it went well, and both outputs in one.
+#[derive(Debug)]
+pub struct Said {
+    pub well: bool,
+    pub text: String,
+}
+
+/// Runs a command to its end. Not on a thread of the runtime: a server that is asked meanwhile may live on it.
+pub async fn said(mut command: Command) -> Said {
+    tokio::task::spawn_blocking(move || {
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].map(|part| String::from_utf8(part).unwrap()).concat();
+        Said { well: output.status.success(), text }
+    })
+    .await
+    .unwrap()
+}
+
 /// A running one, on a free port; stopped when it is dropped.
 pub struct Service {
     process: Child,
@@ -97,11 +127,7 @@ fn folder() -> TempDir {
 
 /// The program in that folder, with no setting of whoever runs the tests.
 fn command(folder: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bailiwick"));
-    for setting in config::documentation() {
-        command.env_remove(setting.environment_name);
-        setting.file_environment_name.map(|name| command.env_remove(name));
-    }
+    let mut command = without_settings(PROGRAM);
     command.current_dir(folder.path());
     command
 }

@@ -15,6 +15,8 @@ mod concurrency;
 mod connections;
 mod cors;
 mod database_away;
+mod database_safety;
+mod database_tls;
 mod delegates;
 mod dry_run;
 mod features;
