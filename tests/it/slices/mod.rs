@@ -15,6 +15,7 @@ mod concurrency;
 mod connections;
 mod cors;
 mod database_away;
+mod database_logins;
 mod database_safety;
 mod database_tls;
 mod delegates;
