@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, timeout};
@@ -16,6 +16,7 @@ use super::{descriptors, greeting, ours, say, secret_key};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::{Loaded, SecretKey, Settings};
+use crate::context::Services;
 use crate::db::bootstrap;
 use crate::error::Code;
 use crate::jobs::Scheduler;
@@ -75,7 +76,7 @@ async fn make_ready(settings: &Settings, opened: &Opened, listening: SocketAddr)
     let app = App::new(settings.clone(), secret.expose(), issuer, opened.database(settings), Arc::new(SystemClock)).map_err(ours)?;
     features::bring_up_to_date(app.services(), app.features()).await.map_err(ours)?;
     limits::nodes::beat(&app).await.map_err(ours)?;
-    let has_demo = opened.is_embedded() && load_demo(&app).await.map_err(ours)?;
+    let has_demo = opened.is_embedded() && demo(&app, listening).await?;
     Ok(Ready { app, has_demo, migrations_applied })
 }
 
@@ -86,13 +87,36 @@ fn secret(settings: &Settings) -> anyhow::Result<SecretKey> {
     }
 }
 
+/// The demo's accounts, whose password everybody knows, are for this machine alone. Tells whether they are there.
+async fn demo(app: &App, listening: SocketAddr) -> anyhow::Result<bool> {
+    let services = app.services();
+    if listening.ip().to_canonical().is_loopback() {
+        return load_demo(services).await.map_err(ours);
+    }
+    let open = seeds::open_accounts(services).await.map_err(ours)?;
+    if let Some(names) = open {
+        bail!(
+            "{listening} can be reached from other machines, and everybody knows the password of {names}: listen on 127.0.0.1 \
+             (BAILIWICK_LISTEN), disable these accounts, or begin with another BAILIWICK_DATA_DIR"
+        );
+    }
+    if seeds::has_no_users(services).await.map_err(ours)? {
+        say(&format!(
+            "No demo accounts are made: {listening} can be reached from other machines, and everybody knows their password. With \
+             BAILIWICK_LISTEN=127.0.0.1:8080 they are. Or stop this, and make the first SysAdmin: \
+             bailiwick user create --username ada --sys-admin"
+        ));
+    }
+    Ok(false)
+}
+
 /// Only into a database that nobody uses yet. Tells whether the demo is there, from now or from before.
-async fn load_demo(app: &App) -> crate::error::Result<bool> {
-    if seeds::has_no_users(app.services()).await? {
-        seeds::demo(app.services()).await?;
+async fn load_demo(services: &Services) -> crate::error::Result<bool> {
+    if seeds::has_no_users(services).await? {
+        seeds::demo(services).await?;
         return Ok(true);
     }
-    seeds::demo_is_there(app.services()).await
+    seeds::demo_is_there(services).await
 }
 
 async fn run(app: &App, listeners: Listeners, opened: &Opened, stop: &mut Stop) -> anyhow::Result<()> {

@@ -19,6 +19,7 @@ mod database_logins;
 mod database_safety;
 mod database_tls;
 mod delegates;
+mod demo_accounts;
 mod dry_run;
 mod features;
 mod finding;
