@@ -69,9 +69,12 @@ def served(bailiwick: str, store: Store) -> Iterator[str]:
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.05)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/tickets"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/tickets"
+    finally:
+        # Else a check that fails would wait for ever.
+        server.should_exit = True
+        thread.join()
 
 
 def refused(answer: httpx.Response, status: int, code: str) -> httpx.Response:
