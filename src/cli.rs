@@ -44,6 +44,28 @@ Settings come from environment variables and from bailiwick.toml in the working 
 `bailiwick config` lists them all.
 Exit codes: 0 done, 1 failed (one line on standard error says why), 2 the command was not understood.";
 
+const SERVE: &str = "Serve the API until it is asked to stop.
+
+Brings the database up to date (migrations, built-in features), refuses one whose roles or tables are not safe, and then listens: \
+for the API on BAILIWICK_LISTEN (127.0.0.1:8080), for Prometheus on BAILIWICK_METRICS_LISTEN (127.0.0.1:9090). It speaks plain HTTP; \
+TLS is a proxy's work.
+
+Without DATABASE_URL it starts a PostgreSQL of its own in BAILIWICK_DATA_DIR (./.bailiwick), with demo accounts as long as only this \
+machine can reach them. With it, BAILIWICK_SECRET_KEY and BAILIWICK_ISSUER are needed too.
+
+Ctrl-C and SIGTERM let running requests finish, for BAILIWICK_SHUTDOWN_GRACE_SECONDS (10) at most; a second one does not wait.";
+
+const SERVE_EXAMPLES: &str = "Examples:
+  bailiwick serve                               with everything of its own
+  BAILIWICK_LISTEN=127.0.0.1:9000 bailiwick serve
+  DATABASE_URL_FILE=/run/secrets/url BAILIWICK_SECRET_KEY_FILE=/run/secrets/key \\
+    BAILIWICK_ISSUER=https://id.example.com bailiwick serve
+
+Settings come from environment variables, over bailiwick.toml in the working folder (or the file that BAILIWICK_CONFIG names); \
+`bailiwick config` lists them all, with where each was set.
+Exit codes: 0 stopped when asked to, 1 could not start or had to end (one line on standard error says why; of settings one for each \
+that is wrong), 2 the command was not understood.";
+
 #[derive(Debug, Parser)]
 #[command(name = "bailiwick", version, about = "The tenancy and access backbone of multi-tenant applications", long_about = ABOUT, after_help = EXAMPLES)]
 struct Cli {
@@ -54,9 +76,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the API (the default)
-    #[command(
-        after_help = "Migrations run before the first request is taken. Ctrl-C and SIGTERM let running requests finish, for 10 s at most."
-    )]
+    #[command(long_about = SERVE, after_help = SERVE_EXAMPLES)]
     Serve,
     /// Bring the database's schema and the built-in features up to date
     #[command(
@@ -225,6 +245,15 @@ mod tests {
         assert!(Cli::try_parse_from(["bailiwick"]).unwrap().command.is_none());
         let unknown = Cli::try_parse_from(["bailiwick", "serv"]).unwrap_err();
         assert_eq!(unknown.exit_code(), 2);
+    }
+
+    #[test]
+    fn the_help_of_serve_says_what_an_operator_asks() {
+        let mut command = Cli::command();
+        let help = command.find_subcommand_mut("serve").unwrap().render_long_help().to_string();
+        for asked in ["127.0.0.1:8080", "BAILIWICK_METRICS_LISTEN", "DATABASE_URL", "bailiwick.toml", "SIGTERM", "Exit codes: 0"] {
+            assert!(help.contains(asked), "{asked}: {help}");
+        }
     }
 
     #[test]
