@@ -1,0 +1,24 @@
+import jwt
+
+
+class AccessTokens:
+    """Verifies access tokens of Bailiwick, with the keys that it publishes. `issuer` is its `BAILIWICK_ISSUER`."""
+
+    def __init__(self, base: str, issuer: str) -> None:
+        # Fetched when a token names a key that is not there yet, and anew after five minutes.
+        self._keys = jwt.PyJWKClient(f"{base}/.well-known/jwks.json", timeout=2)
+        self._issuer = issuer
+
+    def user(self, token: str) -> str:
+        """The id of the user whom the token names; raises `jwt.PyJWTError` where it is to be answered with 401."""
+        found = jwt.decode_complete(
+            token,
+            self._keys.get_signing_key_from_jwt(token),
+            algorithms=["EdDSA"],
+            issuer=self._issuer,
+            audience="bailiwick",
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )
+        if found["header"].get("typ") != "at+jwt":
+            raise jwt.InvalidTokenError("another kind of token")
+        return str(found["payload"]["sub"])
