@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn nobody_is_looked_at_where_everybody_stays() {
         let (everyone, users) = (GroupId::new(), [(); 3].map(|()| UserId::new()));
-        let same = companies(&users.map(|user| (user, &[everyone] as &[GroupId]))[..]);
+        let same: Companies = users.into_iter().map(|user| (user, [everyone].into())).collect();
         assert!(Regrouped::of(&same, &same).people.is_empty());
     }
 

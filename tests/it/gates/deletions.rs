@@ -66,7 +66,7 @@ async fn told_of(ground: &Ground, operation: &Operation, case: &Case) -> Vec<&'s
 /// Somebody in everything, and everything permits something.
 async fn fill(ground: &Ground, names: &Names) {
     let Some(role) = names.get("role") else { return };
-    let named = |name: &str| &names[name];
+    let id_of = |what: &str| &names[what];
     ground
         .sql(format!(
             "insert into group_members (mandate_id, group_id, user_id)
@@ -79,13 +79,13 @@ async fn fill(ground: &Ground, names: &Names) {
              select id, scope, mandate_id, '*', true, 1, 0, 0, 0 from roles where id in ('{role}', '{irole}', '{iheld}', '{template}') on conflict do nothing;
              insert into role_views (role_id, scope, mandate_id, view_name, allowed)
              select id, scope, mandate_id, 'editor', true from roles where id in ('{irole}', '{iheld}', '{template}') on conflict do nothing",
-            group = named("group"),
-            target = named("target"),
-            peer = named("peer"),
-            instance = named("instance"),
-            iheld = named("iheld"),
-            irole = named("irole"),
-            template = named("template"),
+            group = id_of("group"),
+            target = id_of("target"),
+            peer = id_of("peer"),
+            instance = id_of("instance"),
+            iheld = id_of("iheld"),
+            irole = id_of("irole"),
+            template = id_of("template"),
         ))
         .await;
 }

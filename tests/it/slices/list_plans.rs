@@ -3,9 +3,11 @@
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor};
+use uuid::Uuid;
 
 use super::kit::Desk;
 use super::playbook_plans::explained;
+use crate::harness::world::Tenant;
 use crate::harness::{TestApp, World};
 
 const PAGE: usize = 10;
@@ -61,41 +63,11 @@ async fn plan_of(node: &TestApp, world: &World, list: &List<'_>, mode: &str) -> 
     plan["Plan"].clone()
 }
 
-#[tokio::test]
-async fn a_page_by_creation_is_read_from_an_index() {
-    let world = World::new().await;
-    let acme = &world.acme;
-    let crowd = CROWD.replace("$mandate", &acme.id.to_string()).replace("$admin", &acme.admin.id.to_string());
-    world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(crowd))).await.unwrap();
-    let nil = uuid::Uuid::nil();
+/// Lists by creation, with nothing that narrows them.
+fn by_creation(acme: &Tenant) -> Vec<List<'static>> {
+    let (nil, mandate, admin) = (Uuid::nil(), acme.id, acme.admin.id);
     let middle = format!("now() - interval '9000 seconds', '{nil}', {}", PAGE + 1);
-    let (mandate, admin) = (acme.id, acme.admin.id);
-    let text = |bound: &str| format!("'{bound}', '{nil}', {}", PAGE + 1);
-    let lists = [
-        List {
-            path: "/api/mandates?hasAdmin=false".into(),
-            statement: "select d.id%from mandates d%",
-            arguments: format!("false, null, null, {}, null, false", text("crowd")),
-            has_few_filters: true,
-        },
-        List {
-            path: "/api/features/instances?sort=-label".into(),
-            statement: "select i.id%from feature_instances i join mandates%",
-            arguments: format!("null, null, {}", text("crowd 5")),
-            has_few_filters: true,
-        },
-        List {
-            path: "/api/features/instances?featureCode=playbooks".into(),
-            statement: "select i.id%from feature_instances i join mandates%",
-            arguments: format!("null, 'playbooks', {}", text("crowd 5")),
-            has_few_filters: false,
-        },
-        List {
-            path: acme.path("/audit?resourceType=group"),
-            statement: "select e.id%from audit_events e%",
-            arguments: format!("'{mandate}', null, null, null, null, null, {middle}, 'group', 3, '{admin}'"),
-            has_few_filters: false,
-        },
+    vec![
         List {
             path: "/api/mandates?sort=-createdAt".into(),
             statement: "select d.id%from mandates d%",
@@ -126,8 +98,49 @@ async fn a_page_by_creation_is_read_from_an_index() {
             arguments: format!("null, null, null, null, null, null, {middle}, null"),
             has_few_filters: false,
         },
-    ];
-    for list in &lists {
+    ]
+}
+
+/// Lists that are narrowed, or sorted by name over all mandates.
+fn narrowed(acme: &Tenant) -> Vec<List<'static>> {
+    let (nil, mandate, admin) = (Uuid::nil(), acme.id, acme.admin.id);
+    let middle = format!("now() - interval '9000 seconds', '{nil}', {}", PAGE + 1);
+    let text = |bound: &str| format!("'{bound}', '{nil}', {}", PAGE + 1);
+    vec![
+        List {
+            path: "/api/mandates?hasAdmin=false".into(),
+            statement: "select d.id%from mandates d%",
+            arguments: format!("false, null, null, {}, null, false", text("crowd")),
+            has_few_filters: true,
+        },
+        List {
+            path: "/api/features/instances?sort=-label".into(),
+            statement: "select i.id%from feature_instances i join mandates%",
+            arguments: format!("null, null, {}", text("crowd 5")),
+            has_few_filters: true,
+        },
+        List {
+            path: "/api/features/instances?featureCode=playbooks".into(),
+            statement: "select i.id%from feature_instances i join mandates%",
+            arguments: format!("null, 'playbooks', {}", text("crowd 5")),
+            has_few_filters: false,
+        },
+        List {
+            path: acme.path("/audit?resourceType=group"),
+            statement: "select e.id%from audit_events e%",
+            arguments: format!("'{mandate}', null, null, null, null, null, {middle}, 'group', 3, '{admin}'"),
+            has_few_filters: false,
+        },
+    ]
+}
+
+#[tokio::test]
+async fn a_page_is_read_from_an_index() {
+    let world = World::new().await;
+    let acme = &world.acme;
+    let crowd = CROWD.replace("$mandate", &acme.id.to_string()).replace("$admin", &acme.admin.id.to_string());
+    world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(crowd))).await.unwrap();
+    for list in by_creation(acme).iter().chain(&narrowed(acme)) {
         // A node of its own, so that its one connection has prepared this list's statement only.
         let node = world.app.another_node_with_one_connection();
         let person = if list.path.starts_with(&acme.path("/")) { &acme.admin } else { &world.sys_admin };

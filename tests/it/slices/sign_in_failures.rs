@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const FAILURES: &str = "select count(*) from audit_events where action = 'sign_in_failed'";
 
 async fn fail(app: &TestApp, username: &str, password: &str) -> Answer {
-    let call = app.post("/api/auth/login").coming_from("203.0.113.7").header("x-request-id", format!("r-{username}"));
+    let call = app.post("/api/auth/login").coming_from("203.0.113.7").header("x-request-id", format!("r-{}", username.len()));
     let answer = call.json(json!({ "username": username, "password": password })).send().await;
     answer.refused(401, "invalid_credentials");
     answer
@@ -108,7 +108,9 @@ async fn every_failure_takes_the_same_work_and_gets_the_same_answer() {
         let mut answer = fail(&stage.world.app, username, password).await;
         answer.body["requestId"].take();
         let headers: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
-        let statements: Vec<Value> = log.objects("sqlx::query").into_iter().map(|mut line| line["summary"].take()).collect();
+        let statements = log.objects("sqlx::query").into_iter().map(|mut line| line["summary"].take());
+        // How a new connection of the pool begins is no part of it.
+        let statements: Vec<Value> = statements.filter(|statement| *statement != "set role bailiwick_runtime").collect();
         assert!(statements.len() >= 4, "{statements:?}");
         all.push((answer.status, answer.body, headers, statements));
     }
@@ -145,7 +147,7 @@ async fn an_event_that_cannot_be_written_changes_no_answer() {
     for (username, password, ..) in stage.attempts() {
         let log = Log::json("info");
         fail(app, username, password).await;
-        let lines = log.objects(&format!("r-{username}"));
+        let lines = log.objects(&format!("r-{}", username.len()));
         assert_eq!(lines[0]["message"], "a failed sign-in is missing in the audit trail", "{}", log.all());
         assert!(lines[0]["cause"].as_str().unwrap().contains("audit_events"), "{}", log.all());
     }
