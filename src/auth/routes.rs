@@ -17,6 +17,7 @@ use crate::context::enter::unauthenticated;
 use crate::context::policy::{Class, Policy};
 use crate::context::{RequestMeta, SessionContext, SystemContext};
 use crate::error::Result;
+use crate::http::attended;
 use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
@@ -77,6 +78,7 @@ async fn login(
         Ok(user) => user,
         Err(reason) => return Err(failures::refused(&app, system, account, reason).await),
     };
+    attended::by_user(user);
     let now = system.now();
     let session = NewSession {
         id: SessionId::new(),

@@ -8,7 +8,7 @@ use tracing::Span;
 use tracing::field::{Empty, display};
 
 use super::rate_limit::Identity;
-use crate::ids::MandateId;
+use crate::ids::{MandateId, UserId};
 use crate::telemetry::{self, Asked};
 
 /// The most characters of a path that are logged.
@@ -56,6 +56,11 @@ impl Drop for Attended {
 /// Notes in which mandate the request works, once it was let in there.
 pub(super) fn in_mandate(mandate: MandateId) {
     Span::current().record("mandate", display(mandate));
+}
+
+/// Notes whose request it turned out to be, where it came without a token: who signs in.
+pub(crate) fn by_user(user: UserId) {
+    Span::current().record("user", display(user));
 }
 
 /// A path as log lines may hold it: not endless, and without a character that a terminal or a reader of lines would act on.

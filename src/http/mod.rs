@@ -1,6 +1,6 @@
 //! HTTP: the assembly of all routes, and what every request goes through on its way in and out.
 
-mod attended;
+pub(crate) mod attended;
 mod body;
 pub(crate) mod client;
 pub(crate) mod completion;

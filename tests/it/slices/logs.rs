@@ -51,6 +51,18 @@ async fn each_answer_has_one_line_that_tells_whose_it_was_and_how_it_went() {
     assert_eq!((line.get("user"), line.get("client")), (None, None));
 }
 
+#[tokio::test]
+async fn who_signed_in_is_told_by_their_id_and_who_did_not_is_not() {
+    let app = TestApp::start().await;
+    let id = app.account("alice", false).await;
+    for (password, status, user) in [(PASSWORD, 200, json!(id)), ("not-the-Password-1", 401, Value::Null)] {
+        let log = Log::json(DEFAULT);
+        let call = app.post("/api/auth/login").header("x-request-id", "r-in");
+        call.json(json!({ "username": "alice", "password": password })).send().await.expect(status);
+        assert_eq!(told_of(&log, "r-in")["user"], user, "{}", log.all());
+    }
+}
+
 /// With an id of the service's own, too.
 #[tokio::test]
 async fn what_failed_is_found_by_the_id_in_the_problem() {
