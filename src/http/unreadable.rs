@@ -170,7 +170,7 @@ mod tests {
             drop(connection);
         };
         let mut text = String::new();
-        let (_, read) = tokio::join!(writing, theirs.read_to_string(&mut text));
+        let ((), read) = tokio::join!(writing, theirs.read_to_string(&mut text));
         read.unwrap();
         text
     }

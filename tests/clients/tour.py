@@ -62,6 +62,7 @@ from bailiwick_client.models import (
     Login,
     Member,
     Operation,
+    PageGroupMember,
     PermissionsPatch,
     PermissionsPatchViews,
     Problem,
@@ -138,7 +139,7 @@ made = create_group.sync_detailed(acme, client=alice, x_mandate_id=named, body=C
 group = told(201, made)
 to_be_grouped = ReplaceGroupMembers(user_ids=[bob_id])
 grouped = replace_group_members.sync_detailed(acme, group.id, client=alice, x_mandate_id=named, body=to_be_grouped)
-assert [member.username for member in told(200, grouped).items] == ["bob"]
+assert [member.username for member in told_as(PageGroupMember, 200, grouped).items] == ["bob"]
 
 # A role.
 recruiter = CreateRole(label="recruiter")
@@ -165,14 +166,14 @@ def labelled(label: str) -> UUID:
     return only(roles.items, lambda role: role.label == label).id
 
 
-def add_carol(role: UUID) -> Response[Member | Problem]:
+def add_carol(role: UUID) -> Response[AccessPreview | Member | Problem]:
     carol = AddMember(username="carol", role_ids=[role])
     return add_member.sync_detailed(acme, client=bob, x_mandate_id=named, body=carol)
 
 
 admin, user = labelled("admin"), labelled("user")
 refused(403, ProblemCode.GRANT_EXCEEDS_OWN_ACCESS, add_carol(admin))
-assert told(201, add_carol(user)).email is None
+assert told_as(Member, 201, add_carol(user)).email is None
 
 # A feature is opened.
 accounting = CreateInstance(feature_code="trustee", label="Accounting 2027", grant_creator_role="trustee-admin")

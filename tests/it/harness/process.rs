@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 
 /// Far more than a line of the log takes to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_bailiwick");
 

@@ -56,7 +56,7 @@ async fn what_is_disabled_is_to_be_enabled_and_no_held_role_given() {
     // The mandate's own tables do not hang on the admission.
     assert_eq!(ways(&ask("members").await), [["enable_account", "enable_membership"]]);
     // What the held roles do not permit takes a role besides.
-    let answer = ask("roles").await;
+    let answer = ask("mandate").await;
     assert_eq!(ways(&answer), [["enable_account", "enable_membership", "give_role"]]);
     assert_eq!(answer["wouldNeed"]["role"]["label"], "viewer");
 }
@@ -184,6 +184,7 @@ async fn views_are_checked_and_explained() {
     assert_eq!(check(&stage.desk(), asked.clone()).await.expect(200)["results"], json!([{ "allowed": false, "level": "n" }]));
     let answer = explained(&stage.desk(), asked.clone()).await;
     assert_eq!((&answer["allowed"], &answer["blockedBy"][0]["reason"]), (&json!(false), &json!("no_permission")), "{answer}");
+    assert_eq!(answer["because"], json!([]), "no role that is held speaks of it");
     assert_eq!((&answer["wouldNeed"]["view"], ways(&answer)), (&json!(view), vec![vec!["give_role"]]), "{answer}");
     // A role that shows it is what it takes.
     let shows = role_in(world, acme.instance, "shows").await;
