@@ -234,7 +234,10 @@ fn probes(document: &Value, operation: &Operation, case: &Case, names: &Names) -
     }
     for (pointer, schema) in fields {
         let (is_text, form) = (is_typed_text(&schema), form(&schema));
+        // Of several questions each answers for itself: one that is wrong is denied.
+        let is_denied = operation.id == "evaluate_accesses" && pointer.starts_with("/evaluations/");
         for (value, is_of_the_type) in values(&schema) {
+            let is_of_the_type = is_of_the_type || is_denied;
             let body = Some(with_field(&body, &pointer, &value, is_text));
             probes.push(Probe { uri: None, body, tag: None, is_of_the_type, form });
         }

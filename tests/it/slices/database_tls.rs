@@ -10,7 +10,7 @@ async fn migrate(server: &Networked, host: &str, database: &str, parameters: &st
     command.env("DATABASE_URL", url).env("BAILIWICK_ISSUER", "http://localhost");
     command.env("BAILIWICK_SECRET_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").arg("migrate");
     let said = said(command).await;
-    assert!(!said.text.contains("hunter2") && said.text.trim().lines().count() == 1, "{}", said.text);
+    assert!(!said.text.contains("hunter2") && (said.well || said.text.trim().lines().count() == 1), "{}", said.text);
     said
 }
 

@@ -136,10 +136,10 @@ pub async fn everything(app: &TestApp) -> String {
     sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&app.sql).await.unwrap()
 }
 
-/// A field of every item of a page, or of a plain list.
+/// A field of every item of a page, or of what a refusal lists.
 #[track_caller]
 pub fn values(page: &Value, field: &str) -> Vec<String> {
-    let items = page["items"].as_array().unwrap_or_else(|| panic!("not a list: {page}"));
+    let items = page["items"].as_array().or_else(|| page.as_array()).unwrap_or_else(|| panic!("not a list: {page}"));
     items.iter().map(|item| item[field].as_str().unwrap_or_else(|| panic!("no {field}: {item}")).to_owned()).collect()
 }
 
