@@ -25,6 +25,13 @@ fn hyphenated(text: &str) -> Result<Uuid, NoUuid> {
     if text.len() == 36 { Uuid::try_parse(text).map_err(|_| NoUuid) } else { Err(NoUuid) }
 }
 
+/// A path with its ids in small letters, so that one thing is called by one path: cursors and repeated requests are told apart by it.
+#[must_use]
+pub fn ids_in_one_case(path: &str) -> String {
+    let segments = path.split('/').map(|segment| hyphenated(segment).map_or_else(|_| segment.to_owned(), |id| id.to_string()));
+    segments.collect::<Vec<_>>().join("/")
+}
+
 /// Reads an id, and where it is none says what it is to be.
 struct Spelled;
 

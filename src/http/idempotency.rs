@@ -19,7 +19,7 @@ use crate::context::enter::Entered;
 use crate::context::policy::Policy;
 use crate::db::once::{Answer, Finished, Key, Pending, once};
 use crate::error::{Code, Error, Result};
-use crate::ids::{SessionId, UserId};
+use crate::ids::{SessionId, UserId, ids_in_one_case};
 
 /// How long answers are kept.
 const KEPT: Duration = Duration::hours(24);
@@ -105,10 +105,10 @@ pub(super) async fn answer(
 fn identified(app: &App, whose: Whose, key: &str, request: &Request, body: &[u8]) -> Key {
     let context = |name: &str| request.headers().get(name).map(|value| value.as_bytes().to_ascii_lowercase()).unwrap_or_default();
     let (mandate, instance) = (context("x-mandate-id"), context("x-instance-id"));
-    let (method, path) = (request.method().as_str().as_bytes(), request.uri().path().as_bytes());
+    let (method, path) = (request.method().as_str().as_bytes(), ids_in_one_case(request.uri().path()));
     let keys = app.keys();
     let (user, session) = (whose.user.uuid(), whose.session.map(SessionId::uuid));
-    let mut id: Vec<&[u8]> = vec![b"id", user.as_bytes(), &mandate, &instance, method, path, key.as_bytes()];
+    let mut id: Vec<&[u8]> = vec![b"id", user.as_bytes(), &mandate, &instance, method, path.as_bytes(), key.as_bytes()];
     id.extend(session.as_ref().map(|session| session.as_bytes().as_slice()));
     Key {
         id: keys.idempotency_tag(&id),

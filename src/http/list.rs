@@ -12,6 +12,7 @@ use super::extract::Json;
 use crate::app::App;
 use crate::db::page::{Asked, Paging, Rows};
 use crate::error::{Error, Result};
+use crate::ids::ids_in_one_case;
 use crate::names::{self, MAX_KEY};
 
 /// The most bytes that the items of a page make; with the cursor and the braces, a page has at most 1 MiB.
@@ -61,14 +62,14 @@ impl FromRequestParts<App> for Lister {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-        Ok(Self { app: app.clone(), path: parts.uri.path().to_owned(), query })
+        Ok(Self { app: app.clone(), path: ids_in_one_case(parts.uri.path()), query })
     }
 }
 
 impl Lister {
     /// What the list was asked for. The cursor is bound to the path and to the filters.
     pub fn paging(&self, sorts: &[&str], asked: Asked<'_>) -> Result<Paging> {
-        let free = ["limit", "cursor", "sort", "count", "lang"];
+        let free = ["limit", "cursor", "sort", "count", "lang", "dryRun"];
         let filters: Vec<_> = self.query.iter().filter(|(name, _)| !free.contains(&name.as_str())).collect();
         Paging::parse(self.app.keys(), &format!("{} {filters:?}", self.path), sorts, asked)
     }
@@ -88,7 +89,7 @@ impl Lister {
         }
         let next_cursor = last.filter(|_| more).map(|position| paging.seal(self.app.keys(), &position));
         let link = next_cursor.as_ref().map(|cursor| {
-            let kept = self.query.iter().filter(|(name, _)| name != "cursor");
+            let kept = self.query.iter().filter(|(name, _)| name != "cursor" && name != "dryRun");
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();
             format!("<{}?{query}>; rel=\"next\"", self.path)
         });

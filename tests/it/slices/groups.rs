@@ -123,6 +123,10 @@ async fn a_put_of_members_answers_their_first_page() {
     let rest = format!("{path}?cursor={}", page["nextCursor"].as_str().unwrap());
     assert_eq!(link, format!("<{rest}>; rel=\"next\""));
     assert_eq!(values(&admin.get(rest).await.expect(200), "username"), names(51..=60));
+    // However its path and query are written.
+    let shouted = path.replace(&group.to_string(), &group.to_string().to_uppercase());
+    let again = admin.put(format!("{shouted}?dryRun=false"), json!({ "userIds": ids })).await;
+    assert_eq!(again.header("link"), link);
 }
 
 /// Whoever put the wrong people in, or deleted the wrong group, finds in the trail who was there.
