@@ -204,6 +204,10 @@ pub fn checked_language(pointer: &str, tag: &str) -> Result<String, FieldError> 
 /// Usernames: `[a-z0-9._-]{2,64}`. Upper case is folded, so that `Alice` signs in as `alice`.
 pub fn checked_username(pointer: &str, username: &str) -> Result<String, FieldError> {
     let folded = account_key(username).unwrap_or_default();
+    if uuid::Uuid::try_parse(&folded).is_ok() {
+        // Where people are named by id or username, it would be somebody else.
+        return Err(FieldError::new(pointer, "invalid_username", "must not look like an id"));
+    }
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
     if (2..=64).contains(&folded.len()) && folded.bytes().all(allowed) {
         Ok(folded)
@@ -271,6 +275,7 @@ mod tests {
     fn usernames_and_codes_refuse_what_their_form_forbids() {
         assert!(checked_username("/username", "a").is_err());
         assert!(checked_username("/username", "a b").is_err());
+        assert!(checked_username("/username", "01900000-0000-7000-8000-00000000A003").is_err(), "an id of somebody else");
         assert_eq!(checked_username("/username", "Alice").as_deref().ok(), Some("alice"));
         assert!(checked_code("/code", "-a").is_err());
         assert!(checked_code("/code", "a-1").is_ok());
