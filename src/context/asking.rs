@@ -112,6 +112,14 @@ impl Asking {
         &self.mandate
     }
 
+    /// Whether the caller may know of this instance: it is open to them, or their level of `instances` reaches it.
+    pub async fn may_know_of(&self, instance: InstanceId) -> Result<bool> {
+        let key = (self.mandate.caller.user, self.mandate.mandate);
+        let Some(found) = find::instance(&self.mandate.caller.services, key, instance, self.epochs).await? else { return Ok(false) };
+        let reads = self.mandate.levels(Instances::NAME, Operation::Read).operation;
+        Ok(found.access.is_some() || reads >= found.found.needed)
+    }
+
     /// The caller.
     pub fn oneself(&self) -> Subject {
         let access = match &self.mandate.authority {
@@ -184,6 +192,17 @@ impl Subject {
             [only] => Ok(Located::Here(self.instance(only.id).await?)),
             _ if self.is_known_anywhere(target).await? => Err(find::missing(&self.shown(fitting).await?)),
             _ => Ok(Located::Unknown),
+        }
+    }
+
+    /// Where a feature's table or view is that [`Self::locate`] finds in no open instance: the only one that the subject is admitted to, where
+    /// it, the admission or something above is disabled.
+    pub async fn locate_what_is_disabled(&mut self, target: Target<'_>) -> Result<Option<Scope>> {
+        let admitted = load::admitted_instances(&*self.reader().await?, self.user, self.mandate).await?;
+        let fitting: Vec<_> = admitted.iter().filter(|one| is_of_every_instance(target) || is_known_to(one, target)).collect();
+        match self.shown(fitting).await?[..] {
+            [only] => self.instance(only.id).await.map(Some),
+            _ => Ok(None),
         }
     }
 

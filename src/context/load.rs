@@ -185,6 +185,22 @@ pub(super) async fn open_instances(executor: impl PgExecutor<'_>, user: UserId, 
     Ok(rows.fetch_all(executor).await?)
 }
 
+/// The instances of a mandate to which a user is admitted, whatever is disabled, by label.
+pub(super) async fn admitted_instances(executor: impl PgExecutor<'_>, user: UserId, mandate: MandateId) -> Result<Vec<OpenInstance>> {
+    let rows = sqlx::query_as!(
+        OpenInstance,
+        "select i.id, i.label, i.feature_code, f.tables, f.views
+         from feature_accesses a
+         join feature_instances i on i.mandate_id = a.mandate_id and i.id = a.instance_id
+         join features f on f.code = i.feature_code
+         where a.user_id = $1 and a.mandate_id = $2
+         order by i.label_key, i.id",
+        user.uuid(),
+        mandate.uuid(),
+    );
+    Ok(rows.fetch_all(executor).await?)
+}
+
 /// Who of these users shares a group of the mandate with a member.
 pub(super) async fn peers_among(
     executor: impl PgExecutor<'_>,

@@ -96,8 +96,9 @@ impl Person {
 /// One question, whole.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// Where in the body it stands.
+    /// Where in the body it stands, and which parts of it stand elsewhere: as defaults, at the body's top.
     base: String,
+    from_defaults: Vec<&'static str>,
     subject: AuthzenSubject,
     action: AuthzenAction,
     resource: AuthzenResource,
@@ -106,11 +107,16 @@ pub(super) struct Call {
 
 impl Call {
     pub fn new(base: String, subject: AuthzenSubject, action: AuthzenAction, resource: AuthzenResource, context: AuthzenContext) -> Self {
-        Self { base, subject, action, resource, context }
+        Self { base, from_defaults: Vec::new(), subject, action, resource, context }
     }
 
     fn unknown(&self, pointer: &str, code: &'static str, detail: &'static str) -> FieldError {
-        FieldError::new(format!("{}{pointer}", self.base), code, detail)
+        let is_default = self.from_defaults.iter().any(|part| pointer.starts_with(part));
+        FieldError::new(format!("{}{pointer}", if is_default { "" } else { &self.base }), code, detail)
+    }
+
+    pub fn no_instance(&self) -> FieldError {
+        self.unknown("/resource/type", "unknown_instance", "is a table of a feature, of which no instance is open to the subject here")
     }
 
     pub fn unknown_subject(&self) -> FieldError {
@@ -160,10 +166,12 @@ impl Defaults {
     /// The question that `own` asks, with these for what it leaves out.
     pub fn completed(&self, base: String, own: Self) -> Result<Call, FieldError> {
         let required = |name: &str| FieldError::new(format!("{base}/{name}"), "required", "is required, here or as a default");
+        let left_out = [("/subject", own.subject.is_none()), ("/action", own.action.is_none()), ("/resource", own.resource.is_none())];
+        let from_defaults = left_out.into_iter().filter_map(|(part, is_left_out)| is_left_out.then_some(part)).collect();
         let subject = own.subject.or_else(|| self.subject.clone()).ok_or_else(|| required("subject"))?;
         let action = own.action.or_else(|| self.action.clone()).ok_or_else(|| required("action"))?;
         let resource = own.resource.or_else(|| self.resource.clone()).ok_or_else(|| required("resource"))?;
         let context = own.context.or_else(|| self.context.clone()).unwrap_or_default();
-        Ok(Call::new(base, subject, action, resource, context))
+        Ok(Call { from_defaults, ..Call::new(base, subject, action, resource, context) })
     }
 }

@@ -50,6 +50,9 @@ async fn decide_in(asking: &Asking, people: &People, (user, instance): Place, as
         match by_itself(subject.locate(question.target()).await)? {
             Ok(Located::Here(scope)) => located.push((index, question, scope)),
             Ok(Located::Unknown) => decided.push((index, Err(Undecided::Unknown(call.unknown_table())))),
+            Err(Undecided::Refused(refusal)) if has_nothing_to_choose(&refusal) => {
+                decided.push((index, Err(Undecided::Unknown(call.no_instance()))));
+            }
             Err(why) => decided.push((index, Err(why))),
         }
     }
@@ -57,6 +60,12 @@ async fn decide_in(asking: &Asking, people: &People, (user, instance): Place, as
     let verdicts = verdicts(&subject, &questions).await?;
     decided.extend(located.iter().zip(verdicts).map(|((index, ..), verdict)| (*index, Ok(verdict))));
     Ok(decided)
+}
+
+/// Whether an instance would have to be named, and there is none that could be.
+fn has_nothing_to_choose(refusal: &Error) -> bool {
+    let candidates = refusal.extra().get("candidates").and_then(serde_json::Value::as_array);
+    refusal.code() == Code::InstanceContextMissing && candidates.is_none_or(Vec::is_empty)
 }
 
 /// Whom the questions name, as far as the caller may know of them.
@@ -118,10 +127,13 @@ impl People {
         question().map_err(Undecided::Unknown)
     }
 
-    /// The subject, in the instance that is named; `None` where the mandate has no such instance.
+    /// The subject, in the instance that is named; `None` where the mandate has no such instance that the caller may know of.
     async fn subject_in(&self, asking: &Asking, user: UserId, instance: Option<InstanceId>) -> Result<Option<Subject>> {
         let subject = if user == self.caller { asking.oneself() } else { asking.member(&self.grant, user).await? };
         let Some(instance) = instance else { return Ok(Some(subject)) };
+        if !asking.may_know_of(instance).await? {
+            return Ok(None);
+        }
         match subject.in_instance(instance).await {
             Ok(subject) => Ok(Some(subject)),
             Err(error) if error.code() == Code::NotFound => Ok(None),

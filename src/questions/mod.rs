@@ -103,11 +103,15 @@ async fn subject(asking: &Asking, user: Option<UserId>) -> Result<Subject> {
     }
 }
 
-/// Where what is asked about is; 422 where no scope knows it.
+/// Where what is asked about is, also where it is disabled: that is then explained. 422 where no scope knows it.
 async fn located(subject: &mut Subject, question: &Question) -> Result<Scope> {
-    match subject.locate(question.target()).await? {
-        Located::Here(scope) => Ok(scope),
-        Located::Unknown => Err(question.unknown("").into()),
+    match subject.locate(question.target()).await {
+        Ok(Located::Here(scope)) => Ok(scope),
+        Ok(Located::Unknown) => Err(question.unknown("").into()),
+        Err(missing) if missing.code() == Code::InstanceContextMissing => {
+            subject.locate_what_is_disabled(question.target()).await?.ok_or(missing)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::kit::Desk;
 use super::playbook_kit::{NONE, Stage, instance, permit, role_in};
+use crate::harness::World;
 
 const PATH: &str = "/api/access/explain";
 
@@ -59,6 +60,27 @@ async fn what_is_disabled_is_to_be_enabled_and_no_held_role_given() {
     let answer = ask("mandate").await;
     assert_eq!(ways(&answer), [["enable_account", "enable_membership", "give_role"]]);
     assert_eq!(answer["wouldNeed"]["role"]["label"], "viewer");
+}
+
+/// No header has to name the only instance that somebody works in, though nothing is open to them there.
+#[tokio::test]
+async fn the_only_instance_is_meant_also_where_all_is_disabled() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let solo = world.member_with(acme, "solo", &[acme.role("user")]).await.id;
+    world.admit(acme, solo, &[acme.instance_role("playbooks-viewer")]).await;
+    let instance = format!("/api/features/instances/{}", acme.instance);
+    let body = json!({ "table": "playbooks", "operation": "read", "userId": solo });
+    let closing = [
+        (acme.path(&format!("/users/{solo}")), vec!["enable_membership"]),
+        (instance, vec!["enable_membership", "enable_instance"]),
+        (acme.instance_path(&format!("/users/{solo}")), vec!["enable_membership", "enable_instance", "enable_admission"]),
+    ];
+    for (path, steps) in closing {
+        admin.patch(path, json!({ "enabled": false })).await.expect(200);
+        let answer = explained(&admin, body.clone()).await;
+        assert_eq!(ways(&answer), [steps], "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -262,6 +262,7 @@ async fn one_bad_question_of_several_answers_for_itself() {
         (with("action", json!("read")), "invalid_type", "/action"),
         (with("resource", resource("nothing")), "unknown_table", "/resource/type"),
         (with("resource", owned("members", "nobody")), "unknown_owner", "/resource/properties/ownerId"),
+        (with("resource", resource("playbooks")), "unknown_instance", "/resource/type"),
         (with("context", json!({ "mandate": "acme" })), "invalid_type", "/context/mandate"),
         (with("shoeSize", json!(46)), "unknown_field", "/shoeSize"),
     ];
@@ -269,7 +270,6 @@ async fn one_bad_question_of_several_answers_for_itself() {
     let elsewhere = [
         (with("context", json!({ "mandate": world.globex.id })), "mandate_access_denied"),
         (with("context", json!({ "instance": world.globex.instance })), "not_found"),
-        (with("resource", resource("playbooks")), "instance_context_missing"),
     ];
     let places = bad.into_iter().map(|(asked, reason, at)| (asked, reason, Some(at)));
     let good = || question(user, "read", resource("members"));
@@ -282,6 +282,13 @@ async fn one_bad_question_of_several_answers_for_itself() {
         let first = json!({ "evaluations": [good(), asked, good()], "options": { "evaluations_semantic": "deny_on_first_deny" } });
         assert_eq!(decisions(admin.post(MANY, first).await), [true, false], "{asked}");
     }
+    // What is wrong with a default is wrong where the default stands.
+    let mut nobody = question(user, "read", resource("members"));
+    nobody["subject"] = subject("nobody");
+    nobody["evaluations"] = json!([{}, { "subject": subject(user) }]);
+    let answer = admin.post(MANY, nobody).await;
+    assert_eq!(denied(&answer), [("unknown_subject", "/subject/id")]);
+    assert_eq!(decisions(answer), [false, true]);
     // An owner is named like a subject.
     let near = with("resource", owned("members", &acme.member.name));
     assert_eq!(decisions(admin.post(MANY, json!({ "evaluations": [near, good()] })).await), [true, true]);
@@ -309,6 +316,13 @@ async fn an_instance_is_named_in_the_context_or_is_the_only_one() {
         asked["context"] = json!({ "instance": unknown });
         world.admin().post(ONE, asked).await.refused(404, "not_found");
     }
+    // To whom it is not open, an instance is as if it were not there; and where none could be named, that is an answer.
+    let outsider = world.member_with(acme, "outsider", &[acme.role("user")]).await;
+    let desk = world.desk(&outsider, acme);
+    let mut asked = question(outsider.id, "read", resource("playbooks"));
+    assert_eq!(desk.post(ONE, asked.clone()).await.expect(200)["context"]["reason"], "unknown_instance");
+    asked["context"] = json!({ "instance": acme.instance });
+    desk.post(ONE, asked).await.refused(404, "not_found");
     let path = format!("/api/features/instances/{}", stage.elsewhere);
     world.admin().patch(path, json!({ "enabled": false })).await.expect(200);
     assert_eq!(ask(Some(stage.elsewhere)).await.expect(200)["decision"], json!(false));

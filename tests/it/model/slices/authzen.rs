@@ -14,7 +14,7 @@ use super::super::shape::{Field, Kind, may, may_but_null, needs, shaped};
 use super::super::world::World;
 use super::super::world::access::{MINE, OPERATIONS as NAMES, READ, letter};
 use super::super::world::key;
-use super::questions::{Question, Subject, Target, draw_context, draw_table, located, verdict};
+use super::questions::{Question, Subject, Target, draw_context, draw_table, located, may_name, verdict};
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::post("evaluate_access", "/access/v1/evaluation", Guard::Asking(None), draw_evaluation, evaluate),
@@ -119,12 +119,23 @@ fn decided(world: &World, entered: &Entered, call: &Value) -> Result<Value, Unde
     };
     let operation = NAMES.iter().position(|name| call["action"]["name"] == *name).ok_or(Undecided::Unknown("unknown_action"))?;
     let named = id(&call["context"]["instance"]);
-    if named.is_some_and(|instance| world.find_instance(instance).is_none_or(|row| row.mandate != mandate)) {
+    let knows = |instance: Uuid| {
+        let reached = || world.instance_nearness(entered, instance) <= world.level(entered, "instances", READ);
+        let is_here = world.find_instance(instance).is_some_and(|row| row.mandate == mandate);
+        is_here && (world.is_admitted(instance, entered.user) || reached())
+    };
+    if named.is_some_and(|instance| !knows(instance)) {
         return Err(Undecided::Refused(Refusal::not_found()));
     }
     let subject = Subject { user, instance: named.or(entered.named_instance()) };
     let question = Question { target: Target::Rows(call["resource"]["type"].as_str().unwrap(), operation), owner };
-    let place = located(world, mandate, &subject, question.target).map_err(Undecided::Refused)?;
+    let place = located(world, mandate, &subject, question.target).map_err(|refusal| {
+        // Which ones could be named is no secret from oneself, nor from who reads them all.
+        let open = world.open_instances(mandate, user, |code| question.target.is_known_to(world, code));
+        let shown = |instance: &Uuid| may_name(world, entered, user, *instance);
+        let none = refusal.code == "instance_context_missing" && !open.iter().any(shown);
+        if none { Undecided::Unknown("unknown_instance") } else { Undecided::Refused(refusal) }
+    })?;
     let place = place.ok_or(Undecided::Unknown("unknown_table"))?;
     let verdict = verdict(world, mandate, &subject, place, &question);
     Ok(json!({ "decision": verdict.allowed, "context": { "level": letter(verdict.level), "reason": null } }))

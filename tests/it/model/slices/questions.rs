@@ -112,6 +112,18 @@ impl Target<'_> {
             }
         }
     }
+    fn is_of_every_instance(self) -> bool {
+        matches!(self, Self::Rows(table, _) if ["access", "instance-roles"].contains(&table))
+    }
+    /// Whether instances of this feature have it.
+    pub fn is_known_to(self, world: &World, feature: &str) -> bool {
+        let feature: &Feature = world.feature(feature).unwrap();
+        self.is_of_every_instance()
+            || match self {
+                Self::Rows(table, _) => feature.tables.iter().any(|own| own == table),
+                Self::View(view) => feature.views.iter().any(|own| own == view),
+            }
+    }
     fn has_owners(self) -> bool {
         matches!(self, Self::Rows(table, _) if table != "mandate")
     }
@@ -153,20 +165,32 @@ pub(super) fn located(world: &World, mandate: Uuid, subject: &Subject, target: T
     if matches!(target, Target::Rows(table, _) if MANDATE_TABLES.contains(&table)) {
         return Ok(Some(None));
     }
-    let every = matches!(target, Target::Rows(table, _) if ["access", "instance-roles"].contains(&table));
-    let has = |feature: &Feature| match target {
-        Target::Rows(table, _) => feature.tables.iter().any(|own| own == table),
-        Target::View(view) => feature.views.iter().any(|own| own == view),
-    };
-    let knows = |code: &str| every || has(world.feature(code).unwrap());
+    let knows = |code: &str| target.is_known_to(world, code);
     if let Some(instance) = subject.instance {
         return Ok(Some(Some(instance)).filter(|_| knows(&world.instance(instance).feature)));
     }
     match world.open_instances(mandate, subject.user, knows)[..] {
         [only] => Ok(Some(Some(only))),
-        _ if every || world.features.iter().any(|row| knows(&row.code)) => Err(Refusal::of(400, "instance_context_missing")),
+        _ if target.is_of_every_instance() || world.features.iter().any(|row| knows(&row.code)) => {
+            Err(Refusal::of(400, "instance_context_missing"))
+        }
         _ => Ok(None),
     }
+}
+
+/// Whether an instance may be named to the caller, of those that somebody works in.
+pub(super) fn may_name(world: &World, entered: &Entered, subject: Uuid, instance: Uuid) -> bool {
+    let reads_all = world.level(entered, "instances", READ) == ALL;
+    subject == entered.user || reads_all || world.is_admitted(instance, entered.user)
+}
+
+/// The only instance with such a table or view that the subject is admitted to, whatever is disabled.
+fn what_is_disabled(world: &World, entered: &Entered, subject: &Subject, target: Target<'_>) -> Option<Uuid> {
+    let of_subject = world.admissions.iter().filter(|row| (row.mandate, row.user) == (entered.mandate(), subject.user));
+    let fits = |instance: &Uuid| target.is_known_to(world, &world.instance(*instance).feature);
+    let fitting = of_subject.map(|row| row.instance).filter(fits);
+    let fitting: Vec<Uuid> = fitting.filter(|instance| may_name(world, entered, subject.user, *instance)).collect();
+    if let [only] = fitting[..] { Some(only) } else { None }
 }
 
 pub(super) fn verdict(world: &World, mandate: Uuid, subject: &Subject, place: Option<Uuid>, question: &Question<'_>) -> Verdict {
@@ -222,7 +246,13 @@ fn explain(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     let body = shaped(call, &fields)?;
     let question = question(body)?;
     let (mandate, subject) = (entered.mandate(), subject(world, entered, body)?);
-    let place = located(world, mandate, &subject, question.target)?.ok_or_else(Refusal::invalid)?;
+    let place = match located(world, mandate, &subject, question.target) {
+        Err(missing) if missing.code == "instance_context_missing" => {
+            Some(Some(what_is_disabled(world, entered, &subject, question.target).ok_or(missing)?))
+        }
+        found => found?,
+    };
+    let place = place.ok_or_else(Refusal::invalid)?;
     let verdict = &verdict(world, mandate, &subject, place, &question);
     let reason = match verdict {
         Verdict { alive: false, .. } => "not_admitted",
