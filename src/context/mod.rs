@@ -16,6 +16,7 @@
 pub mod asking;
 mod cache;
 pub mod change;
+mod companies;
 mod effective;
 pub mod enter;
 mod entered;
@@ -250,6 +251,10 @@ impl MandateContext {
     /// Whether the caller acts as a SysAdmin here, not as a member.
     pub fn is_sys_admin(&self) -> bool {
         matches!(self.authority, Authority::SysAdmin)
+    }
+    /// Whether the caller's membership is disabled, so that all they may do is leave.
+    pub fn is_suspended(&self) -> bool {
+        matches!(self.authority, Authority::Suspended)
     }
     /// Whether the caller holds the protected role `admin` here.
     pub fn is_admin(&self) -> bool {

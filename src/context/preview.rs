@@ -10,12 +10,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::effective::{EffectiveAccess, Place, effective_access, effective_admins};
-use super::reach::{ReachPreview, Regrouped, companies};
+use super::reach::{Changed, Moves, ReachPreview};
 use super::{Change, InstanceContext, MandateContext, Recorded, Writing};
 use crate::access::{Level, Merged, Operation};
 use crate::db::ActAs;
 use crate::error::Result;
-use crate::ids::{InstanceId, MandateId, RoleId, UserId};
+use crate::ids::{GroupId, InstanceId, MandateId, RoleId, UserId};
 
 /// The most users whose changes are listed.
 const LISTED: usize = 200;
@@ -47,7 +47,8 @@ pub struct AccessPreview {
     /// By user, then by table. Of at most 200 users, and of nobody whom the caller may not read; `totals` counts them all.
     pub changes: Vec<AccessChange>,
     pub totals: AccessTotals,
-    /// How many effective admins the mandate would have afterwards; null for a template, which belongs to no mandate.
+    /// How many effective admins the mandate would have afterwards; null for a template, which belongs to no mandate, and to who
+    /// leaves while their membership is disabled.
     pub admins_left: Option<i64>,
     /// Where the change is about who is in which group: whom level `g` reaches then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,22 +90,21 @@ pub enum Concerned {
     /// What somebody may do who becomes a member or is one no more, and who is in which group with them.
     Membership(UserId),
     HoldersOf(RoleId),
-    /// Who is in which group.
-    Groups,
+    /// Who is in this group.
+    Group(GroupId),
+    /// A group, but nobody in it: its name, or whom it takes in from now on.
+    Nobody,
 }
 
 impl Concerned {
     pub(super) fn user(self) -> Option<UserId> {
         match self {
             Self::User(user) | Self::Membership(user) => Some(user),
-            Self::HoldersOf(_) | Self::Groups => None,
+            Self::HoldersOf(_) | Self::Group(_) | Self::Nobody => None,
         }
     }
     fn role(self) -> Option<RoleId> {
         if let Self::HoldersOf(role) = self { Some(role) } else { None }
-    }
-    fn regroups(self) -> bool {
-        matches!(self, Self::Membership(_) | Self::Groups)
     }
     async fn levels<C>(self, change: &mut Change<C>, mandate: MandateId) -> Result<EffectiveAccess> {
         let users: Vec<UserId> = self.user().into_iter().collect();
@@ -122,10 +122,15 @@ impl Change<MandateContext> {
             return self.commit(recorded).await.map(|()| Outcome::Done(answer));
         }
         let context = self.context.clone();
+        if context.is_suspended() {
+            // They have no access to lose; how others stand is not theirs to know.
+            self.check().await?;
+            return self.commit(recorded).await.map(|()| Outcome::Preview(AccessPreview::default()));
+        }
         let difference = difference(&mut self, context.mandate(), concerned).await?;
         let nameable = context.nameable(&mut self, &difference.users()).await?;
         self.commit(recorded).await?;
-        Ok(Outcome::Preview(difference.told(&nameable, concerned).await))
+        difference.told(&nameable, concerned).await.map(Outcome::Preview)
     }
 }
 
@@ -139,7 +144,7 @@ impl Change<InstanceContext> {
         let difference = difference(&mut self, context.mandate().mandate(), concerned).await?;
         let nameable = context.nameable(&mut self, &difference.users()).await?;
         self.commit(recorded).await?;
-        Ok(Outcome::Preview(difference.told(&nameable, concerned).await))
+        difference.told(&nameable, concerned).await.map(Outcome::Preview)
     }
 }
 
@@ -156,7 +161,7 @@ impl Writing {
 struct Difference {
     by_user: BTreeMap<UserId, Vec<AccessChange>>,
     admins_left: i64,
-    regrouped: Option<Regrouped>,
+    moves: Option<Moves>,
 }
 
 /// Looks at what the change did, and undoes it.
@@ -164,41 +169,40 @@ async fn difference<C>(change: &mut Change<C>, mandate: MandateId, concerned: Co
     change.check().await?;
     change.transaction.act_as(ActAs::System).await?;
     let after = concerned.levels(change, mandate).await?;
-    let together = if concerned.regroups() { Some(companies(change, mandate).await?) } else { None };
+    let regrouped = Changed::look(change, mandate, concerned).await?;
     let admins_left = effective_admins(change, mandate).await?;
     change.transaction.back_to_mark().await?;
     let before = concerned.levels(change, mandate).await?;
-    let mut regrouped = None;
-    if let Some(after_it) = together {
-        let before_it = companies(change, mandate).await?;
-        regrouped = Some(Regrouped::look(change, mandate, concerned, (&before_it, &after_it), (&before, &after)).await?);
-    }
+    let moves = match regrouped {
+        Some(regrouped) => Some(regrouped.and_before(change, mandate, (&before, &after)).await?),
+        None => None,
+    };
     let nowhere = BTreeMap::new();
     let users: BTreeSet<&UserId> = before.keys().chain(after.keys()).collect();
     let changes = |user: &UserId| changes_of(*user, before.get(user).unwrap_or(&nowhere), after.get(user).unwrap_or(&nowhere));
     let by_user = users.into_iter().map(|user| (*user, changes(user))).filter(|(_, changes)| !changes.is_empty());
-    Ok(Difference { by_user: by_user.collect(), admins_left, regrouped })
+    Ok(Difference { by_user: by_user.collect(), admins_left, moves })
 }
 
 impl Difference {
     fn users(&self) -> Vec<UserId> {
-        let of_groups = self.regrouped.iter().flat_map(Regrouped::users).copied();
+        let of_groups = self.moves.iter().flat_map(Moves::users).copied();
         self.by_user.keys().copied().chain(of_groups).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Counts everybody, and names those who may be named.
-    async fn told(self, nameable: &BTreeSet<UserId>, concerned: Concerned) -> AccessPreview {
+    async fn told(self, nameable: &BTreeSet<UserId>, concerned: Concerned) -> Result<AccessPreview> {
         let named: BTreeSet<UserId> = nameable.iter().copied().chain(concerned.user()).collect();
         let all = || self.by_user.values().flatten();
         let gained = all().filter(|change| change.to > change.from).count();
         let totals = AccessTotals { users: self.by_user.len(), gained, lost: all().count() - gained };
-        let mut reach = None;
-        if let Some(regrouped) = &self.regrouped {
-            reach = Some(regrouped.told(&named).await);
-        }
+        let reach = match self.moves {
+            Some(moves) => Some(moves.told(named.clone()).await?),
+            None => None,
+        };
         let listed = self.by_user.into_iter().filter(|(user, _)| named.contains(user)).take(LISTED);
         let changes = listed.flat_map(|(_, changes)| changes).collect();
-        AccessPreview { changes, totals, admins_left: Some(self.admins_left), reach }
+        Ok(AccessPreview { changes, totals, admins_left: Some(self.admins_left), reach })
     }
 }
 

@@ -124,5 +124,5 @@ async fn replace(
         recorded = audit::record(&mut change, context, event).await?;
     }
     let after = store::members(&mut change, &grant, group, first).await?;
-    change.conclude(recorded, Concerned::Groups, after).await
+    change.conclude(recorded, Concerned::Group(group), after).await
 }

@@ -201,13 +201,13 @@ async fn update(
         change.context.require_may_set_auto_join()?;
     }
     if !changes.alter(&before) {
-        return change.conclude(Recorded::nothing_changed(), Concerned::Groups, Versioned(before)).await;
+        return change.conclude(Recorded::nothing_changed(), Concerned::Nobody, Versioned(before)).await;
     }
     let after = store::update(&mut change, &grant, group, changes).await?;
     let details = json!({ "before": described(&before), "after": described(&after) });
     let event = Event::new(Action::GroupUpdated, ResourceType::Group, group).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
-    change.conclude(recorded, Concerned::Groups, Versioned(after)).await
+    change.conclude(recorded, Concerned::Nobody, Versioned(after)).await
 }
 
 /// Deletes a group; its members stay members of the mandate.
@@ -240,7 +240,7 @@ async fn delete(context: &MandateContext, group: GroupId, precondition: &Precond
     let event = Event::new(Action::GroupDeleted, ResourceType::Group, group).details(json!({ "before": described(&found.group) }));
     let event = event.listing("userIds", "count", &members);
     let recorded = audit::record(&mut change, context, event).await?;
-    change.conclude(recorded, Concerned::Groups, NoContent).await
+    change.conclude(recorded, Concerned::Group(group), NoContent).await
 }
 
 fn described(group: &Group) -> serde_json::Value {

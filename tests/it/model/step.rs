@@ -50,7 +50,9 @@ impl World {
         let is_lookup = |event: &&Event| LOOKED_UP.contains(&event.action);
         self.trail.extend(after.trail[self.trail.len()..].iter().filter(is_lookup).cloned().collect::<Vec<_>>());
         outcome?;
-        let Some(mandate) = entered.named_mandate().filter(|_| !is_of_template(self, call)) else {
+        // Nobody holds a template; and how others stand is not for somebody to know who may only leave.
+        let may_only_leave = |mandate: &Uuid| !entered.as_sys && !self.is_alive(*mandate, entered.user);
+        let Some(mandate) = entered.named_mandate().filter(|mandate| !is_of_template(self, call) && !may_only_leave(mandate)) else {
             return Ok(Reply::ok(json!({ "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null })));
         };
         let users = self.users.iter().map(|user| user.id);
