@@ -63,9 +63,10 @@ impl Opened {
         self.embedded.is_some()
     }
 
-    /// Brings the schema up to date and refuses roles and tables that the walls between mandates cannot rely on. Tells which
-    /// migrations it applied.
+    /// Brings the schema up to date and refuses roles and tables that the walls between mandates cannot rely on; those that are there
+    /// already before it changes anything, so that the version before can go on. Tells which migrations it applied.
     pub async fn prepare(&self) -> anyhow::Result<Vec<Applied>> {
+        safety::check_what_is_there(&self.options).await?;
         let applied = bootstrap::migrate(&self.options).await?;
         for Applied { version, description } in &applied {
             tracing::info!(version, description, "applied a migration");

@@ -9,8 +9,17 @@ use super::bootstrap::{BootstrapError, connect};
 /// Tables without row-level security: the catalogue, which is the same for everybody, and the migrator's own.
 const OPEN_TABLES: [&str; 3] = ["features", "catalogue_epoch", "_sqlx_migrations"];
 
+/// What transactions work as; none of them can log in.
+const WORKING_ROLES: [&str; 4] = ["bailiwick_owner", "bailiwick_runtime", "bailiwick_tenant", "bailiwick_system"];
+
+/// Whether there is anything yet that could be unsafe.
+const MADE: &str = "
+select exists (select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace
+               where n.nspname = 'bailiwick' and c.relname = '_sqlx_migrations')
+   and (select count(*) from pg_roles where rolname = any($1)) = cardinality($1)";
+
 const ROLES: &str = "
-with working (name) as (select unnest(array['bailiwick_owner', 'bailiwick_runtime', 'bailiwick_tenant', 'bailiwick_system']))
+with working (name) as (select unnest($1::text[]))
 select format('%s must not be %s (alter role %I no%s)', r.rolname, a.attribute, r.rolname, lower(a.attribute))
 from pg_roles r
 cross join lateral (values ('SUPERUSER', r.rolsuper), ('BYPASSRLS', r.rolbypassrls), ('LOGIN', r.rolcanlogin),
@@ -29,19 +38,37 @@ where n.nspname = 'bailiwick' and c.relkind in ('r', 'p', 'v') and exists (selec
   and has_table_privilege('bailiwick_runtime', c.oid, 'select, insert, update, delete, truncate')
 order by 1";
 
-/// Superusers need no membership. A cluster may hold several installations, each with a login as docs/operations.md makes it.
+/// Who can connect to this database and become a working role. Superusers need no membership, and the database's owner, where that is
+/// a login as docs/operations.md makes it, is the service's, whoever asks. What looks like another installation's login is told from
+/// the rest only for the advice: it needs what it holds, but not this database.
+///
+/// PostgreSQL 16 and later write a row for whoever makes a role, who can administer it then, and neither become nor inherit it. The
+/// columns are read by name, since 15 has none of them.
 const MEMBERS: &str = "
-with recursive member (oid, becomes, through) as (
-  select x.member, x.roleid, x.roleid from pg_auth_members x join pg_roles g on g.oid = x.roleid
-  where g.rolname in ('bailiwick_owner', 'bailiwick_runtime', 'bailiwick_tenant', 'bailiwick_system')
+with recursive edge as (
+  select x.member, x.roleid from pg_auth_members x
+  where coalesce((to_jsonb(x)->>'set_option')::boolean, true) or coalesce((to_jsonb(x)->>'inherit_option')::boolean, true)
+), member (oid, through) as (
+  select x.member, x.roleid from edge x join pg_roles g on g.oid = x.roleid where g.rolname = any($1)
   union
-  select x.member, m.becomes, x.roleid from member m join pg_auth_members x on x.roleid = m.oid
+  select x.member, x.roleid from member m join edge x on x.roleid = m.oid
+), stranger as (
+  select r.rolname as name, string_agg(quote_ident(t.rolname), ', ' order by t.rolname) as held,
+         r.rolcanlogin and r.rolcreaterole and bool_and(t.rolname = any($1))
+           and exists (select 1 from pg_database d where d.datdba = r.oid) as has_its_own
+  from member m join pg_roles r on r.oid = m.oid join pg_roles t on t.oid = m.through
+  where r.rolname <> current_user and not r.rolsuper and r.rolname <> all($1)
+    and has_database_privilege(r.oid, current_database(), 'connect')
+    and not (r.rolcanlogin and r.rolcreaterole
+             and r.oid = (select d.datdba from pg_database d where d.datname = current_database()))
+  group by r.oid, r.rolname, r.rolcanlogin, r.rolcreaterole
 )
-select distinct format('%s must not be able to become a bailiwick_* role (revoke %I from %I)', r.rolname, t.rolname, r.rolname)
-from member m join pg_roles r on r.oid = m.oid join pg_roles t on t.oid = m.through
-where r.rolname <> current_user and not r.rolsuper
-  and r.rolname not in ('bailiwick_owner', 'bailiwick_runtime', 'bailiwick_tenant', 'bailiwick_system')
-  and not (r.rolcanlogin and r.rolcreaterole and exists (select 1 from pg_database d where d.datdba = r.oid))
+select case when has_its_own
+  then format('%1$s must not be able to connect to this database and become a bailiwick_* role (the login of another installation: '
+              'revoke connect on database %2$I from public, %1$I; grant connect on database %2$I to %3$I; anything else: revoke %4$s from %1$I)',
+              name, current_database(), current_user, held)
+  else format('%1$s must not be able to become a bailiwick_* role (revoke %2$s from %1$I)', name, held) end
+from stranger
 order by 1";
 
 /// (`force` would change nothing: it is for owners, and nobody who is let in works as the owner.)
@@ -65,11 +92,19 @@ pub async fn check(options: &PgConnectOptions) -> Result<(), BootstrapError> {
     check_tables(options).await
 }
 
+/// The same before anything is migrated, so that a refusal leaves the schema to the version that made it; of a database where
+/// nothing was made yet it asks nothing.
+pub async fn check_what_is_there(options: &PgConnectOptions) -> Result<(), BootstrapError> {
+    let mut connection = connect(options).await?;
+    let made: bool = sqlx::query_scalar(MADE).bind(WORKING_ROLES).fetch_one(&mut connection).await?;
+    if made { check(options).await } else { Ok(()) }
+}
+
 /// Attributes of the working roles, and who may become one of them.
 pub async fn check_roles(options: &PgConnectOptions) -> Result<(), BootstrapError> {
     let mut connection = connect(options).await?;
-    let mut problems: Vec<String> = sqlx::query_scalar(ROLES).fetch_all(&mut connection).await?;
-    problems.extend(sqlx::query_scalar::<_, String>(MEMBERS).fetch_all(&mut connection).await?);
+    let mut problems: Vec<String> = sqlx::query_scalar(ROLES).bind(WORKING_ROLES).fetch_all(&mut connection).await?;
+    problems.extend(sqlx::query_scalar::<_, String>(MEMBERS).bind(WORKING_ROLES).fetch_all(&mut connection).await?);
     if problems.is_empty() { Ok(()) } else { Err(BootstrapError::UnsafeRoles(problems.join("; "))) }
 }
 

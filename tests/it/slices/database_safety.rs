@@ -73,15 +73,43 @@ async fn what_lets_somebody_around_the_walls_is_refused() {
     assert!(doctor.well, "{}", doctor.text);
 }
 
-/// Roles are the cluster's: another installation's login is a member too, and a superuser needs no membership.
+/// The version that made the schema can go on with it.
 #[tokio::test]
-async fn logins_of_other_installations_and_superusers_are_expected() {
+async fn what_is_refused_is_not_migrated() {
     let server = Elsewhere::with_login().await;
     assert!(server.bailiwick("bailiwick_login", &["migrate"]).await.well);
-    server
-        .sql("postgres", "create role staging login createrole; create role root superuser; grant bailiwick_owner to staging, root")
-        .await;
+    let last = "delete from bailiwick._sqlx_migrations where version = (select max(version) from bailiwick._sqlx_migrations)";
+    server.sql("bailiwick", last).await;
+    server.sql("bailiwick", "create role analyst login; grant bailiwick_system to analyst").await;
+    let started = server.bailiwick("bailiwick_login", &["migrate"]).await;
+    assert!(!started.well && started.text.contains("analyst must not be able to become"), "{}", started.text);
+    let check = server.bailiwick("bailiwick_login", &["migrate", "--check"]).await;
+    assert!(!check.well, "the migration was applied: {}", check.text);
+}
+
+/// Roles are the cluster's: another installation's login holds them too, and is to be kept out of this database. A superuser needs no
+/// membership.
+#[tokio::test]
+async fn logins_of_other_installations_are_kept_out_and_superusers_are_expected() {
+    let server = Elsewhere::with_login().await;
+    let doctor = async || server.bailiwick("bailiwick_login", &["doctor"]).await;
+    assert!(server.bailiwick("bailiwick_login", &["migrate"]).await.well);
+    let roles = "create role staging login createrole; create role root superuser; \
+                 grant bailiwick_owner, bailiwick_system to staging, root";
+    server.sql("postgres", roles).await;
     server.sql("postgres", "create database staging owner staging").await;
-    let doctor = server.bailiwick("bailiwick_login", &["doctor"]).await;
-    assert!(doctor.well && doctor.text.contains("nobody else can become one of them"), "{}", doctor.text);
+    let closing = "revoke connect on database bailiwick from public, staging; grant connect on database bailiwick to bailiwick_login";
+    let complaint = format!(
+        "staging must not be able to connect to this database and become a bailiwick_* role (the login of another installation: {closing}; \
+         anything else: revoke bailiwick_owner, bailiwick_system from staging)"
+    );
+    let open = doctor().await;
+    assert!(!open.well && open.text.contains(&complaint), "{}", open.text);
+    server.sql("postgres", closing).await;
+    let closed = doctor().await;
+    assert!(closed.well && closed.text.contains("nobody else can become one of them"), "{}", closed.text);
+    // Whatever way it is let in by.
+    server.sql("postgres", "create role visitors; grant connect on database bailiwick to visitors; grant visitors to staging").await;
+    let open = doctor().await;
+    assert!(!open.well && open.text.contains("staging must not be able to connect"), "{}", open.text);
 }
