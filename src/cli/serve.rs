@@ -97,7 +97,8 @@ async fn demo(app: &App, listening: SocketAddr) -> anyhow::Result<bool> {
     if let Some(names) = open {
         bail!(
             "{listening} can be reached from other machines, and everybody knows the password of {names}: listen on 127.0.0.1 \
-             (BAILIWICK_LISTEN), disable these accounts, or begin with another BAILIWICK_DATA_DIR"
+             (BAILIWICK_LISTEN), or begin with another BAILIWICK_DATA_DIR. To keep what is there, make a SysAdmin of your own first \
+             (bailiwick user create --sys-admin), and admins of your own for its mandates; then, on 127.0.0.1, disable these accounts"
         );
     }
     if seeds::has_no_users(services).await.map_err(ours)? {
