@@ -46,7 +46,7 @@ impl Reader {
         reader.take_file(working_folder);
         reader.problems.extend(unknown::variables(environment));
         if !reader.is_set(DATABASE_URL) {
-            reader.problems.extend(unknown::misspelt_database(environment));
+            reader.problems.extend(unknown::misspelt_database(environment, working_folder));
         }
         reader
     }

@@ -1,5 +1,8 @@
 //! Refuses names that mean nothing, so that a misspelt setting does not silently keep its default.
 
+use std::fs;
+use std::path::Path;
+
 use figment::value::{Dict, Value};
 
 use super::Settings;
@@ -10,7 +13,7 @@ use super::table::{DATABASE_URL, LISTEN, METRICS_LISTEN, config_file, known_vari
 pub(super) const PREFIX: &str = "BAILIWICK_";
 
 /// What a setting is called elsewhere. These are so far from our names that the nearest of those would mislead.
-pub(super) const CALLED_ELSEWHERE: [(&str, &[&str]); 7] = [
+pub(super) const CALLED_ELSEWHERE: [(&str, &[&str]); 8] = [
     (
         LISTEN,
         &[
@@ -38,13 +41,22 @@ pub(super) const CALLED_ELSEWHERE: [(&str, &[&str]); 7] = [
             "database",
             "database_dsn",
             "database_host",
+            "database_port",
+            "database_name",
+            "database_user",
+            "database_password",
             "db_host",
+            "db_port",
+            "db_name",
+            "db_user",
+            "db_password",
             "postgres",
             "postgres_url",
             "postgresql_url",
             "pg_url",
         ],
     ),
+    ("data_dir", &["data", "data_directory", "data_folder", "data_path", "home"]),
     ("issuer", &["url", "base_url", "public_url", "external_url", "root_url", "domain"]),
     ("secret_key", &["secret", "key", "jwt_secret", "jwt_key", "signing_key", "private_key", "master_key", "encryption_key"]),
     ("log", &["level", "log_level", "loglevel", "rust_log", "verbosity", "debug"]),
@@ -60,6 +72,9 @@ const TAKEN_OUT: [(&str, &str); 1] = [(
 /// How many slips of the pen keep `DATABASE_URL` recognisable.
 const SLIPS: usize = 2;
 
+/// Of so many letters of a name one may be wrong: a hint at what nobody meant is worse than none.
+const LETTERS_FOR_A_SLIP: usize = 3;
+
 /// Which of the names without the common beginning was meant by this one, if any was.
 fn misspelt(name: &str, known: &[String]) -> Option<String> {
     let mut without_prefix = known.iter().filter(|known| !known.starts_with(PREFIX));
@@ -73,13 +88,23 @@ pub(super) fn concerns_us(name: &str, known: &[String]) -> bool {
 }
 
 /// What was meant for `DATABASE_URL` where that is not set: an empty database of our own would take the place of the one that was
-/// meant.
-pub(super) fn misspelt_database(environment: &Environment) -> Vec<String> {
+/// meant. Other programs have names as near to it (`METABASE_URL`, `DATABASE_SSL`), so that the value decides, or what is in its file.
+pub(super) fn misspelt_database(environment: &Environment, working_folder: &Path) -> Vec<String> {
     let known = known_variables();
-    let misspelt = environment.keys().filter_map(|name| Some((name, misspelt(name, &known)?)));
+    let misspelt = environment.iter().filter_map(|(name, value)| {
+        let meant = misspelt(name, &known)?;
+        let value = value.as_deref()?;
+        let path = working_folder.join(value);
+        let in_file = || meant.ends_with("_FILE") && path.is_file() && fs::read_to_string(&path).is_ok_and(|text| is_database(&text));
+        (is_database(value) || in_file()).then_some((name, meant))
+    });
     misspelt
         .map(|(name, meant)| format!("`{}` is set, and `{meant}` is not: rename it if that was meant, or unset it", one_line(name)))
         .collect()
+}
+
+fn is_database(value: &str) -> bool {
+    ["postgres://", "postgresql://"].iter().any(|scheme| value.starts_with(scheme))
 }
 
 pub(super) fn variables(environment: &Environment) -> Vec<String> {
@@ -147,13 +172,17 @@ fn suggestion(name: &str, known: &[&str]) -> String {
     {
         return format!("unknown setting `{}`: did you mean `{meant}`, which is {}?", one_line(name), setting.expected);
     }
-    let nearest = (known.iter().copied()).min_by_key(|known| strsim::damerau_levenshtein(&bare(known), &wanted)).unwrap_or_default();
-    format!("unknown setting `{}`: did you mean `{nearest}`?", one_line(name))
+    let distance = |known: &str| strsim::damerau_levenshtein(&bare(known), &wanted);
+    let near = |known: &&str| distance(known) * LETTERS_FOR_A_SLIP <= wanted.len() || wanted.starts_with(&format!("{}_", bare(known)));
+    match known.iter().copied().filter(near).min_by_key(|known| distance(known)) {
+        Some(nearest) => format!("unknown setting `{}`: did you mean `{nearest}`?", one_line(name)),
+        None => format!("unknown setting `{}`: there is none with a name like it; remove it", one_line(name)),
+    }
 }
 
 /// A Kubernetes Service called `bailiwick…` puts such variables into every pod of its namespace; the name of the
 /// nearest setting would mislead there.
 fn is_service_link(name: &str, value: Option<&str>) -> bool {
-    value.is_some_and(|value| value.starts_with("tcp://"))
-        || (["_SERVICE_HOST", "_SERVICE_PORT", "_TCP_"].iter()).any(|mark| name.contains(mark))
+    value.is_some_and(|value| ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme)))
+        || (["_SERVICE_HOST", "_SERVICE_PORT", "_TCP_", "_UDP_", "_SCTP_"].iter()).any(|mark| name.contains(mark))
 }

@@ -26,7 +26,7 @@ fn every_problem_is_reported_at_once() {
         problems(&environment, file),
         [
             "data_dir (BAILIWICK_DATA_DIR): is empty; unset it or give it a value; expected a path",
-            "bailiwick.toml: unknown setting `surprise`: did you mean `listen`?",
+            "bailiwick.toml: unknown setting `surprise`: there is none with a name like it; remove it",
             "unknown setting `BAILIWICK_LISTN`: did you mean `BAILIWICK_LISTEN`?",
             "listen (BAILIWICK_LISTEN): `localhost:80\\n80` is not valid; expected an IP address and a port, \
              such as 127.0.0.1:8080 or [::1]:8080",
@@ -52,6 +52,7 @@ fn misspelt_names_are_answered_with_the_nearest() {
         ("BAILIWICK_RATELIMITS", "BAILIWICK_RATE_LIMITS"),
         ("BAILIWICK_SECRET_KEY_FIEL", "BAILIWICK_SECRET_KEY_FILE"),
         ("BAILIWICK_DATABASE_URL", "DATABASE_URL"),
+        ("BAILIWICK_ISSUER_URL", "BAILIWICK_ISSUER"),
         ("BAILIWICK_RATE_LIMIT_list-mandates", "BAILIWICK_RATE_LIMIT_LIST_MANDATES"),
     ] {
         let expected = format!("unknown setting `{wrong}`: did you mean `{right}`?");
@@ -72,6 +73,14 @@ fn misspelt_names_are_answered_with_the_nearest() {
     }
 }
 
+/// What nobody meant is no hint.
+#[test]
+fn names_that_are_near_to_none_are_answered_without_one() {
+    for wrong in ["BAILIWICK_TLS_CERT", "BAILIWICK_TLS_KEY", "BAILIWICK_SMTP_HOST", "BAILIWICK_X"] {
+        assert_eq!(problems(&[(wrong, "x")], ""), [format!("unknown setting `{wrong}`: there is none with a name like it; remove it")]);
+    }
+}
+
 /// What people type who know other services.
 #[test]
 fn names_of_elsewhere_are_answered_with_ours() {
@@ -82,6 +91,7 @@ fn names_of_elsewhere_are_answered_with_ours() {
         ("BAILIWICK_BIND", "`BAILIWICK_LISTEN`"),
         ("BAILIWICK_METRICS_PORT", "`BAILIWICK_METRICS_LISTEN`"),
         ("BAILIWICK_DB_URL", "`DATABASE_URL`"),
+        ("BAILIWICK_DB_PASSWORD", "`DATABASE_URL`"),
         ("BAILIWICK_POSTGRES_URL", "`DATABASE_URL`"),
         ("BAILIWICK_PUBLIC_URL", "`BAILIWICK_ISSUER`"),
         ("BAILIWICK_JWT_SECRET", "`BAILIWICK_SECRET_KEY`"),
@@ -119,11 +129,33 @@ fn a_misspelt_database_is_not_silently_another() {
         let expected = format!("`{wrong}` is set, and `{right}` is not: rename it if that was meant, or unset it");
         assert_eq!(problems(&[(wrong, DATABASE)], ""), [expected]);
     }
-    let meant =
-        [("DATABASE_URI", "x"), ("DATABASE_URL", DATABASE), ("BAILIWICK_SECRET_KEY", KEY), ("BAILIWICK_ISSUER", "https://id.example.org")];
+    let folder = folder("");
+    fs::write(folder.path().join("url"), DATABASE).unwrap();
+    fs::write(folder.path().join("revoked"), "-----BEGIN X509 CRL-----").unwrap();
+    assert!(load_in(folder.path(), &[("DATABASE_URI_FILE", "url")]).is_err());
+    assert!(load_in(folder.path(), &[("DATABASE_CRL_FILE", "revoked"), ("DATABASE_UID_FILE", "none"), ("DATABASE_URI_FILE", ".")]).is_ok());
+    let meant = [
+        ("DATABASE_URI", DATABASE),
+        ("DATABASE_URL", DATABASE),
+        ("BAILIWICK_SECRET_KEY", KEY),
+        ("BAILIWICK_ISSUER", "https://id.example.org"),
+    ];
     assert!(load(&meant, "").is_ok(), "what is somebody else's does not matter where ours is set");
     assert!(load(&meant[2..], &format!("database_url = '{DATABASE}'")).is_ok());
-    assert!(load(&[("TEST_DATABASE_URL", "x"), ("DATABASE_HOST", "x"), ("DB_URL", "x")], "").is_ok());
+    assert!(load(&[("TEST_DATABASE_URL", DATABASE), ("DATABASE_HOST", DATABASE), ("DB_URL", DATABASE)], "").is_ok());
+}
+
+#[test]
+fn what_other_programs_call_theirs_is_not_taken_for_a_misspelt_database() {
+    for (name, value) in [
+        ("METABASE_URL", "https://metabase.example.org"),
+        ("DATABASE_SSL", "true"),
+        ("DATALAKE_URL", "x"),
+        ("DATABASE_UID", "bob"),
+        ("DATABASE_URI", "mysql://db.example.org/theirs"),
+    ] {
+        assert!(load(&[(name, value)], "").is_ok(), "{name}");
+    }
 }
 
 #[test]
