@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -16,7 +17,7 @@ use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::enter::unauthenticated;
 use crate::context::policy::{Class, Policy};
 use crate::context::{RequestMeta, SessionContext, SystemContext};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::attended;
 use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
@@ -70,14 +71,8 @@ async fn login(
     let name = body.as_ref().ok().and_then(|Json(body)| names::account_key(&body.username));
     purse.charge_sign_in(name.as_deref())?;
     let Json(body) = body?;
-    let mut reading = system.read().await?;
-    let found = store::credentials(&mut reading, &name.unwrap_or_default()).await?;
-    reading.finish().await?;
-    let account = found.as_ref().map(|found| found.user);
-    let user = match verified(&app, found, body.password).await? {
-        Ok(user) => user,
-        Err(reason) => return Err(failures::refused(&app, system, account, reason).await),
-    };
+    let attempt = attempted(app.clone(), system.clone(), name.unwrap_or_default(), body.password);
+    let user = tokio::spawn(attempt.in_current_span()).await.map_err(Error::internal)??;
     attended::by_user(user);
     let now = system.now();
     let session = NewSession {
@@ -91,13 +86,29 @@ async fn login(
     let mut writing = system.write().await?;
     if !store::open_session(&mut writing, &session).await? {
         drop(writing);
-        return Err(failures::refused(&app, system, account, Reason::AccountDisabled).await);
+        return Err(failures::refused(&app, system, Some(user), Reason::AccountDisabled).await);
     }
     let event = Event::new(Action::UserSignedIn, ResourceType::Session, session.id).target(user).by(user);
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     let (access_token, expires_in) = app.tokens().issue(user, session.id)?;
     Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in }))
+}
+
+/// Who may sign in. For a task of its own: whoever hangs up while a password is hashed has tried all the same, and is told of.
+async fn attempted(app: App, system: SystemContext, name: String, password: String) -> Result<UserId> {
+    let services = app.services().clone();
+    let attempt = async move {
+        let mut reading = system.read().await?;
+        let found = store::credentials(&mut reading, &name).await?;
+        reading.finish().await?;
+        let account = found.as_ref().map(|found| found.user);
+        match verified(&app, found, password).await? {
+            Ok(user) => Ok(user),
+            Err(reason) => Err(failures::refused(&app, system, account, reason).await),
+        }
+    };
+    services.attended(attempt).await
 }
 
 /// Who may sign in with the password; else why not. Each of them takes the same work.

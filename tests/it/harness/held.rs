@@ -1,4 +1,5 @@
-//! Tables and rows that a test holds, so that whoever locks or writes a row of them waits for the test. Readers pass.
+//! Tables and rows that a test holds, so that whoever locks or writes a row of them waits for the test. Readers pass, but where
+//! tables are held wholly.
 
 use std::time::Duration;
 
@@ -23,9 +24,18 @@ pub struct Held {
 
 impl Held {
     pub async fn tables<T: AsRef<str> + Sync>(app: &TestApp, tables: &[T]) -> Self {
+        Self::locked(app, tables, "exclusive").await
+    }
+
+    /// From readers too.
+    pub async fn wholly<T: AsRef<str> + Sync>(app: &TestApp, tables: &[T]) -> Self {
+        Self::locked(app, tables, "access exclusive").await
+    }
+
+    async fn locked<T: AsRef<str> + Sync>(app: &TestApp, tables: &[T], mode: &str) -> Self {
         let mut connection = app.sql.acquire().await.unwrap().detach();
         let names: Vec<&str> = tables.iter().map(AsRef::as_ref).collect();
-        let lock = format!("begin; lock table {} in exclusive mode", names.join(", "));
+        let lock = format!("begin; lock table {} in {mode} mode", names.join(", "));
         connection.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await.unwrap();
         Self { connection, sql: app.sql.clone() }
     }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use axum::http::Method;
 use bailiwick::telemetry;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
+use super::connections::Listening;
 use crate::harness::app::{Answer, PASSWORD};
 use crate::harness::held::Held;
 use crate::harness::log::Log;
@@ -171,6 +173,35 @@ async fn an_event_that_comes_late_comes() {
     held.release().await;
     let all_there = async { while app.count(FAILURES).await < 6 {} };
     tokio::time::timeout(PATIENCE, all_there).await.unwrap_or_else(|_| panic!("an event is missing"));
+}
+
+/// From the first look at the account on: nobody tries passwords unheard by not waiting for the answers.
+#[tokio::test]
+async fn whoever_hangs_up_before_it_is_known_whether_they_may_sign_in_is_told_of() {
+    let app = TestApp::start().await;
+    app.account("alice", false).await;
+    let (listening, log, seen) = (Listening::start(&app).await, Log::json("info"), counted("wrong_password"));
+    let held = Held::wholly(&app, &["users"]).await;
+    let body = json!({ "username": "alice", "password": "not-the-Password-1" }).to_string();
+    let request = "POST /api/auth/login HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\n";
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = listening.connect().await;
+        stream.write_all(format!("{request}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
+        streams.push(stream);
+    }
+    held.waited_for_by(3).await;
+    drop(streams);
+    let noticed = async {
+        while log.with("not answered").len() < 3 {
+            assert_eq!(app.count(FAILURES).await, 0);
+        }
+    };
+    tokio::time::timeout(PATIENCE, noticed).await.unwrap_or_else(|_| panic!("they are still waited for: {}", log.all()));
+    held.release().await;
+    let all_there = async { while app.count(FAILURES).await < 3 {} };
+    tokio::time::timeout(PATIENCE, all_there).await.unwrap_or_else(|_| panic!("an event is missing: {}", log.all()));
+    assert!(counted("wrong_password") >= seen + 3);
 }
 
 #[tokio::test]
