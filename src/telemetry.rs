@@ -37,6 +37,9 @@ const REFUSED: &str = "bailiwick_database_breaker_refused_total";
 /// The target of the lines that tell of each request, so that they can be asked for, or left out, by themselves.
 const ACCESS: &str = "bailiwick::access";
 
+/// The target of the spans that tell whose line it is. No line has it, so that no filter is meant for it.
+pub(crate) const REQUEST: &str = "bailiwick::request";
+
 /// Seconds. Most answers take a few milliseconds, signing in some hundred, and a request is abandoned after a minute.
 const BUCKETS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
@@ -67,6 +70,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Whichever lines it lets through, they say whose they are.
+    let filter = format!("{REQUEST}=error").parse().into_iter().fold(filter, EnvFilter::add_directive);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match look {
         Look::Text { colours } => lines.with_ansi(colours).into(),

@@ -9,7 +9,7 @@ use tracing::field::{Empty, display};
 
 use super::rate_limit::Identity;
 use crate::ids::{MandateId, UserId};
-use crate::telemetry::{self, Asked};
+use crate::telemetry::{self, Asked, REQUEST};
 
 /// The most characters of a path that are logged.
 const LONGEST_PATH: usize = 200;
@@ -36,7 +36,7 @@ impl Attended {
         // What there is no route for is told as it was asked for, without the query: that may hold anything.
         let path = route.is_none().then(|| shown(request.uri().path()));
         let user = identity.claims.map(|claims| display(claims.user));
-        tracing::error_span!("request", request_id, method, route, path, user, mandate = Empty)
+        tracing::error_span!(target: REQUEST, "request", request_id, method, route, path, user, mandate = Empty)
     }
 
     pub fn answered(mut self, status: StatusCode) {

@@ -123,7 +123,7 @@ fn refusal(bytes: &[u8]) -> Option<(usize, &str, u16)> {
 /// The same refusal as others are: with a document, an id, and a line in the log.
 fn explained(head: &str, status: u16, peer: IpAddr) -> Vec<u8> {
     let request_id = Uuid::now_v7().to_string();
-    let _span = tracing::error_span!("request", request_id).entered();
+    let _span = tracing::error_span!(target: telemetry::REQUEST, "request", request_id).entered();
     let mut response = problem::render(error(status).into_response(), "", &request_id);
     telemetry::unreadable(status, peer);
     protection::add(response.headers_mut(), "", false);

@@ -3,6 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use super::connections::Listening;
 use super::kit::Desk;
 use crate::harness::app::PASSWORD;
 use crate::harness::held::Held;
@@ -128,6 +129,26 @@ async fn a_quieter_log_still_tells_whose_line_it_is() {
         assert_eq!(lines.len(), 1, "{filter}: {}", log.all());
         assert_eq!(lines[0]["mandate"], json!(world.acme.id));
     }
+}
+
+#[tokio::test]
+async fn lines_of_requests_alone_still_tell_whose_they_are() {
+    let world = World::new().await;
+    let listening = Listening::start(&world.app).await;
+    for filter in ["bailiwick::access=info", "off,bailiwick::access=info"] {
+        let log = Log::json(filter);
+        world.admin().ask(Method::GET, world.acme.path("/roles")).header("x-request-id", "r-only").send().await.expect(200);
+        let line = told_of(&log, "r-only");
+        let known = (&line["method"], &line["route"], &line["user"], &line["mandate"]);
+        let expected = (&json!("GET"), &json!("/api/mandates/{mandateId}/roles"), &json!(world.acme.admin.id), &json!(world.acme.id));
+        assert_eq!(known, expected, "{filter}");
+        listening.ask("GARBAGE\r\n\r\n").await;
+        let unreadable = log.objects("cannot be read");
+        assert!(unreadable.len() == 1 && unreadable[0]["request_id"].is_string(), "{}", log.all());
+    }
+    let silence = Log::json("off");
+    world.admin().get(world.acme.path("/roles")).await.expect(200);
+    assert_eq!(silence.all(), "");
 }
 
 #[tokio::test]
