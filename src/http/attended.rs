@@ -11,6 +11,9 @@ use super::rate_limit::Identity;
 use crate::ids::{MandateId, UserId};
 use crate::telemetry::{self, Asked, REQUEST};
 
+/// Whose request it is turns out there: a token that comes with it says nothing of who signs in.
+const SIGN_IN: &str = "/api/auth/login";
+
 /// The most characters of a path that are logged.
 const LONGEST_PATH: usize = 200;
 
@@ -35,7 +38,8 @@ impl Attended {
         let Asked { method, route, .. } = &self.asked;
         // What there is no route for is told as it was asked for, without the query: that may hold anything.
         let path = route.is_none().then(|| shown(request.uri().path()));
-        let user = identity.claims.map(|claims| display(claims.user));
+        let signs_in = route.as_deref() == Some(SIGN_IN);
+        let user = identity.claims.filter(|_| !signs_in).map(|claims| display(claims.user));
         tracing::error_span!(target: REQUEST, "request", request_id, method, route, path, user, mandate = Empty)
     }
 
@@ -58,7 +62,7 @@ pub(super) fn in_mandate(mandate: MandateId) {
     Span::current().record("mandate", display(mandate));
 }
 
-/// Notes whose request it turned out to be, where it came without a token: who signs in.
+/// Notes whose request it turned out to be: who signs in. Once, since a line in text would say both.
 pub(crate) fn by_user(user: UserId) {
     Span::current().record("user", display(user));
 }

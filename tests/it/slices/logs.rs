@@ -64,6 +64,21 @@ async fn who_signed_in_is_told_by_their_id_and_who_did_not_is_not() {
     }
 }
 
+/// Whoever else's token comes with it.
+#[tokio::test]
+async fn a_line_names_one_user() {
+    let world = World::new().await;
+    let (alice, bob) = (&world.acme.admin, world.app.account("bob", false).await);
+    for (password, status, user) in [(PASSWORD, 200, Some(bob)), ("not-the-Password-1", 401, None)] {
+        let log = Log::text(DEFAULT);
+        let call = world.app.post("/api/auth/login").bearer(&alice.token);
+        call.json(json!({ "username": "bob", "password": password })).send().await.expect(status);
+        let line = log.with("answered").join("\n");
+        let named: Vec<&str> = line.split(['{', ' ', '}']).filter_map(|field| field.strip_prefix("user=")).collect();
+        assert_eq!(named, user.iter().map(ToString::to_string).collect::<Vec<_>>(), "{line}");
+    }
+}
+
 /// With an id of the service's own, too.
 #[tokio::test]
 async fn what_failed_is_found_by_the_id_in_the_problem() {
