@@ -1,11 +1,12 @@
 """What docs/clients.md shows for verifying tokens, with tokens of the real service and with those that must be refused.
 
 The forged ones are signed with a key of our own, which a key set beside the service's publishes: what is wrong with each is the
-one thing that it is named for.
+one thing that it is named for. Where no keys can be fetched, no token is refused as a wrong one.
 """
 
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -17,22 +18,47 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from verify import AccessTokens
+from verify import AccessTokens, KeysUnavailable
 
 BASE, ISSUER = os.environ["BASE"], os.environ["ISSUER"]
 OURS, OTHERS = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 KEY = {**json.loads(OKPAlgorithm.to_jwk(OURS.public_key())), "kid": "ours", "use": "sig", "alg": "EdDSA"}
 
 
-class KeySet(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(json.dumps({"keys": [KEY]}).encode())
+# Connections to the one are refused, those to the other never answered.
+CLOSED, SILENT = socket.socket(), socket.socket()
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Nobody reads it."""
+
+def published(status: int, text: str) -> str:
+    """Where this is answered to whoever asks for keys."""
+
+    class KeySet(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), KeySet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+def unavailable() -> dict[str, str]:
+    for held in (CLOSED, SILENT):
+        held.bind(("127.0.0.1", 0))
+    SILENT.listen()
+    return {
+        "nobody listens": f"http://127.0.0.1:{CLOSED.getsockname()[1]}",
+        "nobody answers": f"http://127.0.0.1:{SILENT.getsockname()[1]}",
+        "it fails": published(503, "{}"),
+        "it is not there": published(404, json.dumps({"keys": [KEY]})),
+        "no JSON": published(200, "<html>"),
+        "no keys": published(200, "{}"),
+    }
 
 
 def token(key: Any = OURS, algorithm: str = "EdDSA", typ: str | None = "at+jwt", **claims: Any) -> str:
@@ -74,9 +100,7 @@ def signed_in() -> tuple[str, str]:
 def check() -> None:
     access, alice = signed_in()
     assert AccessTokens(BASE, ISSUER).user(access) == alice
-    server = ThreadingHTTPServer(("127.0.0.1", 0), KeySet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    base = f"http://127.0.0.1:{server.server_port}"
+    base = published(200, json.dumps({"keys": [KEY]}))
     tokens = AccessTokens(base, ISSUER)
     assert tokens.user(token()) == "somebody", "the forged ones are refused for what they are named for"
     for what, refused in forged().items():
@@ -85,12 +109,17 @@ def check() -> None:
         except jwt.PyJWTError:
             continue
         raise AssertionError(f"it was taken: {what}")
+    without_keys = unavailable()
+    for what, away in without_keys.items():
+        try:
+            AccessTokens(away, ISSUER).user(token())
+        except KeysUnavailable:
+            continue
+        raise AssertionError(f"it was taken: {what}")
     if len(sys.argv) > 1:
         # For the other language: the same tokens, and where their keys are published for as long as that takes.
-        print(
-            json.dumps({"base": base, "good": token(), "forged": forged(), "access": access, "alice": alice}),
-            flush=True,
-        )
+        made = {"base": base, "good": token(), "forged": forged(), "unavailable": without_keys}
+        print(json.dumps({**made, "access": access, "alice": alice}), flush=True)
         sys.stdin.read()
 
 
