@@ -17,12 +17,14 @@ use http_body_util::BodyExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use uuid::Uuid;
 
-use super::{problem, protection};
+use super::{MAX_HEADER_BYTES, MAX_URI_BYTES, problem, protection};
 use crate::error::{Code, Error};
 use crate::telemetry;
 
 /// Longer than any head that hyper writes by itself.
 const LONGEST: usize = 256;
+/// The most headers that hyper reads, where nothing else is set.
+const MAX_HEADERS: usize = 100;
 /// All that there is in one.
 const HEADERS: [&str; 3] = ["connection", "content-length", "date"];
 
@@ -145,8 +147,15 @@ fn explained(head: &str, status: u16, peer: IpAddr) -> Vec<u8> {
 
 fn error(status: u16) -> Error {
     match status {
-        414 => Error::new(Code::UriTooLong, "The URL is too long to be read."),
-        431 => Error::new(Code::HeadersTooLarge, "There may be at most 100 headers, and they may have at most 16384 bytes together."),
+        414 => Error::new(Code::UriTooLong, format!("The URL may have at most {MAX_URI_BYTES} bytes.")),
+        // Which of them was too large, hyper does not say.
+        431 => Error::new(
+            Code::HeadersTooLarge,
+            format!(
+                "The request line and the headers are too large: a URL may have {MAX_URI_BYTES} bytes, all headers together \
+                 {MAX_HEADER_BYTES}, and there may be {MAX_HEADERS} of them."
+            ),
+        ),
         _ => Error::new(Code::MalformedRequest, "The request line or a header is not as HTTP/1.1 has it."),
     }
 }

@@ -71,6 +71,7 @@ async fn whatever_cannot_be_read_is_refused_with_a_document() {
     let listening = Listening::start(&TestApp::start().await).await;
     let get = "GET /healthz HTTP/1.1\r\nHost: b\r\n";
     let (bad, large) = ((400, "malformed_request"), (431, "headers_too_large"));
+    let endless = format!("GET /{}", "a".repeat(70_000));
     let cases = [
         ("GARBAGE\r\n\r\n".to_owned(), bad),
         ("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\u{3}\u{3}".to_owned(), bad),
@@ -86,10 +87,14 @@ async fn whatever_cannot_be_read_is_refused_with_a_document() {
         ("PRI * HTTP/2.0\r\n\r\nNO\r\n\r\n".to_owned(), bad),
         (format!("{get}{}\r\n", "X-Many: 1\r\n".repeat(101)), large),
         (format!("{get}X-Endless: {}", "a".repeat(100_000)), large),
+        (endless, large),
     ];
     for (sent, (status, code)) in cases {
         let (log, before) = (Log::json("info"), counted(status));
-        let id = Read::of(&listening.ask(&sent).await).is_refused(status, code);
+        let read = Read::of(&listening.ask(&sent).await);
+        let id = read.is_refused(status, code);
+        let limits = ["8192", "16384", "100"].map(|limit| read.body.contains(limit));
+        assert_eq!(limits, [status == 431; 3], "whichever it was, the limit is told: {}", read.body);
         let lines = log.objects(&id);
         assert_eq!(lines.len(), 1, "{}", log.all());
         assert_eq!((&lines[0]["status"], &lines[0]["client"]), (&status.into(), &"127.0.0.1".into()));
