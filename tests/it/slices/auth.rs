@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::kit::{points_at, values};
 use crate::harness::app::{Answer, PASSWORD};
+use crate::harness::log::Log;
 use crate::harness::{TestApp, World};
 
 async fn login(app: &TestApp, username: &str, password: &str) -> Answer {
@@ -182,6 +183,7 @@ async fn a_full_password_queue_answers_at_once() {
         TestApp::start_with(&[("BAILIWICK_RATE_LIMITS", "off"), ("BAILIWICK_PASSWORD_WORKERS", "1"), ("BAILIWICK_PASSWORD_QUEUE", "1")])
             .await;
     app.account("alice", false).await;
+    let log = Log::json("info");
     let mut crowd = tokio::task::JoinSet::new();
     for number in 0..24 {
         let app = app.clone();
@@ -196,6 +198,8 @@ async fn a_full_password_queue_answers_at_once() {
         answer.refused(503, "overloaded");
         assert!(answer.header("retry-after").parse::<u32>().unwrap() >= 1);
     }
+    // Anybody can bring it about: it fills no log of errors.
+    assert!(log.objects("\"overloaded\"").iter().all(|line| line["level"] == "WARN"), "{}", log.all());
     login(&app, "alice", PASSWORD).await.expect(200);
 }
 
