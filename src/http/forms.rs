@@ -77,10 +77,18 @@ pub(super) fn expected(message: &str) -> Option<&str> {
     expected.split(" at line ").next().map(as_people_say)
 }
 
+/// A number of digits is a whole number too where there are too many of them: the range says so.
 fn as_people_say(expected: &str) -> &str {
     match expected {
-        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
-        "a nonzero u32" => "a whole number above 0",
+        "i8" => "a whole number from -128 to 127",
+        "i16" => "a whole number from -32768 to 32767",
+        "i32" => "a whole number from -2147483648 to 2147483647",
+        "i64" => "a whole number from -9223372036854775808 to 9223372036854775807",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number from 0 to 18446744073709551615",
+        "a nonzero u32" => "a whole number from 1 to 4294967295",
         other => other,
     }
 }
@@ -96,8 +104,33 @@ mod tests {
         assert_eq!(limit.wanted(), "a whole number from 1 to 200");
         assert!(limit.takes("7") && !limit.takes("seven"));
         assert_eq!(expected("unknown variant `x, expected y`, expected `a` or `b`"), Some("`a` or `b`"));
-        assert_eq!(expected("invalid type: string \"x\", expected i64 at line 1 column 9"), Some("a whole number"));
+        assert_eq!(expected("invalid type: string \"x\", expected u8 at line 1 column 9"), Some("a whole number from 0 to 255"));
         assert_eq!(expected("must be within the years at line 1 column 2"), Some("within the years"));
         assert_eq!(expected("something else"), None);
+    }
+
+    /// By the parsers' own messages, which name the types.
+    #[test]
+    fn a_number_with_too_many_digits_is_told_the_range() {
+        fn told<T: serde::de::DeserializeOwned + std::fmt::Debug>(number: &str) -> String {
+            let error = serde_json::from_str::<T>(number).unwrap_err();
+            expected(&error.to_string()).unwrap_or_default().to_owned()
+        }
+        let endless = "99999999999999999999";
+        let all = [
+            (told::<i8>(endless), i128::from(i8::MIN), i128::from(i8::MAX)),
+            (told::<i16>(endless), i16::MIN.into(), i16::MAX.into()),
+            (told::<i32>(endless), i32::MIN.into(), i32::MAX.into()),
+            (told::<i64>(endless), i64::MIN.into(), i64::MAX.into()),
+            (told::<u8>("256"), 0, u8::MAX.into()),
+            (told::<u16>("-1"), 0, u16::MAX.into()),
+            (told::<u32>("4294967296"), 0, u32::MAX.into()),
+            (told::<u64>(endless), 0, u64::MAX.into()),
+            (told::<usize>(endless), 0, u64::MAX.into()),
+            (told::<std::num::NonZeroU32>("0"), 1, u32::MAX.into()),
+        ];
+        for (told, least, most) in all {
+            assert_eq!(told, format!("a whole number from {least} to {most}"));
+        }
     }
 }
