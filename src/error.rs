@@ -81,7 +81,7 @@ codes! {
     VersionConflict = 409, "The resource has changed meanwhile", "Read it again and repeat the change with the new `version`.";
     Gone = 410, "The object was deleted", "Restore it before `purgeAt`, where the problem names that time; afterwards it is gone for good.";
     AnswerErased = 410, "The answer to this Idempotency-Key was erased", "The request had its effect, which is not had twice. Its answer told of somebody whose account was erased since: read the resource instead.";
-    PreconditionFailed = 412, "The resource has changed meanwhile", "Read it again and repeat the change with the new `ETag` in If-Match.";
+    PreconditionFailed = 412, "A precondition does not hold", "The detail says which. Read the resource again and repeat the change with the `ETag` that it has by now in If-Match, and without If-None-Match.";
     PayloadTooLarge = 413, "The request is too large", "Send less; the detail names the limit.";
     UriTooLong = 414, "The URL is too long", "Send less in path and query; the detail names the limit.";
     UnsupportedMediaType = 415, "The body is not of a kind that this route takes", "Send `Content-Type: application/json`, and no `Content-Encoding`.";

@@ -68,7 +68,9 @@ async fn every_resource_guards_its_version() {
         // What must not be there, or not be this, is (RFC 9110, section 13.1.2; compared weakly).
         for unwanted in ["*", &tag, &format!("W/{tag}"), &format!("\"x\", {tag}")] {
             let unless = |method: Method| desk.ask(method, path.clone()).header("if-none-match", unwanted);
-            unless(Method::PATCH).json(change.clone()).send().await.refused(412, "precondition_failed");
+            let there = unless(Method::PATCH).json(change.clone()).send().await;
+            there.refused(412, "precondition_failed");
+            assert_eq!(there.body["title"], "A precondition does not hold", "nothing has changed meanwhile");
             if deletable {
                 unless(Method::DELETE).send().await.refused(412, "precondition_failed");
             }
