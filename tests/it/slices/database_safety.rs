@@ -94,7 +94,7 @@ async fn logins_of_other_installations_are_kept_out_and_superusers_are_expected(
     let server = Elsewhere::with_login().await;
     let doctor = async || server.bailiwick("bailiwick_login", &["doctor"]).await;
     assert!(server.bailiwick("bailiwick_login", &["migrate"]).await.well);
-    let roles = "create role staging login createrole; create role root superuser; \
+    let roles = "create role staging login createrole; create role root superuser login; \
                  grant bailiwick_owner, bailiwick_system to staging, root";
     server.sql("postgres", roles).await;
     server.sql("postgres", "create database staging owner staging").await;
@@ -108,6 +108,9 @@ async fn logins_of_other_installations_are_kept_out_and_superusers_are_expected(
     server.sql("postgres", closing).await;
     let closed = doctor().await;
     assert!(closed.well && closed.text.contains("nobody else can become one of them"), "{}", closed.text);
+    // The database's owner is the service's login, whoever asks.
+    let as_superuser = server.bailiwick("root", &["doctor"]).await;
+    assert!(as_superuser.well, "{}", as_superuser.text);
     // Whatever way it is let in by.
     server.sql("postgres", "create role visitors; grant connect on database bailiwick to visitors; grant visitors to staging").await;
     let open = doctor().await;
