@@ -99,12 +99,14 @@ fn is_of_every_instance(target: Target<'_>) -> bool {
     matches!(target, Target::Rows(table, _) if INSTANCE_TABLES.contains(&table))
 }
 
-fn is_known_to(open: &OpenInstance, target: Target<'_>) -> bool {
+/// Whether the instance's feature has it, or every instance does.
+fn is_known_to(instance: &OpenInstance, target: Target<'_>) -> bool {
     let has = |names: &[String], name: &str| names.iter().any(|own| own == name);
-    match target {
-        Target::Rows(table, _) => has(&open.tables, table),
-        Target::View(view) => has(&open.views, view),
-    }
+    is_of_every_instance(target)
+        || match target {
+            Target::Rows(table, _) => has(&instance.tables, table),
+            Target::View(view) => has(&instance.views, view),
+        }
 }
 
 impl Asking {
@@ -185,9 +187,8 @@ impl Subject {
             let scope = self.instance(named).await?;
             return Ok(if target.is_known(&scope.catalogue) { Located::Here(scope) } else { Located::Unknown });
         }
-        let knows = |open: &OpenInstance| is_of_every_instance(target) || is_known_to(open, target);
         let open = self.open_instances().await?;
-        let fitting: Vec<&OpenInstance> = open.iter().filter(|open| knows(open)).collect();
+        let fitting: Vec<&OpenInstance> = open.iter().filter(|open| is_known_to(open, target)).collect();
         match fitting[..] {
             [only] => Ok(Located::Here(self.instance(only.id).await?)),
             _ if self.is_known_anywhere(target).await? => Err(find::missing(&self.shown(fitting).await?)),
@@ -199,7 +200,7 @@ impl Subject {
     /// it, the admission or something above is disabled.
     pub async fn locate_what_is_disabled(&mut self, target: Target<'_>) -> Result<Option<Scope>> {
         let admitted = load::admitted_instances(&*self.reader().await?, self.user, self.mandate).await?;
-        let fitting: Vec<_> = admitted.iter().filter(|one| is_of_every_instance(target) || is_known_to(one, target)).collect();
+        let fitting: Vec<_> = admitted.iter().filter(|admitted| is_known_to(admitted, target)).collect();
         match self.shown(fitting).await?[..] {
             [only] => self.instance(only.id).await.map(Some),
             _ => Ok(None),

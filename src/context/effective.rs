@@ -17,8 +17,8 @@ pub(super) type Place = Option<InstanceId>;
 /// Merged access by user and place; a place to which somebody has no access is missing.
 pub(super) type EffectiveAccess = BTreeMap<UserId, BTreeMap<Place, Arc<Merged>>>;
 
-/// Of these users and of whoever holds the role. In one statement, however many are concerned: those who hold the very same roles in a place come as one row, so that their
-/// permissions are read and merged once.
+/// Of these users and of whoever holds the role. In one statement, however many are concerned: those who hold the very same roles in a
+/// place come as one row, so that their permissions are read and merged once.
 pub(super) async fn effective_access(
     connection: &mut PgConnection,
     mandate: MandateId,

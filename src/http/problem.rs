@@ -115,8 +115,8 @@ fn framework_error(status: StatusCode) -> Error {
 
 /// Ours at error level with the cause, the client's at debug level. So is what lasts for a while, and is told to many: that the
 /// database is away is said once, where it is noticed, and probes ask every second. Too much at once is a warning: callers bring it
-/// about, who must not fill the log with errors. Neither path nor detail: they repeat what was
-/// sent, which may be a name or a secret at the wrong place.
+/// about, who must not fill the log with errors. Neither path nor detail is told: they repeat what was sent, which may be a name or a
+/// secret at the wrong place.
 fn log(error: &Error) {
     let lasts = [Code::DatabaseUnavailable, Code::Unavailable].contains(&error.code());
     let cause = error.cause().map(ToString::to_string);

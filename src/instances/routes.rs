@@ -59,7 +59,7 @@ async fn list_feature_instances(reach: Reach, lister: Lister, Query(query): Quer
             require_same(query.mandate_id, context.mandate())?;
             let grant = context.grant::<Instances, Read>()?;
             let mut reading = context.read().await?;
-            let rows = store::list(&mut reading, &grant, feature, &paging).await?;
+            let rows = list::in_mandate(&mut reading, &grant, feature, &paging).await?;
             reading.finish().await?;
             rows
         }

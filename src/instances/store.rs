@@ -27,21 +27,6 @@ struct InstanceRow {
     created_at: DateTime<Utc>,
 }
 
-/// The instance's part of a row that has more columns.
-macro_rules! row_of {
-    ($row:expr) => {
-        InstanceRow {
-            id: $row.id,
-            feature_code: $row.feature_code,
-            mandate_id: $row.mandate_id,
-            label: $row.label,
-            enabled: $row.enabled,
-            version: $row.version,
-            created_at: $row.created_at,
-        }
-    };
-}
-
 impl From<InstanceRow> for FeatureInstance {
     fn from(row: InstanceRow) -> Self {
         Self {
@@ -54,69 +39,6 @@ impl From<InstanceRow> for FeatureInstance {
             created_at: row.created_at,
         }
     }
-}
-
-/// The instances that the grant reaches: all, those open to group peers, or those open to the caller.
-pub(super) async fn list(
-    connection: &mut PgConnection,
-    grant: &Grant<Instances, Read>,
-    feature: Option<&str>,
-    paging: &Paging,
-) -> Result<Rows<FeatureInstance>> {
-    macro_rules! instances {
-        ($compare:tt, $order:tt) => {
-            sqlx::query!(
-                "select i.id, i.feature_code, i.mandate_id, i.label, i.label_sort, i.enabled, i.version, i.created_at
-                 from feature_instances i
-                 where i.mandate_id = $1
-                   and ($2 = 3 or i.id in (select a.instance_id from feature_accesses a where a.mandate_id = $1 and a.enabled
-                         and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id from group_peers($1, $3) p)))))
-                   and ($4::text is null or i.feature_code = $4)
-                   and (i.label_sort, i.id) "
-                    + $compare
-                    + " ($5, $6)
-                 order by "
-                    + $order
-                    + " limit $7",
-                grant.mandate_uuid(),
-                i32::from(grant.level_number()),
-                grant.caller_uuid(),
-                feature,
-                paging.bound_text(),
-                paging.bound_id(),
-                paging.fetch(),
-            )
-            .map(|row| (FeatureInstance::from(row_of!(row)), row.label_sort))
-            .fetch_all(&mut *connection)
-        };
-    }
-    let rows = if paging.descending {
-        instances!("<", "i.label_sort desc, i.id desc").await?
-    } else {
-        instances!(">", "i.label_sort, i.id").await?
-    };
-    let total = if paging.count { Some(count(connection, grant, feature).await?) } else { None };
-    Ok(paging.cut(rows, total, |(instance, key): (FeatureInstance, String)| {
-        let position = Position::new(key, instance.id.uuid());
-        (instance, position)
-    }))
-}
-
-async fn count(connection: &mut PgConnection, grant: &Grant<Instances, Read>, feature: Option<&str>) -> Result<i64> {
-    let total = sqlx::query_scalar!(
-        r#"select count(*) as "total!" from feature_instances i
-           where i.mandate_id = $1
-             and ($2 = 3 or i.id in (select a.instance_id from feature_accesses a where a.mandate_id = $1 and a.enabled
-                   and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id from group_peers($1, $3) p)))))
-             and ($4::text is null or i.feature_code = $4)"#,
-        grant.mandate_uuid(),
-        i32::from(grant.level_number()),
-        grant.caller_uuid(),
-        feature,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(total)
 }
 
 /// The instance of the grant.
