@@ -14,7 +14,8 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     // They are built in, and a new one changes no file that is compiled.
     println!("cargo::rerun-if-changed=migrations");
-    let told = env::var_os(VARIABLE).and_then(|told| told.into_string().ok()).filter(|told| is_sane(told));
+    let told =
+        env::var_os(VARIABLE).and_then(|told| told.into_string().ok()).filter(|told| is_sane(told));
     let commit = told.or_else(|| {
         let is_release = env::var_os("PROFILE").is_some_and(|profile| profile == "release");
         let found = head(Path::new(env!("CARGO_MANIFEST_DIR"))).filter(|_| is_release)?;
@@ -28,7 +29,8 @@ fn main() {
 
 /// A label of a metric and a word of a log line: nothing that could be more than one.
 fn is_sane(commit: &str) -> bool {
-    (1..=64).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte))
+    (1..=64).contains(&commit.len())
+        && commit.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte))
 }
 
 /// What is checked out, and the files that say so.
@@ -47,14 +49,16 @@ pub fn head(root: &Path) -> Option<Head> {
         return found(text.trim(), vec![first]);
     };
     // A branch of a worktree is kept where all branches are.
-    let common = fs::read_to_string(git.join("commondir")).map_or_else(|_| git.clone(), |shared| git.join(shared.trim()));
+    let common = fs::read_to_string(git.join("commondir"))
+        .map_or_else(|_| git.clone(), |shared| git.join(shared.trim()));
     let loose = common.join(name);
     if let Ok(commit) = fs::read_to_string(&loose) {
         return found(commit.trim(), vec![first, loose]);
     }
     let packed = common.join("packed-refs");
     let refs = fs::read_to_string(&packed).ok()?;
-    let commit = refs.lines().find_map(|line| line.split_once(' ').filter(|(_, of)| *of == name))?.0;
+    let commit =
+        refs.lines().find_map(|line| line.split_once(' ').filter(|(_, of)| *of == name))?.0;
     found(commit, vec![first, packed])
 }
 

@@ -47,7 +47,13 @@ struct Parts {
 
 impl App {
     /// Puts the parts together. `issuer` is what tokens name as theirs.
-    pub fn new(settings: Settings, secret: &[u8; 32], issuer: String, db: Database, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub fn new(
+        settings: Settings,
+        secret: &[u8; 32],
+        issuer: String,
+        db: Database,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
         Self::with_services(settings, secret, issuer, Services::new(db, clock), FEATURES)
     }
 
@@ -69,7 +75,11 @@ impl App {
             limits: Limits::new(&settings),
             unheeded: Unheeded::default(),
             node: Uuid::now_v7(),
-            navigation: if services.cache.is_on() { NavigationCache::default() } else { NavigationCache::off() },
+            navigation: if services.cache.is_on() {
+                NavigationCache::default()
+            } else {
+                NavigationCache::off()
+            },
             schema: SchemaWatch::default(),
             features,
             document: OnceLock::new(),
@@ -90,7 +100,13 @@ impl App {
             .map_err(|error| Error::internal(error.to_string()))?;
         let db = Database::lazy(&PgConnectOptions::new(), 2);
         let services = Services::new(db, Arc::new(SystemClock));
-        Self::with_services(loaded.settings, &[0; 32], "http://localhost".to_owned(), services, features)
+        Self::with_services(
+            loaded.settings,
+            &[0; 32],
+            "http://localhost".to_owned(),
+            services,
+            features,
+        )
     }
 
     pub fn settings(&self) -> &Settings {
@@ -137,6 +153,9 @@ impl App {
     }
     /// Made when it is first asked for: it takes as long as some hundred requests.
     pub(crate) fn document(&self) -> Bytes {
-        self.0.document.get_or_init(|| self.0.declared.get().map(Declared::served).unwrap_or_default()).clone()
+        self.0
+            .document
+            .get_or_init(|| self.0.declared.get().map(Declared::served).unwrap_or_default())
+            .clone()
     }
 }

@@ -28,12 +28,18 @@ mod tests {
     #[test]
     fn what_is_built_in_keeps_the_rules_that_everybody_keeps() {
         for feature in FEATURES {
-            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+            let owned =
+                |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
             let catalogue = Catalogue::instance(owned(feature.tables), owned(feature.views));
             for role in feature.roles {
-                let tables: BTreeMap<_, _> = role.rules.iter().map(|(table, rule)| ((*table).to_owned(), *rule)).collect();
+                let tables: BTreeMap<_, _> =
+                    role.rules.iter().map(|(table, rule)| ((*table).to_owned(), *rule)).collect();
                 let views = role.views.iter().map(|view| ((*view).to_owned(), true)).collect();
-                assert!(Permissions { tables, views }.problems(&catalogue).is_empty(), "{}", role.label);
+                assert!(
+                    Permissions { tables, views }.problems(&catalogue).is_empty(),
+                    "{}",
+                    role.label
+                );
             }
         }
     }

@@ -137,7 +137,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
     // Commands say themselves what they do; of what is logged beneath them only warnings matter, unless somebody asked for
     // more. That a load's statements are slow is no warning.
-    let filter = if was_set(&loaded, "log") { loaded.settings.log.as_str() } else { "warn,sqlx::query=error" };
+    let filter = if was_set(&loaded, "log") {
+        loaded.settings.log.as_str()
+    } else {
+        "warn,sqlx::query=error"
+    };
     telemetry::init(loaded.settings.log_format, filter);
     let settings = &loaded.settings;
     match command {
@@ -251,7 +255,14 @@ mod tests {
     fn the_help_of_serve_says_what_an_operator_asks() {
         let mut command = Cli::command();
         let help = command.find_subcommand_mut("serve").unwrap().render_long_help().to_string();
-        for asked in ["127.0.0.1:8080", "BAILIWICK_METRICS_LISTEN", "DATABASE_URL", "bailiwick.toml", "SIGTERM", "Exit codes: 0"] {
+        for asked in [
+            "127.0.0.1:8080",
+            "BAILIWICK_METRICS_LISTEN",
+            "DATABASE_URL",
+            "bailiwick.toml",
+            "SIGTERM",
+            "Exit codes: 0",
+        ] {
             assert!(help.contains(asked), "{asked}: {help}");
         }
     }

@@ -136,8 +136,17 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    pub fn new(pointer: impl Into<String>, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), code: code.into(), detail: detail.into(), reasons: Vec::new() }
+    pub fn new(
+        pointer: impl Into<String>,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            pointer: pointer.into(),
+            code: code.into(),
+            detail: detail.into(),
+            reasons: Vec::new(),
+        }
     }
     /// Names each thing that would have to be better.
     #[must_use]
@@ -154,7 +163,10 @@ pub fn pointer_to(parent: &str, member: &str) -> String {
 }
 
 /// The value, or its refusal among the others: a body is refused with all that is wrong with it at once.
-pub fn keep<T>(outcome: std::result::Result<T, FieldError>, errors: &mut Vec<FieldError>) -> Option<T> {
+pub fn keep<T>(
+    outcome: std::result::Result<T, FieldError>,
+    errors: &mut Vec<FieldError>,
+) -> Option<T> {
     outcome.map_err(|error| errors.push(error)).ok()
 }
 
@@ -174,7 +186,9 @@ struct Parts {
 
 /// The first of the places that were wrong, in a sentence.
 fn told(errors: &[FieldError]) -> String {
-    let place = |error: &FieldError| if error.pointer.is_empty() { "The body".to_owned() } else { error.pointer.clone() };
+    let place = |error: &FieldError| {
+        if error.pointer.is_empty() { "The body".to_owned() } else { error.pointer.clone() }
+    };
     errors.first().map_or_else(String::new, |error| format!("{} {}", place(error), error.detail))
 }
 
@@ -187,7 +201,14 @@ const MAX_ERRORS: usize = 100;
 impl Error {
     /// A refusal with a sentence for the client.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Parts { code, detail: detail.into(), errors: Vec::new(), extra: Map::new(), retry_after: None, cause: None }))
+        Self(Box::new(Parts {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            extra: Map::new(),
+            retry_after: None,
+            cause: None,
+        }))
     }
 
     /// A failure of ours: the client learns nothing of the cause.
@@ -262,8 +283,13 @@ impl Error {
 
     /// Whether the transaction lost against another one and may simply be repeated (40001, 40P01).
     pub(crate) fn is_transient(&self) -> bool {
-        let database = self.cause().and_then(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(|e| e.as_database_error());
-        database.and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "40001" || code == "40P01")
+        let database = self
+            .cause()
+            .and_then(|cause| cause.downcast_ref::<sqlx::Error>())
+            .and_then(|e| e.as_database_error());
+        database
+            .and_then(sqlx::error::DatabaseError::code)
+            .is_some_and(|code| code == "40001" || code == "40P01")
     }
 }
 
@@ -282,9 +308,10 @@ const CANCELLED: &str = "57014";
 pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
-        sqlx::Error::Database(told) => {
-            told.code().is_some_and(|code| code.starts_with("08") || ["57P01", "57P02", "57P03", "57P05", "25P03"].contains(&code.as_ref()))
-        }
+        sqlx::Error::Database(told) => told.code().is_some_and(|code| {
+            code.starts_with("08")
+                || ["57P01", "57P02", "57P03", "57P05", "25P03"].contains(&code.as_ref())
+        }),
         _ => false,
     }
 }
@@ -295,10 +322,16 @@ impl From<sqlx::Error> for Error {
         let constraint = database.and_then(|e| e.constraint()).map(str::to_owned);
         match database.and_then(sqlx::error::DatabaseError::code).as_deref() {
             Some(UNSTORABLE_CHARACTER) => {
-                return Self::from(FieldError::new("", "invalid_characters", "must not contain the character U+0000")).caused_by(error);
+                return Self::from(FieldError::new(
+                    "",
+                    "invalid_characters",
+                    "must not contain the character U+0000",
+                ))
+                .caused_by(error);
             }
             Some(CANCELLED) => {
-                return Self::new(Code::TimedOut, "The database took too long over this.").caused_by(error);
+                return Self::new(Code::TimedOut, "The database took too long over this.")
+                    .caused_by(error);
             }
             _ => {}
         }
@@ -306,9 +339,13 @@ impl From<sqlx::Error> for Error {
             (_, Some("last_mandate_admin")) => Self::last_mandate_admin().caused_by(error),
             (_, Some("last_sys_admin")) => Self::last_sys_admin().caused_by(error),
             (sqlx::Error::PoolTimedOut, _) => {
-                Self::new(Code::Overloaded, "All database connections are busy.").retry_after(1).caused_by(error)
+                Self::new(Code::Overloaded, "All database connections are busy.")
+                    .retry_after(1)
+                    .caused_by(error)
             }
-            _ if is_lost(&error) || matches!(error, sqlx::Error::PoolClosed) => Self::database_unavailable().caused_by(error),
+            _ if is_lost(&error) || matches!(error, sqlx::Error::PoolClosed) => {
+                Self::database_unavailable().caused_by(error)
+            }
             _ => Self::internal(error),
         }
     }
@@ -326,7 +363,8 @@ impl Error {
     }
     /// 409 for a stale `version` in a body.
     pub fn version_conflict(current: i64) -> Self {
-        Self::new(Code::VersionConflict, "The resource has another version by now.").with("currentVersion", json!(current))
+        Self::new(Code::VersionConflict, "The resource has another version by now.")
+            .with("currentVersion", json!(current))
     }
 }
 
@@ -347,7 +385,10 @@ impl<T> OnConstraint<T> for Result<T, sqlx::Error> {
 impl<T> OnConstraint<T> for Result<T> {
     fn on_constraint(self, name: &str, refusal: impl FnOnce() -> Error) -> Result<T> {
         self.map_err(|error| {
-            let database = error.cause().and_then(|c| c.downcast_ref::<sqlx::Error>()).and_then(|e| e.as_database_error());
+            let database = error
+                .cause()
+                .and_then(|c| c.downcast_ref::<sqlx::Error>())
+                .and_then(|e| e.as_database_error());
             if database.and_then(|e| e.constraint()) == Some(name) { refusal() } else { error }
         })
     }

@@ -28,7 +28,9 @@ fn hyphenated(text: &str) -> Result<Uuid, NoUuid> {
 /// A path with its ids in small letters, so that one thing is called by one path: cursors and repeated requests are told apart by it.
 #[must_use]
 pub fn ids_in_one_case(path: &str) -> String {
-    let segments = path.split('/').map(|segment| hyphenated(segment).map_or_else(|_| segment.to_owned(), |id| id.to_string()));
+    let segments = path.split('/').map(|segment| {
+        hyphenated(segment).map_or_else(|_| segment.to_owned(), |id| id.to_string())
+    });
     segments.collect::<Vec<_>>().join("/")
 }
 
@@ -142,4 +144,16 @@ macro_rules! into_uuid {
         }
     )+};
 }
-into_uuid!(UserId, SessionId, MandateId, MembershipId, GroupId, RoleId, InstanceId, EventId, PlaybookId, BookingId, AnyId);
+into_uuid!(
+    UserId,
+    SessionId,
+    MandateId,
+    MembershipId,
+    GroupId,
+    RoleId,
+    InstanceId,
+    EventId,
+    PlaybookId,
+    BookingId,
+    AnyId
+);

@@ -8,14 +8,18 @@ const FALLBACK: &str = "en";
 
 /// The text that answers the wish, with its language: else the English one, else the first.
 pub fn lookup<'a>(texts: &'a BTreeMap<String, String>, wanted: &str) -> Option<(&'a str, &'a str)> {
-    let found = Ranges(Some(wanted)).find_map(|range| named(texts, range)).or_else(|| named(texts, FALLBACK));
+    let found = Ranges(Some(wanted))
+        .find_map(|range| named(texts, range))
+        .or_else(|| named(texts, FALLBACK));
     found.or_else(|| texts.iter().next().map(|(language, text)| (language.as_str(), text.as_str())))
 }
 
 /// The longest range of the wish that is among these languages, as it stands there. Wishes of which it is the same are answered
 /// alike by whatever is written in these languages, since what is left of a range does not depend on what was taken from it.
 pub fn among<'a, T: AsRef<str>>(languages: &'a [T], wanted: &str) -> Option<&'a T> {
-    Ranges(Some(wanted)).find_map(|range| languages.iter().find(|language| language.as_ref().eq_ignore_ascii_case(range)))
+    Ranges(Some(wanted)).find_map(|range| {
+        languages.iter().find(|language| language.as_ref().eq_ignore_ascii_case(range))
+    })
 }
 
 fn named<'a>(texts: &'a BTreeMap<String, String>, range: &str) -> Option<(&'a str, &'a str)> {
@@ -51,7 +55,10 @@ mod tests {
     use super::*;
 
     fn texts(languages: &[&str]) -> BTreeMap<String, String> {
-        languages.iter().map(|language| ((*language).to_owned(), format!("in {language}"))).collect()
+        languages
+            .iter()
+            .map(|language| ((*language).to_owned(), format!("in {language}")))
+            .collect()
     }
 
     #[test]
@@ -60,7 +67,13 @@ mod tests {
         // The example of RFC 4647, section 3.4.
         assert_eq!(
             ranges("zh-Hant-CN-x-private1-private2"),
-            ["zh-Hant-CN-x-private1-private2", "zh-Hant-CN-x-private1", "zh-Hant-CN", "zh-Hant", "zh"]
+            [
+                "zh-Hant-CN-x-private1-private2",
+                "zh-Hant-CN-x-private1",
+                "zh-Hant-CN",
+                "zh-Hant",
+                "zh"
+            ]
         );
         assert_eq!(ranges("de"), ["de"]);
         assert_eq!(ranges("x-a"), ["x-a"], "a singleton names no language");
@@ -82,9 +95,17 @@ mod tests {
             ("fr", "en"),
             ("d", "en"),
         ] {
-            assert_eq!(lookup(&known, wanted), Some((found, format!("in {found}").as_str())), "{wanted}");
+            assert_eq!(
+                lookup(&known, wanted),
+                Some((found, format!("in {found}").as_str())),
+                "{wanted}"
+            );
         }
-        assert_eq!(lookup(&texts(&["it", "de"]), "fr").map(|(language, _)| language), Some("de"), "the first");
+        assert_eq!(
+            lookup(&texts(&["it", "de"]), "fr").map(|(language, _)| language),
+            Some("de"),
+            "the first"
+        );
         assert_eq!(lookup(&texts(&[]), "fr"), None);
     }
 

@@ -30,10 +30,18 @@ impl Thing {
     }
 
     /// Those of a list in a body that are not there, each where it is named first.
-    pub fn unknown_among<T: Copy + Ord>(self, pointer: &str, named: &[T], is_there: impl Fn(T) -> bool) -> Vec<FieldError> {
+    pub fn unknown_among<T: Copy + Ord>(
+        self,
+        pointer: &str,
+        named: &[T],
+        is_there: impl Fn(T) -> bool,
+    ) -> Vec<FieldError> {
         let mut seen = BTreeSet::new();
         let first = named.iter().enumerate().filter(|(_, thing)| seen.insert(**thing));
-        first.filter(|(_, thing)| !is_there(**thing)).map(|(index, _)| self.unknown(format!("{pointer}/{index}"))).collect()
+        first
+            .filter(|(_, thing)| !is_there(**thing))
+            .map(|(index, _)| self.unknown(format!("{pointer}/{index}")))
+            .collect()
     }
 }
 
@@ -45,7 +53,8 @@ mod tests {
     #[test]
     fn each_thing_that_is_not_there_is_told_once_and_a_refusal_stays_short() {
         let missing = Thing::Role.unknown_among("/roleIds", &[7, 1, 7, 9, 1], |id| id == 1);
-        let told: Vec<_> = missing.iter().map(|error| (error.pointer.as_str(), error.code.as_ref())).collect();
+        let told: Vec<_> =
+            missing.iter().map(|error| (error.pointer.as_str(), error.code.as_ref())).collect();
         assert_eq!(told, [("/roleIds/0", "unknown_role"), ("/roleIds/3", "unknown_role")]);
 
         let many: Vec<u32> = (0..20_000).collect();

@@ -5,7 +5,9 @@
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizer, DecomposingNormalizer};
-use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, PrependedConcatenationMark};
+use icu_properties::props::{
+    DefaultIgnorableCodePoint, GeneralCategory, PrependedConcatenationMark,
+};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use unicode_security::confusable_detection::skeleton;
 
@@ -35,21 +37,28 @@ pub struct Name {
 impl Name {
     /// Trims a name and refuses an overlong, blank or unreadable one.
     pub fn checked(pointer: &str, text: &str) -> Result<Self, FieldError> {
-        let refused = |code: &'static str, detail: String| Err(FieldError::new(pointer, code, detail));
+        let refused =
+            |code: &'static str, detail: String| Err(FieldError::new(pointer, code, detail));
         let trimmed = text.trim();
         if is_longer(trimmed, MAX_NAME) {
             return refused("too_long", format!("must have at most {MAX_NAME} characters"));
         }
         let key = folded(trimmed);
         if key.len() > MAX_KEY {
-            let detail = format!("is too long: with its letters in their simplest form it has {} bytes, and {MAX_KEY} at most", key.len());
+            let detail = format!(
+                "is too long: with its letters in their simplest form it has {} bytes, and {MAX_KEY} at most",
+                key.len()
+            );
             return refused("too_long", detail);
         }
         if is_blank(&key) {
             return refused("blank", "must not be blank: nothing of it would be seen".to_owned());
         }
         if trimmed.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
-            return refused("invalid_characters", "must not contain control characters or line breaks".to_owned());
+            return refused(
+                "invalid_characters",
+                "must not contain control characters or line breaks".to_owned(),
+            );
         }
         check_readable(pointer, trimmed)?;
         Ok(Self { text: trimmed.to_owned(), key })
@@ -82,9 +91,14 @@ impl Name {
         if self.key == other {
             return false;
         }
-        let seen: String = ComposingNormalizer::new_nfkc().normalize(&self.text).chars().filter(|c| is_visible(*c)).collect();
+        let seen: String = ComposingNormalizer::new_nfkc()
+            .normalize(&self.text)
+            .chars()
+            .filter(|c| is_visible(*c))
+            .collect();
         let is_alike = |spelling: &str| skeleton(&seen).eq(skeleton(spelling));
-        skeleton(&self.key).eq(skeleton(other)) || spellings(other).any(|spelling| is_alike(&spelling))
+        skeleton(&self.key).eq(skeleton(other))
+            || spellings(other).any(|spelling| is_alike(&spelling))
     }
 }
 
@@ -93,7 +107,9 @@ fn spellings(word: &str) -> impl Iterator<Item = String> {
     let capital = |(index, letter): (usize, char), mixture: usize| {
         if mixture >> index & 1 == 1 { letter.to_ascii_uppercase() } else { letter }
     };
-    (0..1_usize << word.len()).map(move |mixture| word.chars().enumerate().map(|letter| capital(letter, mixture)).collect())
+    (0..1_usize << word.len()).map(move |mixture| {
+        word.chars().enumerate().map(|letter| capital(letter, mixture)).collect()
+    })
 }
 
 /// Whether nothing of a text shows on the screen.
@@ -134,7 +150,8 @@ fn folded(text: &str) -> String {
     // neighbours apart. Three rounds are enough for every character there is; more would not change it.
     let mut key = text.to_owned();
     for _ in 0..3 {
-        let seen: String = normalizer.normalize(&key).chars().filter(|c| !ignorable.contains(*c)).collect();
+        let seen: String =
+            normalizer.normalize(&key).chars().filter(|c| !ignorable.contains(*c)).collect();
         key = CaseMapper::new().fold_string(&seen).into_owned();
     }
     normalizer.normalize(&key).trim().to_owned()
@@ -145,8 +162,13 @@ fn folded(text: &str) -> String {
 fn is_visible(character: char) -> bool {
     const EMPTY: [char; 4] = ['\u{2800}', '\u{13441}', '\u{13442}', '\u{1d159}'];
     let shows = match CodePointMapData::<GeneralCategory>::new().get(character) {
-        GeneralCategory::Format => CodePointSetData::new::<PrependedConcatenationMark>().contains(character),
-        GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark | GeneralCategory::Unassigned | GeneralCategory::Control => false,
+        GeneralCategory::Format => {
+            CodePointSetData::new::<PrependedConcatenationMark>().contains(character)
+        }
+        GeneralCategory::NonspacingMark
+        | GeneralCategory::EnclosingMark
+        | GeneralCategory::Unassigned
+        | GeneralCategory::Control => false,
         _ => true,
     };
     let is_ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character);
@@ -180,10 +202,18 @@ pub fn checked(pointer: &str, name: &str) -> Result<String, FieldError> {
 /// Refuses an overlong or unreadable description and the character that PostgreSQL cannot store.
 pub fn checked_description(pointer: &str, text: &str) -> Result<String, FieldError> {
     if is_longer(text, MAX_DESCRIPTION) {
-        return Err(FieldError::new(pointer, "too_long", format!("must have at most {MAX_DESCRIPTION} characters")));
+        return Err(FieldError::new(
+            pointer,
+            "too_long",
+            format!("must have at most {MAX_DESCRIPTION} characters"),
+        ));
     }
     if text.contains('\0') {
-        return Err(FieldError::new(pointer, "invalid_characters", "must not contain the character U+0000"));
+        return Err(FieldError::new(
+            pointer,
+            "invalid_characters",
+            "must not contain the character U+0000",
+        ));
     }
     check_readable(pointer, text)?;
     Ok(text.to_owned())
@@ -192,12 +222,19 @@ pub fn checked_description(pointer: &str, text: &str) -> Result<String, FieldErr
 /// A language tag as this system takes it: `en`, `de`, `de-ch`.
 pub fn checked_language(pointer: &str, tag: &str) -> Result<String, FieldError> {
     let mut parts = tag.split('-');
-    let primary = parts.next().is_some_and(|p| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic()));
-    let rest = parts.all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let primary = parts
+        .next()
+        .is_some_and(|p| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic()));
+    let rest =
+        parts.all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
     if primary && rest && tag.len() <= 35 {
         Ok(tag.to_owned())
     } else {
-        Err(FieldError::new(pointer, "invalid_language", "must be a language tag such as `en` or `de-CH` (BCP 47)"))
+        Err(FieldError::new(
+            pointer,
+            "invalid_language",
+            "must be a language tag such as `en` or `de-CH` (BCP 47)",
+        ))
     }
 }
 
@@ -208,11 +245,16 @@ pub fn checked_username(pointer: &str, username: &str) -> Result<String, FieldEr
         // Where people are named by id or username, it would be somebody else.
         return Err(FieldError::new(pointer, "invalid_username", "must not look like an id"));
     }
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    let allowed =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
     if (2..=64).contains(&folded.len()) && folded.bytes().all(allowed) {
         Ok(folded)
     } else {
-        Err(FieldError::new(pointer, "invalid_username", "must be 2 to 64 characters of a-z, 0-9, `.`, `_` and `-`"))
+        Err(FieldError::new(
+            pointer,
+            "invalid_username",
+            "must be 2 to 64 characters of a-z, 0-9, `.`, `_` and `-`",
+        ))
     }
 }
 
@@ -222,10 +264,18 @@ pub fn checked_code(pointer: &str, code: &str) -> Result<String, FieldError> {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let edge = |b: Option<&u8>| b.is_some_and(|b| *b != b'-');
     let bytes = folded.as_bytes();
-    if (1..=64).contains(&bytes.len()) && bytes.iter().copied().all(inner) && edge(bytes.first()) && edge(bytes.last()) {
+    if (1..=64).contains(&bytes.len())
+        && bytes.iter().copied().all(inner)
+        && edge(bytes.first())
+        && edge(bytes.last())
+    {
         Ok(folded)
     } else {
-        Err(FieldError::new(pointer, "invalid_code", "must be 1 to 64 characters of a-z, 0-9 and `-`, not beginning or ending with `-`"))
+        Err(FieldError::new(
+            pointer,
+            "invalid_code",
+            "must be 1 to 64 characters of a-z, 0-9 and `-`, not beginning or ending with `-`",
+        ))
     }
 }
 
@@ -258,7 +308,13 @@ mod tests {
 
     #[test]
     fn names_that_look_alike_are_the_same_name() {
-        for (a, b) in [("Straße", "STRASSE"), ("Ａcme", "acme"), (" Acme ", "acme"), ("\u{1c5}", "\u{1c6}"), ("İ", "i\u{307}")] {
+        for (a, b) in [
+            ("Straße", "STRASSE"),
+            ("Ａcme", "acme"),
+            (" Acme ", "acme"),
+            ("\u{1c5}", "\u{1c6}"),
+            ("İ", "i\u{307}"),
+        ] {
             assert_eq!(folded(a), folded(b), "{a} and {b}");
         }
         assert_ne!(folded("acme"), folded("acne"));
@@ -275,14 +331,18 @@ mod tests {
     fn usernames_and_codes_refuse_what_their_form_forbids() {
         assert!(checked_username("/username", "a").is_err());
         assert!(checked_username("/username", "a b").is_err());
-        assert!(checked_username("/username", "01900000-0000-7000-8000-00000000A003").is_err(), "an id of somebody else");
+        assert!(
+            checked_username("/username", "01900000-0000-7000-8000-00000000A003").is_err(),
+            "an id of somebody else"
+        );
         assert_eq!(checked_username("/username", "Alice").as_deref().ok(), Some("alice"));
         assert!(checked_code("/code", "-a").is_err());
         assert!(checked_code("/code", "a-1").is_ok());
     }
 
     fn refused(name: &str) -> String {
-        checked("/name", name).map_or_else(|error| error.code.into_owned(), |kept| format!("kept as {kept:?}"))
+        checked("/name", name)
+            .map_or_else(|error| error.code.into_owned(), |kept| format!("kept as {kept:?}"))
     }
 
     #[test]
@@ -327,14 +387,21 @@ mod tests {
         let widest: String = "𝒳".repeat(200);
         let longest = Name::checked("/name", &widest).unwrap();
         assert_eq!((longest.as_str(), longest.key().len()), (widest.as_str(), 200));
-        assert!(Name::checked("/name", &"漢".repeat(200)).is_ok_and(|name| name.key().len() == MAX_KEY));
+        assert!(
+            Name::checked("/name", &"漢".repeat(200)).is_ok_and(|name| name.key().len() == MAX_KEY)
+        );
         assert!(key_of_stored(&"\u{fdfa}".repeat(10_000)).len() <= 200 * 33);
     }
 
     #[test]
     fn keys_fold_what_is_not_seen_and_stay_as_they_are() {
-        let pairs =
-            [("admin", "ad\u{200b}min"), ("admin", "ADMIN\u{fe0f}"), ("a", "\u{3164}a"), ("é", "e\u{200b}\u{301}"), ("ά", "\u{1f71}")];
+        let pairs = [
+            ("admin", "ad\u{200b}min"),
+            ("admin", "ADMIN\u{fe0f}"),
+            ("a", "\u{3164}a"),
+            ("é", "e\u{200b}\u{301}"),
+            ("ά", "\u{1f71}"),
+        ];
         for (plain, hidden) in pairs {
             assert_eq!(folded(plain), folded(hidden), "{hidden:?}");
         }
@@ -342,7 +409,8 @@ mod tests {
 
     #[test]
     fn look_alikes_of_a_label_are_told_from_it_and_from_others() {
-        let mistaken = |label: &str| Name::checked("/label", label).unwrap().is_mistaken_for("admin");
+        let mistaken =
+            |label: &str| Name::checked("/label", label).unwrap().is_mistaken_for("admin");
         for alike in [
             "AD\u{41c}IN",
             "\u{391}D\u{39c}\u{399}\u{39d}",
@@ -364,8 +432,18 @@ mod tests {
         ] {
             assert!(mistaken(alike), "{alike:?}");
         }
-        for other in ["admin", "ADMIN", "ad\u{200b}min", "administrator", "admins", "admin 2", "Adam", "MAIN", "münze", "бухгалтер"]
-        {
+        for other in [
+            "admin",
+            "ADMIN",
+            "ad\u{200b}min",
+            "administrator",
+            "admins",
+            "admin 2",
+            "Adam",
+            "MAIN",
+            "münze",
+            "бухгалтер",
+        ] {
             assert!(!mistaken(other), "{other:?}");
         }
     }

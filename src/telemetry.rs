@@ -41,7 +41,8 @@ const ACCESS: &str = "bailiwick::access";
 pub(crate) const REQUEST: &str = "bailiwick::request";
 
 /// Seconds. Most answers take a few milliseconds, signing in some hundred, and a request is abandoned after a minute.
-const BUCKETS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+const BUCKETS: [f64; 14] =
+    [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
 /// Starts logging, to standard error: standard output belongs to what a command was asked for. Only the first call of a
 /// process has an effect.
@@ -71,7 +72,8 @@ where
 {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     // Whichever lines it lets through, they say whose they are.
-    let filter = format!("{REQUEST}=error").parse().into_iter().fold(filter, EnvFilter::add_directive);
+    let filter =
+        format!("{REQUEST}=error").parse().into_iter().fold(filter, EnvFilter::add_directive);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match look {
         Look::Text { colours } => lines.with_ansi(colours).into(),
@@ -123,7 +125,8 @@ pub(crate) fn answered(asked: &Asked, status: u16, elapsed: Duration) {
     let route = asked.route.clone().unwrap_or_else(|| "unmatched".to_owned());
     histogram!(DURATIONS, "method" => asked.method, "route" => route.clone()).record(elapsed);
     let is_probe = PROBES.contains(&route.as_str());
-    counter!(REQUESTS, "method" => asked.method, "route" => route, "status" => status.to_string()).increment(1);
+    counter!(REQUESTS, "method" => asked.method, "route" => route, "status" => status.to_string())
+        .increment(1);
     let (client, duration_ms) = (asked.client.map(tracing::field::display), milliseconds(elapsed));
     if is_probe && (200..300).contains(&status) {
         tracing::debug!(target: ACCESS, status, client, duration_ms, "answered");
@@ -180,7 +183,9 @@ pub fn render(db: &Database) -> String {
     gauge!(CONNECTIONS, "state" => "open").set(open);
     gauge!(CONNECTIONS, "state" => "idle").set(u32::try_from(idle).unwrap_or(u32::MAX));
     let Sight { phase, opened, refused } = db.sight();
-    for (state, is) in [("closed", Phase::Closed), ("open", Phase::Open), ("half_open", Phase::HalfOpen)] {
+    for (state, is) in
+        [("closed", Phase::Closed), ("open", Phase::Open), ("half_open", Phase::HalfOpen)]
+    {
         gauge!(BREAKER, "state" => state).set(u8::from(phase == is));
     }
     counter!(OPENED).absolute(opened);
@@ -203,7 +208,11 @@ mod tests {
         metrics_handle();
         let made_up = Method::from_bytes(b"BREW").unwrap();
         for (method, status) in [(made_up, 418), (Method::GET, 200)] {
-            let asked = Asked { method: known(&method), route: Some("/test-only/{id}".to_owned()), client: None };
+            let asked = Asked {
+                method: known(&method),
+                route: Some("/test-only/{id}".to_owned()),
+                client: None,
+            };
             answered(&asked, status, Duration::from_millis(3));
         }
         fold();

@@ -37,9 +37,15 @@ impl Kind {
     /// More than that may stay of what was there before, as long as it becomes less.
     fn bounded(self, pointer: &str, before: &Texts, texts: Texts) -> Result<Texts, FieldError> {
         if texts.len() > MAX_LANGUAGES && texts.len() >= before.len() {
-            return Err(FieldError::new(pointer, "too_many", format!("must have at most {MAX_LANGUAGES} languages")));
+            return Err(FieldError::new(
+                pointer,
+                "too_many",
+                format!("must have at most {MAX_LANGUAGES} languages"),
+            ));
         }
-        let weight = |texts: &Texts| texts.iter().map(|(language, text)| language.len() + text.len()).sum::<usize>();
+        let weight = |texts: &Texts| {
+            texts.iter().map(|(language, text)| language.len() + text.len()).sum::<usize>()
+        };
         if weight(&texts) > MAX_BYTES && weight(&texts) >= weight(before) {
             return Err(FieldError::new(
                 pointer,
@@ -48,7 +54,11 @@ impl Kind {
             ));
         }
         if self == Self::Labels && texts.is_empty() {
-            return Err(FieldError::new(pointer, "required", "must have a text in at least one language"));
+            return Err(FieldError::new(
+                pointer,
+                "required",
+                "must have a text in at least one language",
+            ));
         }
         Ok(texts)
     }
@@ -56,7 +66,8 @@ impl Kind {
 
 /// All texts of a thing, within bounds.
 pub fn checked(pointer: &str, texts: Texts, kind: Kind) -> Result<Texts, FieldError> {
-    let patch = TextsPatch(texts.into_iter().map(|(language, text)| (language, Some(text))).collect());
+    let patch =
+        TextsPatch(texts.into_iter().map(|(language, text)| (language, Some(text))).collect());
     patch.checked(pointer, kind)?.applied_to(pointer, &Texts::new(), kind)
 }
 
@@ -68,7 +79,11 @@ impl TextsPatch {
     /// Whatever the thing is called so far: each language well-formed and named once, each text within its bounds.
     pub fn checked(mut self, pointer: &str, kind: Kind) -> Result<Self, FieldError> {
         if self.0.len() > 2 * MAX_LANGUAGES {
-            return Err(FieldError::new(pointer, "too_many", format!("must not name more than {} languages", 2 * MAX_LANGUAGES)));
+            return Err(FieldError::new(
+                pointer,
+                "too_many",
+                format!("must not name more than {} languages", 2 * MAX_LANGUAGES),
+            ));
         }
         let mut seen = BTreeSet::new();
         for (language, text) in &mut self.0 {
@@ -89,10 +104,19 @@ impl TextsPatch {
     }
 
     /// What the texts are then.
-    pub fn applied_to(&self, pointer: &str, before: &Texts, kind: Kind) -> Result<Texts, FieldError> {
+    pub fn applied_to(
+        &self,
+        pointer: &str,
+        before: &Texts,
+        kind: Kind,
+    ) -> Result<Texts, FieldError> {
         let mut after = before.clone();
         for (language, text) in &self.0 {
-            let known = after.keys().find(|known| known.eq_ignore_ascii_case(language)).unwrap_or(language).clone();
+            let known = after
+                .keys()
+                .find(|known| known.eq_ignore_ascii_case(language))
+                .unwrap_or(language)
+                .clone();
             match text {
                 Some(text) => after.insert(known, text.clone()),
                 None => after.remove(&known),
@@ -119,7 +143,11 @@ mod tests {
     #[test]
     fn a_patch_is_merged_language_by_language() {
         let before = [("de", "Treuhand"), ("en", "Trustee")];
-        let after = patched(&before, r#"{"fr": "Fiducie", "DE": "Stiftung", "en": null, "it": null}"#, Kind::Labels);
+        let after = patched(
+            &before,
+            r#"{"fr": "Fiducie", "DE": "Stiftung", "en": null, "it": null}"#,
+            Kind::Labels,
+        );
         assert_eq!(after.unwrap(), texts(&[("de", "Stiftung"), ("fr", "Fiducie")]));
         assert_eq!(patched(&before, "{}", Kind::Labels).unwrap(), texts(&before));
     }
@@ -133,16 +161,24 @@ mod tests {
 
     #[test]
     fn a_map_is_bounded_as_a_whole() {
-        let many: Vec<String> = (b'a'..=b'z').map(|letter| format!("x{}", char::from(letter))).collect();
-        let all = |length: usize, languages: usize| many[..languages].iter().map(|tag| (tag.clone(), "x".repeat(length))).collect();
-        let refused = |texts| checked("/d", texts, Kind::Descriptions).map(|_| ()).map_err(|error| error.code.into_owned());
+        let many: Vec<String> =
+            (b'a'..=b'z').map(|letter| format!("x{}", char::from(letter))).collect();
+        let all = |length: usize, languages: usize| {
+            many[..languages].iter().map(|tag| (tag.clone(), "x".repeat(length))).collect()
+        };
+        let refused = |texts| {
+            checked("/d", texts, Kind::Descriptions)
+                .map(|_| ())
+                .map_err(|error| error.code.into_owned())
+        };
         assert_eq!(refused(all(1, 20)), Ok(()));
         assert_eq!(refused(all(1, 21)), Err("too_many".to_owned()));
         assert_eq!(refused(all(4_000, 4)), Ok(()));
         assert_eq!(refused(all(4_000, 5)), Err("too_long".to_owned()));
         // Each patch is small; what they come to is not.
         let four: Texts = all(4_000, 4);
-        let patch: TextsPatch = serde_json::from_value(serde_json::json!({"de": "x".repeat(4_000)})).unwrap();
+        let patch: TextsPatch =
+            serde_json::from_value(serde_json::json!({"de": "x".repeat(4_000)})).unwrap();
         assert_eq!(patch.applied_to("/d", &four, Kind::Descriptions).unwrap_err().code, "too_long");
         assert_eq!(refused(texts(&[("en", "a"), ("EN", "b")])), Err("duplicate_field".to_owned()));
         // What was too much before may become less.

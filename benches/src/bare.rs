@@ -56,7 +56,11 @@ pub async fn serve(plan: Plan, address: SocketAddr) -> Result<()> {
     let mut router = Router::new();
     for endpoint in &plan.endpoints {
         let transaction: Vec<_> = endpoint.transaction().cloned().into_iter().collect();
-        for (side, visits) in [("bytes", Vec::new()), ("statements", endpoint.visits.clone()), ("transaction", transaction)] {
+        for (side, visits) in [
+            ("bytes", Vec::new()),
+            ("statements", endpoint.visits.clone()),
+            ("transaction", transaction),
+        ] {
             let handler = Arc::new(Handler::new(&bare, endpoint, visits)?);
             let respond = move |headers: HeaderMap| {
                 let handler = handler.clone();
@@ -78,7 +82,8 @@ pub async fn serve(plan: Plan, address: SocketAddr) -> Result<()> {
 
 impl Handler {
     fn new(bare: &Bare, endpoint: &Endpoint, visits: Vec<Visit>) -> Result<Self> {
-        let known = endpoint.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("if-none-match"));
+        let known =
+            endpoint.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("if-none-match"));
         // Without a statement there are no rows to make an answer of.
         let answer = if visits.is_empty() { Answer::Canned } else { endpoint.answer };
         Ok(Self {
@@ -91,7 +96,9 @@ impl Handler {
     }
 
     async fn respond(&self, headers: &HeaderMap) -> Response {
-        let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let token = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         if token.and_then(|token| self.bare.tokens.verify(token)).is_none() {
             return StatusCode::UNAUTHORIZED.into_response();
         }
@@ -121,7 +128,10 @@ impl Handler {
         {
             return (StatusCode::NOT_MODIFIED, [(ETAG, tag.clone())]).into_response();
         }
-        let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
         (headers, Body::from(body.unwrap_or_else(|| self.body.clone()))).into_response()
     }
 }

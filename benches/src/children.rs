@@ -32,16 +32,27 @@ pub struct Memory {
 
 impl Serving {
     /// Starts the command and waits until `path` at its address answers with `status`.
-    pub async fn start(mut command: Command, address: SocketAddr, folder: &Path, (path, status): (&str, u16)) -> Result<Self> {
+    pub async fn start(
+        mut command: Command,
+        address: SocketAddr,
+        folder: &Path,
+        (path, status): (&str, u16),
+    ) -> Result<Self> {
         let log = std::fs::File::options().create(true).append(true).open(folder.join("log"))?;
         let program = PathBuf::from(command.as_std().get_program());
         // Nothing of the caller's settings but PATH, since PostgreSQL may be found there.
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
-        command.current_dir(folder).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        command
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true);
         let began = Instant::now();
-        let mut child = command.spawn().with_context(|| format!("{} cannot be started", program.display()))?;
+        let mut child =
+            command.spawn().with_context(|| format!("{} cannot be started", program.display()))?;
         while began.elapsed() < PATIENCE {
             if client::get(address, path, &[]).await.is_ok_and(|answer| answer.status == status) {
                 return Ok(Self { child, address, ready_after: began.elapsed() });
@@ -68,12 +79,24 @@ impl Serving {
     }
 
     pub fn memory(&self) -> Result<Memory> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid().context("it has ended")?))?;
+        let status = std::fs::read_to_string(format!(
+            "/proc/{}/status",
+            self.pid().context("it has ended")?
+        ))?;
         let read = |name: &str| -> Option<f64> {
-            let kilobytes = status.lines().find_map(|line| line.strip_prefix(name))?.trim_end_matches("kB").trim().parse::<f64>().ok()?;
+            let kilobytes = status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))?
+                .trim_end_matches("kB")
+                .trim()
+                .parse::<f64>()
+                .ok()?;
             Some(kilobytes * 1024.0 / 1e6)
         };
-        Ok(Memory { resident: read("VmRSS:").context("no VmRSS")?, most: read("VmHWM:").context("no VmHWM")? })
+        Ok(Memory {
+            resident: read("VmRSS:").context("no VmRSS")?,
+            most: read("VmHWM:").context("no VmHWM")?,
+        })
     }
 }
 

@@ -30,11 +30,28 @@ pub async fn get(address: SocketAddr, path: &str, headers: &[(String, String)]) 
 }
 
 pub async fn post(address: SocketAddr, path: &str, body: &Value) -> Result<Answer> {
-    send(address, "POST", path, &[("Content-Type".to_owned(), "application/json".to_owned())], &body.to_string()).await
+    send(
+        address,
+        "POST",
+        path,
+        &[("Content-Type".to_owned(), "application/json".to_owned())],
+        &body.to_string(),
+    )
+    .await
 }
 
-async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(String, String)], body: &str) -> Result<Answer> {
-    let headers = headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect::<Vec<_>>().concat();
+async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(String, String)],
+    body: &str,
+) -> Result<Answer> {
+    let headers = headers
+        .iter()
+        .map(|(name, value)| [name, ": ", value, "\r\n"].concat())
+        .collect::<Vec<_>>()
+        .concat();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
@@ -46,14 +63,23 @@ async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(String,
         stream.read_to_end(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
     };
-    let answer = tokio::time::timeout(PATIENCE, exchange).await.with_context(|| format!("no answer to {method} {path}"))??;
+    let answer = tokio::time::timeout(PATIENCE, exchange)
+        .await
+        .with_context(|| format!("no answer to {method} {path}"))??;
     parse(&String::from_utf8(answer)?)
 }
 
 fn parse(answer: &str) -> Result<Answer> {
-    let (head, body) = answer.split_once("\r\n\r\n").context("an answer without an end of its head")?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("an answer without a status")?;
+    let (head, body) =
+        answer.split_once("\r\n\r\n").context("an answer without an end of its head")?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .context("an answer without a status")?;
     let mut headers = head.lines().filter_map(|line| line.split_once(": "));
-    let etag = headers.find(|(name, _)| name.eq_ignore_ascii_case("etag")).map(|(_, value)| value.to_owned());
+    let etag = headers
+        .find(|(name, _)| name.eq_ignore_ascii_case("etag"))
+        .map(|(_, value)| value.to_owned());
     Ok(Answer { status, etag, body: body.to_owned() })
 }

@@ -18,8 +18,16 @@ pub fn of(pid: u32) -> f64 {
 
 /// Seconds that the processes of a PostgreSQL server have used, those that ended included.
 pub fn of_server(postmaster: u32) -> f64 {
-    let pids = fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let backends = pids.filter_map(ticks).filter(|(parent, _)| *parent == postmaster).map(|(_, ticks)| ticks).sum();
+    let pids = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let backends = pids
+        .filter_map(ticks)
+        .filter(|(parent, _)| *parent == postmaster)
+        .map(|(_, ticks)| ticks)
+        .sum();
     seconds(backends) + waited_for(postmaster)
 }
 
@@ -41,8 +49,11 @@ pub fn of_machine() -> f64 {
 /// Of children that have ended.
 fn waited_for(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
-    let number = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+    let fields: Vec<&str> =
+        stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
+    let number = |place: usize| {
+        fields.get(place).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default()
+    };
     seconds(number(13) + number(14))
 }
 

@@ -38,12 +38,17 @@ pub struct Tools {
 impl Tools {
     pub fn find() -> Result<Self> {
         let Some(wrk) = in_path("wrk") else {
-            bail!("wrk is missing, and nothing can be measured without it: `apt-get install -y wrk`");
+            bail!(
+                "wrk is missing, and nothing can be measured without it: `apt-get install -y wrk`"
+            );
         };
-        let beside_server = bailiwick::db::embedded::find_binaries().map(|folder| folder.join("pgbench"));
+        let beside_server =
+            bailiwick::db::embedded::find_binaries().map(|folder| folder.join("pgbench"));
         let pgbench = beside_server.filter(|path| path.is_file()).or_else(|| in_path("pgbench"));
         if pgbench.is_none() {
-            eprintln!("pgbench is missing (Debian: it comes with postgresql-15): the comparisons with it are left out");
+            eprintln!(
+                "pgbench is missing (Debian: it comes with postgresql-15): the comparisons with it are left out"
+            );
         }
         Ok(Self { wrk, pgbench })
     }
@@ -51,7 +56,9 @@ impl Tools {
 
 fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
 }
 
 #[derive(Deserialize)]
@@ -65,14 +72,28 @@ struct WrkResult {
 }
 
 /// Keeps 64 connections busy with one request for so many seconds.
-pub async fn wrk(program: &Path, script: &Path, url: &str, headers: &[(String, String)], seconds: u64) -> Result<Measured> {
+pub async fn wrk(
+    program: &Path,
+    script: &Path,
+    url: &str,
+    headers: &[(String, String)],
+    seconds: u64,
+) -> Result<Measured> {
     let mut command = Command::new(program);
-    command.arg(format!("-t{THREADS}")).arg(format!("-c{CONNECTIONS}")).arg(format!("-d{seconds}s")).arg("-s").arg(script);
+    command
+        .arg(format!("-t{THREADS}"))
+        .arg(format!("-c{CONNECTIONS}"))
+        .arg(format!("-d{seconds}s"))
+        .arg("-s")
+        .arg(script);
     for (name, value) in headers {
         command.arg("-H").arg(format!("{name}: {value}"));
     }
     let output = output(command.arg(url), seconds).await?;
-    let line = output.lines().find_map(|line| line.strip_prefix("RESULT ")).with_context(|| format!("wrk said: {output}"))?;
+    let line = output
+        .lines()
+        .find_map(|line| line.strip_prefix("RESULT "))
+        .with_context(|| format!("wrk said: {output}"))?;
     let result: WrkResult = serde_json::from_str(line)?;
     Ok(Measured {
         requests: result.requests,
@@ -93,19 +114,32 @@ pub async fn pgbench(
     role: &str,
     seconds: u64,
 ) -> Result<Measured> {
-    let (clients, read_only) = if script.reader { (READER_CONNECTIONS, "on") } else { (WORK_CONNECTIONS, "off") };
+    let (clients, read_only) =
+        if script.reader { (READER_CONNECTIONS, "on") } else { (WORK_CONNECTIONS, "off") };
     tokio::fs::write(file, &script.text).await?;
     let mut command = Command::new(program);
-    command.env("PGOPTIONS", format!("-c search_path=bailiwick -c role={role} -c default_transaction_read_only={read_only}"));
-    command.arg("-h").arg(server.sockets).args(["-p", "5432", "-U", "postgres", "-n", "-M", "prepared"]);
-    command.args(["-j", "2", "-c", &clients.to_string(), "-T", &seconds.to_string()]).arg("-f").arg(file);
+    command.env(
+        "PGOPTIONS",
+        format!(
+            "-c search_path=bailiwick -c role={role} -c default_transaction_read_only={read_only}"
+        ),
+    );
+    command
+        .arg("-h")
+        .arg(server.sockets)
+        .args(["-p", "5432", "-U", "postgres", "-n", "-M", "prepared"]);
+    command
+        .args(["-j", "2", "-c", &clients.to_string(), "-T", &seconds.to_string()])
+        .arg("-f")
+        .arg(file);
     for variable in &script.variables {
         command.arg("-D").arg(variable);
     }
     let output = output(command.arg(server.database), seconds).await?;
     let text = |before: &str| {
         let rest = output.lines().find_map(|line| line.strip_prefix(before));
-        rest.and_then(|rest| rest.split([' ', '/']).next()).with_context(|| format!("pgbench said: {output}"))
+        rest.and_then(|rest| rest.split([' ', '/']).next())
+            .with_context(|| format!("pgbench said: {output}"))
     };
     let requests = text("number of transactions actually processed: ")?.parse()?;
     Ok(Measured { requests, per_second: text("tps = ")?.parse()?, ..Measured::default() })
@@ -121,7 +155,9 @@ pub struct Server<'a> {
 async fn output(command: &mut Command, seconds: u64) -> Result<String> {
     let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let patience = Duration::from_secs(seconds) + GRACE;
-    let output = tokio::time::timeout(patience, running).await.context("the load generator did not end")??;
+    let output = tokio::time::timeout(patience, running)
+        .await
+        .context("the load generator did not end")??;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         bail!("the load generator failed: {text}{}", String::from_utf8_lossy(&output.stderr));

@@ -73,7 +73,8 @@ async fn main() -> Result<()> {
     if let Some(Command::Bare { plan, address }) = arguments.command {
         return bare::serve(serde_json::from_slice(&std::fs::read(plan)?)?, address).await;
     }
-    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupted, mut terminated) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     // Whatever was started ends when the run is dropped.
     tokio::select! {
         outcome = run(arguments) => outcome,
@@ -109,7 +110,14 @@ async fn run(arguments: Arguments) -> Result<()> {
     let cluster = EmbeddedPostgres::start(options).await.context("PostgreSQL cannot be started")?;
     let places = Places { service: &service, cluster: &cluster, folder: folder.path() };
     let effort = Effort { rounds: arguments.rounds, seconds: arguments.seconds };
-    let mut report = report::Report { effort, conditions, starts, sign_ins: signed_in, outcomes: Vec::new(), memory: Vec::new() };
+    let mut report = report::Report {
+        effort,
+        conditions,
+        starts,
+        sign_ins: signed_in,
+        outcomes: Vec::new(),
+        memory: Vec::new(),
+    };
     for seed in arguments.seeds {
         let (outcomes, held) = measure::seed(seed, effort, &tools, &places, &wrk_script).await?;
         report.outcomes.extend(outcomes);
@@ -119,7 +127,8 @@ async fn run(arguments: Arguments) -> Result<()> {
     report.conditions.finish();
     print!("{}", report.text());
     if let Some(path) = arguments.json {
-        std::fs::write(&path, report.json()?).with_context(|| format!("{} cannot be written", path.display()))?;
+        std::fs::write(&path, report.json()?)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     Ok(())
 }

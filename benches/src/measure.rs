@@ -72,7 +72,13 @@ struct Measuring<'a> {
 }
 
 /// Measures every endpoint of a seed.
-pub async fn seed(seed: u64, effort: Effort, tools: &Tools, places: &Places<'_>, wrk_script: &Path) -> Result<(Vec<Outcome>, Held)> {
+pub async fn seed(
+    seed: u64,
+    effort: Effort,
+    tools: &Tools,
+    places: &Places<'_>,
+    wrk_script: &Path,
+) -> Result<(Vec<Outcome>, Held)> {
     eprintln!("seed {seed}: making the load, and watching what the service asks of the database");
     let scene = Scene::set(places, seed).await?;
     let service = places.serve(&scene.plan.database_url).await?;
@@ -86,7 +92,15 @@ pub async fn seed(seed: u64, effort: Effort, tools: &Tools, places: &Places<'_>,
         let sides = measuring.measure(endpoint, sides).await?;
         let (name, path) = (endpoint.name.clone(), endpoint.path.clone());
         let body_bytes = endpoint.body.len();
-        outcomes.push(Outcome { seed, endpoint: name, path, status: endpoint.status, body_bytes, round_trips: *round_trips, sides });
+        outcomes.push(Outcome {
+            seed,
+            endpoint: name,
+            path,
+            status: endpoint.status,
+            body_bytes,
+            round_trips: *round_trips,
+            sides,
+        });
     }
     let loaded = service.memory()?;
     bare.stop().await?;
@@ -102,7 +116,12 @@ async fn start_bare(scene: &Scene, folder: &Path) -> Result<Serving> {
 }
 
 impl Measuring<'_> {
-    fn sides(&self, endpoint: &Endpoint, service: &Serving, bare: &Serving) -> Result<Vec<(&'static str, Target)>> {
+    fn sides(
+        &self,
+        endpoint: &Endpoint,
+        service: &Serving,
+        bare: &Serving,
+    ) -> Result<Vec<(&'static str, Target)>> {
         let http = |serving: &Serving, path: &str| -> Result<Target> {
             let pid = serving.pid().context("it has ended")?;
             Ok(Target::Http { url: format!("http://{}{path}", serving.address), pid })
@@ -114,19 +133,35 @@ impl Measuring<'_> {
             ("bare + sqlx", http(bare, &format!("/statements/{name}"))?),
         ];
         if endpoint.transaction().is_some() {
-            sides.push(("bare + sqlx, transaction only", http(bare, &format!("/transaction/{name}"))?));
+            sides.push((
+                "bare + sqlx, transaction only",
+                http(bare, &format!("/transaction/{name}"))?,
+            ));
         }
-        let Some(visit) = endpoint.transaction().or(endpoint.visits.first()) else { return Ok(sides) };
+        let Some(visit) = endpoint.transaction().or(endpoint.visits.first()) else {
+            return Ok(sides);
+        };
         if self.tools.pgbench.is_some() {
             let role = if visit.reader { "bailiwick_system" } else { "bailiwick_runtime" };
-            sides.push(("pgbench", Target::Pgbench { script: PgbenchScript::of(visit, false), role }));
-            sides.push(("pgbench, no walls", Target::Pgbench { script: PgbenchScript::of(visit, true), role: "postgres" }));
+            sides.push((
+                "pgbench",
+                Target::Pgbench { script: PgbenchScript::of(visit, false), role },
+            ));
+            sides.push((
+                "pgbench, no walls",
+                Target::Pgbench { script: PgbenchScript::of(visit, true), role: "postgres" },
+            ));
         }
         Ok(sides)
     }
 
-    async fn measure(&self, endpoint: &Endpoint, targets: Vec<(&'static str, Target)>) -> Result<Vec<Side>> {
-        let mut sides: Vec<_> = targets.iter().map(|(name, _)| Side { name, rounds: Vec::new() }).collect();
+    async fn measure(
+        &self,
+        endpoint: &Endpoint,
+        targets: Vec<(&'static str, Target)>,
+    ) -> Result<Vec<Side>> {
+        let mut sides: Vec<_> =
+            targets.iter().map(|(name, _)| Side { name, rounds: Vec::new() }).collect();
         for (_, target) in &targets {
             self.check(endpoint, target).await?;
             self.once(endpoint, target, 1).await?;
@@ -170,17 +205,30 @@ impl Measuring<'_> {
         let (measured, handler) = match target {
             Target::Http { url, pid } => {
                 let before = cpu::of(*pid);
-                let measured = load::wrk(&self.tools.wrk, self.wrk_script, url, &self.headers(endpoint)?, seconds).await?;
+                let measured = load::wrk(
+                    &self.tools.wrk,
+                    self.wrk_script,
+                    url,
+                    &self.headers(endpoint)?,
+                    seconds,
+                )
+                .await?;
                 (measured, cpu::of(*pid) - before)
             }
             Target::Pgbench { script, role } => {
                 let program = self.tools.pgbench.as_deref().context("pgbench is missing")?;
-                let server = Server { sockets: cluster.socket_directory(), database: &self.scene.database };
+                let server =
+                    Server { sockets: cluster.socket_directory(), database: &self.scene.database };
                 let file = self.places.folder.join("script.sql");
                 (load::pgbench(program, &server, script, &file, role, seconds).await?, 0.0)
             }
         };
-        anyhow::ensure!(measured.errors == 0, "{} of {} requests failed", measured.errors, measured.requests);
+        anyhow::ensure!(
+            measured.errors == 0,
+            "{} of {} requests failed",
+            measured.errors,
+            measured.requests
+        );
         let each = precise(measured.requests).max(1.0);
         let database = cpu::of_server(cluster.postmaster_pid()) - database_before;
         Ok(Round { measured, handler_cpu: handler / each, database_cpu: database / each })

@@ -90,7 +90,12 @@ impl Drop for Recorder {
     }
 }
 
-async fn pass_on(client: UnixStream, server: UnixStream, connection: usize, log: Arc<Mutex<Vec<Noted>>>) -> Result<()> {
+async fn pass_on(
+    client: UnixStream,
+    server: UnixStream,
+    connection: usize,
+    log: Arc<Mutex<Vec<Noted>>>,
+) -> Result<()> {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });

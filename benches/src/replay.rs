@@ -22,7 +22,9 @@ pub fn pool(url: &str, size: u32, reader: bool) -> Result<PgPool> {
         (options, "set role bailiwick_runtime")
     };
     let pool = PgPoolOptions::new().max_connections(size).test_before_acquire(false);
-    let pool = pool.after_connect(move |connection, _| Box::pin(async move { connection.execute(on_connect).await.map(|_| ()) }));
+    let pool = pool.after_connect(move |connection, _| {
+        Box::pin(async move { connection.execute(on_connect).await.map(|_| ()) })
+    });
     Ok(pool.connect_lazy_with(options))
 }
 
@@ -75,7 +77,11 @@ impl Script {
     }
 
     /// Asks everything; the rows become an answer where they are members and that is wanted, and are thrown away otherwise.
-    pub async fn run(&self, connection: &mut PgConnection, members: bool) -> Result<Option<MembersPage>> {
+    pub async fn run(
+        &self,
+        connection: &mut PgConnection,
+        members: bool,
+    ) -> Result<Option<MembersPage>> {
         let mut page = None;
         for step in &self.0 {
             match step {
@@ -85,7 +91,9 @@ impl Script {
                 Step::Prepared(sql, arguments) => {
                     let rows = bound(sql, arguments).fetch_all(&mut *connection).await?;
                     if members {
-                        page = Some(MembersPage::of(rows.iter().map(Member::from_row).collect::<Result<_, _>>()?));
+                        page = Some(MembersPage::of(
+                            rows.iter().map(Member::from_row).collect::<Result<_, _>>()?,
+                        ));
                     }
                 }
             }
@@ -98,7 +106,8 @@ impl MembersPage {
     /// The row too many tells that there is a next page; what leads there is as long as the service's.
     fn of(mut items: Vec<Member>) -> Self {
         items.truncate(50);
-        let next = items.last().map(|last| format!("{:0>43}{}", last.username_key, last.user_id.simple()));
+        let next =
+            items.last().map(|last| format!("{:0>43}{}", last.username_key, last.user_id.simple()));
         Self { items, next_cursor: next }
     }
 }
@@ -136,7 +145,10 @@ impl PgbenchScript {
     }
 
     fn batch(&mut self, sql: &str, as_superuser: bool) {
-        let kept = sql.split(';').map(str::trim).filter(|statement| !(as_superuser && statement.starts_with("set local role")));
+        let kept = sql
+            .split(';')
+            .map(str::trim)
+            .filter(|statement| !(as_superuser && statement.starts_with("set local role")));
         let statements: Vec<_> = kept.filter(|statement| !statement.is_empty()).collect();
         let piped = statements.len() > 1;
         // Writing to a `String` cannot fail.
@@ -156,7 +168,11 @@ impl PgbenchScript {
         while let Some((before, after)) = rest.split_once('$') {
             let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
             self.text.push_str(before);
-            match after[..digits].parse::<usize>().ok().and_then(|number| arguments.get(number.checked_sub(1)?)) {
+            match after[..digits]
+                .parse::<usize>()
+                .ok()
+                .and_then(|number| arguments.get(number.checked_sub(1)?))
+            {
                 Some(argument) => self.argument(argument),
                 None => self.text.push_str(&rest[before.len()..before.len() + 1 + digits]),
             }
@@ -193,9 +209,14 @@ mod tests {
     use super::*;
 
     fn visit() -> Visit {
-        let batch = Round::Simple("begin; set local role bailiwick_tenant; set local app.mandate_id = 'x'".to_owned());
+        let batch = Round::Simple(
+            "begin; set local role bailiwick_tenant; set local app.mandate_id = 'x'".to_owned(),
+        );
         let arguments = vec![Argument::Int8(Some(7)), Argument::Uuid(None)];
-        let statement = Round::Prepared { sql: "select '$', x::text where a = $1 and $2 is null or b = $1".to_owned(), arguments };
+        let statement = Round::Prepared {
+            sql: "select '$', x::text where a = $1 and $2 is null or b = $1".to_owned(),
+            arguments,
+        };
         Visit { reader: false, rounds: vec![batch, statement, Round::Simple("commit".to_owned())] }
     }
 
@@ -212,7 +233,11 @@ mod tests {
 
     #[test]
     fn what_pgbench_knows_no_variable_for_stands_in_the_text() {
-        let arguments = vec![Argument::Text(Some(String::new())), Argument::Text(None), Argument::Text(Some("a b".to_owned()))];
+        let arguments = vec![
+            Argument::Text(Some(String::new())),
+            Argument::Text(None),
+            Argument::Text(Some("a b".to_owned())),
+        ];
         let statement = Round::Prepared { sql: "select $1, $2, $3".to_owned(), arguments };
         let script = PgbenchScript::of(&Visit { reader: true, rounds: vec![statement] }, false);
         assert_eq!(script.text, "select ''::text, null::text, (:v0::text);\n");

@@ -50,7 +50,12 @@ pub struct Conditions {
 impl Conditions {
     pub fn note() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { cores, busy_with_others: 0.0, began: Instant::now(), before: (cpu::of_machine(), cpu::of_ours()) }
+        Self {
+            cores,
+            busy_with_others: 0.0,
+            began: Instant::now(),
+            before: (cpu::of_machine(), cpu::of_ours()),
+        }
     }
 
     /// To be called when everything that was started has ended.
@@ -74,7 +79,11 @@ impl Spread {
         values.sort_by(f64::total_cmp);
         let (min, max) = (*values.first()?, *values.last()?);
         let middle = values.len() / 2;
-        let median = if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
+        let median = if values.len() % 2 == 1 {
+            values[middle]
+        } else {
+            f64::midpoint(values[middle - 1], values[middle])
+        };
         Some(Self { median, min, max })
     }
 
@@ -86,20 +95,33 @@ impl Spread {
 impl Report {
     /// One side to another, round by round over all seeds: neighbours in time had the same disturbance.
     fn ratio(&self, endpoint: &str, side: &str, other: &str) -> Option<Spread> {
-        let pairs = self.of(endpoint).filter_map(|outcome| Some((outcome.side(side)?, outcome.side(other)?)));
-        Spread::of(
-            pairs.flat_map(|(side, other)| {
-                side.rounds.iter().zip(&other.rounds).map(|(a, b)| a.measured.per_second / b.measured.per_second)
-            }),
-        )
+        let pairs = self
+            .of(endpoint)
+            .filter_map(|outcome| Some((outcome.side(side)?, outcome.side(other)?)));
+        Spread::of(pairs.flat_map(|(side, other)| {
+            side.rounds
+                .iter()
+                .zip(&other.rounds)
+                .map(|(a, b)| a.measured.per_second / b.measured.per_second)
+        }))
     }
 
     fn of(&self, endpoint: &str) -> impl Iterator<Item = &Outcome> {
         self.outcomes.iter().filter(move |outcome| outcome.endpoint == endpoint)
     }
 
-    fn spread(&self, endpoint: &str, side: &str, value: impl Fn(&Round) -> Option<f64>) -> Option<Spread> {
-        Spread::of(self.of(endpoint).filter_map(|outcome| outcome.side(side)).flat_map(|side| &side.rounds).filter_map(value))
+    fn spread(
+        &self,
+        endpoint: &str,
+        side: &str,
+        value: impl Fn(&Round) -> Option<f64>,
+    ) -> Option<Spread> {
+        Spread::of(
+            self.of(endpoint)
+                .filter_map(|outcome| outcome.side(side))
+                .flat_map(|side| &side.rounds)
+                .filter_map(value),
+        )
     }
 
     fn endpoints(&self) -> Vec<&Outcome> {
@@ -128,7 +150,8 @@ impl Report {
     fn endpoint(&self, text: &mut String, outcome: &Outcome) {
         let name = &outcome.endpoint;
         let most = |pick: fn(&Outcome) -> f64| self.of(name).map(pick).fold(0.0, f64::max);
-        let (asked, pings) = (most(|outcome| outcome.round_trips.asked), most(|outcome| outcome.round_trips.pings));
+        let (asked, pings) =
+            (most(|outcome| outcome.round_trips.asked), most(|outcome| outcome.round_trips.pings));
         let _ = writeln!(
             text,
             "\n{name}: GET {}, {} with {} bytes, {asked} round trips to the database and {pings} pings",
@@ -140,12 +163,16 @@ impl Report {
             "", "service to it", "p50 ms", "p95 ms", "p99 ms", "handler µs", "database µs"
         );
         for side in &outcome.sides {
-            let ratio = if side.name == "service" { None } else { self.ratio(name, "service", side.name) };
+            let ratio =
+                if side.name == "service" { None } else { self.ratio(name, "service", side.name) };
             let milliseconds = |pick: fn(&Round) -> Option<f64>| {
-                self.spread(name, side.name, pick).map_or_else(String::new, |spread| format!("{:.2}", spread.median / 1e3))
+                self.spread(name, side.name, pick)
+                    .map_or_else(String::new, |spread| format!("{:.2}", spread.median / 1e3))
             };
-            let micros =
-                |pick: fn(&Round) -> f64| self.spread(name, side.name, |round| Some(pick(round))).map_or(0.0, |spread| spread.median * 1e6);
+            let micros = |pick: fn(&Round) -> f64| {
+                self.spread(name, side.name, |round| Some(pick(round)))
+                    .map_or(0.0, |spread| spread.median * 1e6)
+            };
             let _ = writeln!(
                 text,
                 "  {:<30} {:<24} {:>8} {:>8} {:>8} {:>12.0} {:>12.0}",
@@ -162,15 +189,27 @@ impl Report {
 
     fn targets(&self, text: &mut String) {
         let _ = writeln!(text, "\n{:<68} {:<10} {:<26}", "target", "wanted", "measured");
-        let mut line = |what: String, wanted: String, measured: String, met: bool| target(text, &what, &wanted, &measured, met);
+        let mut line = |what: String, wanted: String, measured: String, met: bool| {
+            target(text, &what, &wanted, &measured, met)
+        };
         for (endpoint, side, other, least) in TARGETS {
             if let Some(spread) = self.ratio(endpoint, side, other) {
-                line(format!("{endpoint}: {side} to {other}"), format!("≥ {least}"), spread.text(), spread.median >= least);
+                line(
+                    format!("{endpoint}: {side} to {other}"),
+                    format!("≥ {least}"),
+                    spread.text(),
+                    spread.median >= least,
+                );
             }
         }
         let most = |pick: fn(&Held) -> f64| self.memory.iter().map(pick).fold(0.0, f64::max);
         let (idle, loaded) = (most(|held| held.idle.resident), most(|held| held.loaded.most));
-        line("resident memory idle, MB".to_owned(), format!("≤ {MOST_IDLE}"), format!("{idle:.0}"), idle <= MOST_IDLE);
+        line(
+            "resident memory idle, MB".to_owned(),
+            format!("≤ {MOST_IDLE}"),
+            format!("{idle:.0}"),
+            idle <= MOST_IDLE,
+        );
         line(
             "resident memory at most under load, MB".to_owned(),
             format!("≤ {MOST_LOADED}"),
@@ -185,7 +224,12 @@ impl Report {
             first <= LATEST_FIRST_START,
         );
         if let Some(later) = Spread::of(self.starts.later.iter().copied()) {
-            line("later starts until ready, s".to_owned(), format!("≤ {LATEST_START}"), later.text(), later.median <= LATEST_START);
+            line(
+                "later starts until ready, s".to_owned(),
+                format!("≤ {LATEST_START}"),
+                later.text(),
+                later.median <= LATEST_START,
+            );
         }
     }
 
@@ -210,7 +254,11 @@ impl Report {
 /// What was measured beside what was wanted.
 fn target(text: &mut String, what: &str, wanted: &str, measured: &str, met: bool) {
     // Writing to a `String` cannot fail.
-    let _ = writeln!(text, "{what:<68} {wanted:<10} {measured:<26} {}", if met { "met" } else { "MISSED" });
+    let _ = writeln!(
+        text,
+        "{what:<68} {wanted:<10} {measured:<26} {}",
+        if met { "met" } else { "MISSED" }
+    );
 }
 
 /// Memory before, while and after people sign in.
@@ -241,7 +289,10 @@ mod tests {
     #[test]
     fn a_spread_has_the_middle_and_both_ends() {
         assert_eq!(Spread::of([3.0, 1.0, 2.0]), Some(Spread { median: 2.0, min: 1.0, max: 3.0 }));
-        assert_eq!(Spread::of([4.0, 1.0]).map(|spread| spread.median.to_bits()), Some(2.5_f64.to_bits()));
+        assert_eq!(
+            Spread::of([4.0, 1.0]).map(|spread| spread.median.to_bits()),
+            Some(2.5_f64.to_bits())
+        );
         assert_eq!(Spread::of([]), None);
     }
 }

@@ -82,16 +82,30 @@ impl Places<'_> {
 
     /// A new database with the load of this seed.
     async fn load(&self, database: &str, seed: u64) -> Result<String> {
-        let mut connection = PgConnection::connect_with(&self.cluster.connect_options("postgres")).await?;
-        sqlx::raw_sql(AssertSqlSafe(format!("create database {database}"))).execute(&mut connection).await?;
+        let mut connection =
+            PgConnection::connect_with(&self.cluster.connect_options("postgres")).await?;
+        sqlx::raw_sql(AssertSqlSafe(format!("create database {database}")))
+            .execute(&mut connection)
+            .await?;
         let url = Self::url(self.cluster.socket_directory(), database);
         let mut command = clean(self.service);
-        command.args(["seed", "load", "--i-know-these-passwords-are-public", "--seed", &seed.to_string()]);
+        command.args([
+            "seed",
+            "load",
+            "--i-know-these-passwords-are-public",
+            "--seed",
+            &seed.to_string(),
+        ]);
         command.envs(Self::settings(&url)).current_dir(self.folder).kill_on_drop(true);
         let output = command.output().await?;
-        anyhow::ensure!(output.status.success(), "the load could not be made: {}", String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(
+            output.status.success(),
+            "the load could not be made: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         // What was written in one go is settled before anything is measured.
-        let mut connection = PgConnection::connect_with(&self.cluster.connect_options(database)).await?;
+        let mut connection =
+            PgConnection::connect_with(&self.cluster.connect_options(database)).await?;
         for statement in ["vacuum analyze", "checkpoint"] {
             sqlx::raw_sql(statement).execute(&mut connection).await?;
         }
@@ -110,15 +124,27 @@ impl Scene {
         let service = places.serve(&Places::url(sockets.path(), &database)).await?;
 
         let keys = Keys::derive(&SECRET);
-        let tokens = Tokens::new(&keys, ISSUER.to_owned(), chrono::Duration::minutes(15), Arc::new(SystemClock));
+        let tokens = Tokens::new(
+            &keys,
+            ISSUER.to_owned(),
+            chrono::Duration::minutes(15),
+            Arc::new(SystemClock),
+        );
         let tokens = tokens.map_err(|error| anyhow::anyhow!("{error:?}"))?;
         let signed_in = json!({ "username": "load-0", "password": "bailiwick-demo" });
-        let signed_in = client::post(service.address, "/api/auth/login", &signed_in).await?.json()?;
+        let signed_in =
+            client::post(service.address, "/api/auth/login", &signed_in).await?.json()?;
         let token = signed_in["accessToken"].as_str().context("no token")?.to_owned();
-        let claims = tokens.verify(&token).context("a token that the bare handlers would refuse")?;
+        let claims =
+            tokens.verify(&token).context("a token that the bare handlers would refuse")?;
         let mut scene = Self {
             database,
-            plan: Plan { secret: SECRET, issuer: ISSUER.to_owned(), database_url: url, endpoints: Vec::new() },
+            plan: Plan {
+                secret: SECRET,
+                issuer: ISSUER.to_owned(),
+                database_url: url,
+                endpoints: Vec::new(),
+            },
             round_trips: Vec::new(),
             tokens,
             claims,
@@ -130,7 +156,12 @@ impl Scene {
         Ok(scene)
     }
 
-    async fn watch(&mut self, service: &Serving, recorder: &Recorder, request: Request) -> Result<()> {
+    async fn watch(
+        &mut self,
+        service: &Serving,
+        recorder: &Recorder,
+        request: Request,
+    ) -> Result<()> {
         let mut headers = request.headers;
         headers.push(self.credentials()?);
         let ask = || client::get(service.address, &request.path, &headers);
@@ -146,7 +177,13 @@ impl Scene {
         let answer = ask().await?;
         settle().await;
         let visits = recorder.collect().visits;
-        anyhow::ensure!(answer.status == request.status, "{} answered {}: {}", request.path, answer.status, answer.body);
+        anyhow::ensure!(
+            answer.status == request.status,
+            "{} answered {}: {}",
+            request.path,
+            answer.status,
+            answer.body
+        );
         headers.pop();
         let (name, path) = (request.name.to_owned(), request.path);
         self.plan.endpoints.push(Endpoint {
@@ -159,13 +196,17 @@ impl Scene {
             visits,
         });
         let each = |count: u32| f64::from(count) / f64::from(COUNTED);
-        self.round_trips.push(RoundTrips { asked: each(counted.asked), pings: each(counted.pings) });
+        self.round_trips
+            .push(RoundTrips { asked: each(counted.asked), pings: each(counted.pings) });
         Ok(())
     }
 
     /// A new token for the session that signed in: nothing in the database moves by it, so that caches stay.
     pub fn credentials(&self) -> Result<(String, String)> {
-        let (token, _) = self.tokens.issue(self.claims.user, self.claims.session).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let (token, _) = self
+            .tokens
+            .issue(self.claims.user, self.claims.session)
+            .map_err(|error| anyhow::anyhow!("{error:?}"))?;
         Ok(("Authorization".to_owned(), format!("Bearer {token}")))
     }
 
@@ -212,8 +253,12 @@ async fn requests(address: SocketAddr, token: &str, seed: u64) -> Result<Vec<Req
     let code = format!("load-{seed}-0");
     let mandates = me["mandates"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mandate = mandates.iter().find(|mandate| mandate["code"] == code.as_str());
-    let mandate = mandate.and_then(|mandate| mandate["id"].as_str()).with_context(|| format!("load-0 is not in {code}"))?.to_owned();
-    let navigation = client::get(address, "/api/features/my", std::slice::from_ref(&bearer)).await?;
+    let mandate = mandate
+        .and_then(|mandate| mandate["id"].as_str())
+        .with_context(|| format!("load-0 is not in {code}"))?
+        .to_owned();
+    let navigation =
+        client::get(address, "/api/features/my", std::slice::from_ref(&bearer)).await?;
     let tag = navigation.etag.context("/api/features/my has no ETag")?;
     let in_mandate = vec![("X-Mandate-Id".to_owned(), mandate.clone())];
     let request = |name, path: &str, headers: &[(String, String)], status, answer| Request {
@@ -224,9 +269,21 @@ async fn requests(address: SocketAddr, token: &str, seed: u64) -> Result<Vec<Req
         answer,
     };
     Ok(vec![
-        request("features-my-304", "/api/features/my", &[("If-None-Match".to_owned(), tag)], 304, Answer::Canned),
+        request(
+            "features-my-304",
+            "/api/features/my",
+            &[("If-None-Match".to_owned(), tag)],
+            304,
+            Answer::Canned,
+        ),
         request("features-my-200", "/api/features/my", &[], 200, Answer::Canned),
-        request("members-50", &format!("/api/mandates/{mandate}/users?limit=50"), &in_mandate, 200, Answer::Members),
+        request(
+            "members-50",
+            &format!("/api/mandates/{mandate}/users?limit=50"),
+            &in_mandate,
+            200,
+            Answer::Members,
+        ),
         request("access-me", "/api/access/me", &in_mandate, 200, Answer::Canned),
     ])
 }

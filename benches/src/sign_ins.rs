@@ -45,7 +45,10 @@ pub async fn measure(service: &Path, folder: &Path, seconds: u64) -> Result<Sign
     eprintln!("{PEOPLE} people sign in for {seconds} s");
     let address = free_address()?;
     let mut command = clean(service);
-    command.arg("serve").env("BAILIWICK_LISTEN", address.to_string()).env("BAILIWICK_METRICS_LISTEN", "off");
+    command
+        .arg("serve")
+        .env("BAILIWICK_LISTEN", address.to_string())
+        .env("BAILIWICK_METRICS_LISTEN", "off");
     command.env("BAILIWICK_RATE_LIMITS", "off").env("BAILIWICK_DATA_DIR", folder.join("sign-ins"));
     // What an operator's environment says of memory is measured with it.
     command.envs(std::env::vars().filter(|(name, _)| name == "GLIBC_TUNABLES"));
@@ -63,16 +66,28 @@ pub async fn measure(service: &Path, folder: &Path, seconds: u64) -> Result<Sign
         sleep(LOOK).await;
     }
     over.store(true, Ordering::Relaxed);
-    let mut latencies: Vec<f64> = people.join_all().await.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    let mut latencies: Vec<f64> =
+        people.join_all().await.into_iter().collect::<Result<Vec<_>>>()?.concat();
     let signed_in = u64::try_from(latencies.len())?;
     let per_second = precise(signed_in) / began.elapsed().as_secs_f64();
     sleep(RESTED).await;
     let after = serving.memory()?.resident;
     serving.stop().await?;
     latencies.sort_by(f64::total_cmp);
-    let at = |hundredths: usize| latencies.get(latencies.len() * hundredths / 100).copied().context("nobody signed in");
+    let at = |hundredths: usize| {
+        latencies.get(latencies.len() * hundredths / 100).copied().context("nobody signed in")
+    };
     let password_workers = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(SignIns { before, most, after, signed_in, per_second, p50: at(50)?, p99: at(99)?, password_workers })
+    Ok(SignIns {
+        before,
+        most,
+        after,
+        signed_in,
+        per_second,
+        p50: at(50)?,
+        p99: at(99)?,
+        password_workers,
+    })
 }
 
 /// Signs in until it is over; how long each took, in milliseconds.

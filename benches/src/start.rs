@@ -28,7 +28,10 @@ pub async fn measure(service: &Path, folder: &Path, times: u32) -> Result<Starts
 async fn once(service: &Path, folder: &Path) -> Result<f64> {
     let address = free_address()?;
     let mut command = clean(service);
-    command.arg("serve").env("BAILIWICK_LISTEN", address.to_string()).env("BAILIWICK_METRICS_LISTEN", "off");
+    command
+        .arg("serve")
+        .env("BAILIWICK_LISTEN", address.to_string())
+        .env("BAILIWICK_METRICS_LISTEN", "off");
     command.env("BAILIWICK_DATA_DIR", folder.join("own"));
     let serving = Serving::start(command, address, folder, ("/readyz", 200)).await?;
     let ready = serving.ready_after.as_secs_f64();

@@ -69,7 +69,8 @@ impl Reader {
     fn open(&mut self, body: &[u8]) {
         if body.get(..4) != Some(&TLS_REQUEST.to_be_bytes()) {
             self.started = true;
-            self.read_only = String::from_utf8_lossy(body).contains("default_transaction_read_only");
+            self.read_only =
+                String::from_utf8_lossy(body).contains("default_transaction_read_only");
         }
     }
 
@@ -85,7 +86,10 @@ impl Reader {
     fn bind(&self, mut fields: Fields<'_>) -> Result<Round> {
         fields.text()?;
         let name = fields.text()?;
-        let (sql, types) = self.statements.get(&name).with_context(|| format!("the statement {name} was never prepared"))?;
+        let (sql, types) = self
+            .statements
+            .get(&name)
+            .with_context(|| format!("the statement {name} was never prepared"))?;
         let formats = fields.u16()?;
         for _ in 0..formats {
             fields.u16()?;
@@ -94,7 +98,8 @@ impl Reader {
         let mut arguments = Vec::new();
         for place in 0..usize::from(count) {
             let length = fields.u32()?;
-            let value = if length == u32::MAX { None } else { Some(fields.bytes(length as usize)?) };
+            let value =
+                if length == u32::MAX { None } else { Some(fields.bytes(length as usize)?) };
             arguments.push(argument(types.get(place).copied().unwrap_or(0), value)?);
         }
         Ok(Round::Prepared { sql: sql.clone(), arguments })
@@ -114,7 +119,13 @@ fn argument(kind: u32, value: Option<&[u8]>) -> Result<Argument> {
 }
 
 fn fixed<const N: usize>(value: Option<&[u8]>) -> Result<Option<[u8; N]>> {
-    value.map(|bytes| bytes.try_into().with_context(|| format!("a value of {} bytes instead of {N}", bytes.len()))).transpose()
+    value
+        .map(|bytes| {
+            bytes
+                .try_into()
+                .with_context(|| format!("a value of {} bytes instead of {N}", bytes.len()))
+        })
+        .transpose()
 }
 
 fn time(micros: i64) -> Option<DateTime<Utc>> {
@@ -126,7 +137,8 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     fn bytes(&mut self, count: usize) -> Result<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count).context("a message that is too short")?;
+        let (taken, rest) =
+            self.0.split_at_checked(count).context("a message that is too short")?;
         self.0 = rest;
         Ok(taken)
     }
@@ -156,11 +168,26 @@ mod tests {
     fn conversation() -> Vec<u8> {
         let id = Uuid::from_u128(7);
         [
-            message(b"", &[&196_608_u32.to_be_bytes(), &b"options\0-c default_transaction_read_only=on\0\0"[..]].concat()),
+            message(
+                b"",
+                &[
+                    &196_608_u32.to_be_bytes(),
+                    &b"options\0-c default_transaction_read_only=on\0\0"[..],
+                ]
+                .concat(),
+            ),
             message(b"Q", b"begin; set local role x\0"),
             message(b"P", b"s1\0select $1, $2\0\0\x02\0\0\x0b\x86\0\0\0\x14"),
             message(b"S", b""),
-            message(b"B", &[b"\0s1\0\0\x01\0\x01\0\x02\0\0\0\x10".as_slice(), id.as_bytes(), b"\xff\xff\xff\xff\0\0"].concat()),
+            message(
+                b"B",
+                &[
+                    b"\0s1\0\0\x01\0\x01\0\x02\0\0\0\x10".as_slice(),
+                    id.as_bytes(),
+                    b"\xff\xff\xff\xff\0\0",
+                ]
+                .concat(),
+            ),
             message(b"E", b"\0\0\0\0\0"),
             message(b"S", b""),
             message(b"S", b""),
@@ -176,14 +203,20 @@ mod tests {
         let statement = Round::Prepared { sql: "select $1, $2".to_owned(), arguments };
         assert_eq!(whole, [Trip::Asked(batch), Trip::Other, Trip::Asked(statement), Trip::Ping]);
         let mut reader = Reader::default();
-        let pieces: Vec<_> = conversation().iter().flat_map(|byte| reader.take(&[*byte]).expect("readable")).collect();
+        let pieces: Vec<_> = conversation()
+            .iter()
+            .flat_map(|byte| reader.take(&[*byte]).expect("readable"))
+            .collect();
         assert_eq!(pieces, whole);
         assert!(reader.read_only);
     }
 
     #[test]
     fn numbers_and_times_keep_their_value() {
-        assert_eq!(argument(23, Some(&(-5_i32).to_be_bytes())).expect("known"), Argument::Int4(Some(-5)));
+        assert_eq!(
+            argument(23, Some(&(-5_i32).to_be_bytes())).expect("known"),
+            Argument::Int4(Some(-5))
+        );
         let time = argument(1184, Some(&1_500_000_i64.to_be_bytes())).expect("known");
         assert_eq!(time, Argument::Time("2000-01-01T00:00:01.5Z".parse().ok()));
         assert!(argument(114, None).is_err());

@@ -47,7 +47,9 @@ impl Target<'_> {
     #[must_use]
     pub fn can_be(self, needed: Level, catalogue: &Catalogue) -> bool {
         match self {
-            Self::Rows(table, operation) => catalogue.levels(table, operation).iter().any(|level| *level >= needed),
+            Self::Rows(table, operation) => {
+                catalogue.levels(table, operation).iter().any(|level| *level >= needed)
+            }
             Self::View(_) => true,
         }
     }
@@ -90,7 +92,12 @@ pub fn reaches(level: Level, needed: Option<Level>) -> bool {
 /// The least level that reaches a row of this owner. Statements compute the same for rows that they find; here nothing is known
 /// of the row but whose it is. `peers` share a group of the mandate with the user.
 #[must_use]
-pub fn nearness(target: Target<'_>, user: UserId, owner: UserId, peers: &BTreeSet<UserId>) -> Level {
+pub fn nearness(
+    target: Target<'_>,
+    user: UserId,
+    owner: UserId,
+    peers: &BTreeSet<UserId>,
+) -> Level {
     match owner {
         _ if !target.has_owners() => Level::All,
         owner if owner == user => Level::My,
@@ -104,7 +111,11 @@ pub fn nearness(target: Target<'_>, user: UserId, owner: UserId, peers: &BTreeSe
 pub fn verdict(alive: Option<&Merged>, target: Target<'_>, nearness: Option<Level>) -> Verdict {
     let level = alive.map_or(Level::None, |access| target.level(access));
     let least = target.least();
-    Verdict { allowed: reaches(level, nearness), level, needed: nearness.unwrap_or(least).max(least) }
+    Verdict {
+        allowed: reaches(level, nearness),
+        level,
+        needed: nearness.unwrap_or(least).max(least),
+    }
 }
 
 #[cfg(test)]

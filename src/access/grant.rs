@@ -18,11 +18,15 @@ pub struct Bound {
 impl Bound {
     /// The union over roles.
     #[must_use]
-    pub fn of<'a>(roles: impl IntoIterator<Item = &'a Permissions> + Clone, catalogue: &Catalogue) -> Self {
+    pub fn of<'a>(
+        roles: impl IntoIterator<Item = &'a Permissions> + Clone,
+        catalogue: &Catalogue,
+    ) -> Self {
         let mut bound = Self { merged: Merged::of(roles.clone(), catalogue), ..Self::default() };
         for role in roles {
             let stale = role.stale(catalogue);
-            bound.stale = stale.tables.iter().fold(bound.stale, |sum, table| sum.join(role.tables[table]));
+            bound.stale =
+                stale.tables.iter().fold(bound.stale, |sum, table| sum.join(role.tables[table]));
             bound.stale_view |= stale.views.iter().any(|view| role.views[view]);
         }
         bound
@@ -58,7 +62,8 @@ impl Bound {
         let each = known
             .chain([(None, self.stale), (None, self.merged.wildcard)])
             .flat_map(|(table, rule)| Operation::ALL.map(|operation| (table, operation, rule)));
-        each.filter(|(_, operation, rule)| rule.level(*operation).is_group()).map(|(table, operation, _)| (table, operation))
+        each.filter(|(_, operation, rule)| rule.level(*operation).is_group())
+            .map(|(table, operation, _)| (table, operation))
     }
 }
 
@@ -75,7 +80,10 @@ mod tests {
     use super::*;
 
     fn role(rules: &[(&str, Rule)]) -> Permissions {
-        Permissions { tables: rules.iter().map(|(t, r)| ((*t).to_owned(), *r)).collect(), views: BTreeMap::default() }
+        Permissions {
+            tables: rules.iter().map(|(t, r)| ((*t).to_owned(), *r)).collect(),
+            views: BTreeMap::default(),
+        }
     }
 
     #[test]
@@ -84,7 +92,10 @@ mod tests {
         let every_table: Vec<_> = catalogue.tables().map(|t| (t, Rule::ALL)).collect();
         let named = Merged::of([&role(&every_table)], &catalogue);
         let wildcard = role(&[("*", Rule::ALL)]);
-        assert!(!role_within(&wildcard, &named, &catalogue), "naming today's tables is less than `*`");
+        assert!(
+            !role_within(&wildcard, &named, &catalogue),
+            "naming today's tables is less than `*`"
+        );
         assert!(role_within(&wildcard, &Merged::of([&wildcard], &catalogue), &catalogue));
     }
 
@@ -105,8 +116,15 @@ mod tests {
         let own = Merged::of([&role(&[("*", Rule::ALL)])], &catalogue);
         assert!(role_within(&role(&[("gone", Rule::ALL)]), &own, &catalogue));
         let by_name: Vec<_> = catalogue.tables().map(|t| (t, Rule::ALL)).collect();
-        assert!(!role_within(&role(&[("gone", Rule::ALL)]), &Merged::of([&role(&by_name)], &catalogue), &catalogue));
-        let of_view = |view: &str, allowed| Permissions { tables: BTreeMap::default(), views: [(view.to_owned(), allowed)].into() };
+        assert!(!role_within(
+            &role(&[("gone", Rule::ALL)]),
+            &Merged::of([&role(&by_name)], &catalogue),
+            &catalogue
+        ));
+        let of_view = |view: &str, allowed| Permissions {
+            tables: BTreeMap::default(),
+            views: [(view.to_owned(), allowed)].into(),
+        };
         assert!(!role_within(&of_view("gone", true), &own, &catalogue), "no `*` gives views");
         assert!(role_within(&of_view("gone", false), &own, &catalogue));
     }
@@ -119,7 +137,11 @@ mod tests {
         let far = Bound::of([&role(&[("ledgers", Rule::ALL)])], &catalogue);
         let gone = Bound::of([&role(&[("gone", group)])], &catalogue);
         assert_eq!([&near, &far, &gone].map(Bound::looks_at_groups), [true, false, true]);
-        let own = Merged::of([&role(&[("ledgers", Rule { read: Level::My, ..group })])], &catalogue);
-        assert_eq!([&near, &far, &gone].map(|bound| bound.least_where_group(&own)), [Level::My, Level::All, Level::None]);
+        let own =
+            Merged::of([&role(&[("ledgers", Rule { read: Level::My, ..group })])], &catalogue);
+        assert_eq!(
+            [&near, &far, &gone].map(|bound| bound.least_where_group(&own)),
+            [Level::My, Level::All, Level::None]
+        );
     }
 }

@@ -4,7 +4,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Which rows an operation reaches. The order of the variants is the order of the model; merging takes the greater.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    ToSchema,
+)]
 pub enum Level {
     /// No row: the operation is refused.
     #[default]
@@ -66,7 +79,9 @@ impl Level {
 }
 
 /// What is done to a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
     Read,
@@ -77,7 +92,8 @@ pub enum Operation {
 
 impl Operation {
     /// All four, in the order in which they are written everywhere.
-    pub const ALL: [Operation; 4] = [Operation::Read, Operation::Create, Operation::Update, Operation::Delete];
+    pub const ALL: [Operation; 4] =
+        [Operation::Read, Operation::Create, Operation::Update, Operation::Delete];
 
     /// The operation's name, as clients read it.
     #[must_use]

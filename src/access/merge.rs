@@ -84,15 +84,23 @@ impl Merged {
     /// Whether it reaches anything at level `g`: whom it reaches then depends on groups.
     #[must_use]
     pub fn looks_at_groups(&self) -> bool {
-        self.tables.values().any(|rule| Operation::ALL.into_iter().any(|operation| rule.level(operation) == Level::Group))
+        self.tables.values().any(|rule| {
+            Operation::ALL.into_iter().any(|operation| rule.level(operation) == Level::Group)
+        })
     }
 
     /// Whether `other` allows all that this access allows, `*` counting as a table of its own.
     #[must_use]
     pub fn within(&self, other: &Self) -> bool {
         let none = Rule::default();
-        let tables = self.tables.iter().all(|(table, rule)| rule.within(other.tables.get(table).unwrap_or(&none)));
-        let views = self.views.iter().all(|(view, allowed)| !allowed || other.views.get(view).copied().unwrap_or(false));
+        let tables = self
+            .tables
+            .iter()
+            .all(|(table, rule)| rule.within(other.tables.get(table).unwrap_or(&none)));
+        let views = self
+            .views
+            .iter()
+            .all(|(view, allowed)| !allowed || other.views.get(view).copied().unwrap_or(false));
         tables && views && self.wildcard.within(&other.wildcard)
     }
 
@@ -109,8 +117,14 @@ impl Merged {
     /// How much this access grants, for naming the role that grants the most: the sum of levels, then of views.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let levels = |rule: &Rule| Operation::ALL.iter().map(|op| usize::from(rule.level(*op).number().unsigned_abs())).sum::<usize>();
-        let tables: usize = self.tables.values().map(|rule| levels(rule) + usize::from(rule.view)).sum();
+        let levels = |rule: &Rule| {
+            Operation::ALL
+                .iter()
+                .map(|op| usize::from(rule.level(*op).number().unsigned_abs()))
+                .sum::<usize>()
+        };
+        let tables: usize =
+            self.tables.values().map(|rule| levels(rule) + usize::from(rule.view)).sum();
         tables + self.views.values().filter(|allowed| **allowed).count()
     }
 }
@@ -126,17 +140,22 @@ mod tests {
         prop::sample::select(Level::ORDER.to_vec())
     }
     fn rule() -> impl Strategy<Value = Rule> {
-        (any::<bool>(), level(), level(), level(), level()).prop_map(|(view, read, create, update, delete)| Rule {
-            view,
-            read,
-            create,
-            update,
-            delete,
-        })
+        (any::<bool>(), level(), level(), level(), level()).prop_map(
+            |(view, read, create, update, delete)| Rule { view, read, create, update, delete },
+        )
     }
     fn permissions() -> impl Strategy<Value = Permissions> {
-        let table = prop::sample::select(vec!["*", "mandate", "members", "groups", "roles", "instances", "audit"]);
-        btree_map(table.prop_map(str::to_owned), rule(), 0..5).prop_map(|tables| Permissions { tables, views: BTreeMap::new() })
+        let table = prop::sample::select(vec![
+            "*",
+            "mandate",
+            "members",
+            "groups",
+            "roles",
+            "instances",
+            "audit",
+        ]);
+        btree_map(table.prop_map(str::to_owned), rule(), 0..5)
+            .prop_map(|tables| Permissions { tables, views: BTreeMap::new() })
     }
     fn merged(roles: &[Permissions]) -> Merged {
         Merged::of(roles, &Catalogue::mandate())
@@ -179,10 +198,14 @@ mod tests {
 
     #[test]
     fn within_one_role_the_named_table_beats_the_wildcard_and_across_roles_the_highest_wins() {
-        let all = Permissions { tables: [("*".to_owned(), Rule::ALL)].into(), views: BTreeMap::new() };
+        let all =
+            Permissions { tables: [("*".to_owned(), Rule::ALL)].into(), views: BTreeMap::new() };
         let mut but_members = all.clone();
         but_members.tables.insert("members".to_owned(), Rule::default());
-        assert_eq!(merged(std::slice::from_ref(&but_members)).level("members", Operation::Read), Level::None);
+        assert_eq!(
+            merged(std::slice::from_ref(&but_members)).level("members", Operation::Read),
+            Level::None
+        );
         assert_eq!(merged(&[but_members, all]).level("members", Operation::Read), Level::All);
     }
 }

@@ -24,7 +24,13 @@ pub struct Rule {
 
 impl Rule {
     /// Everything, at the highest level.
-    pub const ALL: Rule = Rule { view: true, read: Level::All, create: Level::All, update: Level::All, delete: Level::All };
+    pub const ALL: Rule = Rule {
+        view: true,
+        read: Level::All,
+        create: Level::All,
+        update: Level::All,
+        delete: Level::All,
+    };
 
     /// A rule that shows its table, with a level for each operation.
     #[must_use]
@@ -65,7 +71,8 @@ impl Rule {
     /// Whether `other` allows all that this rule allows.
     #[must_use]
     pub fn within(&self, other: &Self) -> bool {
-        (other.view || !self.view) && Operation::ALL.iter().all(|op| self.level(*op) <= other.level(*op))
+        (other.view || !self.view)
+            && Operation::ALL.iter().all(|op| self.level(*op) <= other.level(*op))
     }
 
     /// `update` and `delete` never exceed `read`; without `view` all four are `n`.
@@ -115,7 +122,10 @@ impl Permissions {
     pub fn rule_for(&self, table: &str, catalogue: &Catalogue) -> Rule {
         match self.tables.get(table) {
             Some(named) => *named,
-            None => self.tables.get(WILDCARD).map_or_else(Rule::default, |wildcard| catalogue.lowered(table, *wildcard)),
+            None => self
+                .tables
+                .get(WILDCARD)
+                .map_or_else(Rule::default, |wildcard| catalogue.lowered(table, *wildcard)),
         }
     }
 
@@ -123,7 +133,12 @@ impl Permissions {
     #[must_use]
     pub fn stale(&self, catalogue: &Catalogue) -> Stale {
         Stale {
-            tables: self.tables.keys().filter(|table| *table != WILDCARD && !catalogue.has_table(table)).cloned().collect(),
+            tables: self
+                .tables
+                .keys()
+                .filter(|table| *table != WILDCARD && !catalogue.has_table(table))
+                .cloned()
+                .collect(),
             views: self.views.keys().filter(|view| !catalogue.has_view(view)).cloned().collect(),
         }
     }
@@ -141,14 +156,20 @@ impl Permissions {
     /// Everything that is wrong with the permissions in a scope; empty when they may be stored. Of more than any scope has, only that.
     #[must_use]
     pub fn problems(&self, catalogue: &Catalogue) -> Vec<FieldError> {
-        for (pointer, count, most) in
-            [("/tables", self.tables.len(), MAX_TABLES + INSTANCE_TABLES.len() + 1), ("/views", self.views.len(), MAX_VIEWS)]
-        {
+        for (pointer, count, most) in [
+            ("/tables", self.tables.len(), MAX_TABLES + INSTANCE_TABLES.len() + 1),
+            ("/views", self.views.len(), MAX_VIEWS),
+        ] {
             if count > most {
-                return vec![FieldError::new(pointer, "too_many", format!("must have at most {most} entries"))];
+                return vec![FieldError::new(
+                    pointer,
+                    "too_many",
+                    format!("must have at most {most} entries"),
+                )];
             }
         }
-        let tables = self.tables.iter().flat_map(|(table, rule)| table_problems(table, *rule, catalogue));
+        let tables =
+            self.tables.iter().flat_map(|(table, rule)| table_problems(table, *rule, catalogue));
         let views = self.views.keys().filter(|view| !catalogue.has_view(view)).map(|view| {
             FieldError::new(
                 pointer_to("/views", view),
@@ -163,15 +184,27 @@ impl Permissions {
 fn table_problems(table: &str, rule: Rule, catalogue: &Catalogue) -> Vec<FieldError> {
     let at = pointer_to("/tables", table);
     if table != WILDCARD && !catalogue.has_table(table) {
-        return vec![FieldError::new(at, "unknown_table", format!("is not a table of this scope; known are: {}", catalogue.table_names()))];
+        return vec![FieldError::new(
+            at,
+            "unknown_table",
+            format!("is not a table of this scope; known are: {}", catalogue.table_names()),
+        )];
     }
     let mut problems = Vec::new();
     if !rule.view && (rule.read > Level::None || rule.create > Level::None) {
-        problems.push(FieldError::new(format!("{at}/view"), "not_well_formed", "must be true where a level is above `n`"));
+        problems.push(FieldError::new(
+            format!("{at}/view"),
+            "not_well_formed",
+            "must be true where a level is above `n`",
+        ));
     }
     for operation in [Operation::Update, Operation::Delete] {
         if rule.level(operation) > rule.read {
-            problems.push(FieldError::new(format!("{at}/{}", operation.name()), "not_well_formed", "must not exceed `read`"));
+            problems.push(FieldError::new(
+                format!("{at}/{}", operation.name()),
+                "not_well_formed",
+                "must not exceed `read`",
+            ));
         }
     }
     if table != WILDCARD {
@@ -181,11 +214,19 @@ fn table_problems(table: &str, rule: Rule, catalogue: &Catalogue) -> Vec<FieldEr
 }
 
 fn unknown_levels(at: &str, table: &str, rule: Rule, catalogue: &Catalogue) -> Vec<FieldError> {
-    let unknown = Operation::ALL.into_iter().filter(|op| !catalogue.knows(table, *op, rule.level(*op)));
+    let unknown =
+        Operation::ALL.into_iter().filter(|op| !catalogue.knows(table, *op, rule.level(*op)));
     unknown
         .map(|operation| {
-            let letters: Vec<_> = catalogue.levels(table, operation).iter().map(|l| format!("`{}`", l.letter())).collect();
-            let detail = format!("must be {}: the table does not know another level for this operation", letters.join(" or "));
+            let letters: Vec<_> = catalogue
+                .levels(table, operation)
+                .iter()
+                .map(|l| format!("`{}`", l.letter()))
+                .collect();
+            let detail = format!(
+                "must be {}: the table does not know another level for this operation",
+                letters.join(" or ")
+            );
             FieldError::new(format!("{at}/{}", operation.name()), "unknown_level", detail)
         })
         .collect()

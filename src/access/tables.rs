@@ -17,7 +17,8 @@ pub const MAX_TABLES: usize = 200;
 pub const MAX_VIEWS: usize = 500;
 
 /// The tables of every mandate.
-pub const MANDATE_TABLES: [&str; 6] = ["mandate", "members", "groups", "roles", "instances", "audit"];
+pub const MANDATE_TABLES: [&str; 6] =
+    ["mandate", "members", "groups", "roles", "instances", "audit"];
 
 /// The tables that every instance knows besides those of its feature.
 pub const INSTANCE_TABLES: [&str; 2] = ["access", "instance-roles"];
@@ -105,7 +106,11 @@ fn known_levels(table: &str, operation: Operation) -> &'static [Level] {
 /// The lowest level above `n` that a table knows for an operation: what a refusal names as needed.
 #[must_use]
 pub fn least_level(table: &str, operation: Operation) -> Level {
-    known_levels(table, operation).iter().copied().find(|level| *level > Level::None).unwrap_or(Level::All)
+    known_levels(table, operation)
+        .iter()
+        .copied()
+        .find(|level| *level > Level::None)
+        .unwrap_or(Level::All)
 }
 
 /// The tables and views of one scope: of every mandate, or of the instances of one feature.
@@ -119,11 +124,17 @@ impl Catalogue {
     /// What mandate roles can speak of.
     #[must_use]
     pub fn mandate() -> Self {
-        Self { tables: MANDATE_TABLES.iter().map(|t| (*t).to_owned()).collect(), views: BTreeSet::new() }
+        Self {
+            tables: MANDATE_TABLES.iter().map(|t| (*t).to_owned()).collect(),
+            views: BTreeSet::new(),
+        }
     }
 
     /// What instance roles of a feature can speak of: its tables and views, and the two that every instance has.
-    pub fn instance(tables: impl IntoIterator<Item = String>, views: impl IntoIterator<Item = String>) -> Self {
+    pub fn instance(
+        tables: impl IntoIterator<Item = String>,
+        views: impl IntoIterator<Item = String>,
+    ) -> Self {
         let own = INSTANCE_TABLES.iter().map(|t| (*t).to_owned());
         Self { tables: tables.into_iter().chain(own).collect(), views: views.into_iter().collect() }
     }
@@ -169,7 +180,12 @@ impl Catalogue {
     #[must_use]
     pub fn lowered(&self, table: &str, wildcard: Rule) -> Rule {
         wildcard.map(|operation, level| {
-            self.levels(table, operation).iter().copied().filter(|known| *known <= level).max().unwrap_or(Level::None)
+            self.levels(table, operation)
+                .iter()
+                .copied()
+                .filter(|known| *known <= level)
+                .max()
+                .unwrap_or(Level::None)
         })
     }
 }
@@ -181,7 +197,8 @@ fn listed(names: &BTreeSet<String>) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
-    let list = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let list =
+        names.iter().take(LISTED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(LISTED) {
         0 => list,
         more => format!("{list} and {more} more"),

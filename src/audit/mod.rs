@@ -46,11 +46,22 @@ pub struct Event {
 
 impl Event {
     pub fn new(action: Action, resource_type: ResourceType, resource_id: impl Display) -> Self {
-        Self { resource_id: Some(resource_id.to_string()), ..Self::of_nothing(action, resource_type) }
+        Self {
+            resource_id: Some(resource_id.to_string()),
+            ..Self::of_nothing(action, resource_type)
+        }
     }
     /// What was tried on something that is not there.
     pub fn of_nothing(action: Action, resource_type: ResourceType) -> Self {
-        Self { action, resource_type, resource_id: None, target_user: None, details: json!({}), actor: None, address_of: None }
+        Self {
+            action,
+            resource_type,
+            resource_id: None,
+            target_user: None,
+            details: json!({}),
+            actor: None,
+            address_of: None,
+        }
     }
     pub fn action(&self) -> &'static str {
         self.action.name()
@@ -125,13 +136,21 @@ fn cut(text: &mut String) {
 }
 
 /// Writes the event into the trail of the actor's mandate, as the tenant.
-pub async fn record(connection: &mut PgConnection, actor: &impl Actor, event: Event) -> Result<Recorded> {
+pub async fn record(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    event: Event,
+) -> Result<Recorded> {
     store::insert(connection, actor, actor.scope(), &event).await?;
     Ok(Recorded::new())
 }
 
 /// The same as the system, where the transaction had to look beyond the mandate.
-pub async fn record_as_system(connection: &mut PgConnection, actor: &impl Actor, event: Event) -> Result<Recorded> {
+pub async fn record_as_system(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    event: Event,
+) -> Result<Recorded> {
     store::insert_as_system(connection, actor, &[actor.scope()], &event).await?;
     Ok(Recorded::new())
 }
@@ -152,7 +171,11 @@ pub async fn record_in_earnest(context: &MandateContext, event: Event) -> Result
 }
 
 /// Writes the event into the platform's trail, as the system.
-pub async fn record_platform(connection: &mut PgConnection, actor: &impl Actor, event: Event) -> Result<Recorded> {
+pub async fn record_platform(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    event: Event,
+) -> Result<Recorded> {
     store::insert_as_system(connection, actor, &[None], &event).await?;
     Ok(Recorded::new())
 }
@@ -176,7 +199,11 @@ pub async fn forget_addresses(connection: &mut PgConnection, actor: UserId) -> R
 }
 
 /// Writes each event into the trail of its mandate, as the system.
-pub async fn record_each(connection: &mut PgConnection, actor: &impl Actor, events: &[(MandateId, Event)]) -> Result<Recorded> {
+pub async fn record_each(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    events: &[(MandateId, Event)],
+) -> Result<Recorded> {
     if events.is_empty() {
         return Ok(Recorded::nothing_changed());
     }
@@ -192,7 +219,8 @@ mod tests {
     fn the_trail_keeps_the_beginning_of_every_text() {
         let long = "🏴".repeat(300);
         let details = json!({ "after": { "texts": [long, { (long.clone()): long }], "short": "é", "fits": "x".repeat(MAX_TEXT), "n": 1 } });
-        let kept = Event::new(Action::RoleUpdated, ResourceType::Role, "1").details(details).details;
+        let kept =
+            Event::new(Action::RoleUpdated, ResourceType::Role, "1").details(details).details;
         let cut = format!("{}…", "🏴".repeat(255));
         assert_eq!(cut.len(), 1_023);
         let expected = json!({ "after": { "texts": [cut, { (cut.clone()): cut }], "short": "é", "fits": "x".repeat(MAX_TEXT), "n": 1 } });
@@ -203,11 +231,16 @@ mod tests {
     fn the_trail_keeps_the_beginning_of_every_list_and_how_long_it_was() {
         let ids: Vec<UserId> = std::iter::repeat_with(UserId::new).take(20_000).collect();
         let event = || Event::new(Action::GroupDeleted, ResourceType::Group, "1");
-        let kept = |count: usize| event().details(json!({ "n": 1 })).listing("ids", "count", &ids[..count]).details;
+        let kept = |count: usize| {
+            event().details(json!({ "n": 1 })).listing("ids", "count", &ids[..count]).details
+        };
         assert_eq!(kept(0), json!({ "n": 1, "ids": [], "count": 0 }));
         assert_eq!(kept(2_000), json!({ "n": 1, "ids": ids[..2_000], "count": 2_000 }));
         let cut = kept(ids.len());
-        assert_eq!((&cut["count"], cut["ids"].as_array().unwrap().len()), (&json!(20_000), MAX_LIST / 39));
+        assert_eq!(
+            (&cut["count"], cut["ids"].as_array().unwrap().len()),
+            (&json!(20_000), MAX_LIST / 39)
+        );
         assert!(cut["ids"].to_string().len() <= MAX_LIST + "[]".len());
         let wide = event().listing("labels", "count", &["x".repeat(2_000)]).details;
         assert_eq!(wide["labels"][0].as_str().unwrap().len(), MAX_TEXT);

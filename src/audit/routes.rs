@@ -63,7 +63,11 @@ impl AuditQuery {
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/audit", tag = "Audit",
     params(("mandateId" = uuid::Uuid, Path, description = "The mandate"), AuditQuery),
     responses((status = 200, description = "A page of events", body = Page<AuditEvent>)))]
-async fn list_audit_events(context: MandateContext, lister: Lister, Query(query): Query<AuditQuery>) -> Result<PageAnswer<AuditEvent>> {
+async fn list_audit_events(
+    context: MandateContext,
+    lister: Lister,
+    Query(query): Query<AuditQuery>,
+) -> Result<PageAnswer<AuditEvent>> {
     let paging = lister.paging(&["-at"], query.asked())?;
     let grant = context.grant::<Audit, Read>()?;
     let mut reading = context.read().await?;

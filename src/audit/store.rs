@@ -81,7 +81,12 @@ impl From<EventRow> for AuditEvent {
     }
 }
 
-pub(super) async fn insert(connection: &mut PgConnection, actor: &impl Actor, scope: Option<MandateId>, event: &Event) -> Result<()> {
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    scope: Option<MandateId>,
+    event: &Event,
+) -> Result<()> {
     reach(Moment::AfterEffect);
     let by = actor.actor().or(event.actor);
     sqlx::query!(
@@ -118,7 +123,8 @@ pub(super) async fn insert_as_system(
     reach(Moment::AfterEffect);
     let by = actor.actor().or(event.actor);
     let ids: Vec<Uuid> = scopes.iter().map(|_| EventId::new().uuid()).collect();
-    let mandates: Vec<Option<Uuid>> = scopes.iter().map(|scope| scope.map(MandateId::uuid)).collect();
+    let mandates: Vec<Option<Uuid>> =
+        scopes.iter().map(|scope| scope.map(MandateId::uuid)).collect();
     sqlx::query!(
         "with scopes as (select * from unnest($1::uuid[], $4::uuid[]) s (id, mandate_id)),
          event as (
@@ -146,16 +152,25 @@ pub(super) async fn insert_as_system(
 }
 
 pub(super) async fn delete_addresses(connection: &mut PgConnection, actor: UserId) -> Result<()> {
-    sqlx::query!("delete from audit_addresses where actor_id = $1", actor.uuid()).execute(connection).await?;
+    sqlx::query!("delete from audit_addresses where actor_id = $1", actor.uuid())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
 /// Many events in one statement; what a job did, so that there is no request and no address.
-pub(super) async fn insert_each_as_system(connection: &mut PgConnection, actor: &impl Actor, events: &[(MandateId, Event)]) -> Result<()> {
+pub(super) async fn insert_each_as_system(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    events: &[(MandateId, Event)],
+) -> Result<()> {
     let ids: Vec<Uuid> = events.iter().map(|_| EventId::new().uuid()).collect();
     let mandates: Vec<Uuid> = events.iter().map(|(mandate, _)| mandate.uuid()).collect();
-    let text = |field: fn(&Event) -> &str| events.iter().map(|(_, event)| field(event).to_owned()).collect::<Vec<_>>();
-    let resources: Vec<Option<String>> = events.iter().map(|(_, event)| event.resource_id.clone()).collect();
+    let text = |field: fn(&Event) -> &str| {
+        events.iter().map(|(_, event)| field(event).to_owned()).collect::<Vec<_>>()
+    };
+    let resources: Vec<Option<String>> =
+        events.iter().map(|(_, event)| event.resource_id.clone()).collect();
     let details: Vec<Value> = events.iter().map(|(_, event)| event.details.clone()).collect();
     sqlx::query!(
         "insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, details)
@@ -245,7 +260,11 @@ pub(super) async fn list(
             .fetch_all(&mut *connection)
         };
     }
-    let rows = if paging.descending { of_mandate!("<", "desc").await? } else { of_mandate!(">", "asc").await? };
+    let rows = if paging.descending {
+        of_mandate!("<", "desc").await?
+    } else {
+        of_mandate!(">", "asc").await?
+    };
     let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
     Ok(page(paging, rows, total))
 }
@@ -257,7 +276,11 @@ fn page(paging: &Paging, rows: Vec<EventRow>, total: Option<i64>) -> Rows<AuditE
     })
 }
 
-async fn count(connection: &mut PgConnection, grant: &Grant<Audit, Read>, filter: &Filter) -> Result<i64> {
+async fn count(
+    connection: &mut PgConnection,
+    grant: &Grant<Audit, Read>,
+    filter: &Filter,
+) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from audit_events e
            where e.mandate_id = $1
@@ -282,7 +305,11 @@ async fn count(connection: &mut PgConnection, grant: &Grant<Audit, Read>, filter
 }
 
 /// The platform's own trail.
-pub(super) async fn list_platform(connection: &mut PgConnection, filter: &Filter, paging: &Paging) -> Result<Rows<AuditEvent>> {
+pub(super) async fn list_platform(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    paging: &Paging,
+) -> Result<Rows<AuditEvent>> {
     macro_rules! of_platform {
         ($compare:tt, $direction:tt) => {
             events!(
@@ -303,7 +330,11 @@ pub(super) async fn list_platform(connection: &mut PgConnection, filter: &Filter
             .fetch_all(&mut *connection)
         };
     }
-    let rows = if paging.descending { of_platform!("<", "desc").await? } else { of_platform!(">", "asc").await? };
+    let rows = if paging.descending {
+        of_platform!("<", "desc").await?
+    } else {
+        of_platform!(">", "asc").await?
+    };
     let total = if paging.count { Some(count_platform(connection, filter).await?) } else { None };
     Ok(page(paging, rows, total))
 }

@@ -27,7 +27,8 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 4] = [Self::UnknownAccount, Self::AccountDisabled, Self::NoPassword, Self::WrongPassword];
+    const ALL: [Self; 4] =
+        [Self::UnknownAccount, Self::AccountDisabled, Self::NoPassword, Self::WrongPassword];
 
     const fn name(self) -> &'static str {
         match self {
@@ -48,13 +49,22 @@ pub(super) fn begin_to_count() {
 
 /// Tells of the failure, and answers what everybody is answered. In a task of its own: who hangs up is told of too, and an event
 /// that cannot be written is the log's affair, not the caller's.
-pub(super) async fn refused(app: &App, system: SystemContext, account: Option<UserId>, reason: Reason) -> Error {
+pub(super) async fn refused(
+    app: &App,
+    system: SystemContext,
+    account: Option<UserId>,
+    reason: Reason,
+) -> Error {
     telemetry::failed_sign_ins(reason.name(), 1);
     let services = app.services().clone();
     let tell = async move {
         if let Err(error) = services.attended(record(&system, account, reason)).await {
             let cause = error.cause().map(ToString::to_string);
-            tracing::error!(code = error.code().name(), cause, "a failed sign-in is missing in the audit trail");
+            tracing::error!(
+                code = error.code().name(),
+                cause,
+                "a failed sign-in is missing in the audit trail"
+            );
         }
     };
     let told = tokio::spawn(tell.in_current_span());
@@ -64,7 +74,8 @@ pub(super) async fn refused(app: &App, system: SystemContext, account: Option<Us
 }
 
 async fn record(system: &SystemContext, account: Option<UserId>, reason: Reason) -> Result<()> {
-    let event = Event::of_nothing(Action::SignInFailed, ResourceType::Session).details(json!({ "reason": reason.name() }));
+    let event = Event::of_nothing(Action::SignInFailed, ResourceType::Session)
+        .details(json!({ "reason": reason.name() }));
     // The address may well be the account's owner's, and goes where they are erased. That of an attempt on no account takes the same
     // work, as nobody's.
     let event = event.address_of(account.unwrap_or(UserId::NOBODY));

@@ -28,7 +28,11 @@ pub struct Passwords {
 impl Passwords {
     /// `workers` at a time, and as many more waiting as `queue` says.
     pub fn new(workers: usize, queue: usize) -> Result<Self> {
-        Ok(Self { workers: Arc::new(Semaphore::new(workers)), places: Arc::new(Semaphore::new(workers + queue)), dummy: nobodys()? })
+        Ok(Self {
+            workers: Arc::new(Semaphore::new(workers)),
+            places: Arc::new(Semaphore::new(workers + queue)),
+            dummy: nobodys()?,
+        })
     }
 
     /// Whether the password is the one that was hashed. Without a hash: the same work, and no.
@@ -38,8 +42,11 @@ impl Passwords {
         let candidate = if password.len() <= MAX_BYTES { password } else { String::new() };
         let matches = self
             .work(move || {
-                let parsed = PasswordHash::new(&hash).map_err(|error| Error::internal(error.to_string()))?;
-                let is_it = |form: &str| Argon2::default().verify_password(form.as_bytes(), &parsed).is_ok();
+                let parsed =
+                    PasswordHash::new(&hash).map_err(|error| Error::internal(error.to_string()))?;
+                let is_it = |form: &str| {
+                    Argon2::default().verify_password(form.as_bytes(), &parsed).is_ok()
+                };
                 let prepared = prepared(&candidate);
                 // As it was typed, too: hashes of before were made of that. Whether it is another form is the candidate's affair alone.
                 Ok(is_it(&prepared) || (prepared != candidate && is_it(&candidate)))
@@ -60,7 +67,12 @@ impl Passwords {
     }
 
     /// What the password would be refused for; nothing is hashed.
-    pub async fn fault(&self, pointer: &'static str, password: String, own_names: &[&str]) -> Result<Option<FieldError>> {
+    pub async fn fault(
+        &self,
+        pointer: &'static str,
+        password: String,
+        own_names: &[&str],
+    ) -> Result<Option<FieldError>> {
         Ok(self.judged(pointer, password, own_names, |_| Ok(())).await?.err())
     }
 
@@ -90,8 +102,12 @@ impl Passwords {
         self.work(judge).await
     }
 
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let busy = || Error::new(Code::Overloaded, "Too many sign-ins at this moment.").retry_after(1);
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let busy =
+            || Error::new(Code::Overloaded, "Too many sign-ins at this moment.").retry_after(1);
         let place = self.places.clone().try_acquire_owned().map_err(|_| busy())?;
         let worker = self.workers.clone().acquire_owned().await.map_err(|_| busy())?;
         tokio::task::spawn_blocking(move || {
@@ -106,13 +122,17 @@ impl Passwords {
 
 /// The same for every way to type it: spaces of other scripts are spaces, and letters composed (NFC).
 fn prepared(password: &str) -> String {
-    let spaces: String = password.chars().map(|c| if is_other_space(c) { ' ' } else { c }).collect();
+    let spaces: String =
+        password.chars().map(|c| if is_other_space(c) { ' ' } else { c }).collect();
     ComposingNormalizer::new_nfc().normalize(&spaces).into_owned()
 }
 
 /// Unicode's category Zs but the space itself.
 fn is_other_space(c: char) -> bool {
-    matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+    matches!(
+        c,
+        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+    )
 }
 
 /// Nobody's password, one a process: verifying against it costs what verifying against a real one does.
@@ -126,7 +146,9 @@ fn nobodys() -> Result<Arc<str>> {
 }
 
 fn hash_now(prepared: &str) -> Result<String> {
-    let hash = Argon2::default().hash_password(prepared.as_bytes()).map_err(|error| Error::internal(error.to_string()))?;
+    let hash = Argon2::default()
+        .hash_password(prepared.as_bytes())
+        .map_err(|error| Error::internal(error.to_string()))?;
     Ok(hash.to_string())
 }
 
@@ -139,8 +161,12 @@ mod tests {
         let passwords = Passwords::new(1, 4).unwrap();
         let hash = passwords.hash("correct horse battery".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$"));
-        assert!(passwords.verify("correct horse battery".into(), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify("correct horse batterz".into(), Some(hash.clone())).await.unwrap());
+        assert!(
+            passwords.verify("correct horse battery".into(), Some(hash.clone())).await.unwrap()
+        );
+        assert!(
+            !passwords.verify("correct horse batterz".into(), Some(hash.clone())).await.unwrap()
+        );
         assert!(!passwords.verify("correct horse battery".into(), None).await.unwrap());
         assert!(!passwords.verify("x".repeat(5_000), Some(hash)).await.unwrap());
     }
@@ -157,7 +183,8 @@ mod tests {
             passwords.fault("/password", good(), &[]).await.map(drop),
         ];
         assert!(refused.into_iter().all(|outcome| outcome.unwrap_err().code() == Code::Overloaded));
-        let too_long = passwords.new_hash("/password", "x".repeat(129), &[]).await.unwrap().unwrap_err();
+        let too_long =
+            passwords.new_hash("/password", "x".repeat(129), &[]).await.unwrap().unwrap_err();
         assert_eq!(too_long.code, "password_length", "before anything waits or is computed");
         drop(place);
         assert!(passwords.verify("x".into(), None).await.is_ok());
@@ -166,17 +193,28 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_what_was_typed_however_it_was_typed() {
         let passwords = Passwords::new(1, 4).unwrap();
-        let (composed, decomposed) = ("Z\u{fc}rich-Gr\u{fc}\u{df}e-94", "Zu\u{308}rich-Gru\u{308}\u{df}e-94");
-        for (set, typed) in [(composed, decomposed), (decomposed, composed), ("plum Kettle 94 orbit", "plum\u{a0}Kettle\u{3000}94 orbit")] {
+        let (composed, decomposed) =
+            ("Z\u{fc}rich-Gr\u{fc}\u{df}e-94", "Zu\u{308}rich-Gru\u{308}\u{df}e-94");
+        for (set, typed) in [
+            (composed, decomposed),
+            (decomposed, composed),
+            ("plum Kettle 94 orbit", "plum\u{a0}Kettle\u{3000}94 orbit"),
+        ] {
             let hash = passwords.new_hash("/password", set.to_owned(), &[]).await.unwrap().unwrap();
-            assert!(passwords.verify(typed.to_owned(), Some(hash)).await.unwrap(), "{set} typed as {typed}");
+            assert!(
+                passwords.verify(typed.to_owned(), Some(hash)).await.unwrap(),
+                "{set} typed as {typed}"
+            );
         }
         // One that was made of the bytes as they were typed, before they were prepared.
         let older = hash_now(decomposed).unwrap();
         assert!(passwords.verify(decomposed.to_owned(), Some(older.clone())).await.unwrap());
         assert!(!passwords.verify(composed.to_owned(), Some(older)).await.unwrap());
         let hash = passwords.hash("Zurich-Grusse-94".to_owned()).await.unwrap();
-        assert!(!passwords.verify(composed.to_owned(), Some(hash)).await.unwrap(), "letters are not made plainer");
+        assert!(
+            !passwords.verify(composed.to_owned(), Some(hash)).await.unwrap(),
+            "letters are not made plainer"
+        );
     }
 
     #[test]
@@ -194,9 +232,11 @@ mod tests {
         let longest = "a\u{308}".repeat(128);
         let fault = passwords.fault("/password", longest, &[]).await.unwrap().unwrap();
         assert_eq!(fault.code, "password_too_weak", "128 characters once composed");
-        let fault = passwords.fault("/password", "a\u{308}".repeat(129), &[]).await.unwrap().unwrap();
+        let fault =
+            passwords.fault("/password", "a\u{308}".repeat(129), &[]).await.unwrap().unwrap();
         assert_eq!(fault.code, "password_length");
-        let fault = passwords.fault("/password", "a\u{308}".repeat(700_000), &[]).await.unwrap().unwrap();
+        let fault =
+            passwords.fault("/password", "a\u{308}".repeat(700_000), &[]).await.unwrap().unwrap();
         assert_eq!(fault.code, "password_length");
     }
 }

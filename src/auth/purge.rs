@@ -11,7 +11,11 @@ use crate::jobs::{BATCH, Job, Task, Worked};
 const KEPT: Duration = Duration::days(7);
 
 /// Purges sessions, a batch in each transaction.
-pub const SESSIONS: Job = Job { name: "purge_sessions", every: Some(Duration::hours(1)), work: |task| Box::pin(sessions(task)) };
+pub const SESSIONS: Job = Job {
+    name: "purge_sessions",
+    every: Some(Duration::hours(1)),
+    work: |task| Box::pin(sessions(task)),
+};
 
 /// Rows that somebody has locked, such as an erasure, come next time.
 async fn sessions(task: &mut Task) -> Result<Worked> {

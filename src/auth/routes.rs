@@ -29,7 +29,10 @@ use crate::users::{self, User};
 pub fn routes(app: &App) -> Routes {
     failures::begin_to_count();
     Routes::new()
-        .routes(routes!(login).guard(app, Policy::public().class(Class::Auth).charged_by_the_handler(Class::AuthAddress)))
+        .routes(routes!(login).guard(
+            app,
+            Policy::public().class(Class::Auth).charged_by_the_handler(Class::AuthAddress),
+        ))
         .routes(routes!(logout).guard(app, Policy::own_session().class(Class::Auth)))
         .routes(routes!(get_me).guard(app, Policy::own_session().class(Class::Auth)))
         .routes(routes!(get_key_set).guard(app, Policy::public().class(Class::Public)))
@@ -80,7 +83,10 @@ async fn login(
         user,
         now,
         expires_at: now + Duration::days(i64::from(app.settings().session_days)),
-        user_agent: headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).map(|text| &text[..text.len().min(400)]),
+        user_agent: headers
+            .get(USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .map(|text| &text[..text.len().min(400)]),
         address: meta.address.map(|address| address.to_string()),
     };
     let mut writing = system.write().await?;
@@ -88,7 +94,8 @@ async fn login(
         drop(writing);
         return Err(failures::refused(&app, system, Some(user), Reason::AccountDisabled).await);
     }
-    let event = Event::new(Action::UserSignedIn, ResourceType::Session, session.id).target(user).by(user);
+    let event =
+        Event::new(Action::UserSignedIn, ResourceType::Session, session.id).target(user).by(user);
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     let (access_token, expires_in) = app.tokens().issue(user, session.id)?;
@@ -96,7 +103,12 @@ async fn login(
 }
 
 /// Who may sign in. For a task of its own: whoever hangs up while a password is hashed has tried all the same, and is told of.
-async fn attempted(app: App, system: SystemContext, name: String, password: String) -> Result<UserId> {
+async fn attempted(
+    app: App,
+    system: SystemContext,
+    name: String,
+    password: String,
+) -> Result<UserId> {
     let services = app.services().clone();
     let attempt = async move {
         let mut reading = system.read().await?;
@@ -112,7 +124,11 @@ async fn attempted(app: App, system: SystemContext, name: String, password: Stri
 }
 
 /// Who may sign in with the password; else why not. Each of them takes the same work.
-async fn verified(app: &App, found: Option<Credentials>, password: String) -> Result<Result<UserId, Reason>> {
+async fn verified(
+    app: &App,
+    found: Option<Credentials>,
+    password: String,
+) -> Result<Result<UserId, Reason>> {
     let usable = match found {
         None => Err(Reason::UnknownAccount),
         Some(account) if !account.enabled => Err(Reason::AccountDisabled),
@@ -133,7 +149,8 @@ async fn logout(context: SessionContext) -> Result<NoContent> {
         // Another request was faster, and told of it.
         return Err(unauthenticated());
     }
-    let event = Event::new(Action::UserSignedOut, ResourceType::Session, session).target(caller.user());
+    let event =
+        Event::new(Action::UserSignedOut, ResourceType::Session, session).target(caller.user());
     let recorded = audit::record_platform(&mut writing, caller, event).await?;
     writing.commit(recorded).await?;
     Ok(NoContent)
@@ -164,13 +181,19 @@ async fn get_me(context: SessionContext) -> Result<Json<Me>> {
     let user = users::find_own(&mut reading, context.caller()).await?;
     let session = store::session(&mut reading, context.session()).await?;
     reading.finish().await?;
-    let own = OwnSession { id: context.session(), created_at: session.created_at, expires_at: session.expires_at };
+    let own = OwnSession {
+        id: context.session(),
+        created_at: session.created_at,
+        expires_at: session.expires_at,
+    };
     Ok(Json(Me { user, mandates: session.mandates, session: own }))
 }
 
 /// The public keys that verify access tokens (RFC 7517). Applications may keep them for an hour.
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "Sign-in", responses((status = 200, description = "A JWK set", body = KeySet)))]
-async fn get_key_set(State(app): State<App>) -> ([(axum::http::HeaderName, &'static str); 1], Json<KeySet>) {
+async fn get_key_set(
+    State(app): State<App>,
+) -> ([(axum::http::HeaderName, &'static str); 1], Json<KeySet>) {
     ([(axum::http::header::CACHE_CONTROL, "public, max-age=3600")], Json(app.tokens().key_set()))
 }
 

@@ -15,11 +15,18 @@ pub(super) struct Credentials {
 }
 
 /// The account of a username.
-pub(super) async fn credentials(connection: &mut PgConnection, username_key: &str) -> Result<Option<Credentials>> {
+pub(super) async fn credentials(
+    connection: &mut PgConnection,
+    username_key: &str,
+) -> Result<Option<Credentials>> {
     let row = sqlx::query!("select id, password_hash, enabled from users where username_key = $1 and erased_at is null", username_key)
         .fetch_optional(connection)
         .await?;
-    Ok(row.map(|row| Credentials { user: row.id.into(), password_hash: row.password_hash, enabled: row.enabled }))
+    Ok(row.map(|row| Credentials {
+        user: row.id.into(),
+        password_hash: row.password_hash,
+        enabled: row.enabled,
+    }))
 }
 
 pub(super) struct NewSession<'a> {
@@ -32,7 +39,10 @@ pub(super) struct NewSession<'a> {
 }
 
 /// Opens a session, if the account may still sign in.
-pub(super) async fn open_session(connection: &mut PgConnection, session: &NewSession<'_>) -> Result<bool> {
+pub(super) async fn open_session(
+    connection: &mut PgConnection,
+    session: &NewSession<'_>,
+) -> Result<bool> {
     let opened = sqlx::query!(
         "with account as (
            update users set last_login_at = $3 where id = $2 and enabled and erased_at is null returning id)
@@ -51,10 +61,18 @@ pub(super) async fn open_session(connection: &mut PgConnection, session: &NewSes
 }
 
 /// Ends a session; whether it had not ended yet.
-pub(super) async fn end_session(connection: &mut PgConnection, session: SessionId, now: DateTime<Utc>) -> Result<bool> {
-    let ended = sqlx::query!("update sessions set revoked_at = $2 where id = $1 and revoked_at is null", session.uuid(), now)
-        .execute(connection)
-        .await?;
+pub(super) async fn end_session(
+    connection: &mut PgConnection,
+    session: SessionId,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let ended = sqlx::query!(
+        "update sessions set revoked_at = $2 where id = $1 and revoked_at is null",
+        session.uuid(),
+        now
+    )
+    .execute(connection)
+    .await?;
     Ok(ended.rows_affected() == 1)
 }
 
@@ -77,7 +95,10 @@ pub(super) struct SessionRow {
 }
 
 /// The session and the mandates that are open to its user, in one statement.
-pub(super) async fn session(connection: &mut PgConnection, session: SessionId) -> Result<SessionRow> {
+pub(super) async fn session(
+    connection: &mut PgConnection,
+    session: SessionId,
+) -> Result<SessionRow> {
     let row = sqlx::query!(
         r#"select s.created_at, s.expires_at,
              (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'code', d.code, 'roles',
@@ -91,5 +112,9 @@ pub(super) async fn session(connection: &mut PgConnection, session: SessionId) -
     )
     .fetch_one(connection)
     .await?;
-    Ok(SessionRow { created_at: row.created_at, expires_at: row.expires_at, mandates: row.mandates.0 })
+    Ok(SessionRow {
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        mandates: row.mandates.0,
+    })
 }

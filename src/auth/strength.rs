@@ -17,7 +17,8 @@ pub(super) fn check_length(pointer: &str, password: &str) -> Result<(), FieldErr
         return Ok(());
     }
     let detail = format!("must have {} to {} characters", LENGTH.start(), LENGTH.end());
-    Err(FieldError::new(pointer, "password_length", detail.clone()).because(vec![format!("It {detail}.")]))
+    Err(FieldError::new(pointer, "password_length", detail.clone())
+        .because(vec![format!("It {detail}.")]))
 }
 
 /// The names to hold against a password, no more and no longer than can matter.
@@ -30,9 +31,14 @@ pub(super) fn bounded(own_names: &[&str]) -> Vec<String> {
 const ESTIMATED: usize = 40;
 
 /// Refuses what is easily guessed, given the user's own names. The length has been checked.
-pub(super) fn check_estimate(pointer: &str, password: &str, own_names: &[String]) -> Result<(), FieldError> {
+pub(super) fn check_estimate(
+    pointer: &str,
+    password: &str,
+    own_names: &[String],
+) -> Result<(), FieldError> {
     let own_names: Vec<&str> = own_names.iter().map(String::as_str).collect();
-    let beginning = password.char_indices().nth(ESTIMATED).map_or(password, |(end, _)| &password[..end]);
+    let beginning =
+        password.char_indices().nth(ESTIMATED).map_or(password, |(end, _)| &password[..end]);
     let estimate = zxcvbn::zxcvbn(beginning, &own_names);
     if u8::from(estimate.score()) >= 3 {
         return Ok(());
@@ -45,7 +51,12 @@ pub(super) fn check_estimate(pointer: &str, password: &str, own_names: &[String]
     if reasons.is_empty() {
         reasons.push("It is too easy to guess.".to_owned());
     }
-    Err(FieldError::new(pointer, "password_too_weak", format!("is too easy to guess. {}", reasons.join(" "))).because(reasons))
+    Err(FieldError::new(
+        pointer,
+        "password_too_weak",
+        format!("is too easy to guess. {}", reasons.join(" ")),
+    )
+    .because(reasons))
 }
 
 #[cfg(test)]

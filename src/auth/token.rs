@@ -72,14 +72,23 @@ pub struct Tokens {
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokens").field("issuer", &self.issuer).field("key_id", &self.key_id).finish_non_exhaustive()
+        f.debug_struct("Tokens")
+            .field("issuer", &self.issuer)
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
     }
 }
 
 impl Tokens {
-    pub fn new(keys: &Keys, issuer: String, lifetime: Duration, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub fn new(
+        keys: &Keys,
+        issuer: String,
+        lifetime: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
         let public_key = base64url(keys.signing().verifying_key().as_bytes());
-        let private = keys.signing().to_pkcs8_der().map_err(|error| Error::internal(error.to_string()))?;
+        let private =
+            keys.signing().to_pkcs8_der().map_err(|error| Error::internal(error.to_string()))?;
         Ok(Self {
             issuer,
             lifetime,
@@ -109,8 +118,13 @@ impl Tokens {
             exp: now + self.lifetime.num_seconds(),
             jti: Uuid::new_v4(),
         };
-        let header = Header { typ: Some(TYPE.to_owned()), kid: Some(self.key_id.clone()), ..Header::new(Algorithm::EdDSA) };
-        let token = jsonwebtoken::encode(&header, &payload, &self.signing).map_err(Error::internal)?;
+        let header = Header {
+            typ: Some(TYPE.to_owned()),
+            kid: Some(self.key_id.clone()),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        let token =
+            jsonwebtoken::encode(&header, &payload, &self.signing).map_err(Error::internal)?;
         Ok((token, self.lifetime.num_seconds()))
     }
 
@@ -137,7 +151,8 @@ impl Tokens {
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.validate_exp = false; // by the injected clock, on every use
-        let payload = jsonwebtoken::decode::<Payload>(token, &self.verifying, &validation).ok()?.claims;
+        let payload =
+            jsonwebtoken::decode::<Payload>(token, &self.verifying, &validation).ok()?.claims;
         let expires_at = DateTime::<Utc>::from_timestamp(payload.exp, 0)?;
         Some(Claims { user: payload.sub, session: payload.sid, expires_at })
     }
@@ -146,7 +161,9 @@ impl Tokens {
     #[must_use]
     pub fn key_set(&self) -> KeySet {
         let (x, kid) = (self.public_key.clone(), self.key_id.clone());
-        KeySet { keys: [PublicKey { kty: "OKP", crv: "Ed25519", x, kid, purpose: "sig", alg: "EdDSA" }] }
+        KeySet {
+            keys: [PublicKey { kty: "OKP", crv: "Ed25519", x, kid, purpose: "sig", alg: "EdDSA" }],
+        }
     }
 }
 
@@ -161,7 +178,13 @@ mod tests {
     use crate::clock::ShiftedClock;
 
     fn tokens(secret: u8, issuer: &str, clock: &Arc<ShiftedClock>) -> Tokens {
-        Tokens::new(&Keys::derive(&[secret; 32]), issuer.to_owned(), Duration::minutes(15), clock.clone()).unwrap()
+        Tokens::new(
+            &Keys::derive(&[secret; 32]),
+            issuer.to_owned(),
+            Duration::minutes(15),
+            clock.clone(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -194,15 +217,26 @@ mod tests {
             exp: now + 60,
             jti: Uuid::new_v4(),
         };
-        let header = |typ: &str| Header { typ: Some(typ.into()), kid: Some(ours.key_id.clone()), ..Header::new(Algorithm::EdDSA) };
-        let sign = |header: &Header, payload: &Payload| jsonwebtoken::encode(header, payload, &ours.signing).unwrap();
+        let header = |typ: &str| Header {
+            typ: Some(typ.into()),
+            kid: Some(ours.key_id.clone()),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        let sign = |header: &Header, payload: &Payload| {
+            jsonwebtoken::encode(header, payload, &ours.signing).unwrap()
+        };
         assert!(ours.verify(&sign(&header(TYPE), &payload("bailiwick"))).is_some());
         assert_eq!(ours.verify(&sign(&header(TYPE), &payload("other"))), None);
         assert_eq!(ours.verify(&sign(&header("JWT"), &payload("bailiwick"))), None);
         let no_kid = Header { kid: None, ..header(TYPE) };
         assert_eq!(ours.verify(&sign(&no_kid, &payload("bailiwick"))), None);
         let hmac = Header { alg: Algorithm::HS256, ..header(TYPE) };
-        let forged = jsonwebtoken::encode(&hmac, &payload("bailiwick"), &EncodingKey::from_secret(ours.public_key.as_bytes())).unwrap();
+        let forged = jsonwebtoken::encode(
+            &hmac,
+            &payload("bailiwick"),
+            &EncodingKey::from_secret(ours.public_key.as_bytes()),
+        )
+        .unwrap();
         assert_eq!(ours.verify(&forged), None, "the public key is no HMAC secret");
     }
 }

@@ -23,10 +23,14 @@ const MORE_NAMES: [(&str, &str); 8] = [
 /// is also one of the things that people call American Samoa).
 static CODES: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
     let countries = || Country::get_countries().into_iter().filter(is_in_the_standard);
-    let called = countries().flat_map(|country| country.aliases.iter().map(|name| (key(name), country.alpha2)).collect::<Vec<_>>());
+    let called = countries().flat_map(|country| {
+        country.aliases.iter().map(|name| (key(name), country.alpha2)).collect::<Vec<_>>()
+    });
     let more = MORE_NAMES.map(|(name, code)| (key(name), code));
     let named = countries().map(|country| (key(country.long_name), country.alpha2));
-    let coded = countries().flat_map(|country| [country.alpha2, country.alpha3].map(|code| (key(code), country.alpha2)));
+    let coded = countries().flat_map(|country| {
+        [country.alpha2, country.alpha3].map(|code| (key(code), country.alpha2))
+    });
     called.chain(more).chain(named).chain(coded).collect()
 });
 
@@ -37,7 +41,8 @@ fn is_in_the_standard(country: &Country) -> bool {
 
 /// Letters and digits only, without accents and case; "The …" as "…", "Saint …" as "St. …".
 fn key(text: &str) -> String {
-    let plain = DecomposingNormalizer::new_nfkd().normalize(text).to_lowercase().replace('&', "and");
+    let plain =
+        DecomposingNormalizer::new_nfkd().normalize(text).to_lowercase().replace('&', "and");
     let letters: String = plain.chars().filter(|c| c.is_alphanumeric()).collect();
     let letters = letters.strip_prefix("the").unwrap_or(&letters);
     letters.strip_prefix("saint").map_or_else(|| letters.to_owned(), |rest| format!("st{rest}"))
@@ -61,12 +66,15 @@ mod tests {
 
     #[test]
     fn all_249_countries_are_known_by_their_codes_and_names() {
-        let countries: Vec<_> = Country::get_countries().into_iter().filter(is_in_the_standard).collect();
+        let countries: Vec<_> =
+            Country::get_countries().into_iter().filter(is_in_the_standard).collect();
         let codes: BTreeSet<_> = countries.iter().map(|country| country.alpha2).collect();
         assert_eq!(codes.len(), 249);
         for country in countries {
             for text in [country.alpha2, country.alpha3, country.long_name] {
-                for text in [text.to_owned(), text.to_lowercase(), text.to_uppercase(), format!(" {text} ")] {
+                for text in
+                    [text.to_owned(), text.to_lowercase(), text.to_uppercase(), format!(" {text} ")]
+                {
                     assert_eq!(code(&text), Some(country.alpha2), "{text}");
                 }
             }
@@ -83,7 +91,10 @@ mod tests {
             ("BO", "Bolivia; Bolivia (Plurinational State of); Bolivia, Plurinational State of"),
             ("BQ", "Bonaire; Bonaire, Sint Eustatius and Saba"),
             ("BS", "Bahamas; The Bahamas"),
-            ("CD", "Congo (Democratic Republic of the); Democratic Republic of the Congo; Congo, The Democratic Republic of the"),
+            (
+                "CD",
+                "Congo (Democratic Republic of the); Democratic Republic of the Congo; Congo, The Democratic Republic of the",
+            ),
             ("CG", "Congo; Republic of the Congo"),
             ("CI", "Côte d'Ivoire; Cote d’Ivoire; Ivory Coast"),
             ("CV", "Cabo Verde; Cape Verde"),
@@ -92,7 +103,10 @@ mod tests {
             ("DE", "Germany; germany; GERMANY; De; deu"),
             ("FK", "Falkland Islands; Falkland Islands (Malvinas)"),
             ("FM", "Micronesia; Micronesia (Federated States of)"),
-            ("GB", "United Kingdom; UK; Great Britain; United Kingdom of Great Britain and Northern Ireland"),
+            (
+                "GB",
+                "United Kingdom; UK; Great Britain; United Kingdom of Great Britain and Northern Ireland",
+            ),
             ("GW", "Guinea-Bissau; Guinea Bissau"),
             ("IR", "Iran; Iran (Islamic Republic of)"),
             ("KP", "North Korea; Korea (Democratic People's Republic of)"),
@@ -130,8 +144,23 @@ mod tests {
 
     #[test]
     fn what_is_no_country_is_unknown() {
-        for text in ["", " ", "X", "XX", "XK", "ZZZ", "EU", "276", "Atlantis", "Korea", "Virgin Islands", "Deutschland", "DE, DE", "(", ","]
-        {
+        for text in [
+            "",
+            " ",
+            "X",
+            "XX",
+            "XK",
+            "ZZZ",
+            "EU",
+            "276",
+            "Atlantis",
+            "Korea",
+            "Virgin Islands",
+            "Deutschland",
+            "DE, DE",
+            "(",
+            ",",
+        ] {
             assert_eq!(code(text), None, "{text}");
         }
     }

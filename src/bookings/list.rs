@@ -150,7 +150,11 @@ pub(super) async fn list(
     }))
 }
 
-async fn count(connection: &mut PgConnection, grant: &Grant<Bookings, Read>, filter: &Filter) -> Result<i64> {
+async fn count(
+    connection: &mut PgConnection,
+    grant: &Grant<Bookings, Read>,
+    filter: &Filter,
+) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from bookings b
            where b.mandate_id = $1 and b.instance_id = $2 and b.status = any ($3::text[])

@@ -43,13 +43,19 @@ pub const FEATURE: BuiltIn = BuiltIn {
 const ROLES: &[TemplateRole] = &[
     TemplateRole {
         label: "bookings-admin",
-        description: [("en", "Manages the instance and everything in it"), ("de", "Verwaltet die Instanz und alles darin")],
+        description: [
+            ("en", "Manages the instance and everything in it"),
+            ("de", "Verwaltet die Instanz und alles darin"),
+        ],
         rules: &[("bookings", Rule::ALL), ("access", Rule::ALL), ("instance-roles", Rule::ALL)],
         views: &["bookings", "decisions"],
     },
     TemplateRole {
         label: "bookings-decider",
-        description: [("en", "Accepts and rejects requests"), ("de", "Nimmt Anfragen an und lehnt sie ab")],
+        description: [
+            ("en", "Accepts and rejects requests"),
+            ("de", "Nimmt Anfragen an und lehnt sie ab"),
+        ],
         rules: &[("bookings", Rule::of(All, None, All, None))],
         views: &["bookings", "decisions"],
     },

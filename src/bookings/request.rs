@@ -72,7 +72,8 @@ impl CreateAddress {
     fn checked(&self, errors: &mut Vec<FieldError>) -> Option<Address> {
         let street = keep(names::checked("/address/street", &self.street), errors);
         let city = keep(names::checked("/address/city", &self.city), errors);
-        let state = self.state.as_deref().map(|state| names::checked("/address/state", state)).transpose();
+        let state =
+            self.state.as_deref().map(|state| names::checked("/address/state", state)).transpose();
         let state = keep(state, errors);
         let country = keep(country(&self.country), errors);
         Some(Address { street: street?, city: city?, state: state?, country: country? })
@@ -92,7 +93,8 @@ fn event_time(text: &str, now: DateTime<Utc>) -> Checked<DateTime<Utc>> {
 }
 
 fn duration(minutes: i64) -> Checked<i32> {
-    let within = i32::try_from(minutes).ok().filter(|minutes| (1..=MAX_DURATION_MINUTES).contains(minutes));
+    let within =
+        i32::try_from(minutes).ok().filter(|minutes| (1..=MAX_DURATION_MINUTES).contains(minutes));
     let detail = || format!("must be from 1 to {MAX_DURATION_MINUTES} (a year)");
     within.ok_or_else(|| FieldError::new("/durationMinutes", "out_of_range", detail()))
 }
@@ -100,7 +102,8 @@ fn duration(minutes: i64) -> Checked<i32> {
 fn country(text: &str) -> Checked<String> {
     let text = names::checked("/address/country", text)?;
     let detail = "must be an ISO 3166-1 code, such as `DE` or `DEU`, or a country's English name, such as `Germany`";
-    let code = countries::code(&text).ok_or_else(|| FieldError::new("/address/country", "unknown_country", detail))?;
+    let code = countries::code(&text)
+        .ok_or_else(|| FieldError::new("/address/country", "unknown_country", detail))?;
     Ok(code.to_owned())
 }
 
@@ -115,12 +118,28 @@ mod tests {
 
     #[test]
     fn a_time_is_an_instant_in_the_future() {
-        assert_eq!(at("2031-05-14T18:30:00.000001+02:00").as_deref(), Ok("2031-05-14T16:30:00.000001+00:00"));
+        assert_eq!(
+            at("2031-05-14T18:30:00.000001+02:00").as_deref(),
+            Ok("2031-05-14T16:30:00.000001+00:00")
+        );
         assert_eq!(at("2031-05-14T12:00:00-05:00").as_deref(), Ok("2031-05-14T17:00:00+00:00"));
-        for past in ["2031-05-14T18:30:00+02:00", "2031-05-14T16:30:00.0000009Z", "2031-05-14T20:00:00+04:00", "1970-01-01T00:00:00Z"] {
+        for past in [
+            "2031-05-14T18:30:00+02:00",
+            "2031-05-14T16:30:00.0000009Z",
+            "2031-05-14T20:00:00+04:00",
+            "1970-01-01T00:00:00Z",
+        ] {
             assert_eq!(at(past).unwrap_err(), "not_in_future", "{past}");
         }
-        for wrong in ["2032-05-14T18:30:00", "2032-05-14", "2032-13-01T00:00:00Z", "2032-05-14T18:30Z", "tomorrow", "", "1936707000"] {
+        for wrong in [
+            "2032-05-14T18:30:00",
+            "2032-05-14",
+            "2032-13-01T00:00:00Z",
+            "2032-05-14T18:30Z",
+            "tomorrow",
+            "",
+            "1936707000",
+        ] {
             assert_eq!(at(wrong).unwrap_err(), "invalid_time", "{wrong}");
         }
         assert_eq!(at("9999-12-31T23:59:59-01:00").unwrap_err(), "out_of_range");

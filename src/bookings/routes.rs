@@ -55,10 +55,18 @@ list_query! {
 /// The instance's bookings that the caller's level reaches.
 #[utoipa::path(get, path = "/api/bookings", tag = "Bookings", params(BookingsQuery),
     responses((status = 200, description = "A page of bookings", body = Page<Booking>)))]
-async fn list_bookings(context: InstanceContext, lister: Lister, Query(query): Query<BookingsQuery>) -> Result<PageAnswer<Booking>> {
+async fn list_bookings(
+    context: InstanceContext,
+    lister: Lister,
+    Query(query): Query<BookingsQuery>,
+) -> Result<PageAnswer<Booking>> {
     let paging = lister.paging(&["eventTime", "createdAt"], query.asked())?;
     let grant = context.grant::<Bookings, Read>()?;
-    let filter = Filter { status: query.status, from: query.from.map(Instant::utc), to: query.to.map(Instant::utc) };
+    let filter = Filter {
+        status: query.status,
+        from: query.from.map(Instant::utc),
+        to: query.to.map(Instant::utc),
+    };
     let mut reading = context.read().await?;
     let rows = list::list(&mut reading, &grant, &filter, &paging).await?;
     reading.finish().await?;
@@ -68,13 +76,17 @@ async fn list_bookings(context: InstanceContext, lister: Lister, Query(query): Q
 /// Requests a booking. The requester is the caller.
 #[utoipa::path(post, path = "/api/bookings", tag = "Bookings", request_body = CreateBooking,
     responses((status = 201, description = "The booking, pending", body = Booking)))]
-async fn create_booking(context: InstanceContext, Json(body): Json<CreateBooking>) -> Result<Created<Versioned<Booking>>> {
+async fn create_booking(
+    context: InstanceContext,
+    Json(body): Json<CreateBooking>,
+) -> Result<Created<Versioned<Booking>>> {
     let now = context.mandate().now();
     let new = body.checked(now)?;
     let grant = context.grant::<Bookings, Create>()?;
     let mut writing = context.write().await?;
     let booking = store::insert(&mut writing, &grant, &new, now).await?;
-    let event = Event::new(Action::BookingRequested, ResourceType::Booking, booking.id).details(json!({ "after": described(&booking) }));
+    let event = Event::new(Action::BookingRequested, ResourceType::Booking, booking.id)
+        .details(json!({ "after": described(&booking) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/bookings/{}", booking.id), answer: Versioned(booking) })
@@ -83,7 +95,11 @@ async fn create_booking(context: InstanceContext, Json(body): Json<CreateBooking
 /// A booking.
 #[utoipa::path(get, path = "/api/bookings/{bookingId}", tag = "Bookings", params(("bookingId" = uuid::Uuid, Path, description = "The booking")),
     responses((status = 200, description = "The booking", body = Booking), (status = 304, description = "Not changed")))]
-async fn get_booking(context: InstanceContext, headers: HeaderMap, FromPath(booking): FromPath<BookingId>) -> Result<Response> {
+async fn get_booking(
+    context: InstanceContext,
+    headers: HeaderMap,
+    FromPath(booking): FromPath<BookingId>,
+) -> Result<Response> {
     let grant = context.grant::<Bookings, Read>()?;
     let mut reading = context.read().await?;
     let found = store::find(&mut reading, &grant, booking).await?;
@@ -140,19 +156,31 @@ async fn decide(
     body: DecideBooking,
     decision: Decision,
 ) -> Result<Versioned<Booking>> {
-    let note = body.note.as_deref().map(|note| names::checked_description("/note", note)).transpose()?;
+    let note =
+        body.note.as_deref().map(|note| names::checked_description("/note", note)).transpose()?;
     let grant = context.grant::<Bookings, Update>()?;
     let mut writing = context.write().await?;
-    let before = store::find_for_change(&mut writing, &grant, booking).await?.ok_or_else(Error::not_found)?.open(&grant)?;
+    let before = store::find_for_change(&mut writing, &grant, booking)
+        .await?
+        .ok_or_else(Error::not_found)?
+        .open(&grant)?;
     require_another_decider(&grant, &before)?;
     precondition.check_with(before.version, body.version)?;
     let status = before.status.decided(decision)?;
-    let after = store::decide(&mut writing, &grant, booking, (status, note.as_deref()), context.mandate().now()).await?;
+    let after = store::decide(
+        &mut writing,
+        &grant,
+        booking,
+        (status, note.as_deref()),
+        context.mandate().now(),
+    )
+    .await?;
     let action = match decision {
         Decision::Accept => Action::BookingAccepted,
         Decision::Reject => Action::BookingRejected,
     };
-    let event = of_requester(action, &before).details(json!({ "before": described(&before), "after": described(&after) }));
+    let event = of_requester(action, &before)
+        .details(json!({ "before": described(&before), "after": described(&after) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))
@@ -168,10 +196,14 @@ async fn delete_booking(
 ) -> Result<Json<Booking>> {
     let grant = context.grant::<Bookings, Delete>()?;
     let mut writing = context.write().await?;
-    let before = store::find_for_change(&mut writing, &grant, booking).await?.ok_or_else(Error::not_found)?.open(&grant)?;
+    let before = store::find_for_change(&mut writing, &grant, booking)
+        .await?
+        .ok_or_else(Error::not_found)?
+        .open(&grant)?;
     precondition.check(before.version)?;
     store::delete(&mut writing, &grant, booking).await?;
-    let event = of_requester(Action::BookingDeleted, &before).details(json!({ "before": described(&before) }));
+    let event = of_requester(Action::BookingDeleted, &before)
+        .details(json!({ "before": described(&before) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Json(before))

@@ -44,16 +44,21 @@ impl Status {
         match (self, decision) {
             (Status::Pending, Decision::Accept) => Ok(Status::Accepted),
             (Status::Pending, Decision::Reject) => Ok(Status::Rejected),
-            (Status::Accepted | Status::Rejected, _) => {
-                Err(Error::new(Code::AlreadyDecided, format!("The booking was {} already.", self.name())).with("decision", self.name()))
-            }
+            (Status::Accepted | Status::Rejected, _) => Err(Error::new(
+                Code::AlreadyDecided,
+                format!("The booking was {} already.", self.name()),
+            )
+            .with("decision", self.name())),
         }
     }
 }
 
 /// 403 where the caller made the request themselves. Whoever holds level `a` stands above single requests: an instance with one
 /// admin could decide nothing otherwise.
-pub(super) fn require_another_decider(grant: &Grant<Bookings, Update>, booking: &Booking) -> Result<()> {
+pub(super) fn require_another_decider(
+    grant: &Grant<Bookings, Update>,
+    booking: &Booking,
+) -> Result<()> {
     if booking.requested_by.id.uuid() == grant.caller_uuid() && grant.level() < Level::All {
         return Err(Error::new(Code::OwnRequest, "You made this request yourself."));
     }

@@ -65,7 +65,12 @@ impl BookingRow {
             event_time: self.event_time,
             duration_minutes: self.duration_minutes,
             topic: self.topic,
-            address: Address { street: self.street, city: self.city, state: self.state, country: self.country },
+            address: Address {
+                street: self.street,
+                city: self.city,
+                state: self.state,
+                country: self.country,
+            },
             requested_by: Requester { id: self.owner_id.into(), email: self.email },
             status: self.status,
             decided_by: self.decided_by.map(Into::into),
@@ -144,7 +149,11 @@ macro_rules! one {
     };
 }
 
-pub(super) async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Bookings, O>, booking: BookingId) -> Result<Option<Found>> {
+pub(super) async fn find<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Bookings, O>,
+    booking: BookingId,
+) -> Result<Option<Found>> {
     Ok(one!(connection, grant, booking, ""))
 }
 
@@ -181,7 +190,11 @@ pub(super) async fn decide(
     Ok(row.fetch_one(connection).await?.booking())
 }
 
-pub(super) async fn delete(connection: &mut PgConnection, grant: &Grant<Bookings, Delete>, booking: BookingId) -> Result<()> {
+pub(super) async fn delete(
+    connection: &mut PgConnection,
+    grant: &Grant<Bookings, Delete>,
+    booking: BookingId,
+) -> Result<()> {
     sqlx::query!(
         "delete from bookings where mandate_id = $1 and instance_id = $2 and id = $3",
         grant.mandate_uuid(),

@@ -12,10 +12,19 @@ const OWN: u64 = 256;
 pub(super) fn raise(connections: usize) {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     let wanted = hard.min(ENOUGH);
-    let limit = if soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() { wanted } else { soft };
+    let limit = if soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() {
+        wanted
+    } else {
+        soft
+    };
     let needed = OWN + u64::try_from(connections).unwrap_or(u64::MAX - OWN);
     if limit < needed {
         let advice = "raise the limit of open files (ulimit -Hn, LimitNOFILE), or lower BAILIWICK_MAX_CONNECTIONS";
-        tracing::warn!(limit, needed, advice, "callers may take all open files, also those that the database needs");
+        tracing::warn!(
+            limit,
+            needed,
+            advice,
+            "callers may take all open files, also those that the database needs"
+        );
     }
 }

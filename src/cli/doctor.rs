@@ -96,14 +96,18 @@ struct Found {
 }
 
 async fn ask(options: &PgConnectOptions) -> anyhow::Result<Found> {
-    let refused = |error| anyhow!("the database refused the connection: {}", unreachable::told(options, &error));
+    let refused = |error| {
+        anyhow!("the database refused the connection: {}", unreachable::told(options, &error))
+    };
     let mut connection = options.connect().await.map_err(refused)?;
-    let (version, version_number): (String, i64) =
-        sqlx::query_as("select current_setting('server_version'), current_setting('server_version_num')::bigint")
-            .fetch_one(&mut connection)
-            .await?;
+    let (version, version_number): (String, i64) = sqlx::query_as(
+        "select current_setting('server_version'), current_setting('server_version_num')::bigint",
+    )
+    .fetch_one(&mut connection)
+    .await?;
     let (asked_at, began) = (SystemClock.now(), Instant::now());
-    let database_clock = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut connection).await?;
+    let database_clock =
+        sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut connection).await?;
     let our_clock = asked_at + TimeDelta::from_std(began.elapsed() / 2).unwrap_or_default();
     connection.close().await?;
     Ok(Found { version, version_number, database_clock, our_clock })
@@ -121,7 +125,10 @@ async fn check_schema(options: &PgConnectOptions) -> anyhow::Result<String> {
     if pending.is_empty() {
         return Ok(format!("current, {} migrations", bootstrap::MIGRATOR.iter().count()));
     }
-    bail!("{} migrations are pending: run `bailiwick migrate`, or start the service, which does it too", pending.len())
+    bail!(
+        "{} migrations are pending: run `bailiwick migrate`, or start the service, which does it too",
+        pending.len()
+    )
 }
 
 async fn check_roles(options: &PgConnectOptions) -> anyhow::Result<String> {
@@ -137,7 +144,10 @@ async fn check_tables(options: &PgConnectOptions) -> anyhow::Result<String> {
 fn check_clock(database: DateTime<Utc>, ours: DateTime<Utc>) -> anyhow::Result<String> {
     let skew = (database - ours).abs().to_std().unwrap_or_default();
     if skew > MOST_SKEW {
-        bail!("the database's clock and this machine's are {} s apart: set both by NTP", skew.as_secs());
+        bail!(
+            "the database's clock and this machine's are {} s apart: set both by NTP",
+            skew.as_secs()
+        );
     }
     Ok(format!("{} ms from the database's", skew.as_millis()))
 }
@@ -177,7 +187,10 @@ mod tests {
     fn clocks_may_differ_a_little() {
         let now = SystemClock.now();
         assert!(check_clock(now + TimeDelta::seconds(4), now).is_ok());
-        assert!(check_clock(now - TimeDelta::seconds(6), now).is_err_and(|error| error.to_string().contains("NTP")));
+        assert!(
+            check_clock(now - TimeDelta::seconds(6), now)
+                .is_err_and(|error| error.to_string().contains("NTP"))
+        );
     }
 
     #[test]

@@ -7,7 +7,11 @@ use crate::error::Result;
 use crate::seeds;
 
 /// The lines to print; the demo's only where its data is.
-pub(super) fn greeting(listening: SocketAddr, metrics: Option<SocketAddr>, with_demo: bool) -> Result<String> {
+pub(super) fn greeting(
+    listening: SocketAddr,
+    metrics: Option<SocketAddr>,
+    with_demo: bool,
+) -> Result<String> {
     let base = format!("http://{}", reachable(listening));
     let mut text = format!("\nBailiwick listens on {base}\n  Documentation  {base}/docs/\n");
     // Writing to a String cannot fail.
@@ -54,8 +58,14 @@ mod tests {
 
     #[test]
     fn the_greeting_names_an_address_that_can_be_used() {
-        let text = greeting("0.0.0.0:8080".parse().unwrap(), Some("[::]:9090".parse().unwrap()), true).unwrap();
-        assert!(text.contains("http://127.0.0.1:8080/docs/") && text.contains("http://[::1]:9090/metrics"), "{text}");
+        let text =
+            greeting("0.0.0.0:8080".parse().unwrap(), Some("[::]:9090".parse().unwrap()), true)
+                .unwrap();
+        assert!(
+            text.contains("http://127.0.0.1:8080/docs/")
+                && text.contains("http://[::1]:9090/metrics"),
+            "{text}"
+        );
         assert!(text.contains(r#"{"username":"alice","password":"bailiwick-demo"}"#), "{text}");
         assert!(text.contains(r#"sed -n 's/.*"accessToken":"\([^"]*\)".*/\1/p'"#), "{text}");
     }

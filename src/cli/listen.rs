@@ -32,7 +32,9 @@ pub(super) struct Listeners {
 impl Reserved {
     pub async fn reserve(loaded: &Loaded) -> anyhow::Result<Self> {
         let wanted = loaded.settings.listen;
-        let api = reserve(wanted, PATIENCE).await.map_err(|error| anyhow!("{}", explain(wanted, &error, "BAILIWICK_LISTEN")))?;
+        let api = reserve(wanted, PATIENCE)
+            .await
+            .map_err(|error| anyhow!("{}", explain(wanted, &error, "BAILIWICK_LISTEN")))?;
         let api_address = api.local_addr()?;
         let Some(wanted) = loaded.settings.metrics_listen else {
             return Ok(Self { api, api_address, metrics: None });
@@ -41,9 +43,14 @@ impl Reserved {
         let patience = if explicit { PATIENCE } else { Duration::ZERO };
         let metrics = match reserve(wanted, patience).await {
             Ok(socket) => Some(socket),
-            Err(error) if explicit => return Err(anyhow!("{}", explain(wanted, &error, "BAILIWICK_METRICS_LISTEN"))),
+            Err(error) if explicit => {
+                return Err(anyhow!("{}", explain(wanted, &error, "BAILIWICK_METRICS_LISTEN")));
+            }
             Err(error) => {
-                tracing::warn!("no metrics are served: {}", explain(wanted, &error, "BAILIWICK_METRICS_LISTEN"));
+                tracing::warn!(
+                    "no metrics are served: {}",
+                    explain(wanted, &error, "BAILIWICK_METRICS_LISTEN")
+                );
                 None
             }
         };
@@ -57,9 +64,14 @@ impl Reserved {
 
     pub fn listen(self) -> anyhow::Result<Listeners> {
         let address = self.api_address;
-        let api = self.api.listen(BACKLOG).map_err(|error| anyhow!("{}", explain(address, &error, "BAILIWICK_LISTEN")))?;
+        let api = self
+            .api
+            .listen(BACKLOG)
+            .map_err(|error| anyhow!("{}", explain(address, &error, "BAILIWICK_LISTEN")))?;
         let metrics = self.metrics.map(|socket| socket.listen(BACKLOG)).transpose();
-        let metrics = metrics.map_err(|error| anyhow!("the metrics cannot be served: {error} (BAILIWICK_METRICS_LISTEN)"))?;
+        let metrics = metrics.map_err(|error| {
+            anyhow!("the metrics cannot be served: {error} (BAILIWICK_METRICS_LISTEN)")
+        })?;
         Ok(Listeners { api, metrics })
     }
 }
@@ -86,7 +98,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 
 fn explain(address: SocketAddr, error: &io::Error, setting: &str) -> String {
     if error.kind() == ErrorKind::AddrInUse {
-        format!("{address} is taken by another process: stop it, or set {setting} to another address")
+        format!(
+            "{address} is taken by another process: stop it, or set {setting} to another address"
+        )
     } else {
         format!("cannot listen on {address}: {error}; set {setting} to another address")
     }

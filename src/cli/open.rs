@@ -21,7 +21,8 @@ use crate::db::{Database, bootstrap, fetch, safety, unreachable};
 const FETCHED_VERSION: u32 = 17;
 /// For a database that may be on the other side of a network.
 const PATIENCE: Duration = Duration::from_secs(10);
-const FORM: &str = "postgres://user:password@host:5432/name, with special characters percent-encoded";
+const FORM: &str =
+    "postgres://user:password@host:5432/name, with special characters percent-encoded";
 
 /// A database that answers.
 #[derive(Debug)]
@@ -50,8 +51,14 @@ impl Opened {
     async fn reach(&self) -> anyhow::Result<()> {
         match tokio::time::timeout(PATIENCE, self.options.connect()).await {
             Ok(Ok(connection)) => Ok(connection.close().await?),
-            Ok(Err(error)) => Err(anyhow!("the database cannot be reached: {}", unreachable::told(&self.options, &error))),
-            Err(_) => Err(anyhow!("the database does not answer within {} s (check DATABASE_URL)", PATIENCE.as_secs())),
+            Ok(Err(error)) => Err(anyhow!(
+                "the database cannot be reached: {}",
+                unreachable::told(&self.options, &error)
+            )),
+            Err(_) => Err(anyhow!(
+                "the database does not answer within {} s (check DATABASE_URL)",
+                PATIENCE.as_secs()
+            )),
         }
     }
 
@@ -86,7 +93,10 @@ impl Opened {
     /// Comes back when the embedded server is gone though nobody stopped it; never for another database, which is somebody
     /// else's to restart. Asked for now and then: the number of a process that ended is free at once, and not soon reused.
     pub async fn is_lost(&self) {
-        let pid = self.embedded.as_ref().and_then(|embedded| i32::try_from(embedded.postmaster_pid()).ok());
+        let pid = self
+            .embedded
+            .as_ref()
+            .and_then(|embedded| i32::try_from(embedded.postmaster_pid()).ok());
         let Some(pid) = pid else { return std::future::pending().await };
         while kill(Pid::from_raw(pid), None).is_ok() {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -116,11 +126,17 @@ async fn start(settings: &Settings) -> anyhow::Result<EmbeddedPostgres> {
         binaries,
     };
     match EmbeddedPostgres::start(options(None)).await {
-        Err(EmbeddedError::NoBinaries | EmbeddedError::OtherVersion { made_by: FETCHED_VERSION, .. }) => {}
+        Err(
+            EmbeddedError::NoBinaries
+            | EmbeddedError::OtherVersion { made_by: FETCHED_VERSION, .. },
+        ) => {}
         started => return Ok(started?),
     }
     if !settings.postgres_fetch {
-        bail!("no PostgreSQL is installed, and BAILIWICK_POSTGRES_FETCH=off forbids fetching one: {}", fetch::HOW_TO_INSTALL);
+        bail!(
+            "no PostgreSQL is installed, and BAILIWICK_POSTGRES_FETCH=off forbids fetching one: {}",
+            fetch::HOW_TO_INSTALL
+        );
     }
     let binaries = fetch::fetch_postgres(&settings.data_dir, |line| eprintln!("{line}")).await?;
     Ok(EmbeddedPostgres::start(options(Some(binaries))).await?)
@@ -137,9 +153,18 @@ mod tests {
 
     #[test]
     fn a_broken_url_is_refused_without_repeating_it() {
-        for url in ["postgres://u:hunter2@db:hunter2/x", "postgres://u:hun ter2@[db/x", "postgres://u:p@db/x?sslmode=hunter2"] {
+        for url in [
+            "postgres://u:hunter2@db:hunter2/x",
+            "postgres://u:hun ter2@[db/x",
+            "postgres://u:p@db/x?sslmode=hunter2",
+        ] {
             let error = parse(&Secret::new(url)).unwrap_err().to_string();
-            assert!(error.starts_with("DATABASE_URL") && !error.contains("hunter2") && !error.contains("ter2"), "{error}");
+            assert!(
+                error.starts_with("DATABASE_URL")
+                    && !error.contains("hunter2")
+                    && !error.contains("ter2"),
+                "{error}"
+            );
         }
     }
 

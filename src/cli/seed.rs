@@ -16,11 +16,15 @@ use crate::{features, seeds};
 #[derive(Debug, Subcommand)]
 pub(super) enum Seed {
     /// Load the demo: mandates Acme and Globex with their people; twice gives the same as once
-    #[command(after_help = "The embedded database gets the demo by itself at its first start. Everybody's password is `bailiwick-demo`.")]
+    #[command(
+        after_help = "The embedded database gets the demo by itself at its first start. Everybody's password is `bailiwick-demo`."
+    )]
     Demo(Consent),
     /// Load as much as a benchmark needs, into an empty database
-    #[command(after_help = "The same numbers give the same data. Users are `load-0`, `load-1` …, all with the password `bailiwick-demo`; \
-        `load-0` is a member of five mandates, with four instances in each, and admin of the first, which has at least 60 members.")]
+    #[command(
+        after_help = "The same numbers give the same data. Users are `load-0`, `load-1` …, all with the password `bailiwick-demo`; \
+        `load-0` is a member of five mandates, with four instances in each, and admin of the first, which has at least 60 members."
+    )]
     Load(Load),
 }
 
@@ -73,7 +77,9 @@ async fn apply(settings: &Settings, opened: &Opened, what: Seed) -> anyhow::Resu
     services.db.close().await;
     let told = outcome.map_err(ours)?;
     if is_load {
-        take_statistics(opened.options()).await.context("the data is there, but the planner's statistics could not be renewed")?;
+        take_statistics(opened.options())
+            .await
+            .context("the data is there, but the planner's statistics could not be renewed")?;
     }
     Ok(told)
 }
@@ -87,7 +93,11 @@ async fn fill(services: &Services, what: Seed) -> Result<&'static str> {
         }),
         Seed::Load(load) => {
             let Load { mandates, users, memberships, instances, accesses, seed, consent: _ } = load;
-            seeds::load(services, seeds::Plan { mandates, users, memberships, instances, accesses, seed }).await?;
+            seeds::load(
+                services,
+                seeds::Plan { mandates, users, memberships, instances, accesses, seed },
+            )
+            .await?;
             Ok("The load is there. Users are load-0, load-1 …, with the password bailiwick-demo.")
         }
     }
@@ -96,6 +106,8 @@ async fn fill(services: &Services, what: Seed) -> Result<&'static str> {
 /// So much came so suddenly that the planner would guess for a while. As the owner of the tables, which alone may.
 async fn take_statistics(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
     let mut connection = options.connect().await?;
-    connection.execute("set client_min_messages = error; set role bailiwick_owner; analyze").await?;
+    connection
+        .execute("set client_min_messages = error; set role bailiwick_owner; analyze")
+        .await?;
     connection.close().await
 }

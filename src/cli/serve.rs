@@ -48,9 +48,11 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     };
     let listeners = reserved.listen()?;
     let address = listeners.api.local_addr()?;
-    let (version, commit, migrations_applied) = (telemetry::VERSION, telemetry::COMMIT, ready.migrations_applied);
+    let (version, commit, migrations_applied) =
+        (telemetry::VERSION, telemetry::COMMIT, ready.migrations_applied);
     tracing::info!(version, commit, %address, schema = bootstrap::schema(), migrations_applied, "started");
-    let metrics_address = listeners.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
+    let metrics_address =
+        listeners.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
     say(&greeting::greeting(address, metrics_address, ready.has_demo).map_err(ours)?);
     let outcome = run(&ready.app, listeners, &opened, &mut stop).await;
     // A database that has ended takes no farewell: whoever starts the service again would wait for it in vain.
@@ -69,11 +71,22 @@ struct Ready {
     migrations_applied: usize,
 }
 
-async fn make_ready(settings: &Settings, opened: &Opened, listening: SocketAddr) -> anyhow::Result<Ready> {
+async fn make_ready(
+    settings: &Settings,
+    opened: &Opened,
+    listening: SocketAddr,
+) -> anyhow::Result<Ready> {
     let migrations_applied = opened.prepare().await?.len();
     let secret = secret(settings)?;
     let issuer = settings.issuer_at(listening);
-    let app = App::new(settings.clone(), secret.expose(), issuer, opened.database(settings), Arc::new(SystemClock)).map_err(ours)?;
+    let app = App::new(
+        settings.clone(),
+        secret.expose(),
+        issuer,
+        opened.database(settings),
+        Arc::new(SystemClock),
+    )
+    .map_err(ours)?;
     features::bring_up_to_date(app.services(), app.features()).await.map_err(ours)?;
     limits::nodes::beat(&app).await.map_err(ours)?;
     let has_demo = opened.is_embedded() && demo(&app, listening).await?;
@@ -120,13 +133,19 @@ async fn load_demo(services: &Services) -> crate::error::Result<bool> {
     seeds::demo_is_there(services).await
 }
 
-async fn run(app: &App, listeners: Listeners, opened: &Opened, stop: &mut Stop) -> anyhow::Result<()> {
+async fn run(
+    app: &App,
+    listeners: Listeners,
+    opened: &Opened,
+    stop: &mut Stop,
+) -> anyhow::Result<()> {
     let (finish, finishing) = watch::channel(false);
     let mut jobs = tokio::spawn(run_jobs(app.clone(), finishing.clone()));
     let mut server = tokio::spawn(serve_api(app.clone(), listeners.api, finishing));
     let upkeep = tokio::spawn(keep_up(app.clone()));
     let beating = tokio::spawn(beat(app.clone()));
-    let metrics = listeners.metrics.map(|listener| tokio::spawn(serve_metrics(app.clone(), listener)));
+    let metrics =
+        listeners.metrics.map(|listener| tokio::spawn(serve_metrics(app.clone(), listener)));
     let outcome = tokio::select! {
         ended = &mut server => ended.map_err(anyhow::Error::from),
         () = opened.is_lost() => Err(anyhow!("the embedded PostgreSQL has ended: start again; whatever was answered is kept")),
@@ -192,7 +211,10 @@ async fn beat(app: App) {
             // That is said once, where it is noticed.
             && error.code() != Code::DatabaseUnavailable
         {
-            tracing::warn!(cause = error.cause().map(ToString::to_string), "this node could not say that it is alive");
+            tracing::warn!(
+                cause = error.cause().map(ToString::to_string),
+                "this node could not say that it is alive"
+            );
         }
     }
 }

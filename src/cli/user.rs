@@ -19,9 +19,11 @@ use crate::names;
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
     /// Make an account
-    #[command(after_help = "The password is asked for, or read as one line from standard input:\n  \
+    #[command(
+        after_help = "The password is asked for, or read as one line from standard input:\n  \
         bailiwick user create --username ada --sys-admin\n  \
-        pwgen -s 24 1 | tee password.txt | bailiwick user create --username ada --email ada@example.com")]
+        pwgen -s 24 1 | tee password.txt | bailiwick user create --username ada --email ada@example.com"
+    )]
     Create(Create),
 }
 
@@ -66,18 +68,31 @@ pub(super) async fn user(settings: &Settings, what: User) -> anyhow::Result<()> 
 
 /// Everything that can be refused without the database is refused before it is opened.
 async fn checked(create: Create) -> anyhow::Result<NewUser> {
-    let refused = |error: FieldError| anyhow!("the {} {}", error.pointer.trim_start_matches('/'), error.detail);
+    let refused = |error: FieldError| {
+        anyhow!("the {} {}", error.pointer.trim_start_matches('/'), error.detail)
+    };
     let username = names::checked_username("/username", &create.username).map_err(refused)?;
     let email = create.email.map(|email| checked_email(&email)).transpose().map_err(refused)?;
     let password = read_password(&username)?;
     let own_names: Vec<&str> = std::iter::once(username.as_str()).chain(email.as_deref()).collect();
-    let hashed = Passwords::new(1, 1).map_err(ours)?.new_hash("/password", password, &own_names).await.map_err(ours)?;
-    Ok(NewUser { password_hash: hashed.map_err(refused)?, username, email, is_sys_admin: create.sys_admin })
+    let hashed = Passwords::new(1, 1)
+        .map_err(ours)?
+        .new_hash("/password", password, &own_names)
+        .await
+        .map_err(ours)?;
+    Ok(NewUser {
+        password_hash: hashed.map_err(refused)?,
+        username,
+        email,
+        is_sys_admin: create.sys_admin,
+    })
 }
 
 fn checked_email(email: &str) -> Result<String, FieldError> {
     let email = email.trim();
-    let form = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
+    let form = email
+        .split_once('@')
+        .is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
     if form && email.len() <= 254 && !email.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Ok(email.to_owned());
     }
@@ -88,10 +103,16 @@ fn read_password(username: &str) -> anyhow::Result<String> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         let mut line = String::new();
-        stdin.lock().read_line(&mut line).map_err(|error| anyhow!("the password cannot be read from standard input: {error}"))?;
+        stdin
+            .lock()
+            .read_line(&mut line)
+            .map_err(|error| anyhow!("the password cannot be read from standard input: {error}"))?;
         return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
     }
-    let ask = |prompt: String| rpassword::prompt_password(prompt).map_err(|error| anyhow!("the password cannot be read: {error}"));
+    let ask = |prompt: String| {
+        rpassword::prompt_password(prompt)
+            .map_err(|error| anyhow!("the password cannot be read: {error}"))
+    };
     let password = ask(format!("Password for {username}: "))?;
     if password != ask("Once more: ".to_owned())? {
         bail!("the passwords differ; nothing was made");
@@ -122,8 +143,9 @@ async fn make(services: &Services, new: &NewUser) -> Result<UserId> {
         Error::new(Code::UsernameTaken, format!("the username {} is taken; nothing was made", new.username))
     })
     .on_constraint("users_email_key", || Error::new(Code::EmailTaken, "the e-mail address is taken; nothing was made"))?;
-    let event =
-        Event::new(Action::UserCreated, ResourceType::User, id).target(id).details(serde_json::json!({ "isSysAdmin": new.is_sys_admin }));
+    let event = Event::new(Action::UserCreated, ResourceType::User, id)
+        .target(id)
+        .details(serde_json::json!({ "isSysAdmin": new.is_sys_admin }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(id)
@@ -136,7 +158,8 @@ mod tests {
     #[test]
     fn addresses_need_a_name_and_a_host() {
         assert!(checked_email(" ada@example.com ").is_ok_and(|email| email == "ada@example.com"));
-        for wrong in ["ada", "@example.com", "ada@example", "ada@b@example.com", "a da@example.com"] {
+        for wrong in ["ada", "@example.com", "ada@example", "ada@b@example.com", "a da@example.com"]
+        {
             assert!(checked_email(wrong).is_err(), "{wrong}");
         }
     }

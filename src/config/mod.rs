@@ -119,7 +119,10 @@ impl Settings {
     }
 
     /// The same from a given environment; relative paths count from the given folder.
-    pub fn load_from(environment: impl Iterator<Item = (String, String)>, working_folder: &Path) -> Result<Loaded, ConfigErrors> {
+    pub fn load_from(
+        environment: impl Iterator<Item = (String, String)>,
+        working_folder: &Path,
+    ) -> Result<Loaded, ConfigErrors> {
         let variables = environment.map(|(name, value)| (name.into(), value.into()));
         Self::assemble(variables, working_folder)
     }
@@ -129,7 +132,10 @@ impl Settings {
         self.issuer.clone().unwrap_or_else(|| format!("http://{listening}"))
     }
 
-    fn assemble(variables: impl Iterator<Item = (OsString, OsString)>, working_folder: &Path) -> Result<Loaded, ConfigErrors> {
+    fn assemble(
+        variables: impl Iterator<Item = (OsString, OsString)>,
+        working_folder: &Path,
+    ) -> Result<Loaded, ConfigErrors> {
         let mut reader = Reader::new(&reader::environment(variables), working_folder);
         let settings = Self::read(&mut reader);
         reader.require_what_the_database_needs();

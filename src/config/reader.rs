@@ -17,7 +17,10 @@ use figment::{Figment, Metadata, Profile, Provider};
 use super::SettingSource;
 use super::rule::{Rule, Shape, Show};
 use super::secret::mask_url;
-use super::table::{DATABASE_URL, Fallback, LISTEN, METRICS_LISTEN, Setting, config_file, everything, known_variables};
+use super::table::{
+    DATABASE_URL, Fallback, LISTEN, METRICS_LISTEN, Setting, config_file, everything,
+    known_variables,
+};
 use super::unknown;
 
 const DEFAULT_FILE: &str = "bailiwick.toml";
@@ -38,8 +41,13 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(environment: &Environment, working_folder: &Path) -> Self {
-        let mut reader =
-            Self { layers: Figment::new(), failed: BTreeSet::new(), file_is_readable: true, problems: Vec::new(), sources: Vec::new() };
+        let mut reader = Self {
+            layers: Figment::new(),
+            failed: BTreeSet::new(),
+            file_is_readable: true,
+            problems: Vec::new(),
+            sources: Vec::new(),
+        };
         for setting in everything() {
             reader.take_variable(&setting, environment, working_folder);
         }
@@ -81,7 +89,8 @@ impl Reader {
         for setting in everything() {
             let needed = matches!(setting.fallback, Fallback::UnsetWhileEmbedded(_));
             if needed && !self.is_set(setting.name) {
-                let wrong = format!("required with `{DATABASE_URL}`; set {}", setting.environment_name);
+                let wrong =
+                    format!("required with `{DATABASE_URL}`; set {}", setting.environment_name);
                 self.refuse(&setting, "not set", &wrong);
             }
         }
@@ -126,7 +135,12 @@ impl Reader {
         None
     }
 
-    fn take_variable(&mut self, setting: &Setting, environment: &Environment, working_folder: &Path) {
+    fn take_variable(
+        &mut self,
+        setting: &Setting,
+        environment: &Environment,
+        working_folder: &Path,
+    ) {
         let file_name = setting.file_environment_name();
         let names: Vec<&str> = [Some(setting.environment_name), file_name.as_deref()]
             .into_iter()
@@ -192,7 +206,11 @@ impl Reader {
             Ok(None) if named.is_none() => return,
             Ok(None) => {
                 self.file_is_readable = false;
-                self.refuse(&setting, setting.environment_name, &format!("there is no file `{source}`"));
+                self.refuse(
+                    &setting,
+                    setting.environment_name,
+                    &format!("there is no file `{source}`"),
+                );
                 return;
             }
             Err(problem) => {
@@ -208,7 +226,8 @@ impl Reader {
 
     fn refuse(&mut self, setting: &Setting, source: &str, wrong: &str) {
         self.failed.insert(setting.name);
-        let problem = format!("{} ({source}): {wrong}; expected {}", setting.name, setting.expected);
+        let problem =
+            format!("{} ({source}): {wrong}; expected {}", setting.name, setting.expected);
         self.problems.push(problem);
     }
 }

@@ -31,9 +31,8 @@ impl Shape {
     pub(super) fn text(self, value: &Value) -> Option<String> {
         match (self, value) {
             (_, Value::String(_, text)) => Some(text.clone()),
-            (Self::Number, value) => {
-                (value.to_u128().map(|number| number.to_string())).or_else(|| value.to_i128().map(|number| number.to_string()))
-            }
+            (Self::Number, value) => (value.to_u128().map(|number| number.to_string()))
+                .or_else(|| value.to_i128().map(|number| number.to_string())),
             (Self::Switch, Value::Bool(_, on)) => Some(on.show()),
             (Self::List, Value::Array(_, items)) => {
                 let items: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
@@ -59,7 +58,11 @@ pub(super) struct Rule<T> {
 }
 
 impl<T: 'static> Rule<T> {
-    fn new(shape: Shape, expected: impl Into<String>, check: impl Fn(&str) -> Option<T> + 'static) -> Self {
+    fn new(
+        shape: Shape,
+        expected: impl Into<String>,
+        check: impl Fn(&str) -> Option<T> + 'static,
+    ) -> Self {
         Self { expected: expected.into(), shape, check: Box::new(check) }
     }
 
@@ -73,11 +76,17 @@ impl<T: 'static> Rule<T> {
 /// such a setting is the empty text.
 pub(super) fn optional<T: 'static>(rule: Rule<T>) -> Rule<Option<T>> {
     let check = rule.check;
-    Rule::new(rule.shape, rule.expected, move |text| if text.is_empty() { Some(None) } else { check(text).map(Some) })
+    Rule::new(rule.shape, rule.expected, move |text| {
+        if text.is_empty() { Some(None) } else { check(text).map(Some) }
+    })
 }
 
 pub(super) fn address() -> Rule<SocketAddr> {
-    Rule::new(Shape::Text, "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080", |text| text.parse().ok())
+    Rule::new(
+        Shape::Text,
+        "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
+        |text| text.parse().ok(),
+    )
 }
 
 pub(super) fn address_or_off() -> Rule<Option<SocketAddr>> {
@@ -105,7 +114,9 @@ where
     T: FromStr + PartialOrd + Display + 'static,
 {
     let expected = format!("a whole number from {low} to {high}");
-    Rule::new(Shape::Number, expected, move |text| text.parse().ok().filter(|number| (&low..=&high).contains(&number)))
+    Rule::new(Shape::Number, expected, move |text| {
+        text.parse().ok().filter(|number| (&low..=&high).contains(&number))
+    })
 }
 
 pub(super) fn seconds(low: u64, high: u64) -> Rule<Duration> {
@@ -139,21 +150,26 @@ fn list<T: 'static>(expected: &str, item: impl Fn(&str) -> Option<T> + 'static) 
 }
 
 pub(super) fn origins() -> Rule<Vec<HeaderValue>> {
-    list("origins separated by commas, such as https://app.example.org,http://localhost:3000", origin)
+    list(
+        "origins separated by commas, such as https://app.example.org,http://localhost:3000",
+        origin,
+    )
 }
 
 /// As browsers send it (RFC 6454, section 6.2): compared byte by byte, so that only that spelling is let through.
 fn origin(text: &str) -> Option<HeaderValue> {
     let url = url::Url::parse(text).ok()?;
     let is_web = ["http", "https"].contains(&url.scheme());
-    (is_web && url.origin().ascii_serialization() == text).then(|| HeaderValue::from_str(text).ok())?
+    (is_web && url.origin().ascii_serialization() == text)
+        .then(|| HeaderValue::from_str(text).ok())?
 }
 
 pub(super) fn contact() -> Rule<String> {
     let expected = "an address to write or go to, such as mailto:security@example.org or https://example.org/security";
     Rule::new(Shape::Text, expected, |text| {
         let url = url::Url::parse(text).ok()?;
-        (["mailto", "https", "tel"].contains(&url.scheme()) && is_one_word(text)).then(|| text.to_owned())
+        (["mailto", "https", "tel"].contains(&url.scheme()) && is_one_word(text))
+            .then(|| text.to_owned())
     })
 }
 
@@ -170,7 +186,8 @@ pub(super) fn issuer() -> Rule<String> {
 
 /// Whoever verifies a token compares its issuer byte by byte, so that only the one canonical spelling is let through.
 fn is_issuer(text: &str) -> bool {
-    let Some(rest) = (text.strip_prefix("https://")).or_else(|| text.strip_prefix("http://")) else {
+    let Some(rest) = (text.strip_prefix("https://")).or_else(|| text.strip_prefix("http://"))
+    else {
         return false;
     };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, "-"));
@@ -202,12 +219,16 @@ fn is_one_word(text: &str) -> bool {
 
 pub(super) fn log_format() -> Rule<LogFormat> {
     let expected = "`text`, `json` or `auto`";
-    Rule::new(Shape::Text, expected, |text| LogFormat::ALL.into_iter().find(|format| format.name() == text))
+    Rule::new(Shape::Text, expected, |text| {
+        LogFormat::ALL.into_iter().find(|format| format.name() == text)
+    })
 }
 
 pub(super) fn log_filter() -> Rule<String> {
     let expected = "a log filter, such as info or info,sqlx=warn";
-    Rule::new(Shape::Text, expected, |text| EnvFilter::from_str(text).is_ok().then(|| text.to_owned()))
+    Rule::new(Shape::Text, expected, |text| {
+        EnvFilter::from_str(text).is_ok().then(|| text.to_owned())
+    })
 }
 
 macro_rules! shown_as_written {
@@ -281,9 +302,13 @@ mod tests {
 
     #[test]
     fn an_issuer_has_one_spelling() {
-        for right in
-            ["http://127.0.0.1:8080", "https://id.example.org", "https://id.example.org/acme/eu", "http://[::1]:8080", "http://[::1]"]
-        {
+        for right in [
+            "http://127.0.0.1:8080",
+            "https://id.example.org",
+            "https://id.example.org/acme/eu",
+            "http://[::1]:8080",
+            "http://[::1]",
+        ] {
             assert!(accepts(&issuer(), right), "{right}");
         }
         for wrong in [
@@ -314,14 +339,21 @@ mod tests {
     fn numbers_keep_their_range() {
         let rule = between(2_u32, 500);
         assert!(["2", "500"].iter().all(|text| accepts(&rule, text)));
-        assert!(["1", "501", "-3", "7.5", " 7", "99999999999", "x"].iter().all(|text| !accepts(&rule, text)));
+        assert!(
+            ["1", "501", "-3", "7.5", " 7", "99999999999", "x"]
+                .iter()
+                .all(|text| !accepts(&rule, text))
+        );
         assert_eq!(rule.expected, "a whole number from 2 to 500");
     }
 
     #[test]
     fn proxies_are_addresses_or_networks() {
         let read = |text: &str| (networks().check)(text).map(|list| list.show());
-        assert_eq!(read("10.1.2.3/8, 192.168.1.7,::1").as_deref(), Some("10.0.0.0/8,192.168.1.7/32,::1/128"));
+        assert_eq!(
+            read("10.1.2.3/8, 192.168.1.7,::1").as_deref(),
+            Some("10.0.0.0/8,192.168.1.7/32,::1/128")
+        );
         assert_eq!(read(""), Some(String::new()));
         assert_eq!(read("10.0.0.0/8,"), None);
         assert_eq!(read("10.0.0.0/33"), None);
@@ -336,16 +368,31 @@ mod tests {
             Some("https://app.example.org,http://localhost:3000")
         );
         assert_eq!(read(""), Some(String::new()));
-        for wrong in ["*", "null", "https://App.example.org", "https://app.example.org/", "https://app.example.org:443", "ftp://a.b", "a.b"]
-        {
+        for wrong in [
+            "*",
+            "null",
+            "https://App.example.org",
+            "https://app.example.org/",
+            "https://app.example.org:443",
+            "ftp://a.b",
+            "a.b",
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 
     #[test]
     fn contacts_are_reachable() {
-        assert!(accepts(&contact(), "mailto:security@example.org") && accepts(&contact(), "https://example.org/security"));
-        for wrong in ["security@example.org", "http://example.org", "mailto:a@b.c\nExpires: never", "/security"] {
+        assert!(
+            accepts(&contact(), "mailto:security@example.org")
+                && accepts(&contact(), "https://example.org/security")
+        );
+        for wrong in [
+            "security@example.org",
+            "http://example.org",
+            "mailto:a@b.c\nExpires: never",
+            "/security",
+        ] {
             assert!(!accepts(&contact(), wrong), "{wrong}");
         }
     }

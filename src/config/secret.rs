@@ -128,7 +128,9 @@ mod tests {
         assert_eq!(SecretKey::from_base64(&text).map(|key| *key.expose()), Some([0xfb; 32]));
         let unpadded = text.trim_end_matches('=');
         let url_safe = text.replace('+', "-").replace('/', "_");
-        for wrong in ["", "***", unpadded, &url_safe, &STANDARD.encode([1; 31]), &STANDARD.encode([1; 33])] {
+        for wrong in
+            ["", "***", unpadded, &url_safe, &STANDARD.encode([1; 31]), &STANDARD.encode([1; 33])]
+        {
             assert!(SecretKey::from_base64(wrong).is_none(), "{wrong}");
         }
     }
@@ -139,7 +141,10 @@ mod tests {
             ("postgres://db/app", "postgres://db/app"),
             ("postgres://u@db:5432/app", "postgres://u@db:5432/app"),
             ("postgres://u:pw@db:5432/app", "postgres://u:***@db:5432/app"),
-            ("postgres://db/app?sslmode=require&user=u&password=pw", "postgres://db/app?sslmode=require&user=u&password=***"),
+            (
+                "postgres://db/app?sslmode=require&user=u&password=pw",
+                "postgres://db/app?sslmode=require&user=u&password=***",
+            ),
             ("postgres:///app?sslkey=-----BEGIN pw", "postgres:///app?sslkey=***"),
             ("postgres://db/app?p%61ssword=pw", "postgres://db/app?p%61ssword=***"),
         ] {

@@ -74,8 +74,21 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    fn new<T>(name: &'static str, environment_name: &'static str, fallback: Fallback, rule: &Rule<T>, meaning: &'static str) -> Self {
-        Self { name, environment_name, fallback, shape: rule.shape, expected: rule.expected.clone(), meaning }
+    fn new<T>(
+        name: &'static str,
+        environment_name: &'static str,
+        fallback: Fallback,
+        rule: &Rule<T>,
+        meaning: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            environment_name,
+            fallback,
+            shape: rule.shape,
+            expected: rule.expected.clone(),
+            meaning,
+        }
     }
 
     /// The variable that names a file to read the value from, as secret managers mount them.
@@ -277,7 +290,9 @@ pub(super) fn config_file() -> (Setting, Rule<Option<PathBuf>>) {
 /// Every variable that the service knows.
 pub(super) fn known_variables() -> Vec<String> {
     let settings = everything();
-    let names = settings.iter().flat_map(|setting| [Some(setting.environment_name.to_owned()), setting.file_environment_name()]);
+    let names = settings.iter().flat_map(|setting| {
+        [Some(setting.environment_name.to_owned()), setting.file_environment_name()]
+    });
     names.flatten().collect()
 }
 

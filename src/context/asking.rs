@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock};
 
 use super::load::{self, Epochs, OpenInstance};
 use super::standing::{self, Standing};
-use super::{InstanceAccess, InstanceContext, MandateAccess, MandateContext, Services, enter, find};
+use super::{
+    InstanceAccess, InstanceContext, MandateAccess, MandateContext, Services, enter, find,
+};
 use crate::access::decision::{self, Target, Verdict};
 use crate::access::tables::{INSTANCE_TABLES, Instances, Members, Read, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
@@ -117,7 +119,11 @@ impl Asking {
     /// Whether the caller may know of this instance: it is open to them, or their level of `instances` reaches it.
     pub async fn may_know_of(&self, instance: InstanceId) -> Result<bool> {
         let key = (self.mandate.caller.user, self.mandate.mandate);
-        let Some(found) = find::instance(&self.mandate.caller.services, key, instance, self.epochs).await? else { return Ok(false) };
+        let Some(found) =
+            find::instance(&self.mandate.caller.services, key, instance, self.epochs).await?
+        else {
+            return Ok(false);
+        };
         let reads = self.mandate.levels(Instances::NAME, Operation::Read).operation;
         Ok(found.access.is_some() || reads >= found.found.needed)
     }
@@ -134,12 +140,18 @@ impl Asking {
     /// A member whom the caller may read.
     pub async fn member(&self, grant: &Grant<Members, Read>, user: UserId) -> Result<Subject> {
         let access = self.mandate.access_of(grant, user).await?.map(Arc::new);
-        let reads_all = self.mandate.levels(Instances::NAME, Operation::Read).operation == Level::All;
+        let reads_all =
+            self.mandate.levels(Instances::NAME, Operation::Read).operation == Level::All;
         let hidden_from = (!reads_all).then_some(self.mandate.caller.user);
         Ok(Subject { hidden_from, ..self.subject(user, access, None) })
     }
 
-    fn subject(&self, user: UserId, access: Option<Arc<MandateAccess>>, epochs: Option<Epochs>) -> Subject {
+    fn subject(
+        &self,
+        user: UserId,
+        access: Option<Arc<MandateAccess>>,
+        epochs: Option<Epochs>,
+    ) -> Subject {
         Subject {
             user,
             mandate: self.mandate.mandate,
@@ -157,7 +169,10 @@ impl Asking {
 impl MandateContext {
     /// The caller in an instance of the mandate, admitted or not: for asking which of its roles they may read.
     pub async fn in_instance(&self, instance: InstanceId) -> Result<InstanceContext> {
-        let found = load::instance(&*self.reader().await?, self.caller.user, self.mandate, instance).await?.ok_or_else(Error::not_found)?;
+        let found =
+            load::instance(&*self.reader().await?, self.caller.user, self.mandate, instance)
+                .await?
+                .ok_or_else(Error::not_found)?;
         let own = if self.is_sys_admin() { None } else { found.access.clone().map(Arc::new) };
         Ok(enter::instance_context(self.clone(), instance, found, own))
     }
@@ -185,13 +200,20 @@ impl Subject {
         }
         if let Some(named) = self.named {
             let scope = self.instance(named).await?;
-            return Ok(if target.is_known(&scope.catalogue) { Located::Here(scope) } else { Located::Unknown });
+            return Ok(if target.is_known(&scope.catalogue) {
+                Located::Here(scope)
+            } else {
+                Located::Unknown
+            });
         }
         let open = self.open_instances().await?;
-        let fitting: Vec<&OpenInstance> = open.iter().filter(|open| is_known_to(open, target)).collect();
+        let fitting: Vec<&OpenInstance> =
+            open.iter().filter(|open| is_known_to(open, target)).collect();
         match fitting[..] {
             [only] => Ok(Located::Here(self.instance(only.id).await?)),
-            _ if self.is_known_anywhere(target).await? => Err(find::missing(&self.shown(fitting).await?)),
+            _ if self.is_known_anywhere(target).await? => {
+                Err(find::missing(&self.shown(fitting).await?))
+            }
             _ => Ok(Located::Unknown),
         }
     }
@@ -199,8 +221,10 @@ impl Subject {
     /// Where a feature's table or view is that [`Self::locate`] finds in no open instance: the only one that the subject is admitted to, where
     /// it, the admission or something above is disabled.
     pub async fn locate_what_is_disabled(&mut self, target: Target<'_>) -> Result<Option<Scope>> {
-        let admitted = load::admitted_instances(&*self.reader().await?, self.user, self.mandate).await?;
-        let fitting: Vec<_> = admitted.iter().filter(|admitted| is_known_to(admitted, target)).collect();
+        let admitted =
+            load::admitted_instances(&*self.reader().await?, self.user, self.mandate).await?;
+        let fitting: Vec<_> =
+            admitted.iter().filter(|admitted| is_known_to(admitted, target)).collect();
         match self.shown(fitting).await?[..] {
             [only] => self.instance(only.id).await.map(Some),
             _ => Ok(None),
@@ -211,7 +235,10 @@ impl Subject {
     async fn shown<'a>(&self, instances: Vec<&'a OpenInstance>) -> Result<Vec<&'a OpenInstance>> {
         let Some(caller) = self.hidden_from else { return Ok(instances) };
         let own = load::open_instances(&*self.reader().await?, caller, self.mandate).await?;
-        Ok(instances.into_iter().filter(|instance| own.iter().any(|open| open.id == instance.id)).collect())
+        Ok(instances
+            .into_iter()
+            .filter(|instance| own.iter().any(|open| open.id == instance.id))
+            .collect())
     }
 
     /// For one statement, in the mandate's turn: the caller was let in.
@@ -238,7 +265,9 @@ impl Subject {
         let open = match self.epochs {
             _ if self.access.is_none() => Arc::new(Vec::new()),
             Some(epochs) => find::open_instances(&self.services, key, epochs).await?,
-            None => Arc::new(load::open_instances(&*self.reader().await?, self.user, self.mandate).await?),
+            None => Arc::new(
+                load::open_instances(&*self.reader().await?, self.user, self.mandate).await?,
+            ),
         };
         self.open = Some(open.clone());
         Ok(open)
@@ -250,15 +279,19 @@ impl Subject {
         }
         let key = (self.user, self.mandate);
         let (catalogue, access) = if let Some(epochs) = self.epochs {
-            let found = find::instance(&self.services, key, instance, epochs).await?.ok_or_else(Error::not_found)?;
+            let found = find::instance(&self.services, key, instance, epochs)
+                .await?
+                .ok_or_else(Error::not_found)?;
             (found.found.catalogue, found.access)
         } else {
-            let found = load::instance(&*self.reader().await?, self.user, self.mandate, instance).await?;
+            let found =
+                load::instance(&*self.reader().await?, self.user, self.mandate, instance).await?;
             let found = found.ok_or_else(Error::not_found)?;
             (found.catalogue, found.access.map(Arc::new))
         };
         // An admission counts only while the membership is alive.
-        let access = access.filter(|_| self.access.is_some()).map_or(Held::Nothing, Held::InInstance);
+        let access =
+            access.filter(|_| self.access.is_some()).map_or(Held::Nothing, Held::InInstance);
         let scope = Scope { instance: Some(instance), catalogue: Arc::new(catalogue), access };
         self.known.insert(instance, scope.clone());
         Ok(scope)
@@ -266,7 +299,8 @@ impl Subject {
 
     /// Who of these owners shares a group with the subject; one statement however many there are.
     pub async fn peers_among(&self, owners: &BTreeSet<UserId>) -> Result<BTreeSet<UserId>> {
-        let others: Vec<UserId> = owners.iter().copied().filter(|owner| *owner != self.user).collect();
+        let others: Vec<UserId> =
+            owners.iter().copied().filter(|owner| *owner != self.user).collect();
         if others.is_empty() {
             return Ok(BTreeSet::new());
         }
@@ -274,7 +308,13 @@ impl Subject {
     }
 
     /// Whether the subject may do it: to any row, or to a row of this owner.
-    pub fn verdict(&self, scope: &Scope, target: Target<'_>, owner: Option<UserId>, peers: &BTreeSet<UserId>) -> Verdict {
+    pub fn verdict(
+        &self,
+        scope: &Scope,
+        target: Target<'_>,
+        owner: Option<UserId>,
+        peers: &BTreeSet<UserId>,
+    ) -> Verdict {
         let nearness = owner.map(|owner| decision::nearness(target, self.user, owner, peers));
         decision::verdict(scope.merged(), target, nearness)
     }

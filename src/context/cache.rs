@@ -48,9 +48,15 @@ pub(super) struct CachedInstance {
 impl Default for ContextCache {
     fn default() -> Self {
         Self {
-            mandates: Some(bounded(MANDATES, |(_, access): &At<Arc<MandateAccess>>| access.as_deref().map_or(0, of_mandate))),
-            instances: Some(bounded(INSTANCES, |(_, found): &At<CachedInstance>| found.as_ref().map_or(0, of_instance))),
-            open_instances: Some(bounded(OPEN_INSTANCES, |(_, open): &OpenAt| open.iter().map(of_open).sum())),
+            mandates: Some(bounded(MANDATES, |(_, access): &At<Arc<MandateAccess>>| {
+                access.as_deref().map_or(0, of_mandate)
+            })),
+            instances: Some(bounded(INSTANCES, |(_, found): &At<CachedInstance>| {
+                found.as_ref().map_or(0, of_instance)
+            })),
+            open_instances: Some(bounded(OPEN_INSTANCES, |(_, open): &OpenAt| {
+                open.iter().map(of_open).sum()
+            })),
         }
     }
 }
@@ -67,33 +73,63 @@ impl ContextCache {
         self.mandates.is_some()
     }
 
-    pub(super) fn mandate(&self, key: MandateKey, epochs: Epochs) -> Option<Option<Arc<MandateAccess>>> {
+    pub(super) fn mandate(
+        &self,
+        key: MandateKey,
+        epochs: Epochs,
+    ) -> Option<Option<Arc<MandateAccess>>> {
         let (at, access) = self.mandates.as_ref()?.get(&key)?;
         (at == epochs).then_some(access)
     }
     /// Whether the user was let into the mandate lately, at whatever epochs.
     pub(super) fn knows(&self, key: MandateKey) -> bool {
-        self.mandates.as_ref().and_then(|cache| cache.get(&key)).is_some_and(|(_, access)| access.is_some())
+        self.mandates
+            .as_ref()
+            .and_then(|cache| cache.get(&key))
+            .is_some_and(|(_, access)| access.is_some())
     }
-    pub(super) fn keep_mandate(&self, key: MandateKey, epochs: Epochs, access: Option<Arc<MandateAccess>>) {
+    pub(super) fn keep_mandate(
+        &self,
+        key: MandateKey,
+        epochs: Epochs,
+        access: Option<Arc<MandateAccess>>,
+    ) {
         if let Some(cache) = &self.mandates {
             cache.insert(key, (epochs, access));
         }
     }
-    pub(super) fn instance(&self, key: InstanceKey, epochs: Epochs) -> Option<Option<CachedInstance>> {
+    pub(super) fn instance(
+        &self,
+        key: InstanceKey,
+        epochs: Epochs,
+    ) -> Option<Option<CachedInstance>> {
         let (at, found) = self.instances.as_ref()?.get(&key)?;
         (at == epochs).then_some(found)
     }
-    pub(super) fn open_instances(&self, key: MandateKey, epochs: Epochs) -> Option<Arc<Vec<OpenInstance>>> {
+    pub(super) fn open_instances(
+        &self,
+        key: MandateKey,
+        epochs: Epochs,
+    ) -> Option<Arc<Vec<OpenInstance>>> {
         let (at, open) = self.open_instances.as_ref()?.get(&key)?;
         (at == epochs).then_some(open)
     }
-    pub(super) fn keep_open_instances(&self, key: MandateKey, epochs: Epochs, open: Arc<Vec<OpenInstance>>) {
+    pub(super) fn keep_open_instances(
+        &self,
+        key: MandateKey,
+        epochs: Epochs,
+        open: Arc<Vec<OpenInstance>>,
+    ) {
         if let Some(cache) = &self.open_instances {
             cache.insert(key, (epochs, open));
         }
     }
-    pub(super) fn keep_instance(&self, key: InstanceKey, epochs: Epochs, found: Option<CachedInstance>) {
+    pub(super) fn keep_instance(
+        &self,
+        key: InstanceKey,
+        epochs: Epochs,
+        found: Option<CachedInstance>,
+    ) {
         if let Some(cache) = &self.instances {
             cache.insert(key, (epochs, found));
         }
@@ -116,7 +152,10 @@ fn of_mandate(access: &MandateAccess) -> usize {
 
 fn of_instance(cached: &CachedInstance) -> usize {
     let access = cached.access.as_deref().map_or(0, |access| {
-        size_of::<InstanceAccess>() + weight::text(&access.feature_code) + of_roles(&access.roles) + of_merged(&access.merged)
+        size_of::<InstanceAccess>()
+            + weight::text(&access.feature_code)
+            + of_roles(&access.roles)
+            + of_merged(&access.merged)
     });
     access + weight::text(&cached.found.feature_code) + of_catalogue(&cached.found.catalogue)
 }
@@ -131,7 +170,10 @@ fn of_open(open: &OpenInstance) -> usize {
 
 fn of_roles(roles: &[HeldRole]) -> usize {
     let of = |role: &HeldRole| {
-        size_of::<HeldRole>() + weight::text(&role.label) + weight::map(&role.permissions.tables) + weight::map(&role.permissions.views)
+        size_of::<HeldRole>()
+            + weight::text(&role.label)
+            + weight::map(&role.permissions.tables)
+            + weight::map(&role.permissions.views)
     };
     roles.iter().map(of).sum()
 }
@@ -141,7 +183,11 @@ fn of_merged(merged: &Merged) -> usize {
 }
 
 fn of_catalogue(catalogue: &Catalogue) -> usize {
-    catalogue.tables().chain(catalogue.views()).map(|name| 2 * size_of::<String>() + weight::text(name)).sum()
+    catalogue
+        .tables()
+        .chain(catalogue.views())
+        .map(|name| 2 * size_of::<String>() + weight::text(name))
+        .sum()
 }
 
 #[cfg(test)]

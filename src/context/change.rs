@@ -116,7 +116,12 @@ impl Locks {
     }
 
     /// Begins a transaction that has taken them, as the system.
-    async fn begin(&self, services: &Services, intent: Intent, turn_of: Option<MandateId>) -> Result<Transaction> {
+    async fn begin(
+        &self,
+        services: &Services,
+        intent: Intent,
+        turn_of: Option<MandateId>,
+    ) -> Result<Transaction> {
         let mut transaction = services.db.begin_for(turn_of, ActAs::System, intent).await?;
         self.take(&mut transaction).await?;
         transaction.mark().await?;
@@ -130,13 +135,18 @@ impl Locks {
         }
         if self.platform {
             // Any constant does; it only has to be the same in every process.
-            sqlx::query!("select pg_advisory_xact_lock(7210001)").fetch_one(&mut *connection).await?;
+            sqlx::query!("select pg_advisory_xact_lock(7210001)")
+                .fetch_one(&mut *connection)
+                .await?;
         }
         if !self.users.is_empty() {
             let users: Vec<_> = self.users.iter().copied().collect();
-            sqlx::query!("select id from users where id = any($1) order by id for no key update", &uuids(&users))
-                .fetch_all(&mut *connection)
-                .await?;
+            sqlx::query!(
+                "select id from users where id = any($1) order by id for no key update",
+                &uuids(&users)
+            )
+            .fetch_all(&mut *connection)
+            .await?;
         }
         let mandates: Vec<_> = self.mandates.iter().copied().collect();
         if !mandates.is_empty() || self.memberships_of.is_some() {
@@ -187,7 +197,12 @@ impl<C> DerefMut for Change<C> {
 
 impl<C> Change<C> {
     /// Goes on as the tenant; from here row-level security shows one mandate.
-    pub async fn enter(&mut self, mandate: MandateId, instance: Option<InstanceId>, user: UserId) -> Result<()> {
+    pub async fn enter(
+        &mut self,
+        mandate: MandateId,
+        instance: Option<InstanceId>,
+        user: UserId,
+    ) -> Result<()> {
         self.transaction.act_as(ActAs::Tenant { mandate, instance, user }).await
     }
     /// Runs the deferred checks now, so that what they refuse is known before anything is promised.
@@ -213,7 +228,8 @@ impl Change<MandateContext> {
 impl Change<InstanceContext> {
     /// Goes on as the tenant.
     pub async fn as_tenant(&mut self) -> Result<()> {
-        let (mandate, instance, user) = (self.context.mandate.mandate, self.context.instance, self.context.mandate.caller.user);
+        let (mandate, instance, user) =
+            (self.context.mandate.mandate, self.context.instance, self.context.mandate.caller.user);
         self.enter(mandate, Some(instance), user).await
     }
 }
@@ -221,7 +237,10 @@ impl Change<InstanceContext> {
 impl MandateContext {
     /// Begins a change of access in this mandate.
     pub async fn change(&self, locks: Locks) -> Result<Change<MandateContext>> {
-        let mut transaction = locks.and_mandate(self.mandate).begin(&self.caller.services, self.caller.intent(), self.turn()).await?;
+        let mut transaction = locks
+            .and_mandate(self.mandate)
+            .begin(&self.caller.services, self.caller.intent(), self.turn())
+            .await?;
         let context = self.renewed(&mut transaction).await?;
         Ok(Change { transaction, context })
     }
@@ -235,9 +254,15 @@ impl MandateContext {
         let caller = self.caller.renewed(connection).await?;
         let authority = match &self.authority {
             Authority::SysAdmin if !caller.is_sys_admin => return Err(enter::for_sys_admins()),
-            Authority::SysAdmin if load::mandate_exists(&mut *connection, self.mandate).await? => Authority::SysAdmin,
+            Authority::SysAdmin if load::mandate_exists(&mut *connection, self.mandate).await? => {
+                Authority::SysAdmin
+            }
             Authority::SysAdmin => return Err(Error::not_found()),
-            Authority::Suspended if load::is_suspended(&mut *connection, caller.user, self.mandate).await? => Authority::Suspended,
+            Authority::Suspended
+                if load::is_suspended(&mut *connection, caller.user, self.mandate).await? =>
+            {
+                Authority::Suspended
+            }
             Authority::Member(_) | Authority::Suspended => {
                 let loaded = load::mandate_access(connection, caller.user, self.mandate).await?;
                 let access = loaded.and_then(|loaded| loaded.access).ok_or_else(lost_meanwhile)?;
@@ -252,10 +277,15 @@ impl InstanceContext {
     /// Begins a change of access in this instance.
     pub async fn change(&self, locks: Locks) -> Result<Change<InstanceContext>> {
         let caller = &self.mandate.caller;
-        let mut transaction = locks.and_mandate(self.mandate.mandate).begin(&caller.services, caller.intent(), self.mandate.turn()).await?;
+        let mut transaction = locks
+            .and_mandate(self.mandate.mandate)
+            .begin(&caller.services, caller.intent(), self.mandate.turn())
+            .await?;
         let mandate = self.mandate.renewed(&mut transaction).await?;
         let found =
-            load::instance(&mut *transaction, mandate.caller.user, mandate.mandate, self.instance).await?.ok_or_else(Error::not_found)?;
+            load::instance(&mut *transaction, mandate.caller.user, mandate.mandate, self.instance)
+                .await?
+                .ok_or_else(Error::not_found)?;
         let own = if mandate.is_sys_admin() { None } else { found.access.clone().map(Arc::new) };
         let context = enter::instance_context(mandate, self.instance, found, own);
         Ok(Change { transaction, context })
@@ -289,7 +319,9 @@ impl Caller {
 
     async fn renewed(&self, connection: &mut PgConnection) -> Result<Self> {
         let now = self.services.clock.now();
-        let fresh = load::freshness(connection, self.session, self.user, None, now).await?.ok_or_else(enter::unauthenticated)?;
+        let fresh = load::freshness(connection, self.session, self.user, None, now)
+            .await?
+            .ok_or_else(enter::unauthenticated)?;
         Ok(Self { is_sys_admin: fresh.is_sys_admin, ..self.clone() })
     }
 }
@@ -307,7 +339,9 @@ where
 {
     for _ in 0..2 {
         match work().await {
-            Err(error) if error.is_transient() => tracing::debug!(cause = ?error.cause(), "repeating a transaction that lost a race"),
+            Err(error) if error.is_transient() => {
+                tracing::debug!(cause = ?error.cause(), "repeating a transaction that lost a race")
+            }
             outcome => return outcome,
         }
     }

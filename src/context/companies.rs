@@ -61,10 +61,15 @@ impl Regrouped {
     pub fn of(before: &Companies, after: &Companies) -> Self {
         let nowhere = Company::new();
         let users: BTreeSet<UserId> = before.keys().chain(after.keys()).copied().collect();
-        let of = |user: &UserId| [before, after].map(|companies| companies.get(user).unwrap_or(&nowhere));
-        let changing: Company = users.iter().map(of).flat_map(|[before, after]| before ^ after).collect();
-        let people: Vec<UserId> =
-            users.into_iter().filter(|user| of(user).into_iter().any(|groups| !groups.is_disjoint(&changing))).collect();
+        let of = |user: &UserId| {
+            [before, after].map(|companies| companies.get(user).unwrap_or(&nowhere))
+        };
+        let changing: Company =
+            users.iter().map(of).flat_map(|[before, after]| before ^ after).collect();
+        let people: Vec<UserId> = users
+            .into_iter()
+            .filter(|user| of(user).into_iter().any(|groups| !groups.is_disjoint(&changing)))
+            .collect();
         let in_groups = |companies: &Companies| {
             let mut groups: HashMap<GroupId, Bits> = HashMap::new();
             for (place, user) in people.iter().enumerate() {
@@ -75,7 +80,8 @@ impl Regrouped {
             groups
         };
         let groups = Both { before: in_groups(before), after: in_groups(after) };
-        let (mut kinds, mut known): (Vec<Both<Company>>, HashMap<[&Company; 2], usize>) = (Vec::new(), HashMap::new());
+        let (mut kinds, mut known): (Vec<Both<Company>>, HashMap<[&Company; 2], usize>) =
+            (Vec::new(), HashMap::new());
         let kind_of = people.iter().map(of).map(|[before, after]| {
             *known.entry([before, after]).or_insert_with(|| {
                 kinds.push(Both { before: before.clone(), after: after.clone() });
@@ -96,7 +102,9 @@ impl Regrouped {
             let lost = if self.looking.before.contains(user) { count.before } else { 0 };
             told.count(*user, (gained, lost), nameable, || {
                 let moved = self.moved(&self.kinds[self.kind_of[place]]);
-                let listed = |count: usize, others: &Bits| if count > 0 { self.listed(place, others, nameable) } else { Vec::new() };
+                let listed = |count: usize, others: &Bits| {
+                    if count > 0 { self.listed(place, others, nameable) } else { Vec::new() }
+                };
                 (listed(gained, &moved.after), listed(lost, &moved.before))
             });
         }
@@ -109,7 +117,9 @@ impl Regrouped {
         for kind in &self.kinds {
             let moved = self.moved(kind);
             // Whoever was in no group, or is in none now, comes to themselves too, or leaves themselves.
-            let oneself = |company: &Company, other: &Company| usize::from(company.is_empty() && !other.is_empty());
+            let oneself = |company: &Company, other: &Company| {
+                usize::from(company.is_empty() && !other.is_empty())
+            };
             counts.push(Both {
                 before: moved.before.count() - oneself(&kind.after, &kind.before),
                 after: moved.after.count() - oneself(&kind.before, &kind.after),
@@ -124,15 +134,21 @@ impl Regrouped {
     fn moved(&self, kind: &Both<Company>) -> Both<Bits> {
         let met = |company: &Company, groups: &HashMap<GroupId, Bits>| {
             let mut met = Bits::none_of(self.people.len());
-            company.iter().filter_map(|group| groups.get(group)).for_each(|group| met.add_all(group));
+            company
+                .iter()
+                .filter_map(|group| groups.get(group))
+                .for_each(|group| met.add_all(group));
             met
         };
-        let (before, after) = (met(&kind.before, &self.groups.before), met(&kind.after, &self.groups.after));
+        let (before, after) =
+            (met(&kind.before, &self.groups.before), met(&kind.after, &self.groups.after));
         Both { before: before.clone().without(&after), after: after.without(&before) }
     }
 
     fn listed(&self, place: usize, others: &Bits, nameable: &BTreeSet<UserId>) -> Vec<UserId> {
-        let found = self.people.iter().enumerate().filter(|(other, user)| *other != place && others.has(*other) && nameable.contains(user));
+        let found = self.people.iter().enumerate().filter(|(other, user)| {
+            *other != place && others.has(*other) && nameable.contains(user)
+        });
         found.map(|(_, user)| *user).take(LISTED).collect()
     }
 }
@@ -150,7 +166,12 @@ mod tests {
     async fn whoever_shares_another_group_is_neither_gained_nor_lost() {
         let [ann, bob, cleo, dan] = [(); 4].map(|()| UserId::new());
         let [board, club, far] = [(); 3].map(|()| GroupId::new());
-        let before = companies(&[(ann, &[board, club]), (bob, &[board, club]), (cleo, &[board]), (dan, &[far])]);
+        let before = companies(&[
+            (ann, &[board, club]),
+            (bob, &[board, club]),
+            (cleo, &[board]),
+            (dan, &[far]),
+        ]);
         let after = companies(&[(ann, &[club]), (bob, &[club]), (dan, &[far])]);
         let mut regrouped = Regrouped::of(&before, &after);
         assert_eq!(regrouped.people, [ann, bob, cleo], "whom it does not concern is not looked at");
@@ -159,7 +180,12 @@ mod tests {
         regrouped.looking = Both { before: looking.clone(), after: looking };
         let told = regrouped.told(&[ann, bob, cleo, dan].into()).await;
         assert_eq!(told.totals, ReachTotals { users: 2, gained: 0, lost: 3 });
-        let of = |user| told.changes.iter().find(|change| change.user_id == user).map(|change| change.loses.clone());
+        let of = |user| {
+            told.changes
+                .iter()
+                .find(|change| change.user_id == user)
+                .map(|change| change.loses.clone())
+        };
         assert_eq!((of(ann), of(cleo)), (Some(vec![cleo]), Some(vec![ann, bob])));
     }
 
@@ -174,9 +200,12 @@ mod tests {
     #[tokio::test]
     async fn as_many_kinds_as_people_are_counted_in_no_time() {
         let everyone = GroupId::new();
-        let before: Companies =
-            std::iter::repeat_with(UserId::new).take(10_000).map(|user| (user, [everyone, GroupId::new()].into())).collect();
-        let alone = |groups: &Company| groups.iter().copied().filter(|group| *group != everyone).collect();
+        let before: Companies = std::iter::repeat_with(UserId::new)
+            .take(10_000)
+            .map(|user| (user, [everyone, GroupId::new()].into()))
+            .collect();
+        let alone =
+            |groups: &Company| groups.iter().copied().filter(|group| *group != everyone).collect();
         let after: Companies = before.iter().map(|(user, groups)| (*user, alone(groups))).collect();
         let mut regrouped = Regrouped::of(&before, &after);
         let all: BTreeSet<UserId> = before.into_keys().collect();

@@ -65,9 +65,11 @@ pub(super) async fn effective_access(
     let mut everybody = EffectiveAccess::new();
     for row in rows {
         let place = row.instance_id.map(InstanceId::from);
-        let instance = || Catalogue::instance(row.tables.unwrap_or_default(), row.views.unwrap_or_default());
+        let instance =
+            || Catalogue::instance(row.tables.unwrap_or_default(), row.views.unwrap_or_default());
         let catalogue = if place.is_some() { instance() } else { Catalogue::mandate() };
-        let merged = Arc::new(Merged::of(row.roles.iter().map(|role| &role.permissions), &catalogue));
+        let merged =
+            Arc::new(Merged::of(row.roles.iter().map(|role| &role.permissions), &catalogue));
         for user in row.user_ids {
             everybody.entry(user.into()).or_default().insert(place, Arc::clone(&merged));
         }
@@ -76,7 +78,10 @@ pub(super) async fn effective_access(
 }
 
 /// How many effective admins a mandate has.
-pub(super) async fn effective_admins(connection: &mut PgConnection, mandate: MandateId) -> Result<i64> {
+pub(super) async fn effective_admins(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+) -> Result<i64> {
     let admins = sqlx::query_scalar!(
         r#"select count(*) as "admins!"
            from roles r

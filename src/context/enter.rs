@@ -14,8 +14,8 @@ use super::find;
 use super::load::{self, Epochs, FoundInstance, RoleHome};
 use super::policy::{Clause, Policy};
 use super::{
-    Authority, Caller, InstanceAccess, InstanceContext, MandateAccess, MandateContext, RequestMeta, RoleContext, Services, SessionContext,
-    SystemContext, grant,
+    Authority, Caller, InstanceAccess, InstanceContext, MandateAccess, MandateContext, RequestMeta,
+    RoleContext, Services, SessionContext, SystemContext, grant,
 };
 use crate::access::Level;
 use crate::access::tables::least_level;
@@ -64,9 +64,15 @@ pub async fn enter(services: &Services, policy: &Policy, arrival: Arrival<'_>) -
         return Ok(Entered::Deferred(DeferredCaller { claims, services: services.clone() }));
     }
     let now = services.clock.now();
-    let fresh = load::freshness(&*services.reader(claims.user, headers.mandate).await?, claims.session, claims.user, headers.mandate, now)
-        .await?
-        .ok_or_else(unauthenticated)?;
+    let fresh = load::freshness(
+        &*services.reader(claims.user, headers.mandate).await?,
+        claims.session,
+        claims.user,
+        headers.mandate,
+        now,
+    )
+    .await?
+    .ok_or_else(unauthenticated)?;
     let caller = Caller {
         user: claims.user,
         session: claims.session,
@@ -75,7 +81,9 @@ pub async fn enter(services: &Services, policy: &Policy, arrival: Arrival<'_>) -
         meta: arrival.meta,
         services: services.clone(),
     };
-    Entrance { services, policy, headers, path: arrival.path, caller, epochs: fresh.epochs }.decide().await
+    Entrance { services, policy, headers, path: arrival.path, caller, epochs: fresh.epochs }
+        .decide()
+        .await
 }
 
 /// The context headers, well-formed and at most once each.
@@ -87,12 +95,16 @@ struct ContextHeaders {
 
 impl ContextHeaders {
     fn parse(headers: &HeaderMap) -> Result<Self> {
-        Ok(Self { mandate: one_id(headers, "x-mandate-id")?, instance: one_id(headers, "x-instance-id")? })
+        Ok(Self {
+            mandate: one_id(headers, "x-mandate-id")?,
+            instance: one_id(headers, "x-instance-id")?,
+        })
     }
 }
 
 fn one_id<T: std::str::FromStr>(headers: &HeaderMap, name: &'static str) -> Result<Option<T>> {
-    let refused = |what: &str| Error::new(Code::InvalidHeader, format!("The header {name} {what}."));
+    let refused =
+        |what: &str| Error::new(Code::InvalidHeader, format!("The header {name} {what}."));
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -122,14 +134,19 @@ impl Entrance<'_> {
         if self.policy.has(Clause::Sys) && self.caller.is_sys_admin {
             return self.sys_admin().await;
         }
-        let tables: Vec<_> = self.policy.clauses.iter().filter(|c| matches!(c, Clause::Table { .. })).collect();
+        let tables: Vec<_> =
+            self.policy.clauses.iter().filter(|c| matches!(c, Clause::Table { .. })).collect();
         if tables.is_empty() {
             return self.without_table();
         }
         let context = self.member_or_suspended().await?;
         if self.policy.asks {
             let open = self.some_table_is_open(&context, None);
-            return if open { self.asking(context).await.map(Entered::Asking) } else { Err(self.denied()) };
+            return if open {
+                self.asking(context).await.map(Entered::Asking)
+            } else {
+                Err(self.denied())
+            };
         }
         if let Some(feature) = self.policy.feature_code() {
             return self.in_feature(&context, feature).await.map(Entered::Instance);
@@ -154,7 +171,10 @@ impl Entrance<'_> {
         }
         if !self.policy.context || self.headers.mandate.is_none() {
             if self.policy.context && self.headers.instance.is_some() {
-                return Err(Error::new(Code::MandateContextMissing, "X-Instance-Id needs X-Mandate-Id beside it."));
+                return Err(Error::new(
+                    Code::MandateContextMissing,
+                    "X-Instance-Id needs X-Mandate-Id beside it.",
+                ));
             }
             return Ok(Entered::User(self.caller, None, None));
         }
@@ -169,7 +189,8 @@ impl Entrance<'_> {
     /// A SysAdmin, on a route that is theirs: the object in the path names the mandate, and a header that is sent must agree. Where
     /// the path names none it is every mandate; a header that is sent says which one, and selects no roles.
     async fn sys_admin(self) -> Result<Entered> {
-        let governs_mandate = self.policy.clauses.iter().any(|clause| matches!(clause, Clause::Table { .. }));
+        let governs_mandate =
+            self.policy.clauses.iter().any(|clause| matches!(clause, Clause::Table { .. }));
         if let Some(mandate) = self.path_id::<MandateId>("mandateId")? {
             self.header_agrees(mandate)?;
             if !governs_mandate {
@@ -178,16 +199,29 @@ impl Entrance<'_> {
             if !load::mandate_exists(&*self.reader().await?, mandate).await? {
                 return Err(Error::not_found());
             }
-            return Ok(Entered::Mandate(MandateContext { caller: self.caller, mandate, authority: Authority::SysAdmin }));
+            return Ok(Entered::Mandate(MandateContext {
+                caller: self.caller,
+                mandate,
+                authority: Authority::SysAdmin,
+            }));
         }
         let Some(instance) = self.path_id::<InstanceId>("instanceId")? else {
             let system = SystemContext::of(self.caller);
-            return Ok(if governs_mandate { Entered::Everywhere(system, self.headers.mandate) } else { Entered::System(system) });
+            return Ok(if governs_mandate {
+                Entered::Everywhere(system, self.headers.mandate)
+            } else {
+                Entered::System(system)
+            });
         };
-        let mandate = load::mandate_of_instance(&*self.reader().await?, instance).await?.ok_or_else(Error::not_found)?;
+        let mandate = load::mandate_of_instance(&*self.reader().await?, instance)
+            .await?
+            .ok_or_else(Error::not_found)?;
         self.header_agrees(mandate)?;
-        let found = load::instance(&*self.reader().await?, self.caller.user, mandate, instance).await?.ok_or_else(Error::not_found)?;
-        let context = MandateContext { caller: self.caller, mandate, authority: Authority::SysAdmin };
+        let found = load::instance(&*self.reader().await?, self.caller.user, mandate, instance)
+            .await?
+            .ok_or_else(Error::not_found)?;
+        let context =
+            MandateContext { caller: self.caller, mandate, authority: Authority::SysAdmin };
         // As a SysAdmin: the flag opens no data, and roles held as a member do not count here.
         Ok(Entered::Instance(instance_context(context, instance, found, None)))
     }
@@ -218,13 +252,22 @@ impl Entrance<'_> {
     async fn member(&self) -> Result<MandateContext> {
         let mandate = self.named_mandate()?;
         let access = self.mandate_access(mandate).await?.ok_or_else(mandate_access_denied)?;
-        Ok(MandateContext { caller: self.caller.clone(), mandate, authority: Authority::Member(access) })
+        Ok(MandateContext {
+            caller: self.caller.clone(),
+            mandate,
+            authority: Authority::Member(access),
+        })
     }
 
     /// The same; where the route is about the caller's own membership, also while that is disabled: then with no access at all.
     async fn member_or_suspended(&self) -> Result<MandateContext> {
         let refused = match self.member().await {
-            Err(refused) if refused.code() == Code::MandateAccessDenied && matches!(self.is_oneself(), Ok(true)) => refused,
+            Err(refused)
+                if refused.code() == Code::MandateAccessDenied
+                    && matches!(self.is_oneself(), Ok(true)) =>
+            {
+                refused
+            }
             entered => return entered,
         };
         let mandate = self.named_mandate()?;
@@ -235,10 +278,12 @@ impl Entrance<'_> {
     }
 
     fn named_mandate(&self) -> Result<MandateId> {
-        let mandate = self
-            .headers
-            .mandate
-            .ok_or_else(|| Error::new(Code::MandateContextMissing, "The header X-Mandate-Id must say which mandate the request is for."))?;
+        let mandate = self.headers.mandate.ok_or_else(|| {
+            Error::new(
+                Code::MandateContextMissing,
+                "The header X-Mandate-Id must say which mandate the request is for.",
+            )
+        })?;
         if let Some(named) = self.path_id::<MandateId>("mandateId")?
             && named != mandate
         {
@@ -252,7 +297,9 @@ impl Entrance<'_> {
         if let Some(cached) = self.services.cache.mandate(key, self.epochs) {
             return Ok(cached);
         }
-        let Some(loaded) = load::mandate_access(&*self.reader().await?, self.caller.user, mandate).await? else {
+        let Some(loaded) =
+            load::mandate_access(&*self.reader().await?, self.caller.user, mandate).await?
+        else {
             return Ok(None);
         };
         let access = loaded.access.map(Arc::new);
@@ -290,7 +337,8 @@ impl Entrance<'_> {
         self.policy.clauses.iter().any(|clause| match clause {
             Clause::Table { table, operation, .. } => {
                 context.levels(table, *operation).operation > Level::None
-                    || own.is_some_and(|access| access.merged.level(table, *operation) > Level::None)
+                    || own
+                        .is_some_and(|access| access.merged.level(table, *operation) > Level::None)
             }
             _ => false,
         })
@@ -299,7 +347,9 @@ impl Entrance<'_> {
     /// The refusal that names the first table of the policy.
     fn denied(&self) -> Error {
         let named = self.policy.clauses.iter().find_map(|clause| match clause {
-            Clause::Table { table, operation, .. } => Some(grant::permission_denied(table, *operation, least_level(table, *operation))),
+            Clause::Table { table, operation, .. } => {
+                Some(grant::permission_denied(table, *operation, least_level(table, *operation)))
+            }
             _ => None,
         });
         named.unwrap_or_else(mandate_access_denied)
@@ -318,19 +368,30 @@ impl Entrance<'_> {
         let instance = if let Some(named) = self.headers.instance {
             named
         } else {
-            let open = find::open_instances(self.services, (self.caller.user, context.mandate), self.epochs).await?;
+            let open = find::open_instances(
+                self.services,
+                (self.caller.user, context.mandate),
+                self.epochs,
+            )
+            .await?;
             find::sole(&open, |open| open.feature_code == feature)?
         };
         let entered = self.instance_in_header(context, instance).await?;
         if entered.feature_code != feature {
             return Err(instance_access_denied());
         }
-        if self.some_table_is_open(context, entered.access()) { Ok(entered) } else { Err(self.denied()) }
+        if self.some_table_is_open(context, entered.access()) {
+            Ok(entered)
+        } else {
+            Err(self.denied())
+        }
     }
 
     async fn instance_in_path(&self, context: MandateContext) -> Result<InstanceContext> {
         let instance = self.path_id::<InstanceId>("instanceId")?.ok_or_else(Error::not_found)?;
-        let found = load::instance(&*self.reader().await?, self.caller.user, context.mandate, instance).await?;
+        let found =
+            load::instance(&*self.reader().await?, self.caller.user, context.mandate, instance)
+                .await?;
         let own = found.as_ref().and_then(|found| found.access.clone()).map(Arc::new);
         if !self.some_table_is_open(&context, own.as_deref()) {
             return Err(self.denied());
@@ -339,8 +400,18 @@ impl Entrance<'_> {
         Ok(instance_context(context, instance, found, own))
     }
 
-    async fn instance_in_header(&self, context: &MandateContext, instance: InstanceId) -> Result<InstanceContext> {
-        let found = find::instance(self.services, (self.caller.user, context.mandate), instance, self.epochs).await?;
+    async fn instance_in_header(
+        &self,
+        context: &MandateContext,
+        instance: InstanceId,
+    ) -> Result<InstanceContext> {
+        let found = find::instance(
+            self.services,
+            (self.caller.user, context.mandate),
+            instance,
+            self.epochs,
+        )
+        .await?;
         let CachedInstance { found, access } = found.ok_or_else(instance_access_denied)?;
         let access = access.ok_or_else(instance_access_denied)?;
         Ok(instance_context(context.clone(), instance, found, Some(access)))
@@ -361,7 +432,9 @@ impl Entrance<'_> {
         let context = self.member().await?;
         let instance = match home {
             Some(RoleHome::Instance(id)) => {
-                load::instance(&*self.reader().await?, self.caller.user, context.mandate, id).await?.map(|found| (id, found))
+                load::instance(&*self.reader().await?, self.caller.user, context.mandate, id)
+                    .await?
+                    .map(|found| (id, found))
             }
             _ => None,
         };
@@ -371,14 +444,18 @@ impl Entrance<'_> {
         }
         match (home, instance) {
             (Some(RoleHome::Mandate), _) => Ok(RoleContext::Mandate(context, role)),
-            (Some(RoleHome::Instance(_)), Some((id, found))) => Ok(RoleContext::Instance(instance_context(context, id, found, own), role)),
+            (Some(RoleHome::Instance(_)), Some((id, found))) => {
+                Ok(RoleContext::Instance(instance_context(context, id, found, own), role))
+            }
             _ => Err(Error::not_found()),
         }
     }
 
     fn path_id<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>> {
         let Some(text) = self.path.get(name) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| Error::new(Code::InvalidParameter, format!("`{name}` in the path must be a UUID.")))
+        text.parse().map(Some).map_err(|_| {
+            Error::new(Code::InvalidParameter, format!("`{name}` in the path must be a UUID."))
+        })
     }
 }
 
@@ -388,5 +465,12 @@ pub(super) fn instance_context(
     found: FoundInstance,
     access: Option<Arc<InstanceAccess>>,
 ) -> InstanceContext {
-    InstanceContext { mandate, instance, feature_code: found.feature_code, catalogue: found.catalogue, needed: found.needed, access }
+    InstanceContext {
+        mandate,
+        instance,
+        feature_code: found.feature_code,
+        catalogue: found.catalogue,
+        needed: found.needed,
+        access,
+    }
 }

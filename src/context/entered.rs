@@ -3,12 +3,17 @@
 use std::collections::HashMap;
 
 use super::asking::Asking;
-use super::{Caller, InstanceContext, MandateContext, RoleContext, Services, SessionContext, SystemContext};
+use super::{
+    Caller, InstanceContext, MandateContext, RoleContext, Services, SessionContext, SystemContext,
+};
 use crate::auth::session::Claims;
 use crate::ids::MandateId;
 
 /// What a guard lets into a handler.
-#[expect(clippy::large_enum_variant, reason = "one a request, moved into its extensions at once: a box would cost more")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a request, moved into its extensions at once: a box would cost more"
+)]
 #[derive(Debug, Clone)]
 pub enum Entered {
     Anonymous,
@@ -56,7 +61,9 @@ impl Entered {
         match self {
             Self::User(_, mandate, _) => mandate.as_ref(),
             Self::Mandate(mandate) | Self::Role(RoleContext::Mandate(mandate, _)) => Some(mandate),
-            Self::Instance(instance) | Self::Role(RoleContext::Instance(instance, _)) => Some(instance.mandate()),
+            Self::Instance(instance) | Self::Role(RoleContext::Instance(instance, _)) => {
+                Some(instance.mandate())
+            }
             Self::Asking(asking) => Some(&asking.mandate),
             Self::Anonymous
             | Self::Session(_)

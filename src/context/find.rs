@@ -12,11 +12,17 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{InstanceId, MandateId, UserId};
 
 /// The enabled instances to which a member is admitted.
-pub(super) async fn open_instances(services: &Services, key: (UserId, MandateId), epochs: Epochs) -> Result<Arc<Vec<OpenInstance>>> {
+pub(super) async fn open_instances(
+    services: &Services,
+    key: (UserId, MandateId),
+    epochs: Epochs,
+) -> Result<Arc<Vec<OpenInstance>>> {
     if let Some(cached) = services.cache.open_instances(key, epochs) {
         return Ok(cached);
     }
-    let found = Arc::new(load::open_instances(&*services.reader(key.0, Some(key.1)).await?, key.0, key.1).await?);
+    let found = Arc::new(
+        load::open_instances(&*services.reader(key.0, Some(key.1)).await?, key.0, key.1).await?,
+    );
     services.cache.keep_open_instances(key, epochs, found.clone());
     Ok(found)
 }
@@ -32,14 +38,20 @@ pub(super) async fn instance(
     if let Some(cached) = services.cache.instance(key, epochs) {
         return Ok(cached);
     }
-    let found = load::instance(&*services.reader(user, Some(mandate)).await?, user, mandate, instance).await?;
-    let kept = found.map(|found| CachedInstance { access: found.access.clone().map(Arc::new), found });
+    let found =
+        load::instance(&*services.reader(user, Some(mandate)).await?, user, mandate, instance)
+            .await?;
+    let kept =
+        found.map(|found| CachedInstance { access: found.access.clone().map(Arc::new), found });
     services.cache.keep_instance(key, epochs, kept.clone());
     Ok(kept)
 }
 
 /// The only instance that fits; 400 with the candidates where there are none or several.
-pub(super) fn sole(open: &[OpenInstance], fits: impl Fn(&OpenInstance) -> bool) -> Result<InstanceId> {
+pub(super) fn sole(
+    open: &[OpenInstance],
+    fits: impl Fn(&OpenInstance) -> bool,
+) -> Result<InstanceId> {
     let fitting: Vec<&OpenInstance> = open.iter().filter(|open| fits(open)).collect();
     if let [only] = fitting[..] { Ok(only.id) } else { Err(missing(&fitting)) }
 }
@@ -50,6 +62,7 @@ pub(super) fn missing(candidates: &[&OpenInstance]) -> Error {
         [] => "No feature instance of this kind is open here in this mandate.",
         _ => "The header X-Instance-Id must say which of the `candidates` is meant.",
     };
-    let candidates: Vec<Value> = candidates.iter().map(|open| json!({ "id": open.id, "label": open.label })).collect();
+    let candidates: Vec<Value> =
+        candidates.iter().map(|open| json!({ "id": open.id, "label": open.label })).collect();
     Error::new(Code::InstanceContextMissing, detail).with("candidates", candidates)
 }

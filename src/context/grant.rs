@@ -67,11 +67,27 @@ impl Levels {
 
 impl<T: Table, O: Op> Grant<T, O> {
     /// Only contexts call this: 403 before any lookup where the level is `n`.
-    pub(super) fn decide(mandate: MandateId, instance: Option<InstanceId>, caller: UserId, levels: Levels) -> Result<Self> {
+    pub(super) fn decide(
+        mandate: MandateId,
+        instance: Option<InstanceId>,
+        caller: UserId,
+        levels: Levels,
+    ) -> Result<Self> {
         if !reaches(levels.operation, None) {
-            return Err(permission_denied(T::NAME, O::OPERATION, least_level(T::NAME, O::OPERATION)));
+            return Err(permission_denied(
+                T::NAME,
+                O::OPERATION,
+                least_level(T::NAME, O::OPERATION),
+            ));
         }
-        Ok(Self { mandate, instance, caller, level: levels.operation, read: levels.read, proof: PhantomData })
+        Ok(Self {
+            mandate,
+            instance,
+            caller,
+            level: levels.operation,
+            read: levels.read,
+            proof: PhantomData,
+        })
     }
 
     /// Decides about one row by the least level that reaches it: 404 where the caller may not see it, 403 where they may see
@@ -121,6 +137,13 @@ impl<T: Table, O: Op> Grant<T, O> {
 
 /// 403 that names table, operation and the level that would do.
 pub(crate) fn permission_denied(table: &str, operation: Operation, needed: Level) -> Error {
-    let detail = format!("This needs `{}` on `{table}` at level `{}` or higher.", operation.name(), needed.letter());
-    Error::new(Code::PermissionDenied, detail).with("table", table).with("operation", operation.name()).with("needed", needed.letter())
+    let detail = format!(
+        "This needs `{}` on `{table}` at level `{}` or higher.",
+        operation.name(),
+        needed.letter()
+    );
+    Error::new(Code::PermissionDenied, detail)
+        .with("table", table)
+        .with("operation", operation.name())
+        .with("needed", needed.letter())
 }

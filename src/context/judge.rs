@@ -53,7 +53,9 @@ impl Giving for InstanceContext {
 /// 403 where a delegate would hand out permissions beyond their own access. For what is not somebody's at once: the permissions of a
 /// role, before and after a change.
 pub fn require_within_own(context: &impl Giving, permissions: &Permissions) -> Result<()> {
-    if context.mandate().is_delegate() && !role_within(permissions, &context.own(), &context.known()) {
+    if context.mandate().is_delegate()
+        && !role_within(permissions, &context.own(), &context.known())
+    {
         return Err(exceeds());
     }
     Ok(())
@@ -74,13 +76,21 @@ impl Receiver {
 
 /// Whether the caller may give this role to somebody, or give it back. Admins may give instance roles to themselves (it is
 /// audited); SysAdmins never change their own access, and delegates never beyond what they have.
-pub fn require_may_give(context: &impl Giving, to: Receiver, permissions: &Permissions, protected: bool) -> Result<()> {
+pub fn require_may_give(
+    context: &impl Giving,
+    to: Receiver,
+    permissions: &Permissions,
+    protected: bool,
+) -> Result<()> {
     let (mandate, own) = (context.mandate(), to == Receiver::Oneself);
     if own && mandate.caller().is_sys_admin() {
         return Err(Error::new(Code::SelfEscalation, "SysAdmins do not change their own access."));
     }
     let refused = if protected && mandate.is_delegate() {
-        Err(Error::new(Code::GrantExceedsOwnAccess, "Only admins and SysAdmins give the role `admin`."))
+        Err(Error::new(
+            Code::GrantExceedsOwnAccess,
+            "Only admins and SysAdmins give the role `admin`.",
+        ))
     } else {
         require_within_own(context, permissions)
     };
@@ -93,7 +103,8 @@ impl MandateContext {
     pub(super) fn gains_by_nearness(&self, table: &str, before: Level, after: Level) -> bool {
         let reached = |operation| self.levels(table, operation).operation;
         let operations = [Operation::Read, Operation::Update, Operation::Delete];
-        self.is_delegate() && operations.into_iter().map(reached).any(|level| after <= level && level < before)
+        self.is_delegate()
+            && operations.into_iter().map(reached).any(|level| after <= level && level < before)
     }
 }
 
@@ -153,7 +164,8 @@ impl Change<InstanceContext> {
         .await?;
         for role in revived {
             let permissions = Permissions { tables: role.tables.0, views: role.views.0 };
-            let nothing = Bound::of([&permissions], self.context.catalogue()).within(&Merged::default());
+            let nothing =
+                Bound::of([&permissions], self.context.catalogue()).within(&Merged::default());
             if role.own && !nothing {
                 require_may_give(&self.context, Receiver::Oneself, &permissions, false)?;
             }
@@ -182,14 +194,23 @@ async fn targets_within_own(
 }
 
 /// 403 where what one of these people holds is not within what the caller has.
-pub(super) fn require_within(people: &People, caller: UserId, only: Option<InstanceId>, others: &[UserId]) -> Result<()> {
+pub(super) fn require_within(
+    people: &People,
+    caller: UserId,
+    only: Option<InstanceId>,
+    others: &[UserId],
+) -> Result<()> {
     let own = people.live(caller);
     // People who were given the same are judged once.
-    let different: HashMap<_, UserId> = others.iter().map(|other| (people.given(*other), *other)).collect();
+    let different: HashMap<_, UserId> =
+        others.iter().map(|other| (people.given(*other), *other)).collect();
     if different.into_values().all(|other| people.held(other).within(&own, only)) {
         return Ok(());
     }
-    Err(Error::new(Code::TargetExceedsOwnAccess, "The access of somebody whom this concerns is not within your own."))
+    Err(Error::new(
+        Code::TargetExceedsOwnAccess,
+        "The access of somebody whom this concerns is not within your own.",
+    ))
 }
 
 /// A feature that comes to know a table or view again gives whoever holds a role that speaks of it what the role says: a SysAdmin
@@ -220,7 +241,10 @@ pub async fn require_no_own_gain(
         !access(after).within(&access(before).with_wildcard_for(after))
     };
     if held.iter().any(|roles| gains(&roles.0)) {
-        return Err(Error::new(Code::SelfEscalation, "A role that you hold in an instance of this feature speaks of what would be added."));
+        return Err(Error::new(
+            Code::SelfEscalation,
+            "A role that you hold in an instance of this feature speaks of what would be added.",
+        ));
     }
     Ok(())
 }

@@ -55,7 +55,11 @@ pub(super) async fn freshness(
     .await?;
     Ok(row.map(|row| Fresh {
         is_sys_admin: row.is_sys_admin,
-        epochs: Epochs { user: row.user_epoch, mandate: row.mandate_epoch, catalogue: row.catalogue_epoch },
+        epochs: Epochs {
+            user: row.user_epoch,
+            mandate: row.mandate_epoch,
+            catalogue: row.catalogue_epoch,
+        },
     }))
 }
 
@@ -68,7 +72,11 @@ pub(super) struct LoadedMandate {
     pub first_use: bool,
 }
 
-pub(super) async fn mandate_access(executor: impl PgExecutor<'_>, user: UserId, mandate: MandateId) -> Result<Option<LoadedMandate>> {
+pub(super) async fn mandate_access(
+    executor: impl PgExecutor<'_>,
+    user: UserId,
+    mandate: MandateId,
+) -> Result<Option<LoadedMandate>> {
     let row = sqlx::query!(
         r#"select ue.epoch as user_epoch, ce.epoch as catalogue_epoch, me.epoch as "mandate_epoch?",
                   m.user_id is not null as "alive!", (m.user_id is not null and m.first_used_at is null) as "first_use!",
@@ -91,14 +99,22 @@ pub(super) async fn mandate_access(executor: impl PgExecutor<'_>, user: UserId, 
     .fetch_optional(executor)
     .await?;
     Ok(row.map(|row| LoadedMandate {
-        epochs: Epochs { user: row.user_epoch, mandate: row.mandate_epoch, catalogue: row.catalogue_epoch },
+        epochs: Epochs {
+            user: row.user_epoch,
+            mandate: row.mandate_epoch,
+            catalogue: row.catalogue_epoch,
+        },
         first_use: row.first_use,
         access: row.alive.then(|| MandateAccess::of(row.roles.0)),
     }))
 }
 
 /// Whether somebody is a member of a mandate that is open, with a membership that is disabled.
-pub(super) async fn is_suspended(executor: impl PgExecutor<'_>, user: UserId, mandate: MandateId) -> Result<bool> {
+pub(super) async fn is_suspended(
+    executor: impl PgExecutor<'_>,
+    user: UserId,
+    mandate: MandateId,
+) -> Result<bool> {
     let suspended = sqlx::query_scalar!(
         r#"select exists (select 1 from memberships m join mandates d on d.id = m.mandate_id and d.enabled and d.deleted_at is null
                           where m.mandate_id = $1 and m.user_id = $2 and not m.enabled) as "suspended!""#,
@@ -152,8 +168,15 @@ pub(super) async fn instance(
     .await?;
     Ok(row.map(|row| {
         let catalogue = Catalogue::instance(row.tables, row.views);
-        let access = row.alive.then(|| InstanceAccess::of(instance, row.feature_code.clone(), row.roles.0, &catalogue));
-        FoundInstance { feature_code: row.feature_code, catalogue, needed: Level::from_number(row.needed), access }
+        let access = row.alive.then(|| {
+            InstanceAccess::of(instance, row.feature_code.clone(), row.roles.0, &catalogue)
+        });
+        FoundInstance {
+            feature_code: row.feature_code,
+            catalogue,
+            needed: Level::from_number(row.needed),
+            access,
+        }
     }))
 }
 
@@ -170,7 +193,11 @@ pub struct OpenInstance {
 }
 
 /// The enabled instances of a mandate to which a user is admitted, by label; whoever calls knows that the membership is alive.
-pub(super) async fn open_instances(executor: impl PgExecutor<'_>, user: UserId, mandate: MandateId) -> Result<Vec<OpenInstance>> {
+pub(super) async fn open_instances(
+    executor: impl PgExecutor<'_>,
+    user: UserId,
+    mandate: MandateId,
+) -> Result<Vec<OpenInstance>> {
     let rows = sqlx::query_as!(
         OpenInstance,
         "select i.id, i.label, i.feature_code, f.tables, f.views
@@ -186,7 +213,11 @@ pub(super) async fn open_instances(executor: impl PgExecutor<'_>, user: UserId, 
 }
 
 /// The instances of a mandate to which a user is admitted, whatever is disabled, by label.
-pub(super) async fn admitted_instances(executor: impl PgExecutor<'_>, user: UserId, mandate: MandateId) -> Result<Vec<OpenInstance>> {
+pub(super) async fn admitted_instances(
+    executor: impl PgExecutor<'_>,
+    user: UserId,
+    mandate: MandateId,
+) -> Result<Vec<OpenInstance>> {
     let rows = sqlx::query_as!(
         OpenInstance,
         "select i.id, i.label, i.feature_code, f.tables, f.views
@@ -234,7 +265,10 @@ pub(super) async fn admitted_among(
 }
 
 /// Whether any feature has a table, or a view, of this name.
-pub(super) async fn is_of_a_feature(executor: impl PgExecutor<'_>, target: Target<'_>) -> Result<bool> {
+pub(super) async fn is_of_a_feature(
+    executor: impl PgExecutor<'_>,
+    target: Target<'_>,
+) -> Result<bool> {
     let (table, view) = match target {
         Target::Rows(table, _) => (Some(table), None),
         Target::View(view) => (None, Some(view)),
@@ -249,7 +283,10 @@ pub(super) async fn is_of_a_feature(executor: impl PgExecutor<'_>, target: Targe
 }
 
 /// The mandate that an instance belongs to, for SysAdmins, whose path names only the instance.
-pub(super) async fn mandate_of_instance(executor: impl PgExecutor<'_>, instance: InstanceId) -> Result<Option<MandateId>> {
+pub(super) async fn mandate_of_instance(
+    executor: impl PgExecutor<'_>,
+    instance: InstanceId,
+) -> Result<Option<MandateId>> {
     let id = sqlx::query_scalar!(
         "select i.mandate_id from feature_instances i join mandates d on d.id = i.mandate_id where i.id = $1 and d.deleted_at is null",
         instance.uuid()
@@ -260,8 +297,14 @@ pub(super) async fn mandate_of_instance(executor: impl PgExecutor<'_>, instance:
 }
 
 /// Whether a mandate exists and is not deleted; disabled ones count, since SysAdmins enable them again.
-pub(super) async fn mandate_exists(executor: impl PgExecutor<'_>, mandate: MandateId) -> Result<bool> {
-    let found = sqlx::query_scalar!(r#"select true as "found!" from mandates where id = $1 and deleted_at is null"#, mandate.uuid());
+pub(super) async fn mandate_exists(
+    executor: impl PgExecutor<'_>,
+    mandate: MandateId,
+) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"select true as "found!" from mandates where id = $1 and deleted_at is null"#,
+        mandate.uuid()
+    );
     Ok(found.fetch_optional(executor).await?.is_some())
 }
 
@@ -274,7 +317,11 @@ pub(super) enum RoleHome {
 }
 
 /// Where the role is, as seen from a mandate: its own roles and the templates.
-pub(super) async fn role_home(executor: impl PgExecutor<'_>, role: RoleId, mandate: Option<MandateId>) -> Result<Option<RoleHome>> {
+pub(super) async fn role_home(
+    executor: impl PgExecutor<'_>,
+    role: RoleId,
+    mandate: Option<MandateId>,
+) -> Result<Option<RoleHome>> {
     let row = sqlx::query!(
         "select mandate_id, instance_id from roles where id = $1 and (mandate_id is null or mandate_id = $2)",
         role.uuid(),

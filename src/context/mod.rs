@@ -90,7 +90,11 @@ impl Services {
         self.db.reader_for(open.map_or(Whose::User(user), Whose::Mandate)).await
     }
     /// What a user's request with this key was answered; 409 where it was another request.
-    pub(crate) async fn known_answer(&self, user: UserId, key: &once::Key) -> Result<Option<once::Answer>> {
+    pub(crate) async fn known_answer(
+        &self,
+        user: UserId,
+        key: &once::Key,
+    ) -> Result<Option<once::Answer>> {
         once::known(&*self.db.reader_for(Whose::User(user)).await?, key, self.clock.now()).await
     }
 }
@@ -214,7 +218,12 @@ pub struct InstanceAccess {
 }
 
 impl InstanceAccess {
-    fn of(instance: InstanceId, feature_code: String, roles: Vec<HeldRole>, catalogue: &Catalogue) -> Self {
+    fn of(
+        instance: InstanceId,
+        feature_code: String,
+        roles: Vec<HeldRole>,
+        catalogue: &Catalogue,
+    ) -> Self {
         let merged = Merged::of(roles.iter().map(|role| &role.permissions), catalogue);
         Self { instance, feature_code, roles, merged }
     }
@@ -276,9 +285,10 @@ impl MandateContext {
         match &self.authority {
             Authority::SysAdmin => Levels::ALL,
             Authority::Suspended => Levels { operation: Level::None, read: Level::None },
-            Authority::Member(access) => {
-                Levels { operation: access.merged.level(table, operation), read: access.merged.level(table, Operation::Read) }
-            }
+            Authority::Member(access) => Levels {
+                operation: access.merged.level(table, operation),
+                read: access.merged.level(table, Operation::Read),
+            },
         }
     }
 
@@ -290,17 +300,30 @@ impl MandateContext {
     /// Leave over the caller's own membership, which needs no permission: leaving.
     pub fn grant_over_oneself<T: Table, O: Op>(&self) -> Result<Grant<T, O>> {
         let own = Levels { operation: Level::My, read: Level::My };
-        Grant::decide(self.mandate, None, self.caller.user, self.levels(T::NAME, O::OPERATION).max(own))
+        Grant::decide(
+            self.mandate,
+            None,
+            self.caller.user,
+            self.levels(T::NAME, O::OPERATION).max(own),
+        )
     }
 
     /// Leave to admit the creator to an instance that this very transaction makes.
     pub fn grant_over_new_instance(&self, instance: InstanceId) -> Result<Grant<Access, Create>> {
-        let levels = if self.is_admin() { Levels::ALL } else { Levels { operation: Level::None, read: Level::None } };
+        let levels = if self.is_admin() {
+            Levels::ALL
+        } else {
+            Levels { operation: Level::None, read: Level::None }
+        };
         Grant::decide(self.mandate, Some(instance), self.caller.user, levels)
     }
 
     /// A member's own access here, alive or `None`; for whoever may read that member.
-    pub async fn access_of(&self, _: &Grant<Members, Read>, member: UserId) -> Result<Option<MandateAccess>> {
+    pub async fn access_of(
+        &self,
+        _: &Grant<Members, Read>,
+        member: UserId,
+    ) -> Result<Option<MandateAccess>> {
         let loaded = load::mandate_access(&*self.reader().await?, member, self.mandate).await?;
         Ok(loaded.and_then(|loaded| loaded.access))
     }
@@ -326,7 +349,9 @@ impl MandateContext {
         Ok(Reading::new(self.caller.services.db.begin(self.tenant(None), Intent::Read).await?))
     }
     pub async fn write(&self) -> Result<Writing> {
-        Ok(Writing::new(self.caller.services.db.begin(self.tenant(None), self.caller.intent()).await?))
+        Ok(Writing::new(
+            self.caller.services.db.begin(self.tenant(None), self.caller.intent()).await?,
+        ))
     }
 
     fn tenant(&self, instance: Option<InstanceId>) -> ActAs {
@@ -380,29 +405,48 @@ impl InstanceContext {
     }
 
     fn own(&self, table: &str, operation: Operation) -> Levels {
-        let level = |operation| self.access.as_ref().map_or(Level::None, |access| access.merged.level(table, operation));
+        let level = |operation| {
+            self.access.as_ref().map_or(Level::None, |access| access.merged.level(table, operation))
+        };
         Levels { operation: level(operation), read: level(Operation::Read) }
     }
 
     /// Leave to do `O` on a table of the instance's feature, by the caller's own access in it.
     pub fn grant<T: FeatureTable, O: Op>(&self) -> Result<Grant<T, O>> {
         if T::FEATURE != self.feature_code {
-            return Err(Error::internal(format!("a grant for `{}` was asked of an instance of `{}`", T::NAME, self.feature_code)));
+            return Err(Error::internal(format!(
+                "a grant for `{}` was asked of an instance of `{}`",
+                T::NAME,
+                self.feature_code
+            )));
         }
-        Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, self.own(T::NAME, O::OPERATION))
+        Grant::decide(
+            self.mandate.mandate,
+            Some(self.instance),
+            self.mandate.caller.user,
+            self.own(T::NAME, O::OPERATION),
+        )
     }
 
     /// Leave over the instance's own row, by the mandate table `instances`.
     pub fn grant_row<T: Table, O: Op>(&self) -> Result<Grant<T, O>> {
-        let grant =
-            Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, self.mandate.levels(T::NAME, O::OPERATION))?;
+        let grant = Grant::decide(
+            self.mandate.mandate,
+            Some(self.instance),
+            self.mandate.caller.user,
+            self.mandate.levels(T::NAME, O::OPERATION),
+        )?;
         grant.admit(self.needed)?;
         Ok(grant)
     }
 
     /// Leave over the instance's table `T`: by the mandate table `V` where it reaches the instance's row (then over all of
     /// it), or by the caller's own access in the instance.
-    pub fn grant_by_row<T: Table, O: Op>(&self, through: &str, through_operation: Operation) -> Result<Grant<T, O>> {
+    pub fn grant_by_row<T: Table, O: Op>(
+        &self,
+        through: &str,
+        through_operation: Operation,
+    ) -> Result<Grant<T, O>> {
         let mandate = self.mandate.levels(through, through_operation);
         let reached = |level: Level| if level >= self.needed { Level::All } else { Level::None };
         let by_row = Levels { operation: reached(mandate.operation), read: reached(mandate.read) };
@@ -410,23 +454,37 @@ impl InstanceContext {
         if levels.operation == Level::None && mandate.operation > Level::None {
             // Some instances are reached, this one is not: as if it were not there, unless its row may be seen.
             let seen = self.mandate.levels(through, Operation::Read).read >= self.needed;
-            return Err(if seen { grant::permission_denied(through, through_operation, self.needed) } else { Error::not_found() });
+            return Err(if seen {
+                grant::permission_denied(through, through_operation, self.needed)
+            } else {
+                Error::not_found()
+            });
         }
         Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, levels)
     }
 
     /// Leave over the instance's table `T` by the same level of the mandate table `through`, or by the caller's own access.
     pub fn grant_by_level<T: Table, O: Op>(&self, through: &str) -> Result<Grant<T, O>> {
-        let levels = self.mandate.levels(through, O::OPERATION).max(self.own(T::NAME, O::OPERATION));
+        let levels =
+            self.mandate.levels(through, O::OPERATION).max(self.own(T::NAME, O::OPERATION));
         Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, levels)
     }
 
     pub async fn read(&self) -> Result<Reading> {
-        Ok(Reading::new(self.mandate.caller.services.db.begin(self.mandate.tenant(Some(self.instance)), Intent::Read).await?))
+        Ok(Reading::new(
+            self.mandate
+                .caller
+                .services
+                .db
+                .begin(self.mandate.tenant(Some(self.instance)), Intent::Read)
+                .await?,
+        ))
     }
     pub async fn write(&self) -> Result<Writing> {
         let act_as = self.mandate.tenant(Some(self.instance));
-        Ok(Writing::new(self.mandate.caller.services.db.begin(act_as, self.mandate.caller.intent()).await?))
+        Ok(Writing::new(
+            self.mandate.caller.services.db.begin(act_as, self.mandate.caller.intent()).await?,
+        ))
     }
 }
 

@@ -13,17 +13,28 @@ use crate::ids::{UserId, uuids};
 
 impl MandateContext {
     /// Those of these users whom the caller's `members.read` reaches, and the caller. SysAdmins on somebody's mandate read all.
-    pub async fn nameable(&self, connection: &mut PgConnection, users: &[UserId]) -> Result<BTreeSet<UserId>> {
+    pub async fn nameable(
+        &self,
+        connection: &mut PgConnection,
+        users: &[UserId],
+    ) -> Result<BTreeSet<UserId>> {
         let level = self.levels(Members::NAME, Operation::Read).read;
         self.reached(connection, level, users).await
     }
 
     /// Those whom a level reaches among these.
-    async fn reached(&self, connection: &mut PgConnection, level: Level, users: &[UserId]) -> Result<BTreeSet<UserId>> {
+    async fn reached(
+        &self,
+        connection: &mut PgConnection,
+        level: Level,
+        users: &[UserId],
+    ) -> Result<BTreeSet<UserId>> {
         let caller = self.caller.user;
-        let mut reached: BTreeSet<UserId> = users.iter().copied().filter(|user| level == Level::All || *user == caller).collect();
+        let mut reached: BTreeSet<UserId> =
+            users.iter().copied().filter(|user| level == Level::All || *user == caller).collect();
         if level == Level::Group && reached.len() < users.len() {
-            reached.extend(load::peers_among(connection, self.mandate, caller, &uuids(users)).await?);
+            reached
+                .extend(load::peers_among(connection, self.mandate, caller, &uuids(users)).await?);
         }
         Ok(reached)
     }
@@ -31,13 +42,24 @@ impl MandateContext {
 
 impl InstanceContext {
     /// The same in an instance: also those who are admitted to it, where the caller may list them there.
-    pub async fn nameable(&self, connection: &mut PgConnection, users: &[UserId]) -> Result<BTreeSet<UserId>> {
+    pub async fn nameable(
+        &self,
+        connection: &mut PgConnection,
+        users: &[UserId],
+    ) -> Result<BTreeSet<UserId>> {
         let mut nameable = self.mandate.nameable(&mut *connection, users).await?;
-        let rest: Vec<UserId> = users.iter().copied().filter(|user| !nameable.contains(user)).collect();
+        let rest: Vec<UserId> =
+            users.iter().copied().filter(|user| !nameable.contains(user)).collect();
         if let Ok(grant) = self.grant_by_row::<Access, Read>(Instances::NAME, Operation::Read)
             && !rest.is_empty()
         {
-            let admitted = load::admitted_among(&mut *connection, self.mandate.mandate, self.instance, &uuids(&rest)).await?;
+            let admitted = load::admitted_among(
+                &mut *connection,
+                self.mandate.mandate,
+                self.instance,
+                &uuids(&rest),
+            )
+            .await?;
             nameable.extend(self.mandate.reached(connection, grant.level(), &admitted).await?);
         }
         Ok(nameable)

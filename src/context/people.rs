@@ -33,8 +33,10 @@ impl Held {
     /// protected role is within nobody's access but an admin's.
     pub fn within(&self, own: &Live, only: Option<InstanceId>) -> bool {
         let admin_within = only.is_some() || own.is_admin || !self.is_admin;
-        let mut concerned = self.places.iter().filter(|(place, _)| only.is_none() || **place == only);
-        admin_within && concerned.all(|(place, bound)| own.is_above(*place, |own| bound.within(own)))
+        let mut concerned =
+            self.places.iter().filter(|(place, _)| only.is_none() || **place == only);
+        admin_within
+            && concerned.all(|(place, bound)| own.is_above(*place, |own| bound.within(own)))
     }
 
     /// Whether it reaches anything at level `g`.
@@ -44,7 +46,10 @@ impl Held {
 
     /// The least level that `own` has wherever this one has `g`; `a` where it has none.
     pub fn least_where_group(&self, own: &Live) -> Level {
-        let least = self.places.iter().map(|(place, bound)| own.is_above(*place, |own| bound.least_where_group(own)));
+        let least = self
+            .places
+            .iter()
+            .map(|(place, bound)| own.is_above(*place, |own| bound.least_where_group(own)));
         least.min().unwrap_or(Level::All)
     }
 }
@@ -100,7 +105,11 @@ pub(super) struct People {
 
 impl People {
     /// In one statement.
-    pub async fn load(executor: impl PgExecutor<'_>, users: &[UserId], mandate: MandateId) -> Result<Self> {
+    pub async fn load(
+        executor: impl PgExecutor<'_>,
+        users: &[UserId],
+        mandate: MandateId,
+    ) -> Result<Self> {
         let loaded = sqlx::query_scalar!(
             r#"select jsonb_build_object(
                  'people', (select coalesce(jsonb_agg(jsonb_build_object('id', p.id,
@@ -138,8 +147,12 @@ impl People {
     }
 
     fn of(loaded: Loaded) -> Self {
-        let of_instances = loaded.instances.into_iter().map(|known| (Some(known.id), Catalogue::instance(known.tables, known.views)));
-        let mut each: HashMap<_, _> = loaded.people.into_iter().map(|person| (person.id, (person, Vec::new()))).collect();
+        let of_instances = loaded
+            .instances
+            .into_iter()
+            .map(|known| (Some(known.id), Catalogue::instance(known.tables, known.views)));
+        let mut each: HashMap<_, _> =
+            loaded.people.into_iter().map(|person| (person.id, (person, Vec::new()))).collect();
         for admission in loaded.admissions {
             if let Some((_, admissions)) = each.get_mut(&admission.user) {
                 admissions.push(admission);
@@ -166,12 +179,22 @@ impl People {
 
     /// What somebody has at this moment.
     pub fn live(&self, user: UserId) -> Live {
-        let Some((person, admissions)) = self.each.get(&user).filter(|(person, _)| person.alive) else { return Live::default() };
-        let alive = admissions.iter().filter(|admission| admission.alive).map(|admission| (Some(admission.instance), &admission.roles));
+        let Some((person, admissions)) = self.each.get(&user).filter(|(person, _)| person.alive)
+        else {
+            return Live::default();
+        };
+        let alive = admissions
+            .iter()
+            .filter(|admission| admission.alive)
+            .map(|admission| (Some(admission.instance), &admission.roles));
         let places = alive.chain([(None, &person.roles)]);
         Live {
             is_admin: self.has_protected(&person.roles),
-            places: places.map(|(place, roles)| (place, Merged::of(self.permissions(roles), &self.catalogues[&place]))).collect(),
+            places: places
+                .map(|(place, roles)| {
+                    (place, Merged::of(self.permissions(roles), &self.catalogues[&place]))
+                })
+                .collect(),
         }
     }
 
@@ -183,11 +206,15 @@ impl People {
     /// What tells apart people who were not given the same.
     pub fn given(&self, user: UserId) -> Vec<(Place, &[RoleId])> {
         let Some((person, admissions)) = self.each.get(&user) else { return Vec::new() };
-        let given = admissions.iter().map(|admission| (Some(admission.instance), &admission.roles[..]));
+        let given =
+            admissions.iter().map(|admission| (Some(admission.instance), &admission.roles[..]));
         given.chain([(None, &person.roles[..])]).collect()
     }
 
-    fn permissions<'a>(&'a self, roles: &'a [RoleId]) -> impl Iterator<Item = &'a Permissions> + Clone {
+    fn permissions<'a>(
+        &'a self,
+        roles: &'a [RoleId],
+    ) -> impl Iterator<Item = &'a Permissions> + Clone {
         roles.iter().filter_map(|role| Some(&self.roles.get(role)?.permissions))
     }
 

@@ -149,7 +149,12 @@ impl Policy {
     /// A table of a built-in feature; in the class of work with feature data unless another is named.
     #[must_use]
     pub fn feature<T: FeatureTable, O: Op>() -> Self {
-        Self::of(Clause::Table { table: T::NAME, operation: O::OPERATION, feature: Some(T::FEATURE) }).class(Class::Work)
+        Self::of(Clause::Table {
+            table: T::NAME,
+            operation: O::OPERATION,
+            feature: Some(T::FEATURE),
+        })
+        .class(Class::Work)
     }
     #[must_use]
     pub fn or<T: Table, O: Op>(self) -> Self {
@@ -259,7 +264,11 @@ fn describe_clause(clause: &Clause) -> Value {
         Clause::Sys => json!({ "principal": "sysAdmin" }),
         Clause::SysTemplates => json!({ "principal": "sysAdmin", "only": "templates" }),
         Clause::Oneself => json!({ "principal": "oneself" }),
-        Clause::Table { table, operation, feature: None } => json!({ "table": table, "operation": operation }),
-        Clause::Table { table, operation, feature: Some(feature) } => json!({ "table": table, "operation": operation, "feature": feature }),
+        Clause::Table { table, operation, feature: None } => {
+            json!({ "table": table, "operation": operation })
+        }
+        Clause::Table { table, operation, feature: Some(feature) } => {
+            json!({ "table": table, "operation": operation, "feature": feature })
+        }
     }
 }

@@ -106,7 +106,11 @@ impl Concerned {
     fn role(self) -> Option<RoleId> {
         if let Self::HoldersOf(role) = self { Some(role) } else { None }
     }
-    async fn levels<C>(self, change: &mut Change<C>, mandate: MandateId) -> Result<EffectiveAccess> {
+    async fn levels<C>(
+        self,
+        change: &mut Change<C>,
+        mandate: MandateId,
+    ) -> Result<EffectiveAccess> {
         let users: Vec<UserId> = self.user().into_iter().collect();
         if users.is_empty() && self.role().is_none() {
             return Ok(EffectiveAccess::new());
@@ -117,7 +121,12 @@ impl Concerned {
 
 impl Change<MandateContext> {
     /// Commits; or, in a dry run, tells what changed and undoes it.
-    pub async fn conclude<T>(mut self, recorded: Recorded, concerned: Concerned, answer: T) -> Result<Outcome<T>> {
+    pub async fn conclude<T>(
+        mut self,
+        recorded: Recorded,
+        concerned: Concerned,
+        answer: T,
+    ) -> Result<Outcome<T>> {
         if !self.transaction.is_dry_run() {
             return self.commit(recorded).await.map(|()| Outcome::Done(answer));
         }
@@ -125,7 +134,10 @@ impl Change<MandateContext> {
         if context.is_suspended() {
             // They have no access to lose; how others stand is not theirs to know.
             self.check().await?;
-            return self.commit(recorded).await.map(|()| Outcome::Preview(AccessPreview::default()));
+            return self
+                .commit(recorded)
+                .await
+                .map(|()| Outcome::Preview(AccessPreview::default()));
         }
         let difference = difference(&mut self, context.mandate(), concerned).await?;
         let nameable = context.nameable(&mut self, &difference.users()).await?;
@@ -136,7 +148,12 @@ impl Change<MandateContext> {
 
 impl Change<InstanceContext> {
     /// Commits; or, in a dry run, tells what changed and undoes it.
-    pub async fn conclude<T>(mut self, recorded: Recorded, concerned: Concerned, answer: T) -> Result<Outcome<T>> {
+    pub async fn conclude<T>(
+        mut self,
+        recorded: Recorded,
+        concerned: Concerned,
+        answer: T,
+    ) -> Result<Outcome<T>> {
         if !self.transaction.is_dry_run() {
             return self.commit(recorded).await.map(|()| Outcome::Done(answer));
         }
@@ -165,7 +182,11 @@ struct Difference {
 }
 
 /// Looks at what the change did, and undoes it.
-async fn difference<C>(change: &mut Change<C>, mandate: MandateId, concerned: Concerned) -> Result<Difference> {
+async fn difference<C>(
+    change: &mut Change<C>,
+    mandate: MandateId,
+    concerned: Concerned,
+) -> Result<Difference> {
     change.check().await?;
     change.transaction.act_as(ActAs::System).await?;
     let after = concerned.levels(change, mandate).await?;
@@ -179,8 +200,13 @@ async fn difference<C>(change: &mut Change<C>, mandate: MandateId, concerned: Co
     };
     let nowhere = BTreeMap::new();
     let users: BTreeSet<&UserId> = before.keys().chain(after.keys()).collect();
-    let changes = |user: &UserId| changes_of(*user, before.get(user).unwrap_or(&nowhere), after.get(user).unwrap_or(&nowhere));
-    let by_user = users.into_iter().map(|user| (*user, changes(user))).filter(|(_, changes)| !changes.is_empty());
+    let changes = |user: &UserId| {
+        changes_of(*user, before.get(user).unwrap_or(&nowhere), after.get(user).unwrap_or(&nowhere))
+    };
+    let by_user = users
+        .into_iter()
+        .map(|user| (*user, changes(user)))
+        .filter(|(_, changes)| !changes.is_empty());
     Ok(Difference { by_user: by_user.collect(), admins_left, moves })
 }
 
@@ -191,11 +217,16 @@ impl Difference {
     }
 
     /// Counts everybody, and names those who may be named.
-    async fn told(self, nameable: &BTreeSet<UserId>, concerned: Concerned) -> Result<AccessPreview> {
+    async fn told(
+        self,
+        nameable: &BTreeSet<UserId>,
+        concerned: Concerned,
+    ) -> Result<AccessPreview> {
         let named: BTreeSet<UserId> = nameable.iter().copied().chain(concerned.user()).collect();
         let all = || self.by_user.values().flatten();
         let gained = all().filter(|change| change.to > change.from).count();
-        let totals = AccessTotals { users: self.by_user.len(), gained, lost: all().count() - gained };
+        let totals =
+            AccessTotals { users: self.by_user.len(), gained, lost: all().count() - gained };
         let reach = match self.moves {
             Some(moves) => Some(moves.told(named.clone()).await?),
             None => None,
@@ -211,7 +242,8 @@ type Places = BTreeMap<Place, Arc<Merged>>;
 fn changes_of(user: UserId, before: &Places, after: &Places) -> Vec<AccessChange> {
     let places: BTreeSet<&Place> = before.keys().chain(after.keys()).collect();
     let changed = places.into_iter().flat_map(|place| {
-        let differences = differences(before.get(place).map(Arc::as_ref), after.get(place).map(Arc::as_ref));
+        let differences =
+            differences(before.get(place).map(Arc::as_ref), after.get(place).map(Arc::as_ref));
         differences.into_iter().map(|(table, operation, from, to)| AccessChange {
             user_id: user,
             instance_id: *place,
@@ -224,14 +256,27 @@ fn changes_of(user: UserId, before: &Places, after: &Places) -> Vec<AccessChange
     changed.collect()
 }
 
-fn differences(from: Option<&Merged>, to: Option<&Merged>) -> Vec<(String, Operation, Level, Level)> {
-    let level = |merged: Option<&Merged>, table: &str, operation| merged.map_or(Level::None, |merged| merged.level(table, operation));
+fn differences(
+    from: Option<&Merged>,
+    to: Option<&Merged>,
+) -> Vec<(String, Operation, Level, Level)> {
+    let level = |merged: Option<&Merged>, table: &str, operation| {
+        merged.map_or(Level::None, |merged| merged.level(table, operation))
+    };
     // A table that only one of two looks at the same place knows came or went meanwhile: changing a feature waits for none of our
     // locks, and is none of our doing.
-    let known = |table: &str| [from, to].into_iter().flatten().all(|merged| merged.tables.contains_key(table));
-    let tables = from.or(to).into_iter().flat_map(|merged| merged.tables.keys()).filter(|table| known(table));
+    let known = |table: &str| {
+        [from, to].into_iter().flatten().all(|merged| merged.tables.contains_key(table))
+    };
+    let tables = from
+        .or(to)
+        .into_iter()
+        .flat_map(|merged| merged.tables.keys())
+        .filter(|table| known(table));
     let levels = tables.flat_map(|table| {
-        Operation::ALL.map(|operation| (table.clone(), operation, level(from, table, operation), level(to, table, operation)))
+        Operation::ALL.map(|operation| {
+            (table.clone(), operation, level(from, table, operation), level(to, table, operation))
+        })
     });
     levels.filter(|(.., from, to)| from != to).collect()
 }
@@ -244,7 +289,8 @@ mod tests {
     fn access(tables: &[&str], level: Level) -> Arc<Merged> {
         let catalogue = Catalogue::instance(tables.iter().map(|table| (*table).to_owned()), []);
         let rule = Rule { view: true, read: level, ..Rule::default() };
-        let permissions = Permissions { tables: [("*".to_owned(), rule)].into(), ..Permissions::default() };
+        let permissions =
+            Permissions { tables: [("*".to_owned(), rule)].into(), ..Permissions::default() };
         Arc::new(Merged::of([&permissions], &catalogue))
     }
 
@@ -252,12 +298,18 @@ mod tests {
     fn a_table_that_came_meanwhile_is_none_of_the_changes_doing() {
         let (user, place) = (UserId::new(), Some(InstanceId::new()));
         let look = |merged| [(place, merged)].into();
-        let (before, after) = (look(access(&["notes", "late"], Level::My)), look(access(&["notes"], Level::All)));
+        let (before, after) =
+            (look(access(&["notes", "late"], Level::My)), look(access(&["notes"], Level::All)));
         for (one, other) in [(&before, &after), (&after, &before)] {
             let changes = changes_of(user, one, other);
-            assert_eq!(changes.iter().map(|change| change.table.as_str()).collect::<Vec<_>>(), ["access", "instance-roles", "notes"]);
+            assert_eq!(
+                changes.iter().map(|change| change.table.as_str()).collect::<Vec<_>>(),
+                ["access", "instance-roles", "notes"]
+            );
         }
         let admitted = changes_of(user, &Places::new(), &before);
-        assert!(admitted.iter().any(|change| change.table == "late" && change.from == Level::None && change.to == Level::My));
+        assert!(admitted.iter().any(|change| change.table == "late"
+            && change.from == Level::None
+            && change.to == Level::My));
     }
 }

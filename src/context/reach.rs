@@ -63,12 +63,20 @@ pub(super) enum Changed {
 }
 
 impl Changed {
-    pub async fn look(connection: &mut PgConnection, mandate: MandateId, concerned: Concerned) -> Result<Option<Self>> {
+    pub async fn look(
+        connection: &mut PgConnection,
+        mandate: MandateId,
+        concerned: Concerned,
+    ) -> Result<Option<Self>> {
         Ok(match concerned {
             Concerned::User(_) | Concerned::HoldersOf(_) => None,
             Concerned::Nobody => Some(Self::Nothing),
-            Concerned::Membership(user) => Some(Self::Peers(user, peers_of(connection, mandate, user).await?)),
-            Concerned::Group(group) => Some(Self::Group(group, members_of(connection, mandate, group).await?)),
+            Concerned::Membership(user) => {
+                Some(Self::Peers(user, peers_of(connection, mandate, user).await?))
+            }
+            Concerned::Group(group) => {
+                Some(Self::Group(group, members_of(connection, mandate, group).await?))
+            }
         })
     }
 
@@ -83,7 +91,8 @@ impl Changed {
             Self::Nothing => return Ok(Moves::default()),
             Self::Peers(user, after) => {
                 let before = peers_of(connection, mandate, user).await?;
-                let moved: BTreeSet<UserId> = before.symmetric_difference(&after).copied().chain([user]).collect();
+                let moved: BTreeSet<UserId> =
+                    before.symmetric_difference(&after).copied().chain([user]).collect();
                 (moved, Some(user), With::Peers(user, Both { before, after }))
             }
             Self::Group(group, after) => {
@@ -97,7 +106,11 @@ impl Changed {
         let mut others = looking(&effective_access(connection, mandate, &people, None).await?);
         others.retain(|user| own != Some(*user));
         let with_own = |levels| others.iter().copied().chain(looking(levels)).collect();
-        Ok(Moves { people, looking: Both { before: with_own(levels.0), after: with_own(levels.1) }, with })
+        Ok(Moves {
+            people,
+            looking: Both { before: with_own(levels.0), after: with_own(levels.1) },
+            with,
+        })
     }
 }
 
@@ -135,7 +148,12 @@ impl Moves {
             With::Peers(user, peers) => Ok(of_peers(&people, &looking, (user, &peers), &nameable)),
             With::Group(group, Both { before, after }) => {
                 let regrouped = tokio::task::spawn_blocking(move || {
-                    let after = people.iter().map(|user| (*user, company_after(group, before.get(user), after.contains(user)))).collect();
+                    let after = people
+                        .iter()
+                        .map(|user| {
+                            (*user, company_after(group, before.get(user), after.contains(user)))
+                        })
+                        .collect();
                     let mut regrouped = Regrouped::of(&before, &after);
                     regrouped.looking = looking;
                     regrouped
@@ -165,17 +183,20 @@ fn of_peers(
 ) -> ReachPreview {
     let mut told = ReachPreview::default();
     for user in people {
-        let met = |there: &BTreeSet<UserId>, elsewhere: &BTreeSet<UserId>, looks: bool| -> Vec<UserId> {
-            let moved = |other: &UserId| there.contains(other) && !elsewhere.contains(other);
-            match (looks, *user == one) {
-                (false, _) => Vec::new(),
-                (true, true) => there.difference(elsewhere).copied().collect(),
-                (true, false) => moved(user).then_some(one).into_iter().collect(),
-            }
-        };
+        let met =
+            |there: &BTreeSet<UserId>, elsewhere: &BTreeSet<UserId>, looks: bool| -> Vec<UserId> {
+                let moved = |other: &UserId| there.contains(other) && !elsewhere.contains(other);
+                match (looks, *user == one) {
+                    (false, _) => Vec::new(),
+                    (true, true) => there.difference(elsewhere).copied().collect(),
+                    (true, false) => moved(user).then_some(one).into_iter().collect(),
+                }
+            };
         let gains = met(&peers.after, &peers.before, looking.after.contains(user));
         let loses = met(&peers.before, &peers.after, looking.before.contains(user));
-        let listed = |all: Vec<UserId>| all.into_iter().filter(|other| nameable.contains(other)).take(LISTED).collect();
+        let listed = |all: Vec<UserId>| {
+            all.into_iter().filter(|other| nameable.contains(other)).take(LISTED).collect()
+        };
         told.count(*user, (gains.len(), loses.len()), nameable, || (listed(gains), listed(loses)));
     }
     told
@@ -204,7 +225,11 @@ impl ReachPreview {
 }
 
 /// Who shares a group with somebody.
-async fn peers_of(connection: &mut PgConnection, mandate: MandateId, user: UserId) -> Result<BTreeSet<UserId>> {
+async fn peers_of(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    user: UserId,
+) -> Result<BTreeSet<UserId>> {
     let peers = sqlx::query_scalar!(
         r#"select g.user_id as "user_id!" from group_peers($1, $2) g where g.user_id <> $2"#,
         mandate.uuid(),
@@ -213,14 +238,25 @@ async fn peers_of(connection: &mut PgConnection, mandate: MandateId, user: UserI
     Ok(peers.fetch_all(connection).await?.into_iter().map(UserId::from).collect())
 }
 
-async fn members_of(connection: &mut PgConnection, mandate: MandateId, group: GroupId) -> Result<BTreeSet<UserId>> {
-    let members =
-        sqlx::query_scalar!("select user_id from group_members where mandate_id = $1 and group_id = $2", mandate.uuid(), group.uuid());
+async fn members_of(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    group: GroupId,
+) -> Result<BTreeSet<UserId>> {
+    let members = sqlx::query_scalar!(
+        "select user_id from group_members where mandate_id = $1 and group_id = $2",
+        mandate.uuid(),
+        group.uuid()
+    );
     Ok(members.fetch_all(connection).await?.into_iter().map(UserId::from).collect())
 }
 
 /// The groups that these people are in; people in the same ones come in one row.
-async fn companies(connection: &mut PgConnection, mandate: MandateId, people: &BTreeSet<UserId>) -> Result<Companies> {
+async fn companies(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    people: &BTreeSet<UserId>,
+) -> Result<Companies> {
     let people: Vec<UserId> = people.iter().copied().collect();
     let rows = sqlx::query!(
         r#"select a.group_ids as "group_ids!", array_agg(a.user_id) as "user_ids!"
@@ -242,5 +278,9 @@ async fn companies(connection: &mut PgConnection, mandate: MandateId, people: &B
 
 /// Those who have any level `g`.
 fn looking(levels: &EffectiveAccess) -> BTreeSet<UserId> {
-    levels.iter().filter(|(_, places)| places.values().any(|merged| merged.looks_at_groups())).map(|(user, _)| *user).collect()
+    levels
+        .iter()
+        .filter(|(_, places)| places.values().any(|merged| merged.looks_at_groups()))
+        .map(|(user, _)| *user)
+        .collect()
 }

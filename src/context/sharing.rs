@@ -40,7 +40,10 @@ impl MandateContext {
     /// 403 where the caller is a delegate: whom a group takes in by itself is for admins to say.
     pub fn require_may_set_auto_join(&self) -> Result<()> {
         if self.is_delegate() {
-            return Err(Error::new(Code::SelfEscalation, "`autoJoin` is set by admins of the mandate."));
+            return Err(Error::new(
+                Code::SelfEscalation,
+                "`autoJoin` is set by admins of the mandate.",
+            ));
         }
         Ok(())
     }
@@ -53,7 +56,8 @@ impl Change<MandateContext> {
         if !context.is_delegate() {
             return Ok(());
         }
-        let people = People::load(&mut **self, &[user, context.caller.user], context.mandate).await?;
+        let people =
+            People::load(&mut **self, &[user, context.caller.user], context.mandate).await?;
         if people.held(user).least_where_group(&people.live(context.caller.user)) == Level::All {
             return Ok(());
         }
@@ -69,14 +73,24 @@ impl Change<MandateContext> {
         }
         let (added, removed) = (regrouping.added(), regrouping.removed());
         if added.contains(&caller) {
-            return Err(Error::new(Code::SelfEscalation, "Groups widen what level `g` reaches; another admin can add you."));
+            return Err(Error::new(
+                Code::SelfEscalation,
+                "Groups widen what level `g` reaches; another admin can add you.",
+            ));
         }
-        let of_group: &BTreeSet<UserId> = if added.is_empty() { &BTreeSet::new() } else { regrouping.after };
-        let concerned: BTreeSet<UserId> = of_group.iter().chain(&removed).copied().chain([caller]).collect();
-        let people = People::load(&mut **self, &concerned.into_iter().collect::<Vec<_>>(), context.mandate).await?;
+        let of_group: &BTreeSet<UserId> =
+            if added.is_empty() { &BTreeSet::new() } else { regrouping.after };
+        let concerned: BTreeSet<UserId> =
+            of_group.iter().chain(&removed).copied().chain([caller]).collect();
+        let people =
+            People::load(&mut **self, &concerned.into_iter().collect::<Vec<_>>(), context.mandate)
+                .await?;
         let sharing = Sharing::of(&people, caller, of_group, &added);
         if context.gains_by_nearness(Groups::NAME, regrouping.nearness, sharing.nearness()) {
-            return Err(Error::new(Code::SelfEscalation, "The group would become your group's, and you would come to reach it so."));
+            return Err(Error::new(
+                Code::SelfEscalation,
+                "The group would become your group's, and you would come to reach it so.",
+            ));
         }
         if people.held(caller).looks_at_groups() && sharing.brings_somebody_near() {
             return Err(Error::new(
@@ -87,7 +101,8 @@ impl Change<MandateContext> {
         if !context.is_delegate() {
             return Ok(());
         }
-        let others: Vec<UserId> = added.into_iter().chain(removed).filter(|other| *other != caller).collect();
+        let others: Vec<UserId> =
+            added.into_iter().chain(removed).filter(|other| *other != caller).collect();
         require_within(&people, caller, None, &others)?;
         sharing.require_nothing_opened().await
     }
@@ -101,14 +116,19 @@ pub async fn require_opens_nothing(
     receivers: &[UserId],
     given: &[&Permissions],
 ) -> Result<()> {
-    let least = || Bound::of(given.iter().copied(), &context.known()).least_where_group(&context.own());
+    let least =
+        || Bound::of(given.iter().copied(), &context.known()).least_where_group(&context.own());
     if !context.mandate().is_delegate() || least() == Level::All {
         return Ok(());
     }
     require_near(connection, context.mandate(), receivers).await
 }
 
-async fn require_near(connection: &mut PgConnection, mandate: &MandateContext, receivers: &[UserId]) -> Result<()> {
+async fn require_near(
+    connection: &mut PgConnection,
+    mandate: &MandateContext,
+    receivers: &[UserId],
+) -> Result<()> {
     let beyond = sqlx::query_scalar!(
         r#"with own as (select p.user_id from group_peers($1, $2) p)
            select exists (
@@ -149,13 +169,20 @@ struct Sharing(Vec<Alike>);
 impl Sharing {
     fn of(people: &People, caller: UserId, of_group: &BTreeSet<UserId>, added: &[UserId]) -> Self {
         let numbers: BTreeMap<GroupId, usize> = {
-            let all: BTreeSet<GroupId> =
-                of_group.iter().chain([&caller]).filter_map(|user| people.groups(*user)).flatten().copied().collect();
+            let all: BTreeSet<GroupId> = of_group
+                .iter()
+                .chain([&caller])
+                .filter_map(|user| people.groups(*user))
+                .flatten()
+                .copied()
+                .collect();
             all.into_iter().zip(0..).collect()
         };
         let bits = |user: UserId| {
             let mut bits = vec![0; numbers.len().div_ceil(64)];
-            for number in people.groups(user).into_iter().flatten().filter_map(|group| numbers.get(group)) {
+            for number in
+                people.groups(user).into_iter().flatten().filter_map(|group| numbers.get(group))
+            {
                 bits[number / 64] |= 1 << (number % 64);
             }
             bits
@@ -167,7 +194,14 @@ impl Sharing {
         for user in of_group {
             let (is_caller, groups) = (*user == caller, bits(*user));
             let is_near = is_caller || share(&groups, &own_groups);
-            let made = Alike { groups: groups.clone(), is_caller, is_near, people: 0, added: 0, least: Level::All };
+            let made = Alike {
+                groups: groups.clone(),
+                is_caller,
+                is_near,
+                people: 0,
+                added: 0,
+                least: Level::All,
+            };
             let those = alike.entry((is_caller, groups)).or_insert(made);
             those.people += 1;
             those.added += usize::from(added.contains(user));
@@ -180,7 +214,8 @@ impl Sharing {
 
     /// Whether the caller comes to share a group with somebody with whom they share none.
     fn brings_somebody_near(&self) -> bool {
-        self.0.iter().any(|alike| alike.is_caller) && self.0.iter().any(|alike| alike.added > 0 && !alike.is_near)
+        self.0.iter().any(|alike| alike.is_caller)
+            && self.0.iter().any(|alike| alike.added > 0 && !alike.is_near)
     }
 
     /// The least level that reaches the group once these are in it.
@@ -202,9 +237,11 @@ impl Sharing {
         }
         for newcomers in self.0.iter().filter(|alike| alike.added > 0) {
             let opened = self.0.iter().filter(|others| newcomers.come_to_share_with(others));
-            if opened.into_iter().any(|others| newcomers.reach_beyond(others) || others.reach_beyond(newcomers)) {
-                let detail =
-                    "Somebody would come to share a group with people whose rows you do not reach, and level `g` would reach them.";
+            if opened
+                .into_iter()
+                .any(|others| newcomers.reach_beyond(others) || others.reach_beyond(newcomers))
+            {
+                let detail = "Somebody would come to share a group with people whose rows you do not reach, and level `g` would reach them.";
                 return Err(Error::new(Code::GrantExceedsOwnAccess, detail));
             }
             // Thousands of people who all belong to different groups keep nobody else waiting.
@@ -245,6 +282,9 @@ struct Reached<'a> {
 impl Reached<'_> {
     fn least(&mut self, user: UserId) -> Level {
         let (people, own) = (self.people, self.own);
-        *self.known.entry(people.given(user)).or_insert_with(|| people.held(user).least_where_group(own))
+        *self
+            .known
+            .entry(people.given(user))
+            .or_insert_with(|| people.held(user).least_where_group(own))
     }
 }

@@ -71,6 +71,7 @@ pub(super) async fn standing(
         (named && row.admission.is_none(), Closed::NotAdmitted),
         (named && row.admission == Some(false), Closed::Admission),
     ];
-    let closed = closed.into_iter().filter_map(|(is_closed, what)| is_closed.then_some(what)).collect();
+    let closed =
+        closed.into_iter().filter_map(|(is_closed, what)| is_closed.then_some(what)).collect();
     Ok(Standing { closed, held: row.held.0 })
 }

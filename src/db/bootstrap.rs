@@ -67,8 +67,15 @@ end $$;
 
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, BootstrapError> {
     let refused = |error| BootstrapError::Connect(unreachable::told(options, &error));
-    let mut connection = options.clone().log_statements(tracing::log::LevelFilter::Trace).connect().await.map_err(refused)?;
-    let version: i64 = sqlx::query_scalar("select current_setting('server_version_num')::bigint").fetch_one(&mut connection).await?;
+    let mut connection = options
+        .clone()
+        .log_statements(tracing::log::LevelFilter::Trace)
+        .connect()
+        .await
+        .map_err(refused)?;
+    let version: i64 = sqlx::query_scalar("select current_setting('server_version_num')::bigint")
+        .fetch_one(&mut connection)
+        .await?;
     if version < 150_000 {
         return Err(BootstrapError::TooOld(version));
     }
@@ -93,30 +100,47 @@ pub fn schema() -> i64 {
 pub async fn migrate(options: &PgConnectOptions) -> Result<Vec<Applied>, BootstrapError> {
     let mut connection = connect(options).await?;
     connection.execute(ROLES).await.map_err(BootstrapError::Roles)?;
-    let version: i64 = sqlx::query_scalar("select current_setting('server_version_num')::bigint").fetch_one(&mut connection).await?;
+    let version: i64 = sqlx::query_scalar("select current_setting('server_version_num')::bigint")
+        .fetch_one(&mut connection)
+        .await?;
     if version >= 160_000 {
         connection.execute(ROLES_16).await.map_err(BootstrapError::Roles)?;
     }
     make_schema(&mut connection).await?;
-    connection.execute("set role bailiwick_owner; set search_path = bailiwick").await.map_err(BootstrapError::Roles)?;
+    connection
+        .execute("set role bailiwick_owner; set search_path = bailiwick")
+        .await
+        .map_err(BootstrapError::Roles)?;
     // The migrator's own lock, which a session may take twice: what others apply meanwhile is seen as applied. It ends with the session.
     connection.lock().await.map_err(BootstrapError::Migration)?;
     let before = applied(&mut connection).await?;
     MIGRATOR.run(&mut connection).await.map_err(BootstrapError::Migration)?;
     connection.close().await?;
     let new = MIGRATOR.iter().filter(|migration| !before.contains(&migration.version));
-    Ok(new.map(|migration| Applied { version: migration.version, description: migration.description.to_string() }).collect())
+    Ok(new
+        .map(|migration| Applied {
+            version: migration.version,
+            description: migration.description.to_string(),
+        })
+        .collect())
 }
 
 async fn make_schema(connection: &mut PgConnection) -> Result<(), BootstrapError> {
-    let exists: bool =
-        sqlx::query_scalar("select exists (select 1 from pg_namespace where nspname = 'bailiwick')").fetch_one(&mut *connection).await?;
+    let exists: bool = sqlx::query_scalar(
+        "select exists (select 1 from pg_namespace where nspname = 'bailiwick')",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
     if !exists {
         // `if not exists` is not enough against another node in the same instant: the catalogue's unique index decides.
-        let made = connection.execute("create schema if not exists bailiwick authorization bailiwick_owner").await;
+        let made = connection
+            .execute("create schema if not exists bailiwick authorization bailiwick_owner")
+            .await;
         if let Err(error) = made {
-            let duplicate =
-                error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "23505" || code == "42P06");
+            let duplicate = error
+                .as_database_error()
+                .and_then(sqlx::error::DatabaseError::code)
+                .is_some_and(|code| code == "23505" || code == "42P06");
             if !duplicate {
                 return Err(BootstrapError::Roles(error));
             }
@@ -129,16 +153,28 @@ async fn make_schema(connection: &mut PgConnection) -> Result<(), BootstrapError
 pub async fn pending(options: &PgConnectOptions) -> Result<Vec<i64>, BootstrapError> {
     let mut connection = connect(options).await?;
     let known = applied(&mut connection).await?;
-    Ok(MIGRATOR.iter().map(|migration| migration.version).filter(|version| !known.contains(version)).collect())
+    Ok(MIGRATOR
+        .iter()
+        .map(|migration| migration.version)
+        .filter(|version| !known.contains(version))
+        .collect())
 }
 
 async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, BootstrapError> {
     let exists: bool =
-        sqlx::query_scalar("select to_regclass('bailiwick._sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
+        sqlx::query_scalar("select to_regclass('bailiwick._sqlx_migrations') is not null")
+            .fetch_one(&mut *connection)
+            .await?;
     if !exists {
         return Ok(Vec::new());
     }
-    connection.execute("set role bailiwick_owner; set search_path = bailiwick").await.map_err(BootstrapError::Roles)?;
-    let applied = connection.list_applied_migrations("_sqlx_migrations").await.map_err(BootstrapError::Migration)?;
+    connection
+        .execute("set role bailiwick_owner; set search_path = bailiwick")
+        .await
+        .map_err(BootstrapError::Roles)?;
+    let applied = connection
+        .list_applied_migrations("_sqlx_migrations")
+        .await
+        .map_err(BootstrapError::Migration)?;
     Ok(applied.into_iter().map(|migration| migration.version).collect())
 }

@@ -112,7 +112,8 @@ impl Breaker {
     }
 
     pub fn sight(&self) -> Sight {
-        let (opened, refused) = (self.0.opened.load(Ordering::Relaxed), self.0.refused.load(Ordering::Relaxed));
+        let (opened, refused) =
+            (self.0.opened.load(Ordering::Relaxed), self.0.refused.load(Ordering::Relaxed));
         Sight { phase: self.0.state.borrow().phase, opened, refused }
     }
 
@@ -121,7 +122,11 @@ impl Breaker {
     }
 
     /// Waits for something, as long as the database is there.
-    pub async fn guarded<T>(&self, silence: Duration, work: impl Future<Output = T>) -> Result<T, sqlx::Error> {
+    pub async fn guarded<T>(
+        &self,
+        silence: Duration,
+        work: impl Future<Output = T>,
+    ) -> Result<T, sqlx::Error> {
         let mut state = self.0.state.subscribe();
         if self.is_open() {
             return Err(self.refusal());
@@ -139,7 +144,10 @@ impl Breaker {
     }
 
     /// The same for a statement, whose answer shows that the database is there, or that this connection is not.
-    pub async fn statement<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    pub async fn statement<T>(
+        &self,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
         let outcome = self.guarded(SUSPICIOUS, self.bounded(work)).await?;
         match &outcome {
             Err(error) if is_lost(error) => self.lost(error),
@@ -149,13 +157,21 @@ impl Breaker {
     }
 
     /// A statement that is not ended by a server that cannot be heard any more, on this connection alone.
-    async fn bounded<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    async fn bounded<T>(
+        &self,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
         let mut work = std::pin::pin!(work);
         if let Ok(outcome) = timeout(DOUBTFUL, &mut work).await {
             return outcome;
         }
         self.doubt();
-        let silent = || sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the connection does not answer any more"));
+        let silent = || {
+            sqlx::Error::Io(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the connection does not answer any more",
+            ))
+        };
         timeout(ENDED_BY_NOW, work).await.unwrap_or_else(|_| Err(silent()))
     }
 
@@ -227,7 +243,8 @@ impl Breaker {
 
     /// Unless somebody asks already.
     fn ask(&self) -> bool {
-        let begins = self.0.state.send_if_modified(|state| !std::mem::replace(&mut state.asking, true));
+        let begins =
+            self.0.state.send_if_modified(|state| !std::mem::replace(&mut state.asking, true));
         if begins {
             tokio::spawn(ask_until_it_answers(Arc::downgrade(&self.0)));
         }
@@ -309,7 +326,10 @@ impl Parts {
         });
         if was_closed {
             self.opened.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(why, "the database is away; requests are refused until it answers again");
+            tracing::warn!(
+                why,
+                "the database is away; requests are refused until it answers again"
+            );
         }
     }
 
@@ -330,7 +350,9 @@ async fn question(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
     loop {
         match PgConnection::connect_with(options).await {
             // A Unix socket whose queue is full: frozen, or just many at once.
-            Err(sqlx::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => sleep(FULL).await,
+            Err(sqlx::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                sleep(FULL).await
+            }
             Err(error) => return Err(error),
             Ok(mut connection) => {
                 connection.execute("select 1").await?;

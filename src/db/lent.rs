@@ -45,7 +45,10 @@ pub(super) fn pool(size: u32, on_connect: &'static str, breaker: Breaker) -> PgP
 
 /// One from the pool, as long as the pool itself would have somebody wait. Where a new one is not to be had, one of those that are
 /// open will come back: sqlx gives up at once where there is no way to the server, and tries on and on where the server is full.
-async fn acquire(pool: &PgPool, breaker: &Breaker) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+async fn acquire(
+    pool: &PgPool,
+    breaker: &Breaker,
+) -> Result<PoolConnection<Postgres>, sqlx::Error> {
     let began = Instant::now();
     loop {
         match new_or_come_back(pool).await {
@@ -123,12 +126,16 @@ impl Drop for Lent {
 impl Deref for Lent {
     type Target = PgConnection;
     fn deref(&self) -> &PgConnection {
-        self.connection.as_ref().unwrap_or_else(|| unreachable!("the connection is taken only when it goes back"))
+        self.connection
+            .as_ref()
+            .unwrap_or_else(|| unreachable!("the connection is taken only when it goes back"))
     }
 }
 
 impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        self.connection.as_mut().unwrap_or_else(|| unreachable!("the connection is taken only when it goes back"))
+        self.connection
+            .as_mut()
+            .unwrap_or_else(|| unreachable!("the connection is taken only when it goes back"))
     }
 }

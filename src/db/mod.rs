@@ -76,14 +76,24 @@ impl Database {
         // Every statement is short: compiling one (`jit`) costs more than it could save.
         let options = options
             .clone()
-            .options([("search_path", "bailiwick"), ("application_name", "bailiwick"), ("jit", "off")])
+            .options([
+                ("search_path", "bailiwick"),
+                ("application_name", "bailiwick"),
+                ("jit", "off"),
+            ])
             .statement_cache_capacity(512);
-        let work = options.clone().options([("statement_timeout", "10s"), ("idle_in_transaction_session_timeout", "60s")]);
-        let reader = options.options([("statement_timeout", "10s"), ("default_transaction_read_only", "on")]);
+        let work = options.clone().options([
+            ("statement_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ]);
+        let reader = options
+            .options([("statement_timeout", "10s"), ("default_transaction_read_only", "on")]);
         let readers = (size / 4).max(2);
         let breaker = Breaker::new(asking);
-        let pool_of_readers = pool(readers, "set role bailiwick_system", breaker.clone()).connect_lazy_with(reader);
-        let work = pool(size, "set role bailiwick_runtime", breaker.clone()).connect_lazy_with(work);
+        let pool_of_readers =
+            pool(readers, "set role bailiwick_system", breaker.clone()).connect_lazy_with(reader);
+        let work =
+            pool(size, "set role bailiwick_runtime", breaker.clone()).connect_lazy_with(work);
         let pools = Arc::new([work.clone(), pool_of_readers.clone()]);
         breaker.may_ask(&pools);
         Self {
@@ -110,9 +120,16 @@ impl Database {
     }
 
     /// The same in a mandate's turn, whatever it begins as.
-    pub(crate) async fn begin_for(&self, mandate: Option<MandateId>, act_as: ActAs, intent: Intent) -> Result<Transaction> {
+    pub(crate) async fn begin_for(
+        &self,
+        mandate: Option<MandateId>,
+        act_as: ActAs,
+        intent: Intent,
+    ) -> Result<Transaction> {
         let turn = match mandate {
-            Some(mandate) => Some(Arc::new(self.turn(&self.working, Whose::Mandate(mandate)).await?)),
+            Some(mandate) => {
+                Some(Arc::new(self.turn(&self.working, Whose::Mandate(mandate)).await?))
+            }
             None => None,
         };
         if intent != Intent::Write || !once::is_asked() {
@@ -130,14 +147,20 @@ impl Database {
         self.breaker.guarded(AT_THE_DOOR, turns.take(whose)).await?
     }
 
-    async fn begin_as(&self, act_as: ActAs, intent: Intent, turn: Option<Arc<Turn>>) -> Result<Transaction> {
+    async fn begin_as(
+        &self,
+        act_as: ActAs,
+        intent: Intent,
+        turn: Option<Arc<Turn>>,
+    ) -> Result<Transaction> {
         let mode = if intent == Intent::Read { "read only" } else { "read write" };
         let batch = format!("begin isolation level read committed, {mode}; {}", settings(act_as));
         let dry_run = intent == Intent::DryRun;
         let mut begun = self.try_begin(&batch, dry_run, turn.clone()).await;
         for _ in 1..ATTEMPTS {
             // Nothing was done yet, so that a connection which died while it lay idle is nobody's business.
-            let was_dead = begun.as_ref().is_err_and(|error| error.code() == Code::DatabaseUnavailable);
+            let was_dead =
+                begun.as_ref().is_err_and(|error| error.code() == Code::DatabaseUnavailable);
             if !was_dead || !self.breaker.is_there().await {
                 break;
             }
@@ -146,12 +169,24 @@ impl Database {
         begun
     }
 
-    async fn try_begin(&self, batch: &str, dry_run: bool, turn: Option<Arc<Turn>>) -> Result<Transaction> {
-        let (pool, breaker, opened, batch) = (self.work.clone(), self.breaker.clone(), Opened::here(), batch.to_owned());
+    async fn try_begin(
+        &self,
+        batch: &str,
+        dry_run: bool,
+        turn: Option<Arc<Turn>>,
+    ) -> Result<Transaction> {
+        let (pool, breaker, opened, batch) =
+            (self.work.clone(), self.breaker.clone(), Opened::here(), batch.to_owned());
         let begin = async move {
             let connection = Lent::from(&pool, &breaker).await?;
-            let mut transaction =
-                Transaction { connection: Some(connection), dry_run, once: None, turn, breaker: breaker.clone(), _opened: opened };
+            let mut transaction = Transaction {
+                connection: Some(connection),
+                dry_run,
+                once: None,
+                turn,
+                breaker: breaker.clone(),
+                _opened: opened,
+            };
             breaker.statement(transaction.execute(sqlx::raw_sql(AssertSqlSafe(batch)))).await?;
             Ok::<_, sqlx::Error>(transaction)
         };
@@ -188,7 +223,9 @@ impl Database {
 
     /// A connection as the pool hands it out: to check what a transaction left behind.
     #[cfg(any(test, debug_assertions))]
-    pub async fn bare_connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, sqlx::Error> {
+    pub async fn bare_connection(
+        &self,
+    ) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, sqlx::Error> {
         self.work.acquire().await
     }
 
@@ -202,7 +239,9 @@ impl Database {
 /// The one place that formats SQL: typed UUIDs only. A statement of a tenant may take 10 s, one of the system (which also purges) 30 s.
 fn settings(act_as: ActAs) -> String {
     match act_as {
-        ActAs::System => "set local role bailiwick_system; set local statement_timeout = '30s'".to_owned(),
+        ActAs::System => {
+            "set local role bailiwick_system; set local statement_timeout = '30s'".to_owned()
+        }
         ActAs::Tenant { mandate, instance, user } => format!(
             "set local role bailiwick_tenant; set local statement_timeout = '10s'; set local app.mandate_id = '{mandate}'; \
              set local app.instance_id = '{}'; set local app.user_id = '{user}'",
@@ -275,13 +314,17 @@ impl Transaction {
 impl Deref for Transaction {
     type Target = PgConnection;
     fn deref(&self) -> &PgConnection {
-        self.connection.as_ref().unwrap_or_else(|| unreachable!("the connection is taken only when the guard ends"))
+        self.connection
+            .as_ref()
+            .unwrap_or_else(|| unreachable!("the connection is taken only when the guard ends"))
     }
 }
 
 impl DerefMut for Transaction {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        self.connection.as_mut().unwrap_or_else(|| unreachable!("the connection is taken only when the guard ends"))
+        self.connection
+            .as_mut()
+            .unwrap_or_else(|| unreachable!("the connection is taken only when the guard ends"))
     }
 }
 

@@ -86,7 +86,12 @@ pub struct Pending {
 
 /// Runs a request under its key.
 pub async fn once<F: Future>(key: Key, now: DateTime<Utc>, request: F) -> Finished<F::Output> {
-    let once = Arc::new(Once { key, now, had_it: AtomicBool::new(false), came_to: Mutex::new(CameTo::Nothing) });
+    let once = Arc::new(Once {
+        key,
+        now,
+        had_it: AtomicBool::new(false),
+        came_to: Mutex::new(CameTo::Nothing),
+    });
     let output = ONCE.scope(once.clone(), request).await;
     match once.take() {
         CameTo::Nothing => Finished::Unchanged(output),
@@ -135,7 +140,10 @@ impl Pending {
 
 impl Once {
     fn take(&self) -> CameTo {
-        std::mem::replace(&mut self.came_to.lock().unwrap_or_else(PoisonError::into_inner), CameTo::Nothing)
+        std::mem::replace(
+            &mut self.came_to.lock().unwrap_or_else(PoisonError::into_inner),
+            CameTo::Nothing,
+        )
     }
 
     fn comes_to(&self, state: CameTo) {
@@ -144,15 +152,27 @@ impl Once {
 
     /// Takes the key for this transaction, or refuses at once: nobody waits on a connection for somebody else's answer.
     async fn claim(&self, connection: &mut PgConnection) -> Result<()> {
-        if matches!(*self.came_to.lock().unwrap_or_else(PoisonError::into_inner), CameTo::Effect(_)) {
-            return Err(Error::internal("a second writing transaction in a request whose first one waits for the answer"));
+        if matches!(*self.came_to.lock().unwrap_or_else(PoisonError::into_inner), CameTo::Effect(_))
+        {
+            return Err(Error::internal(
+                "a second writing transaction in a request whose first one waits for the answer",
+            ));
         }
         let lock = self.key.id.first_chunk().map_or(0, |first| i64::from_be_bytes(*first));
         if self.had_it.swap(true, Ordering::Relaxed) {
             // A transaction of this request lost a race and is being rolled back: soon the lock is free again.
-            sqlx::query!("select pg_advisory_xact_lock($1)", lock).fetch_one(&mut *connection).await?;
-        } else if !sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "free!""#, lock).fetch_one(&mut *connection).await? {
-            return Err(Error::new(Code::IdempotencyInFlight, "A request with this Idempotency-Key is being worked on.").retry_after(1));
+            sqlx::query!("select pg_advisory_xact_lock($1)", lock)
+                .fetch_one(&mut *connection)
+                .await?;
+        } else if !sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "free!""#, lock)
+            .fetch_one(&mut *connection)
+            .await?
+        {
+            return Err(Error::new(
+                Code::IdempotencyInFlight,
+                "A request with this Idempotency-Key is being worked on.",
+            )
+            .retry_after(1));
         }
         // Whoever had the lock may have committed between the guard's look and this one.
         if let Some(answer) = known(&mut *connection, &self.key, self.now).await? {
@@ -164,7 +184,11 @@ impl Once {
 }
 
 /// The answer that is kept under a key; 409 where it was to another request, 410 where it told of somebody who was erased since.
-pub(crate) async fn known(executor: impl PgExecutor<'_>, key: &Key, now: DateTime<Utc>) -> Result<Option<Answer>> {
+pub(crate) async fn known(
+    executor: impl PgExecutor<'_>,
+    key: &Key,
+    now: DateTime<Utc>,
+) -> Result<Option<Answer>> {
     let kept = sqlx::query!(
         r#"select fingerprint, status, headers as "headers: Json<Vec<(String, String)>>", body, forgotten
            from idempotent_answers where id = $1 and expires_at > $2"#,
@@ -174,14 +198,19 @@ pub(crate) async fn known(executor: impl PgExecutor<'_>, key: &Key, now: DateTim
     .fetch_optional(executor)
     .await?;
     match kept {
-        Some(kept) if kept.fingerprint != key.fingerprint => {
-            Err(Error::new(Code::IdempotencyKeyReused, "This Idempotency-Key came with another query or body before."))
-        }
+        Some(kept) if kept.fingerprint != key.fingerprint => Err(Error::new(
+            Code::IdempotencyKeyReused,
+            "This Idempotency-Key came with another query or body before.",
+        )),
         Some(kept) if kept.forgotten => {
             let detail = "The request had its effect, and is not done again. What it was answered told of somebody who was erased since.";
             Err(Error::new(Code::AnswerErased, detail))
         }
-        kept => Ok(kept.map(|kept| Answer { status: kept.status, headers: kept.headers.0, body: kept.body })),
+        kept => Ok(kept.map(|kept| Answer {
+            status: kept.status,
+            headers: kept.headers.0,
+            body: kept.body,
+        })),
     }
 }
 

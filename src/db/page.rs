@@ -107,12 +107,23 @@ impl Paging {
         let wanted = asked.sort.unwrap_or(sorts[0]);
         let field = wanted.strip_prefix('-').unwrap_or(wanted);
         if !sorts.iter().any(|known| known.trim_start_matches('-') == field) {
-            let known: Vec<_> = sorts.iter().map(|s| format!("`{}`", s.trim_start_matches('-'))).collect();
-            return Err(invalid(format!("`sort` must be {}, with `-` before it for descending", known.join(" or "))));
+            let known: Vec<_> =
+                sorts.iter().map(|s| format!("`{}`", s.trim_start_matches('-'))).collect();
+            return Err(invalid(format!(
+                "`sort` must be {}, with `-` before it for descending",
+                known.join(" or ")
+            )));
         }
         let list = format!("{FORM} {list} {wanted}");
         let after = asked.cursor.map(|cursor| open(keys, &list, cursor)).transpose()?;
-        Ok(Self { limit, after, count: asked.count, sort: field.to_owned(), descending: wanted.starts_with('-'), list })
+        Ok(Self {
+            limit,
+            after,
+            count: asked.count,
+            sort: field.to_owned(),
+            descending: wanted.starts_with('-'),
+            list,
+        })
     }
 
     /// One more than the page holds: whether there is a next page is seen by the row too many.
@@ -160,7 +171,12 @@ impl Paging {
     }
 
     /// Cuts the row too many off, and notes each row's place.
-    pub fn cut<R, T>(&self, mut found: Vec<R>, total: Option<i64>, place: impl Fn(R) -> (T, Position)) -> Rows<T> {
+    pub fn cut<R, T>(
+        &self,
+        mut found: Vec<R>,
+        total: Option<i64>,
+        place: impl Fn(R) -> (T, Position),
+    ) -> Rows<T> {
         let more = found.len() > usize::from(self.limit);
         found.truncate(usize::from(self.limit));
         Rows { rows: found.into_iter().map(place).collect(), more, total }
@@ -177,7 +193,12 @@ impl Paging {
 }
 
 fn open(keys: &Keys, list: &str, cursor: &str) -> Result<Position> {
-    let refused = || invalid("`cursor` is not one that this list gave out with this sort and these filters".to_owned());
+    let refused = || {
+        invalid(
+            "`cursor` is not one that this list gave out with this sort and these filters"
+                .to_owned(),
+        )
+    };
     let sealed = from_base64url(cursor).filter(|bytes| bytes.len() >= 32).ok_or_else(refused)?;
     let (tag, bytes) = sealed.split_at(16);
     if !keys.cursor_tag_is(&[list.as_bytes(), bytes], tag) {
@@ -211,7 +232,9 @@ impl Position {
         let (id, key) = bytes.split_at_checked(16)?;
         let key = match key.split_first()? {
             (b's', text) => SortKey::Text(std::str::from_utf8(text).ok()?.to_owned()),
-            (b't', micros) => SortKey::Time(DateTime::from_timestamp_micros(i64::from_be_bytes(micros.try_into().ok()?))?),
+            (b't', micros) => SortKey::Time(DateTime::from_timestamp_micros(i64::from_be_bytes(
+                micros.try_into().ok()?,
+            ))?),
             (b'n', number) => SortKey::Number(i32::from_be_bytes(number.try_into().ok()?)),
             _ => return None,
         };
@@ -234,7 +257,10 @@ mod tests {
         let paging = Paging::parse(&keys, "members", &["username"], asked(None)).unwrap();
         let position = Position::new("bob".to_owned(), Uuid::now_v7());
         let cursor = paging.seal(&keys, &position);
-        assert_eq!(Paging::parse(&keys, "members", &["username"], asked(Some(&cursor))).unwrap().after, Some(position));
+        assert_eq!(
+            Paging::parse(&keys, "members", &["username"], asked(Some(&cursor))).unwrap().after,
+            Some(position)
+        );
         assert!(Paging::parse(&keys, "groups", &["username"], asked(Some(&cursor))).is_err());
         for index in 0..cursor.len() {
             let mut tampered = cursor.clone().into_bytes();
@@ -242,7 +268,10 @@ mod tests {
             let tampered = String::from_utf8(tampered).unwrap();
             let asked = Asked { cursor: Some(&tampered), ..Asked::default() };
             let outcome = Paging::parse(&keys, "members", &["username"], asked);
-            assert!(tampered == cursor || outcome.is_err() || outcome.unwrap().after == paging.after, "byte {index}");
+            assert!(
+                tampered == cursor || outcome.is_err() || outcome.unwrap().after == paging.after,
+                "byte {index}"
+            );
         }
     }
     #[test]
@@ -251,8 +280,11 @@ mod tests {
         let paging = Paging::parse(&keys, "any", &["-at"], Asked::default()).unwrap();
         let longest = "\u{10ffff}".repeat(150);
         assert_eq!(longest.len(), 600, "as long as a key is sorted by");
-        let times =
-            [EARLIEST, DateTime::from_timestamp_micros(-1).unwrap(), DateTime::from_timestamp_micros(1_799_000_000_123_456).unwrap()];
+        let times = [
+            EARLIEST,
+            DateTime::from_timestamp_micros(-1).unwrap(),
+            DateTime::from_timestamp_micros(1_799_000_000_123_456).unwrap(),
+        ];
         let texts = [String::new(), "t".into(), longest].map(SortKey::from);
         let numbers = [i32::MIN, -1, 0, i32::MAX].map(SortKey::from);
         for key in times.map(SortKey::from).into_iter().chain(texts).chain(numbers) {

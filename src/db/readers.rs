@@ -13,7 +13,8 @@ use super::turns::Turn;
 use crate::error::is_lost;
 
 type Answer<'e, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'e>>;
-type Rows<'e> = Pin<Box<dyn Stream<Item = Result<Either<PgQueryResult, PgRow>, sqlx::Error>> + Send + 'e>>;
+type Rows<'e> =
+    Pin<Box<dyn Stream<Item = Result<Either<PgQueryResult, PgRow>, sqlx::Error>> + Send + 'e>>;
 
 /// What statements are run on as on the pool itself, each of them only as long as the database is there.
 #[derive(Debug, Clone)]
@@ -61,7 +62,8 @@ impl<'p> Executor<'p> for &'_ Readers {
         // Whole, and not row by row: what is read here is short, and whoever reads slowly would keep a connection.
         let rows = async move {
             let mut connection = readers.lent().await?;
-            let rows: Result<Vec<_>, _> = readers.breaker.statement(connection.fetch_many(query).try_collect()).await;
+            let rows: Result<Vec<_>, _> =
+                readers.breaker.statement(connection.fetch_many(query).try_collect()).await;
             Ok::<_, sqlx::Error>(stream::iter(settled(connection, rows)?.into_iter().map(Ok)))
         };
         Box::pin(stream::once(rows).try_flatten())
@@ -86,7 +88,8 @@ impl<'p> Executor<'p> for &'_ Readers {
         let readers = self.clone();
         Box::pin(async move {
             let mut connection = readers.lent().await?;
-            let statement = readers.breaker.statement(connection.prepare_with(sql, parameters)).await;
+            let statement =
+                readers.breaker.statement(connection.prepare_with(sql, parameters)).await;
             settled(connection, statement)
         })
     }

@@ -10,7 +10,8 @@ use super::bootstrap::{BootstrapError, connect};
 const OPEN_TABLES: [&str; 3] = ["features", "catalogue_epoch", "_sqlx_migrations"];
 
 /// What transactions work as; none of them can log in.
-const WORKING_ROLES: [&str; 4] = ["bailiwick_owner", "bailiwick_runtime", "bailiwick_tenant", "bailiwick_system"];
+const WORKING_ROLES: [&str; 4] =
+    ["bailiwick_owner", "bailiwick_runtime", "bailiwick_tenant", "bailiwick_system"];
 
 /// Whether there is anything yet that could be unsafe.
 const MADE: &str = "
@@ -96,21 +97,33 @@ pub async fn check(options: &PgConnectOptions) -> Result<(), BootstrapError> {
 /// nothing was made yet it asks nothing.
 pub async fn check_what_is_there(options: &PgConnectOptions) -> Result<(), BootstrapError> {
     let mut connection = connect(options).await?;
-    let made: bool = sqlx::query_scalar(MADE).bind(WORKING_ROLES).fetch_one(&mut connection).await?;
+    let made: bool =
+        sqlx::query_scalar(MADE).bind(WORKING_ROLES).fetch_one(&mut connection).await?;
     if made { check(options).await } else { Ok(()) }
 }
 
 /// Attributes of the working roles, and who may become one of them.
 pub async fn check_roles(options: &PgConnectOptions) -> Result<(), BootstrapError> {
     let mut connection = connect(options).await?;
-    let mut problems: Vec<String> = sqlx::query_scalar(ROLES).bind(WORKING_ROLES).fetch_all(&mut connection).await?;
-    problems.extend(sqlx::query_scalar::<_, String>(MEMBERS).bind(WORKING_ROLES).fetch_all(&mut connection).await?);
+    let mut problems: Vec<String> =
+        sqlx::query_scalar(ROLES).bind(WORKING_ROLES).fetch_all(&mut connection).await?;
+    problems.extend(
+        sqlx::query_scalar::<_, String>(MEMBERS)
+            .bind(WORKING_ROLES)
+            .fetch_all(&mut connection)
+            .await?,
+    );
     if problems.is_empty() { Ok(()) } else { Err(BootstrapError::UnsafeRoles(problems.join("; "))) }
 }
 
 /// Row-level security of the tables, and whose they are.
 pub async fn check_tables(options: &PgConnectOptions) -> Result<(), BootstrapError> {
     let mut connection = connect(options).await?;
-    let problems: Vec<String> = sqlx::query_scalar(TABLES).bind(OPEN_TABLES).fetch_all(&mut connection).await?;
-    if problems.is_empty() { Ok(()) } else { Err(BootstrapError::UnsafeTables(problems.join("; "))) }
+    let problems: Vec<String> =
+        sqlx::query_scalar(TABLES).bind(OPEN_TABLES).fetch_all(&mut connection).await?;
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(BootstrapError::UnsafeTables(problems.join("; ")))
+    }
 }

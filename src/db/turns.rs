@@ -56,13 +56,18 @@ impl Turns {
         match tokio::time::timeout(PATIENCE, semaphore.acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Turn { _permit: permit, _place: place }),
             Ok(Err(closed)) => Err(Error::internal(closed)),
-            Err(_) => Err(Error::new(Code::Overloaded, "Too much is asked at once, in this mandate or by you.").retry_after(1)),
+            Err(_) => Err(Error::new(
+                Code::Overloaded,
+                "Too much is asked at once, in this mandate or by you.",
+            )
+            .retry_after(1)),
         }
     }
 
     fn place(&self, whose: Whose) -> (Place, Arc<Semaphore>) {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let semaphore = queues.entry(whose).or_insert_with(|| Arc::new(Semaphore::new(self.each))).clone();
+        let semaphore =
+            queues.entry(whose).or_insert_with(|| Arc::new(Semaphore::new(self.each))).clone();
         (Place { turns: self.clone(), whose, semaphore: Some(semaphore.clone()) }, semaphore)
     }
 }
@@ -88,7 +93,10 @@ mod tests {
         let first = turns.take(busy).await.unwrap();
         let second = turns.take(busy).await.unwrap();
         let mut third = Box::pin(turns.take(busy));
-        assert!(tokio::time::timeout(Duration::ZERO, &mut third).await.is_err(), "more than half of them");
+        assert!(
+            tokio::time::timeout(Duration::ZERO, &mut third).await.is_err(),
+            "more than half of them"
+        );
         let theirs = turns.take(other).await.unwrap();
         drop(first);
         let third = third.await.unwrap();

@@ -28,13 +28,18 @@ fn advice(options: &PgConnectOptions, error: &sqlx::Error) -> String {
         );
     }
     match error {
-        sqlx::Error::Io(error) if verifies && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+        sqlx::Error::Io(error)
+            if verifies
+                && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
+        {
             format!(
                 "sslmode={mode} in DATABASE_URL reads a file that sslrootcert, sslcert or sslkey names: check that it is there and readable"
             )
         }
         _ if text.contains("no encryption") => {
-            format!("the server wants TLS, and sslmode={mode} in DATABASE_URL does without: set sslmode=verify-full, or sslmode=require")
+            format!(
+                "the server wants TLS, and sslmode={mode} in DATABASE_URL does without: set sslmode=verify-full, or sslmode=require"
+            )
         }
         _ => "check DATABASE_URL".to_owned(),
     }

@@ -47,7 +47,10 @@ pub struct TemplateRole {
 impl TemplateRole {
     fn permissions(&self) -> Permissions {
         let tables = self.rules.iter().map(|(table, rule)| ((*table).to_owned(), *rule)).collect();
-        Permissions { tables, views: self.views.iter().map(|view| ((*view).to_owned(), true)).collect() }
+        Permissions {
+            tables,
+            views: self.views.iter().map(|view| ((*view).to_owned(), true)).collect(),
+        }
     }
 }
 
@@ -70,12 +73,17 @@ pub async fn bring_up_to_date(services: &Services, features: &[BuiltIn]) -> Resu
     if changed.is_empty() {
         return writing.commit(crate::context::Recorded::nothing_changed()).await;
     }
-    let event = Event::new(Action::CatalogueUpdated, ResourceType::Feature, changed.join(",")).details(json!({ "features": changed }));
+    let event = Event::new(Action::CatalogueUpdated, ResourceType::Feature, changed.join(","))
+        .details(json!({ "features": changed }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await
 }
 
-async fn bring_feature(connection: &mut PgConnection, system: &SystemContext, feature: &BuiltIn) -> Result<bool> {
+async fn bring_feature(
+    connection: &mut PgConnection,
+    system: &SystemContext,
+    feature: &BuiltIn,
+) -> Result<bool> {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let written = sqlx::query!(
         "insert into features (code, label, icon, tables, views, built_in, created_at) values ($1, $2, $3, $4, $5, true, $6)
@@ -98,8 +106,14 @@ async fn bring_feature(connection: &mut PgConnection, system: &SystemContext, fe
         if known.iter().any(|template| template.role.label == role.label) {
             continue;
         }
-        let made =
-            copies::insert(connection, Some(feature.code), &Name::of_stored(role.label), &texts(role.description), system.now()).await?;
+        let made = copies::insert(
+            connection,
+            Some(feature.code),
+            &Name::of_stored(role.label),
+            &texts(role.description),
+            system.now(),
+        )
+        .await?;
         copies::replace_permissions(connection, &made, &role.permissions()).await?;
         changed = true;
     }

@@ -79,5 +79,6 @@ struct InUse {
 const MAX_IN_USE: i64 = 50;
 
 fn in_use(instances: &[InUse]) -> Error {
-    Error::new(Code::FeatureInUse, "Mandates have instances of this feature.").with("instances", json!(instances))
+    Error::new(Code::FeatureInUse, "Mandates have instances of this feature.")
+        .with("instances", json!(instances))
 }

@@ -54,7 +54,11 @@ list_query! {
 /// The features that there are.
 #[utoipa::path(get, path = "/api/features", tag = "Features", params(FeaturesQuery),
     responses((status = 200, description = "A page of features", body = Page<Feature>)))]
-async fn list_features(caller: Caller, lister: Lister, Query(query): Query<FeaturesQuery>) -> Result<PageAnswer<Feature>> {
+async fn list_features(
+    caller: Caller,
+    lister: Lister,
+    Query(query): Query<FeaturesQuery>,
+) -> Result<PageAnswer<Feature>> {
     let paging = lister.paging(&["code"], query.asked())?;
     let mut reading = caller.read().await?;
     let rows = store::list(&mut reading, &paging).await?;
@@ -65,7 +69,11 @@ async fn list_features(caller: Caller, lister: Lister, Query(query): Query<Featu
 /// A feature.
 #[utoipa::path(get, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
     responses((status = 200, description = "The feature", body = Feature), (status = 304, description = "Not changed"), (status = 404, description = "Not there")))]
-async fn get_feature(caller: Caller, headers: HeaderMap, FromPath(code): FromPath<String>) -> Result<Response> {
+async fn get_feature(
+    caller: Caller,
+    headers: HeaderMap,
+    FromPath(code): FromPath<String>,
+) -> Result<Response> {
     let mut reading = caller.read().await?;
     let feature = store::find(&mut reading, &code).await?.ok_or_else(Error::not_found)?;
     reading.finish().await?;
@@ -94,7 +102,11 @@ pub struct CreateFeature {
 
 fn checked_code(code: &str) -> std::result::Result<(), FieldError> {
     if RESERVED.contains(&code) {
-        return Err(FieldError::new("/code", "reserved", "must not be `my`, `instances` or `templates`"));
+        return Err(FieldError::new(
+            "/code",
+            "reserved",
+            "must not be `my`, `instances` or `templates`",
+        ));
     }
     if (2..=63).contains(&code.len()) && is_code(code) {
         Ok(())
@@ -105,7 +117,8 @@ fn checked_code(code: &str) -> std::result::Result<(), FieldError> {
 
 /// A lower-case letter, then letters, digits and hyphens.
 fn is_code(code: &str) -> bool {
-    code.starts_with(|c: char| c.is_ascii_lowercase()) && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    code.starts_with(|c: char| c.is_ascii_lowercase())
+        && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// What applications call their tables and views: `TrusteeContract`, `trustee.home`, `ui:feature:trustee`.
@@ -115,15 +128,28 @@ fn is_table_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-'))
 }
 
-fn checked_names(pointer: &str, names: &[String], most: usize, forbidden: &[&str]) -> std::result::Result<Vec<String>, FieldError> {
+fn checked_names(
+    pointer: &str,
+    names: &[String],
+    most: usize,
+    forbidden: &[&str],
+) -> std::result::Result<Vec<String>, FieldError> {
     if names.len() > most {
-        return Err(FieldError::new(pointer, "too_many", format!("must have at most {most} entries")));
+        return Err(FieldError::new(
+            pointer,
+            "too_many",
+            format!("must have at most {most} entries"),
+        ));
     }
     let mut seen = BTreeSet::new();
     for (index, name) in names.iter().enumerate() {
         let at = format!("{pointer}/{index}");
         if !is_table_name(name) {
-            return Err(FieldError::new(at, "invalid_name", "must match [A-Za-z][A-Za-z0-9_.:-]{0,127}"));
+            return Err(FieldError::new(
+                at,
+                "invalid_name",
+                "must match [A-Za-z][A-Za-z0-9_.:-]{0,127}",
+            ));
         }
         if forbidden.contains(&name.as_str()) {
             let detail = "must not be the name of a mandate table (some are still to come), `access` or `instance-roles`";
@@ -136,9 +162,13 @@ fn checked_names(pointer: &str, names: &[String], most: usize, forbidden: &[&str
     Ok(names.to_vec())
 }
 
-fn checked_tables(tables: &[String], before: &[String]) -> std::result::Result<Vec<String>, FieldError> {
+fn checked_tables(
+    tables: &[String],
+    before: &[String],
+) -> std::result::Result<Vec<String>, FieldError> {
     let to_come = TABLES_TO_COME.iter().filter(|name| !before.iter().any(|had| had == *name));
-    let forbidden: Vec<&str> = MANDATE_TABLES.iter().chain(&INSTANCE_TABLES).chain(to_come).copied().collect();
+    let forbidden: Vec<&str> =
+        MANDATE_TABLES.iter().chain(&INSTANCE_TABLES).chain(to_come).copied().collect();
     checked_names("/tables", tables, MAX_TABLES, &forbidden)
 }
 
@@ -148,7 +178,11 @@ fn checked_views(views: &[String]) -> std::result::Result<Vec<String>, FieldErro
 
 fn checked_icon(icon: &str) -> std::result::Result<String, FieldError> {
     let icon = names::checked("/icon", icon)?;
-    if icon.chars().count() > 100 { Err(FieldError::new("/icon", "too_long", "must have at most 100 characters")) } else { Ok(icon) }
+    if icon.chars().count() > 100 {
+        Err(FieldError::new("/icon", "too_long", "must have at most 100 characters"))
+    } else {
+        Ok(icon)
+    }
 }
 
 /// `my-feature` → "My Feature", in the two languages of the product.
@@ -164,7 +198,10 @@ fn titled(code: &str) -> Texts {
 /// Registers a feature.
 #[utoipa::path(post, path = "/api/features", tag = "Features", request_body = CreateFeature,
     responses((status = 201, description = "The feature", body = Feature), (status = 409, description = "code_taken")))]
-async fn create_feature(system: SystemContext, Json(body): Json<CreateFeature>) -> Result<Created<Versioned<Feature>>> {
+async fn create_feature(
+    system: SystemContext,
+    Json(body): Json<CreateFeature>,
+) -> Result<Created<Versioned<Feature>>> {
     let mut errors = Vec::new();
     keep(checked_code(&body.code), &mut errors);
     let label = match body.label {
@@ -175,13 +212,23 @@ async fn create_feature(system: SystemContext, Json(body): Json<CreateFeature>) 
     let icon = keep(checked_icon(body.icon.as_deref().unwrap_or("mdi-puzzle")), &mut errors);
     let tables = keep(checked_tables(&body.tables.unwrap_or_default(), &[]), &mut errors);
     let views = keep(checked_views(&body.views.unwrap_or_default()), &mut errors);
-    let (Some(label), Some(icon), Some(tables), Some(views), true) = (label, icon, tables, views, errors.is_empty()) else {
+    let (Some(label), Some(icon), Some(tables), Some(views), true) =
+        (label, icon, tables, views, errors.is_empty())
+    else {
         return Err(Error::invalid(errors));
     };
     let mut writing = system.write().await?;
-    let new = NewFeature { code: &body.code, label: &label, icon: &icon, tables: &tables, views: &views, now: system.now() };
+    let new = NewFeature {
+        code: &body.code,
+        label: &label,
+        icon: &icon,
+        tables: &tables,
+        views: &views,
+        now: system.now(),
+    };
     let feature = store::insert(&mut writing, &new).await?;
-    let event = Event::new(Action::FeatureCreated, ResourceType::Feature, &feature.code).details(json!({ "after": described(&feature) }));
+    let event = Event::new(Action::FeatureCreated, ResourceType::Feature, &feature.code)
+        .details(json!({ "after": described(&feature) }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/features/{}", feature.code), answer: Versioned(feature) })
@@ -214,14 +261,19 @@ impl UpdateFeature {
     fn applied_to(self, before: &Feature) -> Result<Feature> {
         let mut errors = Vec::new();
         let mut after = before.clone();
-        let merged = |patch: TextsPatch| patch.checked("/label", Kind::Labels)?.applied_to("/label", &before.label, Kind::Labels);
+        let merged = |patch: TextsPatch| {
+            patch.checked("/label", Kind::Labels)?.applied_to("/label", &before.label, Kind::Labels)
+        };
         if let Some(label) = self.label.and_then(|patch| keep(merged(patch), &mut errors)) {
             after.label = label;
         }
         if let Some(icon) = self.icon.and_then(|icon| keep(checked_icon(&icon), &mut errors)) {
             after.icon = icon;
         }
-        if let Some(tables) = self.tables.and_then(|tables| keep(checked_tables(&tables, &before.tables), &mut errors)) {
+        if let Some(tables) = self
+            .tables
+            .and_then(|tables| keep(checked_tables(&tables, &before.tables), &mut errors))
+        {
             after.tables = tables;
         }
         if let Some(views) = self.views.and_then(|views| keep(checked_views(&views), &mut errors)) {
@@ -258,7 +310,8 @@ async fn update_feature(
     if narrowed {
         store::require_unused(&mut writing, &code).await?;
     }
-    require_no_own_gain(&mut writing, &system, &code, (&before.catalogue(), &wanted.catalogue())).await?;
+    require_no_own_gain(&mut writing, &system, &code, (&before.catalogue(), &wanted.catalogue()))
+        .await?;
     if described(&wanted) == described(&before) {
         writing.commit(Recorded::nothing_changed()).await?;
         return Ok(Versioned(before));
@@ -275,7 +328,11 @@ async fn update_feature(
 #[utoipa::path(delete, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
     responses((status = 204, description = "Deleted"), (status = 404, description = "Not there"), (status = 409, description = "feature_in_use, feature_built_in"),
               (status = 412, description = "Changed meanwhile")))]
-async fn delete_feature(system: SystemContext, precondition: Precondition, FromPath(code): FromPath<String>) -> Result<NoContent> {
+async fn delete_feature(
+    system: SystemContext,
+    precondition: Precondition,
+    FromPath(code): FromPath<String>,
+) -> Result<NoContent> {
     let mut writing = system.write().await?;
     let before = store::find_for_change(&mut writing, &code).await?.ok_or_else(Error::not_found)?;
     precondition.check(before.version)?;
@@ -285,8 +342,13 @@ async fn delete_feature(system: SystemContext, precondition: Precondition, FromP
     store::require_unused(&mut writing, &code).await?;
     let templates = copies::templates(&mut writing, Some(&code)).await?;
     store::delete(&mut writing, &code).await?;
-    let event = Event::new(Action::FeatureDeleted, ResourceType::Feature, &code).details(json!({ "before": described(&before) }));
-    let event = event.listing("templates", "templateCount", &templates.iter().map(Template::told).collect::<Vec<_>>());
+    let event = Event::new(Action::FeatureDeleted, ResourceType::Feature, &code)
+        .details(json!({ "before": described(&before) }));
+    let event = event.listing(
+        "templates",
+        "templateCount",
+        &templates.iter().map(Template::told).collect::<Vec<_>>(),
+    );
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(NoContent)

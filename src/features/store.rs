@@ -54,7 +54,8 @@ pub(super) async fn list(connection: &mut PgConnection, paging: &Paging) -> Resu
             .fetch_all(&mut *connection)
         };
     }
-    let rows = if paging.descending { features!("<", " desc").await? } else { features!(">", "").await? };
+    let rows =
+        if paging.descending { features!("<", " desc").await? } else { features!(">", "").await? };
     let total = if paging.count { Some(count(connection).await?) } else { None };
     Ok(paging.cut(rows, total, |row: FeatureRow| {
         let position = Position::new(row.code.clone(), Uuid::nil());
@@ -63,7 +64,9 @@ pub(super) async fn list(connection: &mut PgConnection, paging: &Paging) -> Resu
 }
 
 async fn count(connection: &mut PgConnection) -> Result<i64> {
-    let total = sqlx::query_scalar!(r#"select count(*) as "total!" from features"#).fetch_one(connection).await?;
+    let total = sqlx::query_scalar!(r#"select count(*) as "total!" from features"#)
+        .fetch_one(connection)
+        .await?;
     Ok(total)
 }
 
@@ -80,7 +83,10 @@ pub async fn find(connection: &mut PgConnection, code: &str) -> Result<Option<Fe
 }
 
 /// The same, locked until the transaction ends.
-pub(super) async fn find_for_change(connection: &mut PgConnection, code: &str) -> Result<Option<Feature>> {
+pub(super) async fn find_for_change(
+    connection: &mut PgConnection,
+    code: &str,
+) -> Result<Option<Feature>> {
     let row = sqlx::query_as!(
         FeatureRow,
         "select code, label, icon, tables, views, built_in, version, created_at from features where code = $1 for update",
@@ -100,7 +106,10 @@ pub(super) struct NewFeature<'a> {
     pub now: DateTime<Utc>,
 }
 
-pub(super) async fn insert(connection: &mut PgConnection, feature: &NewFeature<'_>) -> Result<Feature> {
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    feature: &NewFeature<'_>,
+) -> Result<Feature> {
     let row = sqlx::query_as!(
         FeatureRow,
         "insert into features (code, label, icon, tables, views, created_at) values ($1, $2, $3, $4, $5, $6)
@@ -114,7 +123,10 @@ pub(super) async fn insert(connection: &mut PgConnection, feature: &NewFeature<'
     )
     .fetch_one(connection)
     .await;
-    row.on_constraint("features_pkey", || Error::new(Code::CodeTaken, "Another feature has this code.")).map(Feature::from)
+    row.on_constraint("features_pkey", || {
+        Error::new(Code::CodeTaken, "Another feature has this code.")
+    })
+    .map(Feature::from)
 }
 
 /// Writes the feature as it is to be.
@@ -143,14 +155,20 @@ pub(super) async fn require_unused(connection: &mut PgConnection, code: &str) ->
     )
     .fetch_all(connection)
     .await?;
-    let used = rows.into_iter().map(|row| InUse { id: row.id.into(), label: row.label, mandate_id: row.mandate_id.into() });
+    let used = rows.into_iter().map(|row| InUse {
+        id: row.id.into(),
+        label: row.label,
+        mandate_id: row.mandate_id.into(),
+    });
     let used: Vec<InUse> = used.collect();
     if used.is_empty() { Ok(()) } else { Err(in_use(&used)) }
 }
 
 /// Deletes a feature and its templates.
 pub(super) async fn delete(connection: &mut PgConnection, code: &str) -> Result<()> {
-    sqlx::query!("delete from roles where scope = 'feature-template' and feature_code = $1", code).execute(&mut *connection).await?;
+    sqlx::query!("delete from roles where scope = 'feature-template' and feature_code = $1", code)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query!("delete from features where code = $1", code)
         .execute(connection)
         .await

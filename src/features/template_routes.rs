@@ -36,7 +36,11 @@ list_query! {
 /// All templates, or those of a feature.
 #[utoipa::path(get, path = "/api/features/templates/roles", tag = "Roles", params(TemplatesQuery),
     responses((status = 200, description = "A page of templates", body = Page<Role>), (status = 404, description = "No such feature")))]
-async fn list_template_roles(system: SystemContext, lister: Lister, Query(query): Query<TemplatesQuery>) -> Result<PageAnswer<Role>> {
+async fn list_template_roles(
+    system: SystemContext,
+    lister: Lister,
+    Query(query): Query<TemplatesQuery>,
+) -> Result<PageAnswer<Role>> {
     let paging = lister.paging(&["label"], query.asked())?;
     let mut reading = system.read().await?;
     if let Some(code) = &query.feature_code {
@@ -64,15 +68,32 @@ pub struct CreateTemplateRole {
 #[utoipa::path(post, path = "/api/features/templates/roles", tag = "Roles", request_body = CreateTemplateRole,
     responses((status = 201, description = "The template", body = Role), (status = 404, description = "No such feature: `errors` points to it"),
               (status = 409, description = "label_taken")))]
-async fn create_template_role(system: SystemContext, Json(body): Json<CreateTemplateRole>) -> Result<Created<Versioned<Role>>> {
+async fn create_template_role(
+    system: SystemContext,
+    Json(body): Json<CreateTemplateRole>,
+) -> Result<Created<Versioned<Role>>> {
     let mut errors = Vec::new();
     let label = keep(checked_label("/roleLabel", &body.role_label), &mut errors);
-    let description = keep(translations::checked("/description", body.description.unwrap_or_default(), Kind::Descriptions), &mut errors);
+    let description = keep(
+        translations::checked(
+            "/description",
+            body.description.unwrap_or_default(),
+            Kind::Descriptions,
+        ),
+        &mut errors,
+    );
     let (Some(label), Some(description), true) = (label, description, errors.is_empty()) else {
         return Err(Error::invalid(errors));
     };
     let mut writing = system.write().await?;
-    let role = copies::insert(&mut writing, body.feature_code.as_deref(), &label, &description, system.now()).await?;
+    let role = copies::insert(
+        &mut writing,
+        body.feature_code.as_deref(),
+        &label,
+        &description,
+        system.now(),
+    )
+    .await?;
     let event = Event::new(Action::RoleCreated, ResourceType::Role, role.id)
         .details(json!({ "after": { "label": role.label, "scope": role.scope } }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;

@@ -32,7 +32,10 @@ const MAX_BODY: usize = 1024 * 1024;
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_group_members).guard(app, Policy::table::<Groups, Read>()))
-        .routes(routes!(replace_group_members).guard(app, Policy::table::<Groups, Update>().class(Class::MemberWrite).body_up_to(MAX_BODY)))
+        .routes(routes!(replace_group_members).guard(
+            app,
+            Policy::table::<Groups, Update>().class(Class::MemberWrite).body_up_to(MAX_BODY),
+        ))
 }
 
 list_query! {
@@ -85,7 +88,12 @@ async fn replace_group_members(
 ) -> Result<Outcome<PageAnswer<GroupMember>>> {
     let FromPath((_, group)) = path;
     if body.user_ids.len() > MAX_MEMBERS {
-        return Err(FieldError::new("/userIds", "too_many", format!("must have at most {MAX_MEMBERS} entries")).into());
+        return Err(FieldError::new(
+            "/userIds",
+            "too_many",
+            format!("must have at most {MAX_MEMBERS} entries"),
+        )
+        .into());
     }
     let paging = lister.paging(&["username"], Asked::default())?;
     let (context, precondition, body, first) = (&context, &precondition, &body, &paging);
@@ -107,20 +115,35 @@ async fn replace(
     let found = store::find(&mut change, &grant, group).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
     precondition.check_with(found.group.version, body.version)?;
-    let before: BTreeSet<UserId> = store::member_ids(&mut change, &grant, group).await?.into_iter().collect();
+    let before: BTreeSet<UserId> =
+        store::member_ids(&mut change, &grant, group).await?.into_iter().collect();
     let regrouping = Regrouping { nearness: found.needed, before: &before, after: members };
     let (added, removed) = (regrouping.added(), regrouping.removed());
     let strangers = store::strangers(&mut change, &grant, &added).await?;
     if !strangers.is_empty() {
-        return Err(Error::unknown(Thing::User.unknown_among("/userIds", &body.user_ids, |user| !strangers.contains(&user))));
+        return Err(Error::unknown(Thing::User.unknown_among(
+            "/userIds",
+            &body.user_ids,
+            |user| !strangers.contains(&user),
+        )));
     }
     change.require_may_regroup(&regrouping).await?;
     change.as_tenant().await?;
     let mut recorded = Recorded::nothing_changed();
     if *members != before {
-        store::set_members(&mut change, &grant, group, &members.iter().copied().collect::<Vec<_>>()).await?;
+        store::set_members(
+            &mut change,
+            &grant,
+            group,
+            &members.iter().copied().collect::<Vec<_>>(),
+        )
+        .await?;
         let event = Event::new(Action::GroupMembersChanged, ResourceType::Group, group);
-        let event = event.listing("added", "addedCount", &added).listing("removed", "removedCount", &removed);
+        let event = event.listing("added", "addedCount", &added).listing(
+            "removed",
+            "removedCount",
+            &removed,
+        );
         recorded = audit::record(&mut change, context, event).await?;
     }
     let after = store::members(&mut change, &grant, group, first).await?;

@@ -38,7 +38,12 @@ pub struct ReachingGroup {
 
 impl Reaching {
     /// Those of a member; with an owner, those that both belong to. `grant` reaches the member.
-    pub async fn of(context: &MandateContext, grant: &Grant<Members, Read>, member: UserId, owner: Option<UserId>) -> Result<Self> {
+    pub async fn of(
+        context: &MandateContext,
+        grant: &Grant<Members, Read>,
+        member: UserId,
+        owner: Option<UserId>,
+    ) -> Result<Self> {
         let readable = context.grant::<Groups, Read>().ok();
         let mut reading = context.read().await?;
         let reaching = reaching(&mut reading, grant, readable, member, owner).await?;

@@ -46,7 +46,11 @@ list_query! {
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/groups", tag = "Groups",
     params(("mandateId" = Uuid, Path, description = "The mandate"), GroupsQuery),
     responses((status = 200, description = "A page of groups", body = Page<Group>)))]
-async fn list_groups(context: MandateContext, lister: Lister, Query(query): Query<GroupsQuery>) -> Result<PageAnswer<Group>> {
+async fn list_groups(
+    context: MandateContext,
+    lister: Lister,
+    Query(query): Query<GroupsQuery>,
+) -> Result<PageAnswer<Group>> {
     let paging = lister.paging(&["name"], query.asked())?;
     let grant = context.grant::<Groups, Read>()?;
     let text = query.q.map(Search::into_key);
@@ -58,7 +62,9 @@ async fn list_groups(context: MandateContext, lister: Lister, Query(query): Quer
 
 /// A conflict does not leak: the other group's id is named to those only who may read it.
 async fn naming_the_other(context: &MandateContext, name: Option<&Name>, refusal: Error) -> Error {
-    let (Code::NameTaken, Some(name), Ok(grant)) = (refusal.code(), name, context.grant::<Groups, Read>()) else {
+    let (Code::NameTaken, Some(name), Ok(grant)) =
+        (refusal.code(), name, context.grant::<Groups, Read>())
+    else {
         return refusal;
     };
     match readable(context, grant, name).await {
@@ -67,7 +73,11 @@ async fn naming_the_other(context: &MandateContext, name: Option<&Name>, refusal
     }
 }
 
-async fn readable(context: &MandateContext, grant: Grant<Groups, Read>, name: &Name) -> Result<Option<GroupId>> {
+async fn readable(
+    context: &MandateContext,
+    grant: Grant<Groups, Read>,
+    name: &Name,
+) -> Result<Option<GroupId>> {
     let mut reading = context.read().await?;
     let Some(id) = store::named(&mut reading, &grant, name.key()).await? else { return Ok(None) };
     let found = store::find(&mut reading, &grant, id).await?;
@@ -92,10 +102,16 @@ pub struct CreateGroup {
     request_body = CreateGroup,
     responses((status = 201, description = "The group", body = Group), (status = 403, description = "self_escalation"),
               (status = 409, description = "name_taken")))]
-async fn create_group(context: MandateContext, Json(body): Json<CreateGroup>) -> Result<Created<Versioned<Group>>> {
+async fn create_group(
+    context: MandateContext,
+    Json(body): Json<CreateGroup>,
+) -> Result<Created<Versioned<Group>>> {
     let mut errors = Vec::new();
     let name = keep(Name::checked("/name", &body.name), &mut errors);
-    let description = body.description.as_deref().and_then(|text| keep(names::checked_description("/description", text), &mut errors));
+    let description = body
+        .description
+        .as_deref()
+        .and_then(|text| keep(names::checked_description("/description", text), &mut errors));
     let Some(name) = name.filter(|_| errors.is_empty()) else {
         return Err(Error::invalid(errors));
     };
@@ -105,24 +121,40 @@ async fn create_group(context: MandateContext, Json(body): Json<CreateGroup>) ->
         context.require_may_set_auto_join()?;
     }
     let mut writing = context.write().await?;
-    let group = match store::insert(&mut writing, &grant, &name, description.as_deref(), auto_join, context.now()).await {
+    let group = match store::insert(
+        &mut writing,
+        &grant,
+        &name,
+        description.as_deref(),
+        auto_join,
+        context.now(),
+    )
+    .await
+    {
         Ok(group) => group,
         Err(refusal) => {
             drop(writing);
             return Err(naming_the_other(&context, Some(&name), refusal).await);
         }
     };
-    let event = Event::new(Action::GroupCreated, ResourceType::Group, group.id).details(json!({ "after": described(&group) }));
+    let event = Event::new(Action::GroupCreated, ResourceType::Group, group.id)
+        .details(json!({ "after": described(&group) }));
     let recorded = audit::record(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;
-    Ok(Created { location: format!("/api/mandates/{}/groups/{}", context.mandate(), group.id), answer: Versioned(group) })
+    Ok(Created {
+        location: format!("/api/mandates/{}/groups/{}", context.mandate(), group.id),
+        answer: Versioned(group),
+    })
 }
 
 /// A group.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
     responses((status = 200, description = "The group", body = Group)))]
-async fn get_group(context: MandateContext, path: FromPath<(MandateId, GroupId)>) -> Result<Versioned<Group>> {
+async fn get_group(
+    context: MandateContext,
+    path: FromPath<(MandateId, GroupId)>,
+) -> Result<Versioned<Group>> {
     let FromPath((_, group)) = path;
     let grant = context.grant::<Groups, Read>()?;
     let mut reading = context.read().await?;
@@ -166,11 +198,12 @@ async fn update_group(
 ) -> Result<Outcome<Versioned<Group>>> {
     let FromPath((_, group)) = path;
     let mut errors = Vec::new();
-    let name = body.name.as_deref().and_then(|name| keep(Name::checked("/name", name), &mut errors));
-    let description = body
-        .description
-        .as_ref()
-        .map(|text| text.as_deref().and_then(|text| keep(names::checked_description("/description", text), &mut errors)));
+    let name =
+        body.name.as_deref().and_then(|name| keep(Name::checked("/name", name), &mut errors));
+    let description = body.description.as_ref().map(|text| {
+        text.as_deref()
+            .and_then(|text| keep(names::checked_description("/description", text), &mut errors))
+    });
     if !errors.is_empty() {
         return Err(Error::invalid(errors));
     }
@@ -201,7 +234,9 @@ async fn update(
         change.context.require_may_set_auto_join()?;
     }
     if !changes.alter(&before) {
-        return change.conclude(Recorded::nothing_changed(), Concerned::Nobody, Versioned(before)).await;
+        return change
+            .conclude(Recorded::nothing_changed(), Concerned::Nobody, Versioned(before))
+            .await;
     }
     let after = store::update(&mut change, &grant, group, changes).await?;
     let details = json!({ "before": described(&before), "after": described(&after) });
@@ -225,7 +260,11 @@ async fn delete_group(
     retrying(|| delete(context, group, precondition)).await
 }
 
-async fn delete(context: &MandateContext, group: GroupId, precondition: &Precondition) -> Result<Outcome<NoContent>> {
+async fn delete(
+    context: &MandateContext,
+    group: GroupId,
+    precondition: &Precondition,
+) -> Result<Outcome<NoContent>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Delete>()?;
     store::lock(&mut change, &grant, group).await?;
@@ -237,7 +276,8 @@ async fn delete(context: &MandateContext, group: GroupId, precondition: &Precond
     change.require_targets_within_own(&members).await?;
     change.as_tenant().await?;
     store::delete(&mut change, &grant, group).await?;
-    let event = Event::new(Action::GroupDeleted, ResourceType::Group, group).details(json!({ "before": described(&found.group) }));
+    let event = Event::new(Action::GroupDeleted, ResourceType::Group, group)
+        .details(json!({ "before": described(&found.group) }));
     let event = event.listing("userIds", "count", &members);
     let recorded = audit::record(&mut change, context, event).await?;
     change.conclude(recorded, Concerned::Group(group), NoContent).await

@@ -86,8 +86,11 @@ pub(super) async fn list(
             .fetch_all(&mut *connection)
         };
     }
-    let rows =
-        if paging.descending { groups!("<", "g.name_sort desc, g.id desc").await? } else { groups!(">", "g.name_sort, g.id").await? };
+    let rows = if paging.descending {
+        groups!("<", "g.name_sort desc, g.id desc").await?
+    } else {
+        groups!(">", "g.name_sort, g.id").await?
+    };
     let total = if paging.count { Some(count(connection, grant, text).await?) } else { None };
     Ok(paging.cut(rows, total, |(group, key): (Group, String)| {
         let position = Position::new(key, group.id.uuid());
@@ -95,7 +98,11 @@ pub(super) async fn list(
     }))
 }
 
-async fn count(connection: &mut PgConnection, grant: &Grant<Groups, Read>, text: Option<&str>) -> Result<i64> {
+async fn count(
+    connection: &mut PgConnection,
+    grant: &Grant<Groups, Read>,
+    text: Option<&str>,
+) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from groups g
            where g.mandate_id = $1
@@ -118,7 +125,11 @@ pub(super) struct Found {
     pub needed: Level,
 }
 
-pub(super) async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Groups, O>, group: GroupId) -> Result<Option<Found>> {
+pub(super) async fn find<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Groups, O>,
+    group: GroupId,
+) -> Result<Option<Found>> {
     let row = sqlx::query!(
         r#"select g.id, g.name, g.description, g.auto_join, g.version, g.created_at,
                   (select count(*) from group_members c where c.mandate_id = g.mandate_id and c.group_id = g.id) as "member_count!",
@@ -148,18 +159,34 @@ pub(super) async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Gro
 }
 
 /// The group of this name, wherever the caller's level reaches.
-pub(super) async fn named(connection: &mut PgConnection, grant: &Grant<Groups, Read>, name_key: &str) -> Result<Option<GroupId>> {
-    let id = sqlx::query_scalar!("select id from groups where mandate_id = $1 and name_key = $2", grant.mandate_uuid(), name_key)
-        .fetch_optional(connection)
-        .await?;
+pub(super) async fn named(
+    connection: &mut PgConnection,
+    grant: &Grant<Groups, Read>,
+    name_key: &str,
+) -> Result<Option<GroupId>> {
+    let id = sqlx::query_scalar!(
+        "select id from groups where mandate_id = $1 and name_key = $2",
+        grant.mandate_uuid(),
+        name_key
+    )
+    .fetch_optional(connection)
+    .await?;
     Ok(id.map(GroupId::from))
 }
 
 /// Locks the group's row, so that its version holds until the transaction ends.
-pub(super) async fn lock<O: Op>(connection: &mut PgConnection, grant: &Grant<Groups, O>, group: GroupId) -> Result<()> {
-    sqlx::query!("select id from groups where mandate_id = $1 and id = $2 for no key update", grant.mandate_uuid(), group.uuid())
-        .fetch_optional(connection)
-        .await?;
+pub(super) async fn lock<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Groups, O>,
+    group: GroupId,
+) -> Result<()> {
+    sqlx::query!(
+        "select id from groups where mandate_id = $1 and id = $2 for no key update",
+        grant.mandate_uuid(),
+        group.uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
     Ok(())
 }
 
@@ -199,7 +226,10 @@ pub(super) struct Changes {
 impl Changes {
     pub fn alter(&self, before: &Group) -> bool {
         self.name.as_ref().is_some_and(|name| name.as_str() != before.name)
-            || self.description.as_ref().is_some_and(|description| *description != before.description)
+            || self
+                .description
+                .as_ref()
+                .is_some_and(|description| *description != before.description)
             || self.auto_join.is_some_and(|auto_join| auto_join != before.auto_join)
     }
 }
@@ -230,8 +260,18 @@ pub(super) async fn update(
     row.on_constraint("groups_name_key", name_taken).map(Group::from)
 }
 
-pub(super) async fn delete(connection: &mut PgConnection, grant: &Grant<Groups, Delete>, group: GroupId) -> Result<()> {
-    sqlx::query!("delete from groups where mandate_id = $1 and id = $2", grant.mandate_uuid(), group.uuid()).execute(connection).await?;
+pub(super) async fn delete(
+    connection: &mut PgConnection,
+    grant: &Grant<Groups, Delete>,
+    group: GroupId,
+) -> Result<()> {
+    sqlx::query!(
+        "delete from groups where mandate_id = $1 and id = $2",
+        grant.mandate_uuid(),
+        group.uuid()
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -289,14 +329,19 @@ pub(super) async fn members<O: Op>(
     } else {
         members!(">", "u.username_key, u.id").await?
     };
-    let total = if paging.count { Some(count_members(connection, grant, group).await?) } else { None };
+    let total =
+        if paging.count { Some(count_members(connection, grant, group).await?) } else { None };
     Ok(paging.cut(rows, total, |row: GroupMemberRow| {
         let position = Position::new(row.username_key.clone(), row.user_id);
         (row.into(), position)
     }))
 }
 
-async fn count_members<O: Op>(connection: &mut PgConnection, grant: &Grant<Groups, O>, group: GroupId) -> Result<i64> {
+async fn count_members<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Groups, O>,
+    group: GroupId,
+) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from group_members where mandate_id = $1 and group_id = $2"#,
         grant.mandate_uuid(),
@@ -308,7 +353,11 @@ async fn count_members<O: Op>(connection: &mut PgConnection, grant: &Grant<Group
 }
 
 /// Those of these who are not members of the mandate.
-pub(super) async fn strangers(connection: &mut PgConnection, grant: &Grant<Groups, Update>, users: &[UserId]) -> Result<BTreeSet<UserId>> {
+pub(super) async fn strangers(
+    connection: &mut PgConnection,
+    grant: &Grant<Groups, Update>,
+    users: &[UserId],
+) -> Result<BTreeSet<UserId>> {
     let strangers = sqlx::query_scalar!(
         r#"select u.id as "id!" from unnest($2::uuid[]) u (id)
            where not exists (select 1 from memberships m where m.mandate_id = $1 and m.user_id = u.id)"#,
@@ -321,7 +370,11 @@ pub(super) async fn strangers(connection: &mut PgConnection, grant: &Grant<Group
 }
 
 /// The ids of a group's members.
-pub(super) async fn member_ids<O: Op>(connection: &mut PgConnection, grant: &Grant<Groups, O>, group: GroupId) -> Result<Vec<UserId>> {
+pub(super) async fn member_ids<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Groups, O>,
+    group: GroupId,
+) -> Result<Vec<UserId>> {
     let ids = sqlx::query_scalar!(
         "select user_id from group_members where mandate_id = $1 and group_id = $2 order by 1",
         grant.mandate_uuid(),
@@ -357,8 +410,12 @@ pub(super) async fn set_members(
     .execute(&mut *connection)
     .await
     .on_constraint("group_members_mandate_id_user_id_fkey", Error::not_found)?;
-    sqlx::query!("update groups set version = version + 1 where mandate_id = $1 and id = $2", grant.mandate_uuid(), group.uuid())
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        "update groups set version = version + 1 where mandate_id = $1 and id = $2",
+        grant.mandate_uuid(),
+        group.uuid()
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }

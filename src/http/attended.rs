@@ -27,8 +27,10 @@ pub(super) struct Attended {
 
 impl Attended {
     pub fn begin(request: &Request, identity: &Identity) -> Self {
-        let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
-        let asked = Asked { method: telemetry::known(request.method()), route, client: identity.address };
+        let route =
+            request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
+        let asked =
+            Asked { method: telemetry::known(request.method()), route, client: identity.address };
         Self { asked, since: Instant::now(), is_answered: false }
     }
 

@@ -23,23 +23,38 @@ pub(super) struct BodyLimit(pub usize);
 
 /// 415 where the body is not said to be JSON.
 pub(super) fn require_json(request: &Request) -> Result<()> {
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    if is_json { Ok(()) } else { Err(Error::new(Code::UnsupportedMediaType, "The body must be sent as `application/json`.")) }
+    let is_json = essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"));
+    if is_json {
+        Ok(())
+    } else {
+        Err(Error::new(Code::UnsupportedMediaType, "The body must be sent as `application/json`."))
+    }
 }
 
 /// A body is read as it is sent: nothing is unpacked here (RFC 9110, 8.4), and what would have to be is not taken for what it is not.
 pub(super) fn require_unencoded(headers: &HeaderMap) -> Result<()> {
     let is_identity = |value: &HeaderValue| {
         value.to_str().is_ok_and(|codings| {
-            codings.split(',').map(str::trim).all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
+            codings
+                .split(',')
+                .map(str::trim)
+                .all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
         })
     };
     if headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
         return Ok(());
     }
-    Err(Error::new(Code::UnsupportedMediaType, "The body must be sent as it is, without a `Content-Encoding`."))
+    Err(Error::new(
+        Code::UnsupportedMediaType,
+        "The body must be sent as it is, without a `Content-Encoding`.",
+    ))
 }
 
 /// Takes the body out of the request and reads it, within the limits of size and time.
@@ -47,13 +62,23 @@ pub(super) async fn read_body(request: &mut Request, app: &App) -> Result<Bytes>
     let patience = app.settings().body_timeout;
     let raised = request.extensions().get::<BodyLimit>().map_or(0, |limit| limit.0);
     let limit = app.settings().max_body_bytes.max(raised);
-    let collected = tokio::time::timeout(patience, Limited::new(std::mem::take(request.body_mut()), limit).collect()).await;
-    let late = |_| Error::new(Code::RequestTimeout, format!("The body did not arrive within {} s.", patience.as_secs()));
+    let collected = tokio::time::timeout(
+        patience,
+        Limited::new(std::mem::take(request.body_mut()), limit).collect(),
+    )
+    .await;
+    let late = |_| {
+        Error::new(
+            Code::RequestTimeout,
+            format!("The body did not arrive within {} s.", patience.as_secs()),
+        )
+    };
     match collected.map_err(late)? {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Error::new(Code::PayloadTooLarge, format!("The body may have at most {limit} bytes.")))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::new(
+            Code::PayloadTooLarge,
+            format!("The body may have at most {limit} bytes."),
+        )),
         Err(_) => Err(Error::new(Code::MalformedJson, "The body broke off.")),
     }
 }
@@ -61,13 +86,19 @@ pub(super) async fn read_body(request: &mut Request, app: &App) -> Result<Bytes>
 /// Reads a body: 400 for what is not JSON, 422 for JSON of another form.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if too_deep(bytes) {
-        return Err(Error::new(Code::MalformedJson, format!("The body is nested deeper than {MAX_DEPTH} levels.")));
+        return Err(Error::new(
+            Code::MalformedJson,
+            format!("The body is nested deeper than {MAX_DEPTH} levels."),
+        ));
     }
     require_object(bytes)?;
     require_distinct(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(Objects(&mut deserializer)).map_err(|error| refusal(&error, bytes))?;
-    deserializer.end().map_err(|_| Error::new(Code::MalformedJson, "There is something after the JSON value."))?;
+    let value = serde_path_to_error::deserialize(Objects(&mut deserializer))
+        .map_err(|error| refusal(&error, bytes))?;
+    deserializer
+        .end()
+        .map_err(|_| Error::new(Code::MalformedJson, "There is something after the JSON value."))?;
     Ok(value)
 }
 
@@ -75,9 +106,15 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 pub fn parse_part<T: DeserializeOwned>(part: &serde_json::Value, base: &str) -> Result<T> {
     parse(part.to_string().as_bytes()).map_err(|error| match error.errors() {
         [] => error,
-        fields => {
-            Error::invalid(fields.iter().map(|field| FieldError { pointer: format!("{base}{}", field.pointer), ..field.clone() }).collect())
-        }
+        fields => Error::invalid(
+            fields
+                .iter()
+                .map(|field| FieldError {
+                    pointer: format!("{base}{}", field.pointer),
+                    ..field.clone()
+                })
+                .collect(),
+        ),
     })
 }
 
@@ -95,7 +132,10 @@ fn require_distinct(bytes: &[u8]) -> Result<()> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let looked = serde_path_to_error::deserialize::<_, Distinct>(&mut deserializer);
     // What is wrong otherwise is told by whoever reads the body for what it is to be.
-    looked.map_or_else(|error| if error.inner().is_data() { Err(refusal(&error, bytes)) } else { Ok(()) }, |_| Ok(()))
+    looked.map_or_else(
+        |error| if error.inner().is_data() { Err(refusal(&error, bytes)) } else { Ok(()) },
+        |_| Ok(()),
+    )
 }
 
 fn too_deep(bytes: &[u8]) -> bool {
@@ -122,7 +162,10 @@ fn refusal(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) 
     // A number where one of several names is expected is a fault of syntax to serde_json, and JSON all the same.
     let is_json = || serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
     if !inner.is_data() && !is_json() {
-        return Error::new(Code::MalformedJson, format!("The body is not JSON (line {}, column {}).", inner.line(), inner.column()));
+        return Error::new(
+            Code::MalformedJson,
+            format!("The body is not JSON (line {}, column {}).", inner.line(), inner.column()),
+        );
     }
     let message = inner.to_string();
     let named = shown(message.split('`').nth(1).unwrap_or_default());
@@ -164,7 +207,11 @@ fn json_pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 fn within(parent: &str, field: &str) -> String {
-    if parent.ends_with(&pointer_to("", field)) { parent.to_owned() } else { pointer_to(parent, field) }
+    if parent.ends_with(&pointer_to("", field)) {
+        parent.to_owned()
+    } else {
+        pointer_to(parent, field)
+    }
 }
 
 #[cfg(test)]
@@ -187,9 +234,15 @@ mod tests {
     #[test]
     fn a_refusal_points_to_the_field_and_never_repeats_the_value() {
         let unknown = refused(r#"{"password": "x", "isSysAdmin": true}"#);
-        assert_eq!((unknown.code(), unknown.errors()[0].pointer.as_str()), (Code::UnknownField, "/isSysAdmin"));
+        assert_eq!(
+            (unknown.code(), unknown.errors()[0].pointer.as_str()),
+            (Code::UnknownField, "/isSysAdmin")
+        );
         let missing = refused("{}");
-        assert_eq!((missing.errors()[0].pointer.as_str(), missing.errors()[0].code.as_ref()), ("/password", "required"));
+        assert_eq!(
+            (missing.errors()[0].pointer.as_str(), missing.errors()[0].code.as_ref()),
+            ("/password", "required")
+        );
         let mistyped = refused(r#"{"password": 123456}"#);
         assert_eq!(mistyped.errors()[0].pointer, "/password");
         assert!(!format!("{mistyped:?}").contains("123456"));
@@ -207,10 +260,16 @@ mod tests {
             inner: Option<Vec<Body>>,
         }
         let listed = refused(r#" ["x"]"#);
-        assert_eq!((listed.code(), listed.errors()[0].pointer.as_str()), (Code::ValidationFailed, ""));
+        assert_eq!(
+            (listed.code(), listed.errors()[0].pointer.as_str()),
+            (Code::ValidationFailed, "")
+        );
         assert_eq!(refused("[").code(), Code::MalformedJson);
         for inner in [r#"["x"]"#, "[]", "1", "null"] {
-            let within = parse::<Outer>(format!(r#"{{"inner": [{{"password": "x"}}, {inner}]}}"#).as_bytes()).unwrap_err();
+            let within = parse::<Outer>(
+                format!(r#"{{"inner": [{{"password": "x"}}, {inner}]}}"#).as_bytes(),
+            )
+            .unwrap_err();
             let error = &within.errors()[0];
             assert_eq!((error.pointer.as_str(), &*error.detail), ("/inner/1", "must be an object"));
         }

@@ -128,21 +128,28 @@ mod tests {
             assert_eq!(client_of("10.1.1.1", &[&line]), "10.1.1.1", "{line:?}");
             let behind = [&line[..], b", 10.2.2.2"].concat();
             assert_eq!(client_of("10.1.1.1", &[&behind]), "10.2.2.2", "{behind:?}");
-            assert_eq!(client_of("10.1.1.1", &[b"198.51.100.7", nonsense]), "10.1.1.1", "{nonsense:?}");
+            assert_eq!(
+                client_of("10.1.1.1", &[b"198.51.100.7", nonsense]),
+                "10.1.1.1",
+                "{nonsense:?}"
+            );
         }
     }
 
     #[test]
     fn whoever_is_no_trusted_proxy_is_the_client() {
         assert_eq!(client_of("192.0.2.1", &[b"203.0.113.7"]), "192.0.2.1");
-        let nobody = HeaderMap::from_iter([(FORWARDED_FOR, HeaderValue::from_static("203.0.113.7"))]);
+        let nobody =
+            HeaderMap::from_iter([(FORWARDED_FOR, HeaderValue::from_static("203.0.113.7"))]);
         assert_eq!(address(&[], [10, 1, 1, 1].into(), &nobody), IpAddr::from([10, 1, 1, 1]));
     }
 
     #[test]
     fn a_header_is_unheeded_where_nobody_is_trusted() {
         let told = HeaderMap::from_iter([(FORWARDED_FOR, HeaderValue::from_static("203.0.113.7"))]);
-        for (trusted, headers, seen) in [(vec![], &told, true), (trusted(), &told, false), (vec![], &HeaderMap::new(), false)] {
+        for (trusted, headers, seen) in
+            [(vec![], &told, true), (trusted(), &told, false), (vec![], &HeaderMap::new(), false)]
+        {
             let unheeded = Unheeded::default();
             unheeded.look(&trusted, headers);
             assert_eq!(unheeded.was_seen(), seen);

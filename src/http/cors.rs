@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
+    VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
@@ -36,9 +37,14 @@ impl Origins {
 }
 
 /// Answers what a browser asks beforehand, and marks every other answer as readable by the page.
-pub(super) async fn answer(State(origins): State<Origins>, request: Request, next: Next) -> Response {
+pub(super) async fn answer(
+    State(origins): State<Origins>,
+    request: Request,
+    next: Next,
+) -> Response {
     let origin = request.headers().get(ORIGIN).filter(|origin| origins.0.contains(origin)).cloned();
-    let is_asked_beforehand = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let is_asked_beforehand = request.method() == Method::OPTIONS
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = if is_asked_beforehand { beforehand() } else { next.run(request).await };
     let headers = response.headers_mut();
     headers.append(VARY, HeaderValue::from_static("origin"));
@@ -51,7 +57,11 @@ pub(super) async fn answer(State(origins): State<Origins>, request: Request, nex
 
 fn beforehand() -> Response {
     let mut response = ().into_response();
-    let allowed = [(ACCESS_CONTROL_ALLOW_METHODS, METHODS), (ACCESS_CONTROL_ALLOW_HEADERS, SENT), (ACCESS_CONTROL_MAX_AGE, REMEMBERED)];
+    let allowed = [
+        (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+        (ACCESS_CONTROL_ALLOW_HEADERS, SENT),
+        (ACCESS_CONTROL_MAX_AGE, REMEMBERED),
+    ];
     for (name, value) in allowed {
         set(response.headers_mut(), name, value);
     }

@@ -38,14 +38,17 @@ fn mark(response: &mut Response, tag: &str) {
 
 /// 304 where the caller has this very content, else `answer` with its tag. Only for answers that are wholly what the tag covers.
 pub fn unless_known(headers: &HeaderMap, tag: &str, answer: impl FnOnce() -> Response) -> Response {
-    let mut response = if none_match(headers, tag) { StatusCode::NOT_MODIFIED.into_response() } else { answer() };
+    let mut response =
+        if none_match(headers, tag) { StatusCode::NOT_MODIFIED.into_response() } else { answer() };
     mark(&mut response, tag);
     response
 }
 
 /// The same for a resource's row.
 pub fn resource_unless_known<T: Resource>(headers: &HeaderMap, resource: &T) -> Response {
-    unless_known(headers, &format!("\"{}\"", resource.version()), || json_response(StatusCode::OK, resource))
+    unless_known(headers, &format!("\"{}\"", resource.version()), || {
+        json_response(StatusCode::OK, resource)
+    })
 }
 
 /// Whether If-None-Match names the tag.
@@ -55,7 +58,11 @@ fn none_match(headers: &HeaderMap, tag: &str) -> bool {
 
 /// What all headers of a name list together.
 fn all_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let all: Vec<_> = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("(no tag of ours)")).collect();
+    let all: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .map(|value| value.to_str().unwrap_or("(no tag of ours)"))
+        .collect();
     (!all.is_empty()).then(|| all.join(","))
 }
 
@@ -64,7 +71,9 @@ fn names(listed: &str, tag: &str) -> bool {
     listed.split(',').map(str::trim).any(|candidate| candidate == "*" || candidate == tag)
 }
 fn names_weakly(listed: &str, tag: &str) -> bool {
-    listed.split(',').map(str::trim).any(|candidate| candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == tag)
+    listed.split(',').map(str::trim).any(|candidate| {
+        candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == tag
+    })
 }
 
 /// What the caller believes the resource's version to be, and not to be.
@@ -79,7 +88,8 @@ pub struct Precondition {
 impl FromRequestParts<App> for Precondition {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let (listed, unwanted) = (all_of(&parts.headers, &IF_MATCH), all_of(&parts.headers, &IF_NONE_MATCH));
+        let (listed, unwanted) =
+            (all_of(&parts.headers, &IF_MATCH), all_of(&parts.headers, &IF_NONE_MATCH));
         Ok(Self { listed, unwanted, required: app.settings().require_if_match })
     }
 }
@@ -96,14 +106,19 @@ impl Precondition {
         let tag = format!("\"{version}\"");
         let failed = |detail: String| Err(Error::new(Code::PreconditionFailed, detail));
         match (&self.listed, in_body) {
-            (Some(listed), _) if !names(listed, &tag) => failed(format!("The resource's ETag is {tag} by now.")),
+            (Some(listed), _) if !names(listed, &tag) => {
+                failed(format!("The resource's ETag is {tag} by now."))
+            }
             _ if self.unwanted.as_ref().is_some_and(|unwanted| names_weakly(unwanted, &tag)) => {
-                failed(format!("The resource is there, with the ETag {tag}, which If-None-Match rules out."))
+                failed(format!(
+                    "The resource is there, with the ETag {tag}, which If-None-Match rules out."
+                ))
             }
             (_, Some(believed)) if believed != version => Err(Error::version_conflict(version)),
-            (None, None) if self.required => {
-                Err(Error::new(Code::PreconditionRequired, "This change is made only to a version that it names."))
-            }
+            (None, None) if self.required => Err(Error::new(
+                Code::PreconditionRequired,
+                "This change is made only to a version that it names.",
+            )),
             _ => Ok(()),
         }
     }

@@ -17,7 +17,10 @@ use super::forms::{Forms, expected};
 use crate::app::App;
 use crate::context::asking::Asking;
 use crate::context::enter::{DeferredCaller, Entered, Reach};
-use crate::context::{Caller, InstanceContext, MandateContext, RequestMeta, RoleContext, SessionContext, SystemContext};
+use crate::context::{
+    Caller, InstanceContext, MandateContext, RequestMeta, RoleContext, SessionContext,
+    SystemContext,
+};
 use crate::error::{Code, Error, Result};
 
 /// A JSON body, or a JSON answer that nobody may keep.
@@ -60,8 +63,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
 pub(crate) fn json_response(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(bytes) => {
-            let headers =
-                [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+            let headers = [
+                (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+                (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            ];
             (status, headers, bytes).into_response()
         }
         Err(error) => Error::internal(error).into_response(),
@@ -108,12 +113,18 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         let query = parts.uri.query().unwrap_or_default();
         if let Some((name, _)) = form_pairs(query).find(|(_, value)| value.contains('\0')) {
             // PostgreSQL cannot even compare it.
-            return Err(Error::new(Code::InvalidParameter, format!("`{name}` must not contain the character U+0000.")));
+            return Err(Error::new(
+                Code::InvalidParameter,
+                format!("`{name}` must not contain the character U+0000."),
+            ));
         }
-        let parsed = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(form_pairs(query)));
+        let parsed = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(
+            form_pairs(query),
+        ));
         parsed.map(Self).map_err(|error| {
             let (name, message) = (error.path().to_string(), error.inner().to_string());
-            let wanted = expected(&message).map(str::to_owned).or_else(|| forms(parts).wanted(&name));
+            let wanted =
+                expected(&message).map(str::to_owned).or_else(|| forms(parts).wanted(&name));
             Error::new(
                 Code::InvalidParameter,
                 match wanted {
@@ -157,8 +168,12 @@ async fn malformed_path<S: Send + Sync>(parts: &mut Parts, state: &S) -> Error {
     let values = RawPathParams::from_request_parts(parts, state).await;
     let forms = forms(parts);
     let unfit = values.as_ref().ok().and_then(|values| forms.unfit(values.iter()));
-    let detail = unfit.and_then(|name| Some(format!("`{name}` in the path must be {}.", forms.wanted(name)?)));
-    Error::new(Code::InvalidParameter, detail.unwrap_or_else(|| "A parameter in the path is out of range.".to_owned()))
+    let detail = unfit
+        .and_then(|name| Some(format!("`{name}` in the path must be {}.", forms.wanted(name)?)));
+    Error::new(
+        Code::InvalidParameter,
+        detail.unwrap_or_else(|| "A parameter in the path is out of range.".to_owned()),
+    )
 }
 
 /// What the operation's parameters take.
@@ -231,9 +246,10 @@ impl FromRequestParts<App> for SystemContext {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         match entered(parts)? {
             Entered::System(context) => Ok(context.clone()),
-            Entered::Anonymous => {
-                Ok(SystemContext::unattended(app.services().clone(), parts.extensions.get().cloned().unwrap_or_default()))
-            }
+            Entered::Anonymous => Ok(SystemContext::unattended(
+                app.services().clone(),
+                parts.extensions.get().cloned().unwrap_or_default(),
+            )),
             _ => Err(mismatch()),
         }
     }

@@ -24,7 +24,9 @@ impl Forms {
     pub fn note(&mut self, operation: &Operation) {
         let parameters = operation.parameters.iter().flatten();
         self.0.extend(parameters.filter_map(|parameter| match parameter {
-            RefOr::T(Parameter { name, schema, .. }) => Some((name.clone(), Form::of(&json!(schema))?)),
+            RefOr::T(Parameter { name, schema, .. }) => {
+                Some((name.clone(), Form::of(&json!(schema))?))
+            }
             RefOr::Ref(_) => None,
         }));
     }
@@ -35,8 +37,13 @@ impl Forms {
     }
 
     /// The first of these parameters whose value is not of its form.
-    pub fn unfit<'a>(&self, mut values: impl Iterator<Item = (&'a str, &'a str)>) -> Option<&'a str> {
-        values.find(|(name, value)| self.0.get(*name).is_some_and(|form| !form.takes(value))).map(|(name, _)| name)
+    pub fn unfit<'a>(
+        &self,
+        mut values: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Option<&'a str> {
+        values
+            .find(|(name, value)| self.0.get(*name).is_some_and(|form| !form.takes(value)))
+            .map(|(name, _)| name)
     }
 }
 
@@ -46,7 +53,9 @@ impl Form {
             (_, Some("uuid")) => Some(Self::Id),
             (_, Some("date-time")) => Some(Self::Time),
             (Some("boolean"), _) => Some(Self::Flag),
-            (Some("integer"), _) => Some(Self::Whole(schema["minimum"].as_i64(), schema["maximum"].as_i64())),
+            (Some("integer"), _) => {
+                Some(Self::Whole(schema["minimum"].as_i64(), schema["maximum"].as_i64()))
+            }
             _ => None,
         }
     }
@@ -56,7 +65,9 @@ impl Form {
             Self::Id => "a UUID".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::Time => "a date and time (RFC 3339)".to_owned(),
-            Self::Whole(Some(least), Some(most)) => format!("a whole number from {least} to {most}"),
+            Self::Whole(Some(least), Some(most)) => {
+                format!("a whole number from {least} to {most}")
+            }
             Self::Whole(..) => "a whole number".to_owned(),
         }
     }
@@ -73,7 +84,10 @@ impl Form {
 
 /// What a parser's message says that is expected, after "must be".
 pub(super) fn expected(message: &str) -> Option<&str> {
-    let expected = message.rsplit_once(", expected ").map(|(_, rest)| rest).or_else(|| message.strip_prefix("must be "))?;
+    let expected = message
+        .rsplit_once(", expected ")
+        .map(|(_, rest)| rest)
+        .or_else(|| message.strip_prefix("must be "))?;
     expected.split(" at line ").next().map(as_people_say)
 }
 
@@ -99,13 +113,25 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_is_taken() {
-        assert_eq!(Form::of(&json!({ "type": "string", "format": "uuid" })).map(Form::wanted).as_deref(), Some("a UUID"));
+        assert_eq!(
+            Form::of(&json!({ "type": "string", "format": "uuid" })).map(Form::wanted).as_deref(),
+            Some("a UUID")
+        );
         let limit = Form::of(&json!({ "type": "integer", "minimum": 1, "maximum": 200 })).unwrap();
         assert_eq!(limit.wanted(), "a whole number from 1 to 200");
         assert!(limit.takes("7") && !limit.takes("seven"));
-        assert_eq!(expected("unknown variant `x, expected y`, expected `a` or `b`"), Some("`a` or `b`"));
-        assert_eq!(expected("invalid type: string \"x\", expected u8 at line 1 column 9"), Some("a whole number from 0 to 255"));
-        assert_eq!(expected("must be within the years at line 1 column 2"), Some("within the years"));
+        assert_eq!(
+            expected("unknown variant `x, expected y`, expected `a` or `b`"),
+            Some("`a` or `b`")
+        );
+        assert_eq!(
+            expected("invalid type: string \"x\", expected u8 at line 1 column 9"),
+            Some("a whole number from 0 to 255")
+        );
+        assert_eq!(
+            expected("must be within the years at line 1 column 2"),
+            Some("within the years")
+        );
         assert_eq!(expected("something else"), None);
     }
 

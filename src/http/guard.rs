@@ -64,7 +64,12 @@ impl Guard for UtoipaMethodRouter<App> {
         }
         let class = class.unwrap_or(Class::Default);
         let policy = Arc::new(policy);
-        let state = Guarding { app: app.clone(), policy: policy.clone(), query: Arc::new(query), forms: Arc::new(forms) };
+        let state = Guarding {
+            app: app.clone(),
+            policy: policy.clone(),
+            query: Arc::new(query),
+            forms: Arc::new(forms),
+        };
         let router = router.route_layer(from_fn_with_state(state, let_in));
         (schemas, paths, app.limits().layer(router, class, &policy, app.services()))
     }
@@ -86,7 +91,13 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Resul
     only_known_parameters(request.uri().query(), &guarding.query)?;
     let Query(dry_run) = request.extract_parts::<Query<DryRun>>().await?;
     let whose = identity.claims.map(|claims| idempotency::Whose::of(&claims, &guarding.policy));
-    let arrival = Arrival { claims: identity.claims, headers: request.headers(), path: &path, dry_run: dry_run.is_wanted(), meta };
+    let arrival = Arrival {
+        claims: identity.claims,
+        headers: request.headers(),
+        path: &path,
+        dry_run: dry_run.is_wanted(),
+        meta,
+    };
     let entered = enter(guarding.app.services(), &guarding.policy, arrival).await;
     if let Some(mandate) = entered.as_ref().ok().and_then(|entered| entered.mandate(&path)) {
         in_mandate(mandate);
@@ -101,7 +112,8 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Resul
         request.extensions_mut().insert(BodyLimit(bytes));
     }
     // Whoever may call it but finds nothing there may have taken it away by the same request.
-    let may_call = entered.as_ref().map_or_else(|refusal| refusal.code() == Code::NotFound, |_| true);
+    let may_call =
+        entered.as_ref().map_or_else(|refusal| refusal.code() == Code::NotFound, |_| true);
     if may_call
         && let Some(key) = idempotency::sent(&request, &guarding.policy)?
         && !dry_run.is_wanted()
@@ -114,18 +126,26 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Resul
 }
 
 /// Of which mandate the caller turned out to be a member, whether or not the operation is open to them there.
-fn member_of(guarding: &Guarding, request: &Request, entered: &Result<Entered>) -> Option<MandateId> {
+fn member_of(
+    guarding: &Guarding,
+    request: &Request,
+    entered: &Result<Entered>,
+) -> Option<MandateId> {
     if let Some(mandate) = entered.as_ref().ok().and_then(Entered::member_of) {
         return Some(mandate);
     }
     let user = request.extensions().get::<Identity>()?.claims?.user;
-    let has_session = entered.as_ref().err().is_none_or(|refusal| refusal.code() != Code::Unauthenticated);
-    named_mandate(request.headers()).filter(|mandate| has_session && guarding.app.services().lets_in(user, *mandate))
+    let has_session =
+        entered.as_ref().err().is_none_or(|refusal| refusal.code() != Code::Unauthenticated);
+    named_mandate(request.headers())
+        .filter(|mandate| has_session && guarding.app.services().lets_in(user, *mandate))
 }
 
 async fn path_parameters(request: &mut Request) -> Result<HashMap<String, String>> {
     let parameters = request.extract_parts::<RawPathParams>().await;
-    let parameters = parameters.map_err(|_| Error::new(Code::InvalidParameter, "The path is not valid UTF-8 once decoded."))?;
+    let parameters = parameters.map_err(|_| {
+        Error::new(Code::InvalidParameter, "The path is not valid UTF-8 once decoded.")
+    })?;
     Ok(parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
@@ -135,10 +155,16 @@ fn only_known_parameters(query: Option<&str>, known: &BTreeSet<String>) -> Resul
     let mut seen = BTreeSet::new();
     for (name, _) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         if !known.contains(name.as_ref()) {
-            let known =
-                if known.is_empty() { "none".to_owned() } else { known.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ") };
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+            };
             let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-            return Err(Error::new(Code::UnknownParameter, format!("`{shown}` is not a query parameter of this route; known: {known}.")));
+            return Err(Error::new(
+                Code::UnknownParameter,
+                format!("`{shown}` is not a query parameter of this route; known: {known}."),
+            ));
         }
         if !seen.insert(name.to_string()) {
             return Err(Error::new(Code::InvalidParameter, format!("`{name}` is given twice.")));
@@ -155,14 +181,17 @@ pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &
         (Method::DELETE, &mut item.delete),
         (Method::PATCH, &mut item.patch),
     ];
-    all.into_iter().filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
+    all.into_iter()
+        .filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
 }
 
 fn query_parameters(operation: &Operation) -> Vec<String> {
     let parameters = operation.parameters.iter().flatten();
     parameters
         .filter_map(|parameter| match parameter {
-            RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => Some(parameter.name.clone()),
+            RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => {
+                Some(parameter.name.clone())
+            }
             _ => None,
         })
         .collect()
@@ -172,7 +201,11 @@ fn query_parameters(operation: &Operation) -> Vec<String> {
 fn describe(operation: &mut Operation, method: &Method, policy: &Policy, class: Class) {
     let extension = Extensions::builder().add("x-access", policy.describe(class)).build();
     operation.extensions.get_or_insert_with(Extensions::default).merge(extension);
-    let security = if policy.is_public() { Vec::new() } else { vec![SecurityRequirement::new("bearer", Vec::<String>::new())] };
+    let security = if policy.is_public() {
+        Vec::new()
+    } else {
+        vec![SecurityRequirement::new("bearer", Vec::<String>::new())]
+    };
     operation.security = Some(security);
     without_null(operation);
     completion::declare(operation, method, policy);
@@ -185,7 +218,9 @@ fn without_null(operation: &mut Operation) {
         let RefOr::T(content) = content else { continue };
         let Some(schema) = &mut content.schema else { continue };
         let named = match schema {
-            RefOr::T(Schema::OneOf(either)) => either.items.iter().find(|item| matches!(item, RefOr::Ref(_))).cloned(),
+            RefOr::T(Schema::OneOf(either)) => {
+                either.items.iter().find(|item| matches!(item, RefOr::Ref(_))).cloned()
+            }
             _ => None,
         };
         if let Some(named) = named {

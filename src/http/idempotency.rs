@@ -47,7 +47,10 @@ pub(super) fn sent(request: &Request, policy: &Policy) -> Result<Option<String>>
         return Ok(None);
     }
     if policy.is_public() {
-        return Err(Error::new(Code::IdempotencyNotSupported, "This route does not remember what it answered."));
+        return Err(Error::new(
+            Code::IdempotencyNotSupported,
+            "This route does not remember what it answered.",
+        ));
     }
     well_formed(request.headers()).map(Some)
 }
@@ -57,7 +60,9 @@ fn well_formed(headers: &HeaderMap) -> Result<String> {
     let text = values.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if values.next().is_some() || text.is_empty() || text.len() > LONGEST || !is_printable {
-        let detail = format!("The header Idempotency-Key must be sent once, with 1 to {LONGEST} printable ASCII characters.");
+        let detail = format!(
+            "The header Idempotency-Key must be sent once, with 1 to {LONGEST} printable ASCII characters."
+        );
         return Err(Error::new(Code::InvalidHeader, detail));
     }
     Ok(text.to_owned())
@@ -95,7 +100,9 @@ pub(super) async fn answer(
     request.extensions_mut().insert(entered?);
     match once(key, now, next.run(request)).await {
         Finished::Known(answer) => Ok(replayed(answer)),
-        Finished::Pending(response, pending) if response.status().is_success() => kept(response, pending, now + KEPT).await,
+        Finished::Pending(response, pending) if response.status().is_success() => {
+            kept(response, pending, now + KEPT).await
+        }
         // Without an effect; or refused although its work was done, which is undone with the transaction.
         Finished::Unchanged(response) | Finished::Pending(response, _) => Ok(response),
     }
@@ -103,32 +110,53 @@ pub(super) async fn answer(
 
 /// Length and order of the parts are part of the tag: no two requests share one.
 fn identified(app: &App, whose: Whose, key: &str, request: &Request, body: &[u8]) -> Key {
-    let context = |name: &str| request.headers().get(name).map(|value| value.as_bytes().to_ascii_lowercase()).unwrap_or_default();
+    let context = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .map(|value| value.as_bytes().to_ascii_lowercase())
+            .unwrap_or_default()
+    };
     let (mandate, instance) = (context("x-mandate-id"), context("x-instance-id"));
-    let (method, path) = (request.method().as_str().as_bytes(), ids_in_one_case(request.uri().path()));
+    let (method, path) =
+        (request.method().as_str().as_bytes(), ids_in_one_case(request.uri().path()));
     let keys = app.keys();
     let (user, session) = (whose.user.uuid(), whose.session.map(SessionId::uuid));
-    let mut id: Vec<&[u8]> = vec![b"id", user.as_bytes(), &mandate, &instance, method, path.as_bytes(), key.as_bytes()];
+    let mut id: Vec<&[u8]> =
+        vec![b"id", user.as_bytes(), &mandate, &instance, method, path.as_bytes(), key.as_bytes()];
     id.extend(session.as_ref().map(|session| session.as_bytes().as_slice()));
     Key {
         id: keys.idempotency_tag(&id),
-        fingerprint: keys.idempotency_tag(&[b"fingerprint", request.uri().query().unwrap_or_default().as_bytes(), body]),
+        fingerprint: keys.idempotency_tag(&[
+            b"fingerprint",
+            request.uri().query().unwrap_or_default().as_bytes(),
+            body,
+        ]),
         asked_by: whose.user,
     }
 }
 
-async fn kept(response: Response, pending: Pending, until: chrono::DateTime<chrono::Utc>) -> Result<Response> {
+async fn kept(
+    response: Response,
+    pending: Pending,
+    until: chrono::DateTime<chrono::Utc>,
+) -> Result<Response> {
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
-    let headers = HEADERS.iter().filter_map(|name| Some((name.to_string(), parts.headers.get(name)?.to_str().ok()?.to_owned())));
+    let headers = HEADERS.iter().filter_map(|name| {
+        Some((name.to_string(), parts.headers.get(name)?.to_str().ok()?.to_owned()))
+    });
     let status = i16::try_from(parts.status.as_u16()).map_err(Error::internal)?;
-    pending.keep(&Answer { status, headers: headers.collect(), body: body.to_vec() }, until).await?;
+    pending
+        .keep(&Answer { status, headers: headers.collect(), body: body.to_vec() }, until)
+        .await?;
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 
 fn replayed(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
-    let status = u16::try_from(answer.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let status =
+        u16::try_from(answer.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
     *response.status_mut() = status.unwrap_or(StatusCode::OK);
     for (name, value) in answer.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

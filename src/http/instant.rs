@@ -15,7 +15,9 @@ pub struct Instant(DateTime<Utc>);
 /// What is wrong with a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoInstant {
-    #[error("must be a date and time with its offset from UTC, such as 2031-05-14T18:30:00+02:00 (RFC 3339)")]
+    #[error(
+        "must be a date and time with its offset from UTC, such as 2031-05-14T18:30:00+02:00 (RFC 3339)"
+    )]
     Form,
     #[error("must be within the years 0001 to 9999, in UTC")]
     Range,
@@ -24,7 +26,8 @@ pub enum NoInstant {
 impl Instant {
     pub fn parse(text: &str) -> Result<Self, NoInstant> {
         let time = DateTime::parse_from_rfc3339(text).map_err(|_| NoInstant::Form)?;
-        let time = DateTime::from_timestamp_micros(time.timestamp_micros()).ok_or(NoInstant::Range)?;
+        let time =
+            DateTime::from_timestamp_micros(time.timestamp_micros()).ok_or(NoInstant::Range)?;
         if YEARS.contains(&time.year()) { Ok(Self(time)) } else { Err(NoInstant::Range) }
     }
     #[must_use]

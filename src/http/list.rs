@@ -61,7 +61,9 @@ pub struct Lister {
 impl FromRequestParts<App> for Lister {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
         Ok(Self { app: app.clone(), path: ids_in_one_case(parts.uri.path()), query })
     }
 }
@@ -70,13 +72,19 @@ impl Lister {
     /// What the list was asked for. The cursor is bound to the path and to the filters.
     pub fn paging(&self, sorts: &[&str], asked: Asked<'_>) -> Result<Paging> {
         let free = ["limit", "cursor", "sort", "count", "lang", "dryRun"];
-        let filters: Vec<_> = self.query.iter().filter(|(name, _)| !free.contains(&name.as_str())).collect();
+        let filters: Vec<_> =
+            self.query.iter().filter(|(name, _)| !free.contains(&name.as_str())).collect();
         Paging::parse(self.app.keys(), &format!("{} {filters:?}", self.path), sorts, asked)
     }
 
     /// The page of the rows that were found: as many as fit, and one at least.
-    pub fn answer<T: Serialize, R: Into<T>>(&self, paging: &Paging, rows: Rows<R>) -> PageAnswer<T> {
-        let (mut items, mut last, mut more, mut bytes) = (Vec::with_capacity(rows.rows.len()), None, rows.more, 0);
+    pub fn answer<T: Serialize, R: Into<T>>(
+        &self,
+        paging: &Paging,
+        rows: Rows<R>,
+    ) -> PageAnswer<T> {
+        let (mut items, mut last, mut more, mut bytes) =
+            (Vec::with_capacity(rows.rows.len()), None, rows.more, 0);
         for (row, position) in rows.rows {
             let item: T = row.into();
             bytes += Written::size_of(&item) + 1;
@@ -87,10 +95,14 @@ impl Lister {
             items.push(item);
             last = Some(position);
         }
-        let next_cursor = last.filter(|_| more).map(|position| paging.seal(self.app.keys(), &position));
+        let next_cursor =
+            last.filter(|_| more).map(|position| paging.seal(self.app.keys(), &position));
         let link = next_cursor.as_ref().map(|cursor| {
             let kept = self.query.iter().filter(|(name, _)| name != "cursor" && name != "dryRun");
-            let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(kept)
+                .append_pair("cursor", cursor)
+                .finish();
             format!("<{}?{query}>; rel=\"next\"", self.path)
         });
         PageAnswer { page: Page { items, next_cursor, total: rows.total }, link }

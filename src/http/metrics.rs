@@ -14,6 +14,7 @@ pub fn router(app: &App) -> Router {
 }
 
 async fn get_metrics(State(app): State<App>) -> impl IntoResponse {
-    let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];
+    let headers =
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];
     (headers, crate::telemetry::render(&app.services().db))
 }

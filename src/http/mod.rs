@@ -111,7 +111,10 @@ fn without_trailing_slash(mut request: Request) -> Request {
     if path.len() > 1 && path.ends_with('/') && !path.starts_with("/docs") {
         let trimmed = path.trim_end_matches('/');
         let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
-        let target = request.uri().query().map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
+        let target = request
+            .uri()
+            .query()
+            .map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
         if let Ok(uri) = target.parse::<Uri>() {
             *request.uri_mut() = uri;
         }
@@ -122,7 +125,10 @@ fn without_trailing_slash(mut request: Request) -> Request {
 /// A panic of ours: 500 without an inner text.
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over")]
 fn panicked(payload: Box<dyn Any + Send>) -> Response {
-    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    let text = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied());
     Error::internal(format!("panic: {}", text.unwrap_or("of another kind"))).into_response()
 }
 
@@ -136,9 +142,14 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 async fn bounded(State(app): State<App>, request: Request, next: Next) -> Response {
     let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
     if uri > MAX_URI_BYTES {
-        return Error::new(Code::UriTooLong, format!("The URL may have at most {MAX_URI_BYTES} bytes.")).into_response();
+        return Error::new(
+            Code::UriTooLong,
+            format!("The URL may have at most {MAX_URI_BYTES} bytes."),
+        )
+        .into_response();
     }
-    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let headers: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers > MAX_HEADER_BYTES {
         let detail = format!("The headers may have at most {MAX_HEADER_BYTES} bytes together.");
         return Error::new(Code::HeadersTooLarge, detail).into_response();
@@ -148,7 +159,8 @@ async fn bounded(State(app): State<App>, request: Request, next: Next) -> Respon
     match answered {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
-            let detail = format!("The request took longer than {} s and was abandoned.", limit.as_secs());
+            let detail =
+                format!("The request took longer than {} s and was abandoned.", limit.as_secs());
             Error::new(Code::TimedOut, detail).into_response()
         }
         Err(away) => away.into_response(),
@@ -160,19 +172,29 @@ async fn bounded(State(app): State<App>, request: Request, next: Next) -> Respon
 async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
     let address = client_address(&app, &request);
-    let identity = Identity { claims: bearer(request.headers()).and_then(|token| app.tokens().verify(token)), address };
+    let identity = Identity {
+        claims: bearer(request.headers()).and_then(|token| app.tokens().verify(token)),
+        address,
+    };
     let attended = Attended::begin(&request, &identity);
     let span = attended.span(&request, &request_id, &identity);
     within(app, request, next, (identity, request_id, attended)).instrument(span).await
 }
 
 /// The same, where whatever is logged is the request's.
-async fn within(app: App, mut request: Request, next: Next, known: (Identity, String, Attended)) -> Response {
+async fn within(
+    app: App,
+    mut request: Request,
+    next: Next,
+    known: (Identity, String, Attended),
+) -> Response {
     let (identity, request_id, attended) = known;
     app.unheeded().look(&app.settings().trusted_proxies, request.headers());
     let by_tls = came_by_tls(&app, &request);
     let path = request.uri().path().to_owned();
-    request.extensions_mut().insert(RequestMeta { request_id: Some(request_id.clone()), address: identity.address });
+    request
+        .extensions_mut()
+        .insert(RequestMeta { request_id: Some(request_id.clone()), address: identity.address });
     let purse = app.limits().purse(&identity);
     request.extensions_mut().insert(identity);
     request.extensions_mut().insert(purse.clone());
@@ -193,7 +215,10 @@ async fn within(app: App, mut request: Request, next: Next, known: (Identity, St
 fn request_id(headers: &HeaderMap) -> String {
     let sent = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let sane = |id: &&str| {
-        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
+        (1..=128).contains(&id.len())
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
     };
     sent.filter(sane).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
@@ -219,7 +244,8 @@ fn is_trusted_proxy(app: &App, address: IpAddr) -> bool {
 
 /// Whether the client spoke TLS with the trusted proxy that the connection comes from.
 fn came_by_tls(app: &App, request: &Request) -> bool {
-    let told = request.headers().get("x-forwarded-proto").is_some_and(|protocol| protocol == "https");
+    let told =
+        request.headers().get("x-forwarded-proto").is_some_and(|protocol| protocol == "https");
     told && peer(request).is_some_and(|peer| is_trusted_proxy(app, peer))
 }
 

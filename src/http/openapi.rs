@@ -49,6 +49,9 @@ impl Modify for Bearer {
             .bearer_format("JWT")
             .description(Some("An access token from POST /api/auth/login"))
             .build();
-        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }
 }

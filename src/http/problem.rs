@@ -67,7 +67,8 @@ fn codes() -> utoipa::openapi::Object {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         response.extensions_mut().insert(Arc::new(self));
         response
@@ -86,7 +87,8 @@ pub(super) fn render(mut response: Response, path: &str, request_id: &str) -> Re
     let problem = Problem::of(&error, path, request_id);
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let (mut parts, _) = response.into_parts();
-    parts.status = StatusCode::from_u16(error.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    parts.status =
+        StatusCode::from_u16(error.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -102,11 +104,19 @@ pub(super) fn render(mut response: Response, path: &str, request_id: &str) -> Re
 /// What the framework refused by itself, in our words.
 fn framework_error(status: StatusCode) -> Error {
     match status {
-        StatusCode::METHOD_NOT_ALLOWED => Error::new(Code::MethodNotAllowed, "The route exists, but not with this method."),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            Error::new(Code::MethodNotAllowed, "The route exists, but not with this method.")
+        }
         StatusCode::NOT_FOUND => Error::new(Code::RouteNotFound, "There is no such route."),
-        StatusCode::PAYLOAD_TOO_LARGE => Error::new(Code::PayloadTooLarge, "The body is too large."),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::new(Code::UnsupportedMediaType, "The content type is not taken here."),
-        StatusCode::REQUEST_TIMEOUT => Error::new(Code::RequestTimeout, "The body did not arrive in time."),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Error::new(Code::PayloadTooLarge, "The body is too large.")
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            Error::new(Code::UnsupportedMediaType, "The content type is not taken here.")
+        }
+        StatusCode::REQUEST_TIMEOUT => {
+            Error::new(Code::RequestTimeout, "The body did not arrive in time.")
+        }
         StatusCode::TOO_MANY_REQUESTS => Error::new(Code::TooManyRequests, "Too many requests."),
         StatusCode::BAD_REQUEST => Error::new(Code::InvalidParameter, "The request is malformed."),
         _ => Error::internal(format!("an unexplained {status}")),

@@ -119,7 +119,9 @@ impl Door {
             answered(self.service.clone(), request, peer)
         });
         let builder = builder(patience);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(Explaining::new(stream, peer.ip())), service));
+        let mut connection = pin!(
+            builder.serve_connection(TokioIo::new(Explaining::new(stream, peer.ip())), service)
+        );
         // hyper's own limit begins when it knows which HTTP is spoken; somebody may be silent before.
         let mut silence = pin!(tokio::time::sleep(patience));
         let mut age = pin!(tokio::time::sleep(OLDEST));
@@ -152,7 +154,11 @@ impl Door {
     }
 }
 
-async fn answered(service: Service, request: hyper::Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
+async fn answered(
+    service: Service,
+    request: hyper::Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Response, Infallible> {
     let mut request: Request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
     service.oneshot(request).await
@@ -160,9 +166,17 @@ async fn answered(service: Service, request: hyper::Request<Incoming>, peer: Soc
 
 fn builder(patience: Duration) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(HEAD_BUFFER);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .max_buf_size(HEAD_BUFFER);
     let list = u32::try_from(HEAD_BUFFER).unwrap_or(u32::MAX);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(SILENCE).keep_alive_timeout(PATIENCE);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(SILENCE)
+        .keep_alive_timeout(PATIENCE);
     builder.http2().max_concurrent_streams(STREAMS).max_header_list_size(list);
     builder
 }

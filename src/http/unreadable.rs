@@ -57,7 +57,11 @@ impl<S: AsyncWrite + Unpin> Explaining<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Explaining<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         ready!(this.poll_unsent(context))?;
         match refusal(bytes) {
@@ -71,7 +75,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Explaining<S> {
         }
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         // Heads come first, and whole.
         if let Some(head) = slices.first().filter(|first| refusal(first).is_some()) {
             return self.poll_write(context, head);
@@ -99,7 +107,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Explaining<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Explaining<S> {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
     }
 }
@@ -118,7 +130,8 @@ fn refusal(bytes: &[u8]) -> Option<(usize, &str, u16)> {
         let name = header.split(':').next().unwrap_or_default();
         HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known))
     });
-    let is_refusal = [400, 414, 431].contains(&status) && is_bare && headers.contains("content-length: 0\r\n");
+    let is_refusal =
+        [400, 414, 431].contains(&status) && is_bare && headers.contains("content-length: 0\r\n");
     is_refusal.then_some((begin, head, status))
 }
 
@@ -134,9 +147,17 @@ fn explained(head: &str, status: u16, peer: IpAddr) -> Vec<u8> {
     }
     let (parts, body) = response.into_parts();
     // It is there already, whole.
-    let body = body.collect().now_or_never().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let kept = head.lines().filter(|line| !line.is_empty() && !line.to_ascii_lowercase().starts_with("content-length:"));
-    let mut answer: Vec<u8> = kept.flat_map(|line| [line.as_bytes(), b"\r\n"]).flatten().copied().collect();
+    let body = body
+        .collect()
+        .now_or_never()
+        .and_then(Result::ok)
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
+    let kept = head.lines().filter(|line| {
+        !line.is_empty() && !line.to_ascii_lowercase().starts_with("content-length:")
+    });
+    let mut answer: Vec<u8> =
+        kept.flat_map(|line| [line.as_bytes(), b"\r\n"]).flatten().copied().collect();
     for (name, value) in &parts.headers {
         answer.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
@@ -147,7 +168,9 @@ fn explained(head: &str, status: u16, peer: IpAddr) -> Vec<u8> {
 
 fn error(status: u16) -> Error {
     match status {
-        414 => Error::new(Code::UriTooLong, format!("The URL may have at most {MAX_URI_BYTES} bytes.")),
+        414 => {
+            Error::new(Code::UriTooLong, format!("The URL may have at most {MAX_URI_BYTES} bytes."))
+        }
         // Which of them was too large, hyper does not say.
         431 => Error::new(
             Code::HeadersTooLarge,
@@ -156,7 +179,10 @@ fn error(status: u16) -> Error {
                  {MAX_HEADER_BYTES}, and there may be {MAX_HEADERS} of them."
             ),
         ),
-        _ => Error::new(Code::MalformedRequest, "The request line or a header is not as HTTP/1.1 has it."),
+        _ => Error::new(
+            Code::MalformedRequest,
+            "The request line or a header is not as HTTP/1.1 has it.",
+        ),
     }
 }
 
@@ -190,12 +216,22 @@ mod tests {
         let refusal = told.strip_prefix(ANSWER).unwrap();
         let (head, body) = refusal.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ndate: Sat, 28 Nov 2026 22:38:08 GMT\r\n"), "{head}");
-        assert!(head.contains(&format!("content-length: {}", body.len())) && body.contains(r#""code":"malformed_request""#), "{told}");
+        assert!(
+            head.contains(&format!("content-length: {}", body.len()))
+                && body.contains(r#""code":"malformed_request""#),
+            "{told}"
+        );
         let with_more = HEAD.replace("date:", "x-request-id: r\r\ndate:");
         let with_body = format!("{}x", HEAD.replace("content-length: 0", "content-length: 1"));
-        for untouched in
-            [ANSWER, &with_more, &with_body, &format!("{HEAD}x"), &HEAD.replace("400 Bad Request", "204 No Content"), "\r\n\r\n", ""]
-        {
+        for untouched in [
+            ANSWER,
+            &with_more,
+            &with_body,
+            &format!("{HEAD}x"),
+            &HEAD.replace("400 Bad Request", "204 No Content"),
+            "\r\n\r\n",
+            "",
+        ] {
             assert_eq!(arrived(untouched).await, untouched);
         }
     }

@@ -16,7 +16,10 @@ use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_brings_instance_no_nearer, require_may_give};
 use crate::context::policy::{Class, Policy};
-use crate::context::{AccessPreview, Change, Concerned, Grant, InstanceContext, Locks, Outcome, Recorded, require_opens_nothing};
+use crate::context::{
+    AccessPreview, Change, Concerned, Grant, InstanceContext, Locks, Outcome, Recorded,
+    require_opens_nothing,
+};
 use crate::error::{Error, Result};
 use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
@@ -32,11 +35,16 @@ pub(super) fn routes(app: &App) -> Routes {
     let write = |policy: Policy| policy.class(Class::MemberWrite);
     let manage = || Policy::table::<Instances, Update>();
     Routes::new()
-        .routes(routes!(list_instance_users).guard(app, Policy::table::<Instances, Read>().or::<Access, Read>()))
+        .routes(
+            routes!(list_instance_users)
+                .guard(app, Policy::table::<Instances, Read>().or::<Access, Read>()),
+        )
         .routes(routes!(add_instance_user).guard(app, write(manage().or::<Access, Create>())))
         .routes(routes!(update_instance_user).guard(app, write(manage().or::<Access, Update>())))
         .routes(routes!(remove_instance_user).guard(app, write(manage().or::<Access, Delete>())))
-        .routes(routes!(replace_instance_user_roles).guard(app, write(manage().or::<Access, Update>())))
+        .routes(
+            routes!(replace_instance_user_roles).guard(app, write(manage().or::<Access, Update>())),
+        )
 }
 
 list_query! {
@@ -79,7 +87,10 @@ pub struct AddInstanceUser {
 type NamedRole = (RoleId, String, bool, Permissions);
 
 /// The instance's roles of these ids; 404 where one is not a role of this instance.
-async fn require_known(change: &mut Change<InstanceContext>, roles: &[RoleId]) -> Result<Vec<NamedRole>> {
+async fn require_known(
+    change: &mut Change<InstanceContext>,
+    roles: &[RoleId],
+) -> Result<Vec<NamedRole>> {
     let found = known(change, roles).await?;
     if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
 }
@@ -94,10 +105,16 @@ fn ids(roles: &[NamedRole]) -> BTreeSet<RoleId> {
 }
 
 /// Whether the caller may give these roles to that user.
-async fn may_give(change: &mut Change<InstanceContext>, target: UserId, roles: &[&NamedRole]) -> Result<()> {
+async fn may_give(
+    change: &mut Change<InstanceContext>,
+    target: UserId,
+    roles: &[&NamedRole],
+) -> Result<()> {
     let context = change.context.clone();
     let receiver = Receiver::of(&context, target);
-    roles.iter().try_for_each(|(.., permissions)| require_may_give(&context, receiver, permissions, false))?;
+    roles.iter().try_for_each(|(.., permissions)| {
+        require_may_give(&context, receiver, permissions, false)
+    })?;
     let given: Vec<_> = roles.iter().map(|(.., permissions)| permissions).collect();
     require_opens_nothing(change, &context, &[target], &given).await
 }
@@ -123,7 +140,11 @@ async fn add_instance_user(
     Ok(outcome.map(|answer| Created { location, answer }))
 }
 
-async fn add(context: &InstanceContext, user: UserId, roles: &NamedRoles) -> Result<Outcome<Versioned<FeatureAccess>>> {
+async fn add(
+    context: &InstanceContext,
+    user: UserId,
+    roles: &NamedRoles,
+) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Create>(&change.context)?;
     let nearness = store::nearness_of_member(&mut change, &grant, user).await?;
@@ -135,16 +156,25 @@ async fn add(context: &InstanceContext, user: UserId, roles: &NamedRoles) -> Res
     change.as_tenant().await?;
     store::insert_access(&mut change, &grant, user, roles.ids(), context.mandate().now()).await?;
     let details = json!({ "after": { "roles": labels(&given, &ids(&given)), "enabled": true } });
-    let event = Event::new(Action::InstanceAccessGranted, ResourceType::Instance, grant.instance().unwrap_or_default())
-        .target(user)
-        .details(details);
+    let event = Event::new(
+        Action::InstanceAccessGranted,
+        ResourceType::Instance,
+        grant.instance().unwrap_or_default(),
+    )
+    .target(user)
+    .details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
-    let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let FoundAccess { access, .. } =
+        store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     change.conclude(recorded, Concerned::User(user), Versioned(access)).await
 }
 
 /// How near the member is whom the body names; 404 that points to what is not there of all that it names.
-fn require_there(nearness: Option<Level>, roles: &NamedRoles, found: &[NamedRole]) -> Result<Level> {
+fn require_there(
+    nearness: Option<Level>,
+    roles: &NamedRoles,
+    found: &[NamedRole],
+) -> Result<Level> {
     let unknown = roles.unknown(&ids(found));
     match nearness {
         Some(nearness) if unknown.is_empty() => Ok(nearness),
@@ -188,7 +218,8 @@ async fn opened<O: Op>(
     precondition: &Precondition,
     version: Option<i64>,
 ) -> Result<(FeatureAccess, Level)> {
-    let FoundAccess { access, needed } = store::find_access(change, grant, user).await?.ok_or_else(Error::not_found)?;
+    let FoundAccess { access, needed } =
+        store::find_access(change, grant, user).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     precondition.check_with(access.version, version)?;
     change.require_targets_within_own(&[user]).await?;
@@ -210,14 +241,21 @@ async fn set_enabled(
         require_brings_instance_no_nearer(&change.context, nearness)?;
     }
     if body.enabled == before.enabled {
-        return change.conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(before)).await;
+        return change
+            .conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(before))
+            .await;
     }
     change.as_tenant().await?;
     store::set_access_enabled(&mut change, &grant, user, body.enabled).await?;
-    let details = json!({ "before": { "enabled": before.enabled }, "after": { "enabled": body.enabled } });
-    let event = Event::new(Action::InstanceAccessUpdated, ResourceType::Instance, before.instance_id).target(user).details(details);
+    let details =
+        json!({ "before": { "enabled": before.enabled }, "after": { "enabled": body.enabled } });
+    let event =
+        Event::new(Action::InstanceAccessUpdated, ResourceType::Instance, before.instance_id)
+            .target(user)
+            .details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
-    let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let FoundAccess { access, .. } =
+        store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     change.conclude(recorded, Concerned::User(user), Versioned(access)).await
 }
 
@@ -236,7 +274,11 @@ async fn remove_instance_user(
     retrying(|| remove(context, user, precondition)).await
 }
 
-async fn remove(context: &InstanceContext, user: UserId, precondition: &Precondition) -> Result<Outcome<NoContent>> {
+async fn remove(
+    context: &InstanceContext,
+    user: UserId,
+    precondition: &Precondition,
+) -> Result<Outcome<NoContent>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Delete>(&change.context)?;
     let (before, _) = opened(&mut change, &grant, user, precondition, None).await?;
@@ -245,7 +287,10 @@ async fn remove(context: &InstanceContext, user: UserId, precondition: &Precondi
     store::delete_access(&mut change, &grant, user).await?;
     let all = before.role_ids.iter().copied().collect();
     let details = json!({ "before": { "roles": labels(&held, &all), "enabled": before.enabled } });
-    let event = Event::new(Action::InstanceAccessRevoked, ResourceType::Instance, before.instance_id).target(user).details(details);
+    let event =
+        Event::new(Action::InstanceAccessRevoked, ResourceType::Instance, before.instance_id)
+            .target(user)
+            .details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     change.conclude(recorded, Concerned::User(user), NoContent).await
 }
@@ -276,7 +321,8 @@ async fn replace_instance_user_roles(
     Json(body): Json<ReplaceInstanceUserRoles>,
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let FromPath((_, user)) = path;
-    let (context, precondition, roles) = (&context, &precondition, &NamedRoles::checked(body.role_ids)?);
+    let (context, precondition, roles) =
+        (&context, &precondition, &NamedRoles::checked(body.role_ids)?);
     retrying(|| replace(context, user, precondition, body.version, roles)).await
 }
 
@@ -290,19 +336,27 @@ async fn replace(
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Update>(&change.context)?;
     let (before, _) = opened(&mut change, &grant, user, precondition, version).await?;
-    let (held, wanted): (BTreeSet<_>, BTreeSet<_>) = (before.role_ids.iter().copied().collect(), roles.ids().iter().copied().collect());
+    let (held, wanted): (BTreeSet<_>, BTreeSet<_>) =
+        (before.role_ids.iter().copied().collect(), roles.ids().iter().copied().collect());
     let concerned = known(&mut change, &held.union(&wanted).copied().collect::<Vec<_>>()).await?;
     roles.require_among(&ids(&concerned))?;
-    let added: Vec<_> = concerned.iter().filter(|(id, ..)| wanted.contains(id) && !held.contains(id)).collect();
+    let added: Vec<_> =
+        concerned.iter().filter(|(id, ..)| wanted.contains(id) && !held.contains(id)).collect();
     may_give(&mut change, user, &added).await?;
     if held == wanted {
-        return change.conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(before)).await;
+        return change
+            .conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(before))
+            .await;
     }
     change.as_tenant().await?;
     store::set_access_roles(&mut change, &grant, user, roles.ids()).await?;
     let details = json!({ "before": { "roles": labels(&concerned, &held) }, "after": { "roles": labels(&concerned, &wanted) } });
-    let event = Event::new(Action::InstanceRoleAssigned, ResourceType::Instance, before.instance_id).target(user).details(details);
+    let event =
+        Event::new(Action::InstanceRoleAssigned, ResourceType::Instance, before.instance_id)
+            .target(user)
+            .details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
-    let FoundAccess { access, .. } = store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let FoundAccess { access, .. } =
+        store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     change.conclude(recorded, Concerned::User(user), Versioned(access)).await
 }

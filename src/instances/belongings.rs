@@ -13,7 +13,10 @@ use crate::error::Result;
 use crate::roles;
 
 /// The instance's roles with what they permit.
-pub(super) async fn roles(connection: &mut PgConnection, grant: &Grant<Instances, Delete>) -> Result<Vec<Value>> {
+pub(super) async fn roles(
+    connection: &mut PgConnection,
+    grant: &Grant<Instances, Delete>,
+) -> Result<Vec<Value>> {
     let rows = sqlx::query!(
         r#"select r.label, role_tables(r.id) as "tables!: Json<Rules>", role_view_flags(r.id) as "views!: Json<Views>"
            from roles r where r.mandate_id = $1 and r.instance_id = $2 order by r.label_key"#,
@@ -39,7 +42,10 @@ pub(super) struct Admission {
     enabled: bool,
 }
 
-pub(super) async fn admissions(connection: &mut PgConnection, grant: &Grant<Instances, Delete>) -> Result<Vec<Admission>> {
+pub(super) async fn admissions(
+    connection: &mut PgConnection,
+    grant: &Grant<Instances, Delete>,
+) -> Result<Vec<Admission>> {
     let admissions = sqlx::query_as!(
         Admission,
         r#"select a.user_id, a.enabled,

@@ -65,11 +65,16 @@ pub(super) async fn in_mandate(
     } else {
         instances!(">", "i.label_sort, i.id").await?
     };
-    let total = if paging.count { Some(count_in_mandate(connection, grant, feature).await?) } else { None };
+    let total =
+        if paging.count { Some(count_in_mandate(connection, grant, feature).await?) } else { None };
     Ok(paging.cut(rows, total, |placed| placed))
 }
 
-async fn count_in_mandate(connection: &mut PgConnection, grant: &Grant<Instances, Read>, feature: Option<&str>) -> Result<i64> {
+async fn count_in_mandate(
+    connection: &mut PgConnection,
+    grant: &Grant<Instances, Read>,
+    feature: Option<&str>,
+) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from feature_instances i
            where i.mandate_id = $1
@@ -120,11 +125,19 @@ pub(super) async fn everywhere(
     } else {
         instances!(">", "i.label_sort, i.id").await?
     };
-    let total = if paging.count { Some(count_everywhere(connection, mandate, feature).await?) } else { None };
+    let total = if paging.count {
+        Some(count_everywhere(connection, mandate, feature).await?)
+    } else {
+        None
+    };
     Ok(paging.cut(rows, total, |placed| placed))
 }
 
-async fn count_everywhere(connection: &mut PgConnection, mandate: Option<MandateId>, feature: Option<&str>) -> Result<i64> {
+async fn count_everywhere(
+    connection: &mut PgConnection,
+    mandate: Option<MandateId>,
+    feature: Option<&str>,
+) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from feature_instances i join mandates d on d.id = i.mandate_id
            where d.deleted_at is null and ($1::uuid is null or i.mandate_id = $1) and ($2::text is null or i.feature_code = $2)"#,

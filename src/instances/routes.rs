@@ -29,11 +29,21 @@ use crate::{features, list_query};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
-        .routes(routes!(list_feature_instances).guard(app, Policy::table::<Instances, Read>().or_sys()))
+        .routes(
+            routes!(list_feature_instances).guard(app, Policy::table::<Instances, Read>().or_sys()),
+        )
         .routes(routes!(create_feature_instance).guard(app, Policy::table::<Instances, Create>()))
-        .routes(routes!(get_feature_instance).guard(app, Policy::table::<Instances, Read>().or_sys()))
-        .routes(routes!(update_feature_instance).guard(app, Policy::table::<Instances, Update>().or_sys()))
-        .routes(routes!(delete_feature_instance).guard(app, Policy::table::<Instances, Delete>().or_sys()))
+        .routes(
+            routes!(get_feature_instance).guard(app, Policy::table::<Instances, Read>().or_sys()),
+        )
+        .routes(
+            routes!(update_feature_instance)
+                .guard(app, Policy::table::<Instances, Update>().or_sys()),
+        )
+        .routes(
+            routes!(delete_feature_instance)
+                .guard(app, Policy::table::<Instances, Delete>().or_sys()),
+        )
 }
 
 list_query! {
@@ -51,7 +61,11 @@ list_query! {
 /// The mandate's feature instances that the caller's level reaches; to SysAdmins those of all mandates, or of one.
 #[utoipa::path(get, path = "/api/features/instances", tag = "Instances", params(InstancesQuery),
     responses((status = 200, description = "A page of instances", body = Page<FeatureInstance>)))]
-async fn list_feature_instances(reach: Reach, lister: Lister, Query(query): Query<InstancesQuery>) -> Result<PageAnswer<FeatureInstance>> {
+async fn list_feature_instances(
+    reach: Reach,
+    lister: Lister,
+    Query(query): Query<InstancesQuery>,
+) -> Result<PageAnswer<FeatureInstance>> {
     let paging = lister.paging(&["label"], query.asked())?;
     let feature = query.feature_code.as_deref();
     let rows = match reach {
@@ -66,7 +80,8 @@ async fn list_feature_instances(reach: Reach, lister: Lister, Query(query): Quer
         Reach::Everywhere(system, named) => {
             named.map_or(Ok(()), |named| require_same(query.mandate_id, named))?;
             let mut reading = system.read().await?;
-            let rows = list::everywhere(&mut reading, query.mandate_id.or(named), feature, &paging).await?;
+            let rows = list::everywhere(&mut reading, query.mandate_id.or(named), feature, &paging)
+                .await?;
             reading.finish().await?;
             rows
         }
@@ -99,25 +114,49 @@ pub struct CreateInstance {
 #[utoipa::path(post, path = "/api/features/instances", tag = "Instances", request_body = CreateInstance,
     responses((status = 201, description = "The instance", body = FeatureInstance), (status = 409, description = "label_taken"),
               (status = 404, description = "No such feature or role: `errors` points to it"), (status = 403, description = "self_escalation")))]
-async fn create_feature_instance(context: MandateContext, Json(body): Json<CreateInstance>) -> Result<Created<Versioned<FeatureInstance>>> {
+async fn create_feature_instance(
+    context: MandateContext,
+    Json(body): Json<CreateInstance>,
+) -> Result<Created<Versioned<FeatureInstance>>> {
     let label = Name::checked("/label", &body.label)?;
     let (context, body, label) = (&context, &body, &label);
     let instance = retrying(|| create(context, body, label)).await?;
-    Ok(Created { location: format!("/api/features/instances/{}", instance.id), answer: Versioned(instance) })
+    Ok(Created {
+        location: format!("/api/features/instances/{}", instance.id),
+        answer: Versioned(instance),
+    })
 }
 
-async fn create(context: &MandateContext, body: &CreateInstance, label: &Name) -> Result<FeatureInstance> {
+async fn create(
+    context: &MandateContext,
+    body: &CreateInstance,
+    label: &Name,
+) -> Result<FeatureInstance> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Instances, Create>()?;
-    if body.grant_creator_role.is_some() && (!change.context.is_admin() || context.caller().is_sys_admin()) {
-        return Err(Error::new(Code::SelfEscalation, "`grantCreatorRole` is for admins of the mandate."));
+    if body.grant_creator_role.is_some()
+        && (!change.context.is_admin() || context.caller().is_sys_admin())
+    {
+        return Err(Error::new(
+            Code::SelfEscalation,
+            "`grantCreatorRole` is for admins of the mandate.",
+        ));
     }
     features::find(&mut change, &body.feature_code).await?.ok_or_else(features::unknown)?;
     let wanted = body.copy_template_roles.unwrap_or(true);
-    let templates = if wanted { copies::templates(&mut change, Some(&body.feature_code)).await? } else { Vec::new() };
+    let templates = if wanted {
+        copies::templates(&mut change, Some(&body.feature_code)).await?
+    } else {
+        Vec::new()
+    };
     change.as_tenant().await?;
-    let instance = store::insert(&mut change, &grant, &body.feature_code, label, context.now()).await?;
-    let target = Target { mandate: grant.mandate(), instance: Some((instance.id, &body.feature_code)), now: context.now() };
+    let instance =
+        store::insert(&mut change, &grant, &body.feature_code, label, context.now()).await?;
+    let target = Target {
+        mandate: grant.mandate(),
+        instance: Some((instance.id, &body.feature_code)),
+        now: context.now(),
+    };
     let made = copies::copy(&mut change, &templates, target).await?;
     if let Some(role) = &body.grant_creator_role {
         admit_creator(&mut change, &instance, &made, role).await?;
@@ -127,15 +166,23 @@ async fn create(context: &MandateContext, body: &CreateInstance, label: &Name) -
         "roles": made.iter().map(|copy| &copy.label).collect::<Vec<_>>(),
         "creatorRole": body.grant_creator_role,
     });
-    let event = Event::new(Action::InstanceCreated, ResourceType::Instance, instance.id).details(details);
+    let event =
+        Event::new(Action::InstanceCreated, ResourceType::Instance, instance.id).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
     change.commit(recorded).await?;
     Ok(instance)
 }
 
-async fn admit_creator(change: &mut Change<MandateContext>, instance: &FeatureInstance, made: &[Copy], role: &str) -> Result<()> {
+async fn admit_creator(
+    change: &mut Change<MandateContext>,
+    instance: &FeatureInstance,
+    made: &[Copy],
+    role: &str,
+) -> Result<()> {
     let key = names::key(role);
-    let named = made.iter().find(|copy| key.as_ref().is_some_and(|key| names::key_of_stored(&copy.label) == *key));
+    let named = made
+        .iter()
+        .find(|copy| key.as_ref().is_some_and(|key| names::key_of_stored(&copy.label) == *key));
     let role = named.ok_or_else(|| Thing::Role.missing("/grantCreatorRole"))?.id;
     let grant = change.context.grant_over_new_instance(instance.id)?;
     let (caller, now) = (change.context.caller().user(), change.context.now());
@@ -182,12 +229,15 @@ async fn update_feature_instance(
     Json(body): Json<UpdateInstance>,
 ) -> Result<Versioned<FeatureInstance>> {
     let mut errors = Vec::new();
-    let label = body.label.as_deref().and_then(|label| keep(Name::checked("/label", label), &mut errors));
+    let label =
+        body.label.as_deref().and_then(|label| keep(Name::checked("/label", label), &mut errors));
     if !errors.is_empty() {
         return Err(Error::invalid(errors));
     }
     let (context, precondition, label) = (&context, &precondition, label.as_ref());
-    retrying(|| change(context, precondition, body.version, label, body.enabled)).await.map(Versioned)
+    retrying(|| change(context, precondition, body.version, label, body.enabled))
+        .await
+        .map(Versioned)
 }
 
 async fn change(
@@ -213,7 +263,8 @@ async fn change(
     }
     let after = store::update(&mut change, &grant, label, enabled).await?;
     let details = json!({ "before": described(&before), "after": described(&after) });
-    let event = Event::new(Action::InstanceUpdated, ResourceType::Instance, after.id).details(details);
+    let event =
+        Event::new(Action::InstanceUpdated, ResourceType::Instance, after.id).details(details);
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     change.commit(recorded).await?;
     Ok(after)
@@ -222,7 +273,10 @@ async fn change(
 /// Deletes an instance with its roles, admissions and data.
 #[utoipa::path(delete, path = "/api/features/instances/{instanceId}", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
     responses((status = 204, description = "Deleted"), (status = 412, description = "Changed meanwhile")))]
-async fn delete_feature_instance(context: InstanceContext, precondition: Precondition) -> Result<NoContent> {
+async fn delete_feature_instance(
+    context: InstanceContext,
+    precondition: Precondition,
+) -> Result<NoContent> {
     let (context, precondition) = (&context, &precondition);
     retrying(|| delete(context, precondition)).await?;
     Ok(NoContent)
@@ -235,10 +289,18 @@ async fn delete(context: &InstanceContext, precondition: &Precondition) -> Resul
     store::lock(&mut change, &grant).await?;
     let before = store::find(&mut change, &grant).await?.ok_or_else(Error::not_found)?;
     precondition.check(before.version)?;
-    let (roles, admissions) = (belongings::roles(&mut change, &grant).await?, belongings::admissions(&mut change, &grant).await?);
+    let (roles, admissions) = (
+        belongings::roles(&mut change, &grant).await?,
+        belongings::admissions(&mut change, &grant).await?,
+    );
     store::delete(&mut change, &grant).await?;
-    let event = Event::new(Action::InstanceDeleted, ResourceType::Instance, before.id).details(json!({ "before": described(&before) }));
-    let event = event.listing("roles", "roleCount", &roles).listing("admissions", "admissionCount", &admissions);
+    let event = Event::new(Action::InstanceDeleted, ResourceType::Instance, before.id)
+        .details(json!({ "before": described(&before) }));
+    let event = event.listing("roles", "roleCount", &roles).listing(
+        "admissions",
+        "admissionCount",
+        &admissions,
+    );
     let recorded = audit::record(&mut change, context.mandate(), event).await?;
     change.commit(recorded).await
 }

@@ -42,7 +42,10 @@ impl From<InstanceRow> for FeatureInstance {
 }
 
 /// The instance of the grant.
-pub(super) async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Instances, O>) -> Result<Option<FeatureInstance>> {
+pub(super) async fn find<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Instances, O>,
+) -> Result<Option<FeatureInstance>> {
     let row = sqlx::query_as!(
         InstanceRow,
         "select id, feature_code, mandate_id, label, enabled, version, created_at from feature_instances where mandate_id = $1 and id = $2",
@@ -55,7 +58,10 @@ pub(super) async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Ins
 }
 
 /// Locks the instance of the grant, so that its version holds until the transaction ends.
-pub(super) async fn lock<O: Op>(connection: &mut PgConnection, grant: &Grant<Instances, O>) -> Result<()> {
+pub(super) async fn lock<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Instances, O>,
+) -> Result<()> {
     sqlx::query!(
         "select id from feature_instances where mandate_id = $1 and id = $2 for no key update",
         grant.mandate_uuid(),
@@ -115,10 +121,17 @@ pub(super) async fn update(
 }
 
 /// Deletes the instance with its roles, admissions and data.
-pub(super) async fn delete(connection: &mut PgConnection, grant: &Grant<Instances, Delete>) -> Result<()> {
-    sqlx::query!("delete from feature_instances where mandate_id = $1 and id = $2", grant.mandate_uuid(), grant.instance_uuid())
-        .execute(connection)
-        .await?;
+pub(super) async fn delete(
+    connection: &mut PgConnection,
+    grant: &Grant<Instances, Delete>,
+) -> Result<()> {
+    sqlx::query!(
+        "delete from feature_instances where mandate_id = $1 and id = $2",
+        grant.mandate_uuid(),
+        grant.instance_uuid()
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -327,7 +340,11 @@ pub(super) async fn set_access_roles(
     Ok(())
 }
 
-pub(super) async fn delete_access(connection: &mut PgConnection, grant: &Grant<Access, Delete>, user: UserId) -> Result<()> {
+pub(super) async fn delete_access(
+    connection: &mut PgConnection,
+    grant: &Grant<Access, Delete>,
+    user: UserId,
+) -> Result<()> {
     sqlx::query!(
         "delete from feature_accesses where mandate_id = $1 and instance_id = $2 and user_id = $3",
         grant.mandate_uuid(),
@@ -340,7 +357,10 @@ pub(super) async fn delete_access(connection: &mut PgConnection, grant: &Grant<A
 }
 
 /// The instance's roles with what they permit and who holds them: what a sync compares.
-pub(super) async fn roles_with_holders(connection: &mut PgConnection, grant: &Grant<InstanceRoles, Update>) -> Result<Vec<Present>> {
+pub(super) async fn roles_with_holders(
+    connection: &mut PgConnection,
+    grant: &Grant<InstanceRoles, Update>,
+) -> Result<Vec<Present>> {
     let rows = sqlx::query!(
         r#"select r.id, r.label, r.description, r.scope, r.mandate_id, r.feature_code, r.instance_id, r.template_role_id, r.protected, r.version,
                   role_tables(r.id) as "tables!: Json<Rules>",
@@ -365,7 +385,11 @@ pub(super) async fn roles_with_holders(connection: &mut PgConnection, grant: &Gr
 }
 
 /// Takes the labels of roles that are about to get others out of the way.
-pub(super) async fn set_labels_aside(connection: &mut PgConnection, grant: &Grant<InstanceRoles, Update>, roles: &[RoleId]) -> Result<()> {
+pub(super) async fn set_labels_aside(
+    connection: &mut PgConnection,
+    grant: &Grant<InstanceRoles, Update>,
+    roles: &[RoleId],
+) -> Result<()> {
     if roles.is_empty() {
         return Ok(());
     }
@@ -382,7 +406,11 @@ pub(super) async fn set_labels_aside(connection: &mut PgConnection, grant: &Gran
 }
 
 /// Removes a copy whose template is gone and which nobody holds.
-pub(super) async fn remove_copy(connection: &mut PgConnection, grant: &Grant<InstanceRoles, Update>, role: RoleId) -> Result<()> {
+pub(super) async fn remove_copy(
+    connection: &mut PgConnection,
+    grant: &Grant<InstanceRoles, Update>,
+    role: RoleId,
+) -> Result<()> {
     sqlx::query!(
         "delete from roles where mandate_id = $1 and instance_id = $2 and id = $3 and template_role_id is not null",
         grant.mandate_uuid(),

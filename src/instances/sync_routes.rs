@@ -24,8 +24,12 @@ use crate::roles::store as role_store;
 use crate::roles::sync::{Plan, Reset, SyncReport, plan};
 
 pub(super) fn routes(app: &App) -> Routes {
-    Routes::new()
-        .routes(routes!(sync_instance_roles).guard(app, Policy::table::<Instances, Update>().or::<InstanceRoles, Update>().or_sys()))
+    Routes::new().routes(
+        routes!(sync_instance_roles).guard(
+            app,
+            Policy::table::<Instances, Update>().or::<InstanceRoles, Update>().or_sys(),
+        ),
+    )
 }
 
 /// How to sync.
@@ -42,22 +46,34 @@ struct SyncQuery {
     params(("instanceId" = Uuid, Path, description = "The instance"), SyncQuery, DryRun),
     responses((status = 200, description = "What changed, or would change", body = SyncReport), (status = 409, description = "label_taken"),
               (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
-async fn sync_instance_roles(context: InstanceContext, Query(query): Query<SyncQuery>) -> Result<Json<SyncReport>> {
+async fn sync_instance_roles(
+    context: InstanceContext,
+    Query(query): Query<SyncQuery>,
+) -> Result<Json<SyncReport>> {
     let context = &context;
     retrying(|| sync(context, query)).await.map(Json)
 }
 
 async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport> {
     let mut change = context.change(Locks::mandate_only()).await?;
-    let grant = change.context.grant_by_row::<InstanceRoles, Update>("instances", Operation::Update)?;
+    let grant =
+        change.context.grant_by_row::<InstanceRoles, Update>("instances", Operation::Update)?;
     grant.admit(Level::All)?; // a sync reaches every role of the instance
     let templates = copies::templates(&mut change, Some(context.feature_code())).await?;
     let present = store::roles_with_holders(&mut change, &grant).await?;
     let caller = change.context.mandate().caller().user();
-    let mut plan = plan(&templates, &present, change.context.catalogue(), query.add_only.unwrap_or(true), caller);
+    let mut plan = plan(
+        &templates,
+        &present,
+        change.context.catalogue(),
+        query.add_only.unwrap_or(true),
+        caller,
+    );
     may_apply(&change.context, &plan)?;
     let now = change.context.clone();
-    for Reset { copy, to, .. } in plan.reset.iter().filter(|reset| reset.gives_more(now.catalogue())) {
+    for Reset { copy, to, .. } in
+        plan.reset.iter().filter(|reset| reset.gives_more(now.catalogue()))
+    {
         let holders: Vec<UserId> = copy.holders.iter().map(|holder| holder.user_id).collect();
         require_opens_nothing(&mut change, &now, &holders, &[to]).await?;
     }
@@ -65,9 +81,13 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     change.as_tenant().await?;
     apply(&mut change, context, &grant, &plan).await?;
     let details = serde_json::to_value(&plan.report).map_err(Error::internal)?;
-    let event = Event::new(Action::InstanceRolesSynced, ResourceType::Instance, context.instance()).details(without_names(details));
-    let recorded =
-        if plan.changes_nothing() { Recorded::nothing_changed() } else { audit::record(&mut change, context.mandate(), event).await? };
+    let event = Event::new(Action::InstanceRolesSynced, ResourceType::Instance, context.instance())
+        .details(without_names(details));
+    let recorded = if plan.changes_nothing() {
+        Recorded::nothing_changed()
+    } else {
+        audit::record(&mut change, context.mandate(), event).await?
+    };
     // In a dry run this undoes it. The report was made before anything was done, so it is the same either way.
     change.commit(recorded).await?;
     plan.report.name_only(&nameable);
@@ -79,7 +99,10 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
 fn may_apply(context: &InstanceContext, plan: &Plan) -> Result<()> {
     let mandate = context.mandate();
     if plan.raises_caller && (mandate.is_delegate() || mandate.caller().is_sys_admin()) {
-        return Err(Error::new(Code::SelfEscalation, "The sync would raise a role that you hold; an admin of the mandate can do it."));
+        return Err(Error::new(
+            Code::SelfEscalation,
+            "The sync would raise a role that you hold; an admin of the mandate can do it.",
+        ));
     }
     let changed = plan.reset.iter().flat_map(|reset| [&reset.copy.permissions, &reset.to]);
     let mut concerned = changed.chain(plan.remove.iter().map(|gone| &gone.permissions));
@@ -92,18 +115,27 @@ async fn apply(
     grant: &Grant<InstanceRoles, Update>,
     plan: &Plan,
 ) -> Result<()> {
-    let target =
-        Target { mandate: grant.mandate(), instance: Some((context.instance(), context.feature_code())), now: context.mandate().now() };
+    let target = Target {
+        mandate: grant.mandate(),
+        instance: Some((context.instance(), context.feature_code())),
+        now: context.mandate().now(),
+    };
     for gone in &plan.remove {
         store::remove_copy(change, grant, gone.role.id).await?;
     }
     // Copies may swap their labels, and no two roles have one at any moment.
-    let renamed: Vec<RoleId> = plan.reset.iter().filter(|reset| reset.label.is_some()).map(|reset| reset.copy.role.id).collect();
+    let renamed: Vec<RoleId> = plan
+        .reset
+        .iter()
+        .filter(|reset| reset.label.is_some())
+        .map(|reset| reset.copy.role.id)
+        .collect();
     store::set_labels_aside(change, grant, &renamed).await?;
     for Reset { copy, to, label, description } in &plan.reset {
         if label.is_some() || description.is_some() {
             let label = label.as_deref().map(Name::of_stored);
-            role_store::update(change, grant, copy.role.id, label.as_ref(), description.as_ref()).await?;
+            role_store::update(change, grant, copy.role.id, label.as_ref(), description.as_ref())
+                .await?;
         }
         if copy.permissions != *to {
             role_store::replace_permissions(change, grant, &copy.role, to).await?;
@@ -116,7 +148,12 @@ async fn apply(
 /// The trail holds ids only; the answer's usernames are joined when read.
 fn without_names(mut details: serde_json::Value) -> serde_json::Value {
     let changes = details.get_mut("changes").and_then(|changes| changes.as_array_mut());
-    for holder in changes.into_iter().flatten().filter_map(|change| change.get_mut("holders")?.as_array_mut()).flatten() {
+    for holder in changes
+        .into_iter()
+        .flatten()
+        .filter_map(|change| change.get_mut("holders")?.as_array_mut())
+        .flatten()
+    {
         if let Some(holder) = holder.as_object_mut() {
             holder.remove("username");
         }

@@ -7,7 +7,11 @@ use crate::context::Recorded;
 use crate::error::Result;
 
 /// Forgets them, a batch in each transaction.
-pub const FORGET: Job = Job { name: "forget_answers", every: Some(Duration::minutes(1)), work: |task| Box::pin(forget(task)) };
+pub const FORGET: Job = Job {
+    name: "forget_answers",
+    every: Some(Duration::minutes(1)),
+    work: |task| Box::pin(forget(task)),
+};
 
 async fn forget(task: &mut Task) -> Result<Worked> {
     let now = task.context.now();

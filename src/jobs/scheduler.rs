@@ -57,7 +57,11 @@ impl Scheduler {
                 // That is said once, where it is noticed.
                 Err(error) if error.code() == Code::DatabaseUnavailable => AFTER_TROUBLE,
                 Err(error) => {
-                    tracing::error!(cause = error.cause().map(tracing::field::display), "jobs cannot be run: {}", error.detail());
+                    tracing::error!(
+                        cause = error.cause().map(tracing::field::display),
+                        "jobs cannot be run: {}",
+                        error.detail()
+                    );
                     AFTER_TROUBLE
                 }
             };
@@ -86,7 +90,10 @@ impl Scheduler {
             return Ok(Step::Idle(pause.min(LONGEST_SLEEP)));
         };
         let Some(job) = self.jobs.iter().find(|job| job.name == due.name) else {
-            return Err(Error::internal(format!("the job `{}` was taken and is not known", due.name)));
+            return Err(Error::internal(format!(
+                "the job `{}` was taken and is not known",
+                due.name
+            )));
         };
         let outcome = run(job, &due, Task { context, subject: due.subject.clone(), writing }).await;
         telemetry::job(job.name, matches!(outcome, Ok(true)));
@@ -99,7 +106,12 @@ impl Scheduler {
 
     async fn stand(&self) -> Result<()> {
         let context = self.context();
-        let standing: Vec<String> = self.jobs.iter().filter(|job| job.every.is_some()).map(|job| job.name.to_owned()).collect();
+        let standing: Vec<String> = self
+            .jobs
+            .iter()
+            .filter(|job| job.every.is_some())
+            .map(|job| job.name.to_owned())
+            .collect();
         let mut writing = context.write().await?;
         store::stand(&mut writing, &standing, context.now()).await?;
         writing.commit(Recorded::nothing_changed()).await
@@ -170,7 +182,10 @@ mod tests {
 
     #[test]
     fn delays_grow_up_to_an_hour() {
-        let seconds: Vec<i64> = [0, 1, 2, 8, 9, i32::MAX].into_iter().map(|failures| delay_after(failures).num_seconds()).collect();
+        let seconds: Vec<i64> = [0, 1, 2, 8, 9, i32::MAX]
+            .into_iter()
+            .map(|failures| delay_after(failures).num_seconds())
+            .collect();
         assert_eq!(seconds, [10, 20, 40, 2560, 3600, 3600]);
     }
 }

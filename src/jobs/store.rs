@@ -14,7 +14,12 @@ pub(super) struct Due {
 }
 
 /// Asks for a job about each of these subjects; one that is asked for already stays as it is.
-pub async fn ask(connection: &mut PgConnection, name: &str, subjects: &[String], due_at: DateTime<Utc>) -> Result<()> {
+pub async fn ask(
+    connection: &mut PgConnection,
+    name: &str,
+    subjects: &[String],
+    due_at: DateTime<Utc>,
+) -> Result<()> {
     sqlx::query!(
         "insert into jobs (name, subject, due_at) select $1, subject, $3 from unnest($2::text[]) subject on conflict do nothing",
         name,
@@ -27,7 +32,11 @@ pub async fn ask(connection: &mut PgConnection, name: &str, subjects: &[String],
 }
 
 /// Sees to it that the jobs that come round by themselves are there.
-pub(super) async fn stand(connection: &mut PgConnection, names: &[String], due_at: DateTime<Utc>) -> Result<()> {
+pub(super) async fn stand(
+    connection: &mut PgConnection,
+    names: &[String],
+    due_at: DateTime<Utc>,
+) -> Result<()> {
     sqlx::query!(
         "insert into jobs (name, subject, due_at) select name, '', $2 from unnest($1::text[]) name on conflict do nothing",
         names,
@@ -39,7 +48,11 @@ pub(super) async fn stand(connection: &mut PgConnection, names: &[String], due_a
 }
 
 /// Takes what has been due longest and nobody else has taken. Only of these names: another version's jobs wait for it.
-pub(super) async fn take(connection: &mut PgConnection, names: &[String], now: DateTime<Utc>) -> Result<Option<Due>> {
+pub(super) async fn take(
+    connection: &mut PgConnection,
+    names: &[String],
+    now: DateTime<Utc>,
+) -> Result<Option<Due>> {
     let due = sqlx::query_as!(
         Due,
         "select name, subject, failures from jobs where due_at <= $2 and name = any($1) order by due_at limit 1 for update skip locked",
@@ -52,8 +65,16 @@ pub(super) async fn take(connection: &mut PgConnection, names: &[String], now: D
 }
 
 /// When the next job falls due. Those that are due already are in somebody's hands.
-pub(super) async fn next_due(connection: &mut PgConnection, names: &[String], now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
-    let next = sqlx::query_scalar!("select min(due_at) from jobs where due_at > $2 and name = any($1)", names, now);
+pub(super) async fn next_due(
+    connection: &mut PgConnection,
+    names: &[String],
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>> {
+    let next = sqlx::query_scalar!(
+        "select min(due_at) from jobs where due_at > $2 and name = any($1)",
+        names,
+        now
+    );
     Ok(next.fetch_one(connection).await?)
 }
 
@@ -75,7 +96,11 @@ pub(super) async fn undo_work(connection: &mut PgConnection) -> Result<()> {
 }
 
 /// The job is done for now, and due again then.
-pub(super) async fn done_until(connection: &mut PgConnection, job: &Due, due_at: DateTime<Utc>) -> Result<()> {
+pub(super) async fn done_until(
+    connection: &mut PgConnection,
+    job: &Due,
+    due_at: DateTime<Utc>,
+) -> Result<()> {
     sqlx::query!(
         "update jobs set due_at = $3, failures = 0, last_error = null where name = $1 and subject = $2",
         job.name,
@@ -89,12 +114,19 @@ pub(super) async fn done_until(connection: &mut PgConnection, job: &Due, due_at:
 
 /// The job is over.
 pub(super) async fn over(connection: &mut PgConnection, job: &Due) -> Result<()> {
-    sqlx::query!("delete from jobs where name = $1 and subject = $2", job.name, job.subject).execute(connection).await?;
+    sqlx::query!("delete from jobs where name = $1 and subject = $2", job.name, job.subject)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
 /// The job has failed, and is tried again then.
-pub(super) async fn postpone(connection: &mut PgConnection, job: &Due, due_at: DateTime<Utc>, why: &str) -> Result<()> {
+pub(super) async fn postpone(
+    connection: &mut PgConnection,
+    job: &Due,
+    due_at: DateTime<Utc>,
+    why: &str,
+) -> Result<()> {
     sqlx::query!(
         "update jobs set due_at = $3, failures = failures + 1, last_error = $4 where name = $1 and subject = $2",
         job.name,

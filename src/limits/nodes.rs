@@ -20,7 +20,8 @@ pub async fn beat(app: &App) -> Result<()> {
 }
 
 async fn tell(app: &App) -> Result<()> {
-    let mut writing = SystemContext::unattended(app.services().clone(), RequestMeta::default()).write().await?;
+    let mut writing =
+        SystemContext::unattended(app.services().clone(), RequestMeta::default()).write().await?;
     let alive = seen(&mut writing, app.node(), app.unheeded().was_seen()).await?;
     let limits = store::all(&mut writing).await?;
     writing.commit(Recorded::nothing_changed()).await?;
@@ -31,7 +32,8 @@ async fn tell(app: &App) -> Result<()> {
 
 /// Says that this node is gone, so that the others need not wait until they miss it.
 pub async fn leave(app: &App) -> Result<()> {
-    let mut writing = SystemContext::unattended(app.services().clone(), RequestMeta::default()).write().await?;
+    let mut writing =
+        SystemContext::unattended(app.services().clone(), RequestMeta::default()).write().await?;
     // What it has to tell to whoever looks for faults stays a day; silent for long, it does not count.
     sqlx::query!(
         "with gone as (delete from nodes where id = $1 and not forwards_unheeded)
@@ -45,7 +47,8 @@ pub async fn leave(app: &App) -> Result<()> {
 
 /// How many nodes, of those that were there in the last day, had requests that tell in vain where they come from.
 pub async fn forwarding_unheeded(services: &Services) -> Result<i64> {
-    let mut reading = SystemContext::unattended(services.clone(), RequestMeta::default()).read().await?;
+    let mut reading =
+        SystemContext::unattended(services.clone(), RequestMeta::default()).read().await?;
     let nodes =
         sqlx::query_scalar!(r#"select count(*) as "nodes!" from nodes where forwards_unheeded and seen_at > now() - interval '1 day'"#)
             .fetch_one(&mut *reading)

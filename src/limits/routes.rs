@@ -28,7 +28,10 @@ pub fn routes(app: &App) -> Routes {
 /// The limits that were set for a mandate; for every other class the settings hold.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/limits", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
     responses((status = 200, description = "The limits", body = MandateLimits)))]
-async fn get_mandate_limits(system: SystemContext, FromPath(mandate): FromPath<MandateId>) -> Result<Versioned<MandateLimits>> {
+async fn get_mandate_limits(
+    system: SystemContext,
+    FromPath(mandate): FromPath<MandateId>,
+) -> Result<Versioned<MandateLimits>> {
     let mut reading = system.read().await?;
     let limits = store::find(&mut reading, mandate).await?.ok_or_else(Error::not_found)?;
     reading.finish().await?;
@@ -80,8 +83,9 @@ async fn replace(
         return Ok(before);
     }
     let after = store::replace(&mut change, mandate, &body.classes, system.now()).await?;
-    let event = Event::new(Action::MandateLimitsChanged, ResourceType::Mandate, mandate)
-        .details(json!({ "before": { "limits": before.classes }, "after": { "limits": after.classes } }));
+    let event = Event::new(Action::MandateLimitsChanged, ResourceType::Mandate, mandate).details(
+        json!({ "before": { "limits": before.classes }, "after": { "limits": after.classes } }),
+    );
     let recorded = audit::record_everywhere(&mut change, system, &[mandate], event).await?;
     change.commit(recorded).await?;
     Ok(after)

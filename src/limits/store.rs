@@ -11,14 +11,21 @@ use crate::error::Result;
 use crate::ids::MandateId;
 
 /// The limits of a mandate that is not deleted.
-pub(super) async fn find(connection: &mut PgConnection, mandate: MandateId) -> Result<Option<MandateLimits>> {
+pub(super) async fn find(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+) -> Result<Option<MandateLimits>> {
     let row = sqlx::query!(
         r#"select /* system */ limits as "limits: Json<ClassLimits>", version from mandates where id = $1 and deleted_at is null"#,
         mandate.uuid()
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| MandateLimits { mandate_id: mandate, classes: row.limits.0, version: row.version }))
+    Ok(row.map(|row| MandateLimits {
+        mandate_id: mandate,
+        classes: row.limits.0,
+        version: row.version,
+    }))
 }
 
 pub(super) async fn replace(
@@ -50,6 +57,8 @@ pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<(MandateId,
 }
 
 fn known(limits: &Map<String, Value>) -> PerMinute {
-    let limit = |class: Class| Some((class, u32::try_from(limits.get(class.name())?.as_u64()?).ok()?.try_into().ok()?));
+    let limit = |class: Class| {
+        Some((class, u32::try_from(limits.get(class.name())?.as_u64()?).ok()?.try_into().ok()?))
+    };
     Class::ALL.into_iter().filter_map(limit).collect()
 }

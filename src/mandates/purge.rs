@@ -13,9 +13,14 @@ use crate::ids::MandateId;
 use crate::jobs::{self, BATCH, Job, Task, Worked};
 
 /// Finds what is to be purged.
-pub const FIND: Job = Job { name: "find_mandates_to_purge", every: Some(Duration::minutes(1)), work: |task| Box::pin(find(task)) };
+pub const FIND: Job = Job {
+    name: "find_mandates_to_purge",
+    every: Some(Duration::minutes(1)),
+    work: |task| Box::pin(find(task)),
+};
 /// Purges one mandate.
-pub const PURGE: Job = Job { name: "purge_mandate", every: None, work: |task| Box::pin(purge(task)) };
+pub const PURGE: Job =
+    Job { name: "purge_mandate", every: None, work: |task| Box::pin(purge(task)) };
 
 async fn find(task: &mut Task) -> Result<Worked> {
     let now = task.context.now();
@@ -39,13 +44,17 @@ async fn purge(task: &mut Task) -> Result<Worked> {
     let Some(doomed) = doom(task, mandate, now).await? else {
         return Ok(Worked::whole(Recorded::nothing_changed())); // restored, or purged before
     };
-    let taken = sqlx::query_scalar!(r#"select purge_part($1, $2) as "taken!""#, mandate.uuid(), BATCH).fetch_one(&mut **task).await?;
+    let taken =
+        sqlx::query_scalar!(r#"select purge_part($1, $2) as "taken!""#, mandate.uuid(), BATCH)
+            .fetch_one(&mut **task)
+            .await?;
     if taken >= BATCH {
         return Ok(Worked::in_part(Recorded::nothing_changed()));
     }
     sqlx::query!("delete from mandates where id = $1", mandate.uuid()).execute(&mut **task).await?;
     let context = task.context.clone();
-    let event = Event::new(Action::MandatePurged, ResourceType::Mandate, mandate).details(doomed.told());
+    let event =
+        Event::new(Action::MandatePurged, ResourceType::Mandate, mandate).details(doomed.told());
     let recorded = audit::record_everywhere(task, &context, &[mandate], event).await?;
     tracing::info!(%mandate, "purged a mandate");
     Ok(Worked::whole(recorded))
@@ -65,7 +74,11 @@ impl Doomed {
 
 /// Locks a mandate whose time has come. From then on nobody restores it, whatever their clock says: it may take several
 /// transactions to purge, and there is no way back from the middle.
-async fn doom(connection: &mut PgConnection, mandate: MandateId, now: DateTime<Utc>) -> Result<Option<Doomed>> {
+async fn doom(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    now: DateTime<Utc>,
+) -> Result<Option<Doomed>> {
     let doomed = sqlx::query_as!(
         Doomed,
         "update mandates set purge_at = deleted_at where id = $1 and purge_at <= $2 returning name, code, deleted_at",

@@ -33,8 +33,15 @@ pub fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_mandates).guard(app, Policy::sys().class(Class::ListMandates)))
         .routes(routes!(create_mandate).guard(app, Policy::sys()))
-        .routes(routes!(get_mandate).guard(app, Policy::table::<MandateTable, Read>().or_sys().class(Class::ListMandates)))
-        .routes(routes!(update_mandate).guard(app, Policy::table::<MandateTable, Update>().or_sys()))
+        .routes(
+            routes!(get_mandate).guard(
+                app,
+                Policy::table::<MandateTable, Read>().or_sys().class(Class::ListMandates),
+            ),
+        )
+        .routes(
+            routes!(update_mandate).guard(app, Policy::table::<MandateTable, Update>().or_sys()),
+        )
         .routes(routes!(put_mandate).guard(app, Policy::table::<MandateTable, Update>().or_sys()))
         .routes(routes!(delete_mandate).guard(app, Policy::sys()))
         .routes(routes!(restore_mandate).guard(app, Policy::sys()))
@@ -60,7 +67,11 @@ list_query! {
 /// Every mandate.
 #[utoipa::path(get, path = "/api/mandates", tag = "Mandates", params(MandatesQuery),
     responses((status = 200, description = "A page of mandates", body = Page<Mandate>)))]
-async fn list_mandates(system: SystemContext, lister: Lister, Query(query): Query<MandatesQuery>) -> Result<PageAnswer<Mandate>> {
+async fn list_mandates(
+    system: SystemContext,
+    lister: Lister,
+    Query(query): Query<MandatesQuery>,
+) -> Result<PageAnswer<Mandate>> {
     let paging = lister.paging(&["name", "code", "createdAt"], query.asked())?;
     let filter = Filter {
         enabled: query.enabled,
@@ -101,10 +112,18 @@ impl CreateMandate {
     fn checked(&self) -> Result<CheckedMandate> {
         let mut errors = Vec::new();
         let name = keep(Name::checked("/name", &self.name), &mut errors);
-        let code = self.code.as_deref().and_then(|code| keep(names::checked_code("/code", code), &mut errors));
-        let language = keep(names::checked_language("/language", self.language.as_deref().unwrap_or("en")), &mut errors);
+        let code = self
+            .code
+            .as_deref()
+            .and_then(|code| keep(names::checked_code("/code", code), &mut errors));
+        let language = keep(
+            names::checked_language("/language", self.language.as_deref().unwrap_or("en")),
+            &mut errors,
+        );
         match (name, language) {
-            (Some(name), Some(language)) if errors.is_empty() => Ok(CheckedMandate { name, code, language, admin: self.admin_user_id }),
+            (Some(name), Some(language)) if errors.is_empty() => {
+                Ok(CheckedMandate { name, code, language, admin: self.admin_user_id })
+            }
             _ => Err(Error::invalid(errors)),
         }
     }
@@ -114,7 +133,10 @@ impl CreateMandate {
 #[utoipa::path(post, path = "/api/mandates", tag = "Mandates", request_body = CreateMandate,
     responses((status = 201, description = "The mandate", body = Mandate), (status = 409, description = "code_taken"),
               (status = 404, description = "No such user: `errors` points to it"), (status = 403, description = "self_escalation: name somebody else")))]
-async fn create_mandate(system: SystemContext, Json(body): Json<CreateMandate>) -> Result<Created<Versioned<Mandate>>> {
+async fn create_mandate(
+    system: SystemContext,
+    Json(body): Json<CreateMandate>,
+) -> Result<Created<Versioned<Mandate>>> {
     let checked = body.checked()?;
     let (system, checked) = (&system, &checked);
     let mandate = retrying(|| create(system, checked)).await?;
@@ -126,16 +148,27 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
     let mut change = system.change(Locks::users(wanted.admin)).await?;
     if let Some(admin) = wanted.admin {
         if change.context.actor() == Some(admin) {
-            return Err(Error::new(Code::SelfEscalation, "SysAdmins do not make themselves admin of a mandate."));
+            return Err(Error::new(
+                Code::SelfEscalation,
+                "SysAdmins do not make themselves admin of a mandate.",
+            ));
         }
-        let account = users::store::find(&mut change, admin).await?.ok_or_else(|| Thing::User.missing("/adminUserId"))?;
+        let account = users::store::find(&mut change, admin)
+            .await?
+            .ok_or_else(|| Thing::User.missing("/adminUserId"))?;
         if !account.enabled {
             let detail = "names an account that is disabled, which would be no effective admin: enable it first, or name somebody else";
             return Err(FieldError::new("/adminUserId", "account_disabled", detail).into());
         }
     }
     let id = MandateId::new();
-    let new = NewMandate { id, name: &wanted.name, code: wanted.code.as_deref(), language: &wanted.language, now };
+    let new = NewMandate {
+        id,
+        name: &wanted.name,
+        code: wanted.code.as_deref(),
+        language: &wanted.language,
+        now,
+    };
     store::insert(&mut change, &new).await?;
     let templates = copies::templates(&mut change, None).await?;
     let mut event = Event::new(Action::MandateCreated, ResourceType::Mandate, id).details(json!({
@@ -148,9 +181,11 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
     let recorded = audit::record_everywhere(&mut change, system, &[id], event).await?;
     let caller = change.context.actor().unwrap_or_default();
     change.enter(id, None, caller).await?;
-    let copies = copies::copy(&mut change, &templates, Target { mandate: id, instance: None, now }).await?;
+    let copies =
+        copies::copy(&mut change, &templates, Target { mandate: id, instance: None, now }).await?;
     if let Some(admin) = wanted.admin {
-        let roles: Vec<_> = copies.iter().filter(|copy| copy.protected).map(|copy| copy.id).collect();
+        let roles: Vec<_> =
+            copies.iter().filter(|copy| copy.protected).map(|copy| copy.id).collect();
         members::store::insert_first(&mut change, id, admin, &roles, now).await?;
     }
     let mandate = store::find_new(&mut change, id).await?;
@@ -194,10 +229,21 @@ pub struct UpdateMandate {
 impl UpdateMandate {
     fn checked(&self) -> Result<Changes> {
         let mut errors = Vec::new();
-        let name = self.name.as_deref().and_then(|name| keep(Name::checked("/name", name), &mut errors));
-        let code = self.code.as_deref().and_then(|code| keep(names::checked_code("/code", code), &mut errors));
-        let language = self.language.as_deref().and_then(|tag| keep(names::checked_language("/language", tag), &mut errors));
-        if errors.is_empty() { Ok(Changes { name, code, language, enabled: self.enabled }) } else { Err(Error::invalid(errors)) }
+        let name =
+            self.name.as_deref().and_then(|name| keep(Name::checked("/name", name), &mut errors));
+        let code = self
+            .code
+            .as_deref()
+            .and_then(|code| keep(names::checked_code("/code", code), &mut errors));
+        let language = self
+            .language
+            .as_deref()
+            .and_then(|tag| keep(names::checked_language("/language", tag), &mut errors));
+        if errors.is_empty() {
+            Ok(Changes { name, code, language, enabled: self.enabled })
+        } else {
+            Err(Error::invalid(errors))
+        }
     }
 }
 
@@ -219,16 +265,27 @@ async fn update_mandate(
     request_body = UpdateMandate,
     responses((status = 200, description = "The mandate", body = Mandate), (status = 409, description = "code_taken, version_conflict"),
               (status = 412, description = "Changed meanwhile")))]
-async fn put_mandate(context: MandateContext, precondition: Precondition, Json(body): Json<UpdateMandate>) -> Result<Versioned<Mandate>> {
+async fn put_mandate(
+    context: MandateContext,
+    precondition: Precondition,
+    Json(body): Json<UpdateMandate>,
+) -> Result<Versioned<Mandate>> {
     change(&context, &precondition, &body).await.map(Versioned)
 }
 
-async fn change(context: &MandateContext, precondition: &Precondition, body: &UpdateMandate) -> Result<Mandate> {
+async fn change(
+    context: &MandateContext,
+    precondition: &Precondition,
+    body: &UpdateMandate,
+) -> Result<Mandate> {
     let changes = body.checked()?;
     match context.as_system() {
         Some(system) => {
             let (system, changes) = (&system, &changes);
-            retrying(|| change_as_sys_admin(system, context.mandate(), precondition, body.version, changes)).await
+            retrying(|| {
+                change_as_sys_admin(system, context.mandate(), precondition, body.version, changes)
+            })
+            .await
         }
         None => change_as_member(context, precondition, body.version, &changes).await,
     }
@@ -249,7 +306,8 @@ async fn change_as_sys_admin(
         return Ok(before);
     }
     let after = store::update(&mut change, mandate, changes, system.now()).await?;
-    let recorded = audit::record_everywhere(&mut change, system, &[mandate], updated(&before, &after)).await?;
+    let recorded =
+        audit::record_everywhere(&mut change, system, &[mandate], updated(&before, &after)).await?;
     change.commit(recorded).await?;
     Ok(after)
 }
@@ -261,18 +319,32 @@ async fn change_as_member(
     changes: &Changes,
 ) -> Result<Mandate> {
     if changes.code.is_some() || changes.enabled.is_some() {
-        let refusal = Error::new(Code::PermissionDenied, "`code` and `enabled` are changed by SysAdmins only.");
-        return Err(refusal.with("table", "mandate").with("operation", "update").with("needed", "sysAdmin"));
+        let refusal = Error::new(
+            Code::PermissionDenied,
+            "`code` and `enabled` are changed by SysAdmins only.",
+        );
+        return Err(refusal
+            .with("table", "mandate")
+            .with("operation", "update")
+            .with("needed", "sysAdmin"));
     }
     let grant = context.grant::<MandateTable, Update>()?;
     let mut writing = context.write().await?;
-    let before = store::find_for_change(&mut writing, &grant).await?.ok_or_else(Error::not_found)?;
+    let before =
+        store::find_for_change(&mut writing, &grant).await?.ok_or_else(Error::not_found)?;
     precondition.check_with(before.version, version)?;
     if !changes.alter(&before) {
         writing.commit(Recorded::nothing_changed()).await?;
         return Ok(before);
     }
-    let after = store::rename(&mut writing, &grant, changes.name.as_ref(), changes.language.as_deref(), context.now()).await?;
+    let after = store::rename(
+        &mut writing,
+        &grant,
+        changes.name.as_ref(),
+        changes.language.as_deref(),
+        context.now(),
+    )
+    .await?;
     let recorded = audit::record(&mut writing, context, updated(&before, &after)).await?;
     writing.commit(recorded).await?;
     Ok(after)
@@ -311,7 +383,11 @@ async fn delete_mandate(
     retrying(|| delete(system, mandate, precondition)).await.map(Json)
 }
 
-async fn delete(system: &SystemContext, mandate: MandateId, precondition: &Precondition) -> Result<Deletion> {
+async fn delete(
+    system: &SystemContext,
+    mandate: MandateId,
+    precondition: &Precondition,
+) -> Result<Deletion> {
     let mut change = system.change(Locks::default().and_mandate(mandate)).await?;
     let before = living(store::find_as_system(&mut change, mandate).await?)?;
     precondition.check(before.version)?;
@@ -328,7 +404,10 @@ async fn delete(system: &SystemContext, mandate: MandateId, precondition: &Preco
 /// Restores a deleted mandate with everything in it.
 #[utoipa::path(post, path = "/api/mandates/{mandateId}/restore", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
     responses((status = 200, description = "The mandate", body = Mandate), (status = 409, description = "not_deleted, code_taken")))]
-async fn restore_mandate(system: SystemContext, FromPath(mandate): FromPath<MandateId>) -> Result<Versioned<Mandate>> {
+async fn restore_mandate(
+    system: SystemContext,
+    FromPath(mandate): FromPath<MandateId>,
+) -> Result<Versioned<Mandate>> {
     let system = &system;
     retrying(|| restore(system, mandate)).await.map(Versioned)
 }

@@ -78,7 +78,11 @@ pub(super) struct Filter {
 }
 
 /// Every mandate, for SysAdmins.
-pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Paging) -> Result<Rows<Mandate>> {
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    paging: &Paging,
+) -> Result<Rows<Mandate>> {
     macro_rules! mandates {
         ($after:tt, $order:tt, $bound:expr) => {
             sqlx::query!(
@@ -108,12 +112,25 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, paging:
     }
     let (text, time) = (paging.bound_text(), paging.bound_time());
     let rows = match (paging.sort.as_str(), paging.descending) {
-        ("name", false) => mandates!("(d.name_sort, d.id) > ($4, $5)", "d.name_sort, d.id", text).await?,
-        ("name", true) => mandates!("(d.name_sort, d.id) < ($4, $5)", "d.name_sort desc, d.id desc", text).await?,
-        ("code", false) => mandates!("(d.code_key, d.id) > ($4, $5)", "d.code_key, d.id", text).await?,
-        ("code", true) => mandates!("(d.code_key, d.id) < ($4, $5)", "d.code_key desc, d.id desc", text).await?,
-        (_, false) => mandates!("(d.created_at, d.id) > ($4, $5)", "d.created_at, d.id", time).await?,
-        (_, true) => mandates!("(d.created_at, d.id) < ($4, $5)", "d.created_at desc, d.id desc", time).await?,
+        ("name", false) => {
+            mandates!("(d.name_sort, d.id) > ($4, $5)", "d.name_sort, d.id", text).await?
+        }
+        ("name", true) => {
+            mandates!("(d.name_sort, d.id) < ($4, $5)", "d.name_sort desc, d.id desc", text).await?
+        }
+        ("code", false) => {
+            mandates!("(d.code_key, d.id) > ($4, $5)", "d.code_key, d.id", text).await?
+        }
+        ("code", true) => {
+            mandates!("(d.code_key, d.id) < ($4, $5)", "d.code_key desc, d.id desc", text).await?
+        }
+        (_, false) => {
+            mandates!("(d.created_at, d.id) > ($4, $5)", "d.created_at, d.id", time).await?
+        }
+        (_, true) => {
+            mandates!("(d.created_at, d.id) < ($4, $5)", "d.created_at desc, d.id desc", time)
+                .await?
+        }
     };
     let total = if paging.count { Some(count(connection, filter).await?) } else { None };
     Ok(paging.cut(rows, total, |(mandate, name, code)| {
@@ -145,7 +162,10 @@ async fn count(connection: &mut PgConnection, filter: &Filter) -> Result<i64> {
 }
 
 /// The mandate of the grant.
-pub(super) async fn find(connection: &mut PgConnection, grant: &Grant<MandateTable, Read>) -> Result<Option<Mandate>> {
+pub(super) async fn find(
+    connection: &mut PgConnection,
+    grant: &Grant<MandateTable, Read>,
+) -> Result<Option<Mandate>> {
     let row = sqlx::query_as!(
         MandateRow,
         r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at
@@ -158,7 +178,10 @@ pub(super) async fn find(connection: &mut PgConnection, grant: &Grant<MandateTab
 }
 
 /// The mandate of the grant, locked until the transaction ends.
-pub(super) async fn find_for_change(connection: &mut PgConnection, grant: &Grant<MandateTable, Update>) -> Result<Option<Mandate>> {
+pub(super) async fn find_for_change(
+    connection: &mut PgConnection,
+    grant: &Grant<MandateTable, Update>,
+) -> Result<Option<Mandate>> {
     let row = sqlx::query_as!(
         MandateRow,
         r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at
@@ -196,7 +219,10 @@ pub(super) async fn rename(
 }
 
 /// A mandate by its id, deleted or not, as the system; locked until the transaction ends.
-pub(super) async fn find_as_system(connection: &mut PgConnection, mandate: MandateId) -> Result<Option<Mandate>> {
+pub(super) async fn find_as_system(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+) -> Result<Option<Mandate>> {
     let row = sqlx::query_as!(
         MandateRow,
         r#"select /* system */ id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at,
@@ -227,7 +253,12 @@ impl Changes {
     }
 }
 
-pub(super) async fn update(connection: &mut PgConnection, mandate: MandateId, changes: &Changes, now: DateTime<Utc>) -> Result<Mandate> {
+pub(super) async fn update(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    changes: &Changes,
+    now: DateTime<Utc>,
+) -> Result<Mandate> {
     let row = sqlx::query_as!(
         MandateRow,
         r#"update mandates set name = coalesce($2, name), name_key = coalesce($3, name_key), code = coalesce($4, code),
@@ -287,9 +318,13 @@ const TRIES: usize = 5;
 const ROOM: usize = 48;
 
 /// The name's slug, then `-2` … until one is free; where none is, a suffix of chance.
-async fn insert_with_generated_code(connection: &mut PgConnection, mandate: &NewMandate<'_>) -> Result<()> {
+async fn insert_with_generated_code(
+    connection: &mut PgConnection,
+    mandate: &NewMandate<'_>,
+) -> Result<()> {
     let id = mandate.id.uuid().simple().to_string();
-    let base = names::slug(mandate.name.as_str()).unwrap_or_else(|| format!("m-{}", &id[id.len() - 8..]));
+    let base =
+        names::slug(mandate.name.as_str()).unwrap_or_else(|| format!("m-{}", &id[id.len() - 8..]));
     for _ in 0..TRIES {
         let Some(code) = free_code(connection, &base).await? else { break };
         if insert_with_code(connection, mandate, &code).await? {
@@ -299,7 +334,13 @@ async fn insert_with_generated_code(connection: &mut PgConnection, mandate: &New
     let stem = base.get(..ROOM).unwrap_or(&base).trim_end_matches('-');
     for _ in 0..TRIES {
         let chance = MandateId::new().uuid().simple().to_string();
-        if insert_with_code(connection, mandate, &format!("{stem}-{}", &chance[chance.len() - 12..])).await? {
+        if insert_with_code(
+            connection,
+            mandate,
+            &format!("{stem}-{}", &chance[chance.len() - 12..]),
+        )
+        .await?
+        {
             return Ok(());
         }
     }
@@ -327,7 +368,11 @@ async fn free_code(connection: &mut PgConnection, base: &str) -> Result<Option<S
     Ok(code.fetch_optional(connection).await?)
 }
 
-async fn insert_with_code(connection: &mut PgConnection, mandate: &NewMandate<'_>, code: &str) -> Result<bool> {
+async fn insert_with_code(
+    connection: &mut PgConnection,
+    mandate: &NewMandate<'_>,
+    code: &str,
+) -> Result<bool> {
     let made = sqlx::query!(
         "insert into mandates (id, name, name_key, code, code_key, language, created_at, updated_at)
          values ($1, $2, $3, $4, $4, $5, $6, $6)
@@ -345,7 +390,12 @@ async fn insert_with_code(connection: &mut PgConnection, mandate: &NewMandate<'_
 }
 
 /// Deletes softly: unreachable at once, restorable until `purge_at`.
-pub(super) async fn delete(connection: &mut PgConnection, mandate: MandateId, now: DateTime<Utc>, purge_at: DateTime<Utc>) -> Result<()> {
+pub(super) async fn delete(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    now: DateTime<Utc>,
+    purge_at: DateTime<Utc>,
+) -> Result<()> {
     sqlx::query!(
         "update mandates set deleted_at = $2, purge_at = $3, version = version + 1, updated_at = $2 where id = $1 and deleted_at is null",
         mandate.uuid(),
@@ -357,7 +407,11 @@ pub(super) async fn delete(connection: &mut PgConnection, mandate: MandateId, no
     Ok(())
 }
 
-pub(super) async fn restore(connection: &mut PgConnection, mandate: MandateId, now: DateTime<Utc>) -> Result<Mandate> {
+pub(super) async fn restore(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    now: DateTime<Utc>,
+) -> Result<Mandate> {
     let row = sqlx::query_as!(
         MandateRow,
         r#"update mandates set deleted_at = null, purge_at = null, version = version + 1, updated_at = $2

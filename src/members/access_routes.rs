@@ -20,7 +20,8 @@ use crate::ids::{InstanceId, MandateId, UserId};
 use crate::roles::Readable;
 
 pub(super) fn routes(app: &App) -> Routes {
-    Routes::new().routes(routes!(get_member_access).guard(app, Policy::table::<Members, Read>().or_sys()))
+    Routes::new()
+        .routes(routes!(get_member_access).guard(app, Policy::table::<Members, Read>().or_sys()))
 }
 
 /// Where the member's access is wanted.
@@ -76,36 +77,56 @@ impl MemberAccess {
     fn of(roles: &[HeldRole], catalogue: &Catalogue, readable: &Readable) -> Self {
         let merged = Merged::of(roles.iter().map(|role| &role.permissions), catalogue);
         let told: Vec<&HeldRole> = roles.iter().filter(|role| readable.tells(role)).collect();
-        let giving =
-            |gives: &dyn Fn(&HeldRole) -> bool| told.iter().filter(|role| gives(role)).map(|role| role.label.clone()).collect::<Vec<_>>();
+        let giving = |gives: &dyn Fn(&HeldRole) -> bool| {
+            told.iter()
+                .filter(|role| gives(role))
+                .map(|role| role.label.clone())
+                .collect::<Vec<_>>()
+        };
         let tables = merged.tables.iter().map(|(table, rule)| {
             let mut from = BTreeMap::new();
             from.insert("view", giving(&|role| role.permissions.rule_for(table, catalogue).view));
             for operation in Operation::ALL {
                 let level = rule.level(operation);
                 let gives = |role: &HeldRole| {
-                    level > crate::access::Level::None && role.permissions.rule_for(table, catalogue).level(operation) == level
+                    level > crate::access::Level::None
+                        && role.permissions.rule_for(table, catalogue).level(operation) == level
                 };
                 from.insert(operation.name(), giving(&gives));
             }
             (table.clone(), SourcedRule { rule: *rule, from })
         });
         let views = merged.views.iter().map(|(view, allowed)| {
-            let gives = |role: &HeldRole| role.permissions.views.get(view).copied().unwrap_or(false);
+            let gives =
+                |role: &HeldRole| role.permissions.views.get(view).copied().unwrap_or(false);
             (view.clone(), SourcedView { allowed: *allowed, from: giving(&gives) })
         });
         let (tables, views) = (tables.collect(), views.collect());
-        Self { roles: giving(&|_| true), tables, views, groups: None, group_count: None, groups_detail: None }
+        Self {
+            roles: giving(&|_| true),
+            tables,
+            views,
+            groups: None,
+            group_count: None,
+            groups_detail: None,
+        }
     }
 
     /// Whether what it comes to hangs on who shares a group.
     fn hangs_on_groups(&self) -> bool {
-        self.tables.values().any(|sourced| Operation::ALL.iter().any(|operation| sourced.rule.level(*operation).is_group()))
+        self.tables.values().any(|sourced| {
+            Operation::ALL.iter().any(|operation| sourced.rule.level(*operation).is_group())
+        })
     }
 
     fn through(self, reaching: Reaching) -> Self {
         let detail = reaching.told();
-        Self { group_count: Some(reaching.count), groups_detail: Some(detail), groups: Some(reaching.groups), ..self }
+        Self {
+            group_count: Some(reaching.count),
+            groups_detail: Some(detail),
+            groups: Some(reaching.groups),
+            ..self
+        }
     }
 
     fn and(mut self, other: Self) -> Self {
@@ -134,10 +155,18 @@ async fn get_member_access(
     grant.admit(found.needed)?;
     let alive = context.access_of(&grant, user).await?;
     let roles = alive.as_ref().map_or(&[][..], |access| &access.roles);
-    let mut answer = MemberAccess::of(roles, &Catalogue::mandate(), &Readable::in_mandate(&context, user).await?);
+    let mut answer = MemberAccess::of(
+        roles,
+        &Catalogue::mandate(),
+        &Readable::in_mandate(&context, user).await?,
+    );
     if let Some(instance) = query.instance_id {
-        let (catalogue, access) = context.instance_access_of(&grant, user, instance).await?.ok_or_else(Error::not_found)?;
-        let roles = access.as_ref().filter(|_| alive.is_some()).map_or(&[][..], |access| &access.roles);
+        let (catalogue, access) = context
+            .instance_access_of(&grant, user, instance)
+            .await?
+            .ok_or_else(Error::not_found)?;
+        let roles =
+            access.as_ref().filter(|_| alive.is_some()).map_or(&[][..], |access| &access.roles);
         let readable = Readable::in_instance(&context.in_instance(instance).await?, user).await?;
         answer = answer.and(MemberAccess::of(roles, &catalogue, &readable));
     }

@@ -34,5 +34,8 @@ pub async fn named(
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| NamedMember { user: row.user_id.into(), username_key: row.username_key }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| NamedMember { user: row.user_id.into(), username_key: row.username_key })
+        .collect())
 }

@@ -18,7 +18,9 @@ use crate::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_may_give};
 use crate::context::policy::{Class, Policy};
-use crate::context::{Change, Concerned, Locks, MandateContext, Outcome, Recorded, require_opens_nothing};
+use crate::context::{
+    Change, Concerned, Locks, MandateContext, Outcome, Recorded, require_opens_nothing,
+};
 use crate::error::{Code, Error, Result};
 use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
@@ -55,22 +57,36 @@ impl Named {
 }
 
 /// The mandate roles of these ids; 404 where one is not a role of this mandate.
-pub(super) async fn require_known(change: &mut Change<MandateContext>, roles: &[RoleId]) -> Result<Vec<Named>> {
+pub(super) async fn require_known(
+    change: &mut Change<MandateContext>,
+    roles: &[RoleId],
+) -> Result<Vec<Named>> {
     let mandate = change.context.mandate();
     let found = known(change, mandate, roles).await?;
     if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
 }
 
 /// Those that a body names; 404 that points to what is not a role of this mandate. Also before anything is locked.
-pub(super) async fn require_named(connection: &mut PgConnection, mandate: MandateId, roles: &NamedRoles) -> Result<Vec<Named>> {
+pub(super) async fn require_named(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    roles: &NamedRoles,
+) -> Result<Vec<Named>> {
     let found = known(connection, mandate, roles.ids()).await?;
     roles.require_among(&found.iter().map(|role| role.id).collect())?;
     Ok(found)
 }
 
-async fn known(connection: &mut PgConnection, mandate: MandateId, roles: &[RoleId]) -> Result<Vec<Named>> {
+async fn known(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    roles: &[RoleId],
+) -> Result<Vec<Named>> {
     let found = roles::store::permissions_of(connection, mandate, None, roles).await?;
-    Ok(found.into_iter().map(|(id, label, protected, permissions)| Named { id, label, protected, permissions }).collect())
+    Ok(found
+        .into_iter()
+        .map(|(id, label, protected, permissions)| Named { id, label, protected, permissions })
+        .collect())
 }
 
 /// The roles that a member is to hold.
@@ -106,7 +122,9 @@ impl Wanted<'_> {
         let mandate = change.context.mandate();
         match self {
             Wanted::Exactly(roles) => require_named(change, mandate, roles).await.map(drop),
-            Wanted::With(role) | Wanted::Without(role) => require_known(change, &[*role]).await.map(drop),
+            Wanted::With(role) | Wanted::Without(role) => {
+                require_known(change, &[*role]).await.map(drop)
+            }
         }
     }
 }
@@ -171,7 +189,8 @@ async fn change_roles(
 ) -> Result<Outcome<Versioned<Member>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Members, Update>()?;
-    let Found { member, needed } = store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let Found { member, needed } =
+        store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     precondition.check_with(member.version, version)?;
     if change.context.is_sys_admin() && user == change.context.caller().user() {
@@ -181,16 +200,26 @@ async fn change_roles(
     let before: BTreeSet<RoleId> = member.role_ids.iter().copied().collect();
     let after = wanted.applied_to(&member.role_ids);
     if after == before {
-        return change.conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(member)).await;
+        return change
+            .conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(member))
+            .await;
     }
-    let concerned = require_known(&mut change, &before.union(&after).copied().collect::<Vec<_>>()).await?;
+    let concerned =
+        require_known(&mut change, &before.union(&after).copied().collect::<Vec<_>>()).await?;
     may_change(&mut change, user, &concerned, &before, &after).await?;
     change.as_tenant().await?;
     store::set_roles(&mut change, &grant, user, &after.iter().copied().collect::<Vec<_>>()).await?;
-    let labels =
-        |of: &BTreeSet<RoleId>| concerned.iter().filter(|role| of.contains(&role.id)).map(|role| role.label.clone()).collect::<Vec<_>>();
-    let details = json!({ "before": { "roles": labels(&before) }, "after": { "roles": labels(&after) } });
-    let event = Event::new(Action::RoleAssigned, ResourceType::Member, user).target(user).details(details);
+    let labels = |of: &BTreeSet<RoleId>| {
+        concerned
+            .iter()
+            .filter(|role| of.contains(&role.id))
+            .map(|role| role.label.clone())
+            .collect::<Vec<_>>()
+    };
+    let details =
+        json!({ "before": { "roles": labels(&before) }, "after": { "roles": labels(&after) } });
+    let event =
+        Event::new(Action::RoleAssigned, ResourceType::Member, user).target(user).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
     let member = present(&mut change, user).await?;
     change.conclude(recorded, Concerned::User(user), Versioned(member)).await
@@ -204,18 +233,23 @@ async fn may_change(
     before: &BTreeSet<RoleId>,
     after: &BTreeSet<RoleId>,
 ) -> Result<()> {
-    for role in concerned.iter().filter(|role| after.contains(&role.id) && !before.contains(&role.id)) {
+    for role in
+        concerned.iter().filter(|role| after.contains(&role.id) && !before.contains(&role.id))
+    {
         role.require_grantable(&change.context, user)?;
     }
     change.require_targets_within_own(&[user]).await?;
-    let added = concerned.iter().filter(|role| after.contains(&role.id) && !before.contains(&role.id));
+    let added =
+        concerned.iter().filter(|role| after.contains(&role.id) && !before.contains(&role.id));
     let given: Vec<_> = added.map(|role| &role.permissions).collect();
     let context = change.context.clone();
     require_opens_nothing(change, &context, &[user], &given).await?;
     if after.is_empty() {
         return Err(Error::new(Code::LastRole, "This is the member's last role."));
     }
-    let loses_admin = concerned.iter().any(|role| role.protected && before.contains(&role.id) && !after.contains(&role.id));
+    let loses_admin = concerned
+        .iter()
+        .any(|role| role.protected && before.contains(&role.id) && !after.contains(&role.id));
     let mandate = change.context.mandate();
     if loses_admin && store::is_last_admin(change, mandate, user).await? {
         return Err(Error::last_mandate_admin());

@@ -31,10 +31,19 @@ use crate::{list_query, names, users};
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_members).guard(app, Policy::table::<Members, Read>().or_sys()))
-        .routes(routes!(add_member).guard(app, Policy::table::<Members, Create>().or_sys().class(Class::MemberWrite)))
+        .routes(
+            routes!(add_member)
+                .guard(app, Policy::table::<Members, Create>().or_sys().class(Class::MemberWrite)),
+        )
         .routes(routes!(get_member).guard(app, Policy::table::<Members, Read>().or_sys()))
-        .routes(routes!(update_member).guard(app, Policy::table::<Members, Update>().or_sys().class(Class::MemberWrite)))
-        .routes(routes!(remove_member).guard(app, Policy::table::<Members, Delete>().or_sys().or_oneself().class(Class::MemberWrite)))
+        .routes(
+            routes!(update_member)
+                .guard(app, Policy::table::<Members, Update>().or_sys().class(Class::MemberWrite)),
+        )
+        .routes(routes!(remove_member).guard(
+            app,
+            Policy::table::<Members, Delete>().or_sys().or_oneself().class(Class::MemberWrite),
+        ))
 }
 
 list_query! {
@@ -58,7 +67,11 @@ list_query! {
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/users", tag = "Members",
     params(("mandateId" = Uuid, Path, description = "The mandate"), MembersQuery),
     responses((status = 200, description = "A page of members", body = Page<Member>)))]
-async fn list_members(context: MandateContext, lister: Lister, Query(query): Query<MembersQuery>) -> Result<PageAnswer<Member>> {
+async fn list_members(
+    context: MandateContext,
+    lister: Lister,
+    Query(query): Query<MembersQuery>,
+) -> Result<PageAnswer<Member>> {
     let paging = lister.paging(&["username", "createdAt"], query.asked())?;
     let grant = context.grant::<Members, Read>()?;
     let filter = Filter {
@@ -91,9 +104,18 @@ impl AddMember {
     fn named(&self) -> Result<Named> {
         match (self.target_user_id, self.username.as_deref(), self.email.as_deref()) {
             (Some(id), None, None) => Ok(Named::Id(id)),
-            (None, Some(username), None) => Ok(Named::UsernameKey(names::account_key(username).unwrap_or_default())),
-            (None, None, Some(email)) => Ok(Named::EmailKey(names::account_key(email).unwrap_or_default())),
-            _ => Err(FieldError::new("/targetUserId", "exactly_one", "or `username` or `email` must be given, exactly one of them").into()),
+            (None, Some(username), None) => {
+                Ok(Named::UsernameKey(names::account_key(username).unwrap_or_default()))
+            }
+            (None, None, Some(email)) => {
+                Ok(Named::EmailKey(names::account_key(email).unwrap_or_default()))
+            }
+            _ => Err(FieldError::new(
+                "/targetUserId",
+                "exactly_one",
+                "or `username` or `email` must be given, exactly one of them",
+            )
+            .into()),
         }
     }
 
@@ -115,7 +137,11 @@ impl AddMember {
     responses((status = 201, description = "The member", body = Member),
               (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview), (status = 409, description = "already_member"),
               (status = 404, description = "No such user or role: `errors` points to it"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
-async fn add_member(context: MandateContext, purse: Purse, Json(body): Json<AddMember>) -> Result<Outcome<Created<Versioned<Member>>>> {
+async fn add_member(
+    context: MandateContext,
+    purse: Purse,
+    Json(body): Json<AddMember>,
+) -> Result<Outcome<Created<Versioned<Member>>>> {
     let named = body.named()?;
     let (place, roles) = (body.place(), NamedRoles::checked(body.role_ids)?);
     may_give(&context, &roles, &named).await?;
@@ -132,7 +158,12 @@ async fn add_member(context: MandateContext, purse: Purse, Json(body): Json<AddM
 }
 
 /// Only a name that becomes a member costs nothing and is not told of; where nothing is left to pay with, none is looked up.
-async fn add_by_name(context: &MandateContext, purse: &Purse, named: (&str, &Named), roles: &NamedRoles) -> Result<Outcome<Member>> {
+async fn add_by_name(
+    context: &MandateContext,
+    purse: &Purse,
+    named: (&str, &Named),
+    roles: &NamedRoles,
+) -> Result<Outcome<Member>> {
     let deposit = purse.deposit(Class::Auth)?;
     match add_named(context, named, roles).await {
         Ok((Outcome::Done(member), _)) => {
@@ -198,7 +229,11 @@ async fn add_named(
     }
 }
 
-async fn add(context: &MandateContext, (place, target): (&str, UserId), roles: &NamedRoles) -> Result<Outcome<Member>> {
+async fn add(
+    context: &MandateContext,
+    (place, target): (&str, UserId),
+    roles: &NamedRoles,
+) -> Result<Outcome<Member>> {
     let mut change = context.change(Locks::newcomer(target)).await?;
     let grant = change.context.grant::<Members, Create>()?;
     users::store::find(&mut change, target).await?.ok_or_else(|| Thing::User.missing(place))?;
@@ -234,7 +269,10 @@ pub(super) async fn present(change: &mut Change<MandateContext>, user: UserId) -
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member")),
     responses((status = 200, description = "The member", body = Member)))]
-async fn get_member(context: MandateContext, path: FromPath<(MandateId, UserId)>) -> Result<Versioned<Member>> {
+async fn get_member(
+    context: MandateContext,
+    path: FromPath<(MandateId, UserId)>,
+) -> Result<Versioned<Member>> {
     let FromPath((_, user)) = path;
     let grant = context.grant::<Members, Read>()?;
     let mut reading = context.read().await?;
@@ -278,7 +316,8 @@ async fn set_enabled(
 ) -> Result<Outcome<Versioned<Member>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Members, Update>()?;
-    let Found { member, needed } = store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let Found { member, needed } =
+        store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     precondition.check_with(member.version, body.version)?;
     if body.enabled && user == change.context.caller().user() && !member.enabled {
@@ -292,12 +331,16 @@ async fn set_enabled(
         return Err(Error::last_mandate_admin());
     }
     if body.enabled == member.enabled {
-        return change.conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(member)).await;
+        return change
+            .conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(member))
+            .await;
     }
     change.as_tenant().await?;
     store::set_enabled(&mut change, &grant, user, body.enabled).await?;
-    let details = json!({ "before": { "enabled": member.enabled }, "after": { "enabled": body.enabled } });
-    let event = Event::new(Action::MemberUpdated, ResourceType::Member, user).target(user).details(details);
+    let details =
+        json!({ "before": { "enabled": member.enabled }, "after": { "enabled": body.enabled } });
+    let event =
+        Event::new(Action::MemberUpdated, ResourceType::Member, user).target(user).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
     let member = present(&mut change, user).await?;
     change.conclude(recorded, Concerned::User(user), Versioned(member)).await
@@ -319,11 +362,20 @@ async fn remove_member(
     retrying(|| remove(context, user, precondition)).await
 }
 
-async fn remove(context: &MandateContext, user: UserId, precondition: &Precondition) -> Result<Outcome<NoContent>> {
+async fn remove(
+    context: &MandateContext,
+    user: UserId,
+    precondition: &Precondition,
+) -> Result<Outcome<NoContent>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let leaves = user == change.context.caller().user();
-    let grant = if leaves { change.context.grant_over_oneself::<Members, Delete>()? } else { change.context.grant::<Members, Delete>()? };
-    let Found { member, needed } = store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let grant = if leaves {
+        change.context.grant_over_oneself::<Members, Delete>()?
+    } else {
+        change.context.grant::<Members, Delete>()?
+    };
+    let Found { member, needed } =
+        store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     precondition.check(member.version)?;
     change.require_targets_within_own(&[user]).await?;
@@ -336,8 +388,14 @@ async fn remove(context: &MandateContext, user: UserId, precondition: &Precondit
     store::delete(&mut change, &grant, user).await?;
     let labels: Vec<_> = held.iter().map(|role| role.label.as_str()).collect();
     let details = json!({ "before": { "roles": labels, "enabled": member.enabled } });
-    let event = Event::new(Action::UserRemovedFromMandate, ResourceType::Member, user).target(user).details(details);
-    let event = event.listing("groupIds", "groupCount", &member.group_ids).listing("admissions", "admissionCount", &admissions);
+    let event = Event::new(Action::UserRemovedFromMandate, ResourceType::Member, user)
+        .target(user)
+        .details(details);
+    let event = event.listing("groupIds", "groupCount", &member.group_ids).listing(
+        "admissions",
+        "admissionCount",
+        &admissions,
+    );
     let recorded = audit::record(&mut change, context, event).await?;
     change.conclude(recorded, Concerned::Membership(user), NoContent).await
 }

@@ -37,7 +37,11 @@ struct MemberRow {
 
 impl MemberRow {
     fn position(&self, by_name: bool) -> Position {
-        if by_name { Position::new(self.username_key.clone(), self.user_id) } else { Position::new(self.created_at, self.id) }
+        if by_name {
+            Position::new(self.username_key.clone(), self.user_id)
+        } else {
+            Position::new(self.created_at, self.id)
+        }
     }
 }
 
@@ -113,10 +117,25 @@ pub(super) async fn list(
     let by_name = paging.sort == "username";
     let (text, time) = (paging.bound_text(), paging.bound_time());
     let rows = match (by_name, paging.descending) {
-        (true, false) => members!("(u.username_key, m.user_id) > ($8, $9)", "u.username_key, m.user_id", text).await?,
-        (true, true) => members!("(u.username_key, m.user_id) < ($8, $9)", "u.username_key desc, m.user_id desc", text).await?,
-        (false, false) => members!("(m.created_at, m.id) > ($8, $9)", "m.created_at, m.id", time).await?,
-        (false, true) => members!("(m.created_at, m.id) < ($8, $9)", "m.created_at desc, m.id desc", time).await?,
+        (true, false) => {
+            members!("(u.username_key, m.user_id) > ($8, $9)", "u.username_key, m.user_id", text)
+                .await?
+        }
+        (true, true) => {
+            members!(
+                "(u.username_key, m.user_id) < ($8, $9)",
+                "u.username_key desc, m.user_id desc",
+                text
+            )
+            .await?
+        }
+        (false, false) => {
+            members!("(m.created_at, m.id) > ($8, $9)", "m.created_at, m.id", time).await?
+        }
+        (false, true) => {
+            members!("(m.created_at, m.id) < ($8, $9)", "m.created_at desc, m.id desc", time)
+                .await?
+        }
     };
     let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
     Ok(paging.cut(rows, total, |row: MemberRow| {
@@ -125,7 +144,11 @@ pub(super) async fn list(
     }))
 }
 
-async fn count(connection: &mut PgConnection, grant: &Grant<Members, Read>, filter: &Filter) -> Result<i64> {
+async fn count(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, Read>,
+    filter: &Filter,
+) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!"
            from memberships m join users u on u.id = m.user_id
@@ -151,7 +174,11 @@ async fn count(connection: &mut PgConnection, grant: &Grant<Members, Read>, filt
 }
 
 /// A member of the grant's mandate.
-pub(super) async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Members, O>, user: UserId) -> Result<Option<Found>> {
+pub(super) async fn find<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, O>,
+    user: UserId,
+) -> Result<Option<Found>> {
     let row = sqlx::query!(
         r#"select m.id, m.user_id, u.username, u.username_key,
                   case when m.first_used_at is not null then u.email end as email,
@@ -190,7 +217,11 @@ pub(super) async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Mem
 }
 
 /// How near a member of the grant's mandate is to the caller; `None`: not a member.
-pub async fn nearness(connection: &mut PgConnection, grant: &Grant<Members, Read>, user: UserId) -> Result<Option<Level>> {
+pub async fn nearness(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, Read>,
+    user: UserId,
+) -> Result<Option<Level>> {
     let needed = sqlx::query_scalar!(
         r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id from group_peers($1, $3) p) then 2::smallint
                        else 3::smallint end as "needed!"
@@ -269,7 +300,11 @@ fn already_member() -> Error {
 }
 
 /// Whether, without this member, the mandate would have no effective admin. Meaningful under the mandate's lock.
-pub async fn is_last_admin(connection: &mut PgConnection, mandate: MandateId, user: UserId) -> Result<bool> {
+pub async fn is_last_admin(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    user: UserId,
+) -> Result<bool> {
     let last = sqlx::query_scalar!(
         r#"with admins as (
              select m.user_id
@@ -288,7 +323,12 @@ pub async fn is_last_admin(connection: &mut PgConnection, mandate: MandateId, us
 }
 
 /// Enables or disables a membership.
-pub(super) async fn set_enabled(connection: &mut PgConnection, grant: &Grant<Members, Update>, user: UserId, enabled: bool) -> Result<()> {
+pub(super) async fn set_enabled(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, Update>,
+    user: UserId,
+    enabled: bool,
+) -> Result<()> {
     sqlx::query!(
         "update memberships set enabled = $3, version = version + 1 where mandate_id = $1 and user_id = $2",
         grant.mandate_uuid(),
@@ -301,7 +341,12 @@ pub(super) async fn set_enabled(connection: &mut PgConnection, grant: &Grant<Mem
 }
 
 /// Replaces a member's roles; the member's version rises.
-pub(super) async fn set_roles(connection: &mut PgConnection, grant: &Grant<Members, Update>, user: UserId, roles: &[RoleId]) -> Result<()> {
+pub(super) async fn set_roles(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, Update>,
+    user: UserId,
+    roles: &[RoleId],
+) -> Result<()> {
     sqlx::query!(
         "with gone as (delete from member_roles where mandate_id = $1 and user_id = $2 and role_id <> all ($3)),
          raised as (update memberships set version = version + 1 where mandate_id = $1 and user_id = $2)
@@ -325,7 +370,11 @@ pub(super) struct Admission {
     enabled: bool,
 }
 
-pub(super) async fn admissions(connection: &mut PgConnection, grant: &Grant<Members, Delete>, user: UserId) -> Result<Vec<Admission>> {
+pub(super) async fn admissions(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, Delete>,
+    user: UserId,
+) -> Result<Vec<Admission>> {
     let admissions = sqlx::query_as!(
         Admission,
         r#"select a.instance_id, a.enabled,
@@ -344,9 +393,17 @@ pub(super) async fn admissions(connection: &mut PgConnection, grant: &Grant<Memb
 }
 
 /// Removes a member; feature accesses and places in groups go too.
-pub(super) async fn delete(connection: &mut PgConnection, grant: &Grant<Members, Delete>, user: UserId) -> Result<()> {
-    sqlx::query!("delete from memberships where mandate_id = $1 and user_id = $2", grant.mandate_uuid(), user.uuid())
-        .execute(connection)
-        .await?;
+pub(super) async fn delete(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, Delete>,
+    user: UserId,
+) -> Result<()> {
+    sqlx::query!(
+        "delete from memberships where mandate_id = $1 and user_id = $2",
+        grant.mandate_uuid(),
+        user.uuid()
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }

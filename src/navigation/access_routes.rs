@@ -17,7 +17,9 @@ use crate::http::guard::{Guard, Routes};
 use crate::ids::{InstanceId, MandateId, UserId};
 
 pub(super) fn routes(app: &App) -> Routes {
-    Routes::new().routes(routes!(get_my_access).guard(app, Policy::user().with_context().class(Class::Check)))
+    Routes::new().routes(
+        routes!(get_my_access).guard(app, Policy::user().with_context().class(Class::Check)),
+    )
 }
 
 /// The caller's merged access. Without `X-Mandate-Id` it is empty; with `X-Instance-Id` too, the instance's tables are added.

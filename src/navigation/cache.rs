@@ -60,8 +60,13 @@ impl Kept {
 
     fn weight(&self) -> u32 {
         let languages: usize = self.languages.iter().map(|language| weight::text(language)).sum();
-        let bodies: usize =
-            self.bodies.iter().map(|(_, body)| size_of::<(Within, Body)>() + weight::text(&body.tag) + weight::bytes(&body.json)).sum();
+        let bodies: usize = self
+            .bodies
+            .iter()
+            .map(|(_, body)| {
+                size_of::<(Within, Body)>() + weight::text(&body.tag) + weight::bytes(&body.json)
+            })
+            .sum();
         weight::entry(size_of::<(UserId, Self)>() + languages + bodies)
     }
 }
@@ -72,7 +77,12 @@ pub struct NavigationCache(Option<Cache<UserId, Arc<Kept>>>);
 
 impl Default for NavigationCache {
     fn default() -> Self {
-        Self(Some(Cache::builder().weigher(|_, kept: &Arc<Kept>| kept.weight()).max_capacity(CAPACITY).build()))
+        Self(Some(
+            Cache::builder()
+                .weigher(|_, kept: &Arc<Kept>| kept.weight())
+                .max_capacity(CAPACITY)
+                .build(),
+        ))
     }
 }
 
@@ -88,15 +98,26 @@ impl NavigationCache {
     }
 
     /// Keeps a body; `languages` are those of all labels that the user sees, at the epochs of the body.
-    pub(super) fn keep(&self, user: UserId, wanted: Option<&str>, languages: BTreeSet<String>, body: Body) {
+    pub(super) fn keep(
+        &self,
+        user: UserId,
+        wanted: Option<&str>,
+        languages: BTreeSet<String>,
+        body: Body,
+    ) {
         let Some(cache) = &self.0 else { return };
         let languages: Vec<Arc<str>> = languages.into_iter().map(Arc::from).collect();
         let mut kept = Kept { epochs: body.epochs, languages, bodies: Vec::new() };
         let within = kept.within(wanted);
         cache.entry(user).and_compute_with(|before| {
             // The latest first. Those of other epochs are of no use any more, and only so many are kept.
-            let before = before.map(moka::Entry::into_value).filter(|before| before.epochs == kept.epochs);
-            let others = before.iter().flat_map(|before| &before.bodies).filter(|(of, _)| *of != within).take(BODIES - 1);
+            let before =
+                before.map(moka::Entry::into_value).filter(|before| before.epochs == kept.epochs);
+            let others = before
+                .iter()
+                .flat_map(|before| &before.bodies)
+                .filter(|(of, _)| *of != within)
+                .take(BODIES - 1);
             let others: Vec<_> = others.cloned().collect();
             kept.bodies.push((within, body));
             kept.bodies.extend(others);

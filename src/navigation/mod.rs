@@ -97,7 +97,8 @@ impl Navigation {
 
     fn add(&mut self, row: Row, language: Option<&str>) {
         if self.mandates.last().is_none_or(|mandate| mandate.id != row.mandate_id) {
-            let (id, name, code) = (row.mandate_id, row.mandate_name.clone(), row.mandate_code.clone());
+            let (id, name, code) =
+                (row.mandate_id, row.mandate_name.clone(), row.mandate_code.clone());
             self.mandates.push(NavigationMandate { id, name, code, features: Vec::new() });
         }
         let Some(mandate) = self.mandates.last_mut() else { return };
@@ -119,7 +120,10 @@ impl Navigation {
 /// The text in the language that answers the wish, still as an object.
 fn in_language(label: &Texts, wanted: Option<&str>) -> Texts {
     let Some(wanted) = wanted else { return label.clone() };
-    languages::lookup(label, wanted).map(|(language, text)| (language.to_owned(), text.to_owned())).into_iter().collect()
+    languages::lookup(label, wanted)
+        .map(|(language, text)| (language.to_owned(), text.to_owned()))
+        .into_iter()
+        .collect()
 }
 
 /// Those of all labels.
@@ -139,7 +143,11 @@ impl Row {
             instance_label: self.instance_label,
             user_role: greatest(&self.roles, &catalogue),
             roles: self.roles.into_iter().map(|role| role.label).collect(),
-            permissions: NavigationPermissions { tables: merged.tables, views: merged.views, fields: Map::new() },
+            permissions: NavigationPermissions {
+                tables: merged.tables,
+                views: merged.views,
+                fields: Map::new(),
+            },
         }
     }
 }

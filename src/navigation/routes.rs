@@ -22,7 +22,8 @@ use crate::http::guard::{Guard, Routes};
 use crate::names;
 
 pub(super) fn routes(app: &App) -> Routes {
-    Routes::new().routes(routes!(get_my_features).guard(app, Policy::user().checked_by_its_statement()))
+    Routes::new()
+        .routes(routes!(get_my_features).guard(app, Policy::user().checked_by_its_statement()))
 }
 
 /// In which language labels are wanted.
@@ -48,7 +49,13 @@ async fn get_my_features(
     let user = caller.claims.user;
     let kept = app.navigation().get(user, language);
     let now = caller.services.clock.now();
-    let found = store::find(caller.services.db.reader(), caller.claims, now, kept.as_ref().map(|body| body.epochs)).await?;
+    let found = store::find(
+        caller.services.db.reader(),
+        caller.claims,
+        now,
+        kept.as_ref().map(|body| body.epochs),
+    )
+    .await?;
     let found = found.ok_or_else(unauthenticated)?;
     // Only now, since who is not signed in is told nothing else.
     if let Err(error) = &checked {
@@ -59,7 +66,8 @@ async fn get_my_features(
         (rows, _) => {
             let rows = rows.unwrap_or_default();
             let languages = languages_of(&rows);
-            let json = serde_json::to_vec(&Navigation::of(rows, language)).map_err(Error::internal)?;
+            let json =
+                serde_json::to_vec(&Navigation::of(rows, language)).map_err(Error::internal)?;
             let tag = format!("\"{}\"", base64url(&digest(&json)[..16]));
             let body = Body { epochs: found.epochs, json: json.into_boxed_slice().into(), tag };
             app.navigation().keep(user, language, languages, body.clone());

@@ -46,7 +46,12 @@ pub(super) struct Found {
 
 /// `None`: sign in first. `materialized`, or the sum over the mandates would be taken once for each place that names it; and a
 /// function, since most callers need no rows, and a plan that is only stepped over has to be set up all the same.
-pub(super) async fn find(reader: impl PgExecutor<'_>, claims: Claims, now: DateTime<Utc>, kept: Option<Epochs>) -> Result<Option<Found>> {
+pub(super) async fn find(
+    reader: impl PgExecutor<'_>,
+    claims: Claims,
+    now: DateTime<Utc>,
+    kept: Option<Epochs>,
+) -> Result<Option<Found>> {
     let row = sqlx::query!(
         r#"with fresh as materialized (
              select ue.epoch as user_epoch, ce.epoch as catalogue_epoch,
@@ -71,7 +76,11 @@ pub(super) async fn find(reader: impl PgExecutor<'_>, claims: Claims, now: DateT
     .fetch_optional(reader)
     .await?;
     Ok(row.map(|row| Found {
-        epochs: Epochs { user: row.user_epoch, catalogue: row.catalogue_epoch, mandates: row.mandates_epoch },
+        epochs: Epochs {
+            user: row.user_epoch,
+            catalogue: row.catalogue_epoch,
+            mandates: row.mandates_epoch,
+        },
         rows: row.rows.map(|rows| rows.0),
     }))
 }

@@ -24,13 +24,18 @@ ul { columns: 2; padding-left: 1.2rem; font-size: .9375rem; }
 
 /// The page of a code.
 pub(super) fn render(code: Code) -> Response {
-    let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "public, max-age=3600")];
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (CACHE_CONTROL, "public, max-age=3600"),
+    ];
     (headers, page(code)).into_response()
 }
 
 fn page(code: Code) -> String {
     let (name, title, help) = (escape(&code.name()), escape(code.title()), escape(code.help()));
-    let others: String = Code::ALL.iter().filter(|other| **other != code).map(|other| link(*other)).collect();
+    let others: String =
+        Code::ALL.iter().filter(|other| **other != code).map(|other| link(*other)).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -72,7 +77,12 @@ mod tests {
         for code in Code::ALL {
             let page = page(*code);
             let help = escape(code.help());
-            assert!(page.contains(&help) && page.contains(&code.status().to_string()) && page.contains(&escape(code.title())), "{page}");
+            assert!(
+                page.contains(&help)
+                    && page.contains(&code.status().to_string())
+                    && page.contains(&escape(code.title())),
+                "{page}"
+            );
         }
     }
 

@@ -35,8 +35,11 @@ pub fn routes(app: &App) -> Routes {
 /// Swagger UI under `/docs/`. It reads `/openapi.json` as any other client does; its own files are in the binary. (Not
 /// declared route by route: they are somebody else's page and its assets, not operations.)
 pub fn docs_page() -> Router<App> {
-    let config =
-        Config::from("/openapi.json").deep_linking(true).display_request_duration(true).show_extensions(true).try_it_out_enabled(true);
+    let config = Config::from("/openapi.json")
+        .deep_linking(true)
+        .display_request_duration(true)
+        .show_extensions(true)
+        .try_it_out_enabled(true);
     SwaggerUi::new("/docs").config(config).into()
 }
 
@@ -83,7 +86,8 @@ async fn get_readiness(State(app): State<App>) -> Result<Json<Readiness>> {
     if checks.values().all(|check| check == "ok") {
         return Ok(Json(Readiness { status: "ready", checks }));
     }
-    let failing: Map<String, Value> = checks.into_iter().filter(|(_, check)| check != "ok").collect();
+    let failing: Map<String, Value> =
+        checks.into_iter().filter(|(_, check)| check != "ok").collect();
     let names: Vec<&str> = failing.keys().map(String::as_str).collect();
     let detail = format!("Not ready: {}.", names.join(", "));
     Err(Error::new(Code::Unavailable, detail).with("checks", failing).retry_after(2))
@@ -92,7 +96,9 @@ async fn get_readiness(State(app): State<App>) -> Result<Json<Readiness>> {
 async fn checks(app: &App) -> Map<String, Value> {
     let (database, schema) = match app.schema().await {
         Ok(state) if state.is_current() => (json!("ok"), json!("ok")),
-        Ok(state) => (json!("ok"), json!(format!("{} migrations are pending", state.pending.len()))),
+        Ok(state) => {
+            (json!("ok"), json!(format!("{} migrations are pending", state.pending.len())))
+        }
         Err(_) => (json!("does not answer"), json!("unknown")),
     };
     Map::from_iter([("database".to_owned(), database), ("schema".to_owned(), schema)])
@@ -130,7 +136,8 @@ async fn require_schema(app: &App) -> Result<()> {
     if state.is_current() {
         return Ok(());
     }
-    Err(Error::new(Code::Unavailable, format!("{} migrations are pending.", state.pending.len())).retry_after(5))
+    Err(Error::new(Code::Unavailable, format!("{} migrations are pending.", state.pending.len()))
+        .retry_after(5))
 }
 
 /// This document.
@@ -152,11 +159,18 @@ const BELIEVED: Duration = Duration::days(30);
             example = json!("Contact: mailto:security@example.org\nExpires: 2027-01-31T00:00:00Z\nPreferred-Languages: en\n")),
         (status = 404, description = "Nobody is named: not_found", body = Problem, content_type = "application/problem+json")))]
 async fn get_security_contact(State(app): State<App>) -> Result<Response> {
-    let unnamed = || Error::new(Code::NotFound, "Nobody is named here: the operator has not set BAILIWICK_SECURITY_CONTACT.");
+    let unnamed = || {
+        Error::new(
+            Code::NotFound,
+            "Nobody is named here: the operator has not set BAILIWICK_SECURITY_CONTACT.",
+        )
+    };
     let contact = app.settings().security_contact.as_ref().ok_or_else(unnamed)?;
-    let expires = (app.services().clock.now() + BELIEVED).to_rfc3339_opts(SecondsFormat::Secs, true);
+    let expires =
+        (app.services().clock.now() + BELIEVED).to_rfc3339_opts(SecondsFormat::Secs, true);
     let text = format!("Contact: {contact}\nExpires: {expires}\nPreferred-Languages: en\n");
-    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")];
+    let headers =
+        [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")];
     Ok((headers, text).into_response())
 }
 

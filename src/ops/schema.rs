@@ -72,7 +72,10 @@ impl SchemaWatch {
 fn noted(error: &Error) -> Code {
     // That it is away is said once, where it is noticed.
     if error.code() != Code::DatabaseUnavailable {
-        tracing::warn!(cause = error.cause().map(ToString::to_string), "the schema cannot be looked at");
+        tracing::warn!(
+            cause = error.cause().map(ToString::to_string),
+            "the schema cannot be looked at"
+        );
     }
     error.code()
 }
@@ -81,7 +84,9 @@ async fn ask(db: &Database) -> Result<SchemaState> {
     // Not a checked query: the table belongs to sqlx, which makes it when migrations run, so that none of them declares it.
     let query = sqlx::query_scalar("select version from bailiwick._sqlx_migrations where success");
     let applied: Result<Vec<i64>, sqlx::Error> =
-        tokio::time::timeout(PATIENCE, query.fetch_all(db.reader())).await.map_err(|_| Error::database_unavailable())?;
+        tokio::time::timeout(PATIENCE, query.fetch_all(db.reader()))
+            .await
+            .map_err(|_| Error::database_unavailable())?;
     match applied {
         Ok(applied) => Ok(SchemaState::of(&applied.into_iter().collect())),
         Err(error) if is_missing_table(&error) => Ok(SchemaState::of(&BTreeSet::new())),
@@ -91,7 +96,10 @@ async fn ask(db: &Database) -> Result<SchemaState> {
 
 /// No migration has run at all yet.
 fn is_missing_table(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42P01" || code == "3F000")
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == "42P01" || code == "3F000")
 }
 
 #[cfg(test)]
@@ -100,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_newer_schema_is_current_and_an_older_one_is_not() {
-        let mut versions: BTreeSet<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
+        let mut versions: BTreeSet<i64> =
+            MIGRATOR.iter().map(|migration| migration.version).collect();
         versions.insert(i64::MAX);
         assert!(SchemaState::of(&versions).is_current());
         let first = *versions.first().unwrap();

@@ -117,7 +117,10 @@ pub(super) async fn open_for_change<O: Op>(
     named: &Named,
     now: DateTime<Utc>,
 ) -> Result<Found> {
-    find_for_change(connection, grant, named, true, now).await?.ok_or_else(Error::not_found)?.open(grant)
+    find_for_change(connection, grant, named, true, now)
+        .await?
+        .ok_or_else(Error::not_found)?
+        .open(grant)
 }
 
 /// A deleted playbook that is about to be restored; locked until the transaction ends.
@@ -127,7 +130,9 @@ pub(super) async fn deleted_for_change<O: Op>(
     named: &Named,
     now: DateTime<Utc>,
 ) -> Result<Found> {
-    let found = find_for_change(connection, grant, named, false, now).await?.ok_or_else(Error::not_found)?;
+    let found = find_for_change(connection, grant, named, false, now)
+        .await?
+        .ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
     if found.playbook.purge_at.is_none() { Err(not_deleted()) } else { Ok(found) }
 }

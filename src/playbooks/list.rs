@@ -112,7 +112,9 @@ pub(super) async fn list(
         (Some(owner), _) if !reaches_owner(connection, grant, owner).await? => Vec::new(),
         (Some(owner), _) => ordered!(of_owner, paging, connection, grant, filter, paging, owner),
         (None, Level::All) => ordered!(all, paging, connection, grant, filter, paging),
-        (None, Level::Group) => ordered!(of_peers, paging, connection, grant, filter, paging, caller),
+        (None, Level::Group) => {
+            ordered!(of_peers, paging, connection, grant, filter, paging, caller)
+        }
         (None, _) => ordered!(of_owner, paging, connection, grant, filter, paging, caller),
     };
     let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
@@ -124,7 +126,11 @@ pub(super) async fn list(
 }
 
 /// Whether the rows of an owner are within the level: asked of the database only where it depends on groups.
-async fn reaches_owner(connection: &mut PgConnection, grant: &Grant<Playbooks, Read>, owner: Uuid) -> Result<bool> {
+async fn reaches_owner(
+    connection: &mut PgConnection,
+    grant: &Grant<Playbooks, Read>,
+    owner: Uuid,
+) -> Result<bool> {
     if grant.level() == Level::All || owner == grant.caller_uuid() {
         return Ok(true);
     }
@@ -140,7 +146,11 @@ async fn reaches_owner(connection: &mut PgConnection, grant: &Grant<Playbooks, R
     Ok(reached.fetch_one(connection).await?)
 }
 
-async fn count(connection: &mut PgConnection, grant: &Grant<Playbooks, Read>, filter: &Filter) -> Result<i64> {
+async fn count(
+    connection: &mut PgConnection,
+    grant: &Grant<Playbooks, Read>,
+    filter: &Filter,
+) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from playbooks p
            where p.mandate_id = $1 and p.instance_id = $2 and p.living = $3

@@ -44,7 +44,9 @@ pub const FEATURE: BuiltIn = BuiltIn {
     tables: &["playbooks", "playbook_versions"],
     views: &["playbooks", "editor"],
     roles: ROLES,
-    routes: |app| routes::routes(app).merge(version_routes::routes(app)).merge(revision_routes::routes(app)),
+    routes: |app| {
+        routes::routes(app).merge(version_routes::routes(app)).merge(revision_routes::routes(app))
+    },
 };
 
 const EDITING: Rule = Rule::of(All, All, Group, My);
@@ -54,19 +56,33 @@ const VIEWING: Rule = Rule::of(All, None, None, None);
 const ROLES: &[TemplateRole] = &[
     TemplateRole {
         label: "playbooks-admin",
-        description: [("en", "Manages the instance and everything in it"), ("de", "Verwaltet die Instanz und alles darin")],
-        rules: &[("playbooks", Rule::ALL), ("playbook_versions", Rule::ALL), ("access", Rule::ALL), ("instance-roles", Rule::ALL)],
+        description: [
+            ("en", "Manages the instance and everything in it"),
+            ("de", "Verwaltet die Instanz und alles darin"),
+        ],
+        rules: &[
+            ("playbooks", Rule::ALL),
+            ("playbook_versions", Rule::ALL),
+            ("access", Rule::ALL),
+            ("instance-roles", Rule::ALL),
+        ],
         views: &["playbooks", "editor"],
     },
     TemplateRole {
         label: "playbooks-editor",
-        description: [("en", "Reads all, edits those of the own groups"), ("de", "Liest alles, bearbeitet das der eigenen Gruppen")],
+        description: [
+            ("en", "Reads all, edits those of the own groups"),
+            ("de", "Liest alles, bearbeitet das der eigenen Gruppen"),
+        ],
         rules: &[("playbooks", EDITING), ("playbook_versions", EDITING)],
         views: &["playbooks", "editor"],
     },
     TemplateRole {
         label: "playbooks-contributor",
-        description: [("en", "Reads those of the own groups, edits own"), ("de", "Liest das der eigenen Gruppen, bearbeitet Eigenes")],
+        description: [
+            ("en", "Reads those of the own groups, edits own"),
+            ("de", "Liest das der eigenen Gruppen, bearbeitet Eigenes"),
+        ],
         rules: &[("playbooks", CONTRIBUTING), ("playbook_versions", CONTRIBUTING)],
         views: &["playbooks", "editor"],
     },
@@ -166,7 +182,8 @@ pub struct Revision {
 
 /// 410, and until when it can be restored.
 fn gone(purge_at: DateTime<Utc>) -> Error {
-    Error::new(Code::Gone, "It was deleted; until `purgeAt` it can be restored.").with("purgeAt", json!(purge_at))
+    Error::new(Code::Gone, "It was deleted; until `purgeAt` it can be restored.")
+        .with("purgeAt", json!(purge_at))
 }
 
 fn not_deleted() -> Error {

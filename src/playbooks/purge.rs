@@ -11,9 +11,17 @@ use crate::ids::MandateId;
 use crate::jobs::{BATCH, Job, Task, Worked};
 
 /// Purges playbooks, with their versions.
-pub const PLAYBOOKS: Job = Job { name: "purge_playbooks", every: Some(Duration::minutes(1)), work: |task| Box::pin(playbooks(task)) };
+pub const PLAYBOOKS: Job = Job {
+    name: "purge_playbooks",
+    every: Some(Duration::minutes(1)),
+    work: |task| Box::pin(playbooks(task)),
+};
 /// Purges versions.
-pub const VERSIONS: Job = Job { name: "purge_playbook_versions", every: Some(Duration::minutes(1)), work: |task| Box::pin(versions(task)) };
+pub const VERSIONS: Job = Job {
+    name: "purge_playbook_versions",
+    every: Some(Duration::minutes(1)),
+    work: |task| Box::pin(versions(task)),
+};
 
 async fn playbooks(task: &mut Task) -> Result<Worked> {
     let purged = sqlx::query!(

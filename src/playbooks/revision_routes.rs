@@ -26,9 +26,18 @@ use crate::list_query;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
-        .routes(routes!(update_playbook_version).guard(app, Policy::feature::<PlaybookVersions, Update>().body_up_to(MAX_BODY)))
-        .routes(routes!(rollback_playbook_version).guard(app, Policy::feature::<PlaybookVersions, Update>()))
-        .routes(routes!(list_playbook_revisions).guard(app, Policy::feature::<PlaybookVersions, Read>()))
+        .routes(
+            routes!(update_playbook_version)
+                .guard(app, Policy::feature::<PlaybookVersions, Update>().body_up_to(MAX_BODY)),
+        )
+        .routes(
+            routes!(rollback_playbook_version)
+                .guard(app, Policy::feature::<PlaybookVersions, Update>()),
+        )
+        .routes(
+            routes!(list_playbook_revisions)
+                .guard(app, Policy::feature::<PlaybookVersions, Read>()),
+        )
 }
 
 /// A version that is about to be edited, in a playbook that is open and locked.
@@ -46,11 +55,16 @@ impl Edited {
         precondition: &Precondition,
         believed: Option<i64>,
     ) -> Result<Self> {
-        let (playbooks, grant) = (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Update>()?);
+        let (playbooks, grant) =
+            (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Update>()?);
         let now = context.mandate().now();
         let mut writing = context.write().await?;
-        let playbook = find::open_for_change(&mut writing, &playbooks, &Named::of(name), now).await?.playbook.id;
-        let before = store::find(&mut writing, &grant, playbook, number, now).await?.open(&grant)?;
+        let playbook = find::open_for_change(&mut writing, &playbooks, &Named::of(name), now)
+            .await?
+            .playbook
+            .id;
+        let before =
+            store::find(&mut writing, &grant, playbook, number, now).await?.open(&grant)?;
         precondition.check_with(i64::from(before.revision), believed)?;
         Ok(Self { writing, grant, playbook, before })
     }
@@ -64,13 +78,25 @@ impl Edited {
     }
 
     /// Makes `next` the version's content; 404 where it names a revision that is not there.
-    async fn revise(mut self, context: &InstanceContext, action: Action, next: Next<'_>) -> Result<PlaybookContent> {
+    async fn revise(
+        mut self,
+        context: &InstanceContext,
+        action: Action,
+        next: Next<'_>,
+    ) -> Result<PlaybookContent> {
         let place = (self.playbook, self.before.number);
-        let after = store::revise(&mut self.writing, &self.grant, place, next, context.mandate().now()).await?;
+        let after =
+            store::revise(&mut self.writing, &self.grant, place, next, context.mandate().now())
+                .await?;
         let after = after.ok_or_else(Error::not_found)?;
         let source = if let Next::Revision(revision) = next { Some(revision) } else { None };
         let details = json!({ "before": described(&self.before), "after": described(&after.version), "rolledBackFrom": source });
-        let recorded = audit::record(&mut self.writing, context.mandate(), event(action, self.playbook).details(details)).await?;
+        let recorded = audit::record(
+            &mut self.writing,
+            context.mandate(),
+            event(action, self.playbook).details(details),
+        )
+        .await?;
         self.writing.commit(recorded).await?;
         Ok(after)
     }
@@ -107,7 +133,10 @@ async fn update_playbook_version(
         edited.writing.commit(Recorded::nothing_changed()).await?;
         return Ok(Versioned(PlaybookContent { version: edited.before, content: body.content }));
     }
-    edited.revise(&context, Action::PlaybookVersionUpdated, Next::Content(&body.content)).await.map(Versioned)
+    edited
+        .revise(&context, Action::PlaybookVersionUpdated, Next::Content(&body.content))
+        .await
+        .map(Versioned)
 }
 
 /// Which revision's content is wanted back.
@@ -163,10 +192,13 @@ async fn list_playbook_revisions(
 ) -> Result<PageAnswer<Revision>> {
     let FromPath((name, number)) = path;
     let paging = lister.paging(&["-revision"], query.asked())?;
-    let (playbooks, grant) = (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
     let now = context.mandate().now();
     let mut reading = context.read().await?;
-    let found = find::find(&mut reading, &playbooks, &Named::of(&name), now).await?.ok_or_else(Error::not_found)?;
+    let found = find::find(&mut reading, &playbooks, &Named::of(&name), now)
+        .await?
+        .ok_or_else(Error::not_found)?;
     let playbook = found.open(&playbooks)?.playbook.id;
     store::find(&mut reading, &grant, playbook, number, now).await?.open(&grant)?;
     let rows = version_read::revisions(&mut reading, &grant, (playbook, number), &paging).await?;

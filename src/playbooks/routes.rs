@@ -55,7 +55,11 @@ list_query! {
 /// The instance's playbooks that the caller's level reaches.
 #[utoipa::path(get, path = "/api/playbooks", tag = "Playbooks", params(PlaybooksQuery),
     responses((status = 200, description = "A page of playbooks", body = Page<Playbook>)))]
-async fn list_playbooks(context: InstanceContext, lister: Lister, Query(query): Query<PlaybooksQuery>) -> Result<PageAnswer<Playbook>> {
+async fn list_playbooks(
+    context: InstanceContext,
+    lister: Lister,
+    Query(query): Query<PlaybooksQuery>,
+) -> Result<PageAnswer<Playbook>> {
     let paging = lister.paging(&["name", "createdAt"], query.asked())?;
     let grant = context.grant::<Playbooks, Read>()?;
     let filter = Filter {
@@ -75,7 +79,11 @@ fn checked_name(name: &str) -> std::result::Result<Name, FieldError> {
     let name = Name::checked("/name", name)?;
     let key = name.key();
     if key.parse::<Uuid>().is_ok() || key == "." || key == ".." {
-        return Err(FieldError::new("/name", "invalid_name", "must not look like a UUID, and not be `.` or `..`"));
+        return Err(FieldError::new(
+            "/name",
+            "invalid_name",
+            "must not look like a UUID, and not be `.` or `..`",
+        ));
     }
     Ok(name)
 }
@@ -113,17 +121,28 @@ pub struct CreatePlaybook {
 /// Makes a playbook, which is the caller's. It has no version yet.
 #[utoipa::path(post, path = "/api/playbooks", tag = "Playbooks", request_body = CreatePlaybook,
     responses((status = 201, description = "The playbook", body = Playbook), (status = 409, description = "name_taken")))]
-async fn create_playbook(context: InstanceContext, Json(body): Json<CreatePlaybook>) -> Result<Created<Versioned<Playbook>>> {
+async fn create_playbook(
+    context: InstanceContext,
+    Json(body): Json<CreatePlaybook>,
+) -> Result<Created<Versioned<Playbook>>> {
     let mut errors = Vec::new();
     let name = keep(checked_name(&body.name), &mut errors);
     let title = keep(Name::checked("/title", &body.title), &mut errors);
-    let description = body.description.as_deref().and_then(|text| keep(names::checked_description("/description", text), &mut errors));
+    let description = body
+        .description
+        .as_deref()
+        .and_then(|text| keep(names::checked_description("/description", text), &mut errors));
     let (Some(name), Some(title), true) = (name, title, errors.is_empty()) else {
         return Err(Error::invalid(errors));
     };
     let grant = context.grant::<Playbooks, Create>()?;
     let mut writing = context.write().await?;
-    let new = NewPlaybook { name: &name, title: &title, description: description.as_deref(), now: context.mandate().now() };
+    let new = NewPlaybook {
+        name: &name,
+        title: &title,
+        description: description.as_deref(),
+        now: context.mandate().now(),
+    };
     let playbook = match store::insert(&mut writing, &grant, &new).await {
         Ok(playbook) => playbook,
         Err(refusal) => {
@@ -131,7 +150,8 @@ async fn create_playbook(context: InstanceContext, Json(body): Json<CreatePlaybo
             return Err(naming_the_other(&context, Some(name.as_str()), refusal).await);
         }
     };
-    let event = event(Action::PlaybookCreated, &playbook).details(json!({ "after": described(&playbook) }));
+    let event =
+        event(Action::PlaybookCreated, &playbook).details(json!({ "after": described(&playbook) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/playbooks/{}", playbook.id), answer: Versioned(playbook) })
@@ -141,10 +161,15 @@ async fn create_playbook(context: InstanceContext, Json(body): Json<CreatePlaybo
 #[utoipa::path(get, path = "/api/playbooks/{playbook}", tag = "Playbooks", params(("playbook" = String, Path, description = "Its id or its name")),
     responses((status = 200, description = "The playbook", body = Playbook), (status = 304, description = "Not changed"),
               (status = 410, description = "gone")))]
-async fn get_playbook(context: InstanceContext, headers: HeaderMap, FromPath(name): FromPath<String>) -> Result<Response> {
+async fn get_playbook(
+    context: InstanceContext,
+    headers: HeaderMap,
+    FromPath(name): FromPath<String>,
+) -> Result<Response> {
     let grant = context.grant::<Playbooks, Read>()?;
     let mut reading = context.read().await?;
-    let found = find::find(&mut reading, &grant, &Named::of(&name), context.mandate().now()).await?;
+    let found =
+        find::find(&mut reading, &grant, &Named::of(&name), context.mandate().now()).await?;
     reading.finish().await?;
     let playbook = found.ok_or_else(Error::not_found)?.open(&grant)?.playbook;
     Ok(resource_unless_known(&headers, &playbook))
@@ -173,10 +198,20 @@ impl UpdatePlaybook {
     fn checked(&self) -> Result<Changes> {
         let mut errors = Vec::new();
         let name = self.name.as_deref().and_then(|name| keep(checked_name(name), &mut errors));
-        let title = self.title.as_deref().and_then(|title| keep(Name::checked("/title", title), &mut errors));
-        let text = |text: &Option<String>| text.as_deref().map(|text| names::checked_description("/description", text)).transpose();
-        let description = self.description.as_ref().and_then(|description| keep(text(description), &mut errors));
-        if errors.is_empty() { Ok(Changes { name, title, description }) } else { Err(Error::invalid(errors)) }
+        let title = self
+            .title
+            .as_deref()
+            .and_then(|title| keep(Name::checked("/title", title), &mut errors));
+        let text = |text: &Option<String>| {
+            text.as_deref().map(|text| names::checked_description("/description", text)).transpose()
+        };
+        let description =
+            self.description.as_ref().and_then(|description| keep(text(description), &mut errors));
+        if errors.is_empty() {
+            Ok(Changes { name, title, description })
+        } else {
+            Err(Error::invalid(errors))
+        }
     }
 }
 
@@ -195,7 +230,8 @@ async fn update_playbook(
     let grant = context.grant::<Playbooks, Update>()?;
     let now = context.mandate().now();
     let mut writing = context.write().await?;
-    let before = find::open_for_change(&mut writing, &grant, &Named::of(&name), now).await?.playbook;
+    let before =
+        find::open_for_change(&mut writing, &grant, &Named::of(&name), now).await?.playbook;
     precondition.check_with(before.version, body.version)?;
     if !changes.alter(&before) {
         writing.commit(Recorded::nothing_changed()).await?;
@@ -205,10 +241,16 @@ async fn update_playbook(
         Ok(after) => after,
         Err(refusal) => {
             drop(writing);
-            return Err(naming_the_other(&context, changes.name.as_ref().map(Name::as_str), refusal).await);
+            return Err(naming_the_other(
+                &context,
+                changes.name.as_ref().map(Name::as_str),
+                refusal,
+            )
+            .await);
         }
     };
-    let event = event(Action::PlaybookUpdated, &after).details(json!({ "before": described(&before), "after": described(&after) }));
+    let event = event(Action::PlaybookUpdated, &after)
+        .details(json!({ "before": described(&before), "after": described(&after) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))
@@ -236,12 +278,18 @@ async fn delete_playbook(
     let grant = context.grant::<Playbooks, Delete>()?;
     let now = context.mandate().now();
     let mut writing = context.write().await?;
-    let before = find::open_for_change(&mut writing, &grant, &Named::of(&name), now).await?.playbook;
+    let before =
+        find::open_for_change(&mut writing, &grant, &Named::of(&name), now).await?.playbook;
     precondition.check(before.version)?;
     let deletion = PlaybookDeletion { id: before.id, deleted_at: now, purge_at: now + RESTORABLE };
     store::delete(&mut writing, &grant, before.id, deletion.deleted_at, deletion.purge_at).await?;
     let details = json!({ "before": described(&before), "purgeAt": deletion.purge_at });
-    let recorded = audit::record(&mut writing, context.mandate(), event(Action::PlaybookDeleted, &before).details(details)).await?;
+    let recorded = audit::record(
+        &mut writing,
+        context.mandate(),
+        event(Action::PlaybookDeleted, &before).details(details),
+    )
+    .await?;
     writing.commit(recorded).await?;
     Ok(Json(deletion))
 }
@@ -249,11 +297,15 @@ async fn delete_playbook(
 /// Restores a deleted playbook with its versions. By a name: the one of that name that was deleted last.
 #[utoipa::path(post, path = "/api/playbooks/{playbook}/restore", tag = "Playbooks", params(("playbook" = String, Path, description = "Its id or its name")),
     responses((status = 200, description = "The playbook", body = Playbook), (status = 409, description = "not_deleted, name_taken")))]
-async fn restore_playbook(context: InstanceContext, FromPath(name): FromPath<String>) -> Result<Versioned<Playbook>> {
+async fn restore_playbook(
+    context: InstanceContext,
+    FromPath(name): FromPath<String>,
+) -> Result<Versioned<Playbook>> {
     let grant = context.grant::<Playbooks, Delete>()?;
     let now = context.mandate().now();
     let mut writing = context.write().await?;
-    let before = find::deleted_for_change(&mut writing, &grant, &Named::of(&name), now).await?.playbook;
+    let before =
+        find::deleted_for_change(&mut writing, &grant, &Named::of(&name), now).await?.playbook;
     let after = match store::restore(&mut writing, &grant, before.id, now).await {
         Ok(after) => after,
         Err(refusal) => {
@@ -261,7 +313,8 @@ async fn restore_playbook(context: InstanceContext, FromPath(name): FromPath<Str
             return Err(naming_the_other(&context, Some(&before.name), refusal).await);
         }
     };
-    let event = event(Action::PlaybookRestored, &after).details(json!({ "after": described(&after) }));
+    let event =
+        event(Action::PlaybookRestored, &after).details(json!({ "after": described(&after) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))

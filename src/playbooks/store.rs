@@ -81,7 +81,11 @@ pub(super) struct NewPlaybook<'a> {
 }
 
 /// A new playbook of the caller's.
-pub(super) async fn insert(connection: &mut PgConnection, grant: &Grant<Playbooks, Create>, new: &NewPlaybook<'_>) -> Result<Playbook> {
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    grant: &Grant<Playbooks, Create>,
+    new: &NewPlaybook<'_>,
+) -> Result<Playbook> {
     let row = sqlx::query_as!(
         PlaybookRow,
         "insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key, description, created_at, updated_at)
@@ -116,7 +120,10 @@ impl Changes {
     pub fn alter(&self, before: &Playbook) -> bool {
         self.name.as_ref().is_some_and(|name| name.as_str() != before.name)
             || self.title.as_ref().is_some_and(|title| title.as_str() != before.title)
-            || self.description.as_ref().is_some_and(|description| *description != before.description)
+            || self
+                .description
+                .as_ref()
+                .is_some_and(|description| *description != before.description)
     }
 }
 

@@ -46,7 +46,10 @@ impl Seen {
             size: self.size?,
         };
         let needed = Level::from_number(self.needed.unwrap_or_default());
-        Some((FoundVersion { version, purge_at: self.purge_at, needed }, self.content.unwrap_or_default()))
+        Some((
+            FoundVersion { version, purge_at: self.purge_at, needed },
+            self.content.unwrap_or_default(),
+        ))
     }
 }
 
@@ -138,7 +141,8 @@ pub(super) async fn list(
             .fetch_all(&mut *connection)
         };
     }
-    let rows = if paging.descending { versions!("<", " desc").await? } else { versions!(">", "").await? };
+    let rows =
+        if paging.descending { versions!("<", " desc").await? } else { versions!(">", "").await? };
     rows.first().ok_or_else(Error::not_found)?.require_playbook(playbooks)?;
     let total = if paging.count { Some(count(connection, grant, named).await?) } else { None };
     let versions = rows.into_iter().filter_map(Seen::version).collect();
@@ -148,7 +152,11 @@ pub(super) async fn list(
     }))
 }
 
-async fn count(connection: &mut PgConnection, grant: &Grant<PlaybookVersions, Read>, named: &Named) -> Result<i64> {
+async fn count(
+    connection: &mut PgConnection,
+    grant: &Grant<PlaybookVersions, Read>,
+    named: &Named,
+) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from playbook_versions v
            where v.mandate_id = $1 and v.instance_id = $2 and v.deleted_at is null
@@ -194,8 +202,16 @@ pub(super) async fn revisions(
             .fetch_all(&mut *connection)
         };
     }
-    let rows = if paging.descending { revisions!("<", " desc").await? } else { revisions!(">", "").await? };
-    let total = if paging.count { Some(count_revisions(connection, grant, (playbook, number)).await?) } else { None };
+    let rows = if paging.descending {
+        revisions!("<", " desc").await?
+    } else {
+        revisions!(">", "").await?
+    };
+    let total = if paging.count {
+        Some(count_revisions(connection, grant, (playbook, number)).await?)
+    } else {
+        None
+    };
     Ok(paging.cut(rows, total, |revision: Revision| {
         let position = Position::new(revision.revision, Uuid::nil());
         (revision, position)

@@ -10,7 +10,9 @@ use utoipa_axum::routes;
 use super::find::{self, Named};
 use super::version_read;
 use super::version_store::{self as store, FoundVersion};
-use super::{PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, RESTORABLE, not_deleted};
+use super::{
+    PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, RESTORABLE, not_deleted,
+};
 use crate::access::tables::{Create, Delete, Read};
 use crate::app::App;
 use crate::audit::{self, Action, Event, ResourceType};
@@ -33,11 +35,24 @@ const MAX_NUMBER: i64 = 1_000_000_000;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
-        .routes(routes!(list_playbook_versions).guard(app, Policy::feature::<PlaybookVersions, Read>()))
-        .routes(routes!(create_playbook_version).guard(app, Policy::feature::<PlaybookVersions, Create>().body_up_to(MAX_BODY)))
-        .routes(routes!(get_playbook_version).guard(app, Policy::feature::<PlaybookVersions, Read>()))
-        .routes(routes!(delete_playbook_version).guard(app, Policy::feature::<PlaybookVersions, Delete>()))
-        .routes(routes!(restore_playbook_version).guard(app, Policy::feature::<PlaybookVersions, Delete>()))
+        .routes(
+            routes!(list_playbook_versions).guard(app, Policy::feature::<PlaybookVersions, Read>()),
+        )
+        .routes(
+            routes!(create_playbook_version)
+                .guard(app, Policy::feature::<PlaybookVersions, Create>().body_up_to(MAX_BODY)),
+        )
+        .routes(
+            routes!(get_playbook_version).guard(app, Policy::feature::<PlaybookVersions, Read>()),
+        )
+        .routes(
+            routes!(delete_playbook_version)
+                .guard(app, Policy::feature::<PlaybookVersions, Delete>()),
+        )
+        .routes(
+            routes!(restore_playbook_version)
+                .guard(app, Policy::feature::<PlaybookVersions, Delete>()),
+        )
 }
 
 list_query! {
@@ -56,9 +71,18 @@ async fn list_playbook_versions(
     Query(query): Query<VersionsQuery>,
 ) -> Result<PageAnswer<PlaybookVersion>> {
     let paging = lister.paging(&["-number"], query.asked())?;
-    let (playbooks, grant) = (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
     let mut reading = context.read().await?;
-    let rows = version_read::list(&mut reading, &playbooks, &grant, &Named::of(&name), &paging, context.mandate().now()).await?;
+    let rows = version_read::list(
+        &mut reading,
+        &playbooks,
+        &grant,
+        &Named::of(&name),
+        &paging,
+        context.mandate().now(),
+    )
+    .await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }
@@ -69,10 +93,18 @@ pub(super) fn checked_content(content: &str) -> std::result::Result<(), FieldErr
         return Err(FieldError::new("/content", "blank", "must not be blank"));
     }
     if content.len() > MAX_CONTENT {
-        return Err(FieldError::new("/content", "too_long", format!("must have at most {MAX_CONTENT} bytes of UTF-8 (1 MiB)")));
+        return Err(FieldError::new(
+            "/content",
+            "too_long",
+            format!("must have at most {MAX_CONTENT} bytes of UTF-8 (1 MiB)"),
+        ));
     }
     if content.contains('\0') {
-        return Err(FieldError::new("/content", "invalid_characters", "must not contain the character U+0000"));
+        return Err(FieldError::new(
+            "/content",
+            "invalid_characters",
+            "must not contain the character U+0000",
+        ));
     }
     Ok(())
 }
@@ -94,7 +126,9 @@ impl CreatePlaybookVersion {
         let Some(number) = self.version else { return Ok(None) };
         let within = (1..=MAX_NUMBER).contains(&number);
         let number = i32::try_from(number).ok().filter(|_| within);
-        number.map(Some).ok_or_else(|| FieldError::new("/version", "out_of_range", format!("must be from 1 to {MAX_NUMBER}")))
+        number.map(Some).ok_or_else(|| {
+            FieldError::new("/version", "out_of_range", format!("must be from 1 to {MAX_NUMBER}"))
+        })
     }
 }
 
@@ -110,7 +144,8 @@ async fn create_playbook_version(
 ) -> Result<Created<Versioned<PlaybookContent>>> {
     checked_content(&body.content)?;
     let number = body.checked_number()?;
-    let (playbooks, grant) = (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Create>()?);
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Create>()?);
     let now = context.mandate().now();
     let mut writing = context.write().await?;
     let parent = find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?;
@@ -121,7 +156,8 @@ async fn create_playbook_version(
     }
     let version = store::insert(&mut writing, &grant, playbook, number, &body.content, now).await?;
     store::note_latest(&mut writing, &grant, playbook, now).await?;
-    let event = event(Action::PlaybookVersionCreated, playbook).details(json!({ "after": described(&version) }));
+    let event = event(Action::PlaybookVersionCreated, playbook)
+        .details(json!({ "after": described(&version) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     let location = format!("/api/playbooks/{playbook}/versions/{}", version.number);
@@ -132,11 +168,22 @@ async fn create_playbook_version(
 #[utoipa::path(get, path = "/api/playbooks/{playbook}/versions/{number}", tag = "Playbooks",
     params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
     responses((status = 200, description = "The version", body = PlaybookContent), (status = 410, description = "gone")))]
-async fn get_playbook_version(context: InstanceContext, path: FromPath<(String, i32)>) -> Result<Versioned<PlaybookContent>> {
+async fn get_playbook_version(
+    context: InstanceContext,
+    path: FromPath<(String, i32)>,
+) -> Result<Versioned<PlaybookContent>> {
     let FromPath((name, number)) = path;
-    let (playbooks, grant) = (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
     let mut reading = context.read().await?;
-    let version = version_read::read(&mut reading, &playbooks, &grant, (&Named::of(&name), number), context.mandate().now()).await?;
+    let version = version_read::read(
+        &mut reading,
+        &playbooks,
+        &grant,
+        (&Named::of(&name), number),
+        context.mandate().now(),
+    )
+    .await?;
     reading.finish().await?;
     Ok(Versioned(version))
 }
@@ -163,17 +210,24 @@ async fn delete_playbook_version(
     path: FromPath<(String, i32)>,
 ) -> Result<Json<VersionDeletion>> {
     let FromPath((name, number)) = path;
-    let (playbooks, grant) = (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
     let now = context.mandate().now();
     let mut writing = context.write().await?;
-    let playbook = find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.playbook.id;
+    let playbook =
+        find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.playbook.id;
     let before = store::find(&mut writing, &grant, playbook, number, now).await?.open(&grant)?;
     precondition.check(i64::from(before.revision))?;
     let deletion = VersionDeletion { number, deleted_at: now, purge_at: now + RESTORABLE };
     store::delete(&mut writing, &grant, (playbook, number), now, deletion.purge_at).await?;
     store::note_latest(&mut writing, &grant, playbook, now).await?;
     let details = json!({ "before": described(&before), "purgeAt": deletion.purge_at });
-    let recorded = audit::record(&mut writing, context.mandate(), event(Action::PlaybookVersionDeleted, playbook).details(details)).await?;
+    let recorded = audit::record(
+        &mut writing,
+        context.mandate(),
+        event(Action::PlaybookVersionDeleted, playbook).details(details),
+    )
+    .await?;
     writing.commit(recorded).await?;
     Ok(Json(deletion))
 }
@@ -183,20 +237,27 @@ async fn delete_playbook_version(
     params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
     responses((status = 200, description = "The version", body = PlaybookContent), (status = 409, description = "not_deleted"),
               (status = 410, description = "gone")))]
-async fn restore_playbook_version(context: InstanceContext, path: FromPath<(String, i32)>) -> Result<Versioned<PlaybookContent>> {
+async fn restore_playbook_version(
+    context: InstanceContext,
+    path: FromPath<(String, i32)>,
+) -> Result<Versioned<PlaybookContent>> {
     let FromPath((name, number)) = path;
-    let (playbooks, grant) = (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
     let now = context.mandate().now();
     let mut writing = context.write().await?;
-    let playbook = find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.playbook.id;
-    let FoundVersion { version, purge_at, needed } = store::find(&mut writing, &grant, playbook, number, now).await?;
+    let playbook =
+        find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.playbook.id;
+    let FoundVersion { version, purge_at, needed } =
+        store::find(&mut writing, &grant, playbook, number, now).await?;
     grant.admit(needed)?;
     if purge_at.is_none() {
         return Err(not_deleted());
     }
     let restored = store::restore(&mut writing, &grant, (playbook, number)).await?;
     store::note_latest(&mut writing, &grant, playbook, now).await?;
-    let event = event(Action::PlaybookVersionRestored, playbook).details(json!({ "after": described(&version) }));
+    let event = event(Action::PlaybookVersionRestored, playbook)
+        .details(json!({ "after": described(&version) }));
     let recorded = audit::record(&mut writing, context.mandate(), event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(PlaybookContent { version, content: restored }))

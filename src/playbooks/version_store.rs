@@ -144,8 +144,10 @@ pub(super) async fn insert(
     )
     .fetch_one(connection)
     .await;
-    row.on_constraint("playbook_versions_pkey", || Error::new(Code::VersionExists, "This playbook has a version of this number."))
-        .map(PlaybookVersion::from)
+    row.on_constraint("playbook_versions_pkey", || {
+        Error::new(Code::VersionExists, "This playbook has a version of this number.")
+    })
+    .map(PlaybookVersion::from)
 }
 
 /// What a version is to hold next.

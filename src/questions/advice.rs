@@ -87,13 +87,21 @@ impl Step {
 impl From<Closed> for Step {
     fn from(closed: Closed) -> Self {
         match closed {
-            Closed::Account => Self::new(Action::EnableAccount, "Enable the account, which a SysAdmin does."),
-            Closed::Mandate => Self::new(Action::EnableMandate, "Enable the mandate, which a SysAdmin does."),
+            Closed::Account => {
+                Self::new(Action::EnableAccount, "Enable the account, which a SysAdmin does.")
+            }
+            Closed::Mandate => {
+                Self::new(Action::EnableMandate, "Enable the mandate, which a SysAdmin does.")
+            }
             Closed::NoMember => Self::new(Action::AddMember, "Add the user to the mandate."),
             Closed::Membership => Self::new(Action::EnableMembership, "Enable the membership."),
             Closed::Instance => Self::new(Action::EnableInstance, "Enable the feature instance."),
-            Closed::NotAdmitted => Self::new(Action::Admit, "Admit the user to the feature instance."),
-            Closed::Admission => Self::new(Action::EnableAdmission, "Enable the admission to the feature instance."),
+            Closed::NotAdmitted => {
+                Self::new(Action::Admit, "Admit the user to the feature instance.")
+            }
+            Closed::Admission => {
+                Self::new(Action::EnableAdmission, "Enable the admission to the feature instance.")
+            }
         }
     }
 }
@@ -119,7 +127,11 @@ impl Refused<'_> {
         let possible = target.can_be(self.verdict.needed, &self.scope.catalogue);
         let ways = if possible { self.ways() } else { Vec::new() };
         let role = ways.iter().flat_map(|way| &way.steps).find_map(|step| step.role.clone());
-        let detail = if possible { told(&ways) } else { format!("Nobody can `{}` rows of `{table}`.", operation.name()) };
+        let detail = if possible {
+            told(&ways)
+        } else {
+            format!("Nobody can `{}` rows of `{table}`.", operation.name())
+        };
         let level = self.verdict.needed;
         Need { table: table.to_owned(), operation, view, level, role, ways, detail }
     }
@@ -131,8 +143,11 @@ impl Refused<'_> {
         if reaches(held, Some(self.verdict.needed)) {
             return vec![Way { steps: opened().collect() }];
         }
-        let share = || and(Step::new(Action::ShareGroup, "Put the user and the row's owner into one group."));
-        let near_would_do = held.is_group() && self.owner_is_known && self.question.target().has_owners();
+        let share = || {
+            and(Step::new(Action::ShareGroup, "Put the user and the row's owner into one group."))
+        };
+        let near_would_do =
+            held.is_group() && self.owner_is_known && self.question.target().has_owners();
         std::iter::once(and(self.give_a_role())).chain(near_would_do.then(share)).collect()
     }
 
@@ -144,10 +159,15 @@ impl Refused<'_> {
 
     fn give_a_role(&self) -> Step {
         let role = self.cheapest();
-        let such_as = role.as_ref().map_or(String::new(), |role| format!(", such as `{}`", role.label));
+        let such_as =
+            role.as_ref().map_or(String::new(), |role| format!(", such as `{}`", role.label));
         let that = match self.question.target() {
             Target::Rows(table, operation) => {
-                format!("with `{}` on `{table}` at level `{}` or higher", operation.name(), self.verdict.needed.letter())
+                format!(
+                    "with `{}` on `{table}` at level `{}` or higher",
+                    operation.name(),
+                    self.verdict.needed.letter()
+                )
             }
             Target::View(view) => format!("that shows the view `{view}`"),
         };
@@ -158,8 +178,16 @@ impl Refused<'_> {
     /// would do.
     fn cheapest(&self) -> Option<NeededRole> {
         let (target, catalogue) = (self.question.target(), &self.scope.catalogue);
-        let enough = |role: &&HeldRole| reaches(target.level_of(&role.permissions, catalogue), Some(self.verdict.needed));
-        let weight = |role: &&HeldRole| (role.protected, Merged::of([&role.permissions], catalogue).weight(), role.label.clone());
+        let enough = |role: &&HeldRole| {
+            reaches(target.level_of(&role.permissions, catalogue), Some(self.verdict.needed))
+        };
+        let weight = |role: &&HeldRole| {
+            (
+                role.protected,
+                Merged::of([&role.permissions], catalogue).weight(),
+                role.label.clone(),
+            )
+        };
         let found = self.readable.roles.iter().filter(enough).min_by_key(weight)?;
         Some(NeededRole { id: found.id, label: found.label.clone() })
     }
@@ -168,7 +196,11 @@ impl Refused<'_> {
 /// The first way in full; of others what they end with.
 fn told(ways: &[Way]) -> String {
     let Some((first, others)) = ways.split_first() else { return String::new() };
-    let sentences = first.steps.iter().map(|step| step.detail.as_str()).collect::<Vec<_>>().join(" ");
-    let others = others.iter().filter_map(|way| way.steps.last()).map(|step| format!(" Or: {}", step.detail));
+    let sentences =
+        first.steps.iter().map(|step| step.detail.as_str()).collect::<Vec<_>>().join(" ");
+    let others = others
+        .iter()
+        .filter_map(|way| way.steps.last())
+        .map(|step| format!(" Or: {}", step.detail));
     std::iter::once(sentences).chain(others).collect()
 }

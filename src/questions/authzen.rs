@@ -24,9 +24,10 @@ impl AuthzenContext {
     /// The header and the body speak of the same mandate.
     pub fn require_agreement(&self, asking: &Asking) -> Result<()> {
         match self.mandate {
-            Some(named) if named != asking.context().mandate() => {
-                Err(Error::new(Code::MandateAccessDenied, "`context.mandate` is not the mandate of X-Mandate-Id."))
-            }
+            Some(named) if named != asking.context().mandate() => Err(Error::new(
+                Code::MandateAccessDenied,
+                "`context.mandate` is not the mandate of X-Mandate-Id.",
+            )),
             _ => Ok(()),
         }
     }
@@ -88,7 +89,9 @@ impl Person {
     fn named(text: &str) -> Option<Self> {
         match text.parse() {
             Ok(id) => Some(Self::Id(id)),
-            Err(_) => names::account_key(text).filter(|key| !key.contains('\0')).map(Self::UsernameKey),
+            Err(_) => {
+                names::account_key(text).filter(|key| !key.contains('\0')).map(Self::UsernameKey)
+            }
         }
     }
 }
@@ -106,29 +109,55 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub fn new(base: String, subject: AuthzenSubject, action: AuthzenAction, resource: AuthzenResource, context: AuthzenContext) -> Self {
+    pub fn new(
+        base: String,
+        subject: AuthzenSubject,
+        action: AuthzenAction,
+        resource: AuthzenResource,
+        context: AuthzenContext,
+    ) -> Self {
         Self { base, from_defaults: Vec::new(), subject, action, resource, context }
     }
 
     fn unknown(&self, pointer: &str, code: &'static str, detail: &'static str) -> FieldError {
         let is_default = self.from_defaults.iter().any(|part| pointer.starts_with(part));
-        FieldError::new(format!("{}{pointer}", if is_default { "" } else { &self.base }), code, detail)
+        FieldError::new(
+            format!("{}{pointer}", if is_default { "" } else { &self.base }),
+            code,
+            detail,
+        )
     }
 
     pub fn no_instance(&self) -> FieldError {
-        self.unknown("/resource/type", "unknown_instance", "is a table of a feature, of which no instance is open to the subject here")
+        self.unknown(
+            "/resource/type",
+            "unknown_instance",
+            "is a table of a feature, of which no instance is open to the subject here",
+        )
     }
 
     pub fn unknown_subject(&self) -> FieldError {
-        self.unknown("/subject/id", "unknown_subject", "is neither your own id or username, nor those of a member whom you may read")
+        self.unknown(
+            "/subject/id",
+            "unknown_subject",
+            "is neither your own id or username, nor those of a member whom you may read",
+        )
     }
 
     pub fn unknown_owner(&self) -> FieldError {
-        self.unknown("/resource/properties/ownerId", "unknown_owner", "is no id, nor the username of a member whom you may read")
+        self.unknown(
+            "/resource/properties/ownerId",
+            "unknown_owner",
+            "is no id, nor the username of a member whom you may read",
+        )
     }
 
     pub fn unknown_table(&self) -> FieldError {
-        self.unknown("/resource/type", "unknown_table", "is not a table of the mandate, nor of a feature that is open here")
+        self.unknown(
+            "/resource/type",
+            "unknown_table",
+            "is not a table of the mandate, nor of a feature that is open here",
+        )
     }
 
     pub fn subject(&self) -> Result<Person, FieldError> {
@@ -139,8 +168,15 @@ impl Call {
     }
 
     pub fn operation(&self) -> Result<Operation, FieldError> {
-        let operation = Operation::ALL.into_iter().find(|operation| operation.name() == self.action.name);
-        operation.ok_or_else(|| self.unknown("/action/name", "unknown_action", "must be `read`, `create`, `update` or `delete`"))
+        let operation =
+            Operation::ALL.into_iter().find(|operation| operation.name() == self.action.name);
+        operation.ok_or_else(|| {
+            self.unknown(
+                "/action/name",
+                "unknown_action",
+                "must be `read`, `create`, `update` or `delete`",
+            )
+        })
     }
 
     pub fn table(&self) -> String {
@@ -165,12 +201,28 @@ pub(super) struct Defaults {
 impl Defaults {
     /// The question that `own` asks, with these for what it leaves out.
     pub fn completed(&self, base: String, own: Self) -> Result<Call, FieldError> {
-        let required = |name: &str| FieldError::new(format!("{base}/{name}"), "required", "is required, here or as a default");
-        let left_out = [("/subject", own.subject.is_none()), ("/action", own.action.is_none()), ("/resource", own.resource.is_none())];
-        let from_defaults = left_out.into_iter().filter_map(|(part, is_left_out)| is_left_out.then_some(part)).collect();
-        let subject = own.subject.or_else(|| self.subject.clone()).ok_or_else(|| required("subject"))?;
-        let action = own.action.or_else(|| self.action.clone()).ok_or_else(|| required("action"))?;
-        let resource = own.resource.or_else(|| self.resource.clone()).ok_or_else(|| required("resource"))?;
+        let required = |name: &str| {
+            FieldError::new(
+                format!("{base}/{name}"),
+                "required",
+                "is required, here or as a default",
+            )
+        };
+        let left_out = [
+            ("/subject", own.subject.is_none()),
+            ("/action", own.action.is_none()),
+            ("/resource", own.resource.is_none()),
+        ];
+        let from_defaults = left_out
+            .into_iter()
+            .filter_map(|(part, is_left_out)| is_left_out.then_some(part))
+            .collect();
+        let subject =
+            own.subject.or_else(|| self.subject.clone()).ok_or_else(|| required("subject"))?;
+        let action =
+            own.action.or_else(|| self.action.clone()).ok_or_else(|| required("action"))?;
+        let resource =
+            own.resource.or_else(|| self.resource.clone()).ok_or_else(|| required("resource"))?;
         let context = own.context.or_else(|| self.context.clone()).unwrap_or_default();
         Ok(Call { from_defaults, ..Call::new(base, subject, action, resource, context) })
     }

@@ -32,7 +32,9 @@ pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(evaluate_access).guard(app, asked()))
         .routes(routes!(evaluate_accesses).guard(app, asked()))
-        .routes(routes!(get_authzen_configuration).guard(app, Policy::public().class(Class::Public)))
+        .routes(
+            routes!(get_authzen_configuration).guard(app, Policy::public().class(Class::Public)),
+        )
 }
 
 /// Who wants to do something (5.1).
@@ -159,7 +161,12 @@ pub enum AuthzenAnswer {
 
 impl AuthzenDecision {
     fn denied(reason: String, detail: String, pointer: Option<String>) -> Self {
-        let context = AuthzenDecisionContext { level: Level::None, reason: Some(reason), detail: Some(detail), pointer };
+        let context = AuthzenDecisionContext {
+            level: Level::None,
+            reason: Some(reason),
+            detail: Some(detail),
+            pointer,
+        };
         Self { decision: false, context }
     }
 
@@ -195,7 +202,12 @@ impl AuthzenDecision {
 
 impl From<Verdict> for AuthzenDecision {
     fn from(verdict: Verdict) -> Self {
-        let context = AuthzenDecisionContext { level: verdict.level, reason: None, detail: None, pointer: None };
+        let context = AuthzenDecisionContext {
+            level: verdict.level,
+            reason: None,
+            detail: None,
+            pointer: None,
+        };
         Self { decision: verdict.allowed, context }
     }
 }
@@ -210,7 +222,10 @@ async fn decide_one(asking: &Asking, call: Call) -> Result<AuthzenDecision> {
 #[utoipa::path(post, path = "/access/v1/evaluation", tag = "Access", request_body = EvaluateAccess,
     responses((status = 200, description = "The decision", body = AuthzenDecision), (status = 404, description = "No such instance: not_found"),
               (status = 400, description = "instance_context_missing"), (status = 403, description = "mandate_access_denied")))]
-async fn evaluate_access(asking: Asking, Json(body): Json<EvaluateAccess>) -> Result<Json<AuthzenDecision>> {
+async fn evaluate_access(
+    asking: Asking,
+    Json(body): Json<EvaluateAccess>,
+) -> Result<Json<AuthzenDecision>> {
     let call = Call::new(String::new(), body.subject, body.action, body.resource, body.context);
     decide_one(&asking, call).await.map(Json)
 }
@@ -221,26 +236,50 @@ async fn evaluate_access(asking: Asking, Json(body): Json<EvaluateAccess>) -> Re
     responses((status = 200, description = "The decisions, as far as they were gone through", body = AuthzenAnswer),
               (status = 404, description = "No such instance: not_found"), (status = 400, description = "instance_context_missing"),
               (status = 403, description = "mandate_access_denied")))]
-async fn evaluate_accesses(asking: Asking, Json(body): Json<EvaluateAccesses>) -> Result<Json<AuthzenAnswer>> {
+async fn evaluate_accesses(
+    asking: Asking,
+    Json(body): Json<EvaluateAccesses>,
+) -> Result<Json<AuthzenAnswer>> {
     if body.evaluations.len() > MAX_QUESTIONS {
-        return Err(FieldError::new("/evaluations", "too_many", format!("must ask at most {MAX_QUESTIONS} questions")).into());
+        return Err(FieldError::new(
+            "/evaluations",
+            "too_many",
+            format!("must ask at most {MAX_QUESTIONS} questions"),
+        )
+        .into());
     }
-    let defaults = Defaults { subject: body.subject, action: body.action, resource: body.resource, context: body.context };
+    let defaults = Defaults {
+        subject: body.subject,
+        action: body.action,
+        resource: body.resource,
+        context: body.context,
+    };
     if body.evaluations.is_empty() {
         let call = defaults.completed(String::new(), Defaults::default())?;
         return decide_one(&asking, call).await.map(|decision| Json(AuthzenAnswer::One(decision)));
     }
-    let calls = body.evaluations.iter().enumerate().map(|(index, part)| call_of(&defaults, index, part)).collect();
-    let mut evaluations: Vec<_> = decide(&asking, calls).await?.into_iter().map(AuthzenDecision::of_several).collect();
-    let last = evaluations.iter().position(|decision| body.options.evaluations_semantic.ends_with(decision.decision));
+    let calls = body
+        .evaluations
+        .iter()
+        .enumerate()
+        .map(|(index, part)| call_of(&defaults, index, part))
+        .collect();
+    let mut evaluations: Vec<_> =
+        decide(&asking, calls).await?.into_iter().map(AuthzenDecision::of_several).collect();
+    let last = evaluations
+        .iter()
+        .position(|decision| body.options.evaluations_semantic.ends_with(decision.decision));
     evaluations.truncate(last.map_or(evaluations.len(), |last| last + 1));
     Ok(Json(AuthzenAnswer::Several(AuthzenDecisions { evaluations })))
 }
 
 fn call_of(defaults: &Defaults, index: usize, part: &Value) -> Decided<Call> {
     let base = format!("/evaluations/{index}");
-    let PartOfEvaluation { subject, action, resource, context } = parse_part(part, &base).map_err(Undecided::Refused)?;
-    defaults.completed(base, Defaults { subject, action, resource, context }).map_err(Undecided::Unknown)
+    let PartOfEvaluation { subject, action, resource, context } =
+        parse_part(part, &base).map_err(Undecided::Refused)?;
+    defaults
+        .completed(base, Defaults { subject, action, resource, context })
+        .map_err(Undecided::Unknown)
 }
 
 /// Where the endpoints are (9).

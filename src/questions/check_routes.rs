@@ -75,12 +75,24 @@ async fn check_access(asking: Asking, Json(body): Json<CheckAccess>) -> Result<J
         return Err(FieldError::new("/checks", "too_few", "must ask at least one question").into());
     }
     if body.checks.len() > MAX_QUESTIONS {
-        return Err(FieldError::new("/checks", "too_many", format!("must ask at most {MAX_QUESTIONS} questions")).into());
+        return Err(FieldError::new(
+            "/checks",
+            "too_many",
+            format!("must ask at most {MAX_QUESTIONS} questions"),
+        )
+        .into());
     }
     let question = |(index, check): (usize, Check)| {
-        Question::of_body(&format!("/checks/{index}"), check.table, check.operation, check.view, check.owner_id)
+        Question::of_body(
+            &format!("/checks/{index}"),
+            check.table,
+            check.operation,
+            check.view,
+            check.owner_id,
+        )
     };
-    let questions = body.checks.into_iter().enumerate().map(question).collect::<Result<Vec<_>, _>>()?;
+    let questions =
+        body.checks.into_iter().enumerate().map(question).collect::<Result<Vec<_>, _>>()?;
     let mut subject = subject(&asking, body.user_id).await?;
     let verdicts = answered(&mut subject, &questions, |index| format!("/checks/{index}")).await?;
     Ok(Json(CheckResults { results: verdicts.into_iter().map(CheckResult::from).collect() }))

@@ -27,8 +27,11 @@ pub(super) async fn decide(asking: &Asking, calls: Vec<Decided<Call>>) -> Result
     let mut decided: BTreeMap<usize, Decided> = BTreeMap::new();
     let mut places: BTreeMap<Place, Vec<Understood>> = BTreeMap::new();
     for (index, call) in calls.into_iter().enumerate() {
-        match call.and_then(|call| people.understood(asking, &call).map(|(place, question)| (place, Understood { index, call, question })))
-        {
+        match call.and_then(|call| {
+            people
+                .understood(asking, &call)
+                .map(|(place, question)| (place, Understood { index, call, question }))
+        }) {
             Ok((place, asked)) => places.entry(place).or_default().push(asked),
             Err(why) => drop(decided.insert(index, Err(why))),
         }
@@ -40,16 +43,25 @@ pub(super) async fn decide(asking: &Asking, calls: Vec<Decided<Call>>) -> Result
 }
 
 /// The questions about one subject in one place.
-async fn decide_in(asking: &Asking, people: &People, (user, instance): Place, asked: Vec<Understood>) -> Result<Vec<(usize, Decided)>> {
+async fn decide_in(
+    asking: &Asking,
+    people: &People,
+    (user, instance): Place,
+    asked: Vec<Understood>,
+) -> Result<Vec<(usize, Decided)>> {
     let Some(mut subject) = people.subject_in(asking, user, instance).await? else {
-        let refused = |asked: Understood| (asked.index, Err(Undecided::Refused(Error::not_found())));
+        let refused =
+            |asked: Understood| (asked.index, Err(Undecided::Refused(Error::not_found())));
         return Ok(asked.into_iter().map(refused).collect());
     };
-    let (mut located, mut decided) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()));
+    let (mut located, mut decided) =
+        (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()));
     for Understood { index, call, question } in asked {
         match by_itself(subject.locate(question.target()).await)? {
             Ok(Located::Here(scope)) => located.push((index, question, scope)),
-            Ok(Located::Unknown) => decided.push((index, Err(Undecided::Unknown(call.unknown_table())))),
+            Ok(Located::Unknown) => {
+                decided.push((index, Err(Undecided::Unknown(call.unknown_table()))))
+            }
             Err(Undecided::Refused(refusal)) if has_nothing_to_choose(&refusal) => {
                 decided.push((index, Err(Undecided::Unknown(call.no_instance()))));
             }
@@ -58,7 +70,8 @@ async fn decide_in(asking: &Asking, people: &People, (user, instance): Place, as
     }
     let questions: Vec<_> = located.iter().map(|(_, question, scope)| (question, scope)).collect();
     let verdicts = verdicts(&subject, &questions).await?;
-    decided.extend(located.iter().zip(verdicts).map(|((index, ..), verdict)| (*index, Ok(verdict))));
+    decided
+        .extend(located.iter().zip(verdicts).map(|((index, ..), verdict)| (*index, Ok(verdict))));
     Ok(decided)
 }
 
@@ -80,11 +93,16 @@ impl People {
     /// All of them in one statement; none where nobody but the caller is named, and by the id.
     async fn of(asking: &Asking, calls: &[Decided<Call>]) -> Result<Self> {
         let context = asking.context();
-        let (caller, grant) = (context.caller().user(), context.grant_over_oneself::<Members, Read>()?);
+        let (caller, grant) =
+            (context.caller().user(), context.grant_over_oneself::<Members, Read>()?);
         let (mut ids, mut usernames) = (Vec::new(), Vec::new());
         let subjects = calls.iter().flatten().filter_map(|call| call.subject().ok());
         // The id of an owner needs no look: whose row it is may be anybody.
-        let owners = calls.iter().flatten().filter_map(|call| call.owner().ok().flatten()).filter(|owner| !matches!(owner, Person::Id(_)));
+        let owners = calls
+            .iter()
+            .flatten()
+            .filter_map(|call| call.owner().ok().flatten())
+            .filter(|owner| !matches!(owner, Person::Id(_)));
         for person in subjects.chain(owners) {
             match person {
                 Person::Id(id) if id == caller => {}
@@ -128,8 +146,17 @@ impl People {
     }
 
     /// The subject, in the instance that is named; `None` where the mandate has no such instance that the caller may know of.
-    async fn subject_in(&self, asking: &Asking, user: UserId, instance: Option<InstanceId>) -> Result<Option<Subject>> {
-        let subject = if user == self.caller { asking.oneself() } else { asking.member(&self.grant, user).await? };
+    async fn subject_in(
+        &self,
+        asking: &Asking,
+        user: UserId,
+        instance: Option<InstanceId>,
+    ) -> Result<Option<Subject>> {
+        let subject = if user == self.caller {
+            asking.oneself()
+        } else {
+            asking.member(&self.grant, user).await?
+        };
         let Some(instance) = instance else { return Ok(Some(subject)) };
         if !asking.may_know_of(instance).await? {
             return Ok(None);

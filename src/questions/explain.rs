@@ -101,7 +101,10 @@ impl Answered<'_> {
             allowed: verdict.allowed,
             level: verdict.level,
             because: because(scope, question, readable),
-            blocked_by: refused.iter().map(|refused| obstacle(question, verdict, refused.standing)).collect(),
+            blocked_by: refused
+                .iter()
+                .map(|refused| obstacle(question, verdict, refused.standing))
+                .collect(),
             would_need: refused.map(|refused| refused.need()),
             group_count: groups.as_ref().map(|reaching| reaching.count),
             groups_detail: groups.as_ref().map(Reaching::told),
@@ -112,8 +115,12 @@ impl Answered<'_> {
 
 fn because(scope: &Scope, question: &Question, readable: &Readable) -> Vec<Because> {
     let target = question.target();
-    let giving = scope.roles().iter().map(|role| (role, target.level_of(&role.permissions, &scope.catalogue)));
-    let mut giving: Vec<(&HeldRole, Level)> = giving.filter(|(_, level)| reaches(*level, None)).collect();
+    let giving = scope
+        .roles()
+        .iter()
+        .map(|role| (role, target.level_of(&role.permissions, &scope.catalogue)));
+    let mut giving: Vec<(&HeldRole, Level)> =
+        giving.filter(|(_, level)| reaches(*level, None)).collect();
     giving.sort_by(|(a, higher), (b, lower)| lower.cmp(higher).then_with(|| a.label.cmp(&b.label)));
     let told = |role: &HeldRole, level| Because {
         role: readable.tells(role).then(|| role.label.clone()),

@@ -46,7 +46,10 @@ pub struct ExplainAccess {
 #[utoipa::path(post, path = "/api/access/explain", tag = "Access", request_body = ExplainAccess,
     responses((status = 200, description = "The explanation", body = Explanation), (status = 404, description = "No such member, or not to be read: not_found"),
               (status = 400, description = "instance_context_missing"), (status = 403, description = "permission_denied")))]
-async fn explain_access(asking: Asking, Json(body): Json<ExplainAccess>) -> Result<Json<Explanation>> {
+async fn explain_access(
+    asking: Asking,
+    Json(body): Json<ExplainAccess>,
+) -> Result<Json<Explanation>> {
     let question = Question::of_body("", body.table, body.operation, body.view, body.owner_id)?;
     let mut subject = subject(&asking, body.user_id).await?;
     let scope = located(&mut subject, &question).await?;
@@ -54,7 +57,8 @@ async fn explain_access(asking: Asking, Json(body): Json<ExplainAccess>) -> Resu
     let peers = subject.peers_among(&question.owner.into_iter().collect()).await?;
     let verdict = subject.verdict(&scope, question.target(), question.owner, &peers);
     let readable = readable(&asking, &scope, subject.user()).await?;
-    let groups = if verdict.level.is_group() { groups(&asking, &subject, &question).await? } else { None };
+    let groups =
+        if verdict.level.is_group() { groups(&asking, &subject, &question).await? } else { None };
     let standing = if verdict.allowed { None } else { Some(subject.standing(&scope).await?) };
     let owner_is_known = !verdict.allowed && owner_is_known(&asking, &question).await?;
     let refused = standing.as_ref().map(|standing| Refused {
@@ -65,11 +69,25 @@ async fn explain_access(asking: Asking, Json(body): Json<ExplainAccess>) -> Resu
         readable: &readable,
         owner_is_known,
     });
-    Ok(Json(Answered { question: &question, scope: &scope, verdict, readable: &readable, groups, refused }.explanation()))
+    Ok(Json(
+        Answered {
+            question: &question,
+            scope: &scope,
+            verdict,
+            readable: &readable,
+            groups,
+            refused,
+        }
+        .explanation(),
+    ))
 }
 
 /// The groups through which the subject reaches the row's owner, or anybody; none where the row is their own.
-async fn groups(asking: &Asking, subject: &Subject, question: &Question) -> Result<Option<Reaching>> {
+async fn groups(
+    asking: &Asking,
+    subject: &Subject,
+    question: &Question,
+) -> Result<Option<Reaching>> {
     if question.owner == Some(subject.user()) {
         return Ok(None);
     }
@@ -94,6 +112,8 @@ async fn owner_is_known(asking: &Asking, question: &Question) -> Result<bool> {
 async fn readable(asking: &Asking, scope: &Scope, person: UserId) -> Result<Readable> {
     match scope.instance {
         None => Readable::in_mandate(asking.context(), person).await,
-        Some(instance) => Readable::in_instance(&asking.context().in_instance(instance).await?, person).await,
+        Some(instance) => {
+            Readable::in_instance(&asking.context().in_instance(instance).await?, person).await
+        }
     }
 }

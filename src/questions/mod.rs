@@ -61,12 +61,20 @@ impl Question {
         view: Option<String>,
         owner: Option<UserId>,
     ) -> Result<Self, FieldError> {
-        let wrong = |member: &str, code: &'static str, detail: &str| Err(FieldError::new(format!("{base}/{member}"), code, detail));
+        let wrong = |member: &str, code: &'static str, detail: &str| {
+            Err(FieldError::new(format!("{base}/{member}"), code, detail))
+        };
         match (table, operation, view) {
-            (Some(table), Some(operation), None) => Ok(Self { asked: Asked::Rows(table, operation), owner }),
-            (None, None, Some(_)) if owner.is_some() => wrong("ownerId", "not_applicable", "must be left out: nobody owns a view"),
+            (Some(table), Some(operation), None) => {
+                Ok(Self { asked: Asked::Rows(table, operation), owner })
+            }
+            (None, None, Some(_)) if owner.is_some() => {
+                wrong("ownerId", "not_applicable", "must be left out: nobody owns a view")
+            }
             (None, None, Some(view)) => Ok(Self { asked: Asked::View(view), owner: None }),
-            (_, _, Some(_)) => wrong("view", "exactly_one", "or `table` and `operation` must be given, not both"),
+            (_, _, Some(_)) => {
+                wrong("view", "exactly_one", "or `table` and `operation` must be given, not both")
+            }
             (Some(_), None, None) => wrong("operation", "required", "is required"),
             (None, _, None) => wrong("table", "required", "is required, or `view` in its place"),
         }
@@ -75,8 +83,14 @@ impl Question {
     /// 422: no scope knows it. `base` is where the question stands in the body.
     fn unknown(&self, base: &str) -> FieldError {
         let (member, code, what) = match self.asked {
-            Asked::Rows(..) => ("table", "unknown_table", "is not a table of the mandate, nor of a feature that is open here"),
-            Asked::View(_) => ("view", "unknown_view", "is not a view of a feature that is open here"),
+            Asked::Rows(..) => (
+                "table",
+                "unknown_table",
+                "is not a table of the mandate, nor of a feature that is open here",
+            ),
+            Asked::View(_) => {
+                ("view", "unknown_view", "is not a view of a feature that is open here")
+            }
         };
         FieldError::new(format!("{base}/{member}"), code, what)
     }
@@ -87,7 +101,8 @@ async fn member(asking: &Asking, user: UserId) -> Result<Subject> {
     let context = asking.context();
     let grant: Grant<Members, Read> = context.grant()?;
     let mut reading = context.read().await?;
-    let needed = members::nearness(&mut reading, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let needed =
+        members::nearness(&mut reading, &grant, user).await?.ok_or_else(Error::not_found)?;
     reading.finish().await?;
     grant.admit(needed)?;
     asking.member(&grant, user).await
@@ -96,9 +111,15 @@ async fn member(asking: &Asking, user: UserId) -> Result<Subject> {
 /// Oneself, or a member whom the caller may read.
 async fn subject(asking: &Asking, user: Option<UserId>) -> Result<Subject> {
     match user {
-        Some(other) if other != asking.context().caller().user() => member(asking, other)
-            .await
-            .map_err(|refusal| if refusal.code() == Code::NotFound { Thing::User.missing("/userId") } else { refusal }),
+        Some(other) if other != asking.context().caller().user() => {
+            member(asking, other).await.map_err(|refusal| {
+                if refusal.code() == Code::NotFound {
+                    Thing::User.missing("/userId")
+                } else {
+                    refusal
+                }
+            })
+        }
         _ => Ok(asking.oneself()),
     }
 }
@@ -116,7 +137,11 @@ async fn located(subject: &mut Subject, question: &Question) -> Result<Scope> {
 }
 
 /// Answers all questions about one subject. `base` tells where the nth one stands in the body.
-async fn answered(subject: &mut Subject, questions: &[Question], base: impl Fn(usize) -> String) -> Result<Vec<Verdict>> {
+async fn answered(
+    subject: &mut Subject,
+    questions: &[Question],
+    base: impl Fn(usize) -> String,
+) -> Result<Vec<Verdict>> {
     let (mut scopes, mut unknown) = (Vec::with_capacity(questions.len()), Vec::new());
     for (index, question) in questions.iter().enumerate() {
         match subject.locate(question.target()).await? {
@@ -134,8 +159,13 @@ async fn answered(subject: &mut Subject, questions: &[Question], base: impl Fn(u
 /// The verdicts on questions whose tables were found.
 async fn verdicts(subject: &Subject, questions: &[(&Question, &Scope)]) -> Result<Vec<Verdict>> {
     // Who is near is asked of the database only where an answer depends on it.
-    let depends = |(question, scope): &&(&Question, &Scope)| scope.level(question.target()).is_group();
-    let owners: BTreeSet<UserId> = questions.iter().filter(depends).filter_map(|(question, _)| question.owner).collect();
+    let depends =
+        |(question, scope): &&(&Question, &Scope)| scope.level(question.target()).is_group();
+    let owners: BTreeSet<UserId> =
+        questions.iter().filter(depends).filter_map(|(question, _)| question.owner).collect();
     let peers = subject.peers_among(&owners).await?;
-    Ok(questions.iter().map(|(question, scope)| subject.verdict(scope, question.target(), question.owner, &peers)).collect())
+    Ok(questions
+        .iter()
+        .map(|(question, scope)| subject.verdict(scope, question.target(), question.owner, &peers))
+        .collect())
 }

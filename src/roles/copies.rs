@@ -32,7 +32,10 @@ impl Template {
 }
 
 /// The templates of a feature, or, without one, of mandates. Runs as the system: templates belong to no mandate.
-pub async fn templates(connection: &mut PgConnection, feature: Option<&str>) -> Result<Vec<Template>> {
+pub async fn templates(
+    connection: &mut PgConnection,
+    feature: Option<&str>,
+) -> Result<Vec<Template>> {
     let rows = sqlx::query!(
         r#"select id, label, description, scope, mandate_id, feature_code, instance_id, template_role_id, protected, version,
                   role_tables(id) as "tables!: Json<Rules>",
@@ -46,12 +49,19 @@ pub async fn templates(connection: &mut PgConnection, feature: Option<&str>) -> 
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Template { permissions: Permissions { tables: row.tables.0, views: row.views.0 }, role: role_of!(row) })
+        .map(|row| Template {
+            permissions: Permissions { tables: row.tables.0, views: row.views.0 },
+            role: role_of!(row),
+        })
         .collect())
 }
 
 /// The templates, or those of a feature.
-pub async fn list(connection: &mut PgConnection, feature: Option<&str>, paging: &Paging) -> Result<Rows<Role>> {
+pub async fn list(
+    connection: &mut PgConnection,
+    feature: Option<&str>,
+    paging: &Paging,
+) -> Result<Rows<Role>> {
     macro_rules! templates {
         ($compare:tt, $order:tt) => {
             sqlx::query!(
@@ -71,8 +81,11 @@ pub async fn list(connection: &mut PgConnection, feature: Option<&str>, paging: 
             .fetch_all(&mut *connection)
         };
     }
-    let rows =
-        if paging.descending { templates!("<", "label_sort desc, id desc").await? } else { templates!(">", "label_sort, id").await? };
+    let rows = if paging.descending {
+        templates!("<", "label_sort desc, id desc").await?
+    } else {
+        templates!(">", "label_sort, id").await?
+    };
     let total = if paging.count { Some(count(connection, feature).await?) } else { None };
     Ok(paging.cut(rows, total, |(role, key): (Role, String)| {
         let position = Position::new(key, role.id.uuid());
@@ -101,14 +114,23 @@ pub async fn template(connection: &mut PgConnection, role: RoleId) -> Result<Opt
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| Template { permissions: Permissions { tables: row.tables.0, views: row.views.0 }, role: role_of!(row) }))
+    Ok(row.map(|row| Template {
+        permissions: Permissions { tables: row.tables.0, views: row.views.0 },
+        role: role_of!(row),
+    }))
 }
 
 /// The same, locked until the transaction ends: what a change begins with.
-pub async fn template_for_change(connection: &mut PgConnection, role: RoleId) -> Result<Option<Template>> {
-    sqlx::query!("select id from roles where id = $1 and mandate_id is null for no key update", role.uuid())
-        .fetch_optional(&mut *connection)
-        .await?;
+pub async fn template_for_change(
+    connection: &mut PgConnection,
+    role: RoleId,
+) -> Result<Option<Template>> {
+    sqlx::query!(
+        "select id from roles where id = $1 and mandate_id is null for no key update",
+        role.uuid()
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
     template(connection, role).await
 }
 
@@ -142,7 +164,11 @@ struct CopyRow<'a> {
 }
 
 /// Copies templates, permissions included. Runs as the tenant of the target's mandate.
-pub async fn copy(connection: &mut PgConnection, templates: &[Template], target: Target<'_>) -> Result<Vec<Copy>> {
+pub async fn copy(
+    connection: &mut PgConnection,
+    templates: &[Template],
+    target: Target<'_>,
+) -> Result<Vec<Copy>> {
     let rows: Vec<CopyRow<'_>> = templates
         .iter()
         .map(|template| CopyRow {
@@ -182,7 +208,14 @@ pub async fn copy(connection: &mut PgConnection, templates: &[Template], target:
     .execute(connection)
     .await
     .on_constraint("roles_instance_label_key", label_taken)?;
-    Ok(rows.iter().map(|row| Copy { id: row.id.into(), label: row.label.to_owned(), protected: row.protected }).collect())
+    Ok(rows
+        .iter()
+        .map(|row| Copy {
+            id: row.id.into(),
+            label: row.label.to_owned(),
+            protected: row.protected,
+        })
+        .collect())
 }
 
 /// Makes a template: of a feature, or, without one, of mandates. As the system.
@@ -214,7 +247,12 @@ pub async fn insert(
 }
 
 /// Changes a template's label and description, where given. No copy changes.
-pub async fn update(connection: &mut PgConnection, role: RoleId, label: Option<&Name>, description: Option<&Texts>) -> Result<Role> {
+pub async fn update(
+    connection: &mut PgConnection,
+    role: RoleId,
+    label: Option<&Name>,
+    description: Option<&Texts>,
+) -> Result<Role> {
     let row = sqlx::query_as!(
         RoleRow,
         "update roles set label = coalesce($2, label), label_key = coalesce($3, label_key), description = coalesce($4, description), version = version + 1
@@ -233,7 +271,11 @@ pub async fn update(connection: &mut PgConnection, role: RoleId, label: Option<&
 }
 
 /// Replaces what a template permits. No copy changes.
-pub async fn replace_permissions(connection: &mut PgConnection, role: &Role, permissions: &Permissions) -> Result<()> {
+pub async fn replace_permissions(
+    connection: &mut PgConnection,
+    role: &Role,
+    permissions: &Permissions,
+) -> Result<()> {
     store::write_permissions(connection, None, role.id, role.scope, permissions).await?;
     sqlx::query!("update roles set version = version + 1 where id = $1 and mandate_id is null and not protected", role.id.uuid())
         .execute(connection)
@@ -243,7 +285,12 @@ pub async fn replace_permissions(connection: &mut PgConnection, role: &Role, per
 
 /// Deletes a template. Its copies stay, and stay known as copies.
 pub async fn delete(connection: &mut PgConnection, role: RoleId) -> Result<()> {
-    sqlx::query!("delete from roles where id = $1 and mandate_id is null and not protected", role.uuid()).execute(connection).await?;
+    sqlx::query!(
+        "delete from roles where id = $1 and mandate_id is null and not protected",
+        role.uuid()
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -22,8 +22,14 @@ pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_mandate_roles).guard(app, Policy::table::<Roles, Read>().or_sys()))
         .routes(routes!(create_mandate_role).guard(app, Policy::table::<Roles, Create>().or_sys()))
-        .routes(routes!(list_instance_roles).guard(app, Policy::table::<Roles, Read>().or::<InstanceRoles, Read>()))
-        .routes(routes!(create_instance_role).guard(app, Policy::table::<Roles, Create>().or::<InstanceRoles, Create>()))
+        .routes(
+            routes!(list_instance_roles)
+                .guard(app, Policy::table::<Roles, Read>().or::<InstanceRoles, Read>()),
+        )
+        .routes(
+            routes!(create_instance_role)
+                .guard(app, Policy::table::<Roles, Create>().or::<InstanceRoles, Create>()),
+        )
 }
 
 list_query! {
@@ -35,7 +41,11 @@ list_query! {
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/roles", tag = "Roles",
     params(("mandateId" = Uuid, Path, description = "The mandate"), RolesQuery),
     responses((status = 200, description = "A page of roles", body = Page<Role>)))]
-async fn list_mandate_roles(context: MandateContext, lister: Lister, Query(query): Query<RolesQuery>) -> Result<PageAnswer<Role>> {
+async fn list_mandate_roles(
+    context: MandateContext,
+    lister: Lister,
+    Query(query): Query<RolesQuery>,
+) -> Result<PageAnswer<Role>> {
     let paging = lister.paging(&["label"], query.asked())?;
     let grant = context.grant::<Roles, Read>()?;
     let mut reading = context.read().await?;
@@ -48,11 +58,19 @@ async fn list_mandate_roles(context: MandateContext, lister: Lister, Query(query
 #[utoipa::path(post, path = "/api/mandates/{mandateId}/roles", tag = "Roles", params(("mandateId" = Uuid, Path, description = "The mandate")),
     request_body = CreateRole,
     responses((status = 201, description = "The role", body = Role), (status = 409, description = "label_taken")))]
-async fn create_mandate_role(context: MandateContext, Json(body): Json<CreateRole>) -> Result<Created<Versioned<Role>>> {
+async fn create_mandate_role(
+    context: MandateContext,
+    Json(body): Json<CreateRole>,
+) -> Result<Created<Versioned<Role>>> {
     let (label, description) = body.checked()?;
     let grant = context.grant::<Roles, Create>()?;
     let mut writing = context.write().await?;
-    let new = NewRole { label: &label, description: &description, feature_code: None, now: context.now() };
+    let new = NewRole {
+        label: &label,
+        description: &description,
+        feature_code: None,
+        now: context.now(),
+    };
     let role = store::insert(&mut writing, &grant, &new).await?;
     let recorded = audit::record(&mut writing, &context, created(&role)).await?;
     writing.commit(recorded).await?;
@@ -63,7 +81,11 @@ async fn create_mandate_role(context: MandateContext, Json(body): Json<CreateRol
 #[utoipa::path(get, path = "/api/features/instances/{instanceId}/roles", tag = "Instances",
     params(("instanceId" = Uuid, Path, description = "The instance"), RolesQuery),
     responses((status = 200, description = "A page of roles", body = Page<Role>)))]
-async fn list_instance_roles(context: InstanceContext, lister: Lister, Query(query): Query<RolesQuery>) -> Result<PageAnswer<Role>> {
+async fn list_instance_roles(
+    context: InstanceContext,
+    lister: Lister,
+    Query(query): Query<RolesQuery>,
+) -> Result<PageAnswer<Role>> {
     let paging = lister.paging(&["label"], query.asked())?;
     let grant = context.grant_by_level::<InstanceRoles, Read>("roles")?;
     let mut reading = context.read().await?;
@@ -76,12 +98,19 @@ async fn list_instance_roles(context: InstanceContext, lister: Lister, Query(que
 #[utoipa::path(post, path = "/api/features/instances/{instanceId}/roles", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
     request_body = CreateRole,
     responses((status = 201, description = "The role", body = Role), (status = 409, description = "label_taken")))]
-async fn create_instance_role(context: InstanceContext, Json(body): Json<CreateRole>) -> Result<Created<Versioned<Role>>> {
+async fn create_instance_role(
+    context: InstanceContext,
+    Json(body): Json<CreateRole>,
+) -> Result<Created<Versioned<Role>>> {
     let (label, description) = body.checked()?;
     let grant = context.grant_by_level::<InstanceRoles, Create>("roles")?;
     let mut writing = context.write().await?;
-    let new =
-        NewRole { label: &label, description: &description, feature_code: Some(context.feature_code()), now: context.mandate().now() };
+    let new = NewRole {
+        label: &label,
+        description: &description,
+        feature_code: Some(context.feature_code()),
+        now: context.mandate().now(),
+    };
     let role = store::insert(&mut writing, &grant, &new).await?;
     let recorded = audit::record(&mut writing, context.mandate(), created(&role)).await?;
     writing.commit(recorded).await?;

@@ -111,8 +111,14 @@ impl CreateRole {
     pub fn checked(&self) -> Result<(Name, Texts)> {
         let mut errors = Vec::new();
         let label = keep(checked_label("/label", &self.label), &mut errors);
-        let description =
-            keep(translations::checked("/description", self.description.clone().unwrap_or_default(), Kind::Descriptions), &mut errors);
+        let description = keep(
+            translations::checked(
+                "/description",
+                self.description.clone().unwrap_or_default(),
+                Kind::Descriptions,
+            ),
+            &mut errors,
+        );
         match (label, description) {
             (Some(label), Some(description)) if errors.is_empty() => Ok((label, description)),
             _ => Err(Error::invalid(errors)),
@@ -127,7 +133,8 @@ const PROTECTED_LABEL: &str = "admin";
 pub fn checked_label(pointer: &str, label: &str) -> std::result::Result<Name, FieldError> {
     let label = Name::checked(pointer, label)?;
     if label.is_mistaken_for(PROTECTED_LABEL) {
-        let detail = format!("looks like `{PROTECTED_LABEL}`, which it is not: choose another label");
+        let detail =
+            format!("looks like `{PROTECTED_LABEL}`, which it is not: choose another label");
         return Err(FieldError::new(pointer, "confusable", detail));
     }
     Ok(label)

@@ -25,7 +25,12 @@ impl NamedRoles {
                 let ids = as_named.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
                 Ok(Self { as_named, ids })
             }
-            _ => Err(FieldError::new(POINTER, "too_many", format!("must name at most {MAX_ROLES} roles")).into()),
+            _ => Err(FieldError::new(
+                POINTER,
+                "too_many",
+                format!("must name at most {MAX_ROLES} roles"),
+            )
+            .into()),
         }
     }
 

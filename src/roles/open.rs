@@ -10,7 +10,10 @@ use crate::access::tables::{Delete, InstanceRoles, Op, Roles, Update};
 use crate::access::{Catalogue, Level, Merged, Permissions};
 use crate::audit::{self, Event};
 use crate::context::judge::require_within_own;
-use crate::context::{Change, Concerned, Grant, InstanceContext, Locks, MandateContext, Outcome, Recorded, require_opens_nothing};
+use crate::context::{
+    Change, Concerned, Grant, InstanceContext, Locks, MandateContext, Outcome, Recorded,
+    require_opens_nothing,
+};
 use crate::error::{Code, Error, Result};
 use crate::http::etag::Precondition;
 use crate::ids::{RoleId, UserId};
@@ -49,14 +52,24 @@ impl Opened {
             Opened::Instance(change) => change.context.mandate(),
         };
         let catalogue = self.catalogue();
-        let raises = || !Merged::of([after], &catalogue).within(&Merged::of([&found.permissions], &catalogue));
+        let raises = || {
+            !Merged::of([after], &catalogue).within(&Merged::of([&found.permissions], &catalogue))
+        };
         if context.caller().is_sys_admin() && found.needed == Level::My && raises() {
-            return Err(Error::new(Code::SelfEscalation, "SysAdmins do not raise a role that they hold."));
+            return Err(Error::new(
+                Code::SelfEscalation,
+                "SysAdmins do not raise a role that they hold.",
+            ));
         }
         Ok(())
     }
     /// 403 where a delegate would give holders of the role rows to reach by `g` that they do not reach themselves.
-    pub async fn require_opens_nothing(&mut self, holders: &[UserId], before: &Permissions, after: &Permissions) -> Result<()> {
+    pub async fn require_opens_nothing(
+        &mut self,
+        holders: &[UserId],
+        before: &Permissions,
+        after: &Permissions,
+    ) -> Result<()> {
         let catalogue = self.catalogue();
         if Bound::of([after], &catalogue).within(&Merged::of([before], &catalogue)) {
             return Ok(());
@@ -97,10 +110,19 @@ impl Opened {
         }
     }
     /// Commits; or, in a dry run, tells what changed for the role's holders and undoes it.
-    pub async fn conclude<T>(self, recorded: Recorded, role: RoleId, answer: T) -> Result<Outcome<T>> {
+    pub async fn conclude<T>(
+        self,
+        recorded: Recorded,
+        role: RoleId,
+        answer: T,
+    ) -> Result<Outcome<T>> {
         match self {
-            Opened::Mandate(change) => change.conclude(recorded, Concerned::HoldersOf(role), answer).await,
-            Opened::Instance(change) => change.conclude(recorded, Concerned::HoldersOf(role), answer).await,
+            Opened::Mandate(change) => {
+                change.conclude(recorded, Concerned::HoldersOf(role), answer).await
+            }
+            Opened::Instance(change) => {
+                change.conclude(recorded, Concerned::HoldersOf(role), answer).await
+            }
         }
     }
 }
@@ -149,7 +171,17 @@ pub(super) async fn open_in_mandate<O: Op>(
     let found = store::find(&mut change, &grant, role).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
     let holders = store::holders(&mut change, grant.mandate(), role).await?;
-    ready(OpenRole { change: Opened::Mandate(change), grant: RoleGrant::Mandate(grant), found, holders }, precondition, version).await
+    ready(
+        OpenRole {
+            change: Opened::Mandate(change),
+            grant: RoleGrant::Mandate(grant),
+            found,
+            holders,
+        },
+        precondition,
+        version,
+    )
+    .await
 }
 
 pub(super) async fn open_in_instance<O: Op>(
@@ -164,10 +196,24 @@ pub(super) async fn open_in_instance<O: Op>(
     let found = store::find(&mut change, &grant, role).await?.ok_or_else(Error::not_found)?;
     grant.admit(found.needed)?;
     let holders = store::holders(&mut change, grant.mandate(), role).await?;
-    ready(OpenRole { change: Opened::Instance(change), grant: RoleGrant::Instance(grant), found, holders }, precondition, version).await
+    ready(
+        OpenRole {
+            change: Opened::Instance(change),
+            grant: RoleGrant::Instance(grant),
+            found,
+            holders,
+        },
+        precondition,
+        version,
+    )
+    .await
 }
 
-async fn ready<O>(mut open: OpenRole<O>, precondition: &Precondition, version: Option<i64>) -> Result<OpenRole<O>> {
+async fn ready<O>(
+    mut open: OpenRole<O>,
+    precondition: &Precondition,
+    version: Option<i64>,
+) -> Result<OpenRole<O>> {
     if open.found.role.protected {
         return Err(copies::protected());
     }

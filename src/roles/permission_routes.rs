@@ -34,9 +34,17 @@ use crate::ids::RoleId;
 const MAX_BODY: usize = 256 * 1024;
 
 pub(super) fn routes(app: &App) -> Routes {
-    let change = || Policy::table::<Roles, Update>().or::<InstanceRoles, Update>().or_sys_for_templates().body_up_to(MAX_BODY);
+    let change = || {
+        Policy::table::<Roles, Update>()
+            .or::<InstanceRoles, Update>()
+            .or_sys_for_templates()
+            .body_up_to(MAX_BODY)
+    };
     Routes::new()
-        .routes(routes!(get_role_permissions).guard(app, Policy::table::<Roles, Read>().or::<InstanceRoles, Read>().or_sys_for_templates()))
+        .routes(routes!(get_role_permissions).guard(
+            app,
+            Policy::table::<Roles, Read>().or::<InstanceRoles, Read>().or_sys_for_templates(),
+        ))
         .routes(routes!(replace_role_permissions).guard(app, change()))
         .routes(routes!(update_role_permissions).guard(app, change()))
 }
@@ -85,13 +93,18 @@ async fn get_role_permissions(context: RoleContext, headers: HeaderMap) -> Resul
         RoleContext::Mandate(..) => Catalogue::mandate(),
         RoleContext::Instance(context, _) => context.catalogue().clone(),
     };
-    Ok(resource_unless_known(&headers, &RolePermissions::of(&found.permissions, &catalogue, found.role.version)))
+    Ok(resource_unless_known(
+        &headers,
+        &RolePermissions::of(&found.permissions, &catalogue, found.role.version),
+    ))
 }
 
 /// What a template can speak of.
 async fn of_template(connection: &mut PgConnection, template: &Role) -> Result<Catalogue> {
     match &template.feature_code {
-        Some(code) => Ok(features::find(connection, code).await?.ok_or_else(Error::not_found)?.catalogue()),
+        Some(code) => {
+            Ok(features::find(connection, code).await?.ok_or_else(Error::not_found)?.catalogue())
+        }
         None => Ok(Catalogue::mandate()),
     }
 }
@@ -188,9 +201,12 @@ pub struct RulePatch {
 }
 
 /// A level, or the advice that whoever sends null needs: it takes a whole rule away, and no level of one.
-fn level<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Level>, D::Error> {
+fn level<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Level>, D::Error> {
     let advice = "another form, expected `n`, `m`, `g` or `a`: `n` takes the operation away, and null in the table's place its whole rule";
-    Option::<Level>::deserialize(deserializer)?.map_or_else(|| Err(serde::de::Error::custom(advice)), |level| Ok(Some(level)))
+    Option::<Level>::deserialize(deserializer)?
+        .map_or_else(|| Err(serde::de::Error::custom(advice)), |level| Ok(Some(level)))
 }
 
 impl PermissionsPatch {
@@ -268,17 +284,36 @@ async fn change_permissions(
     wanted: &Wanted<'_>,
 ) -> Result<Outcome<Versioned<RolePermissions>>> {
     match context {
-        RoleContext::Template(system, role) => change_template(system, *role, precondition, wanted).await,
+        RoleContext::Template(system, role) => {
+            change_template(system, *role, precondition, wanted).await
+        }
         RoleContext::Mandate(context, role) => {
-            retrying(|| async { change_held(open_in_mandate(context, *role, precondition, wanted.version()).await?, wanted).await }).await
+            retrying(|| async {
+                change_held(
+                    open_in_mandate(context, *role, precondition, wanted.version()).await?,
+                    wanted,
+                )
+                .await
+            })
+            .await
         }
         RoleContext::Instance(context, role) => {
-            retrying(|| async { change_held(open_in_instance(context, *role, precondition, wanted.version()).await?, wanted).await }).await
+            retrying(|| async {
+                change_held(
+                    open_in_instance(context, *role, precondition, wanted.version()).await?,
+                    wanted,
+                )
+                .await
+            })
+            .await
         }
     }
 }
 
-async fn change_held(mut open: OpenRole<Update>, wanted: &Wanted<'_>) -> Result<Outcome<Versioned<RolePermissions>>> {
+async fn change_held(
+    mut open: OpenRole<Update>,
+    wanted: &Wanted<'_>,
+) -> Result<Outcome<Versioned<RolePermissions>>> {
     let catalogue = open.change.catalogue();
     let after = wanted.applied_to(&open.found.permissions, &catalogue)?;
     open.change.require_within_own(&after)?;
@@ -286,10 +321,15 @@ async fn change_held(mut open: OpenRole<Update>, wanted: &Wanted<'_>) -> Result<
     open.change.require_opens_nothing(&open.holders, &open.found.permissions, &after).await?;
     if after == open.found.permissions {
         let same = RolePermissions::of(&after, &catalogue, open.found.role.version);
-        return open.change.conclude(Recorded::nothing_changed(), open.found.role.id, Versioned(same)).await;
+        return open
+            .change
+            .conclude(Recorded::nothing_changed(), open.found.role.id, Versioned(same))
+            .await;
     }
-    store::replace_permissions(open.change.connection(), &open.grant, &open.found.role, &after).await?;
-    let recorded = open.change.record(repermitted(&open.found.role, &open.found.permissions, &after)).await?;
+    store::replace_permissions(open.change.connection(), &open.grant, &open.found.role, &after)
+        .await?;
+    let recorded =
+        open.change.record(repermitted(&open.found.role, &open.found.permissions, &after)).await?;
     let changed = RolePermissions::of(&after, &catalogue, open.found.role.version + 1);
     open.change.conclude(recorded, open.found.role.id, Versioned(changed)).await
 }
@@ -301,7 +341,8 @@ async fn change_template(
     wanted: &Wanted<'_>,
 ) -> Result<Outcome<Versioned<RolePermissions>>> {
     let mut writing = system.write().await?;
-    let before = copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?;
+    let before =
+        copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?;
     if before.role.protected {
         return Err(copies::protected());
     }
@@ -313,11 +354,22 @@ async fn change_template(
         return writing.conclude(Recorded::nothing_changed(), Versioned(same)).await;
     }
     copies::replace_permissions(&mut writing, &before.role, &after).await?;
-    let recorded = audit::record_platform(&mut writing, system, repermitted(&before.role, &before.permissions, &after)).await?;
-    writing.conclude(recorded, Versioned(RolePermissions::of(&after, &catalogue, before.role.version + 1))).await
+    let recorded = audit::record_platform(
+        &mut writing,
+        system,
+        repermitted(&before.role, &before.permissions, &after),
+    )
+    .await?;
+    writing
+        .conclude(
+            recorded,
+            Versioned(RolePermissions::of(&after, &catalogue, before.role.version + 1)),
+        )
+        .await
 }
 
 fn repermitted(role: &Role, before: &Permissions, after: &Permissions) -> Event {
-    Event::new(Action::RolePermissionsChanged, ResourceType::Role, role.id)
-        .details(json!({ "role": role.label, "before": described(before), "after": described(after) }))
+    Event::new(Action::RolePermissionsChanged, ResourceType::Role, role.id).details(
+        json!({ "role": role.label, "before": described(before), "after": described(after) }),
+    )
 }

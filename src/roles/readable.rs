@@ -29,7 +29,9 @@ impl Readable {
     /// Of the mandate's own roles.
     pub async fn in_mandate(context: &MandateContext, person: UserId) -> Result<Self> {
         let own = context.caller().user() == person;
-        let Ok(grant) = context.grant::<Roles, Read>() else { return Ok(Self { roles: Vec::new(), own }) };
+        let Ok(grant) = context.grant::<Roles, Read>() else {
+            return Ok(Self { roles: Vec::new(), own });
+        };
         let mut reading = context.read().await?;
         let roles = mandate_roles(&mut reading, &grant).await?;
         reading.finish().await?;
@@ -39,7 +41,9 @@ impl Readable {
     /// Of the roles of an instance.
     pub async fn in_instance(context: &InstanceContext, person: UserId) -> Result<Self> {
         let own = context.mandate().caller().user() == person;
-        let Ok(grant) = context.grant_by_level::<InstanceRoles, Read>("roles") else { return Ok(Self { roles: Vec::new(), own }) };
+        let Ok(grant) = context.grant_by_level::<InstanceRoles, Read>("roles") else {
+            return Ok(Self { roles: Vec::new(), own });
+        };
         let mut reading = context.read().await?;
         let roles = instance_roles(&mut reading, &grant).await?;
         reading.finish().await?;
@@ -48,7 +52,10 @@ impl Readable {
 }
 
 /// The mandate's own roles that the grant reaches.
-async fn mandate_roles(connection: &mut PgConnection, grant: &Grant<Roles, Read>) -> Result<Vec<HeldRole>> {
+async fn mandate_roles(
+    connection: &mut PgConnection,
+    grant: &Grant<Roles, Read>,
+) -> Result<Vec<HeldRole>> {
     let rows = sqlx::query_scalar!(
         r#"select jsonb_build_object('id', r.id, 'label', r.label, 'protected', r.protected, 'tables', role_tables(r.id),
                                      'views', role_view_flags(r.id)) as "role!: Json<HeldRole>"
@@ -65,7 +72,10 @@ async fn mandate_roles(connection: &mut PgConnection, grant: &Grant<Roles, Read>
 }
 
 /// The instance's roles that the grant reaches.
-async fn instance_roles(connection: &mut PgConnection, grant: &Grant<InstanceRoles, Read>) -> Result<Vec<HeldRole>> {
+async fn instance_roles(
+    connection: &mut PgConnection,
+    grant: &Grant<InstanceRoles, Read>,
+) -> Result<Vec<HeldRole>> {
     let rows = sqlx::query_scalar!(
         r#"select jsonb_build_object('id', r.id, 'label', r.label, 'protected', r.protected, 'tables', role_tables(r.id),
                                      'views', role_view_flags(r.id)) as "role!: Json<HeldRole>"

@@ -29,9 +29,18 @@ use crate::translations::{Kind, TextsPatch};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
-        .routes(routes!(get_role).guard(app, Policy::table::<Roles, Read>().or::<InstanceRoles, Read>().or_sys_for_templates()))
-        .routes(routes!(update_role).guard(app, Policy::table::<Roles, Update>().or::<InstanceRoles, Update>().or_sys_for_templates()))
-        .routes(routes!(delete_role).guard(app, Policy::table::<Roles, Delete>().or::<InstanceRoles, Delete>().or_sys_for_templates()))
+        .routes(routes!(get_role).guard(
+            app,
+            Policy::table::<Roles, Read>().or::<InstanceRoles, Read>().or_sys_for_templates(),
+        ))
+        .routes(routes!(update_role).guard(
+            app,
+            Policy::table::<Roles, Update>().or::<InstanceRoles, Update>().or_sys_for_templates(),
+        ))
+        .routes(routes!(delete_role).guard(
+            app,
+            Policy::table::<Roles, Delete>().or::<InstanceRoles, Delete>().or_sys_for_templates(),
+        ))
 }
 
 /// The role and its permissions, as far as the caller may read it.
@@ -39,14 +48,20 @@ pub(super) async fn read(context: &RoleContext) -> Result<Found> {
     match context {
         RoleContext::Template(system, role) => {
             let mut reading = system.read().await?;
-            let template = copies::template(&mut reading, *role).await?.ok_or_else(Error::not_found)?;
+            let template =
+                copies::template(&mut reading, *role).await?.ok_or_else(Error::not_found)?;
             reading.finish().await?;
-            Ok(Found { role: template.role, permissions: template.permissions, needed: crate::access::Level::All })
+            Ok(Found {
+                role: template.role,
+                permissions: template.permissions,
+                needed: crate::access::Level::All,
+            })
         }
         RoleContext::Mandate(context, role) => {
             let grant = context.grant::<Roles, Read>()?;
             let mut reading = context.read().await?;
-            let found = store::find(&mut reading, &grant, *role).await?.ok_or_else(Error::not_found)?;
+            let found =
+                store::find(&mut reading, &grant, *role).await?.ok_or_else(Error::not_found)?;
             reading.finish().await?;
             grant.admit(found.needed)?;
             Ok(found)
@@ -54,7 +69,8 @@ pub(super) async fn read(context: &RoleContext) -> Result<Found> {
         RoleContext::Instance(context, role) => {
             let grant = context.grant_by_level::<InstanceRoles, Read>("roles")?;
             let mut reading = context.read().await?;
-            let found = store::find(&mut reading, &grant, *role).await?.ok_or_else(Error::not_found)?;
+            let found =
+                store::find(&mut reading, &grant, *role).await?.ok_or_else(Error::not_found)?;
             reading.finish().await?;
             grant.admit(found.needed)?;
             Ok(found)
@@ -90,10 +106,19 @@ pub struct UpdateRole {
 impl UpdateRole {
     fn checked(self) -> Result<Changes> {
         let mut errors = Vec::new();
-        let label = self.label.as_deref().and_then(|label| keep(checked_label("/label", label), &mut errors));
-        let checked = |patch: Option<TextsPatch>| patch.map(|patch| patch.checked("/description", Kind::Descriptions)).transpose();
+        let label = self
+            .label
+            .as_deref()
+            .and_then(|label| keep(checked_label("/label", label), &mut errors));
+        let checked = |patch: Option<TextsPatch>| {
+            patch.map(|patch| patch.checked("/description", Kind::Descriptions)).transpose()
+        };
         let description = self.description.and_then(|patch| keep(checked(patch), &mut errors));
-        if errors.is_empty() { Ok(Changes { label, description }) } else { Err(Error::invalid(errors)) }
+        if errors.is_empty() {
+            Ok(Changes { label, description })
+        } else {
+            Err(Error::invalid(errors))
+        }
     }
 }
 
@@ -122,9 +147,14 @@ impl Changes {
         let description = match &self.description {
             None => None,
             Some(None) => Some(Texts::new()),
-            Some(Some(patch)) => Some(patch.applied_to("/description", &before.description, Kind::Descriptions)?),
+            Some(Some(patch)) => {
+                Some(patch.applied_to("/description", &before.description, Kind::Descriptions)?)
+            }
         };
-        Ok(Renaming { label, description: description.filter(|description| *description != before.description) })
+        Ok(Renaming {
+            label,
+            description: description.filter(|description| *description != before.description),
+        })
     }
 }
 
@@ -134,16 +164,30 @@ impl Changes {
     responses((status = 200, description = "The role", body = Role), (status = 412, description = "Changed meanwhile"),
               (status = 403, description = "grant_exceeds_own_access"),
               (status = 409, description = "role_protected, label_taken, version_conflict")))]
-async fn update_role(context: RoleContext, precondition: Precondition, Json(body): Json<UpdateRole>) -> Result<Versioned<Role>> {
+async fn update_role(
+    context: RoleContext,
+    precondition: Precondition,
+    Json(body): Json<UpdateRole>,
+) -> Result<Versioned<Role>> {
     let version = body.version;
     let (changes, precondition) = (&body.checked()?, &precondition);
     let role = match &context {
-        RoleContext::Template(system, role) => update_template(system, *role, changes, precondition, version).await?,
+        RoleContext::Template(system, role) => {
+            update_template(system, *role, changes, precondition, version).await?
+        }
         RoleContext::Mandate(context, role) => {
-            retrying(|| async { update_held(open_in_mandate(context, *role, precondition, version).await?, changes).await }).await?
+            retrying(|| async {
+                update_held(open_in_mandate(context, *role, precondition, version).await?, changes)
+                    .await
+            })
+            .await?
         }
         RoleContext::Instance(context, role) => {
-            retrying(|| async { update_held(open_in_instance(context, *role, precondition, version).await?, changes).await }).await?
+            retrying(|| async {
+                update_held(open_in_instance(context, *role, precondition, version).await?, changes)
+                    .await
+            })
+            .await?
         }
     };
     Ok(Versioned(role))
@@ -156,7 +200,14 @@ async fn update_held(mut open: OpenRole<Update>, changes: &Changes) -> Result<Ro
         return Ok(open.found.role);
     }
     let Renaming { label, description } = renaming;
-    let role = store::update(open.change.connection(), &open.grant, open.found.role.id, label, description.as_ref()).await?;
+    let role = store::update(
+        open.change.connection(),
+        &open.grant,
+        open.found.role.id,
+        label,
+        description.as_ref(),
+    )
+    .await?;
     let recorded = open.change.record(renamed(&open.found.role, &role)).await?;
     open.change.commit(recorded).await?;
     Ok(role)
@@ -170,7 +221,8 @@ async fn update_template(
     version: Option<i64>,
 ) -> Result<Role> {
     let mut writing = system.write().await?;
-    let before = copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?.role;
+    let before =
+        copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?.role;
     if before.protected {
         return Err(copies::protected());
     }
@@ -180,7 +232,8 @@ async fn update_template(
         writing.commit(Recorded::nothing_changed()).await?;
         return Ok(before);
     }
-    let after = copies::update(&mut writing, role, renaming.label, renaming.description.as_ref()).await?;
+    let after =
+        copies::update(&mut writing, role, renaming.label, renaming.description.as_ref()).await?;
     let recorded = audit::record_platform(&mut writing, system, renamed(&before, &after)).await?;
     writing.commit(recorded).await?;
     Ok(after)
@@ -202,10 +255,16 @@ async fn delete_role(context: RoleContext, precondition: Precondition) -> Result
     match &context {
         RoleContext::Template(system, role) => delete_template(system, *role, precondition).await?,
         RoleContext::Mandate(context, role) => {
-            retrying(|| async { delete_held(open_in_mandate(context, *role, precondition, None).await?).await }).await?;
+            retrying(|| async {
+                delete_held(open_in_mandate(context, *role, precondition, None).await?).await
+            })
+            .await?;
         }
         RoleContext::Instance(context, role) => {
-            retrying(|| async { delete_held(open_in_instance(context, *role, precondition, None).await?).await }).await?;
+            retrying(|| async {
+                delete_held(open_in_instance(context, *role, precondition, None).await?).await
+            })
+            .await?;
         }
     }
     Ok(NoContent)
@@ -218,15 +277,22 @@ async fn delete_held(mut open: OpenRole<Delete>) -> Result<()> {
     open.change.commit(recorded).await
 }
 
-async fn delete_template(system: &SystemContext, role: RoleId, precondition: &Precondition) -> Result<()> {
+async fn delete_template(
+    system: &SystemContext,
+    role: RoleId,
+    precondition: &Precondition,
+) -> Result<()> {
     let mut writing = system.write().await?;
-    let before = copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?;
+    let before =
+        copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?;
     if before.role.protected {
         return Err(copies::protected());
     }
     precondition.check(before.role.version)?;
     copies::delete(&mut writing, role).await?;
-    let recorded = audit::record_platform(&mut writing, system, deleted(&before.role, &before.permissions)).await?;
+    let recorded =
+        audit::record_platform(&mut writing, system, deleted(&before.role, &before.permissions))
+            .await?;
     writing.commit(recorded).await
 }
 
@@ -235,5 +301,6 @@ fn deleted(role: &Role, permissions: &Permissions) -> Event {
     let before = json!({
         "label": role.label, "description": role.description, "scope": role.scope, "permissions": described(permissions),
     });
-    Event::new(Action::RoleDeleted, ResourceType::Role, role.id).details(json!({ "before": before }))
+    Event::new(Action::RoleDeleted, ResourceType::Role, role.id)
+        .details(json!({ "before": before }))
 }

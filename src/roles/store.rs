@@ -88,12 +88,20 @@ impl<O: crate::access::tables::Op> From<&Grant<Roles, O>> for Reach {
 }
 impl<O: crate::access::tables::Op> From<&Grant<InstanceRoles, O>> for Reach {
     fn from(grant: &Grant<InstanceRoles, O>) -> Self {
-        Self { mandate: grant.mandate_uuid(), instance: grant.instance_uuid(), caller: grant.caller_uuid() }
+        Self {
+            mandate: grant.mandate_uuid(),
+            instance: grant.instance_uuid(),
+            caller: grant.caller_uuid(),
+        }
     }
 }
 
 /// A role by its id, in the mandate (or instance) of the grant.
-pub async fn find(connection: &mut PgConnection, reach: impl Into<Reach>, role: RoleId) -> Result<Option<Found>> {
+pub async fn find(
+    connection: &mut PgConnection,
+    reach: impl Into<Reach>,
+    role: RoleId,
+) -> Result<Option<Found>> {
     let reach = reach.into();
     let row = sqlx::query!(
         r#"select r.id, r.label, r.description, r.scope, r.mandate_id, r.feature_code, r.instance_id, r.template_role_id, r.protected, r.version,
@@ -125,14 +133,22 @@ pub async fn find(connection: &mut PgConnection, reach: impl Into<Reach>, role: 
 
 /// Locks the role's row until the transaction ends, so that nobody changes it between looking and changing.
 pub async fn lock(connection: &mut PgConnection, mandate: MandateId, role: RoleId) -> Result<()> {
-    sqlx::query!("select id from roles where mandate_id = $1 and id = $2 for no key update", mandate.uuid(), role.uuid())
-        .fetch_optional(connection)
-        .await?;
+    sqlx::query!(
+        "select id from roles where mandate_id = $1 and id = $2 for no key update",
+        mandate.uuid(),
+        role.uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
     Ok(())
 }
 
 /// Who holds a role, enabled or not.
-pub async fn holders(connection: &mut PgConnection, mandate: MandateId, role: RoleId) -> Result<Vec<UserId>> {
+pub async fn holders(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    role: RoleId,
+) -> Result<Vec<UserId>> {
     let ids = sqlx::query_scalar!(
         r#"select user_id as "user_id!" from member_roles where mandate_id = $1 and role_id = $2
            union select user_id from access_roles where mandate_id = $1 and role_id = $2"#,
@@ -165,7 +181,14 @@ pub async fn permissions_of(
     let role = |row: &Uuid| RoleId::from(*row);
     Ok(rows
         .into_iter()
-        .map(|row| (role(&row.id), row.label, row.protected, Permissions { tables: row.tables.0, views: row.views.0 }))
+        .map(|row| {
+            (
+                role(&row.id),
+                row.label,
+                row.protected,
+                Permissions { tables: row.tables.0, views: row.views.0 },
+            )
+        })
         .collect())
 }
 
@@ -188,7 +211,11 @@ impl From<&Grant<InstanceRoles, Read>> for Listing {
 }
 
 /// Mandate roles, or an instance's, that the level reaches.
-pub async fn list(connection: &mut PgConnection, listing: impl Into<Listing>, paging: &Paging) -> Result<Rows<Role>> {
+pub async fn list(
+    connection: &mut PgConnection,
+    listing: impl Into<Listing>,
+    paging: &Paging,
+) -> Result<Rows<Role>> {
     let Listing { reach, level } = listing.into();
     macro_rules! roles {
         ($compare:tt, $order:tt) => {
@@ -216,8 +243,11 @@ pub async fn list(connection: &mut PgConnection, listing: impl Into<Listing>, pa
             .fetch_all(&mut *connection)
         };
     }
-    let rows =
-        if paging.descending { roles!("<", "r.label_sort desc, r.id desc").await? } else { roles!(">", "r.label_sort, r.id").await? };
+    let rows = if paging.descending {
+        roles!("<", "r.label_sort desc, r.id desc").await?
+    } else {
+        roles!(">", "r.label_sort, r.id").await?
+    };
     let total = if paging.count { Some(count(connection, reach, level).await?) } else { None };
     Ok(paging.cut(rows, total, |(role, key): (Role, String)| {
         let position = Position::new(key, role.id.uuid());
@@ -269,7 +299,11 @@ impl From<&Grant<InstanceRoles, Create>> for Making {
     }
 }
 
-pub async fn insert(connection: &mut PgConnection, making: impl Into<Making>, role: &NewRole<'_>) -> Result<Role> {
+pub async fn insert(
+    connection: &mut PgConnection,
+    making: impl Into<Making>,
+    role: &NewRole<'_>,
+) -> Result<Role> {
     let Making(reach) = making.into();
     let row = sqlx::query_as!(
         RoleRow,
@@ -287,7 +321,9 @@ pub async fn insert(connection: &mut PgConnection, making: impl Into<Making>, ro
     )
     .fetch_one(connection)
     .await;
-    row.on_constraint("roles_mandate_label_key", label_taken).on_constraint("roles_instance_label_key", label_taken).map(Role::from)
+    row.on_constraint("roles_mandate_label_key", label_taken)
+        .on_constraint("roles_instance_label_key", label_taken)
+        .map(Role::from)
 }
 
 /// Leave to change a role.
@@ -327,7 +363,9 @@ pub async fn update(
     )
     .fetch_one(connection)
     .await;
-    row.on_constraint("roles_mandate_label_key", label_taken).on_constraint("roles_instance_label_key", label_taken).map(Role::from)
+    row.on_constraint("roles_mandate_label_key", label_taken)
+        .on_constraint("roles_instance_label_key", label_taken)
+        .map(Role::from)
 }
 
 /// Replaces all permissions of a role.
@@ -357,14 +395,24 @@ pub(super) async fn write_permissions(
     scope: Scope,
     permissions: &Permissions,
 ) -> Result<()> {
-    sqlx::query!("delete from role_permissions where role_id = $1 and mandate_id is not distinct from $2", role.uuid(), mandate)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!("delete from role_views where role_id = $1 and mandate_id is not distinct from $2", role.uuid(), mandate)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query!(
+        "delete from role_permissions where role_id = $1 and mandate_id is not distinct from $2",
+        role.uuid(),
+        mandate
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "delete from role_views where role_id = $1 and mandate_id is not distinct from $2",
+        role.uuid(),
+        mandate
+    )
+    .execute(&mut *connection)
+    .await?;
     let rules: Vec<_> = permissions.tables.iter().collect();
-    let levels = |level: fn(&crate::access::Rule) -> Level| rules.iter().map(|(_, rule)| level(rule).number()).collect::<Vec<i16>>();
+    let levels = |level: fn(&crate::access::Rule) -> Level| {
+        rules.iter().map(|(_, rule)| level(rule).number()).collect::<Vec<i16>>()
+    };
     sqlx::query!(
         "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level, delete_level)
          select $1, $2, $3, * from unnest($4::text[], $5::bool[], $6::smallint[], $7::smallint[], $8::smallint[], $9::smallint[])",
@@ -409,7 +457,11 @@ impl From<&Grant<InstanceRoles, Delete>> for Deleting {
 }
 
 /// Deletes a role that nobody holds.
-pub async fn delete(connection: &mut PgConnection, deleting: impl Into<Deleting>, role: RoleId) -> Result<()> {
+pub async fn delete(
+    connection: &mut PgConnection,
+    deleting: impl Into<Deleting>,
+    role: RoleId,
+) -> Result<()> {
     let Deleting(reach) = deleting.into();
     let held = sqlx::query_scalar!(
         r#"select (exists (select 1 from member_roles where mandate_id = $1 and role_id = $2)
@@ -422,8 +474,12 @@ pub async fn delete(connection: &mut PgConnection, deleting: impl Into<Deleting>
     if held {
         return Err(Error::new(Code::RoleInUse, "Somebody holds this role."));
     }
-    sqlx::query!("delete from roles where mandate_id = $1 and id = $2 and not protected", reach.mandate, role.uuid())
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        "delete from roles where mandate_id = $1 and id = $2 and not protected",
+        reach.mandate,
+        role.uuid()
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }

@@ -29,7 +29,9 @@ pub enum Outcome {
 pub async fn has_no_users(services: &Services) -> Result<bool> {
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
     let mut reading = system.read().await?;
-    let none: bool = sqlx::query_scalar("select not exists (select 1 from users)").fetch_one(&mut *reading).await?;
+    let none: bool = sqlx::query_scalar("select not exists (select 1 from users)")
+        .fetch_one(&mut *reading)
+        .await?;
     reading.finish().await?;
     Ok(none)
 }
@@ -54,7 +56,8 @@ pub async fn apply(services: &Services) -> Result<Outcome> {
     let hash = Passwords::new(1, 1)?.hash(PASSWORD.to_owned()).await?;
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
     let mut writing = system.write().await?;
-    let mut seeding = Seeding { demo: &demo, connection: &mut writing, now: system.now(), made: Vec::new() };
+    let mut seeding =
+        Seeding { demo: &demo, connection: &mut writing, now: system.now(), made: Vec::new() };
     for user in &demo.users {
         seeding.user(user, &hash).await?;
     }
@@ -69,7 +72,8 @@ pub async fn apply(services: &Services) -> Result<Outcome> {
         writing.commit(Recorded::nothing_changed()).await?;
         return Ok(Outcome::WasThere);
     }
-    let event = Event::new(Action::DemoSeeded, ResourceType::Platform, "demo").details(json!({ "made": made }));
+    let event = Event::new(Action::DemoSeeded, ResourceType::Platform, "demo")
+        .details(json!({ "made": made }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(Outcome::Loaded)
@@ -113,7 +117,13 @@ impl Seeding<'_> {
             .fetch_one(&mut *self.connection)
             .await?;
         let taken = || {
-            Error::new(Code::UsernameTaken, format!("the username or address of the demo's `{}` belongs to somebody else", user.username))
+            Error::new(
+                Code::UsernameTaken,
+                format!(
+                    "the username or address of the demo's `{}` belongs to somebody else",
+                    user.username
+                ),
+            )
         };
         if there { Ok(()) } else { Err(taken()) }
     }
@@ -155,7 +165,8 @@ impl Seeding<'_> {
         .execute(&mut *self.connection)
         .await?;
         for (table, rule) in &template.permissions.tables {
-            let [read, create, update, delete] = Operation::ALL.map(|operation| rule.level(operation).number());
+            let [read, create, update, delete] =
+                Operation::ALL.map(|operation| rule.level(operation).number());
             sqlx::query(
                 "insert into role_permissions (role_id, scope, table_name, can_view, read_level, create_level, update_level, delete_level)
                  values ($1, 'feature-template', $2, $3, $4, $5, $6, $7)",
@@ -217,23 +228,31 @@ impl Seeding<'_> {
     }
 
     async fn require_mandate(&mut self, mandate: &Mandate) -> Result<()> {
-        let there: bool = sqlx::query_scalar("select exists (select 1 from mandates where id = $1)")
-            .bind(mandate.id.uuid())
-            .fetch_one(&mut *self.connection)
-            .await?;
-        let taken = || Error::new(Code::CodeTaken, format!("the code `{}` belongs to another mandate", mandate.code));
+        let there: bool =
+            sqlx::query_scalar("select exists (select 1 from mandates where id = $1)")
+                .bind(mandate.id.uuid())
+                .fetch_one(&mut *self.connection)
+                .await?;
+        let taken = || {
+            Error::new(
+                Code::CodeTaken,
+                format!("the code `{}` belongs to another mandate", mandate.code),
+            )
+        };
         if there { Ok(()) } else { Err(taken()) }
     }
 
     async fn member(&mut self, mandate: MandateId, member: &Holder) -> Result<()> {
         let user = self.demo.user(&member.username)?;
-        sqlx::query("insert into memberships (id, mandate_id, user_id, created_at) values ($1, $2, $3, $4)")
-            .bind(MembershipId::new().uuid())
-            .bind(mandate.uuid())
-            .bind(user)
-            .bind(self.now)
-            .execute(&mut *self.connection)
-            .await?;
+        sqlx::query(
+            "insert into memberships (id, mandate_id, user_id, created_at) values ($1, $2, $3, $4)",
+        )
+        .bind(MembershipId::new().uuid())
+        .bind(mandate.uuid())
+        .bind(user)
+        .bind(self.now)
+        .execute(&mut *self.connection)
+        .await?;
         sqlx::query("insert into group_members (mandate_id, group_id, user_id) select mandate_id, id, $2 from groups where mandate_id = $1 and auto_join")
             .bind(mandate.uuid())
             .bind(user)
@@ -270,7 +289,12 @@ impl Seeding<'_> {
         Ok(())
     }
 
-    async fn access(&mut self, mandate: MandateId, instance: &Instance, access: &Holder) -> Result<()> {
+    async fn access(
+        &mut self,
+        mandate: MandateId,
+        instance: &Instance,
+        access: &Holder,
+    ) -> Result<()> {
         let user = self.demo.user(&access.username)?;
         sqlx::query("insert into feature_accesses (mandate_id, instance_id, user_id, created_at) values ($1, $2, $3, $4)")
             .bind(mandate.uuid())
@@ -294,8 +318,16 @@ impl Seeding<'_> {
     }
 
     /// Gives a new mandate copies of the mandate templates, or a new instance copies of its feature's, with permissions.
-    async fn copy_templates(&mut self, mandate: MandateId, instance: Option<&Instance>) -> Result<()> {
-        let (from, to) = if instance.is_some() { ("feature-template", "instance") } else { ("mandate-template", "mandate") };
+    async fn copy_templates(
+        &mut self,
+        mandate: MandateId,
+        instance: Option<&Instance>,
+    ) -> Result<()> {
+        let (from, to) = if instance.is_some() {
+            ("feature-template", "instance")
+        } else {
+            ("mandate-template", "mandate")
+        };
         let templates: Vec<Uuid> =
             sqlx::query_scalar("select id from roles where scope = $1 and ($2::text is null or feature_code = $2) order by id")
                 .bind(from)
@@ -319,7 +351,13 @@ impl Seeding<'_> {
         .execute(&mut *self.connection)
         .await?;
         for copying in [COPY_PERMISSIONS, COPY_VIEWS] {
-            sqlx::query(copying).bind(&templates).bind(&copies).bind(to).bind(mandate.uuid()).execute(&mut *self.connection).await?;
+            sqlx::query(copying)
+                .bind(&templates)
+                .bind(&copies)
+                .bind(to)
+                .bind(mandate.uuid())
+                .execute(&mut *self.connection)
+                .await?;
         }
         Ok(())
     }
@@ -342,6 +380,10 @@ fn all_given(holder: &Holder, given: u64) -> Result<()> {
     if u64::try_from(holder.roles.len()) == Ok(given) {
         return Ok(());
     }
-    let detail = format!("the demo gives `{}` the roles {}, not all of which the templates have", holder.username, holder.roles.join(", "));
+    let detail = format!(
+        "the demo gives `{}` the roles {}, not all of which the templates have",
+        holder.username,
+        holder.roles.join(", ")
+    );
     Err(Error::new(Code::ValidationFailed, detail))
 }

@@ -88,12 +88,16 @@ fn english() -> String {
 
 impl Demo {
     pub(super) fn read() -> Result<Self> {
-        Figment::from(Toml::string(include_str!("../../seeds/demo.toml"))).extract().map_err(|error| Error::internal(error.to_string()))
+        Figment::from(Toml::string(include_str!("../../seeds/demo.toml")))
+            .extract()
+            .map_err(|error| Error::internal(error.to_string()))
     }
 
     pub(super) fn user(&self, username: &str) -> Result<Uuid> {
         let found = self.users.iter().find(|user| user.username == username);
-        found.map(|user| user.id.uuid()).ok_or_else(|| Error::internal(format!("the demo data has no user {username}")))
+        found
+            .map(|user| user.id.uuid())
+            .ok_or_else(|| Error::internal(format!("the demo data has no user {username}")))
     }
 }
 
@@ -126,7 +130,8 @@ mod tests {
             }
         }
         for mandate in &demo.mandates {
-            let members: Vec<_> = mandate.members.iter().map(|member| member.username.as_str()).collect();
+            let members: Vec<_> =
+                mandate.members.iter().map(|member| member.username.as_str()).collect();
             assert!(members.iter().all(|member| demo.user(member).is_ok()));
             let admitted = mandate.instances.iter().flat_map(|instance| &instance.accesses);
             assert!(admitted.into_iter().all(|access| members.contains(&access.username.as_str())));
@@ -136,7 +141,10 @@ mod tests {
     #[test]
     fn the_greeting_tells_who_is_who() {
         let accounts = accounts().unwrap();
-        assert!(accounts.contains(&("alice".to_owned(), "admin of Acme".to_owned())), "{accounts:?}");
+        assert!(
+            accounts.contains(&("alice".to_owned(), "admin of Acme".to_owned())),
+            "{accounts:?}"
+        );
         assert!(accounts.contains(&("sysadmin".to_owned(), "SysAdmin of the platform".to_owned())));
     }
 }

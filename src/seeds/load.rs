@@ -29,7 +29,9 @@ impl Plan {
         // As load.sql spreads them: everybody but `load-0` takes turns.
         let laps = (self.memberships + 98 + self.users) / (self.users - 1);
         if laps > self.mandates {
-            return Err(refused("too many memberships for so few users and mandates: each user would be a member of some mandate twice"));
+            return Err(refused(
+                "too many memberships for so few users and mandates: each user would be a member of some mandate twice",
+            ));
         }
         Ok(())
     }
@@ -45,16 +47,25 @@ pub async fn apply(services: &Services, plan: Plan) -> Result<()> {
     let hash = Passwords::new(1, 1)?.hash(PASSWORD.to_owned()).await?;
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
     let mut writing = system.write().await?;
-    let foreign: i64 = sqlx::query_scalar("select count(*) from mandates where code_key not like 'load-' || $1::text || '-%'")
-        .bind(plan.seed)
-        .fetch_one(&mut *writing)
-        .await?;
+    let foreign: i64 = sqlx::query_scalar(
+        "select count(*) from mandates where code_key not like 'load-' || $1::text || '-%'",
+    )
+    .bind(plan.seed)
+    .fetch_one(&mut *writing)
+    .await?;
     if foreign > 0 {
-        return Err(refused("the database has mandates that are not of this load: a load goes into an empty database"));
+        return Err(refused(
+            "the database has mandates that are not of this load: a load goes into an empty database",
+        ));
     }
-    let templates: i64 = sqlx::query_scalar("select count(*) from roles where scope = 'feature-template'").fetch_one(&mut *writing).await?;
+    let templates: i64 =
+        sqlx::query_scalar("select count(*) from roles where scope = 'feature-template'")
+            .fetch_one(&mut *writing)
+            .await?;
     if templates == 0 {
-        return Err(refused("no feature has template roles, so that instances would have none: start the service once"));
+        return Err(refused(
+            "no feature has template roles, so that instances would have none: start the service once",
+        ));
     }
     sqlx::query(
         "create temporary table load_plan (mandates bigint, users bigint, memberships bigint, instances bigint, accesses bigint,
@@ -75,9 +86,12 @@ pub async fn apply(services: &Services, plan: Plan) -> Result<()> {
         .await?;
     sqlx::raw_sql(include_str!("../../seeds/load.sql")).execute(&mut *writing).await?;
     let details = json!({ "mandates": plan.mandates, "users": plan.users, "instances": plan.instances, "seed": plan.seed });
-    let recorded =
-        audit::record_platform(&mut writing, &system, Event::new(Action::LoadSeeded, ResourceType::Platform, "load").details(details))
-            .await?;
+    let recorded = audit::record_platform(
+        &mut writing,
+        &system,
+        Event::new(Action::LoadSeeded, ResourceType::Platform, "load").details(details),
+    )
+    .await?;
     writing.commit(recorded).await
 }
 
@@ -87,7 +101,14 @@ mod tests {
 
     #[test]
     fn a_plan_that_cannot_be_spread_is_refused() {
-        let plan = Plan { mandates: 1_000, users: 20_000, memberships: 60_000, instances: 8_000, accesses: 120_000, seed: 1 };
+        let plan = Plan {
+            mandates: 1_000,
+            users: 20_000,
+            memberships: 60_000,
+            instances: 8_000,
+            accesses: 120_000,
+            seed: 1,
+        };
         assert!(plan.check().is_ok());
         assert!(Plan { mandates: 2, ..plan }.check().is_err());
         assert!(Plan { users: 1, ..plan }.check().is_err());

@@ -18,7 +18,12 @@ impl<S> FormatEvent<S, JsonFields> for Flat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, JsonFields>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;
         let mut own = String::new();
@@ -33,9 +38,16 @@ where
         }
         fields.extend(own);
         let about = event.metadata();
-        let (time, level, target) = (Value::from(time), Value::from(about.level().as_str()), Value::from(about.target()));
-        write!(writer, r#"{{"timestamp":{time},"level":{level},"message":{message},"target":{target}"#)?;
-        for (name, value) in fields.iter().filter(|(name, _)| !["timestamp", "level", "target"].contains(&name.as_str())) {
+        let (time, level, target) =
+            (Value::from(time), Value::from(about.level().as_str()), Value::from(about.target()));
+        write!(
+            writer,
+            r#"{{"timestamp":{time},"level":{level},"message":{message},"target":{target}"#
+        )?;
+        for (name, value) in fields
+            .iter()
+            .filter(|(name, _)| !["timestamp", "level", "target"].contains(&name.as_str()))
+        {
             write!(writer, ",{}:{value}", Value::from(name.as_str()))?;
         }
         writeln!(writer, "}}")

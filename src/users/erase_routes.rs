@@ -98,7 +98,9 @@ fn oneself(entered: &Entered, user: UserId) -> Option<&Caller> {
 /// A session that somebody found open erases nobody. Hashed before the transaction: locks do not wait for it.
 async fn require_password(app: &App, caller: &Caller, body: Option<EraseUser>) -> Result<()> {
     let sent = body.and_then(|body| body.password);
-    let password = sent.ok_or_else(|| FieldError::new("/password", "required", "is required to erase one's own account"))?;
+    let password = sent.ok_or_else(|| {
+        FieldError::new("/password", "required", "is required to erase one's own account")
+    })?;
     let mut reading = caller.read().await?;
     let hash = erasure::password_hash(&mut reading, caller.user()).await?;
     reading.finish().await?;
@@ -113,12 +115,21 @@ async fn erase_own(caller: &Caller, precondition: &Precondition) -> Result<Erasu
     erase(change, caller, caller.user(), precondition).await
 }
 
-async fn erase_as_sys_admin(system: &SystemContext, user: UserId, precondition: &Precondition) -> Result<Erasure> {
+async fn erase_as_sys_admin(
+    system: &SystemContext,
+    user: UserId,
+    precondition: &Precondition,
+) -> Result<Erasure> {
     let change = system.change(Locks::account(user)).await?;
     erase(change, system, user, precondition).await
 }
 
-async fn erase<C: Send>(mut change: Change<C>, actor: &impl Actor, user: UserId, precondition: &Precondition) -> Result<Erasure> {
+async fn erase<C: Send>(
+    mut change: Change<C>,
+    actor: &impl Actor,
+    user: UserId,
+    precondition: &Precondition,
+) -> Result<Erasure> {
     let Some(before) = store::find_for_change(&mut change, user).await? else {
         return Err(store::missing(&mut change, user).await?);
     };
@@ -129,8 +140,10 @@ async fn erase<C: Send>(mut change: Change<C>, actor: &impl Actor, user: UserId,
     let erased = Erasure { id: user, erased_at: actor.now() };
     erasure::erase(&mut change, user, erased.erased_at).await?;
     once::forget(&mut change, user).await?;
-    let details = json!({ "before": { "enabled": before.enabled, "isSysAdmin": before.is_sys_admin } });
-    let event = Event::new(Action::UserErased, ResourceType::User, user).target(user).details(details);
+    let details =
+        json!({ "before": { "enabled": before.enabled, "isSysAdmin": before.is_sys_admin } });
+    let event =
+        Event::new(Action::UserErased, ResourceType::User, user).target(user).details(details);
     let recorded = audit::record_everywhere(&mut change, actor, &told, event).await?;
     audit::forget_addresses(&mut change, user).await?;
     change.commit(recorded).await?;

@@ -17,7 +17,11 @@ fn pseudonym() -> String {
 
 /// Takes everything personal from an account that was not erased yet, its memberships with all that hangs on them, and its
 /// sessions. Their rows stay until they are purged, since the trail names them, but not where they came from.
-pub(super) async fn erase(connection: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn erase(
+    connection: &mut PgConnection,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Result<()> {
     sqlx::query!(
         "with ended as (
            update sessions set revoked_at = coalesce(revoked_at, $3), user_agent = null, address = null where user_id = $1),
@@ -36,10 +40,16 @@ pub(super) async fn erase(connection: &mut PgConnection, user: UserId, now: Date
 }
 
 /// What a password is verified against.
-pub(super) async fn password_hash(connection: &mut PgConnection, user: UserId) -> Result<Option<String>> {
-    let hash = sqlx::query_scalar!("select password_hash from users where id = $1 and erased_at is null", user.uuid())
-        .fetch_optional(connection)
-        .await?;
+pub(super) async fn password_hash(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> Result<Option<String>> {
+    let hash = sqlx::query_scalar!(
+        "select password_hash from users where id = $1 and erased_at is null",
+        user.uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
     Ok(hash.flatten())
 }
 

@@ -18,7 +18,9 @@ use crate::http::guard::{Guard, Routes};
 use crate::names;
 
 pub(super) fn routes(app: &App) -> Routes {
-    Routes::new().routes(routes!(lookup_user).guard(app, Policy::table::<Members, Create>().class(Class::Auth)))
+    Routes::new().routes(
+        routes!(lookup_user).guard(app, Policy::table::<Members, Create>().class(Class::Auth)),
+    )
 }
 
 /// Whom to look up: exactly one of the two.
@@ -34,9 +36,16 @@ struct LookupQuery {
 impl LookupQuery {
     fn named(&self) -> Result<Named> {
         match (self.username.as_deref(), self.email.as_deref()) {
-            (Some(username), None) => Ok(Named::UsernameKey(names::account_key(username).unwrap_or_default())),
-            (None, Some(email)) => Ok(Named::EmailKey(names::account_key(email).unwrap_or_default())),
-            _ => Err(Error::new(Code::InvalidParameter, "Exactly one of `username` and `email` must be given.")),
+            (Some(username), None) => {
+                Ok(Named::UsernameKey(names::account_key(username).unwrap_or_default()))
+            }
+            (None, Some(email)) => {
+                Ok(Named::EmailKey(names::account_key(email).unwrap_or_default()))
+            }
+            _ => Err(Error::new(
+                Code::InvalidParameter,
+                "Exactly one of `username` and `email` must be given.",
+            )),
         }
     }
 }
@@ -44,7 +53,10 @@ impl LookupQuery {
 /// Finds an account by its whole username or address, as in adding a member. Each time is told in the mandate's audit trail.
 #[utoipa::path(get, path = "/api/users/lookup", tag = "Users", params(LookupQuery),
     responses((status = 200, description = "The account", body = KnownUser), (status = 404, description = "Nobody is called so: not_found")))]
-async fn lookup_user(context: MandateContext, Query(query): Query<LookupQuery>) -> Result<Json<KnownUser>> {
+async fn lookup_user(
+    context: MandateContext,
+    Query(query): Query<LookupQuery>,
+) -> Result<Json<KnownUser>> {
     let asked = query.named()?;
     let grant = context.grant::<Members, Create>()?;
     let mut writing = context.caller().write().await?;

@@ -18,7 +18,11 @@ pub enum Named {
 
 /// The account that a request names: by existence on the platform, not by what the caller may list. That it exists is told only
 /// to those who may add members.
-pub(super) async fn lookup(connection: &mut PgConnection, _: &Grant<Members, Create>, named: &Named) -> Result<Option<KnownUser>> {
+pub(super) async fn lookup(
+    connection: &mut PgConnection,
+    _: &Grant<Members, Create>,
+    named: &Named,
+) -> Result<Option<KnownUser>> {
     let (id, username, email) = match named {
         Named::Id(id) => (Some(id.uuid()), None, None),
         Named::UsernameKey(key) => (None, Some(key.as_str()), None),
@@ -58,6 +62,10 @@ pub async fn is_named(connection: &mut PgConnection, user: UserId, named: &Named
 }
 
 /// Its id.
-pub async fn resolve(connection: &mut PgConnection, grant: &Grant<Members, Create>, named: &Named) -> Result<Option<UserId>> {
+pub async fn resolve(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, Create>,
+    named: &Named,
+) -> Result<Option<UserId>> {
     Ok(lookup(connection, grant, named).await?.map(|user| user.id))
 }

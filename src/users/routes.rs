@@ -58,7 +58,11 @@ list_query! {
 /// Every account, with the mandates and roles of each.
 #[utoipa::path(get, path = "/api/users", tag = "Users", params(UsersQuery),
     responses((status = 200, description = "A page of accounts", body = Page<UserWithMandates>)))]
-async fn list_users(system: SystemContext, lister: Lister, Query(query): Query<UsersQuery>) -> Result<PageAnswer<UserWithMandates>> {
+async fn list_users(
+    system: SystemContext,
+    lister: Lister,
+    Query(query): Query<UsersQuery>,
+) -> Result<PageAnswer<UserWithMandates>> {
     let paging = lister.paging(&["username", "createdAt"], query.asked())?;
     let key = |name: String| names::account_key(&name).unwrap_or_default();
     let filter = Filter {
@@ -109,17 +113,37 @@ impl CreateUser {
     fn checked(&self, errors: &mut Vec<FieldError>) -> Option<CheckedUser> {
         let username = keep(names::checked_username("/username", &self.username), errors);
         let email = self.email.as_deref().and_then(|email| keep(checked_email(email), errors));
-        let first_name = self.first_name.as_deref().and_then(|name| keep(names::checked("/firstName", name), errors));
-        let last_name = self.last_name.as_deref().and_then(|name| keep(names::checked("/lastName", name), errors));
-        let language = keep(names::checked_language("/language", self.language.as_deref().unwrap_or("en")), errors);
+        let first_name = self
+            .first_name
+            .as_deref()
+            .and_then(|name| keep(names::checked("/firstName", name), errors));
+        let last_name = self
+            .last_name
+            .as_deref()
+            .and_then(|name| keep(names::checked("/lastName", name), errors));
+        let language = keep(
+            names::checked_language("/language", self.language.as_deref().unwrap_or("en")),
+            errors,
+        );
         let (username, language) = (username?, language?);
-        errors.is_empty().then_some(CheckedUser { username, email, first_name, last_name, language })
+        errors.is_empty().then_some(CheckedUser {
+            username,
+            email,
+            first_name,
+            last_name,
+            language,
+        })
     }
 
     /// With the hash of the password.
     async fn judged(&self, passwords: &Passwords) -> Result<(CheckedUser, String)> {
         let mut errors = Vec::new();
-        let own = [Some(self.username.as_str()), self.email.as_deref(), self.first_name.as_deref(), self.last_name.as_deref()];
+        let own = [
+            Some(self.username.as_str()),
+            self.email.as_deref(),
+            self.first_name.as_deref(),
+            self.last_name.as_deref(),
+        ];
         let own: Vec<&str> = own.into_iter().flatten().collect();
         let Some(checked) = self.checked(&mut errors) else {
             // All that is wrong is told at once, but nothing is hashed in vain.
@@ -136,14 +160,20 @@ const MAX_EMAIL: usize = 254;
 
 fn checked_email(email: &str) -> std::result::Result<(String, String), FieldError> {
     let trimmed = email.trim();
-    let key = names::account_key(trimmed).filter(|_| trimmed.len() <= MAX_EMAIL && trimmed.validate_email());
-    key.map(|key| (trimmed.to_owned(), key)).ok_or_else(|| FieldError::new("/email", "invalid_email", "must be an e-mail address"))
+    let key = names::account_key(trimmed)
+        .filter(|_| trimmed.len() <= MAX_EMAIL && trimmed.validate_email());
+    key.map(|key| (trimmed.to_owned(), key))
+        .ok_or_else(|| FieldError::new("/email", "invalid_email", "must be an e-mail address"))
 }
 
 /// Makes an account. It has no access to anything until a mandate adds it.
 #[utoipa::path(post, path = "/api/users", tag = "Users", request_body = CreateUser,
     responses((status = 201, description = "The account", body = User), (status = 409, description = "username_taken, email_taken")))]
-async fn create_user(State(app): State<App>, system: SystemContext, Json(body): Json<CreateUser>) -> Result<Created<Versioned<User>>> {
+async fn create_user(
+    State(app): State<App>,
+    system: SystemContext,
+    Json(body): Json<CreateUser>,
+) -> Result<Created<Versioned<User>>> {
     let (checked, hash) = body.judged(app.passwords()).await?;
     let mut writing = system.write().await?;
     let new = NewUser {
@@ -170,7 +200,10 @@ async fn create_user(State(app): State<App>, system: SystemContext, Json(body): 
 /// An account: any for SysAdmins, else one's own.
 #[utoipa::path(get, path = "/api/users/{userId}", tag = "Users", params(("userId" = Uuid, Path, description = "The account")),
     responses((status = 200, description = "The account", body = User), (status = 410, description = "Erased: gone")))]
-async fn get_user(entered: Entered, FromPath(path): FromPath<HashMap<String, UserId>>) -> Result<Versioned<User>> {
+async fn get_user(
+    entered: Entered,
+    FromPath(path): FromPath<HashMap<String, UserId>>,
+) -> Result<Versioned<User>> {
     let user = path.get("userId").copied().ok_or_else(Error::not_found)?;
     let mut reading = match entered {
         Entered::System(system) => system.read().await?,
@@ -217,15 +250,30 @@ impl UpdateUser {
     fn checked(&self) -> Result<Changes> {
         let mut errors = Vec::new();
         let mut name = |pointer: &str, value: &Option<Option<String>>| {
-            value.as_ref().map(|name| name.as_deref().and_then(|name| keep(names::checked(pointer, name), &mut errors)))
+            value.as_ref().map(|name| {
+                name.as_deref().and_then(|name| keep(names::checked(pointer, name), &mut errors))
+            })
         };
-        let (first_name, last_name) = (name("/firstName", &self.first_name), name("/lastName", &self.last_name));
-        let email = self.email.as_ref().map(|email| email.as_deref().and_then(|email| keep(checked_email(email), &mut errors)));
-        let language = self.language.as_deref().and_then(|tag| keep(names::checked_language("/language", tag), &mut errors));
+        let (first_name, last_name) =
+            (name("/firstName", &self.first_name), name("/lastName", &self.last_name));
+        let email = self.email.as_ref().map(|email| {
+            email.as_deref().and_then(|email| keep(checked_email(email), &mut errors))
+        });
+        let language = self
+            .language
+            .as_deref()
+            .and_then(|tag| keep(names::checked_language("/language", tag), &mut errors));
         if !errors.is_empty() {
             return Err(Error::invalid(errors));
         }
-        Ok(Changes { email, first_name, last_name, language, enabled: self.enabled, is_sys_admin: self.is_sys_admin })
+        Ok(Changes {
+            email,
+            first_name,
+            last_name,
+            language,
+            enabled: self.enabled,
+            is_sys_admin: self.is_sys_admin,
+        })
     }
 }
 
@@ -245,8 +293,14 @@ async fn update_user(
     let changes = body.checked()?;
     let (changes, body, precondition) = (&changes, &body, &precondition);
     match &entered {
-        Entered::System(system) => retrying(|| update_as_sys_admin(system, user, changes, body.version, precondition)).await.map(Versioned),
-        Entered::User(caller, ..) => update_own(caller, changes, body.version, precondition).await.map(Versioned),
+        Entered::System(system) => {
+            retrying(|| update_as_sys_admin(system, user, changes, body.version, precondition))
+                .await
+                .map(Versioned)
+        }
+        Entered::User(caller, ..) => {
+            update_own(caller, changes, body.version, precondition).await.map(Versioned)
+        }
         _ => Err(Error::not_found()),
     }
 }
@@ -284,19 +338,30 @@ async fn update_as_sys_admin(
     }
     let after = store::update(&mut change, user, changes).await?;
     // The mandates are told when the account starts or stops to count in them; names and flags are the platform's affair.
-    let told = if before.enabled == after.enabled { Vec::new() } else { store::mandates_of(&mut change, user).await? };
-    let recorded = audit::record_everywhere(&mut change, system, &told, updated(&before, &after)).await?;
+    let told = if before.enabled == after.enabled {
+        Vec::new()
+    } else {
+        store::mandates_of(&mut change, user).await?
+    };
+    let recorded =
+        audit::record_everywhere(&mut change, system, &told, updated(&before, &after)).await?;
     change.commit(recorded).await?;
     Ok(after)
 }
 
-async fn update_own(caller: &Caller, changes: &Changes, version: Option<i64>, precondition: &Precondition) -> Result<User> {
+async fn update_own(
+    caller: &Caller,
+    changes: &Changes,
+    version: Option<i64>,
+    precondition: &Precondition,
+) -> Result<User> {
     if changes.email.is_some() || changes.enabled.is_some() || changes.is_sys_admin.is_some() {
         let detail = "Of one's own account one changes `firstName`, `lastName` and `language`; the rest is for SysAdmins.";
         return Err(Error::new(Code::PermissionDenied, detail).with("needed", "sysAdmin"));
     }
     let mut writing = caller.write().await?;
-    let before = store::find_for_change(&mut writing, caller.user()).await?.ok_or_else(Error::not_found)?;
+    let before =
+        store::find_for_change(&mut writing, caller.user()).await?.ok_or_else(Error::not_found)?;
     precondition.check_with(before.version, version)?;
     if !changes.alter(&before) {
         writing.commit(Recorded::nothing_changed()).await?;

@@ -76,9 +76,12 @@ pub async fn find_for_change(connection: &mut PgConnection, user: UserId) -> Res
 
 /// Why an account was not found, for SysAdmins: 410 where it was erased, else 404.
 pub(super) async fn missing(connection: &mut PgConnection, user: UserId) -> Result<Error> {
-    let erased = sqlx::query_scalar!(r#"select true as "erased!" from users where id = $1 and erased_at is not null"#, user.uuid())
-        .fetch_optional(connection)
-        .await?;
+    let erased = sqlx::query_scalar!(
+        r#"select true as "erased!" from users where id = $1 and erased_at is not null"#,
+        user.uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
     Ok(erased.map_or_else(Error::not_found, |_| Error::new(Code::Gone, "The account was erased.")))
 }
 
@@ -116,7 +119,9 @@ pub async fn insert(connection: &mut PgConnection, user: &NewUser<'_>) -> Result
     )
     .fetch_one(connection)
     .await;
-    row.on_constraint("users_username_key", username_taken).on_constraint("users_email_key", email_taken).map(User::from)
+    row.on_constraint("users_username_key", username_taken)
+        .on_constraint("users_email_key", email_taken)
+        .map(User::from)
 }
 
 fn username_taken() -> Error {
@@ -140,7 +145,8 @@ pub struct Changes {
 
 impl Changes {
     pub fn alter(&self, before: &User) -> bool {
-        let email = self.email.as_ref().map(|email| email.as_ref().map(|(email, _)| email.as_str()));
+        let email =
+            self.email.as_ref().map(|email| email.as_ref().map(|(email, _)| email.as_str()));
         email.is_some_and(|email| email != before.email.as_deref())
             || self.first_name.as_ref().is_some_and(|name| *name != before.first_name)
             || self.last_name.as_ref().is_some_and(|name| *name != before.last_name)
@@ -150,7 +156,11 @@ impl Changes {
     }
 }
 
-pub async fn update(connection: &mut PgConnection, user: UserId, changes: &Changes) -> Result<User> {
+pub async fn update(
+    connection: &mut PgConnection,
+    user: UserId,
+    changes: &Changes,
+) -> Result<User> {
     let email = changes.email.clone().flatten();
     let row = sqlx::query_as!(
         UserRow,
@@ -182,7 +192,10 @@ pub async fn update(connection: &mut PgConnection, user: UserId, changes: &Chang
 }
 
 /// 409 where, without this account, no active SysAdmin would be left. Meaningful under the platform's lock.
-pub(super) async fn require_other_sys_admin(connection: &mut PgConnection, user: UserId) -> Result<()> {
+pub(super) async fn require_other_sys_admin(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> Result<()> {
     let last = sqlx::query_scalar!(
         r#"select exists (select 1 from users where id = $1 and is_sys_admin and enabled and erased_at is null)
               and not exists (select 1 from users where id <> $1 and is_sys_admin and enabled and erased_at is null) as "last!""#,
@@ -194,7 +207,10 @@ pub(super) async fn require_other_sys_admin(connection: &mut PgConnection, user:
 }
 
 /// 409 where the account is the last effective admin of any mandate. Meaningful under the locks of its mandates.
-pub(super) async fn require_other_admins(connection: &mut PgConnection, user: UserId) -> Result<()> {
+pub(super) async fn require_other_admins(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> Result<()> {
     let last = sqlx::query_scalar!(
         r#"select exists (
              select 1
@@ -219,7 +235,11 @@ pub(super) async fn require_other_admins(connection: &mut PgConnection, user: Us
 /// Ends the sessions of an account, for good. Under the lock of the account's row: whoever signs in at that moment locks it too,
 /// and either came before, and is ended with the others, or finds the account as it became. And before the row is changed: that
 /// holds the account's epoch, for which whoever signs out has to wait with their session locked.
-pub(super) async fn end_sessions(connection: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn end_sessions(
+    connection: &mut PgConnection,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Result<()> {
     // Those that have expired are left alone: they are over, and the purge may have them locked.
     sqlx::query!("update sessions set revoked_at = $2 where user_id = $1 and revoked_at is null and expires_at > $2", user.uuid(), now)
         .execute(connection)
@@ -230,8 +250,12 @@ pub(super) async fn end_sessions(connection: &mut PgConnection, user: UserId, no
 /// The mandates that an account belongs to, disabled and deleted ones too: whose trails tell of a change to it. A deleted mandate
 /// may be restored, and its trail outlives it.
 pub async fn mandates_of(connection: &mut PgConnection, user: UserId) -> Result<Vec<MandateId>> {
-    let ids =
-        sqlx::query_scalar!("select mandate_id from memberships where user_id = $1 order by 1", user.uuid()).fetch_all(connection).await?;
+    let ids = sqlx::query_scalar!(
+        "select mandate_id from memberships where user_id = $1 order by 1",
+        user.uuid()
+    )
+    .fetch_all(connection)
+    .await?;
     Ok(ids.into_iter().map(MandateId::from).collect())
 }
 
@@ -305,7 +329,11 @@ pub struct Filter {
 }
 
 /// Accounts with their mandates and roles, in one statement.
-pub async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Paging) -> Result<Rows<UserWithMandates>> {
+pub async fn list(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    paging: &Paging,
+) -> Result<Rows<UserWithMandates>> {
     macro_rules! users {
         ($after:tt, $order:tt, $bound:expr) => {
             sqlx::query_as!(
@@ -343,10 +371,19 @@ pub async fn list(connection: &mut PgConnection, filter: &Filter, paging: &Pagin
     let by_name = paging.sort == "username";
     let (text, time) = (paging.bound_text(), paging.bound_time());
     let rows = match (by_name, paging.descending) {
-        (true, false) => users!("(u.username_key, u.id) > ($4, $5)", "u.username_key, u.id", text).await?,
-        (true, true) => users!("(u.username_key, u.id) < ($4, $5)", "u.username_key desc, u.id desc", text).await?,
-        (false, false) => users!("(u.created_at, u.id) > ($4, $5)", "u.created_at, u.id", time).await?,
-        (false, true) => users!("(u.created_at, u.id) < ($4, $5)", "u.created_at desc, u.id desc", time).await?,
+        (true, false) => {
+            users!("(u.username_key, u.id) > ($4, $5)", "u.username_key, u.id", text).await?
+        }
+        (true, true) => {
+            users!("(u.username_key, u.id) < ($4, $5)", "u.username_key desc, u.id desc", text)
+                .await?
+        }
+        (false, false) => {
+            users!("(u.created_at, u.id) > ($4, $5)", "u.created_at, u.id", time).await?
+        }
+        (false, true) => {
+            users!("(u.created_at, u.id) < ($4, $5)", "u.created_at desc, u.id desc", time).await?
+        }
     };
     let total = if paging.count { Some(count(connection, filter).await?) } else { None };
     Ok(paging.cut(rows, total, |row: ListedRow| {

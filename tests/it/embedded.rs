@@ -29,7 +29,13 @@ fn place() -> TempDir {
 }
 
 fn options(folder: impl AsRef<Path>) -> EmbeddedOptions {
-    EmbeddedOptions { folder: folder.as_ref().to_owned(), durable: true, max_connections: 10, settings: Vec::new(), binaries: None }
+    EmbeddedOptions {
+        folder: folder.as_ref().to_owned(),
+        durable: true,
+        max_connections: 10,
+        settings: Vec::new(),
+        binaries: None,
+    }
 }
 
 async fn start(folder: impl AsRef<Path>) -> EmbeddedPostgres {
@@ -282,7 +288,8 @@ async fn server_dies_with_its_service() {
 
 #[cfg(target_os = "linux")]
 fn has_ended(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/status")).map_or(true, |status| status.contains("State:\tZ"))
+    std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .map_or(true, |status| status.contains("State:\tZ"))
 }
 
 /// How many threads of a process are not gone yet; the first stays until it is reaped.
@@ -508,7 +515,8 @@ async fn copied_folder_gets_its_owner_and_mode_back() {
     let postgres = start(place.path().join("old")).await;
     write_row(&postgres).await;
     postgres.stop().await.unwrap();
-    let copied = Command::new("cp").args(["-r", "old", "new"]).current_dir(place.path()).status().unwrap();
+    let copied =
+        Command::new("cp").args(["-r", "old", "new"]).current_dir(place.path()).status().unwrap();
     assert!(copied.success());
     let data = place.path().join("new/postgres/data");
     std::fs::set_permissions(&data, PermissionsExt::from_mode(0o755)).unwrap();
@@ -520,7 +528,10 @@ async fn copied_folder_gets_its_owner_and_mode_back() {
 #[tokio::test]
 async fn failed_start_quotes_the_log_on_one_line() {
     let place = place();
-    let wanted = EmbeddedOptions { settings: vec![("shared_buffers".into(), "plenty".into())], ..options(place.path()) };
+    let wanted = EmbeddedOptions {
+        settings: vec![("shared_buffers".into(), "plenty".into())],
+        ..options(place.path())
+    };
     let refused = EmbeddedPostgres::start(wanted).await.unwrap_err().to_string();
     assert!(refused.contains("shared_buffers") && refused.contains("plenty"), "{refused}");
     assert!(!refused.contains('\n'), "{refused}");
@@ -533,7 +544,8 @@ async fn programs_must_fit() {
     let place = place();
     let empty = place.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
-    let wanted = EmbeddedOptions { binaries: Some(empty.clone()), ..options(place.path().join("a")) };
+    let wanted =
+        EmbeddedOptions { binaries: Some(empty.clone()), ..options(place.path().join("a")) };
     match EmbeddedPostgres::start(wanted).await.unwrap_err() {
         EmbeddedError::NoBinariesIn { path } => assert_eq!(path, empty),
         other => panic!("{other}"),

@@ -9,7 +9,8 @@ use bailiwick::config;
 
 use crate::harness::process::Service;
 
-const SETTINGS_BEGIN: &str = "<!-- settings: generated; `UPDATE_GOLDEN=1 cargo test readme` writes it anew -->\n";
+const SETTINGS_BEGIN: &str =
+    "<!-- settings: generated; `UPDATE_GOLDEN=1 cargo test readme` writes it anew -->\n";
 const SETTINGS_END: &str = "<!-- /settings -->";
 
 fn root() -> PathBuf {
@@ -23,7 +24,10 @@ fn readme() -> String {
 /// The shell blocks between the markers of the tour, as one script.
 fn tour() -> String {
     let text = readme();
-    let tours = text.split("<!-- tour -->").skip(1).map(|part| part.split_once("<!-- /tour -->").unwrap().0);
+    let tours = text
+        .split("<!-- tour -->")
+        .skip(1)
+        .map(|part| part.split_once("<!-- /tour -->").unwrap().0);
     let blocks = tours.flat_map(|tour| tour.split("```sh\n").skip(1));
     blocks.map(|block| block.split_once("```").unwrap().0).collect()
 }
@@ -31,7 +35,11 @@ fn tour() -> String {
 #[test]
 fn tour_runs_as_written() {
     let service = Service::of_a_newcomer();
-    let run = Command::new("sh").args(["-eu", "-c", &tour()]).env("BASE", &service.base).output().unwrap();
+    let run = Command::new("sh")
+        .args(["-eu", "-c", &tour()])
+        .env("BASE", &service.base)
+        .output()
+        .unwrap();
     let said = String::from_utf8(run.stdout).unwrap();
     let complaints = String::from_utf8(run.stderr).unwrap();
     assert!(run.status.success() && complaints.is_empty(), "{}\n{complaints}\n{said}", run.status);
@@ -42,19 +50,25 @@ fn tour_runs_as_written() {
     assert_eq!(
         statuses,
         [
-            200, 200, 200, 200, 200, 200, 403, 201, 201, 200, 200, 200, 304, 201, 200, 200, 200, 200, 410, 200, 200, 200, 201, 200, 200,
-            201, 200
+            200, 200, 200, 200, 200, 200, 403, 201, 201, 200, 200, 200, 304, 201, 200, 200, 200,
+            200, 410, 200, 200, 200, 201, 200, 200, 201, 200
         ],
         "{said}"
     );
 
-    let answers: Vec<serde_json::Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let answer = |find: &dyn Fn(&serde_json::Value) -> bool| answers.iter().find(|answer| find(answer)).unwrap_or_else(|| panic!("{said}"));
+    let answers: Vec<serde_json::Value> =
+        said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let answer = |find: &dyn Fn(&serde_json::Value) -> bool| {
+        answers.iter().find(|answer| find(answer)).unwrap_or_else(|| panic!("{said}"))
+    };
     answer(&|it| it["mandates"][0]["features"][0]["instances"][0]["userRole"] == "playbooks-admin");
     answer(&|it| it["totals"]["gained"] == 3 && it["adminsLeft"] == 1);
     answer(&|it| it["code"] == "grant_exceeds_own_access");
     answer(&|it| it["updated"] == 1 && it["changes"][0]["permissions"][0]["view"] == "reports");
-    answer(&|it| it["items"][0]["action"] == "role_permissions_changed" && it["items"][0]["actorName"] == "alice");
+    answer(&|it| {
+        it["items"][0]["action"] == "role_permissions_changed"
+            && it["items"][0]["actorName"] == "alice"
+    });
     answer(&|it| it["name"] == "Initech" && it["hasAdmin"] == true);
     answer(&|it| it["mandates"].as_array().is_some_and(Vec::is_empty));
     answer(&|it| it["username"] == "erin" && it["mandates"][0]["roles"][0] == "admin");
@@ -68,12 +82,18 @@ fn settings_table() -> String {
             Some(file) => format!("`{}`, or a file's path in `{file}`", setting.environment_name),
             None => format!("`{}`", setting.environment_name),
         };
-        let key = if setting.name == "config_file" { String::new() } else { format!("`{}`", setting.name) };
+        let key = if setting.name == "config_file" {
+            String::new()
+        } else {
+            format!("`{}`", setting.name)
+        };
         let cells = [variable, key, setting.default, setting.expected, setting.meaning.to_owned()];
         format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
     };
     let rows: String = config::documentation().into_iter().map(row).collect();
-    format!("| variable | in the file | default | allowed | meaning |\n|---|---|---|---|---|\n{rows}")
+    format!(
+        "| variable | in the file | default | allowed | meaning |\n|---|---|---|---|---|\n{rows}"
+    )
 }
 
 #[test]
@@ -83,15 +103,21 @@ fn settings_are_those_of_the_service() {
     let (written, after) = rest.split_once(SETTINGS_END).unwrap();
     let table = settings_table();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(root().join("README.md"), format!("{before}{SETTINGS_BEGIN}{table}{SETTINGS_END}{after}")).unwrap();
+        std::fs::write(
+            root().join("README.md"),
+            format!("{before}{SETTINGS_BEGIN}{table}{SETTINGS_END}{after}"),
+        )
+        .unwrap();
     } else {
         assert_eq!(written, table, "`UPDATE_GOLDEN=1 cargo test readme` writes it anew");
     }
 }
 
 fn documents() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let documents = entries.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let entries =
+        std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let documents =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     documents.chain(["README.md", "CHANGELOG.md"].map(|name| root().join(name))).collect()
 }
 
@@ -104,7 +130,10 @@ fn prose(document: &Path) -> String {
 /// A heading's anchor, as forges make them.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim_start_matches('#').trim().to_lowercase();
-    kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
+    kept.chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
 }
 
 #[test]
@@ -112,14 +141,24 @@ fn links_lead_somewhere() {
     let mut broken = Vec::new();
     let mut followed = 0;
     for document in documents() {
-        for link in prose(&document).split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())) {
+        for link in prose(&document)
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()))
+        {
             if link.starts_with("https://") {
                 continue;
             }
             followed += 1;
             let (path, fragment) = link.split_once('#').unwrap_or((&link, ""));
-            let target = if path.is_empty() { document.clone() } else { document.parent().unwrap().join(path) };
-            let has_fragment = || prose(&target).lines().any(|line| line.starts_with('#') && anchor(line) == fragment);
+            let target = if path.is_empty() {
+                document.clone()
+            } else {
+                document.parent().unwrap().join(path)
+            };
+            let has_fragment = || {
+                prose(&target).lines().any(|line| line.starts_with('#') && anchor(line) == fragment)
+            };
             if !target.exists() || !(fragment.is_empty() || has_fragment()) {
                 broken.push(format!("{}: {link}", document.display()));
             }
@@ -136,10 +175,15 @@ fn security_names_tests_that_exist() {
     let (mut named, mut missing) = (0, BTreeSet::new());
     for (before, name) in text.split('`').zip(text.split('`').skip(1)).step_by(2) {
         let path = name.replace("::", "/");
-        let file =
-            |place: &str| ["", "/mod"].map(|end| root().join(format!("{place}/{path}{end}.rs"))).into_iter().find(|file| file.exists());
+        let file = |place: &str| {
+            ["", "/mod"]
+                .map(|end| root().join(format!("{place}/{path}{end}.rs")))
+                .into_iter()
+                .find(|file| file.exists())
+        };
         let found = if before.ends_with("unit ") {
-            file("src").is_some_and(|file| std::fs::read_to_string(file).unwrap().contains("#[test]"))
+            file("src")
+                .is_some_and(|file| std::fs::read_to_string(file).unwrap().contains("#[test]"))
         } else if name.starts_with("gates::") || name.starts_with("slices::") {
             file("tests/it").is_some()
         } else {

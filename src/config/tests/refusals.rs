@@ -60,14 +60,23 @@ fn misspelt_names_are_answered_with_the_nearest() {
     }
     for (file, expected) in [
         ("listn = 'x'", "unknown setting `listn`: did you mean `listen`?"),
-        ("[rate-limits-per-minute]", "unknown setting `rate-limits-per-minute`: did you mean `rate_limits_per_minute`?"),
+        (
+            "[rate-limits-per-minute]",
+            "unknown setting `rate-limits-per-minute`: did you mean `rate_limits_per_minute`?",
+        ),
         (
             "[rate_limits_per_minute]\nlist_mandates = 1",
             "unknown setting `rate_limits_per_minute.list_mandates`: did you mean \
              `rate_limits_per_minute.list-mandates`?",
         ),
-        ("'rate_limits_per_minute.read' = 1", "`rate_limits_per_minute.read`: must not be in quotes"),
-        ("rate_limits_per_minute = 5", "`rate_limits_per_minute`: the type of the value is wrong; expected a table"),
+        (
+            "'rate_limits_per_minute.read' = 1",
+            "`rate_limits_per_minute.read`: must not be in quotes",
+        ),
+        (
+            "rate_limits_per_minute = 5",
+            "`rate_limits_per_minute`: the type of the value is wrong; expected a table",
+        ),
     ] {
         assert_eq!(problems(&[], file), [format!("bailiwick.toml: {expected}")]);
     }
@@ -77,7 +86,10 @@ fn misspelt_names_are_answered_with_the_nearest() {
 #[test]
 fn names_that_are_near_to_none_are_answered_without_one() {
     for wrong in ["BAILIWICK_TLS_CERT", "BAILIWICK_TLS_KEY", "BAILIWICK_SMTP_HOST", "BAILIWICK_X"] {
-        assert_eq!(problems(&[(wrong, "x")], ""), [format!("unknown setting `{wrong}`: there is none with a name like it; remove it")]);
+        assert_eq!(
+            problems(&[(wrong, "x")], ""),
+            [format!("unknown setting `{wrong}`: there is none with a name like it; remove it")]
+        );
     }
 }
 
@@ -99,13 +111,21 @@ fn names_of_elsewhere_are_answered_with_ours() {
         ("BAILIWICK_POOL_SIZE", "`BAILIWICK_DATABASE_POOL`"),
     ] {
         let lines = problems(&[(wrong, "8080")], "");
-        assert!(lines[0].starts_with(&format!("unknown setting `{wrong}`: did you mean {right}, which is ")), "{lines:?}");
+        assert!(
+            lines[0].starts_with(&format!(
+                "unknown setting `{wrong}`: did you mean {right}, which is "
+            )),
+            "{lines:?}"
+        );
     }
     assert_eq!(
         problems(&[("BAILIWICK_PORT", "8080")], ""),
         [format!("unknown setting `BAILIWICK_PORT`: did you mean `BAILIWICK_LISTEN`, {address}?")]
     );
-    assert_eq!(problems(&[], "port = 8080"), [format!("bailiwick.toml: unknown setting `port`: did you mean `listen`, {address}?")]);
+    assert_eq!(
+        problems(&[], "port = 8080"),
+        [format!("bailiwick.toml: unknown setting `port`: did you mean `listen`, {address}?")]
+    );
 }
 
 #[test]
@@ -113,7 +133,10 @@ fn every_name_of_elsewhere_leads_to_a_setting_and_is_none() {
     let settings = table::everything();
     for (ours, others) in unknown::CALLED_ELSEWHERE {
         assert!(settings.iter().any(|setting| setting.name == ours), "{ours}");
-        assert!(!others.iter().any(|other| settings.iter().any(|setting| setting.name == *other)), "{others:?}");
+        assert!(
+            !others.iter().any(|other| settings.iter().any(|setting| setting.name == *other)),
+            "{others:?}"
+        );
     }
 }
 
@@ -126,14 +149,26 @@ fn a_misspelt_database_is_not_silently_another() {
         ("database_url", "DATABASE_URL"),
         ("DATABASE_URLFILE", "DATABASE_URL_FILE"),
     ] {
-        let expected = format!("`{wrong}` is set, and `{right}` is not: rename it if that was meant, or unset it");
+        let expected = format!(
+            "`{wrong}` is set, and `{right}` is not: rename it if that was meant, or unset it"
+        );
         assert_eq!(problems(&[(wrong, DATABASE)], ""), [expected]);
     }
     let folder = folder("");
     fs::write(folder.path().join("url"), DATABASE).unwrap();
     fs::write(folder.path().join("revoked"), "-----BEGIN X509 CRL-----").unwrap();
     assert!(load_in(folder.path(), &[("DATABASE_URI_FILE", "url")]).is_err());
-    assert!(load_in(folder.path(), &[("DATABASE_CRL_FILE", "revoked"), ("DATABASE_UID_FILE", "none"), ("DATABASE_URI_FILE", ".")]).is_ok());
+    assert!(
+        load_in(
+            folder.path(),
+            &[
+                ("DATABASE_CRL_FILE", "revoked"),
+                ("DATABASE_UID_FILE", "none"),
+                ("DATABASE_URI_FILE", ".")
+            ]
+        )
+        .is_ok()
+    );
     let meant = [
         ("DATABASE_URI", DATABASE),
         ("DATABASE_URL", DATABASE),
@@ -142,7 +177,13 @@ fn a_misspelt_database_is_not_silently_another() {
     ];
     assert!(load(&meant, "").is_ok(), "what is somebody else's does not matter where ours is set");
     assert!(load(&meant[2..], &format!("database_url = '{DATABASE}'")).is_ok());
-    assert!(load(&[("TEST_DATABASE_URL", DATABASE), ("DATABASE_HOST", DATABASE), ("DB_URL", DATABASE)], "").is_ok());
+    assert!(
+        load(
+            &[("TEST_DATABASE_URL", DATABASE), ("DATABASE_HOST", DATABASE), ("DB_URL", DATABASE)],
+            ""
+        )
+        .is_ok()
+    );
 }
 
 #[test]
@@ -161,10 +202,19 @@ fn what_other_programs_call_theirs_is_not_taken_for_a_misspelt_database() {
 #[test]
 fn a_setting_that_was_taken_out_is_not_taken_for_a_typo() {
     for (line, name) in [
-        (problems(&[("BAILIWICK_REGISTRATION", "off")], ""), "the setting `BAILIWICK_REGISTRATION` was taken out"),
-        (problems(&[], "registration = true"), "bailiwick.toml: the setting `registration` was taken out"),
+        (
+            problems(&[("BAILIWICK_REGISTRATION", "off")], ""),
+            "the setting `BAILIWICK_REGISTRATION` was taken out",
+        ),
+        (
+            problems(&[], "registration = true"),
+            "bailiwick.toml: the setting `registration` was taken out",
+        ),
     ] {
-        assert!(line.len() == 1 && line[0].starts_with(name) && line[0].contains("POST /api/users"), "{line:?}");
+        assert!(
+            line.len() == 1 && line[0].starts_with(name) && line[0].contains("POST /api/users"),
+            "{line:?}"
+        );
     }
 }
 
@@ -194,7 +244,10 @@ fn only_one_newline_is_trimmed_from_a_secret_file() {
     ] {
         let errors = load_in(folder.path(), &[("BAILIWICK_SECRET_KEY_FILE", file)]).unwrap_err();
         assert_eq!(errors.lines().len(), 1);
-        assert!(errors.lines()[0].starts_with("secret_key (BAILIWICK_SECRET_KEY_FILE "), "{errors}");
+        assert!(
+            errors.lines()[0].starts_with("secret_key (BAILIWICK_SECRET_KEY_FILE "),
+            "{errors}"
+        );
         assert!(errors.lines()[0].contains(wrong), "{errors}");
     }
 }
@@ -242,7 +295,11 @@ fn a_database_of_ones_own_needs_a_key_and_an_issuer() {
 
 #[test]
 fn what_is_wrong_elsewhere_does_not_pass_for_missing() {
-    let environment = [("DATABASE_URL", "mysql://hunter2"), ("BAILIWICK_SECRET_KEY", "hunter2"), ("BAILIWICK_ISSUER", "id.example.org")];
+    let environment = [
+        ("DATABASE_URL", "mysql://hunter2"),
+        ("BAILIWICK_SECRET_KEY", "hunter2"),
+        ("BAILIWICK_ISSUER", "id.example.org"),
+    ];
     assert_eq!(problems(&environment, "").len(), 3);
     assert_eq!(problems(&environment[..1], "secret_key = [").len(), 2);
 }
@@ -250,7 +307,10 @@ fn what_is_wrong_elsewhere_does_not_pass_for_missing() {
 #[test]
 fn empty_values_are_refused() {
     for setting in table::everything() {
-        for name in [Some(setting.environment_name.to_owned()), setting.file_environment_name()].into_iter().flatten() {
+        for name in [Some(setting.environment_name.to_owned()), setting.file_environment_name()]
+            .into_iter()
+            .flatten()
+        {
             let lines = problems(&[(&name, "")], "");
             let start = format!("{} ({name}): is empty; unset it or", setting.name);
             assert!(lines[0].starts_with(&start), "{lines:?}");
@@ -258,8 +318,10 @@ fn empty_values_are_refused() {
     }
     assert_eq!(
         problems(&[], "log = ''"),
-        ["log (bailiwick.toml): is empty; remove it or give it a value; expected a log filter, such as info or \
-          info,sqlx=warn"]
+        [
+            "log (bailiwick.toml): is empty; remove it or give it a value; expected a log filter, such as info or \
+          info,sqlx=warn"
+        ]
     );
     let loaded = load(&[], "trusted_proxies = []").unwrap();
     assert_eq!(source(&loaded, "trusted_proxies").0, "(none)");
@@ -271,9 +333,16 @@ fn values_that_are_not_text_are_named() {
     use std::os::unix::ffi::OsStringExt as _;
 
     let broken = || OsString::from_vec(vec![b'x', 0xff]);
-    let variables = [(OsString::from("BAILIWICK_DATA_DIR"), broken()), (OsString::from("SOMETHING_ELSE"), broken()), (broken(), broken())];
+    let variables = [
+        (OsString::from("BAILIWICK_DATA_DIR"), broken()),
+        (OsString::from("SOMETHING_ELSE"), broken()),
+        (broken(), broken()),
+    ];
     let errors = Settings::assemble(variables.into_iter(), folder("").path()).unwrap_err();
-    assert_eq!(errors.lines(), ["data_dir (BAILIWICK_DATA_DIR): the value is not valid UTF-8; expected a path"]);
+    assert_eq!(
+        errors.lines(),
+        ["data_dir (BAILIWICK_DATA_DIR): the value is not valid UTF-8; expected a path"]
+    );
 }
 
 #[test]
@@ -281,8 +350,10 @@ fn two_listeners_need_two_addresses() {
     let same = ("BAILIWICK_METRICS_LISTEN", "127.0.0.1:8080");
     assert_eq!(
         problems(&[same], ""),
-        ["metrics_listen (BAILIWICK_METRICS_LISTEN): `127.0.0.1:8080` is also `listen` (default); \
-          expected another address, or `off`"]
+        [
+            "metrics_listen (BAILIWICK_METRICS_LISTEN): `127.0.0.1:8080` is also `listen` (default); \
+          expected another address, or `off`"
+        ]
     );
     let any = [("BAILIWICK_LISTEN", "127.0.0.1:0"), ("BAILIWICK_METRICS_LISTEN", "127.0.0.1:0")];
     assert!(load(&any, "").is_ok());

@@ -23,8 +23,16 @@ fn nothing_set_gives_the_defaults() {
     assert_eq!(settings.request_timeout.as_secs(), 60);
     assert_eq!(settings.max_body_bytes, 64 * 1024);
     let limits = &settings.rate_limits_per_minute;
-    let limits =
-        [limits.read, limits.list_mandates, limits.member_write, limits.write, limits.auth, limits.check, limits.work, limits.default];
+    let limits = [
+        limits.read,
+        limits.list_mandates,
+        limits.member_write,
+        limits.write,
+        limits.auth,
+        limits.check,
+        limits.work,
+        limits.default,
+    ];
     assert_eq!(limits.map(std::num::NonZeroU32::get), [60, 30, 30, 10, 10, 6000, 600, 120]);
     let others = &settings.rate_limits_per_minute;
     assert_eq!((others.auth_address.get(), others.public.get()), (100, 600));
@@ -42,7 +50,11 @@ fn environment_wins_over_file_wins_over_default() {
         list-mandates = 5
         read = 6
     ";
-    let environment = [("BAILIWICK_LISTEN", "0.0.0.0:2"), ("BAILIWICK_RATE_LIMIT_LIST_MANDATES", "8"), ("BAILIWICK_METRICS_LISTEN", "off")];
+    let environment = [
+        ("BAILIWICK_LISTEN", "0.0.0.0:2"),
+        ("BAILIWICK_RATE_LIMIT_LIST_MANDATES", "8"),
+        ("BAILIWICK_METRICS_LISTEN", "off"),
+    ];
     let folder = folder(file);
     let loaded = load_in(folder.path(), &environment).unwrap();
     let path = folder.path().join("bailiwick.toml").display().to_string();
@@ -80,7 +92,10 @@ fn the_file_may_be_elsewhere_but_must_be_there() {
         problems(&[("BAILIWICK_CONFIG", "none.toml")], "session_days = 7"),
         ["config_file (BAILIWICK_CONFIG): there is no file `none.toml`; expected a path"]
     );
-    assert_eq!(problems(&[], "config_file = 'x'"), ["bailiwick.toml: `config_file` cannot be set in the file; set BAILIWICK_CONFIG"]);
+    assert_eq!(
+        problems(&[], "config_file = 'x'"),
+        ["bailiwick.toml: `config_file` cannot be set in the file; set BAILIWICK_CONFIG"]
+    );
 }
 
 #[test]
@@ -88,7 +103,11 @@ fn secrets_come_from_files_too() {
     let folder = folder("database_url = 'postgres://file/file'");
     fs::write(folder.path().join("url"), format!("{DATABASE}\n")).unwrap();
     fs::write(folder.path().join("key"), format!("{KEY}\r\n")).unwrap();
-    let environment = [("DATABASE_URL_FILE", "url"), ("BAILIWICK_SECRET_KEY_FILE", "key"), ("BAILIWICK_ISSUER", "https://id.example.org")];
+    let environment = [
+        ("DATABASE_URL_FILE", "url"),
+        ("BAILIWICK_SECRET_KEY_FILE", "key"),
+        ("BAILIWICK_ISSUER", "https://id.example.org"),
+    ];
     let loaded = load_in(folder.path(), &environment).unwrap();
     let settings = &loaded.settings;
     assert_eq!(settings.database_url.as_ref().unwrap().expose(), DATABASE);
@@ -96,14 +115,24 @@ fn secrets_come_from_files_too() {
     let place = folder.path().display();
     assert_eq!(
         source(&loaded, "database_url"),
-        ("postgres://app:***@db.example.org:5432/app", format!("DATABASE_URL_FILE {place}/url").as_str())
+        (
+            "postgres://app:***@db.example.org:5432/app",
+            format!("DATABASE_URL_FILE {place}/url").as_str()
+        )
     );
-    assert_eq!(source(&loaded, "secret_key"), ("***", format!("BAILIWICK_SECRET_KEY_FILE {place}/key").as_str()));
+    assert_eq!(
+        source(&loaded, "secret_key"),
+        ("***", format!("BAILIWICK_SECRET_KEY_FILE {place}/key").as_str())
+    );
 }
 
 #[test]
 fn secrets_are_printed_nowhere() {
-    let environment = [("DATABASE_URL", DATABASE), ("BAILIWICK_SECRET_KEY", KEY), ("BAILIWICK_ISSUER", "https://id.example.org")];
+    let environment = [
+        ("DATABASE_URL", DATABASE),
+        ("BAILIWICK_SECRET_KEY", KEY),
+        ("BAILIWICK_ISSUER", "https://id.example.org"),
+    ];
     let loaded = load(&environment, "").unwrap();
     let printed = format!("{loaded:?} {loaded:#?} {}", loaded.to_table());
     assert!(!printed.contains("hunter2") && !printed.contains(KEY));
@@ -139,9 +168,9 @@ fn the_table_is_aligned() {
         let (before, source) = line.split_at(column);
         before.ends_with("  ") && !source.starts_with(' ')
     }));
-    assert!(
-        lines.iter().any(|line| line.starts_with("session_days ") && line.contains(" 7 ") && line.ends_with("  BAILIWICK_SESSION_DAYS"))
-    );
+    assert!(lines.iter().any(|line| line.starts_with("session_days ")
+        && line.contains(" 7 ")
+        && line.ends_with("  BAILIWICK_SESSION_DAYS")));
 }
 
 #[test]
@@ -156,7 +185,8 @@ fn the_documentation_is_the_table() {
     variables.sort();
     variables.dedup();
     assert_eq!(variables.len(), table::known_variables().len());
-    let with_files: Vec<_> = (documents.iter()).filter_map(|row| row.file_environment_name.as_deref()).collect();
+    let with_files: Vec<_> =
+        (documents.iter()).filter_map(|row| row.file_environment_name.as_deref()).collect();
     assert_eq!(with_files, ["DATABASE_URL_FILE", "BAILIWICK_SECRET_KEY_FILE"]);
     for row in &documents {
         // A variable is the key in capitals, or a limit's, so that who knows one knows the other.

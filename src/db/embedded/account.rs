@@ -30,7 +30,10 @@ impl Account {
             && found.uid() != 0
         {
             let uid = Uid::from_raw(found.uid());
-            let name = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+            let name = User::from_uid(uid)
+                .ok()
+                .flatten()
+                .map_or_else(|| uid.to_string(), |user| user.name);
             return Ok(Some(Self { uid, gid: Gid::from_raw(found.gid()), name }));
         }
         ["postgres", "nobody"]
@@ -65,7 +68,9 @@ impl Account {
     pub fn closed_parent(&self, path: &Path) -> Option<PathBuf> {
         let mut way: Vec<&Path> = path.ancestors().collect();
         way.reverse();
-        way.into_iter().find(|step| fs::metadata(step).is_ok_and(|found| !self.may_enter(&found))).map(Path::to_owned)
+        way.into_iter()
+            .find(|step| fs::metadata(step).is_ok_and(|found| !self.may_enter(&found)))
+            .map(Path::to_owned)
     }
 
     fn may_enter(&self, found: &fs::Metadata) -> bool {

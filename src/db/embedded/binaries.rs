@@ -19,24 +19,35 @@ pub fn find_binaries() -> Option<PathBuf> {
 }
 
 /// The programs for this folder: of the version that made its data, if there are any.
-pub(super) fn for_cluster(chosen: Option<&Path>, folder: &Folder) -> Result<PathBuf, EmbeddedError> {
+pub(super) fn for_cluster(
+    chosen: Option<&Path>,
+    folder: &Folder,
+) -> Result<PathBuf, EmbeddedError> {
     let fits = |found: u32| folder.made_by().map_or(found >= OLDEST, |made| made == found);
     let missing = |without_data| {
-        folder.made_by().map_or(without_data, |made_by| EmbeddedError::OtherVersion { folder: folder.data.clone(), made_by })
+        folder.made_by().map_or(without_data, |made_by| EmbeddedError::OtherVersion {
+            folder: folder.data.clone(),
+            made_by,
+        })
     };
     match chosen {
         Some(path) => match version(path) {
             Some(found) if fits(found) => Ok(path.to_owned()),
-            Some(found) if found >= OLDEST => Err(missing(EmbeddedError::NoBinariesIn { path: path.to_owned() })),
+            Some(found) if found >= OLDEST => {
+                Err(missing(EmbeddedError::NoBinariesIn { path: path.to_owned() }))
+            }
             _ => Err(EmbeddedError::NoBinariesIn { path: path.to_owned() }),
         },
-        None => candidates().find(|bin| version(bin).is_some_and(fits)).ok_or_else(|| missing(EmbeddedError::NoBinaries)),
+        None => candidates()
+            .find(|bin| version(bin).is_some_and(fits))
+            .ok_or_else(|| missing(EmbeddedError::NoBinaries)),
     }
 }
 
 fn candidates() -> impl Iterator<Item = PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path: Vec<PathBuf> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
+    let in_path: Vec<PathBuf> =
+        std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
     let mut versioned = versioned_in(Path::new("/usr/lib/postgresql"), "");
     versioned.extend(versioned_in(Path::new("/usr"), "pgsql-"));
     for prefix in HOMEBREW {
@@ -46,7 +57,10 @@ fn candidates() -> impl Iterator<Item = PathBuf> {
     }
     newest_first(&mut versioned);
     let installed = versioned.into_iter().map(|(_, folder)| folder.join("bin"));
-    in_path.into_iter().chain(installed).filter(|bin| bin.join("initdb").is_file() && bin.join("postgres").is_file())
+    in_path
+        .into_iter()
+        .chain(installed)
+        .filter(|bin| bin.join("initdb").is_file() && bin.join("postgres").is_file())
 }
 
 /// The folders `<parent>/<prefix><number>`.

@@ -92,7 +92,11 @@ mod tests {
     fn messages_are_one_line_and_name_the_place() {
         let path = std::path::PathBuf::from("/srv/app");
         let all = [
-            EmbeddedError::FolderNotEnterable { path: path.join("x"), parent: path.clone(), user: "postgres".into() },
+            EmbeddedError::FolderNotEnterable {
+                path: path.join("x"),
+                parent: path.clone(),
+                user: "postgres".into(),
+            },
             EmbeddedError::AlreadyRunning { folder: path.clone(), pid: Some(7) },
             EmbeddedError::NoBinariesIn { path },
         ];

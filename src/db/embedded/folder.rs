@@ -91,7 +91,9 @@ impl Folder {
 
     /// Hands a folder to the account that the server runs as, if that is another.
     pub fn give_away(&self, path: &Path) -> Result<(), EmbeddedError> {
-        self.account.as_ref().map_or(Ok(()), |account| account.own(path).map_err(EmbeddedError::not_writable(path)))
+        self.account
+            .as_ref()
+            .map_or(Ok(()), |account| account.own(path).map_err(EmbeddedError::not_writable(path)))
     }
 
     /// The process that the data says is its postmaster. It may be long dead.
@@ -104,7 +106,11 @@ impl Folder {
     /// that nobody reaps, or a stranger who got the number after a restart.
     pub fn remove_traces(&self) {
         let socket = format!(".s.PGSQL.{PORT}");
-        for path in [self.data.join("postmaster.pid"), self.sockets.join(format!("{socket}.lock")), self.sockets.join(socket)] {
+        for path in [
+            self.data.join("postmaster.pid"),
+            self.sockets.join(format!("{socket}.lock")),
+            self.sockets.join(socket),
+        ] {
             if fs::remove_file(&path).is_ok() {
                 tracing::debug!(path = %path.display(), "removed what a killed server left");
             }
@@ -132,7 +138,8 @@ impl Folder {
             // In a folder where everybody writes, somebody may have come before.
             let found = fs::symlink_metadata(path).map_err(|_| taken())?;
             let owner = Uid::from_raw(found.uid());
-            let ours = owner == Uid::effective() || self.account.as_ref().is_some_and(|account| account.uid == owner);
+            let ours = owner == Uid::effective()
+                || self.account.as_ref().is_some_and(|account| account.uid == owner);
             if !found.is_dir() || !ours || found.mode() & 0o077 != 0 {
                 return Err(taken());
             }
@@ -153,14 +160,22 @@ fn make(path: &Path) -> Result<(), EmbeddedError> {
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<(), EmbeddedError> {
-    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(EmbeddedError::not_writable(path))
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(EmbeddedError::not_writable(path))
 }
 
 /// The operating system gives the lock back when its holder dies, however it dies.
 async fn lock(root: &Path) -> Result<File, EmbeddedError> {
     let path = root.join("lock");
     let failed = EmbeddedError::not_writable(&path);
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(&failed)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(&failed)?;
     let began = Instant::now();
     loop {
         match file.try_lock() {

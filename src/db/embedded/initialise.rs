@@ -21,7 +21,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// systems that lack the first.
 const LOCALES: [&str; 2] = ["--locale=C.UTF-8", "--no-locale"];
 
-pub(super) async fn cluster(folder: &Folder, binaries: &Path, durable: bool) -> Result<(), EmbeddedError> {
+pub(super) async fn cluster(
+    folder: &Folder,
+    binaries: &Path,
+    durable: bool,
+) -> Result<(), EmbeddedError> {
     let place = &folder.data_new;
     let failed = EmbeddedError::not_writable(place);
     DirBuilder::new().mode(0o700).create(place).map_err(&failed)?;
@@ -45,7 +49,13 @@ pub(super) async fn cluster(folder: &Folder, binaries: &Path, durable: bool) -> 
     Ok(())
 }
 
-async fn run(folder: &Folder, binaries: &Path, durable: bool, locale: &str, log: &Log) -> Result<bool, EmbeddedError> {
+async fn run(
+    folder: &Folder,
+    binaries: &Path,
+    durable: bool,
+    locale: &str,
+    log: &Log,
+) -> Result<bool, EmbeddedError> {
     let program = binaries.join("initdb");
     let mut command = Command::new(&program);
     command.arg("--pgdata").arg(&folder.data_new);
@@ -60,23 +70,36 @@ async fn run(folder: &Folder, binaries: &Path, durable: bool, locale: &str, log:
     }
     // Not SIGINT: initdb would tidy up, in the way of the next start, which does it anyway.
     let started = Process::start(command, Signal::SIGKILL, folder.lock.clone());
-    let mut initdb =
-        started.map_err(|error| explain(folder, &program, &error).unwrap_or_else(|detail| EmbeddedError::InitFailed { detail }))?;
+    let mut initdb = started.map_err(|error| {
+        explain(folder, &program, &error)
+            .unwrap_or_else(|detail| EmbeddedError::InitFailed { detail })
+    })?;
     let ended = timeout(PATIENCE, initdb.ended()).await;
-    let status =
-        ended.map_err(|_| EmbeddedError::Timeout { what: "initdb", folder: folder.postgres.clone(), seconds: PATIENCE.as_secs() })?;
+    let status = ended.map_err(|_| EmbeddedError::Timeout {
+        what: "initdb",
+        folder: folder.postgres.clone(),
+        seconds: PATIENCE.as_secs(),
+    })?;
     Ok(status.is_some_and(|status: ExitStatus| status.success()))
 }
 
 /// Why a program could not be run, or else the bare facts.
-pub(super) fn explain(folder: &Folder, program: &Path, error: &io::Error) -> Result<EmbeddedError, String> {
+pub(super) fn explain(
+    folder: &Folder,
+    program: &Path,
+    error: &io::Error,
+) -> Result<EmbeddedError, String> {
     if error.kind() == io::ErrorKind::PermissionDenied
         && let Some(account) = &folder.account
     {
         let real = program.canonicalize().unwrap_or_else(|_| program.to_owned());
         for path in [&folder.postgres, &real] {
             if let Some(parent) = account.closed_parent(path.parent().unwrap_or(path)) {
-                return Ok(EmbeddedError::FolderNotEnterable { path: path.clone(), parent, user: account.name.clone() });
+                return Ok(EmbeddedError::FolderNotEnterable {
+                    path: path.clone(),
+                    parent,
+                    user: account.name.clone(),
+                });
             }
         }
     }

@@ -39,7 +39,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) async fn clear(folder: &Folder) -> Result<File, EmbeddedError> {
     let path = folder.postgres.join("claim");
     let failed = EmbeddedError::not_writable(&path);
-    let claim = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(&failed)?;
+    let claim = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(&failed)?;
     let began = Instant::now();
     let mut asked = None;
     let mut quiet = Quiet::default();
@@ -85,10 +91,14 @@ struct Seen {
 /// is ever killed; where nothing can be seen, the recorded postmaster is asked, since the claim shows that a server lives.
 /// Returns what was asked for last.
 fn urge(folder: &Folder, workers: Option<BTreeSet<i32>>, seen: Seen) -> Option<(Signal, Duration)> {
-    let postmaster = folder.recorded_postmaster().filter(|pid| workers.as_ref().is_none_or(|workers| workers.contains(pid)));
+    let postmaster = folder
+        .recorded_postmaster()
+        .filter(|pid| workers.as_ref().is_none_or(|workers| workers.contains(pid)));
     let before = seen.asked.map(|(signal, _)| signal);
     let signal = remedy(seen, postmaster.is_some());
-    let Some(signal) = signal.filter(|signal| before != Some(*signal) || *signal == Signal::SIGKILL) else {
+    let Some(signal) =
+        signal.filter(|signal| before != Some(*signal) || *signal == Signal::SIGKILL)
+    else {
         return seen.asked;
     };
     let targets = match signal {
@@ -181,11 +191,22 @@ mod tests {
         let seen = |waited, quiet, asked| Seen { waited: ms(waited), quiet: ms(quiet), asked };
         let ms_ago = |signal, since| Some((signal, ms(since)));
         assert_eq!(remedy(seen(0, 0, None), true), Some(Signal::SIGINT));
-        assert_eq!(remedy(seen(9_000, 0, ms_ago(Signal::SIGINT, 0)), true), Some(Signal::SIGINT), "it works");
-        assert_eq!(remedy(seen(700, 600, ms_ago(Signal::SIGINT, 0)), true), Some(Signal::SIGQUIT), "it does not");
+        assert_eq!(
+            remedy(seen(9_000, 0, ms_ago(Signal::SIGINT, 0)), true),
+            Some(Signal::SIGINT),
+            "it works"
+        );
+        assert_eq!(
+            remedy(seen(700, 600, ms_ago(Signal::SIGINT, 0)), true),
+            Some(Signal::SIGQUIT),
+            "it does not"
+        );
         assert_eq!(remedy(seen(12_000, 0, ms_ago(Signal::SIGINT, 0)), true), Some(Signal::SIGQUIT));
         assert_eq!(remedy(seen(900, 0, ms_ago(Signal::SIGQUIT, 700)), true), Some(Signal::SIGQUIT));
-        assert_eq!(remedy(seen(1_700, 0, ms_ago(Signal::SIGQUIT, 700)), true), Some(Signal::SIGKILL));
+        assert_eq!(
+            remedy(seen(1_700, 0, ms_ago(Signal::SIGQUIT, 700)), true),
+            Some(Signal::SIGKILL)
+        );
         assert_eq!(remedy(seen(0, 0, None), false), None);
         assert_eq!(remedy(seen(2_000, 0, None), false), Some(Signal::SIGKILL));
     }

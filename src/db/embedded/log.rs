@@ -26,7 +26,8 @@ pub(super) struct Log {
 impl Log {
     pub fn open(path: &Path) -> Result<Self, EmbeddedError> {
         let failed = EmbeddedError::not_writable(path);
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(&failed)?;
+        let file =
+            OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(&failed)?;
         let mut begin = file.metadata().map_err(&failed)?.len();
         if begin > LIMIT {
             file.set_len(0).map_err(&failed)?;
@@ -47,7 +48,8 @@ impl Log {
     pub fn tail(&self) -> String {
         let text = self.read_end().unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> =
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let last = &lines[lines.len().saturating_sub(LINES)..];
         if last.is_empty() {
             return format!("it said nothing in {}", self.path.display());

@@ -27,7 +27,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Between two looks at a server that stops.
 const LOOK: Duration = Duration::from_millis(50);
 /// An orderly stop, then one that leaves the rest to the log.
-const STOPS: [(Signal, Duration); 2] = [(Signal::SIGINT, Duration::from_secs(30)), (Signal::SIGQUIT, Duration::from_secs(10))];
+const STOPS: [(Signal, Duration); 2] =
+    [(Signal::SIGINT, Duration::from_secs(30)), (Signal::SIGQUIT, Duration::from_secs(10))];
 
 #[derive(Debug)]
 pub(super) struct Postmaster {
@@ -39,7 +40,12 @@ pub(super) struct Postmaster {
 impl Postmaster {
     /// Starts the server and returns when it answers queries and has its database. The claim
     /// becomes its standard input, which it never reads and every process of its inherits.
-    pub async fn start(folder: &Folder, binaries: &Path, options: &EmbeddedOptions, claim: File) -> Result<Self, EmbeddedError> {
+    pub async fn start(
+        folder: &Folder,
+        binaries: &Path,
+        options: &EmbeddedOptions,
+        claim: File,
+    ) -> Result<Self, EmbeddedError> {
         let log = Log::open(&folder.log)?;
         let program = binaries.join("postgres");
         let mut command = Command::new(&program);
@@ -55,7 +61,8 @@ impl Postmaster {
         // Nobody misses the data of a throw-away cluster, so it need not be written out.
         let last_word = if options.durable { Signal::SIGINT } else { Signal::SIGQUIT };
         let process = Process::start(command, last_word, ()).map_err(|error| {
-            initialise::explain(folder, &program, &error).unwrap_or_else(|detail| EmbeddedError::StartFailed { detail })
+            initialise::explain(folder, &program, &error)
+                .unwrap_or_else(|detail| EmbeddedError::StartFailed { detail })
         })?;
         let mut postmaster = Self { process, log, place: folder.postgres.clone() };
         postmaster.ready(&connect_options(folder, SUPERUSER)).await?;
@@ -125,7 +132,10 @@ async fn stuck(folder: &Folder) {
 async fn ensure_database(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
     let there: bool =
-        sqlx::query_scalar("select exists (select from pg_database where datname = $1)").bind(DATABASE).fetch_one(&mut connection).await?;
+        sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+            .bind(DATABASE)
+            .fetch_one(&mut connection)
+            .await?;
     if !there {
         sqlx::query("create database bailiwick").execute(&mut connection).await?;
     }
@@ -206,7 +216,9 @@ mod tests {
 
     fn last(all: &[OsString], name: &str) -> Option<String> {
         let prefix = format!("{name}=");
-        all.iter().rev().find_map(|setting| setting.to_str()?.strip_prefix(&prefix).map(str::to_owned))
+        all.iter()
+            .rev()
+            .find_map(|setting| setting.to_str()?.strip_prefix(&prefix).map(str::to_owned))
     }
 
     #[test]

@@ -27,7 +27,11 @@ impl Process {
     /// program when it is done with it) and in an environment without anything that would change
     /// its behaviour. `last_word` is what it is sent when the service or this value goes; `held` is
     /// kept until it has ended.
-    pub fn start<H: Send + 'static>(mut command: Command, last_word: Signal, held: H) -> io::Result<Self> {
+    pub fn start<H: Send + 'static>(
+        mut command: Command,
+        last_word: Signal,
+        held: H,
+    ) -> io::Result<Self> {
         command.process_group(0);
         // PG* variables change what the programs do; TZ spares initdb the search for a time zone;
         // macOS refuses to serve without a locale.
@@ -99,7 +103,11 @@ fn die_with_this_thread(command: &mut Command, signal: Signal) {
     let tie = move || {
         nix::sys::prctl::set_pdeathsig(signal)?;
         // The service may have died before that call: then nobody would ever signal.
-        if std::os::unix::process::parent_id() == service { Ok(()) } else { Err(io::Error::from(nix::errno::Errno::ESRCH)) }
+        if std::os::unix::process::parent_id() == service {
+            Ok(())
+        } else {
+            Err(io::Error::from(nix::errno::Errno::ESRCH))
+        }
     };
     // SAFETY: between fork and exec only async-signal-safe calls are sound; `tie` makes two plain
     // system calls and allocates nothing.

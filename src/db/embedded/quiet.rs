@@ -16,7 +16,9 @@ pub(super) struct Quiet(Option<Instant>);
 impl Quiet {
     /// Looks once more, and tells for how long it has been quiet. Where nothing can be seen, it never is.
     pub fn look(&mut self, workers: Option<&BTreeSet<i32>>) -> Duration {
-        let at_work = workers.is_none_or(|workers| workers.is_empty() || workers.iter().any(|pid| is_at_work(Path::new("/proc"), *pid)));
+        let at_work = workers.is_none_or(|workers| {
+            workers.is_empty() || workers.iter().any(|pid| is_at_work(Path::new("/proc"), *pid))
+        });
         if at_work {
             self.0 = None;
             return Duration::ZERO;
@@ -40,7 +42,8 @@ mod tests {
     #[test]
     fn who_sleeps_is_not_at_work() {
         let proc = tempfile::tempdir().unwrap();
-        let states = [(1, "R", true), (2, "D", true), (3, "S", false), (4, "T", false), (5, "Z", true)];
+        let states =
+            [(1, "R", true), (2, "D", true), (3, "S", false), (4, "T", false), (5, "Z", true)];
         for (pid, state, _) in states {
             let folder = proc.path().join(pid.to_string());
             fs::create_dir(&folder).unwrap();

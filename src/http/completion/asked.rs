@@ -36,9 +36,11 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn of(operation: &Operation, method: &Method, policy: &Policy) -> Self {
         let tables: Vec<&str> = policy.clauses.iter().filter_map(table_of).collect();
-        let is_own = |table: &&str| MANDATE_TABLES.contains(table) || INSTANCE_TABLES.contains(table);
+        let is_own =
+            |table: &&str| MANDATE_TABLES.contains(table) || INSTANCE_TABLES.contains(table);
         let sys = policy.has(Clause::Sys) || policy.has(Clause::SysTemplates);
-        let (in_path, in_query) = (names(operation, &ParameterIn::Path), names(operation, &ParameterIn::Query));
+        let (in_path, in_query) =
+            (names(operation, &ParameterIn::Path), names(operation, &ParameterIn::Query));
         Self {
             guarded: !policy.is_public(),
             table: !tables.is_empty(),
@@ -46,7 +48,8 @@ impl Asked {
             sys,
             principal: sys || policy.has(Clause::Oneself),
             context: policy.context,
-            names_mandate: !policy.has(Clause::User) && ["mandateId", "instanceId"].iter().any(|name| in_path.contains(name)),
+            names_mandate: !policy.has(Clause::User)
+                && ["mandateId", "instanceId"].iter().any(|name| in_path.contains(name)),
             path: !in_path.is_empty(),
             parameters: !in_path.is_empty() || !in_query.is_empty(),
             body: operation.request_body.is_some(),
@@ -65,9 +68,12 @@ fn table_of(clause: &Clause) -> Option<&'static str> {
 
 /// The names of the parameters in one place.
 fn names<'a>(operation: &'a Operation, place: &ParameterIn) -> Vec<&'a str> {
-    let parameters = operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
-        RefOr::T(parameter) if parameter.parameter_in == *place => Some(parameter.name.as_str()),
-        _ => None,
-    });
+    let parameters =
+        operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+            RefOr::T(parameter) if parameter.parameter_in == *place => {
+                Some(parameter.name.as_str())
+            }
+            _ => None,
+        });
     parameters.collect()
 }

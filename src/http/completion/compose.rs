@@ -27,7 +27,12 @@ impl Composer {
     }
 
     /// `None` where the schema leads back to one that is being composed already.
-    fn compose<'a>(&'a self, name: &str, schema: &'a Value, open: &mut Vec<&'a str>) -> Option<Value> {
+    fn compose<'a>(
+        &'a self,
+        name: &str,
+        schema: &'a Value,
+        open: &mut Vec<&'a str>,
+    ) -> Option<Value> {
         if let Some(written) = written(schema) {
             return Some(written.clone());
         }
@@ -43,7 +48,9 @@ impl Composer {
         }
         match kind(schema) {
             "object" => Some(self.object(name, schema, open)),
-            "array" => Some(self.compose(singular(name), &schema["items"], open).into_iter().collect()),
+            "array" => {
+                Some(self.compose(singular(name), &schema["items"], open).into_iter().collect())
+            }
             kind => Some(leaf(name, kind, schema)),
         }
     }
@@ -53,14 +60,23 @@ impl Composer {
             return None;
         }
         // `id` and the members of lists are called by their type.
-        let called = if name.ends_with("Id") || !target.ends_with("Id") { name.to_owned() } else { lower_first(target) };
+        let called = if name.ends_with("Id") || !target.ends_with("Id") {
+            name.to_owned()
+        } else {
+            lower_first(target)
+        };
         open.push(target);
         let composed = self.compose(&called, &self.schemas[target], open);
         open.pop();
         composed
     }
 
-    fn merged<'a>(&'a self, name: &str, parts: &'a [Value], open: &mut Vec<&'a str>) -> Option<Value> {
+    fn merged<'a>(
+        &'a self,
+        name: &str,
+        parts: &'a [Value],
+        open: &mut Vec<&'a str>,
+    ) -> Option<Value> {
         let mut members = Map::new();
         for part in parts {
             match self.compose(name, part, open)? {
@@ -89,7 +105,11 @@ impl Composer {
 
 /// The example that stands in a schema.
 pub(super) fn written(schema: &Value) -> Option<&Value> {
-    schema.get("example").or_else(|| schema["examples"].get(0)).or_else(|| schema.get("default")).or_else(|| schema.get("const"))
+    schema
+        .get("example")
+        .or_else(|| schema["examples"].get(0))
+        .or_else(|| schema.get("default"))
+        .or_else(|| schema.get("const"))
 }
 
 /// The name behind a `$ref`.
@@ -99,7 +119,10 @@ pub(super) fn target(schema: &Value) -> Option<&str> {
 
 /// A schema's type; the one beside null, where it has several.
 pub(super) fn kind(schema: &Value) -> &str {
-    let named = schema["type"].as_array().and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).unwrap_or(&schema["type"]);
+    let named = schema["type"]
+        .as_array()
+        .and_then(|kinds| kinds.iter().find(|kind| *kind != "null"))
+        .unwrap_or(&schema["type"]);
     named.as_str().unwrap_or("object")
 }
 
@@ -128,8 +151,10 @@ fn text(name: &str, schema: &Value) -> Value {
 }
 
 fn number(name: &str, schema: &Value) -> i64 {
-    let least = schema["minimum"].as_i64().or(schema["exclusiveMinimum"].as_i64().map(|beyond| beyond + 1));
-    let most = schema["maximum"].as_i64().or(schema["exclusiveMaximum"].as_i64().map(|beyond| beyond - 1));
+    let least =
+        schema["minimum"].as_i64().or(schema["exclusiveMinimum"].as_i64().map(|beyond| beyond + 1));
+    let most =
+        schema["maximum"].as_i64().or(schema["exclusiveMaximum"].as_i64().map(|beyond| beyond - 1));
     words::number(name).max(least.unwrap_or(i64::MIN)).min(most.unwrap_or(i64::MAX))
 }
 
@@ -139,7 +164,9 @@ fn singular(name: &str) -> &str {
 
 pub(super) fn lower_first(name: &str) -> String {
     let mut characters = name.chars();
-    characters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + characters.as_str())
+    characters.next().map_or_else(String::new, |first| {
+        first.to_ascii_lowercase().to_string() + characters.as_str()
+    })
 }
 
 #[cfg(test)]
@@ -197,6 +224,9 @@ mod tests {
             "parent": { "$ref": "#/components/schemas/Tree" },
         }});
         let schema = json!({ "$ref": "#/components/schemas/Tree" });
-        assert_eq!(example(json!({ "Tree": tree }), &schema), json!({ "name": "Acme", "children": [] }));
+        assert_eq!(
+            example(json!({ "Tree": tree }), &schema),
+            json!({ "name": "Acme", "children": [] })
+        );
     }
 }

@@ -34,7 +34,8 @@ fn parameters(operation: &mut Operation, composer: &Composer) -> BTreeMap<String
         let RefOr::T(parameter) = parameter else { continue };
         let described = json!(parameter);
         let own = described.get("example").or_else(|| written(&described["schema"]));
-        let value = own.cloned().unwrap_or_else(|| example_of(parameter, &described["schema"], composer));
+        let value =
+            own.cloned().unwrap_or_else(|| example_of(parameter, &described["schema"], composer));
         if own.is_none() {
             show(parameter, &described["schema"], value.clone(), composer);
         }
@@ -45,7 +46,10 @@ fn parameters(operation: &mut Operation, composer: &Composer) -> BTreeMap<String
 
 fn example_of(parameter: &Parameter, schema: &Value, composer: &Composer) -> Value {
     // A list says by which fields it can be sorted.
-    let sorted_by = parameter.description.as_deref().and_then(|text| text.split("Sorted by `").nth(1)?.split('`').next());
+    let sorted_by = parameter
+        .description
+        .as_deref()
+        .and_then(|text| text.split("Sorted by `").nth(1)?.split('`').next());
     match (parameter.name.as_str(), sorted_by) {
         ("sort", Some(field)) => field.into(),
         ("X-Mandate-Id" | "X-Instance-Id", _) => words::id(&member_name(&parameter.name)).into(),
@@ -66,8 +70,9 @@ fn show(parameter: &mut Parameter, schema: &Value, value: Value, composer: &Comp
         return;
     }
     if target(schema).is_some() {
-        parameter.schema =
-            serde_json::from_value::<Object>(composer.resolved(schema).clone()).ok().map(|object| Schema::from(object).into());
+        parameter.schema = serde_json::from_value::<Object>(composer.resolved(schema).clone())
+            .ok()
+            .map(|object| Schema::from(object).into());
     }
     match &mut parameter.schema {
         Some(RefOr::T(Schema::Object(object))) => object.examples = vec![value],
@@ -117,7 +122,8 @@ fn answers(path: &str, operation: &mut Operation, composer: &Composer) {
 
 fn fill(kind: &str, content: &mut RefOr<Content>, composer: &Composer) {
     let RefOr::T(content) = content else { return };
-    if let (true, true, Some(schema)) = (kind.ends_with("json"), has_none(content), &content.schema) {
+    if let (true, true, Some(schema)) = (kind.ends_with("json"), has_none(content), &content.schema)
+    {
         content.example = Some(composer.example("", &json!(schema)));
     }
 }

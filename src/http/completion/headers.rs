@@ -18,12 +18,21 @@ pub(super) fn choose_context(operation: &mut Operation, asked: &Asked) {
         wanted.push(header("X-Mandate-Id", "The mandate to work in", id(), required));
     }
     if feature_table || context {
-        wanted.push(header("X-Instance-Id", "The feature instance to work in", id(), Required::False));
+        wanted.push(header(
+            "X-Instance-Id",
+            "The feature instance to work in",
+            id(),
+            Required::False,
+        ));
     }
     if remembers {
         let meaning = "Makes it safe to send the request again: the same key and request have one effect and get the same answer, \
                        with `Idempotency-Replayed: true`, for 24 hours";
-        let key = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).build();
+        let key = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(255))
+            .build();
         wanted.push(header("Idempotency-Key", meaning, key, Required::False));
     }
     add(operation, wanted);
@@ -33,15 +42,31 @@ pub(super) fn choose_context(operation: &mut Operation, asked: &Asked) {
 pub(super) fn declare(operation: &mut Operation) {
     let answers = |status: &str| operation.responses.responses.contains_key(status);
     let conditions = [
-        ("412", "If-Match", "The `ETag` that the resource is believed to have; 412 when it has another by now"),
-        ("412", "If-None-Match", "The `ETag` that the resource must not have (`*`: any); 412 when it has it"),
-        ("304", "If-None-Match", "The `ETag` of the answer that the caller has; 304 while it is still the same"),
+        (
+            "412",
+            "If-Match",
+            "The `ETag` that the resource is believed to have; 412 when it has another by now",
+        ),
+        (
+            "412",
+            "If-None-Match",
+            "The `ETag` that the resource must not have (`*`: any); 412 when it has it",
+        ),
+        (
+            "304",
+            "If-None-Match",
+            "The `ETag` of the answer that the caller has; 304 while it is still the same",
+        ),
     ];
     let conditions = conditions.into_iter().filter(|(status, ..)| answers(status));
-    let wanted = conditions.map(|(_, name, description)| header(name, description, text(None), Required::False)).collect();
+    let wanted = conditions
+        .map(|(_, name, description)| header(name, description, text(None), Required::False))
+        .collect();
     add(operation, wanted);
     for (status, response) in &mut operation.responses.responses {
-        let (RefOr::T(response), Some((name, header))) = (response, sent_with(status)) else { continue };
+        let (RefOr::T(response), Some((name, header))) = (response, sent_with(status)) else {
+            continue;
+        };
         response.headers.entry(name.to_owned()).or_insert_with(|| header.into());
     }
 }
@@ -53,14 +78,20 @@ fn add(operation: &mut Operation, headers: Vec<Parameter>) {
 }
 
 fn header(name: &str, description: &str, schema: Object, required: Required) -> Parameter {
-    let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).description(Some(description));
+    let header = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .description(Some(description));
     header.required(required).schema(Some(schema)).build()
 }
 
 /// An id as a header has it. By its form instead of `format: uuid`: of that `openapi-python-client` makes a UUID object also where
 /// only text can be sent.
 fn id() -> Object {
-    ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")).build()
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))
+        .build()
 }
 
 fn text(format: Option<SchemaFormat>) -> Object {
@@ -82,5 +113,9 @@ fn location() -> Header {
 
 fn seconds() -> Header {
     let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
-    HeaderBuilder::new().schema(Some(schema)).description(Some("In how many seconds to try again")).example(Some(json!(2))).build()
+    HeaderBuilder::new()
+        .schema(Some(schema))
+        .description(Some("In how many seconds to try again"))
+        .example(Some(json!(2)))
+        .build()
 }

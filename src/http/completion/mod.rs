@@ -68,7 +68,11 @@ pub(super) fn completed(mut document: OpenApi) -> OpenApi {
                 refusals::add(operation, "Changed meanwhile", &[Code::VersionConflict]);
             }
             if operation.responses.responses.contains_key("412") {
-                refusals::add(operation, "Names no version, where the service is set to ask for one", &[Code::PreconditionRequired]);
+                refusals::add(
+                    operation,
+                    "Names no version, where the service is set to ask for one",
+                    &[Code::PreconditionRequired],
+                );
             }
             refusals::shape(operation);
             headers::declare(operation);

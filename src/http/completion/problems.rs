@@ -24,7 +24,12 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn of(path: &str, operation: &Operation, composer: &Composer) -> Self {
-        let access = operation.extensions.as_ref().and_then(|extensions| extensions.get("x-access")).cloned().unwrap_or_default();
+        let access = operation
+            .extensions
+            .as_ref()
+            .and_then(|extensions| extensions.get("x-access"))
+            .cloned()
+            .unwrap_or_default();
         let schema = match &operation.request_body {
             Some(RefOr::T(body)) => body.content.values().find_map(|content| match content {
                 RefOr::T(content) => content.schema.as_ref(),
@@ -32,8 +37,13 @@ impl Refused {
             }),
             _ => None,
         };
-        let body = schema.map(|schema| composer.resolved(&json!(schema)).clone()).unwrap_or_default();
-        Self { path: path.to_owned(), table: access["anyOf"].as_array().into_iter().flatten().find_map(table), body }
+        let body =
+            schema.map(|schema| composer.resolved(&json!(schema)).clone()).unwrap_or_default();
+        Self {
+            path: path.to_owned(),
+            table: access["anyOf"].as_array().into_iter().flatten().find_map(table),
+            body,
+        }
     }
 
     /// A problem of the status: of the first code that the description names.
@@ -44,7 +54,9 @@ impl Refused {
 
     fn refusal(&self, code: Code) -> Error {
         match (code, &self.table) {
-            (Code::PermissionDenied, Some((table, done))) => permission_denied(table, *done, Level::My),
+            (Code::PermissionDenied, Some((table, done))) => {
+                permission_denied(table, *done, Level::My)
+            }
             (Code::PermissionDenied, None) => for_sys_admins(),
             (Code::Unauthenticated, _) => unauthenticated(),
             (Code::NotFound, _) => Error::not_found(),
@@ -53,7 +65,11 @@ impl Refused {
             (Code::LastMandateAdmin, _) => Error::last_mandate_admin(),
             (Code::LastSysAdmin, _) => Error::last_sys_admin(),
             (Code::ValidationFailed, _) => Error::invalid(vec![self.wrong_field()]),
-            (Code::UnknownField, _) => Error::invalid(vec![FieldError::new("/unknown", "unknown_field", "is not known here")]),
+            (Code::UnknownField, _) => Error::invalid(vec![FieldError::new(
+                "/unknown",
+                "unknown_field",
+                "is not known here",
+            )]),
             _ => Error::new(code, format!("{}.", code.title())),
         }
     }
@@ -66,7 +82,9 @@ impl Refused {
         let mut properties = self.body["properties"].as_object().into_iter().flatten();
         let typed = properties.find_map(|(name, schema)| Some((name, wanted(schema)?)));
         match typed {
-            Some((name, wanted)) => FieldError::new(format!("/{name}"), "invalid_type", format!("must be {wanted}")),
+            Some((name, wanted)) => {
+                FieldError::new(format!("/{name}"), "invalid_type", format!("must be {wanted}"))
+            }
             None => FieldError::new("", "invalid_type", "must be an object"),
         }
     }

@@ -13,12 +13,16 @@ use crate::error::Code;
 /// The media type of problem documents.
 pub(super) const PROBLEM: &str = "application/problem+json";
 
-static CODES: LazyLock<HashMap<String, Code>> = LazyLock::new(|| Code::ALL.iter().map(|code| (code.name(), *code)).collect());
+static CODES: LazyLock<HashMap<String, Code>> =
+    LazyLock::new(|| Code::ALL.iter().map(|code| (code.name(), *code)).collect());
 
 /// The codes of a status that a description names, in its order.
 pub(super) fn named(description: &str, status: &str) -> Vec<Code> {
     let words = description.split(|c: char| !c.is_ascii_lowercase() && c != '_');
-    words.filter_map(|word| CODES.get(word).copied()).filter(|code| code.status().to_string() == status).collect()
+    words
+        .filter_map(|word| CODES.get(word).copied())
+        .filter(|code| code.status().to_string() == status)
+        .collect()
 }
 
 /// Adds what the guard refuses before the handler runs.
@@ -33,10 +37,13 @@ pub(super) fn add(operation: &mut Operation, prose: &str, codes: &[Code]) {
     let Some(first) = codes.first() else { return };
     let status = first.status().to_string();
     match operation.responses.responses.get_mut(&status) {
-        Some(RefOr::T(declared)) => declared.description = naming(&declared.description, &status, codes),
+        Some(RefOr::T(declared)) => {
+            declared.description = naming(&declared.description, &status, codes)
+        }
         Some(RefOr::Ref(_)) => {}
         None => {
-            let response = ResponseBuilder::new().description(naming(prose, &status, codes)).build();
+            let response =
+                ResponseBuilder::new().description(naming(prose, &status, codes)).build();
             operation.responses.responses.insert(status, response.into());
         }
     }
@@ -46,12 +53,27 @@ type Refusal = (&'static str, Vec<Code>);
 
 fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
     use Code::{
-        AnswerErased, DatabaseUnavailable, HeadersTooLarge, IdempotencyInFlight, IdempotencyKeyReused, IdempotencyNotSupported,
-        InstanceAccessDenied, InstanceContextMissing, Internal, InvalidHeader, InvalidParameter, MalformedJson, MandateAccessDenied,
-        MandateContextMissing, NotFound, Overloaded, PayloadTooLarge, PermissionDenied, RequestTimeout, TimedOut, TooManyRequests,
-        Unauthenticated, UnknownField, UnknownParameter, UnsupportedMediaType, UriTooLong, ValidationFailed,
+        AnswerErased, DatabaseUnavailable, HeadersTooLarge, IdempotencyInFlight,
+        IdempotencyKeyReused, IdempotencyNotSupported, InstanceAccessDenied,
+        InstanceContextMissing, Internal, InvalidHeader, InvalidParameter, MalformedJson,
+        MandateAccessDenied, MandateContextMissing, NotFound, Overloaded, PayloadTooLarge,
+        PermissionDenied, RequestTimeout, TimedOut, TooManyRequests, Unauthenticated, UnknownField,
+        UnknownParameter, UnsupportedMediaType, UriTooLong, ValidationFailed,
     };
-    let Asked { guarded, table, feature_table, principal, context, names_mandate, path, parameters, body, remembers, forgets, .. } = *asked;
+    let Asked {
+        guarded,
+        table,
+        feature_table,
+        principal,
+        context,
+        names_mandate,
+        path,
+        parameters,
+        body,
+        remembers,
+        forgets,
+        ..
+    } = *asked;
     let works = guarded || body;
     // With an `Idempotency-Key` whatever is sent is read, since a repetition has to be the same.
     let reads = body || remembers;
@@ -78,7 +100,10 @@ fn of_the_guard(asked: &Asked) -> Vec<Refusal> {
             ]),
         ),
         ("Not there, or not to be seen", chosen(&[(NotFound, guarded && path)])),
-        ("Repeated otherwise, or too soon", chosen(&[(IdempotencyKeyReused, remembers), (IdempotencyInFlight, remembers)])),
+        (
+            "Repeated otherwise, or too soon",
+            chosen(&[(IdempotencyKeyReused, remembers), (IdempotencyInFlight, remembers)]),
+        ),
         ("Answered before, and the answer erased", chosen(&[(AnswerErased, remembers)])),
         ("The body came too slowly", chosen(&[(RequestTimeout, reads)])),
         ("Too large", chosen(&[(PayloadTooLarge, reads)])),
@@ -100,7 +125,8 @@ fn chosen(codes: &[(Code, bool)]) -> Vec<Code> {
 /// The description with the codes that it does not name yet.
 fn naming(description: &str, status: &str, codes: &[Code]) -> String {
     let already = named(description, status);
-    let missing: Vec<String> = codes.iter().filter(|code| !already.contains(code)).map(|code| code.name()).collect();
+    let missing: Vec<String> =
+        codes.iter().filter(|code| !already.contains(code)).map(|code| code.name()).collect();
     let missing = missing.join(", ");
     match (missing.is_empty(), already.is_empty()) {
         (true, _) => description.to_owned(),
@@ -114,7 +140,8 @@ pub(super) fn shape(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
         let (true, RefOr::T(response)) = (is_refusal(status), response) else { continue };
         if response.content.is_empty() {
-            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+            let content =
+                ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
             response.content.insert(PROBLEM.to_owned(), content.into());
         }
         name_one(response, status);

@@ -3,14 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{AdditionalProperties, AllOf, ArrayItems, Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, AllOf, ArrayItems, Object, ObjectBuilder, Schema, Type,
+};
 use utoipa::openapi::{Components, Content, Ref, RefOr};
 
 /// The schema of a page or an outcome holds what it is of once more; generators would make a second type of it.
 pub(super) fn name_what_is_held(components: &mut Components) {
     let known: Vec<String> = components.schemas.keys().cloned().collect();
     for name in &known {
-        let Some((holder, held)) = name.split_once('_').filter(|(_, held)| known.iter().any(|known| known == held)) else { continue };
+        let Some((holder, held)) =
+            name.split_once('_').filter(|(_, held)| known.iter().any(|known| known == held))
+        else {
+            continue;
+        };
         let held = Ref::from_schema_name(held).into();
         match (holder, components.schemas.get_mut(name)) {
             ("Page", Some(RefOr::T(Schema::Object(page)))) => {
@@ -18,7 +24,9 @@ pub(super) fn name_what_is_held(components: &mut Components) {
                     items.items = ArrayItems::RefOrSchema(Box::new(held));
                 }
             }
-            ("Outcome", Some(RefOr::T(Schema::OneOf(outcome)))) => outcome.items.splice(..1, [held]).for_each(drop),
+            ("Outcome", Some(RefOr::T(Schema::OneOf(outcome)))) => {
+                outcome.items.splice(..1, [held]).for_each(drop)
+            }
             _ => {}
         }
     }
@@ -37,11 +45,13 @@ pub(super) fn join_closed_parts(components: &mut Components) {
 }
 
 fn joined(all: &AllOf, known: &BTreeMap<String, RefOr<Schema>>) -> Option<Object> {
-    let parts: Vec<&Object> = all.items.iter().map(|part| object(part, known)).collect::<Option<_>>()?;
+    let parts: Vec<&Object> =
+        all.items.iter().map(|part| object(part, known)).collect::<Option<_>>()?;
     if parts.len() < 2 || !parts.iter().any(|part| is_closed(part)) {
         return None;
     }
-    let mut joined = ObjectBuilder::new().schema_type(Type::Object).description(all.description.clone()).build();
+    let mut joined =
+        ObjectBuilder::new().schema_type(Type::Object).description(all.description.clone()).build();
     joined.example.clone_from(&all.example);
     for part in parts {
         joined.properties.extend(part.properties.clone());
@@ -50,25 +60,40 @@ fn joined(all: &AllOf, known: &BTreeMap<String, RefOr<Schema>>) -> Option<Object
     Some(joined)
 }
 
-fn object<'a>(part: &'a RefOr<Schema>, known: &'a BTreeMap<String, RefOr<Schema>>) -> Option<&'a Object> {
+fn object<'a>(
+    part: &'a RefOr<Schema>,
+    known: &'a BTreeMap<String, RefOr<Schema>>,
+) -> Option<&'a Object> {
     match part {
         RefOr::T(Schema::Object(object)) => Some(object),
-        RefOr::Ref(reference) => object(known.get(reference.ref_location.rsplit('/').next()?)?, known),
+        RefOr::Ref(reference) => {
+            object(known.get(reference.ref_location.rsplit('/').next()?)?, known)
+        }
         RefOr::T(_) => None,
     }
 }
 
 /// The names of the schemas that have a member of this name.
 pub(super) fn with_member(name: &str, components: &Components) -> BTreeSet<String> {
-    let has = |schema: &RefOr<Schema>| object(schema, &components.schemas).is_some_and(|object| object.properties.contains_key(name));
-    components.schemas.iter().filter(|(_, schema)| has(schema)).map(|(name, _)| name.clone()).collect()
+    let has = |schema: &RefOr<Schema>| {
+        object(schema, &components.schemas)
+            .is_some_and(|object| object.properties.contains_key(name))
+    };
+    components
+        .schemas
+        .iter()
+        .filter(|(_, schema)| has(schema))
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 /// Whether an operation's body is of one of these schemas.
 pub(super) fn body_names(operation: &Operation, schemas: &BTreeSet<String>) -> bool {
     let Some(RefOr::T(body)) = &operation.request_body else { return false };
     body.content.values().any(|content| match content {
-        RefOr::T(Content { schema: Some(RefOr::Ref(reference)), .. }) => schemas.iter().any(|name| is_to(reference, name)),
+        RefOr::T(Content { schema: Some(RefOr::Ref(reference)), .. }) => {
+            schemas.iter().any(|name| is_to(reference, name))
+        }
         _ => false,
     })
 }

@@ -12,17 +12,29 @@ pub(super) fn explain(operation: &mut Operation) {
         Some((first, rest)) => (format!("{first}."), Some(rest.trim().to_owned())),
         None => (said, None),
     };
-    let access = operation.extensions.as_ref().and_then(|extensions| extensions.get("x-access")).map(who_may);
-    let paragraphs: Vec<String> =
-        [rest, operation.description.take(), access].into_iter().flatten().filter(|text| !text.is_empty()).collect();
+    let access = operation
+        .extensions
+        .as_ref()
+        .and_then(|extensions| extensions.get("x-access"))
+        .map(who_may);
+    let paragraphs: Vec<String> = [rest, operation.description.take(), access]
+        .into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .collect();
     operation.summary = Some(first);
     operation.description = Some(paragraphs.join("\n\n"));
 }
 
 /// `x-access` in words.
 fn who_may(access: &Value) -> String {
-    let clauses: Vec<String> = access["anyOf"].as_array().into_iter().flatten().map(clause).collect();
-    let who = if clauses.is_empty() { "anybody, signed in or not".to_owned() } else { clauses.join("; or ") };
+    let clauses: Vec<String> =
+        access["anyOf"].as_array().into_iter().flatten().map(clause).collect();
+    let who = if clauses.is_empty() {
+        "anybody, signed in or not".to_owned()
+    } else {
+        clauses.join("; or ")
+    };
     match access["class"].as_str().unwrap_or_default() {
         UNLIMITED => format!("Open to {who}. No rate limit."),
         class => format!("Open to {who}. Rate limit: class `{class}`."),

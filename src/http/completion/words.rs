@@ -7,7 +7,9 @@ const ID: &str = "01900000-0000-7000-8000-";
 /// The id that goes by a name (`mandateId`); where the demo has no fixed one, made from the name.
 pub(super) fn id(name: &str) -> String {
     let end = match name {
-        "userId" | "targetUserId" | "targetId" | "ownerId" | "authorId" => "00000000a003".to_owned(),
+        "userId" | "targetUserId" | "targetId" | "ownerId" | "authorId" => {
+            "00000000a003".to_owned()
+        }
         "actorId" | "adminUserId" | "impersonatedBy" | "decidedBy" => "00000000a002".to_owned(),
         "mandateId" => "00000000b001".to_owned(),
         "instanceId" => "00000000c002".to_owned(),
@@ -26,7 +28,8 @@ pub(super) fn time(name: &str) -> &'static str {
     match name {
         "from" => "2026-01-01T00:00:00Z",
         "to" => "2027-01-01T00:00:00Z",
-        "updatedAt" | "lastLoginAt" | "lastSeenAt" | "at" | "decidedAt" | "deletedAt" | "erasedAt" => "2026-03-02T08:15:00Z",
+        "updatedAt" | "lastLoginAt" | "lastSeenAt" | "at" | "decidedAt" | "deletedAt"
+        | "erasedAt" => "2026-03-02T08:15:00Z",
         "purgeAt" | "expiresAt" => "2026-04-01T08:15:00Z",
         "eventTime" => "2030-05-06T12:30:00Z",
         _ => "2026-01-15T09:30:00Z",
@@ -66,7 +69,9 @@ pub(super) fn text(name: &str) -> String {
         "operation" => "read",
         "actorIp" | "address" => "203.0.113.7",
         "cursor" | "nextCursor" => "q0kPZ3mH1vX8nJ5sW2bT7QGQAAAAAHAAgAAAAAAAoANib2I",
-        "accessToken" | "refreshToken" | "mfaToken" | "token" => "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl",
+        "accessToken" | "refreshToken" | "mfaToken" | "token" => {
+            "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl"
+        }
         "ifMatch" | "ifNoneMatch" => "\"1\"",
         name if name.ends_with("Id") || name == "idempotencyKey" => return id(name),
         _ => "text",
@@ -76,7 +81,17 @@ pub(super) fn text(name: &str) -> String {
 
 /// Whether something is so.
 pub(super) fn flag(name: &str) -> bool {
-    matches!(name, "enabled" | "hasAdmin" | "emailVerified" | "view" | "views" | "allowed" | "copyTemplateRoles" | "addOnly")
+    matches!(
+        name,
+        "enabled"
+            | "hasAdmin"
+            | "emailVerified"
+            | "view"
+            | "views"
+            | "allowed"
+            | "copyTemplateRoles"
+            | "addOnly"
+    )
 }
 
 /// An amount.
@@ -109,8 +124,16 @@ mod tests {
     #[test]
     fn ids_that_the_demo_fixes_are_the_demos() {
         let demo = include_str!("../../../seeds/demo.toml");
-        for (name, thing) in [("userId", "bob"), ("actorId", "alice"), ("mandateId", "Acme"), ("instanceId", "trustee")] {
-            let after = demo.split(&id(name)).nth(1).unwrap_or_else(|| panic!("the demo has no {}", id(name)));
+        for (name, thing) in [
+            ("userId", "bob"),
+            ("actorId", "alice"),
+            ("mandateId", "Acme"),
+            ("instanceId", "trustee"),
+        ] {
+            let after = demo
+                .split(&id(name))
+                .nth(1)
+                .unwrap_or_else(|| panic!("the demo has no {}", id(name)));
             let next = after.lines().nth(1).unwrap();
             assert!(next.contains(&format!("\"{thing}\"")), "{name} is {next}");
         }
@@ -118,7 +141,8 @@ mod tests {
 
     #[test]
     fn other_ids_are_of_version_7_and_differ_by_name() {
-        let made = [id("roleId"), id("groupId"), id("templateRoleId")].map(|id| uuid::Uuid::parse_str(&id).unwrap());
+        let made = [id("roleId"), id("groupId"), id("templateRoleId")]
+            .map(|id| uuid::Uuid::parse_str(&id).unwrap());
         assert!(made.iter().all(|id| id.get_version_num() == 7));
         assert!(made[0] != made[1] && made[1] != made[2]);
     }

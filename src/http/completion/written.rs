@@ -58,7 +58,13 @@ fn is_null(kind: &SchemaType) -> bool {
 fn named_by_bodies(document: &OpenApi) -> BTreeSet<String> {
     let document = serde_json::to_value(document).unwrap_or_default();
     let mut names = BTreeSet::new();
-    for operation in document["paths"].as_object().into_iter().flat_map(|paths| paths.values()).filter_map(Value::as_object).flatten() {
+    for operation in document["paths"]
+        .as_object()
+        .into_iter()
+        .flat_map(|paths| paths.values())
+        .filter_map(Value::as_object)
+        .flatten()
+    {
         collect(&operation.1["requestBody"], &document["components"]["schemas"], &mut names);
     }
     names
@@ -71,7 +77,9 @@ fn collect(value: &Value, schemas: &Value, names: &mut BTreeSet<String>) {
         collect(&schemas[name], schemas, names);
     }
     match value {
-        Value::Object(members) => members.values().for_each(|member| collect(member, schemas, names)),
+        Value::Object(members) => {
+            members.values().for_each(|member| collect(member, schemas, names))
+        }
         Value::Array(items) => items.iter().for_each(|item| collect(item, schemas, names)),
         _ => {}
     }

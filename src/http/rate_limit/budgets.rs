@@ -60,7 +60,10 @@ pub(super) struct Budgets {
 impl Budgets {
     pub fn new(settings: &Settings) -> Self {
         Self {
-            settings: Class::ALL.into_iter().map(|class| (class, per_minute(settings, class))).collect(),
+            settings: Class::ALL
+                .into_iter()
+                .map(|class| (class, per_minute(settings, class)))
+                .collect(),
             mandates: RwLock::default(),
             nodes: AtomicU32::new(1),
             buckets: RwLock::default(),
@@ -70,7 +73,12 @@ impl Budgets {
 
     /// A mandate's own limit.
     pub fn own(&self, mandate: MandateId, class: Class) -> Option<NonZeroU32> {
-        self.mandates.read().unwrap_or_else(PoisonError::into_inner).get(&mandate)?.get(&class).copied()
+        self.mandates
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&mandate)?
+            .get(&class)
+            .copied()
     }
 
     /// Charges somebody by the settings, whatever the budget is for.
@@ -82,7 +90,9 @@ impl Budgets {
     /// Charges somebody as a member of the mandate: by its own limit, or as everywhere where it has none.
     pub fn charge_within(&self, class: Class, who: Who, mandate: MandateId) -> Charged {
         match self.own(mandate, class) {
-            Some(quota) => self.take(class, Payer { who, what_for: WhatFor::Within(mandate) }, quota),
+            Some(quota) => {
+                self.take(class, Payer { who, what_for: WhatFor::Within(mandate) }, quota)
+            }
             None => self.charge(class, who, WhatFor::Anything),
         }
     }
@@ -91,7 +101,11 @@ impl Budgets {
         let share = self.share(quota);
         let outcome = match self.returned_to(&(class, payer)) {
             Some(ticket) => Ok(ticket),
-            None => self.buckets(class, share).map_or(Ok(Ticket::of(share, share.get())), |buckets| taken(&buckets, &payer, share)),
+            None => {
+                self.buckets(class, share).map_or(Ok(Ticket::of(share, share.get())), |buckets| {
+                    taken(&buckets, &payer, share)
+                })
+            }
         };
         Charged { class, payer, quota, share, outcome }
     }
@@ -124,11 +138,19 @@ impl Budgets {
 
     fn buckets(&self, class: Class, size: NonZeroU32) -> Option<Arc<Buckets>> {
         let key = (class, size);
-        if let Some(buckets) = self.buckets.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(buckets) = self.buckets.read().unwrap_or_else(PoisonError::into_inner).get(&key)
+        {
             return Some(buckets.clone());
         }
         let made = Arc::new(refilled_evenly(size)?);
-        Some(self.buckets.write().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(made).clone())
+        Some(
+            self.buckets
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(key)
+                .or_insert(made)
+                .clone(),
+        )
     }
 
     pub fn forget_idle(&self) {

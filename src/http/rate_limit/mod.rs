@@ -115,7 +115,12 @@ impl Toll {
             Charging::ByTheHandler { door } => Some(door),
             Charging::Free => None,
         };
-        Self { class, by_address: policy.is_public(), in_mandates: policy.works_in_mandates(), services: services.clone() }
+        Self {
+            class,
+            by_address: policy.is_public(),
+            in_mandates: policy.works_in_mandates(),
+            services: services.clone(),
+        }
     }
 }
 
@@ -127,9 +132,18 @@ impl Limits {
     }
 
     /// Charges the routes of `router` to a class.
-    pub(super) fn layer(&self, router: MethodRouter<App>, class: Class, policy: &Policy, services: &Services) -> MethodRouter<App> {
+    pub(super) fn layer(
+        &self,
+        router: MethodRouter<App>,
+        class: Class,
+        policy: &Policy,
+        services: &Services,
+    ) -> MethodRouter<App> {
         match &self.0 {
-            Some(_) => router.route_layer(from_fn_with_state(Arc::new(Toll::of(services, class, policy)), at_the_door)),
+            Some(_) => router.route_layer(from_fn_with_state(
+                Arc::new(Toll::of(services, class, policy)),
+                at_the_door,
+            )),
             None => router,
         }
     }
@@ -141,7 +155,12 @@ impl Limits {
 
     /// Writes the `RateLimit` headers. What no route was charged for (unknown routes, wrong methods, the documentation page) is charged
     /// here, so that guessing routes is limited too.
-    pub(super) fn write_headers(&self, purse: &Purse, path: &str, mut response: Response) -> Response {
+    pub(super) fn write_headers(
+        &self,
+        purse: &Purse,
+        path: &str,
+        mut response: Response,
+    ) -> Response {
         if self.0.is_none() {
             return response;
         }
@@ -204,6 +223,9 @@ fn refuse(response: &mut Response, refusal: Error) {
 }
 
 fn too_many(seconds: u64) -> Error {
-    Error::new(Code::TooManyRequests, format!("The limit of this class of routes is used up; try again in {seconds} s."))
-        .retry_after(seconds)
+    Error::new(
+        Code::TooManyRequests,
+        format!("The limit of this class of routes is used up; try again in {seconds} s."),
+    )
+    .retry_after(seconds)
 }

@@ -74,7 +74,8 @@ impl Purse {
     pub fn charge_sign_in(&self, name: Option<&str>) -> Result<()> {
         let Some(budgets) = &self.budgets else { return Ok(()) };
         let name = digest(name.unwrap_or_default().as_bytes());
-        let charged = budgets.charge(Class::Auth, self.identity.place(), WhatFor::SigningInAs(name));
+        let charged =
+            budgets.charge(Class::Auth, self.identity.place(), WhatFor::SigningInAs(name));
         let outcome = charged.allowed();
         self.state().bill.note(charged);
         outcome
@@ -91,7 +92,9 @@ impl Purse {
         let mut state = self.state();
         let who = if toll.by_address { self.identity.place() } else { self.identity.who() };
         let user = self.identity.claims.map(|claims| claims.user).filter(|_| toll.in_mandates);
-        let known = user.and_then(|user| named_mandate(headers).filter(|mandate| toll.services.lets_in(user, *mandate)));
+        let known = user.and_then(|user| {
+            named_mandate(headers).filter(|mandate| toll.services.lets_in(user, *mandate))
+        });
         let charged = match known {
             Some(mandate) => budgets.charge_within(class, who, mandate),
             None => budgets.charge(class, who, WhatFor::Anything),
@@ -110,7 +113,9 @@ impl Purse {
         let mut state = self.state();
         let before = std::mem::replace(&mut state.member_of, member_of);
         let Some(class) = state.door.filter(|_| before != member_of) else { return Ok(()) };
-        let own = |mandate: Option<MandateId>| mandate.is_some_and(|mandate| budgets.own(mandate, class).is_some());
+        let own = |mandate: Option<MandateId>| {
+            mandate.is_some_and(|mandate| budgets.own(mandate, class).is_some())
+        };
         if !own(before) && !own(member_of) {
             return Ok(());
         }
@@ -175,6 +180,10 @@ impl Deposit {
 impl FromRequestParts<App> for Purse {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| Error::internal("a request without a purse"))
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| Error::internal("a request without a purse"))
     }
 }

@@ -63,7 +63,10 @@ pub fn differences(from: &Permissions, to: &Permissions) -> Vec<PermissionChange
     }
     let views: BTreeSet<_> = from.views.keys().chain(to.views.keys()).collect();
     for view in views {
-        let (a, b) = (from.views.get(view).copied().unwrap_or(false), to.views.get(view).copied().unwrap_or(false));
+        let (a, b) = (
+            from.views.get(view).copied().unwrap_or(false),
+            to.views.get(view).copied().unwrap_or(false),
+        );
         if a != b {
             changes.push(PermissionChange::of_view(view, json!(a), json!(b)));
         }
@@ -73,11 +76,21 @@ pub fn differences(from: &Permissions, to: &Permissions) -> Vec<PermissionChange
 
 fn rule_differences(table: &str, from: Option<Rule>, to: Option<Rule>) -> Vec<PermissionChange> {
     let (a, b) = (from.unwrap_or_default(), to.unwrap_or_default());
-    let change = |operation, from: Value, to: Value| PermissionChange { table: Some(table.to_owned()), view: None, operation, from, to };
+    let change = |operation, from: Value, to: Value| PermissionChange {
+        table: Some(table.to_owned()),
+        view: None,
+        operation,
+        from,
+        to,
+    };
     let mut changes = Vec::new();
     // A named rule that permits nothing is not the same as none: it withholds what `*` would give.
     if a.view != b.view || (a == b && from.is_some() != to.is_some()) {
-        changes.push(change("view", from.map_or(Value::Null, |_| json!(a.view)), to.map_or(Value::Null, |_| json!(b.view))));
+        changes.push(change(
+            "view",
+            from.map_or(Value::Null, |_| json!(a.view)),
+            to.map_or(Value::Null, |_| json!(b.view)),
+        ));
     }
     for operation in Operation::ALL {
         let (before, after) = (a.level(operation), b.level(operation));

@@ -13,13 +13,17 @@ pub(super) struct Labels(BTreeSet<String>);
 impl Labels {
     pub fn of(templates: &[Template], present: &[Present], add_only: bool) -> Self {
         let key = |role: &Present| names::key_of_stored(&role.role.label);
-        let copies: Vec<(&Template, &Present)> = templates.iter().filter_map(|t| Some((t, copy_of(t, present)?))).collect();
+        let copies: Vec<(&Template, &Present)> =
+            templates.iter().filter_map(|t| Some((t, copy_of(t, present)?))).collect();
         let is_copy = |role: &Present| copies.iter().any(|(_, copy)| copy.role.id == role.role.id);
         let goes = |role: &Present| is_orphan(role, templates) && role.holders.is_empty();
         let stay = present.iter().filter(|role| add_only || !(is_copy(role) || goes(role)));
         let mut labels = Self(stay.map(key).collect());
         // Each copy that has to keep its label may be in the way of another one.
-        while let Some((_, copy)) = copies.iter().find(|(template, copy)| labels.withholds(template) && !labels.0.contains(&key(copy))) {
+        while let Some((_, copy)) = copies
+            .iter()
+            .find(|(template, copy)| labels.withholds(template) && !labels.0.contains(&key(copy)))
+        {
             labels.0.insert(key(copy));
         }
         labels

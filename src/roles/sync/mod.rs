@@ -45,7 +45,11 @@ pub struct SyncReport {
 impl SyncReport {
     /// Everybody who holds a role that is kept.
     pub fn holders(&self) -> Vec<UserId> {
-        self.changes.iter().flat_map(|change| &change.holders).map(|holder| holder.user_id).collect()
+        self.changes
+            .iter()
+            .flat_map(|change| &change.holders)
+            .map(|holder| holder.user_id)
+            .collect()
     }
     /// For an answer: of the holders only those.
     pub fn name_only(&mut self, nameable: &BTreeSet<UserId>) {
@@ -80,7 +84,14 @@ pub struct RoleChange {
 
 impl RoleChange {
     fn of(role: &str, change: &'static str) -> Self {
-        Self { role: role.to_owned(), change, label: None, description: None, permissions: Vec::new(), holders: Vec::new() }
+        Self {
+            role: role.to_owned(),
+            change,
+            label: None,
+            description: None,
+            permissions: Vec::new(),
+            holders: Vec::new(),
+        }
     }
 }
 
@@ -156,11 +167,20 @@ impl Plan {
 
 /// Compares an instance's roles with the templates. What is planned comes to rest: once it is done, nothing is left to do.
 #[must_use]
-pub fn plan(templates: &[Template], present: &[Present], catalogue: &Catalogue, add_only: bool, caller: UserId) -> Plan {
+pub fn plan(
+    templates: &[Template],
+    present: &[Present],
+    catalogue: &Catalogue,
+    add_only: bool,
+    caller: UserId,
+) -> Plan {
     let labels = Labels::of(templates, present, add_only);
     let mut plan = Plan::default();
     for template in templates {
-        let template = Template { role: template.role.clone(), permissions: template.permissions.known_to(catalogue) };
+        let template = Template {
+            role: template.role.clone(),
+            permissions: template.permissions.known_to(catalogue),
+        };
         match copy_of(&template, present) {
             None => plan.missing(&template, &labels),
             Some(copy) if add_only => plan.compared(&template, copy, catalogue),
@@ -179,7 +199,9 @@ fn copy_of<'a>(template: &Template, present: &'a [Present]) -> Option<&'a Presen
 
 /// Whether the template that a role was copied from is gone.
 fn is_orphan(role: &Present, templates: &[Template]) -> bool {
-    role.role.template_role_id.is_some_and(|id| !templates.iter().any(|template| template.role.id == id))
+    role.role
+        .template_role_id
+        .is_some_and(|id| !templates.iter().any(|template| template.role.id == id))
 }
 
 impl Plan {
@@ -199,25 +221,39 @@ impl Plan {
     fn compared(&mut self, template: &Template, copy: &Present, catalogue: &Catalogue) {
         self.report.unchanged += 1;
         let change = change_of("differs", copy, template, catalogue);
-        if change.label.is_some() || change.description.is_some() || !change.permissions.is_empty() {
+        if change.label.is_some() || change.description.is_some() || !change.permissions.is_empty()
+        {
             self.report.changes.push(change);
         }
     }
 
-    fn copied(&mut self, template: &Template, copy: &Present, labels: &Labels, catalogue: &Catalogue, caller: UserId) {
+    fn copied(
+        &mut self,
+        template: &Template,
+        copy: &Present,
+        labels: &Labels,
+        catalogue: &Catalogue,
+        caller: UserId,
+    ) {
         let mut change = change_of("updated", copy, template, catalogue);
         let withheld = labels.withholds(template);
         let wanted = if withheld { change.label.take() } else { None };
         if change.label.is_none() && change.description.is_none() && change.permissions.is_empty() {
             self.report.unchanged += 1;
             if wanted.is_some() {
-                self.report.changes.push(RoleChange { label: wanted, ..RoleChange::of(&copy.role.label, "skipped: label_taken") });
+                self.report.changes.push(RoleChange {
+                    label: wanted,
+                    ..RoleChange::of(&copy.role.label, "skipped: label_taken")
+                });
             }
             return;
         }
         self.report.updated += 1;
         let held_by_caller = copy.holders.iter().any(|holder| holder.user_id == caller);
-        let (before, after) = (Merged::of([&copy.permissions], catalogue), Merged::of([&template.permissions], catalogue));
+        let (before, after) = (
+            Merged::of([&copy.permissions], catalogue),
+            Merged::of([&template.permissions], catalogue),
+        );
         self.raises_caller |= held_by_caller && !after.within(&before);
         self.reset.push(Reset {
             copy: copy.clone(),
@@ -235,24 +271,40 @@ impl Plan {
         } else if orphan.holders.is_empty() {
             self.report.removed += 1;
             let permissions = differences(&orphan.permissions, &Permissions::default());
-            self.report.changes.push(RoleChange { permissions, ..RoleChange::of(label, "removed") });
+            self.report
+                .changes
+                .push(RoleChange { permissions, ..RoleChange::of(label, "removed") });
             self.remove.push(orphan.clone());
         } else {
             self.report.kept += 1;
-            self.report.changes.push(RoleChange { holders: orphan.holders.clone(), ..RoleChange::of(label, "kept") });
+            self.report.changes.push(RoleChange {
+                holders: orphan.holders.clone(),
+                ..RoleChange::of(label, "kept")
+            });
         }
     }
 }
 
 /// All in which a copy is not as its template.
-fn change_of(change: &'static str, copy: &Present, template: &Template, catalogue: &Catalogue) -> RoleChange {
+fn change_of(
+    change: &'static str,
+    copy: &Present,
+    template: &Template,
+    catalogue: &Catalogue,
+) -> RoleChange {
     let (is, to) = (&copy.role, &template.role);
     let label = || LabelChange { from: is.label.clone(), to: to.label.clone() };
-    let description = || DescriptionChange { from: is.description.clone(), to: to.description.clone() };
+    let description =
+        || DescriptionChange { from: is.description.clone(), to: to.description.clone() };
     let mut permissions = differences(&copy.permissions, &template.permissions);
     // Not allowed is as good as not named, but for a view that is not there.
-    let gone = copy.permissions.views.iter().filter(|(view, allowed)| !**allowed && !catalogue.has_view(view));
-    permissions.extend(gone.map(|(view, _)| PermissionChange::of_view(view, json!(false), Value::Null)));
+    let gone = copy
+        .permissions
+        .views
+        .iter()
+        .filter(|(view, allowed)| !**allowed && !catalogue.has_view(view));
+    permissions
+        .extend(gone.map(|(view, _)| PermissionChange::of_view(view, json!(false), Value::Null)));
     RoleChange {
         label: (is.label != to.label).then(label),
         description: (is.description != to.description).then(description),

@@ -81,36 +81,59 @@ fn catalogue() -> Catalogue {
 impl World {
     /// Labels are unique among templates, and among the roles of the instance.
     fn is_free(&self, label: usize, among_templates: bool) -> bool {
-        let taken = |role: &Role| names::key_of_stored(&role.label) == names::key_of_stored(LABELS[label]);
-        if among_templates { !self.templates.iter().any(|t| taken(&t.role)) } else { !self.present.iter().any(|p| taken(&p.role)) }
+        let taken =
+            |role: &Role| names::key_of_stored(&role.label) == names::key_of_stored(LABELS[label]);
+        if among_templates {
+            !self.templates.iter().any(|t| taken(&t.role))
+        } else {
+            !self.present.iter().any(|p| taken(&p.role))
+        }
     }
 
     fn happens(&mut self, happening: &Happening) {
         let (templates, present) = (self.templates.len(), self.present.len());
         match *happening {
             TemplateMade(label) if self.is_free(label, true) => {
-                self.templates.push(Template { role: role(LABELS[label], None), permissions: permits(label) });
+                self.templates.push(Template {
+                    role: role(LABELS[label], None),
+                    permissions: permits(label),
+                });
             }
             TemplateDeleted(n) if n < templates => drop(self.templates.remove(n)),
             TemplateRenamed(n, label) if n < templates && self.is_free(label, true) => {
                 LABELS[label].clone_into(&mut self.templates[n].role.label);
             }
             TemplatesSwapped(one, other) if one < templates && other < templates => {
-                let (a, b) = (self.templates[one].role.label.clone(), self.templates[other].role.label.clone());
+                let (a, b) = (
+                    self.templates[one].role.label.clone(),
+                    self.templates[other].role.label.clone(),
+                );
                 self.templates[one].role.label = b;
                 self.templates[other].role.label = a;
             }
             TemplateDescribed(n) if n < templates => {
-                self.templates[n].role.description.insert("en".to_owned(), format!("as of {present}"));
+                self.templates[n]
+                    .role
+                    .description
+                    .insert("en".to_owned(), format!("as of {present}"));
             }
-            TemplatePermits(n, table) if n < templates => self.templates[n].permissions = permits(table),
+            TemplatePermits(n, table) if n < templates => {
+                self.templates[n].permissions = permits(table)
+            }
             RoleMade(label) if self.is_free(label, false) => {
-                self.present.push(Present { role: role(LABELS[label], None), permissions: permits(label), holders: Vec::new() });
+                self.present.push(Present {
+                    role: role(LABELS[label], None),
+                    permissions: permits(label),
+                    holders: Vec::new(),
+                });
             }
-            CopyRenamed(n, label) if n < present && self.is_free(label, false) => LABELS[label].clone_into(&mut self.present[n].role.label),
+            CopyRenamed(n, label) if n < present && self.is_free(label, false) => {
+                LABELS[label].clone_into(&mut self.present[n].role.label)
+            }
             CopyPermits(n, table) if n < present => self.present[n].permissions = permits(table),
             CopyHeld(n) if n < present => {
-                self.present[n].holders = vec![Holder { user_id: UserId::new(), username: "ann".to_owned() }];
+                self.present[n].holders =
+                    vec![Holder { user_id: UserId::new(), username: "ann".to_owned() }];
             }
             Synced(add_only) => self.sync(add_only),
             _ => {}
@@ -126,17 +149,26 @@ impl World {
         let plan = self.plan(add_only);
         self.present.retain(|role| !plan.remove.iter().any(|gone| gone.role.id == role.role.id));
         for reset in plan.reset {
-            let copy = self.present.iter_mut().find(|role| role.role.id == reset.copy.role.id).unwrap();
+            let copy =
+                self.present.iter_mut().find(|role| role.role.id == reset.copy.role.id).unwrap();
             copy.permissions = reset.to;
             copy.role.label = reset.label.unwrap_or(copy.role.label.clone());
             copy.role.description = reset.description.unwrap_or(copy.role.description.clone());
             copy.role.version += 1;
         }
         for template in plan.add {
-            let role = Role { description: template.role.description, ..role(&template.role.label, Some(template.role.id)) };
-            self.present.push(Present { role, permissions: template.permissions, holders: Vec::new() });
+            let role = Role {
+                description: template.role.description,
+                ..role(&template.role.label, Some(template.role.id))
+            };
+            self.present.push(Present {
+                role,
+                permissions: template.permissions,
+                holders: Vec::new(),
+            });
         }
-        let labels: BTreeSet<_> = self.present.iter().map(|role| names::key_of_stored(&role.role.label)).collect();
+        let labels: BTreeSet<_> =
+            self.present.iter().map(|role| names::key_of_stored(&role.role.label)).collect();
         assert_eq!(labels.len(), self.present.len(), "two roles with one label");
     }
 }

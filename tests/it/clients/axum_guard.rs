@@ -87,11 +87,18 @@ impl Refused {
     pub fn problem(status: StatusCode, code: &str, detail: &str) -> Self {
         let title = status.canonical_reason();
         let problem = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail });
-        Self(Box::new((status, [(CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()))
+        Self(Box::new(
+            (status, [(CONTENT_TYPE, "application/problem+json")], problem.to_string())
+                .into_response(),
+        ))
     }
 
     fn unavailable() -> Self {
-        Self::problem(StatusCode::SERVICE_UNAVAILABLE, "access_unknown", "Whether this is allowed could not be found out. Try again.")
+        Self::problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "access_unknown",
+            "Whether this is allowed could not be found out. Try again.",
+        )
     }
 
     /// What Bailiwick refuses (401, 403, 429 …) it refuses this caller: it is passed on as it stands.
@@ -116,19 +123,44 @@ impl Bailiwick {
     }
 
     /// Goes on only where the caller may do this to any row at all.
-    pub async fn scope(&self, caller: &HeaderMap, table: &'static str, operation: &str) -> Result<Scope, Refused> {
-        let access: Access = send(caller, self.http.get(format!("{}/api/access/me", self.base))).await?;
-        let missing = |code, header| Refused::problem(StatusCode::BAD_REQUEST, code, &format!("The header {header} is missing."));
-        let mandate = access.mandate_id.ok_or_else(|| missing("mandate_context_missing", "X-Mandate-Id"))?;
-        let instance = access.instance_id.ok_or_else(|| missing("instance_context_missing", "X-Instance-Id"))?;
+    pub async fn scope(
+        &self,
+        caller: &HeaderMap,
+        table: &'static str,
+        operation: &str,
+    ) -> Result<Scope, Refused> {
+        let access: Access =
+            send(caller, self.http.get(format!("{}/api/access/me", self.base))).await?;
+        let missing = |code, header| {
+            Refused::problem(
+                StatusCode::BAD_REQUEST,
+                code,
+                &format!("The header {header} is missing."),
+            )
+        };
+        let mandate =
+            access.mandate_id.ok_or_else(|| missing("mandate_context_missing", "X-Mandate-Id"))?;
+        let instance = access
+            .instance_id
+            .ok_or_else(|| missing("instance_context_missing", "X-Instance-Id"))?;
         let none = Levels { read: 'n', create: 'n', update: 'n', delete: 'n' };
         let levels = access.tables.get(table).copied().unwrap_or(none);
         let scope = Scope { mandate, instance, user: access.user_id, table, levels };
-        if matches!(scope.level(operation), 'm' | 'g' | 'a') { Ok(scope) } else { Err(scope.denied(operation)) }
+        if matches!(scope.level(operation), 'm' | 'g' | 'a') {
+            Ok(scope)
+        } else {
+            Err(scope.denied(operation))
+        }
     }
 
     /// Whether the caller may do this to a row of that owner, in the mandate and instance of the scope.
-    pub async fn reaches(&self, caller: &HeaderMap, scope: &Scope, operation: &str, owner: Uuid) -> Result<bool, Refused> {
+    pub async fn reaches(
+        &self,
+        caller: &HeaderMap,
+        scope: &Scope,
+        operation: &str,
+        owner: Uuid,
+    ) -> Result<bool, Refused> {
         match scope.level(operation) {
             'a' => Ok(true),
             'g' => Ok(!self.near(caller, scope, operation, vec![owner]).await?.is_empty()),
@@ -137,21 +169,42 @@ impl Bailiwick {
     }
 
     /// At level `g`: those of these owners whose rows the caller reaches. One question has room for 100.
-    pub async fn near(&self, caller: &HeaderMap, scope: &Scope, operation: &str, owners: Vec<Uuid>) -> Result<Vec<Uuid>, Refused> {
-        let check = |owner| json!({ "table": scope.table, "operation": operation, "ownerId": owner });
+    pub async fn near(
+        &self,
+        caller: &HeaderMap,
+        scope: &Scope,
+        operation: &str,
+        owners: Vec<Uuid>,
+    ) -> Result<Vec<Uuid>, Refused> {
+        let check =
+            |owner| json!({ "table": scope.table, "operation": operation, "ownerId": owner });
         let mut near = Vec::new();
         for some in owners.chunks(100) {
             let checks: Vec<Value> = some.iter().map(check).collect();
-            let question = self.http.post(format!("{}/api/access/check", self.base)).json(&json!({ "checks": checks }));
+            let question = self
+                .http
+                .post(format!("{}/api/access/check", self.base))
+                .json(&json!({ "checks": checks }));
             let answer: Value = send(caller, question).await?;
-            let results = answer["results"].as_array().filter(|results| results.len() == some.len()).ok_or_else(Refused::unavailable)?;
-            near.extend(some.iter().zip(results).filter(|(_, result)| result["allowed"] == true).map(|(owner, _)| *owner));
+            let results = answer["results"]
+                .as_array()
+                .filter(|results| results.len() == some.len())
+                .ok_or_else(Refused::unavailable)?;
+            near.extend(
+                some.iter()
+                    .zip(results)
+                    .filter(|(_, result)| result["allowed"] == true)
+                    .map(|(owner, _)| *owner),
+            );
         }
         Ok(near)
     }
 }
 
-async fn send<T: DeserializeOwned>(caller: &HeaderMap, mut question: reqwest::RequestBuilder) -> Result<T, Refused> {
+async fn send<T: DeserializeOwned>(
+    caller: &HeaderMap,
+    mut question: reqwest::RequestBuilder,
+) -> Result<T, Refused> {
     for name in FORWARDED {
         if let Some(value) = caller.get(name) {
             question = question.header(name, value);
@@ -166,7 +219,12 @@ async fn send<T: DeserializeOwned>(caller: &HeaderMap, mut question: reqwest::Re
 }
 
 /// A route that asks before it does anything. Its handler takes the [`Scope`] from the request's extensions.
-pub fn guarded<S>(route: MethodRouter<S>, bailiwick: &Bailiwick, table: &'static str, operation: &'static str) -> MethodRouter<S>
+pub fn guarded<S>(
+    route: MethodRouter<S>,
+    bailiwick: &Bailiwick,
+    table: &'static str,
+    operation: &'static str,
+) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {

@@ -44,12 +44,24 @@ async fn list(
 ) -> Result<Json<Vec<Ticket>>, Refused> {
     let owners = match scope.level("read") {
         'a' => None,
-        'g' => Some(helpdesk.bailiwick.near(&headers, &scope, "read", helpdesk.owners(&scope).await?).await?),
+        'g' => Some(
+            helpdesk
+                .bailiwick
+                .near(&headers, &scope, "read", helpdesk.owners(&scope).await?)
+                .await?,
+        ),
         _ => Some(vec![scope.user]),
     };
     let listed = "select id, owner, text from tickets
         where mandate = $1 and instance = $2 and ($3::uuid[] is null or owner = any($3)) order by id limit 100";
-    Ok(Json(sqlx::query_as(listed).bind(scope.mandate).bind(scope.instance).bind(owners).fetch_all(&helpdesk.sql).await?))
+    Ok(Json(
+        sqlx::query_as(listed)
+            .bind(scope.mandate)
+            .bind(scope.instance)
+            .bind(owners)
+            .fetch_all(&helpdesk.sql)
+            .await?,
+    ))
 }
 
 async fn open(
@@ -57,8 +69,13 @@ async fn open(
     Extension(scope): Extension<Scope>,
     text: String,
 ) -> Result<(StatusCode, Json<Uuid>), Refused> {
-    let opened = "insert into tickets (mandate, instance, owner, text) values ($1, $2, $3, $4) returning id";
-    let opened = sqlx::query_scalar(opened).bind(scope.mandate).bind(scope.instance).bind(scope.user).bind(text);
+    let opened =
+        "insert into tickets (mandate, instance, owner, text) values ($1, $2, $3, $4) returning id";
+    let opened = sqlx::query_scalar(opened)
+        .bind(scope.mandate)
+        .bind(scope.instance)
+        .bind(scope.user)
+        .bind(text);
     Ok((StatusCode::CREATED, Json(opened.fetch_one(&helpdesk.sql).await?)))
 }
 
@@ -84,31 +101,54 @@ async fn rewrite(
         return Err(scope.denied("update"));
     }
     let rewritten = "update tickets set text = $4 where mandate = $1 and instance = $2 and id = $3";
-    sqlx::query(rewritten).bind(scope.mandate).bind(scope.instance).bind(id).bind(text).execute(&helpdesk.sql).await?;
+    sqlx::query(rewritten)
+        .bind(scope.mandate)
+        .bind(scope.instance)
+        .bind(id)
+        .bind(text)
+        .execute(&helpdesk.sql)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 impl Helpdesk {
     /// One that is not there, one of another mandate or instance, and one that the caller may not read are the same 404.
     async fn seen(&self, headers: &HeaderMap, scope: &Scope, id: Uuid) -> Result<Ticket, Refused> {
-        let found = "select id, owner, text from tickets where mandate = $1 and instance = $2 and id = $3";
+        let found =
+            "select id, owner, text from tickets where mandate = $1 and instance = $2 and id = $3";
         let found = sqlx::query_as(found).bind(scope.mandate).bind(scope.instance).bind(id);
         let found: Option<Ticket> = found.fetch_optional(&self.sql).await?;
         match found {
-            Some(ticket) if self.bailiwick.reaches(headers, scope, "read", ticket.owner).await? => Ok(ticket),
-            _ => Err(Refused::problem(StatusCode::NOT_FOUND, "not_found", "There is no such ticket, or you may not see it.")),
+            Some(ticket)
+                if self.bailiwick.reaches(headers, scope, "read", ticket.owner).await? =>
+            {
+                Ok(ticket)
+            }
+            _ => Err(Refused::problem(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "There is no such ticket, or you may not see it.",
+            )),
         }
     }
 
     /// Everybody who has tickets here.
     async fn owners(&self, scope: &Scope) -> Result<Vec<Uuid>, sqlx::Error> {
         let owners = "select distinct owner from tickets where mandate = $1 and instance = $2";
-        sqlx::query_scalar(owners).bind(scope.mandate).bind(scope.instance).fetch_all(&self.sql).await
+        sqlx::query_scalar(owners)
+            .bind(scope.mandate)
+            .bind(scope.instance)
+            .fetch_all(&self.sql)
+            .await
     }
 }
 
 impl From<sqlx::Error> for Refused {
     fn from(_: sqlx::Error) -> Self {
-        Self::problem(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The request failed. Try again.")
+        Self::problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "The request failed. Try again.",
+        )
     }
 }

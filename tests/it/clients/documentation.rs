@@ -8,7 +8,8 @@ use serde_json::Value;
 const DOCUMENT: &str = "docs/clients.md";
 
 fn file(path: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// Before commands that `.ci/check-clients` takes out of the document and runs, as they stand there.
@@ -28,9 +29,12 @@ fn blocks(document: &str) -> Vec<(&str, &str, &str)> {
 fn code_in_the_document_is_that_of_files() {
     let document = file(DOCUMENT);
     let mut shown = 0;
-    for (language, code, above) in blocks(&document).into_iter().filter(|(language, ..)| *language != "sh") {
+    for (language, code, above) in
+        blocks(&document).into_iter().filter(|(language, ..)| *language != "sh")
+    {
         let named = above.strip_prefix("<!-- file: ").and_then(|line| line.strip_suffix(" -->"));
-        let path = named.unwrap_or_else(|| panic!("a block in {language} is not from a file:\n{code}"));
+        let path =
+            named.unwrap_or_else(|| panic!("a block in {language} is not from a file:\n{code}"));
         assert_eq!(format!("{code}\n"), file(path), "{DOCUMENT} shows {path} otherwise than it is");
         shown += 1;
     }
@@ -59,17 +63,25 @@ fn commands_in_the_document_are_those_that_are_checked() {
     let mut commands = 0;
     assert!(script.contains(RUN), "`.ci/check-clients` finds the commands that it runs");
     let shell = blocks(&document).into_iter().filter(|(language, ..)| *language == "sh");
-    for (line, above) in shell.flat_map(|(_, code, above)| code.lines().map(move |line| (line, above))) {
+    for (line, above) in
+        shell.flat_map(|(_, code, above)| code.lines().map(move |line| (line, above)))
+    {
         commands += 1;
-        let pinned: Vec<&str> = line.split(' ').filter(|word| word.contains("==") || word[1..].contains('@')).collect();
+        let pinned: Vec<&str> =
+            line.split(' ').filter(|word| word.contains("==") || word[1..].contains('@')).collect();
         for word in &pinned {
             let checked = match word.rsplit_once('@') {
-                Some((name, version)) => ["dependencies", "devDependencies"].iter().any(|kind| package[kind][name] == version),
+                Some((name, version)) => ["dependencies", "devDependencies"]
+                    .iter()
+                    .any(|kind| package[kind][name] == version),
                 None => requirements.lines().any(|line| line == *word),
             };
             assert!(checked, "{DOCUMENT} names {word}, which is not what is checked");
         }
-        assert!(!pinned.is_empty() || above == RUN || script.contains(line), "`.ci/check-clients` does not run `{line}`");
+        assert!(
+            !pinned.is_empty() || above == RUN || script.contains(line),
+            "`.ci/check-clients` does not run `{line}`"
+        );
     }
     assert!(commands >= 4, "only {commands} commands were found");
 }
@@ -78,5 +90,8 @@ fn commands_in_the_document_are_those_that_are_checked() {
 #[test]
 fn no_lock_names_a_registry() {
     let lock = file("tests/clients/package-lock.json");
-    assert!(lock.contains("\"integrity\"") && !lock.contains("\"resolved\""), "`npm install --omit-lockfile-registry-resolved` makes it");
+    assert!(
+        lock.contains("\"integrity\"") && !lock.contains("\"resolved\""),
+        "`npm install --omit-lockfile-registry-resolved` makes it"
+    );
 }

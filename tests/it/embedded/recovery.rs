@@ -25,7 +25,11 @@ async fn stopped_while_it_recovers_from_a_killed_child() {
             drop(postgres); // as when the service is killed
         }
         let postgres = start(place.path()).await;
-        assert!(began.elapsed() < Duration::from_secs(8), "no patience ran out: {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(8),
+            "no patience ran out: {:?}",
+            began.elapsed()
+        );
         assert!(rows(&postgres).await >= 1);
         postgres.stop().await.unwrap();
     }
@@ -38,8 +42,15 @@ async fn until_it_recovers(postgres: &EmbeddedPostgres) {
             let _ = kill(Pid::from_raw(checkpointer), Signal::SIGKILL);
         }
         for _ in 0..100 {
-            let refused = PgConnection::connect_with(&postgres.connect_options(postgres.database())).await.err();
-            if refused.as_ref().and_then(|error| error.as_database_error()?.code()).is_some_and(|code| code == "57P03") {
+            let refused =
+                PgConnection::connect_with(&postgres.connect_options(postgres.database()))
+                    .await
+                    .err();
+            if refused
+                .as_ref()
+                .and_then(|error| error.as_database_error()?.code())
+                .is_some_and(|code| code == "57P03")
+            {
                 return;
             }
         }

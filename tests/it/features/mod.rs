@@ -37,7 +37,11 @@ pub fn served() -> &'static [BuiltIn] {
     static FEATURES: LazyLock<Vec<BuiltIn>> = LazyLock::new(|| {
         let known: Vec<BuiltIn> = ALL.iter().map(|staged| staged.feature).collect();
         for feature in bailiwick::builtin::FEATURES {
-            assert!(known.iter().any(|other| other.code == feature.code), "stage the feature `{}` in tests/it/features", feature.code);
+            assert!(
+                known.iter().any(|other| other.code == feature.code),
+                "stage the feature `{}` in tests/it/features",
+                feature.code
+            );
         }
         known
     });
@@ -73,7 +77,12 @@ impl Staged {
 
     /// Fresh ids, the instance's among them.
     pub fn name(&self, names: &mut Names) {
-        let fresh = self.ids.iter().copied().chain([self.feature.code]).map(|name| (name, Uuid::now_v7().to_string()));
+        let fresh = self
+            .ids
+            .iter()
+            .copied()
+            .chain([self.feature.code])
+            .map(|name| (name, Uuid::now_v7().to_string()));
         names.extend(fresh);
     }
 
@@ -81,7 +90,11 @@ impl Staged {
     pub fn names_for(&self, names: &Names, owner: &str) -> Names {
         let mut names = names.clone();
         let place = names[self.feature.code].clone();
-        names.extend([("place", place), ("owner", owner.to_owned()), ("code", self.feature.code.to_owned())]);
+        names.extend([
+            ("place", place),
+            ("owner", owner.to_owned()),
+            ("code", self.feature.code.to_owned()),
+        ]);
         names
     }
 }

@@ -37,7 +37,9 @@ async fn covered(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     }
     let reaches_all = case.mentions("mandate") || case.mentions("instance");
     if for_sys || (operation.admits("sysAdmin") && reaches_all) {
-        told += succeeded(ground, operation, case, &Approach::of(&world.sys_admin), case.trail_of_sys).await;
+        told +=
+            succeeded(ground, operation, case, &Approach::of(&world.sys_admin), case.trail_of_sys)
+                .await;
     }
     if !operation.is_public() {
         refused(ground, operation, case).await;
@@ -45,7 +47,13 @@ async fn covered(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     told
 }
 
-async fn succeeded(ground: &Ground, operation: &Operation, case: &Case, approach: &Approach, trail: Trail) -> usize {
+async fn succeeded(
+    ground: &Ground,
+    operation: &Operation,
+    case: &Case,
+    approach: &Approach,
+    trail: Trail,
+) -> usize {
     let names = ground.stage_for(case, &ground.world.acme).await;
     let before = events(ground).await;
     let answer = call(&ground.world.app, operation, case, &names, approach).await;
@@ -58,7 +66,12 @@ async fn succeeded(ground: &Ground, operation: &Operation, case: &Case, approach
         Trail::Both => (1, 1),
     };
     let of_platform = told.iter().filter(|event| event["mandate_id"].is_null()).count();
-    assert_eq!((of_platform, told.len() - of_platform), (platform, mandates), "{}: {told:#?}", case.title());
+    assert_eq!(
+        (of_platform, told.len() - of_platform),
+        (platform, mandates),
+        "{}: {told:#?}",
+        case.title()
+    );
     let person = names["person"].as_str();
     for event in &told {
         let text = event.to_string();
@@ -67,8 +80,13 @@ async fn succeeded(ground: &Ground, operation: &Operation, case: &Case, approach
         }
         assert_eq!(event["request_id"], answer.header("x-request-id"), "{}", case.title());
         let by = &ground.world;
-        let actors = [by.acme.admin.id, by.sys_admin.id, by.acme.member.id].map(|id| id.to_string());
-        assert!(actors.iter().any(|actor| event["actor_id"] == **actor), "{}: {text}", case.title());
+        let actors =
+            [by.acme.admin.id, by.sys_admin.id, by.acme.member.id].map(|id| id.to_string());
+        assert!(
+            actors.iter().any(|actor| event["actor_id"] == **actor),
+            "{}: {text}",
+            case.title()
+        );
         assert!(event["action"].as_str().is_some_and(|action| action.contains('_')), "{text}");
     }
     ground.mend().await;
@@ -128,7 +146,9 @@ impl Deed {
             Deed::Enable => change(json!({ "enabled": true })),
             Deed::Readdress => change(json!({ "email": "elsewhere@example.com" })),
             Deed::Flag => change(json!({ "isSysAdmin": true })),
-            Deed::Rename => app.patch(path.clone()).bearer(own).json(json!({ "firstName": "Other" })),
+            Deed::Rename => {
+                app.patch(path.clone()).bearer(own).json(json!({ "firstName": "Other" }))
+            }
             Deed::Erase => erase().bearer(root),
             Deed::EraseOneself => erase().bearer(own).json(json!({ "password": PASSWORD })),
         };
@@ -140,9 +160,15 @@ impl Deed {
 /// restored, and either way somebody asks what became of them meanwhile.
 #[tokio::test]
 async fn the_trail_of_a_disabled_or_deleted_mandate_misses_nothing_of_its_members() {
-    let ways = operations(&document()).into_iter().filter(|operation| operation.has_effect() && operation.path.starts_with("/api/users/{"));
+    let ways = operations(&document())
+        .into_iter()
+        .filter(|operation| operation.has_effect() && operation.path.starts_with("/api/users/{"));
     for operation in ways {
-        assert!(DEEDS.iter().any(|(known, _)| *known == operation.id), "{} is new: add what it does to an account", operation.id);
+        assert!(
+            DEEDS.iter().any(|(known, _)| *known == operation.id),
+            "{} is new: add what it does to an account",
+            operation.id
+        );
     }
     let world = World::new().await;
     let (app, root) = (&world.app, &world.sys_admin.token);
@@ -150,25 +176,44 @@ async fn the_trail_of_a_disabled_or_deleted_mandate_misses_nothing_of_its_member
     let tenants = [&world.acme, &world.globex, &hooli];
     let mut people = Vec::new();
     for (_, deed) in DEEDS {
-        let person = world.member_with(&world.acme, &format!("{deed:?}").to_lowercase(), &[world.acme.role("user")]).await;
+        let person = world
+            .member_with(
+                &world.acme,
+                &format!("{deed:?}").to_lowercase(),
+                &[world.acme.role("user")],
+            )
+            .await;
         for tenant in &tenants[1..] {
             let body = json!({ "targetUserId": person.id, "roleIds": [tenant.role("viewer")] });
             app.post(tenant.path("/users")).bearer(root).json(body).send().await.expect(201);
         }
         people.push((deed, person));
     }
-    app.patch(world.globex.path("")).bearer(root).json(json!({ "enabled": false })).send().await.expect(200);
+    app.patch(world.globex.path(""))
+        .bearer(root)
+        .json(json!({ "enabled": false }))
+        .send()
+        .await
+        .expect(200);
     app.delete(hooli.path("")).bearer(root).send().await.expect(200);
-    sqlx::query("update users set enabled = false where username = 'enable'").execute(&app.sql).await.unwrap();
+    sqlx::query("update users set enabled = false where username = 'enable'")
+        .execute(&app.sql)
+        .await
+        .unwrap();
     let mut mandates = tenants.map(|tenant| json!(tenant.id));
     mandates.sort_by_key(ToString::to_string);
     for (deed, person) in people {
         let before = app.count("select count(*) from audit_events").await;
         deed.done(&world, person.id, &person.token).await.expect(200);
-        let query =
-            "select coalesce(to_jsonb(e.mandate_id), 'null') from (select * from audit_events order by id offset $1) e order by mandate_id";
-        let told: Vec<Value> = sqlx::query_scalar(query).bind(before).fetch_all(&app.sql).await.unwrap();
-        let expected: Vec<Value> = mandates.iter().filter(|_| deed.concerns_mandates()).cloned().chain([Value::Null]).collect();
+        let query = "select coalesce(to_jsonb(e.mandate_id), 'null') from (select * from audit_events order by id offset $1) e order by mandate_id";
+        let told: Vec<Value> =
+            sqlx::query_scalar(query).bind(before).fetch_all(&app.sql).await.unwrap();
+        let expected: Vec<Value> = mandates
+            .iter()
+            .filter(|_| deed.concerns_mandates())
+            .cloned()
+            .chain([Value::Null])
+            .collect();
         assert_eq!(told, expected, "{deed:?}");
     }
 }
@@ -178,16 +223,34 @@ async fn nobody_rewrites_the_trail() {
     let app = TestApp::start().await;
     let before = app.count("select count(*) from audit_events").await;
     assert!(before > 0);
-    let statements = ["update audit_events set action = 'nothing'", "delete from audit_events", "truncate audit_events"];
-    let session: String = sqlx::query_scalar("select session_user::text").fetch_one(&app.sql).await.unwrap();
-    for role in [session.as_str(), "bailiwick_owner", "bailiwick_system", "bailiwick_tenant", "bailiwick_runtime"] {
+    let statements = [
+        "update audit_events set action = 'nothing'",
+        "delete from audit_events",
+        "truncate audit_events",
+    ];
+    let session: String =
+        sqlx::query_scalar("select session_user::text").fetch_one(&app.sql).await.unwrap();
+    for role in [
+        session.as_str(),
+        "bailiwick_owner",
+        "bailiwick_system",
+        "bailiwick_tenant",
+        "bailiwick_runtime",
+    ] {
         for statement in statements {
             let mut connection = app.sql.acquire().await.unwrap();
-            connection.execute(sqlx::raw_sql(AssertSqlSafe(format!("set role \"{role}\"")))).await.unwrap();
+            connection
+                .execute(sqlx::raw_sql(AssertSqlSafe(format!("set role \"{role}\""))))
+                .await
+                .unwrap();
             let outcome = connection.execute(statement).await;
             connection.execute("reset role").await.unwrap();
             let error = outcome.expect_err(statement);
-            let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned();
+            let state = error
+                .as_database_error()
+                .and_then(sqlx::error::DatabaseError::code)
+                .unwrap_or_default()
+                .into_owned();
             assert_eq!(state, "42501", "{role}: {statement}: {error}");
         }
     }

@@ -34,10 +34,23 @@ struct Stage {
 impl Stage {
     async fn new(seed: u64) -> Self {
         let world = World::new().await;
-        let nodes = [world.app.clone(), world.app.another_node(), world.app.another_node_without_cache()];
+        let nodes =
+            [world.app.clone(), world.app.another_node(), world.app.another_node_without_cache()];
         let acme = &world.acme;
-        let reads = world.role_with(acme, "reads", json!({ "members": ["a", "n", "n", "n"], "audit": ["m", "n", "n", "n"] })).await;
-        let keeps = world.role_with(acme, "keeps", json!({ "*": ["g", "n", "g", "n"], "instances": ["a", "a", "a", "n"] })).await;
+        let reads = world
+            .role_with(
+                acme,
+                "reads",
+                json!({ "members": ["a", "n", "n", "n"], "audit": ["m", "n", "n", "n"] }),
+            )
+            .await;
+        let keeps = world
+            .role_with(
+                acme,
+                "keeps",
+                json!({ "*": ["g", "n", "g", "n"], "instances": ["a", "a", "a", "n"] }),
+            )
+            .await;
         let mut people = Vec::new();
         for name in ["ann", "ben", "cid", "dot"] {
             let person = world.member_with(acme, name, &[reads, acme.role("user")]).await;
@@ -45,12 +58,28 @@ impl Stage {
             people.push(person);
         }
         let (desk, shelf) = (desk(&world).await, shelf(&world, &people[..2]).await);
-        let instance_roles =
-            ["playbooks-editor", "playbooks-viewer", "playbooks-contributor"].map(|label| acme.instance_role(label)).to_vec();
-        let group = world.app.post(acme.path("/groups")).bearer(&acme.admin.token).mandate(acme.id).json(json!({ "name": "team" }));
+        let instance_roles = ["playbooks-editor", "playbooks-viewer", "playbooks-contributor"]
+            .map(|label| acme.instance_role(label))
+            .to_vec();
+        let group = world
+            .app
+            .post(acme.path("/groups"))
+            .bearer(&acme.admin.token)
+            .mandate(acme.id)
+            .json(json!({ "name": "team" }));
         let group = group.send().await.id();
         let mandate_roles = vec![reads, keeps, acme.role("user"), acme.role("viewer")];
-        Self { nodes, people, mandate_roles, instance_roles, group, shelf, desk, world, random: StdRng::seed_from_u64(seed) }
+        Self {
+            nodes,
+            people,
+            mandate_roles,
+            instance_roles,
+            group,
+            shelf,
+            desk,
+            world,
+            random: StdRng::seed_from_u64(seed),
+        }
     }
 
     fn person(&mut self) -> usize {
@@ -80,16 +109,24 @@ impl Stage {
     }
 
     async fn change_account_or_mandate(&mut self, person: usize) -> (String, Answer) {
-        let (kind, on, number) = (self.random.random_range(0..7), self.on(), self.random.random_range(0..1_000));
+        let (kind, on, number) =
+            (self.random.random_range(0..7), self.on(), self.random.random_range(0..1_000));
         if kind == 0 {
             return self.sign_out(person).await;
         }
         let (app, id) = (&self.nodes[0], self.people[person].id);
         let mandate = if on { self.world.acme.path("") } else { self.desk.path("") };
         let (what, call) = match kind {
-            1 | 2 => ("account", app.patch(format!("/api/users/{id}")).json(json!({ "enabled": on }))),
+            1 | 2 => {
+                ("account", app.patch(format!("/api/users/{id}")).json(json!({ "enabled": on })))
+            }
             3 => ("flag", app.patch(format!("/api/users/{id}")).json(json!({ "isSysAdmin": on }))),
-            4 => ("rename", app.patch(mandate).json(json!({ "name": format!("name {number}"), "code": format!("code-{number}") }))),
+            4 => (
+                "rename",
+                app.patch(mandate).json(
+                    json!({ "name": format!("name {number}"), "code": format!("code-{number}") }),
+                ),
+            ),
             5 => ("mandate", app.patch(self.world.acme.path("")).json(json!({ "enabled": on }))),
             _ if on => ("restore", app.post(self.desk.path("/restore"))),
             _ => ("delete", app.delete(self.desk.path(""))),
@@ -99,10 +136,12 @@ impl Stage {
 
     /// Signs out; the token is asked about once more before the next sign-in.
     async fn sign_out(&mut self, person: usize) -> (String, Answer) {
-        let answer = self.nodes[0].post("/api/auth/logout").bearer(&self.people[person].token).send().await;
+        let answer =
+            self.nodes[0].post("/api/auth/logout").bearer(&self.people[person].token).send().await;
         if answer.status.is_success() {
             assert_eq!(self.difference(person).await, None);
-            self.people[person].token = self.nodes[0].sign_in(&self.people[person].name.clone()).await;
+            self.people[person].token =
+                self.nodes[0].sign_in(&self.people[person].name.clone()).await;
         }
         ("sign out".to_owned(), answer)
     }
@@ -117,19 +156,34 @@ impl Stage {
         let (what, call) = match kind {
             0 | 1 => ("membership", app.patch(member).json(json!({ "enabled": on }))),
             2 => ("roles", app.put(format!("{member}/roles")).json(json!({ "roleIds": roles }))),
-            3 if on => ("join", app.post(acme.path("/users")).json(json!({ "targetUserId": id, "roleIds": roles }))),
+            3 if on => (
+                "join",
+                app.post(acme.path("/users")).json(json!({ "targetUserId": id, "roleIds": roles })),
+            ),
             3 => ("remove", app.delete(member)),
-            4 => ("group", app.put(acme.path(&format!("/groups/{}/members", self.group))).json(json!({ "userIds": group }))),
-            _ => ("group name", app.patch(acme.path(&format!("/groups/{}", self.group))).json(json!({ "autoJoin": on }))),
+            4 => (
+                "group",
+                app.put(acme.path(&format!("/groups/{}/members", self.group)))
+                    .json(json!({ "userIds": group })),
+            ),
+            _ => (
+                "group name",
+                app.patch(acme.path(&format!("/groups/{}", self.group)))
+                    .json(json!({ "autoJoin": on })),
+            ),
         };
         (format!("{what} {on}"), by_admin(call, acme).await)
     }
 
     async fn change_admission(&mut self, person: usize) -> (String, Answer) {
-        let (kind, on, place) = (self.random.random_range(0..5), self.on(), self.random.random_range(0..4));
+        let (kind, on, place) =
+            (self.random.random_range(0..5), self.on(), self.random.random_range(0..4));
         let all = match place {
             0 => vec![self.desk.instance_role("desk-clerk")],
-            1 => vec![self.shelf.instance_role("playbooks-editor"), self.shelf.instance_role("playbooks-viewer")],
+            1 => vec![
+                self.shelf.instance_role("playbooks-editor"),
+                self.shelf.instance_role("playbooks-viewer"),
+            ],
             _ => self.instance_roles.clone(),
         };
         let roles = self.some(&all);
@@ -137,31 +191,56 @@ impl Stage {
         let (app, id) = (&self.nodes[0], self.people[person].id);
         let users = tenant.instance_path("/users");
         let (what, call) = match kind {
-            0 | 1 => ("admission", app.patch(format!("{users}/{id}")).json(json!({ "enabled": on }))),
-            2 => ("instance roles", app.put(format!("{users}/{id}/roles")).json(json!({ "roleIds": roles }))),
+            0 | 1 => {
+                ("admission", app.patch(format!("{users}/{id}")).json(json!({ "enabled": on })))
+            }
+            2 => (
+                "instance roles",
+                app.put(format!("{users}/{id}/roles")).json(json!({ "roleIds": roles })),
+            ),
             3 if on => ("admit", app.post(users).json(json!({ "userId": id, "roleIds": roles }))),
             3 => ("end", app.delete(format!("{users}/{id}"))),
-            _ => ("instance", app.patch(tenant.instance_path("")).json(json!({ "enabled": on, "label": format!("shelf {place} {on}") }))),
+            _ => (
+                "instance",
+                app.patch(tenant.instance_path(""))
+                    .json(json!({ "enabled": on, "label": format!("shelf {place} {on}") })),
+            ),
         };
         (format!("{what} {on} {place}"), by_admin(call, tenant).await)
     }
 
     async fn change_what_all_share(&mut self) -> (String, Answer) {
-        let (kind, on, number) = (self.random.random_range(0..6), self.on(), self.random.random_range(0..1_000));
+        let (kind, on, number) =
+            (self.random.random_range(0..6), self.on(), self.random.random_range(0..1_000));
         let read = ["n", "m", "g", "a"].choose(&mut self.random).unwrap();
-        let mandate_role = self.mandate_roles[self.random.random_range(0..self.mandate_roles.len())];
-        let instance_role = self.instance_roles[self.random.random_range(0..self.instance_roles.len())];
+        let mandate_role =
+            self.mandate_roles[self.random.random_range(0..self.mandate_roles.len())];
+        let instance_role =
+            self.instance_roles[self.random.random_range(0..self.instance_roles.len())];
         let (app, acme) = (&self.nodes[0], &self.world.acme);
-        let table = |name: &str| json!({ "tables": rules(&json!({ name: [read, "m", "n", "n"] })) });
+        let table =
+            |name: &str| json!({ "tables": rules(&json!({ name: [read, "m", "n", "n"] })) });
         let (what, call) = match kind {
-            0 => ("permissions", app.put(format!("/api/roles/{mandate_role}/permissions")).json(table("groups"))),
-            1 => ("permission", app.patch(format!("/api/roles/{instance_role}/permissions")).json(table("playbooks"))),
-            2 => ("label", app.patch(format!("/api/roles/{instance_role}")).json(json!({ "label": format!("role {number}") }))),
+            0 => (
+                "permissions",
+                app.put(format!("/api/roles/{mandate_role}/permissions")).json(table("groups")),
+            ),
+            1 => (
+                "permission",
+                app.patch(format!("/api/roles/{instance_role}/permissions"))
+                    .json(table("playbooks")),
+            ),
+            2 => (
+                "label",
+                app.patch(format!("/api/roles/{instance_role}"))
+                    .json(json!({ "label": format!("role {number}") })),
+            ),
             3 => ("sync", app.post(acme.instance_path("/sync-roles?addOnly=false"))),
             _ => {
                 let tables = if on { json!(["tickets", "notes"]) } else { json!(["tickets"]) };
                 let body = json!({ "icon": format!("mdi-{number}"), "label": { "en": format!("Desk {number}") }, "tables": tables });
-                let call = app.patch("/api/features/desk").bearer(&self.world.sys_admin.token).json(body);
+                let call =
+                    app.patch("/api/features/desk").bearer(&self.world.sys_admin.token).json(body);
                 return (format!("feature {on}"), call.send().await);
             }
         };
@@ -172,7 +251,8 @@ impl Stage {
     async fn difference(&self, person: usize) -> Option<String> {
         let token = &self.people[person].token;
         let (acme, desk) = (&self.world.acme, &self.desk);
-        let contexts = [(acme.id, Some(acme.instance)), (acme.id, None), (desk.id, Some(desk.instance))];
+        let contexts =
+            [(acme.id, Some(acme.instance)), (acme.id, None), (desk.id, Some(desk.instance))];
         let mut found = String::new();
         for (mandate, instance) in contexts {
             self.compare(&mut found, |node| {
@@ -183,9 +263,13 @@ impl Stage {
         }
         self.compare(&mut found, |node| node.get("/api/features/my").bearer(token)).await;
         // No instance is named: which one is meant is kept too.
-        self.compare(&mut found, |node| node.get("/api/playbooks").bearer(token).mandate(acme.id)).await;
+        self.compare(&mut found, |node| node.get("/api/playbooks").bearer(token).mandate(acme.id))
+            .await;
         for (mandate, path, question) in self.questions() {
-            self.compare(&mut found, |node| node.post(path).bearer(token).mandate(mandate).json(question.clone())).await;
+            self.compare(&mut found, |node| {
+                node.post(path).bearer(token).mandate(mandate).json(question.clone())
+            })
+            .await;
         }
         (!found.is_empty()).then_some(found)
     }
@@ -194,13 +278,22 @@ impl Stage {
     fn questions(&self) -> [(Uuid, &'static str, Value); 4] {
         let (acme, desk, other) = (self.world.acme.id, self.desk.id, self.people[0].id);
         let check = |table: &str, operation: &str| json!({ "table": table, "operation": operation, "ownerId": other });
-        let in_mandate = ["members", "groups", "instances", "audit"].map(|table| check(table, "read"));
-        let in_playbooks = [check("playbooks", "read"), check("playbook_versions", "update"), check("instance-roles", "read")];
+        let in_mandate =
+            ["members", "groups", "instances", "audit"].map(|table| check(table, "read"));
+        let in_playbooks = [
+            check("playbooks", "read"),
+            check("playbook_versions", "update"),
+            check("instance-roles", "read"),
+        ];
         [
             (acme, "/api/access/check", json!({ "checks": in_mandate })),
             (acme, "/api/access/check", json!({ "checks": in_playbooks })),
             (acme, "/api/access/explain", check("playbooks", "create")),
-            (desk, "/api/access/check", json!({ "checks": [check("tickets", "update"), check("notes", "read")] })),
+            (
+                desk,
+                "/api/access/check",
+                json!({ "checks": [check("tickets", "update"), check("notes", "read")] }),
+            ),
         ]
     }
 
@@ -220,7 +313,11 @@ impl Stage {
         let mut attempts = 0;
         while told.len() < changes {
             attempts += 1;
-            assert!(attempts < changes * 10, "most changes are refused, the last ones made were {:?}", told.last());
+            assert!(
+                attempts < changes * 10,
+                "most changes are refused, the last ones made were {:?}",
+                told.last()
+            );
             let (what, answer, concerned) = self.change().await;
             assert!(!answer.status.is_server_error(), "{what}: {}", answer.body);
             if !answer.status.is_success() {
@@ -230,7 +327,10 @@ impl Stage {
             for person in [concerned, self.person()] {
                 if let Some(difference) = self.difference(person).await {
                     let last = &told[told.len().saturating_sub(5)..];
-                    return Some(format!("after {} changes, the last ones {last:?}: {difference}", told.len()));
+                    return Some(format!(
+                        "after {} changes, the last ones {last:?}: {difference}",
+                        told.len()
+                    ));
                 }
             }
         }
@@ -244,18 +344,43 @@ async fn desk(world: &World) -> Tenant {
     let feature = json!({ "code": "desk", "tables": ["tickets"], "views": ["board"] });
     app.post("/api/features").bearer(sys_admin).json(feature).send().await.expect(201);
     let body = json!({ "roleLabel": "desk-clerk", "featureCode": "desk" });
-    let template = app.post("/api/features/templates/roles").bearer(sys_admin).json(body).send().await.id();
+    let template =
+        app.post("/api/features/templates/roles").bearer(sys_admin).json(body).send().await.id();
     let body = json!({ "tables": rules(&json!({ "*": ["a", "m", "g", "n"] })), "views": { "board": true } });
-    app.put(format!("/api/roles/{template}/permissions")).bearer(sys_admin).json(body).send().await.expect(200);
+    app.put(format!("/api/roles/{template}/permissions"))
+        .bearer(sys_admin)
+        .json(body)
+        .send()
+        .await
+        .expect(200);
     let mut desk = world.globex.clone();
     let body = json!({ "featureCode": "desk", "label": "Front desk" });
-    let made = app.post("/api/features/instances").bearer(&desk.admin.token).mandate(desk.id).json(body).send().await;
+    let made = app
+        .post("/api/features/instances")
+        .bearer(&desk.admin.token)
+        .mandate(desk.id)
+        .json(body)
+        .send()
+        .await;
     desk.instance = made.id();
-    let roles = app.get(desk.instance_path("/roles")).bearer(&desk.admin.token).mandate(desk.id).send().await.expect(200);
+    let roles = app
+        .get(desk.instance_path("/roles"))
+        .bearer(&desk.admin.token)
+        .mandate(desk.id)
+        .send()
+        .await
+        .expect(200);
     desk.instance_roles = json!({ "desk-clerk": roles["items"][0]["id"] });
     for name in ["ann", "ben", "cid", "dot"] {
         let body = json!({ "username": name, "roleIds": [desk.role("user")] });
-        let added = app.post(desk.path("/users")).bearer(&desk.admin.token).mandate(desk.id).json(body).send().await.expect(201);
+        let added = app
+            .post(desk.path("/users"))
+            .bearer(&desk.admin.token)
+            .mandate(desk.id)
+            .json(body)
+            .send()
+            .await
+            .expect(201);
         world.admit(&desk, uuid(&added["userId"]), &[desk.instance_role("desk-clerk")]).await;
     }
     desk
@@ -264,10 +389,17 @@ async fn desk(world: &World) -> Tenant {
 /// The other instance, to which these people are admitted.
 async fn shelf(world: &World, people: &[Person]) -> Tenant {
     let mut shelf = world.acme.clone();
-    let call = world.app.post("/api/features/instances").json(json!({ "featureCode": "playbooks", "label": "Shelf" }));
+    let call = world
+        .app
+        .post("/api/features/instances")
+        .json(json!({ "featureCode": "playbooks", "label": "Shelf" }));
     shelf.instance = by_admin(call, &shelf).await.id();
     let roles = by_admin(world.app.get(shelf.instance_path("/roles")), &shelf).await.expect(200);
-    let by_label = roles["items"].as_array().unwrap().iter().map(|role| (role["label"].as_str().unwrap().to_owned(), role["id"].clone()));
+    let by_label = roles["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|role| (role["label"].as_str().unwrap().to_owned(), role["id"].clone()));
     shelf.instance_roles = by_label.collect::<serde_json::Map<_, _>>().into();
     for person in people {
         world.admit(&shelf, person.id, &[shelf.instance_role("playbooks-viewer")]).await;

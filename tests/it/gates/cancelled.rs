@@ -17,7 +17,11 @@ use crate::harness::world::Tenant;
 use crate::harness::{Answer, TestApp, World};
 
 /// Polls a request so many times and drops it: at once, or only when what it waited for has come. `None`: dropped.
-async fn dropped_after<F: Future<Output = Answer>>(polls: usize, when_woken: bool, request: F) -> Option<Answer> {
+async fn dropped_after<F: Future<Output = Answer>>(
+    polls: usize,
+    when_woken: bool,
+    request: F,
+) -> Option<Answer> {
     let mut request = pin!(request);
     let mut left = polls;
     poll_fn(|context| {
@@ -35,21 +39,52 @@ async fn dropped_after<F: Future<Output = Answer>>(polls: usize, when_woken: boo
 }
 
 /// One of several requests that read and write, as the system and as the tenant.
-async fn some_request(app: &TestApp, tenant: &Tenant, sys_admin: &str, kind: usize, number: usize) -> Answer {
+async fn some_request(
+    app: &TestApp,
+    tenant: &Tenant,
+    sys_admin: &str,
+    kind: usize,
+    number: usize,
+) -> Answer {
     let (by, id) = (&tenant.admin.token, tenant.id);
     let call = match kind {
-        0 => app.post(tenant.path("/groups")).bearer(by).mandate(id).json(json!({ "name": format!("group {number}") })),
+        0 => app
+            .post(tenant.path("/groups"))
+            .bearer(by)
+            .mandate(id)
+            .json(json!({ "name": format!("group {number}") })),
         1 => app.get(tenant.path("/users")).bearer(by).mandate(id),
-        2 => app.patch(tenant.path(&format!("/users/{}", tenant.member.id))).bearer(by).mandate(id).json(json!({ "enabled": true })),
-        3 => app.post("/api/mandates").bearer(sys_admin).json(json!({ "name": format!("mandate {number}") })),
-        _ => app.patch(tenant.instance_path("")).bearer(by).mandate(id).json(json!({ "label": format!("label {number}") })),
+        2 => app
+            .patch(tenant.path(&format!("/users/{}", tenant.member.id)))
+            .bearer(by)
+            .mandate(id)
+            .json(json!({ "enabled": true })),
+        3 => app
+            .post("/api/mandates")
+            .bearer(sys_admin)
+            .json(json!({ "name": format!("mandate {number}") })),
+        _ => app
+            .patch(tenant.instance_path(""))
+            .bearer(by)
+            .mandate(id)
+            .json(json!({ "label": format!("label {number}") })),
     };
     // Half of them could be sent again.
-    if number.is_multiple_of(2) { call.header("idempotency-key", number).send().await } else { call.send().await }
+    if number.is_multiple_of(2) {
+        call.header("idempotency-key", number).send().await
+    } else {
+        call.send().await
+    }
 }
 
 /// The same request, until it is not one too many at the same time: a dropped one is rolled back a moment later.
-async fn sent_again(app: &TestApp, tenant: &Tenant, sys_admin: &str, kind: usize, number: usize) -> Answer {
+async fn sent_again(
+    app: &TestApp,
+    tenant: &Tenant,
+    sys_admin: &str,
+    kind: usize,
+    number: usize,
+) -> Answer {
     loop {
         let answer = some_request(app, tenant, sys_admin, kind, number).await;
         if answer.code() != "idempotency_in_flight" {
@@ -101,7 +136,8 @@ async fn assert_nothing_left(app: &TestApp) {
     }
     let states = "select state from pg_stat_activity where pid = any($1) and state <> 'idle'
                   union all select state from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'";
-    let busy: Vec<String> = sqlx::query_scalar(states).bind(backends).fetch_all(&app.sql).await.unwrap();
+    let busy: Vec<String> =
+        sqlx::query_scalar(states).bind(backends).fetch_all(&app.sql).await.unwrap();
     assert!(busy.is_empty(), "{busy:?}");
 }
 
@@ -118,9 +154,14 @@ async fn a_request_that_is_dropped_anywhere_leaves_nothing_behind() {
             for round in 0..60 {
                 let number = usize::try_from(lane).unwrap() * 1_000 + round;
                 let kind = random.random_range(0..5);
-                let request = some_request(&world.app, tenant, &world.sys_admin.token, kind, number);
+                let request =
+                    some_request(&world.app, tenant, &world.sys_admin.token, kind, number);
                 // A busy machine is asked less often: the early moments must not be missed there, nor the late ones elsewhere.
-                let polls = if random.random() { random.random_range(1..24) } else { random.random_range(1..8) };
+                let polls = if random.random() {
+                    random.random_range(1..24)
+                } else {
+                    random.random_range(1..8)
+                };
                 match dropped_after(polls, random.random(), request).await {
                     None => dropped += 1,
                     Some(answer) => {
@@ -130,7 +171,8 @@ async fn a_request_that_is_dropped_anywhere_leaves_nothing_behind() {
                 }
                 if kind == 0 && number.is_multiple_of(2) {
                     // Had it had its effect without its answer, the name would be taken.
-                    let again = sent_again(&world.app, tenant, &world.sys_admin.token, kind, number).await;
+                    let again =
+                        sent_again(&world.app, tenant, &world.sys_admin.token, kind, number).await;
                     assert_eq!(again.status.as_u16(), 201, "{}", again.body);
                     replayed += usize::from(again.header("idempotency-replayed") == "true");
                 }
@@ -140,9 +182,15 @@ async fn a_request_that_is_dropped_anywhere_leaves_nothing_behind() {
     }
     let counts = lanes.join_all().await;
     let sum = |count: fn(&(usize, usize, usize)) -> usize| counts.iter().map(count).sum::<usize>();
-    let (dropped, answered, replayed) = (sum(|count| count.0), sum(|count| count.1), sum(|count| count.2));
-    eprintln!("dropped: {dropped}, answered: {answered}, answered again from what was kept: {replayed}");
-    assert!(dropped > 150 && answered > 50 && replayed > 5, "dropped: {dropped}, answered: {answered}, replayed: {replayed}");
+    let (dropped, answered, replayed) =
+        (sum(|count| count.0), sum(|count| count.1), sum(|count| count.2));
+    eprintln!(
+        "dropped: {dropped}, answered: {answered}, answered again from what was kept: {replayed}"
+    );
+    assert!(
+        dropped > 150 && answered > 50 && replayed > 5,
+        "dropped: {dropped}, answered: {answered}, replayed: {replayed}"
+    );
     assert_nothing_left(&world.app).await;
     assert_all_or_nothing(&world.app).await;
 }
@@ -150,7 +198,10 @@ async fn a_request_that_is_dropped_anywhere_leaves_nothing_behind() {
 /// Dropped or not, what was written has its event, and what has an event was written.
 async fn assert_all_or_nothing(app: &TestApp) {
     let groups = app.count("select count(*) from groups where name like 'group %'").await;
-    assert_eq!(groups, app.count("select count(*) from audit_events where action = 'group_created'").await);
+    assert_eq!(
+        groups,
+        app.count("select count(*) from audit_events where action = 'group_created'").await
+    );
     let mandates = app.count("select count(*) from mandates where name like 'mandate %'").await;
     let told = "select count(distinct resource_id) from audit_events e where action = 'mandate_created'
                 and exists (select 1 from mandates m where m.id::text = e.resource_id and m.name like 'mandate %')";
@@ -162,11 +213,23 @@ async fn assert_all_or_nothing(app: &TestApp) {
 const LISTS: [&str; 4] = ["/users", "/groups", "/roles", "/audit"];
 
 async fn listed(app: &TestApp, tenant: &Tenant, list: &str) -> Value {
-    app.get(tenant.path(list)).bearer(&tenant.admin.token).mandate(tenant.id).send().await.expect(200)["items"].clone()
+    app.get(tenant.path(list))
+        .bearer(&tenant.admin.token)
+        .mandate(tenant.id)
+        .send()
+        .await
+        .expect(200)["items"]
+        .clone()
 }
 
 async fn instances(app: &TestApp, tenant: &Tenant) -> Value {
-    app.get("/api/features/instances").bearer(&tenant.admin.token).mandate(tenant.id).send().await.expect(200)["items"].clone()
+    app.get("/api/features/instances")
+        .bearer(&tenant.admin.token)
+        .mandate(tenant.id)
+        .send()
+        .await
+        .expect(200)["items"]
+        .clone()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -184,16 +247,23 @@ async fn one_connection_used_by_two_mandates_in_turn_never_shows_the_others_rows
         assert!(lists.iter().all(|items| !items.as_array().unwrap().is_empty()));
         expected.push(lists);
     }
-    assert!((0..LISTS.len()).all(|index| expected[0][index] != expected[1][index]), "the twins must be told apart");
+    assert!(
+        (0..LISTS.len()).all(|index| expected[0][index] != expected[1][index]),
+        "the twins must be told apart"
+    );
     let mut random = StdRng::seed_from_u64(1);
     for round in 0..120 {
         let (own, other) = (round % 2, 1 - round % 2);
         let list = random.random_range(0..=LISTS.len());
-        let seen =
-            if list < LISTS.len() { listed(&narrow, tenants[own], LISTS[list]).await } else { instances(&narrow, tenants[own]).await };
+        let seen = if list < LISTS.len() {
+            listed(&narrow, tenants[own], LISTS[list]).await
+        } else {
+            instances(&narrow, tenants[own]).await
+        };
         assert_eq!(seen, expected[own][list], "round {round}");
         let path = tenants[other].path("/users");
-        let request = narrow.get(path).bearer(&tenants[other].admin.token).mandate(tenants[other].id).send();
+        let request =
+            narrow.get(path).bearer(&tenants[other].admin.token).mandate(tenants[other].id).send();
         dropped_after(random.random_range(1..8), random.random(), request).await;
     }
     assert_eq!(narrow.db.pool_size().0, 1, "one connection did all of it");

@@ -22,7 +22,8 @@ pub enum Trail {
 }
 
 /// Reads that leave an event, each with its reason. The list may only get shorter.
-const TOLD_READS: [(&str, &str); 1] = [("lookup_user", "whoever tries out whether somebody has an account is to be seen doing it")];
+const TOLD_READS: [(&str, &str); 1] =
+    [("lookup_user", "whoever tries out whether somebody has an account is to be seen doing it")];
 
 /// Whether an operation's success leaves events: every effect's does, and that of the few reads that say so.
 fn is_told(operation: &Operation) -> bool {
@@ -50,7 +51,17 @@ pub struct Case {
 
 pub const fn case(id: &'static str, uri: &'static str, status: u16) -> Case {
     let trail = Trail::Nowhere;
-    Case { id, variant: "", uri, body: None, instance: None, status, trail, trail_of_sys: trail, sys_only: false }
+    Case {
+        id,
+        variant: "",
+        uri,
+        body: None,
+        instance: None,
+        status,
+        trail,
+        trail_of_sys: trail,
+        sys_only: false,
+    }
 }
 
 impl Case {
@@ -80,15 +91,18 @@ impl Case {
         self
     }
     pub fn title(&self) -> String {
-        if self.variant.is_empty() { self.id.to_owned() } else { format!("{} ({})", self.id, self.variant) }
+        if self.variant.is_empty() {
+            self.id.to_owned()
+        } else {
+            format!("{} ({})", self.id, self.variant)
+        }
     }
 }
 
 use Trail::{Both, Mandate, Platform};
 
 const A_RULE: &str = r#"{"tables": {"roles": {"view": true, "read": "m", "create": "n", "update": "n", "delete": "n"}}, "views": {}}"#;
-const AN_INSTANCE_RULE: &str =
-    r#"{"tables": {"instance-roles": {"view": true, "read": "m", "create": "n", "update": "n", "delete": "n"}}, "views": {}}"#;
+const AN_INSTANCE_RULE: &str = r#"{"tables": {"instance-roles": {"view": true, "read": "m", "create": "n", "update": "n", "delete": "n"}}, "views": {}}"#;
 
 const MEMBER: &str = "/api/mandates/$mandate/users/$target";
 const GROUP: &str = "/api/mandates/$mandate/groups/$group";
@@ -247,7 +261,11 @@ pub fn all() -> Vec<(Operation, Case)> {
     let operations = operations(&document());
     let find = |case: &Case| {
         let found = operations.iter().find(|operation| operation.id == case.id);
-        found.unwrap_or_else(|| panic!("cases.rs knows `{}`, which the document does not have", case.id)).clone()
+        found
+            .unwrap_or_else(|| {
+                panic!("cases.rs knows `{}`, which the document does not have", case.id)
+            })
+            .clone()
     };
     cases().map(|case| (find(case), *case)).collect()
 }
@@ -258,7 +276,9 @@ pub fn fill(text: &str, names: &Names) -> String {
     let mut filled = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let end = part.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(part.len());
-        let value = names.get(&part[..end]).unwrap_or_else(|| panic!("`${}` stands for nothing", &part[..end]));
+        let value = names
+            .get(&part[..end])
+            .unwrap_or_else(|| panic!("`${}` stands for nothing", &part[..end]));
         filled.push_str(value);
         filled.push_str(&part[end..]);
     }
@@ -267,7 +287,10 @@ pub fn fill(text: &str, names: &Names) -> String {
 
 /// The names that a text mentions.
 pub fn mentioned(text: &str) -> BTreeSet<String> {
-    text.split('$').skip(1).map(|part| part.chars().take_while(char::is_ascii_lowercase).collect()).collect()
+    text.split('$')
+        .skip(1)
+        .map(|part| part.chars().take_while(char::is_ascii_lowercase).collect())
+        .collect()
 }
 
 impl Case {
@@ -296,12 +319,29 @@ async fn every_operation_has_a_case() {
         );
         for case in cases {
             let path = case.uri.split('?').next().unwrap();
-            let same = |(said, is): (&str, &str)| said == is || (said.starts_with('{') && !is.is_empty());
-            assert_eq!(operation.path.split('/').count(), path.split('/').count(), "{}", case.title());
-            assert!(operation.path.split('/').zip(path.split('/')).all(same), "{}: {path} is not {}", case.title(), operation.path);
-            let agrees = if case.body.is_some() { operation.has_body() } else { !operation.requires_body() };
+            let same =
+                |(said, is): (&str, &str)| said == is || (said.starts_with('{') && !is.is_empty());
+            assert_eq!(
+                operation.path.split('/').count(),
+                path.split('/').count(),
+                "{}",
+                case.title()
+            );
+            assert!(
+                operation.path.split('/').zip(path.split('/')).all(same),
+                "{}: {path} is not {}",
+                case.title(),
+                operation.path
+            );
+            let agrees =
+                if case.body.is_some() { operation.has_body() } else { !operation.requires_body() };
             assert!(agrees, "{}'s body", case.title());
-            assert_eq!(case.trail != Trail::Nowhere, is_told(&operation), "{}'s trail", case.title());
+            assert_eq!(
+                case.trail != Trail::Nowhere,
+                is_told(&operation),
+                "{}'s trail",
+                case.title()
+            );
         }
     }
 }
@@ -312,6 +352,9 @@ async fn every_read_that_leaves_an_event_is_one() {
     let operations = operations(&document());
     for (read, _) in TOLD_READS {
         let found = operations.iter().find(|operation| operation.id == read);
-        assert!(found.is_some_and(|operation| !operation.is_mutation()), "{read} is no read: take it off the list");
+        assert!(
+            found.is_some_and(|operation| !operation.is_mutation()),
+            "{read} is no read: take it off the list"
+        );
     }
 }

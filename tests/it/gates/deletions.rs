@@ -27,7 +27,15 @@ const ROWS: &str = "
   union all select jsonb_build_array('role_views', r.id, v.view_name), array[r.label, v.view_name] from role_views v join roles r on r.id = v.role_id";
 
 /// The tables that these are.
-const TABLES: [&str; 7] = ["access_roles", "feature_accesses", "group_members", "member_roles", "role_permissions", "role_views", "roles"];
+const TABLES: [&str; 7] = [
+    "access_roles",
+    "feature_accesses",
+    "group_members",
+    "member_roles",
+    "role_permissions",
+    "role_views",
+    "roles",
+];
 
 #[test]
 fn an_event_tells_all_that_its_call_took_away() {
@@ -45,17 +53,24 @@ async fn told_of(ground: &Ground, operation: &Operation, case: &Case) -> Vec<&'s
     let names = ground.stage_for(case, &ground.world.acme).await;
     fill(ground, &names).await;
     let sql = &ground.world.app.sql;
-    let rows = async || -> Vec<(Value, Vec<String>)> { sqlx::query_as(ROWS).fetch_all(sql).await.unwrap() };
+    let rows = async || -> Vec<(Value, Vec<String>)> {
+        sqlx::query_as(ROWS).fetch_all(sql).await.unwrap()
+    };
     let events = ground.world.app.count("select count(*) from audit_events").await;
     let before = rows().await;
     call(&ground.world.app, operation, case, &names, &ground.rightful(operation, case)).await;
-    let after: BTreeSet<String> = rows().await.into_iter().map(|(row, _)| row.to_string()).collect();
+    let after: BTreeSet<String> =
+        rows().await.into_iter().map(|(row, _)| row.to_string()).collect();
     let newest = "select coalesce(string_agg(to_jsonb(e)::text, ' '), '') from (select * from audit_events order by id offset $1) e";
     let trail: String = sqlx::query_scalar(newest).bind(events).fetch_one(sql).await.unwrap();
     let mut tables = Vec::new();
     for (row, words) in before.iter().filter(|(row, _)| !after.contains(&row.to_string())) {
         for word in words {
-            assert!(trail.contains(word), "{} took {row} away, and its event is silent on {word}: {trail}", case.title());
+            assert!(
+                trail.contains(word),
+                "{} took {row} away, and its event is silent on {word}: {trail}",
+                case.title()
+            );
         }
         tables.extend(TABLES.into_iter().filter(|table| row[0] == *table));
     }

@@ -60,7 +60,9 @@ fn a_dry_run_tells_what_the_call_then_does() {
     assert_eq!(known.len(), 16, "{known:?}");
     let mut total = Tally::default();
     for tally in
-        play_all(first..first + worlds, async |theatre: &Theatre, seed, tally: &mut Tally| play(theatre, seed, &known, tally).await)
+        play_all(first..first + worlds, async |theatre: &Theatre, seed, tally: &mut Tally| {
+            play(theatre, seed, &known, tally).await
+        })
     {
         total.refused += tally.refused;
         total.without_change += tally.without_change;
@@ -69,12 +71,22 @@ fn a_dry_run_tells_what_the_call_then_does() {
         total.left_out += tally.left_out;
         total.operations.extend(tally.operations);
     }
-    eprintln!("{} cases changed access, {} did not, {} were refused", total.changing, total.without_change, total.refused);
-    eprintln!("{} people were not named; {} cases changed whom somebody reaches", total.left_out, total.reaching);
+    eprintln!(
+        "{} cases changed access, {} did not, {} were refused",
+        total.changing, total.without_change, total.refused
+    );
+    eprintln!(
+        "{} people were not named; {} cases changed whom somebody reaches",
+        total.left_out, total.reaching
+    );
     if is_full() {
         assert_eq!(total.refused + total.without_change + total.changing, 1_000);
         assert!(total.changing >= CHANGING, "{total:?}");
-        let telling: BTreeSet<&str> = known.iter().map(String::as_str).filter(|it| ![SYNC, OF_THOSE_TO_COME].contains(it)).collect();
+        let telling: BTreeSet<&str> = known
+            .iter()
+            .map(String::as_str)
+            .filter(|it| ![SYNC, OF_THOSE_TO_COME].contains(it))
+            .collect();
         assert_eq!(total.operations, telling);
         assert!(total.reaching >= REACHING, "{total:?}");
     }
@@ -87,8 +99,9 @@ async fn known_operations() -> BTreeSet<String> {
 }
 
 fn knowing_dry_run() -> impl Iterator<Item = Operation> {
-    let named =
-        |operation: &Operation, name: &str| operation.value["parameters"].as_array().into_iter().flatten().any(|it| it["name"] == name);
+    let named = |operation: &Operation, name: &str| {
+        operation.value["parameters"].as_array().into_iter().flatten().any(|it| it["name"] == name)
+    };
     operations(&document()).into_iter().filter(move |operation| named(operation, "dryRun"))
 }
 
@@ -99,10 +112,22 @@ async fn play(theatre: &Theatre, seed: u64, known: &BTreeSet<String>, tally: &mu
     switch_off(theatre, scene, &mut random).await;
     let mut view = Snapshot::read(&theatre.app.sql).await;
     for step in 0..CASES_PER_WORLD {
-        let mut dice = Dice { random: &mut random, view: &view, people: &theatre.people, scene, feature, names: &names };
+        let mut dice = Dice {
+            random: &mut random,
+            view: &view,
+            people: &theatre.people,
+            scene,
+            feature,
+            names: &names,
+        };
         let call = draw(&mut dice, known);
-        let precondition = random.random_bool(0.12).then(|| *["\"1\"", "\"1\"", "\"4\""].choose(&mut random).unwrap());
-        let case = format!("seed {seed}, case {step}: {call:?} with {precondition:?} by {}", theatre.people[call.actor].name);
+        let precondition = random
+            .random_bool(0.12)
+            .then(|| *["\"1\"", "\"1\"", "\"4\""].choose(&mut random).unwrap());
+        let case = format!(
+            "seed {seed}, case {step}: {call:?} with {precondition:?} by {}",
+            theatre.people[call.actor].name
+        );
         view = compare(theatre, &call, precondition, view, tally, &case).await;
     }
 }
@@ -124,15 +149,27 @@ fn draw(dice: &mut Dice, known: &BTreeSet<String>) -> Call {
 
 /// Whether the member, the admission or the role that the path names is there, and somebody holds the role whose permissions change.
 fn names_what_is_there(call: &Call, view: &Snapshot) -> bool {
-    let named: Vec<Uuid> = call.path.split(['/', '?']).filter_map(|part| part.parse().ok()).collect();
-    let (of_mandate, of_instance) = (call.path.contains("/mandates/"), call.path.contains("/instances/"));
+    let named: Vec<Uuid> =
+        call.path.split(['/', '?']).filter_map(|part| part.parse().ok()).collect();
+    let (of_mandate, of_instance) =
+        (call.path.contains("/mandates/"), call.path.contains("/instances/"));
     match named[..] {
         [_] if of_mandate => true,
-        [mandate, group] if call.path.contains("/groups/") => view.groups.contains(&(mandate, group)),
-        [role] if !of_instance => view.member_roles.iter().chain(&view.access_roles).any(|row| row.2 == role) && !view.role(role).protected,
-        [mandate, user] if of_mandate => view.memberships.iter().any(|row| (row.0, row.1) == (mandate, user)),
+        [mandate, group] if call.path.contains("/groups/") => {
+            view.groups.contains(&(mandate, group))
+        }
+        [role] if !of_instance => {
+            view.member_roles.iter().chain(&view.access_roles).any(|row| row.2 == role)
+                && !view.role(role).protected
+        }
+        [mandate, user] if of_mandate => {
+            view.memberships.iter().any(|row| (row.0, row.1) == (mandate, user))
+        }
         [mandate, user, role] => {
-            let known = view.roles.iter().any(|it| it.id == role && it.mandate == Some(mandate) && it.instance.is_none());
+            let known = view
+                .roles
+                .iter()
+                .any(|it| it.id == role && it.mandate == Some(mandate) && it.instance.is_none());
             known && view.memberships.iter().any(|row| (row.0, row.1) == (mandate, user))
         }
         [instance, user] => view.accesses.iter().any(|row| (row.0, row.1) == (instance, user)),
@@ -141,10 +178,22 @@ fn names_what_is_there(call: &Call, view: &Snapshot) -> bool {
 }
 
 /// Asks, then does; answers what is there afterwards.
-async fn compare(theatre: &Theatre, call: &Call, precondition: Option<&str>, before: Snapshot, tally: &mut Tally, case: &str) -> Snapshot {
+async fn compare(
+    theatre: &Theatre,
+    call: &Call,
+    precondition: Option<&str>,
+    before: Snapshot,
+    tally: &mut Tally,
+    case: &str,
+) -> Snapshot {
     let untouched = theatre.app.digest().await;
     let told = make(theatre, call, precondition, true).await;
-    assert_eq!(theatre.app.digest().await, untouched, "a dry run changed something; {case}: {}", told.body);
+    assert_eq!(
+        theatre.app.digest().await,
+        untouched,
+        "a dry run changed something; {case}: {}",
+        told.body
+    );
     let done = make(theatre, call, precondition, false).await;
     assert!(!done.status.is_server_error(), "{case}: {}", done.body);
     if !done.status.is_success() {
@@ -180,8 +229,13 @@ async fn compare(theatre: &Theatre, call: &Call, precondition: Option<&str>, bef
 
 /// Disables some accounts and instances, and now and then the mandate.
 async fn switch_off(theatre: &Theatre, scene: Scene, random: &mut StdRng) {
-    let people: Vec<Uuid> = theatre.people[ADMIN + 1..].iter().map(|actor| actor.id).filter(|_| random.random_bool(0.07)).collect();
-    let mandates: Vec<Uuid> = [scene.main, scene.foreign].into_iter().filter(|_| random.random_bool(0.03)).collect();
+    let people: Vec<Uuid> = theatre.people[ADMIN + 1..]
+        .iter()
+        .map(|actor| actor.id)
+        .filter(|_| random.random_bool(0.07))
+        .collect();
+    let mandates: Vec<Uuid> =
+        [scene.main, scene.foreign].into_iter().filter(|_| random.random_bool(0.03)).collect();
     let instance = ["first", "second", "none", "none", "none"].choose(random).unwrap();
     let listed = |ids: Vec<Uuid>| ids.iter().map(Uuid::to_string).collect::<Vec<_>>().join(", ");
     // Without triggers, which would count admins and raise epochs: nobody has called anything in this world yet.
@@ -196,8 +250,10 @@ async fn switch_off(theatre: &Theatre, scene: Scene, random: &mut StdRng) {
 
 async fn make(theatre: &Theatre, call: &Call, precondition: Option<&str>, dry_run: bool) -> Answer {
     let separator = if call.path.contains('?') { '&' } else { '?' };
-    let path = if dry_run { format!("{}{separator}dryRun=true", call.path) } else { call.path.clone() };
-    let mut request = theatre.app.call(call.method.clone(), path).bearer(&theatre.people[call.actor].token);
+    let path =
+        if dry_run { format!("{}{separator}dryRun=true", call.path) } else { call.path.clone() };
+    let mut request =
+        theatre.app.call(call.method.clone(), path).bearer(&theatre.people[call.actor].token);
     if let Some(mandate) = call.mandate {
         request = request.mandate(mandate);
     }
@@ -234,8 +290,10 @@ fn differences(before: &Snapshot, after: &Snapshot, mandate: Option<Uuid>) -> Va
         let (from, to) = (before.effective(user), after.effective(user));
         for (place, table) in from.keys().chain(to.keys()).collect::<BTreeSet<_>>() {
             let key = (*place, table.clone());
-            let levels = |looked: &BTreeMap<_, [u8; 4]>| looked.get(&key).copied().unwrap_or_default();
-            for (index, operation) in ["read", "create", "update", "delete"].into_iter().enumerate() {
+            let levels =
+                |looked: &BTreeMap<_, [u8; 4]>| looked.get(&key).copied().unwrap_or_default();
+            for (index, operation) in ["read", "create", "update", "delete"].into_iter().enumerate()
+            {
                 let (from, to) = (levels(&from)[index], levels(&to)[index]);
                 if from == to {
                     continue;
@@ -271,23 +329,43 @@ fn reach(before: &Snapshot, after: &Snapshot, mandate: Uuid) -> Value {
 
 /// The preview as it is told: of whom the call names, and of those whom the caller may list, in the mandate or in the instance. Also how
 /// many were left out.
-fn named_to(mut preview: Value, theatre: &Theatre, call: &Call, before: &Snapshot) -> (Value, usize) {
+fn named_to(
+    mut preview: Value,
+    theatre: &Theatre,
+    call: &Call,
+    before: &Snapshot,
+) -> (Value, usize) {
     let Some(mandate) = place_of(call, before) else { return (preview, 0) };
     let caller = theatre.people[call.actor].id;
-    let ids: BTreeSet<Uuid> = call.path.split(['/', '?']).filter_map(|part| part.parse().ok()).collect();
-    let named_in = |field: &str| call.body.as_ref().and_then(|body| body[field].as_str()?.parse::<Uuid>().ok());
+    let ids: BTreeSet<Uuid> =
+        call.path.split(['/', '?']).filter_map(|part| part.parse().ok()).collect();
+    let named_in = |field: &str| {
+        call.body.as_ref().and_then(|body| body[field].as_str()?.parse::<Uuid>().ok())
+    };
     let in_body = named_in("userId").or_else(|| named_in("targetUserId"));
-    let instance = before.roles.iter().find(|role| ids.contains(&role.id)).and_then(|role| role.instance);
-    let instance = instance.or_else(|| before.instances.iter().map(|row| row.1).find(|id| ids.contains(id)));
+    let instance =
+        before.roles.iter().find(|role| ids.contains(&role.id)).and_then(|role| role.instance);
+    let instance =
+        instance.or_else(|| before.instances.iter().map(|row| row.1).find(|id| ids.contains(id)));
     // SysAdmins govern, except roles and groups, which they reach as members.
     let as_members = call.path.starts_with("/api/roles") || call.path.contains("/groups/");
     let governs = before.users.contains(&(caller, true)) && !as_members;
     let level = |instance: Option<Uuid>, table: &str| {
         let effective = before.effective(caller);
-        if governs { 3 } else { effective.get(&((mandate, instance), table.to_owned())).map_or(0, |levels| levels[0]) }
+        if governs {
+            3
+        } else {
+            effective.get(&((mandate, instance), table.to_owned())).map_or(0, |levels| levels[0])
+        }
     };
     let by_members = level(None, "members");
-    let groups = |user: Uuid| before.group_members.iter().filter(move |row| row.0 == mandate && row.2 == user).map(|row| row.1);
+    let groups = |user: Uuid| {
+        before
+            .group_members
+            .iter()
+            .filter(move |row| row.0 == mandate && row.2 == user)
+            .map(|row| row.1)
+    };
     let nearness = |user: Uuid| match user {
         _ if user == caller => 1,
         _ if groups(user).any(|group| groups(caller).any(|own| own == group)) => 2,
@@ -297,16 +375,25 @@ fn named_to(mut preview: Value, theatre: &Theatre, call: &Call, before: &Snapsho
         before.accesses.iter().any(|row| (row.0, row.1) == (instance, user) && (row.2 || !enabled))
     };
     let instance_nearness = |instance: Uuid| {
-        let others = before.accesses.iter().filter(|row| row.0 == instance && row.2).map(|row| nearness(row.1)).min().unwrap_or(3);
+        let others = before
+            .accesses
+            .iter()
+            .filter(|row| row.0 == instance && row.2)
+            .map(|row| nearness(row.1))
+            .min()
+            .unwrap_or(3);
         if admitted(instance, caller, true) { 1 } else { others.max(2) }
     };
     let listed_in = |instance: Uuid, user: Uuid| {
         let by_row = if level(None, "instances") >= instance_nearness(instance) { 3 } else { 0 };
-        admitted(instance, user, false) && nearness(user) <= by_row.max(level(Some(instance), "access"))
+        admitted(instance, user, false)
+            && nearness(user) <= by_row.max(level(Some(instance), "access"))
     };
     let named = |user: Uuid| {
         let by_call = ids.contains(&user) || in_body == Some(user) || user == caller;
-        by_call || nearness(user) <= by_members || instance.is_some_and(|instance| listed_in(instance, user))
+        by_call
+            || nearness(user) <= by_members
+            || instance.is_some_and(|instance| listed_in(instance, user))
     };
     let is_named = |id: &Value| named(id.as_str().unwrap().parse().unwrap());
     let mut people = BTreeSet::new();
@@ -343,8 +430,13 @@ async fn operations_that_know_dry_run_document_both_answers() {
             assert_eq!(*answer, preview, "{}", operation.id);
             continue;
         }
-        let name = answer["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()).unwrap_or_default();
-        let either = schemas[name]["oneOf"].as_array().unwrap_or_else(|| panic!("{}: {answer}", operation.id));
+        let name = answer["$ref"]
+            .as_str()
+            .and_then(|reference| reference.rsplit('/').next())
+            .unwrap_or_default();
+        let either = schemas[name]["oneOf"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{}: {answer}", operation.id));
         assert!(either.len() == 2 && either.contains(&preview), "{}: {either:?}", operation.id);
     }
 }

@@ -11,7 +11,10 @@ pub fn rounds(full: u64) -> u64 {
 }
 
 /// Whether all rounds are played, so that counts of what came of them say something.
-#[expect(clippy::disallowed_methods, reason = "not a setting of the service: how long its tests may take")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "not a setting of the service: how long its tests may take"
+)]
 pub fn is_full() -> bool {
     match std::env::var("GATES").as_deref() {
         Ok("full") => true,

@@ -34,7 +34,10 @@ fn nothing_that_was_answered_outlives_who_it_tells_of() {
         repeated += tally.repeated;
     }
     eprintln!("{told} answers told of somebody, {repeated} effects were asked for again");
-    assert!(told >= 8 && repeated >= 45, "{told} answers told of somebody, {repeated} effects were asked for again");
+    assert!(
+        told >= 8 && repeated >= 45,
+        "{told} answers told of somebody, {repeated} effects were asked for again"
+    );
 }
 
 async fn outlived(ground: &Ground, operation: &Operation, case: &Case) -> Tally {
@@ -50,18 +53,38 @@ async fn outlived(ground: &Ground, operation: &Operation, case: &Case) -> Tally 
     assert_eq!(first.status.as_u16(), case.status, "{}: {}", case.title(), first.body);
     let person = &names["person"];
     let told = first.body.to_string().contains(person);
-    assert_eq!(told, traces(app, person).await.contains(&"idempotent_answers".to_owned()), "{}: the look finds what is kept", case.title());
+    assert_eq!(
+        told,
+        traces(app, person).await.contains(&"idempotent_answers".to_owned()),
+        "{}: the look finds what is kept",
+        case.title()
+    );
 
     erase_all(ground, &names).await;
-    assert_eq!(traces(app, person).await, [""; 0], "after {} something is left of {person}", case.title());
+    assert_eq!(
+        traces(app, person).await,
+        [""; 0],
+        "after {} something is left of {person}",
+        case.title()
+    );
     let before = app.digest().await;
     let again = call(app, operation, case, &names, &approach).await;
-    assert!(!again.body.to_string().contains(person), "{} still answers: {}", case.title(), again.body);
+    assert!(
+        !again.body.to_string().contains(person),
+        "{} still answers: {}",
+        case.title(),
+        again.body
+    );
     assert_eq!(app.digest().await, before, "{} had its effect twice", case.title());
     if told || again.status.is_client_error() {
         again.refused(410, "answer_erased");
     } else {
-        assert_eq!((again.header("idempotency-replayed"), &again.body), ("true", &first.body), "{}", case.title());
+        assert_eq!(
+            (again.header("idempotency-replayed"), &again.body),
+            ("true", &first.body),
+            "{}",
+            case.title()
+        );
     }
     ground.mend().await;
     Tally { told: usize::from(told), repeated: 1 }
@@ -78,7 +101,8 @@ async fn erase_all(ground: &Ground, names: &Names) {
         .await;
     for staged in STAGED {
         let path = format!("/api/users/{}?mode=erase", names[staged]);
-        let answer = ground.world.app.delete(path).bearer(&ground.world.sys_admin.token).send().await;
+        let answer =
+            ground.world.app.delete(path).bearer(&ground.world.sys_admin.token).send().await;
         assert!(matches!(answer.status.as_u16(), 200 | 410), "{staged}: {}", answer.body);
     }
 }
@@ -94,7 +118,9 @@ async fn traces(app: &TestApp, word: &str) -> Vec<String> {
     .await
     .unwrap();
     assert!(tables.len() >= 20, "{tables:?}");
-    let query = sqlx::query_scalar(AssertSqlSafe(tables.join(" union all "))).bind(word.to_lowercase()).bind(word);
+    let query = sqlx::query_scalar(AssertSqlSafe(tables.join(" union all ")))
+        .bind(word.to_lowercase())
+        .bind(word);
     query.fetch_all(&app.sql).await.unwrap()
 }
 
@@ -143,26 +169,53 @@ impl Stage {
         world.admit(acme, writer.id, &[acme.instance_role("playbooks-editor")]).await;
         world.admit(acme, acme.admin.id, &[acme.instance_role("playbooks-admin")]).await;
         let desk = world.desk(&writer, acme).in_instance(acme.instance);
-        let playbook = desk.post("/api/playbooks", json!({ "name": "evacuation", "title": "Title" })).await.id();
-        world.desk(&acme.admin, acme).in_instance(acme.instance).get("/api/playbooks").await.expect(200); // notes the first use
+        let playbook = desk
+            .post("/api/playbooks", json!({ "name": "evacuation", "title": "Title" }))
+            .await
+            .id();
+        world
+            .desk(&acme.admin, acme)
+            .in_instance(acme.instance)
+            .get("/api/playbooks")
+            .await
+            .expect(200); // notes the first use
         Self { world, writer, playbook }
     }
     fn desk(&self) -> Desk<'_> {
-        self.world.desk(&self.world.acme.admin, &self.world.acme).in_instance(self.world.acme.instance)
+        self.world
+            .desk(&self.world.acme.admin, &self.world.acme)
+            .in_instance(self.world.acme.instance)
     }
     async fn retitle(&self, title: &str) -> Answer {
-        let call = self.desk().ask(Method::PATCH, format!("/api/playbooks/{}", self.playbook)).header("idempotency-key", "the key");
+        let call = self
+            .desk()
+            .ask(Method::PATCH, format!("/api/playbooks/{}", self.playbook))
+            .header("idempotency-key", "the key");
         call.json(json!({ "title": title })).send().await
     }
     async fn erase(&self) -> Answer {
-        let call = self.world.root().ask(Method::DELETE, format!("/api/users/{}?mode=erase", self.writer.id));
+        let call = self
+            .world
+            .root()
+            .ask(Method::DELETE, format!("/api/users/{}?mode=erase", self.writer.id));
         call.header("idempotency-key", "the key").send().await
     }
     async fn check(&self, first: &Answer) {
-        assert_eq!(first.body["ownerName"], json!("walburga"), "the answer was made before: {}", first.body);
+        assert_eq!(
+            first.body["ownerName"],
+            json!("walburga"),
+            "the answer was made before: {}",
+            first.body
+        );
         assert_eq!(traces(&self.world.app, "walburga").await, [""; 0]);
         self.retitle("New").await.refused(410, "answer_erased");
-        assert_eq!(self.world.app.count("select count(*) from audit_events where action = 'playbook_updated'").await, 1);
+        assert_eq!(
+            self.world
+                .app
+                .count("select count(*) from audit_events where action = 'playbook_updated'")
+                .await,
+            1
+        );
     }
 }
 
@@ -214,7 +267,11 @@ async fn an_erasure_waits_for_an_answer_that_is_being_kept() {
 async fn answers_under_the_pseudonym_are_kept_once_the_erasure_is_settled() {
     let mut stage = Stage::new().await;
     let erased = stage.erase().await;
-    assert_eq!(stage.erase().await.header("idempotency-replayed"), "true", "its own answer holds no name");
+    assert_eq!(
+        stage.erase().await.header("idempotency-replayed"),
+        "true",
+        "its own answer holds no name"
+    );
     erased.expect(200);
     let app = stage.world.app.clone();
     app.pass(chrono::Duration::minutes(16), &mut [&mut stage.world.acme.admin]).await;
@@ -230,12 +287,24 @@ async fn answers_to_the_requests_of_whoever_is_erased_go_too() {
     let stage = Stage::new().await;
     let (world, acme) = (&stage.world, &stage.world.acme);
     let desk = world.desk(&stage.writer, acme).in_instance(acme.instance);
-    let made = desk.ask(Method::POST, "/api/playbooks").header("idempotency-key", "the key").json(json!({ "name": "b", "title": "B" }));
+    let made = desk
+        .ask(Method::POST, "/api/playbooks")
+        .header("idempotency-key", "the key")
+        .json(json!({ "name": "b", "title": "B" }));
     made.send().await.expect(201);
-    let own = world.bare(&stage.writer).ask(Method::PATCH, format!("/api/users/{}", stage.writer.id)).header("idempotency-key", "the key");
+    let own = world
+        .bare(&stage.writer)
+        .ask(Method::PATCH, format!("/api/users/{}", stage.writer.id))
+        .header("idempotency-key", "the key");
     own.json(json!({ "firstName": "Walburga" })).send().await.expect(200);
-    let own = world.bare(&stage.writer).ask(Method::DELETE, format!("/api/users/{}?mode=erase", stage.writer.id));
-    own.header("idempotency-key", "erasing").json(json!({ "password": PASSWORD })).send().await.expect(200);
+    let own = world
+        .bare(&stage.writer)
+        .ask(Method::DELETE, format!("/api/users/{}?mode=erase", stage.writer.id));
+    own.header("idempotency-key", "erasing")
+        .json(json!({ "password": PASSWORD }))
+        .send()
+        .await
+        .expect(200);
     let kept = "select count(*) from idempotent_answers where not forgotten";
     assert_eq!(world.app.count(kept).await, 1, "the erasure's own");
     assert_eq!(traces(&world.app, "walburga").await, [""; 0]);
@@ -263,9 +332,15 @@ async fn the_database_reads_whom_an_answer_names() {
 /// A route that remembers its answers says that one may be erased.
 #[tokio::test]
 async fn whoever_reads_the_document_learns_that_answers_may_be_erased() {
-    let remembering = operations(&document()).into_iter().filter(|operation| operation.has_effect() && !operation.is_public());
+    let remembering = operations(&document())
+        .into_iter()
+        .filter(|operation| operation.has_effect() && !operation.is_public());
     for operation in remembering {
         let told: &Value = &operation.value["responses"]["410"]["description"];
-        assert!(told.as_str().is_some_and(|told| told.contains("answer_erased")), "{}: {told}", operation.id);
+        assert!(
+            told.as_str().is_some_and(|told| told.contains("answer_erased")),
+            "{}: {told}",
+            operation.id
+        );
     }
 }

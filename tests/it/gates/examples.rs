@@ -17,13 +17,18 @@ const PROBLEM: &str = "application/problem+json";
 fn is_valid(at: &str, schema: &Value, example: Option<&Value>) {
     let example = example.unwrap_or_else(|| panic!("{at} has no example"));
     let errors = contract().errors(schema, example);
-    assert!(errors.is_empty(), "the example of {at} is not what its schema says: {errors:#?}\n{example:#}");
+    assert!(
+        errors.is_empty(),
+        "the example of {at} is not what its schema says: {errors:#?}\n{example:#}"
+    );
 }
 
 /// Media types with their schemas and examples, of a body or an answer.
 fn contents(holder: &Value) -> impl Iterator<Item = (&String, &Value, Option<&Value>)> {
     let contents = holder["content"].as_object().into_iter().flatten();
-    contents.filter(|(kind, _)| kind.ends_with("json")).map(|(kind, content)| (kind, &content["schema"], content.get("example")))
+    contents
+        .filter(|(kind, _)| kind.ends_with("json"))
+        .map(|(kind, content)| (kind, &content["schema"], content.get("example")))
 }
 
 #[tokio::test]
@@ -31,11 +36,16 @@ async fn every_parameter_has_a_valid_example() {
     let mut by_name: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for operation in operations(&document()) {
         for parameter in operation.value["parameters"].as_array().into_iter().flatten() {
-            let at = format!("{}'s {} parameter `{}`", operation.id, parameter["in"], parameter["name"]);
-            let example = parameter.get("example").or_else(|| parameter["schema"]["examples"].get(0));
+            let at =
+                format!("{}'s {} parameter `{}`", operation.id, parameter["in"], parameter["name"]);
+            let example =
+                parameter.get("example").or_else(|| parameter["schema"]["examples"].get(0));
             is_valid(&at, &parameter["schema"], example);
             if parameter["schema"]["format"] == "uuid" {
-                by_name.entry(parameter["name"].to_string()).or_default().insert(example.unwrap().to_string());
+                by_name
+                    .entry(parameter["name"].to_string())
+                    .or_default()
+                    .insert(example.unwrap().to_string());
             }
         }
     }
@@ -77,11 +87,18 @@ fn is_a_problem_of(operation: &Operation, status: u16, answer: &Value, example: 
     let at = format!("{}'s {status}: {example}", operation.id);
     let named = codes(&answer["description"], status);
     let first = named.first().unwrap_or_else(|| panic!("{at} names no code"));
-    assert_eq!((example["status"].as_u64(), &example["code"]), (Some(status.into()), &Value::from(first.as_str())), "{at}");
+    assert_eq!(
+        (example["status"].as_u64(), &example["code"]),
+        (Some(status.into()), &Value::from(first.as_str())),
+        "{at}"
+    );
     assert_eq!(example["title"], Code::from_name(first).unwrap().title(), "{at}");
     assert_eq!(example["errors"].is_array(), status == 422, "{at}");
     let path = example["instance"].as_str().unwrap();
-    assert!(!path.contains('{') && path.split('/').count() == operation.path.split('/').count(), "{at}");
+    assert!(
+        !path.contains('{') && path.split('/').count() == operation.path.split('/').count(),
+        "{at}"
+    );
 }
 
 /// Examples of single fields are shown too, and others are made of them.
@@ -96,12 +113,17 @@ async fn every_example_in_a_schema_is_valid() {
 }
 
 fn valid_within(at: &str, schema: &Value) -> usize {
-    let written = schema.get("example").into_iter().chain(schema["examples"].as_array().into_iter().flatten());
+    let written = schema
+        .get("example")
+        .into_iter()
+        .chain(schema["examples"].as_array().into_iter().flatten());
     let mut found = written.map(|example| is_valid(at, schema, Some(example))).count();
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         found += valid_within(&format!("{at}.{name}"), property);
     }
-    for part in ["allOf", "oneOf", "anyOf"].iter().filter_map(|parts| schema[parts].as_array()).flatten() {
+    for part in
+        ["allOf", "oneOf", "anyOf"].iter().filter_map(|parts| schema[parts].as_array()).flatten()
+    {
         found += valid_within(at, part);
     }
     found
@@ -112,12 +134,17 @@ fn valid_within(at: &str, schema: &Value) -> usize {
 #[test]
 fn the_service_takes_the_examples_of_bodies() {
     let outcomes = on_grounds(async |ground, operation, case| {
-        let example = operation.value["requestBody"]["content"]["application/json"].get("example")?;
+        let example =
+            operation.value["requestBody"]["content"]["application/json"].get("example")?;
         let names = ground.stage_for(case, &ground.world.acme).await;
-        let approach = Approach { body: Some(("application/json", example.to_string())), ..ground.rightful(operation, case) };
+        let approach = Approach {
+            body: Some(("application/json", example.to_string())),
+            ..ground.rightful(operation, case)
+        };
         let answer = call(&ground.world.app, operation, case, &names, &approach).await;
         ground.mend().await;
-        let refused = [400, 415].contains(&answer.status.as_u16()) || answer.code() == "unknown_field";
+        let refused =
+            [400, 415].contains(&answer.status.as_u16()) || answer.code() == "unknown_field";
         assert!(!refused, "{}'s example is refused: {example}\n{}", case.title(), answer.body);
         Some((operation.id.clone(), answer))
     });
@@ -127,7 +154,11 @@ fn the_service_takes_the_examples_of_bodies() {
     }
     for (id, answers) in by_operation {
         let taken = answers.iter().any(|answer| answer.status != 422);
-        assert!(taken, "{id}'s example is valid nowhere: {:#?}", answers.iter().map(|answer| &answer.body).collect::<Vec<_>>());
+        assert!(
+            taken,
+            "{id}'s example is valid nowhere: {:#?}",
+            answers.iter().map(|answer| &answer.body).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -138,7 +169,9 @@ fn every_operation_answers_as_documented() {
         let names = ground.stage_for(case, &ground.world.acme).await;
         call(&ground.world.app, operation, case, &names, &Approach::nobody()).await;
         let names = ground.stage_for(case, &ground.world.acme).await;
-        let answer = call(&ground.world.app, operation, case, &names, &ground.rightful(operation, case)).await;
+        let answer =
+            call(&ground.world.app, operation, case, &names, &ground.rightful(operation, case))
+                .await;
         assert_eq!(answer.status.as_u16(), case.status, "{}: {}", case.title(), answer.body);
         ground.mend().await;
     });

@@ -27,7 +27,8 @@ async fn a_busy_mandate_is_in_its_own_way_only() {
     let (passed, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut crowd = JoinSet::new();
     for number in 0..CROWD {
-        let (world, over, passed, refused) = (world.clone(), over.clone(), passed.clone(), refused.clone());
+        let (world, over, passed, refused) =
+            (world.clone(), over.clone(), passed.clone(), refused.clone());
         crowd.spawn(async move {
             while !over.load(Ordering::Relaxed) {
                 let status = asked(&world.app, &world, number % 4 == 0).await;
@@ -72,6 +73,10 @@ async fn asked(app: &TestApp, world: &World, writes: bool) -> StatusCode {
     let busy = &world.acme;
     // Another label each time: one that it has already would be no change, and no work.
     let label = uuid::Uuid::now_v7();
-    let call = if writes { app.patch(busy.instance_path("")).json(json!({ "label": label })) } else { app.get(busy.path("/users")) };
+    let call = if writes {
+        app.patch(busy.instance_path("")).json(json!({ "label": label }))
+    } else {
+        app.get(busy.path("/users"))
+    };
     call.bearer(&busy.admin.token).mandate(busy.id).send().await.status
 }

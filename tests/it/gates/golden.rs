@@ -8,7 +8,11 @@ pub fn compare_golden(name: &str, text: &str) {
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     let other: Vec<String> = differing(&kept, text);
-    assert!(other.is_empty(), "not as {name}.txt has it (UPDATE_GOLDEN=1 writes it anew, for you to read):\n{}", other.join("\n"));
+    assert!(
+        other.is_empty(),
+        "not as {name}.txt has it (UPDATE_GOLDEN=1 writes it anew, for you to read):\n{}",
+        other.join("\n")
+    );
 }
 
 fn differing(kept: &str, found: &str) -> Vec<String> {

@@ -84,7 +84,13 @@ impl Stage {
         let playbook = admin.clone().in_instance(kept).post("/api/playbooks", playbook).await.id();
         let variables = variables(app);
         let survivor = start(&variables, None).await;
-        Self { survivor, variables, http: Client::new(), playbook: format!("{kept} {playbook}"), world }
+        Self {
+            survivor,
+            variables,
+            http: Client::new(),
+            playbook: format!("{kept} {playbook}"),
+            world,
+        }
     }
 
     /// One round: dies, is asked again by somebody else, and once more.
@@ -95,7 +101,11 @@ impl Stage {
         assert!(cut_off.is_none(), "{moment}: answered although it was to die: {cut_off:?}");
         let status = tokio::task::spawn_blocking(move || dying.ended()).await.unwrap();
         assert_eq!(status.signal(), Some(Signal::SIGKILL as i32), "{moment}: {status}");
-        assert_eq!(self.effects(&attempt).await, i64::from(lasts), "{moment}: effects before the retry");
+        assert_eq!(
+            self.effects(&attempt).await,
+            i64::from(lasts),
+            "{moment}: effects before the retry"
+        );
         let first = self.answered(&attempt).await;
         assert_eq!((first.0, first.3), (StatusCode::CREATED, lasts), "{moment}: {first:?}");
         let second = self.answered(&attempt).await;
@@ -112,7 +122,8 @@ impl Stage {
             Attempt { path, instance: kept.to_owned(), body: json!({ "content": key }), key, count }
         } else {
             let count = "select count(*) from bookings where topic = $1";
-            let (path, instance) = (bookings::LIST.to_owned(), self.world.acme.instance.to_string());
+            let (path, instance) =
+                (bookings::LIST.to_owned(), self.world.acme.instance.to_string());
             Attempt { path, instance, body: bookings::request(json!({ "topic": key })), key, count }
         }
     }
@@ -120,20 +131,38 @@ impl Stage {
     /// `None` where the connection broke.
     async fn send(&self, base: &str, attempt: &Attempt) -> Option<Told> {
         let acme = &self.world.acme;
-        let request = self.http.post(format!("{base}{}", attempt.path)).bearer_auth(&acme.admin.token).json(&attempt.body);
-        let request = request.header("x-mandate-id", acme.id.to_string()).header("x-instance-id", &attempt.instance);
+        let request = self
+            .http
+            .post(format!("{base}{}", attempt.path))
+            .bearer_auth(&acme.admin.token)
+            .json(&attempt.body);
+        let request = request
+            .header("x-mandate-id", acme.id.to_string())
+            .header("x-instance-id", &attempt.instance);
         // The request's id is that of the event: what was undone has none.
-        let request = request.header("idempotency-key", &attempt.key).header("x-request-id", attempt.key.replace(' ', "."));
+        let request = request
+            .header("idempotency-key", &attempt.key)
+            .header("x-request-id", attempt.key.replace(' ', "."));
         let answer = request.send().await.ok()?;
-        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
-        let (status, location, replayed) = (answer.status(), header("location"), header("idempotency-replayed") == "true");
+        let header = |name: &str| {
+            answer
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+                .unwrap_or_default()
+        };
+        let (status, location, replayed) =
+            (answer.status(), header("location"), header("idempotency-replayed") == "true");
         Some((status, location, answer.text().await.ok()?, replayed))
     }
 
     /// Asked of the service that lives, until the database has let go of what the dead one held.
     async fn answered(&self, attempt: &Attempt) -> Told {
         loop {
-            let told = self.send(&self.survivor.base, attempt).await.unwrap_or_else(|| panic!("the one that lives answers"));
+            let told = self
+                .send(&self.survivor.base, attempt)
+                .await
+                .unwrap_or_else(|| panic!("the one that lives answers"));
             if !told.2.contains("idempotency_in_flight") {
                 return told;
             }
@@ -144,9 +173,14 @@ impl Stage {
     /// How often the effect is there, with as many events.
     async fn effects(&self, attempt: &Attempt) -> i64 {
         let sql = &self.world.app.sql;
-        let effects: i64 = sqlx::query_scalar(attempt.count).bind(&attempt.key).fetch_one(sql).await.unwrap();
+        let effects: i64 =
+            sqlx::query_scalar(attempt.count).bind(&attempt.key).fetch_one(sql).await.unwrap();
         let events = "select count(*) from audit_events where request_id = $1";
-        let events: i64 = sqlx::query_scalar(events).bind(attempt.key.replace(' ', ".")).fetch_one(sql).await.unwrap();
+        let events: i64 = sqlx::query_scalar(events)
+            .bind(attempt.key.replace(' ', "."))
+            .fetch_one(sql)
+            .await
+            .unwrap();
         assert_eq!(effects, events, "{}: each effect has its event", attempt.key);
         effects
     }
@@ -168,7 +202,8 @@ async fn start(variables: &[(&'static str, String)], die_at: Option<&'static str
     let mut variables = variables.to_vec();
     variables.extend(die_at.map(|moment| ("DIE_AT", moment.to_owned())));
     let started = tokio::task::spawn_blocking(move || {
-        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let variables: Vec<(&str, &str)> =
+            variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
         Service::start(&variables)
     });
     started.await.unwrap()

@@ -24,7 +24,15 @@ enum Way {
     EraseOneself,
 }
 
-const WAYS: [Way; 7] = [Way::Remove, Way::Leave, Way::Demote, Way::DisableMembership, Way::DisableAccount, Way::Erase, Way::EraseOneself];
+const WAYS: [Way; 7] = [
+    Way::Remove,
+    Way::Leave,
+    Way::Demote,
+    Way::DisableMembership,
+    Way::DisableAccount,
+    Way::Erase,
+    Way::EraseOneself,
+];
 
 impl Way {
     /// Whoever is lost this way has no session any more.
@@ -71,11 +79,15 @@ impl Arena {
         let account = format!("/api/users/{target}");
         let call = match way {
             Way::Remove | Way::Leave => app.delete(member),
-            Way::Demote => app.put(format!("{member}/roles")).json(json!({ "roleIds": [self.mandate.role("user")] })),
+            Way::Demote => app
+                .put(format!("{member}/roles"))
+                .json(json!({ "roleIds": [self.mandate.role("user")] })),
             Way::DisableMembership => app.patch(member).json(json!({ "enabled": false })),
             Way::DisableAccount => app.patch(account).json(json!({ "enabled": false })),
             Way::Erase => app.delete(format!("{account}?mode=erase")),
-            Way::EraseOneself => app.delete(format!("{account}?mode=erase")).json(json!({ "password": PASSWORD })),
+            Way::EraseOneself => {
+                app.delete(format!("{account}?mode=erase")).json(json!({ "password": PASSWORD }))
+            }
         };
         let call = if way.ends_the_account() { call } else { call.mandate(self.mandate.id) };
         call.bearer(by).send().await
@@ -129,19 +141,41 @@ impl Arena {
         let living = "update users u set enabled = true, erased_at = null, username = n.name, username_key = n.name,
                         password_hash = (select password_hash from users where id = $3)
                       from unnest($1::uuid[], $2::text[]) n (id, name) where u.id = n.id and not u.enabled";
-        sqlx::query(living).bind(ids).bind(names).bind(self.sys_admin.id).execute(&mut *transaction).await.unwrap();
+        sqlx::query(living)
+            .bind(ids)
+            .bind(names)
+            .bind(self.sys_admin.id)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
         let signed_in = "update sessions set revoked_at = null where user_id = any($1) and revoked_at is not null";
         sqlx::query(signed_in).bind(ids).execute(&mut *transaction).await.unwrap();
         let members = "insert into memberships (id, mandate_id, user_id, first_used_at, created_at)
                        select gen_random_uuid(), $2, u, now(), now() from unnest($1::uuid[]) u
                        on conflict (mandate_id, user_id) do update set enabled = true";
-        sqlx::query(members).bind(ids).bind(self.mandate.id).execute(&mut *transaction).await.unwrap();
-        let roles =
-            "insert into member_roles (mandate_id, user_id, role_id) select $2, u, $3 from unnest($1::uuid[]) u on conflict do nothing";
+        sqlx::query(members)
+            .bind(ids)
+            .bind(self.mandate.id)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        let roles = "insert into member_roles (mandate_id, user_id, role_id) select $2, u, $3 from unnest($1::uuid[]) u on conflict do nothing";
         let admin = self.mandate.role("admin");
-        sqlx::query(roles).bind(ids).bind(self.mandate.id).bind(admin).execute(&mut *transaction).await.unwrap();
+        sqlx::query(roles)
+            .bind(ids)
+            .bind(self.mandate.id)
+            .bind(admin)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
         let others = "delete from member_roles where user_id = any($1) and mandate_id = $2 and role_id <> $3";
-        sqlx::query(others).bind(ids).bind(self.mandate.id).bind(admin).execute(&mut *transaction).await.unwrap();
+        sqlx::query(others)
+            .bind(ids)
+            .bind(self.mandate.id)
+            .bind(admin)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
         transaction.execute("commit").await.unwrap();
     }
 }
@@ -156,7 +190,12 @@ async fn arenas(count: usize) -> Vec<Arena> {
         let first = world.stranger(&format!("first-{number}")).await;
         let second = world.stranger(&format!("second-{number}")).await;
         let mandate = world.another_tenant(&format!("arena-{number}"), &first).await;
-        arenas.push(Arena { nodes: nodes.clone(), sys_admin: world.sys_admin.clone(), mandate, admins: [first, second] });
+        arenas.push(Arena {
+            nodes: nodes.clone(),
+            sys_admin: world.sys_admin.clone(),
+            mandate,
+            admins: [first, second],
+        });
     }
     arenas
 }
@@ -187,7 +226,12 @@ async fn tournament(rounds: u64, walls: Walls) -> Vec<Tally> {
     let tallies: Vec<Tally> = lanes.join_all().await.into_iter().flatten().collect();
     assert_eq!(tallies.len(), pairs().len());
     for tally in &tallies {
-        assert_eq!(u64::try_from(tally.overlapped).unwrap(), rounds, "rounds of {:?} that did not overlap show nothing", tally.pair);
+        assert_eq!(
+            u64::try_from(tally.overlapped).unwrap(),
+            rounds,
+            "rounds of {:?} that did not overlap show nothing",
+            tally.pair
+        );
     }
     tallies
 }
@@ -216,7 +260,8 @@ async fn the_locks_hold_without_the_recount() {
 
 /// The test of the test, and why the recount is only the second wall.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_locks_every_pair_leaves_mandates_without_an_admin_although_the_database_recounts() {
+async fn without_the_locks_every_pair_leaves_mandates_without_an_admin_although_the_database_recounts()
+ {
     let tallies = tournament(10, Walls { locks: false, recount: true }).await;
     eprintln!("mandates left without an admin: {} of {}", orphans(&tallies), tallies.len() * 10);
     for tally in &tallies {

@@ -23,7 +23,8 @@ enum Way {
     EraseOneself,
 }
 
-const WAYS: [Way; 5] = [Way::TakeFlag, Way::Disable, Way::DisableOneself, Way::Erase, Way::EraseOneself];
+const WAYS: [Way; 5] =
+    [Way::TakeFlag, Way::Disable, Way::DisableOneself, Way::Erase, Way::EraseOneself];
 
 fn pairs() -> impl Iterator<Item = [Way; 2]> {
     (0..WAYS.len()).flat_map(|index| WAYS[index..].iter().map(move |second| [WAYS[index], *second]))
@@ -47,16 +48,23 @@ impl Arena {
     }
 
     fn actor(&self, way: Way, target: usize) -> &Person {
-        &self.sys_admins[if matches!(way, Way::DisableOneself | Way::EraseOneself) { target } else { 1 - target }]
+        &self.sys_admins[if matches!(way, Way::DisableOneself | Way::EraseOneself) {
+            target
+        } else {
+            1 - target
+        }]
     }
 
     async fn lose(&self, way: Way, target: usize) -> Answer {
-        let (app, path) = (&self.nodes[target], format!("/api/users/{}", self.sys_admins[target].id));
+        let (app, path) =
+            (&self.nodes[target], format!("/api/users/{}", self.sys_admins[target].id));
         let call = match way {
             Way::TakeFlag => app.patch(path).json(json!({ "isSysAdmin": false })),
             Way::Disable | Way::DisableOneself => app.patch(path).json(json!({ "enabled": false })),
             Way::Erase => app.delete(format!("{path}?mode=erase")),
-            Way::EraseOneself => app.delete(format!("{path}?mode=erase")).json(json!({ "password": PASSWORD })),
+            Way::EraseOneself => {
+                app.delete(format!("{path}?mode=erase")).json(json!({ "password": PASSWORD }))
+            }
         };
         call.bearer(&self.actor(way, target).token).send().await
     }
@@ -70,7 +78,8 @@ impl Arena {
                         password_hash = (select password_hash from users where username = 'root')
                       from unnest($1::uuid[], $2::text[]) n (id, name) where u.id = n.id";
         sqlx::query(living).bind(ids).bind(names).execute(&mut *transaction).await.unwrap();
-        let nobody_else = "update users set is_sys_admin = false where is_sys_admin and id <> all ($1)";
+        let nobody_else =
+            "update users set is_sys_admin = false where is_sys_admin and id <> all ($1)";
         sqlx::query(nobody_else).bind(ids).execute(&mut *transaction).await.unwrap();
         let signed_in = "update sessions set revoked_at = null where user_id = any($1) and revoked_at is not null";
         sqlx::query(signed_in).bind(ids).execute(&mut *transaction).await.unwrap();
@@ -81,9 +90,15 @@ impl Arena {
         let mut orphans = 0;
         for round in 0..usize::try_from(rounds).unwrap() {
             self.reset().await;
-            let raced = race(&self.nodes[0].sql, locks, self.lose(pair[0], 0), self.lose(pair[1], 1)).await;
-            assert!(raced.overlapped, "a round that did not overlap shows nothing: {pair:?}, {round}");
-            let left = self.nodes[0].count("select count(*) from users where is_sys_admin and enabled").await;
+            let raced =
+                race(&self.nodes[0].sql, locks, self.lose(pair[0], 0), self.lose(pair[1], 1)).await;
+            assert!(
+                raced.overlapped,
+                "a round that did not overlap shows nothing: {pair:?}, {round}"
+            );
+            let left = self.nodes[0]
+                .count("select count(*) from users where is_sys_admin and enabled")
+                .await;
             orphans += usize::from(left == 0);
             if locks {
                 self.check_answers(pair, &raced.answers);
@@ -116,9 +131,13 @@ async fn no_two_changes_leave_the_platform_without_a_sys_admin() {
 
 /// The test of the test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_locks_every_pair_leaves_the_platform_without_a_sys_admin_although_the_database_recounts() {
+async fn without_the_locks_every_pair_leaves_the_platform_without_a_sys_admin_although_the_database_recounts()
+ {
     let arena = Arena::new().await;
     for pair in pairs() {
-        assert!(arena.rounds(pair, 10, false).await > 0, "this pair would not notice that the locks are gone: {pair:?}");
+        assert!(
+            arena.rounds(pair, 10, false).await > 0,
+            "this pair would not notice that the locks are gone: {pair:?}"
+        );
     }
 }

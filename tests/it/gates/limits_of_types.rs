@@ -67,7 +67,8 @@ const NO_TIMES: [&str; 15] = [
     "2026-06-30T00:00:00+24:00",
 ];
 
-const UUIDS: [&str; 2] = ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"];
+const UUIDS: [&str; 2] =
+    ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"];
 /// The last ones are other spellings of an id, which would be other texts for the same thing.
 const NO_UUIDS: [&str; 6] = [
     "not-a-uuid",
@@ -80,8 +81,17 @@ const NO_UUIDS: [&str; 6] = [
 const NO_BOOLEANS: [&str; 5] = ["TRUE", "1", "yes", "null", " true"];
 
 /// The versions that `If-Match` may name, of a form and not.
-const TAGS: [&str; 9] =
-    ["\"0\"", "\"-1\"", "\"9223372036854775807\"", "\"9223372036854775808\"", "\"1e9\"", "W/\"1\"", "*", "1", "\"1\", \"2\""];
+const TAGS: [&str; 9] = [
+    "\"0\"",
+    "\"-1\"",
+    "\"9223372036854775807\"",
+    "\"9223372036854775808\"",
+    "\"1e9\"",
+    "W/\"1\"",
+    "*",
+    "1",
+    "\"1\", \"2\"",
+];
 
 fn texts() -> Values {
     let long = |text: &str, bytes: usize| text.repeat(bytes / text.len());
@@ -103,7 +113,10 @@ fn values(schema: &Value) -> Values {
         let fit = of_type.iter().map(|value| ((*value).to_owned(), true));
         fit.chain(others.iter().map(|value| ((*value).to_owned(), false))).collect::<Values>()
     };
-    let is = |name: &str| schema["type"] == name || schema["type"].as_array().is_some_and(|types| types.contains(&json!(name)));
+    let is = |name: &str| {
+        schema["type"] == name
+            || schema["type"].as_array().is_some_and(|types| types.contains(&json!(name)))
+    };
     match schema["format"].as_str() {
         Some("date-time") => these(&TIMES, &NO_TIMES),
         Some("uuid") => these(&UUIDS, &NO_UUIDS),
@@ -133,7 +146,9 @@ fn form(schema: &Value) -> &'static str {
         (Some("date-time"), _) => "must be ",
         _ if schema["enum"].is_array() => "must be ",
         (_, kind) if kind.contains("boolean") => "must be true or false",
-        (_, kind) if kind.contains("integer") && schema["maximum"] == 200 => "must be a whole number from 1 to 200",
+        (_, kind) if kind.contains("integer") && schema["maximum"] == 200 => {
+            "must be a whole number from 1 to 200"
+        }
         (_, kind) if kind.contains("integer") => "must be a whole number",
         _ => "",
     }
@@ -141,14 +156,25 @@ fn form(schema: &Value) -> &'static str {
 
 fn encoded(value: &str) -> String {
     // Everything that is not plain, so that a path segment stays one.
-    value.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    value
+        .bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 /// The uri of a call with one parameter changed.
 fn with_query(uri: &str, name: &str, value: &str) -> String {
     let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-    let others = query.split('&').filter(|pair| !pair.is_empty() && pair.split('=').next() != Some(name));
-    let pairs: Vec<String> = others.map(str::to_owned).chain([format!("{name}={}", encoded(value))]).collect();
+    let others =
+        query.split('&').filter(|pair| !pair.is_empty() && pair.split('=').next() != Some(name));
+    let pairs: Vec<String> =
+        others.map(str::to_owned).chain([format!("{name}={}", encoded(value))]).collect();
     format!("{path}?{}", pairs.join("&"))
 }
 
@@ -156,7 +182,9 @@ fn with_segment(operation: &Operation, uri: &str, name: &str, value: &str) -> St
     let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
     let marker = format!("{{{name}}}");
     let segments = operation.path.split('/').zip(path.split('/'));
-    let segments: Vec<String> = segments.map(|(known, own)| if known == marker { encoded(value) } else { own.to_owned() }).collect();
+    let segments: Vec<String> = segments
+        .map(|(known, own)| if known == marker { encoded(value) } else { own.to_owned() })
+        .collect();
     if query.is_empty() { segments.join("/") } else { format!("{}?{query}", segments.join("/")) }
 }
 
@@ -166,10 +194,19 @@ fn typed_fields(document: &Value, schema: &Value, at: &str, found: &mut Vec<(Str
         return;
     }
     if let Some(name) = schema["$ref"].as_str() {
-        return typed_fields(document, &document["components"]["schemas"][name.rsplit('/').next().unwrap()], at, found);
+        return typed_fields(
+            document,
+            &document["components"]["schemas"][name.rsplit('/').next().unwrap()],
+            at,
+            found,
+        );
     }
     for key in ["oneOf", "anyOf", "allOf"] {
-        schema[key].as_array().into_iter().flatten().for_each(|part| typed_fields(document, part, at, found));
+        schema[key]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .for_each(|part| typed_fields(document, part, at, found));
     }
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         typed_fields(document, field, &format!("{at}/{name}"), found);
@@ -212,7 +249,8 @@ fn probes(document: &Value, operation: &Operation, case: &Case, names: &Names) -
     let uri = fill(case.uri, names);
     let mut probes = Vec::new();
     for parameter in operation.value["parameters"].as_array().into_iter().flatten() {
-        let (name, place) = (parameter["name"].as_str().unwrap(), parameter["in"].as_str().unwrap());
+        let (name, place) =
+            (parameter["name"].as_str().unwrap(), parameter["in"].as_str().unwrap());
         let form = form(&parameter["schema"]);
         for (value, is_of_the_type) in values(&parameter["schema"]) {
             let uri = match place {
@@ -225,9 +263,17 @@ fn probes(document: &Value, operation: &Operation, case: &Case, names: &Names) -
         }
     }
     if operation.takes_header("If-Match") {
-        probes.extend(TAGS.map(|tag| Probe { uri: None, body: None, tag: Some(tag), is_of_the_type: true, form: "" }));
+        probes.extend(TAGS.map(|tag| Probe {
+            uri: None,
+            body: None,
+            tag: Some(tag),
+            is_of_the_type: true,
+            form: "",
+        }));
     }
-    let body = case.body.map_or_else(|| json!({}), |body| serde_json::from_str(&fill(body, names)).unwrap());
+    let body = case
+        .body
+        .map_or_else(|| json!({}), |body| serde_json::from_str(&fill(body, names)).unwrap());
     let mut fields = Vec::new();
     for content in operation.value["requestBody"]["content"].as_object().into_iter().flatten() {
         typed_fields(document, &content.1["schema"], "", &mut fields);
@@ -245,7 +291,14 @@ fn probes(document: &Value, operation: &Operation, case: &Case, names: &Names) -
     probes
 }
 
-async fn send(ground: &Ground, operation: &Operation, case: &Case, names: &Names, approach: &Approach, probe: &Probe) -> Answer {
+async fn send(
+    ground: &Ground,
+    operation: &Operation,
+    case: &Case,
+    names: &Names,
+    approach: &Approach,
+    probe: &Probe,
+) -> Answer {
     let uri = probe.uri.clone().unwrap_or_else(|| fill(case.uri, names));
     let mut call = ground.world.app.call(operation.method.clone(), uri);
     if let Some(token) = &approach.token {
@@ -286,10 +339,19 @@ async fn at_the_limits(ground: &Ground, operation: &Operation, case: &Case) -> u
             // (To a SysAdmin a mandate's own things may not be there, whatever is said about them.)
             let refusals = if probe.uri.is_some() { &[400][..] } else { &[400, 422] };
             let is_refused = refusals.contains(&status) || (sys_admin_too && status == 404);
-            assert!(probe.is_of_the_type || is_refused, "{}: {probe:.400?}: {status} {}", case.title(), answer.body);
+            assert!(
+                probe.is_of_the_type || is_refused,
+                "{}: {probe:.400?}: {status} {}",
+                case.title(),
+                answer.body
+            );
             let is_told = ["invalid_parameter", "validation_failed"].contains(&answer.code());
             let told = answer.body["detail"].to_string();
-            assert!(probe.is_of_the_type || !is_told || told.contains(probe.form), "{}: {probe:.400?}: {told}", case.title());
+            assert!(
+                probe.is_of_the_type || !is_told || told.contains(probe.form),
+                "{}: {probe:.400?}: {told}",
+                case.title()
+            );
             asked += 1;
             if may_have_changed(operation, &answer) {
                 ground.mend().await;
@@ -311,7 +373,10 @@ fn no_value_is_beyond_what_is_thought_of() {
 async fn a_time_that_cannot_be_kept_is_no_parameter() {
     let ground = Ground::new().await;
     let (acme, app) = (&ground.world.acme, &ground.world.app);
-    for (path, token) in [(acme.path("/audit"), &acme.admin.token), ("/api/audit".to_owned(), &ground.world.sys_admin.token)] {
+    for (path, token) in [
+        (acme.path("/audit"), &acme.admin.token),
+        ("/api/audit".to_owned(), &ground.world.sys_admin.token),
+    ] {
         let get = async |query: String| {
             let call = app.call(Method::GET, format!("{path}?{query}")).bearer(token);
             let call = if path == "/api/audit" { call } else { call.mandate(acme.id) };
@@ -325,7 +390,10 @@ async fn a_time_that_cannot_be_kept_is_no_parameter() {
                 get(format!("{bound}={}", encoded(time))).await.expect(200);
             }
         }
-        let all = get("from=0001-01-01T00%3A00%3A00Z&to=9999-12-31T23%3A59%3A59Z&limit=200".to_owned()).await.expect(200);
+        let all =
+            get("from=0001-01-01T00%3A00%3A00Z&to=9999-12-31T23%3A59%3A59Z&limit=200".to_owned())
+                .await
+                .expect(200);
         assert_eq!(all, get("limit=200".to_owned()).await.expect(200));
     }
 }

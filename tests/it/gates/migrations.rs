@@ -58,7 +58,10 @@ async fn contents(options: &PgConnectOptions) -> String {
     .fetch_all(&mut connection)
     .await
     .unwrap();
-    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(each.join(" union all "))).fetch_all(&mut connection).await.unwrap();
+    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(each.join(" union all ")))
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
     lines.join("\n")
 }
 
@@ -67,7 +70,10 @@ async fn migrating_again_changes_nothing() {
     let options = cluster::empty_database().await;
     assert_eq!(bootstrap::pending(&options).await.unwrap().len(), MIGRATOR.iter().count());
     let applied = bootstrap::migrate(&options).await.unwrap();
-    let brought: Vec<Applied> = MIGRATOR.iter().map(|m| Applied { version: m.version, description: m.description.to_string() }).collect();
+    let brought: Vec<Applied> = MIGRATOR
+        .iter()
+        .map(|m| Applied { version: m.version, description: m.description.to_string() })
+        .collect();
     assert_eq!(applied, brought);
     assert_eq!(bootstrap::pending(&options).await.unwrap(), Vec::<i64>::new());
     let (made, rows) = (catalogue(&options).await, contents(&options).await);
@@ -81,7 +87,8 @@ async fn migrating_again_changes_nothing() {
 async fn nodes_that_start_together_apply_everything_once() {
     let options = cluster::empty_database().await;
     let nodes = (0..4).map(|_| bootstrap::migrate(&options));
-    let told: Vec<Applied> = futures_util::future::join_all(nodes).await.into_iter().flat_map(Result::unwrap).collect();
+    let told: Vec<Applied> =
+        futures_util::future::join_all(nodes).await.into_iter().flat_map(Result::unwrap).collect();
     assert_eq!(told.len(), MIGRATOR.iter().count(), "{told:?}");
 }
 

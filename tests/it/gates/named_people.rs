@@ -40,11 +40,13 @@ impl Stage {
 
     /// Somebody who may edit any role, with these levels of reading `members` and the instance's `access`.
     async fn caller(&self, by_members: &str, by_access: &str) -> Person {
-        let (world, acme, name) = (&self.world, &self.world.acme, format!("caller-{by_members}{by_access}"));
+        let (world, acme, name) =
+            (&self.world, &self.world.acme, format!("caller-{by_members}{by_access}"));
         let may = json!({ "roles": ["a", "n", "a", "n"], "members": [by_members, "n", "n", "n"] });
         let role = world.role_with(acme, &name, may).await;
         let caller = world.member_with(acme, &name, &[role, self.role]).await;
-        let own = world.admin().post(acme.instance_path("/roles"), json!({ "label": name })).await.id();
+        let own =
+            world.admin().post(acme.instance_path("/roles"), json!({ "label": name })).await.id();
         let body = json!({ "tables": rules(&json!({ "access": [by_access, "n", "n", "n"], "playbooks": ["a", "n", "n", "n"],
                                                      "playbook_versions": ["a", "n", "n", "n"] })) });
         world.admin().put(format!("/api/roles/{own}/permissions"), body).await.expect(200);
@@ -56,12 +58,21 @@ impl Stage {
     }
 
     async fn cleared(&self, desk: &Desk<'_>, role: Uuid) -> Value {
-        desk.ask(Method::PUT, format!("/api/roles/{role}/permissions?dryRun=true")).json(json!({})).send().await.expect(200)
+        desk.ask(Method::PUT, format!("/api/roles/{role}/permissions?dryRun=true"))
+            .json(json!({}))
+            .send()
+            .await
+            .expect(200)
     }
 }
 
 fn named(preview: &Value) -> BTreeSet<String> {
-    preview["changes"].as_array().unwrap().iter().map(|change| change["userId"].as_str().unwrap().to_owned()).collect()
+    preview["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["userId"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -76,15 +87,22 @@ async fn a_dry_run_names_those_whom_the_caller_may_list_and_counts_everybody() {
             let desk = stage.world.desk(&caller, acme);
             let lists = async |path: String| -> BTreeSet<String> {
                 let page = desk.get(path).await;
-                if page.status == 403 { BTreeSet::new() } else { values(&page.expect(200), "userId").into_iter().collect() }
+                if page.status == 403 {
+                    BTreeSet::new()
+                } else {
+                    values(&page.expect(200), "userId").into_iter().collect()
+                }
             };
             let members = lists(acme.path("/users?limit=200")).await;
             let admitted = lists(acme.instance_path("/users?limit=200")).await;
             let people = [stage.near.id, stage.far.id].map(|id| id.to_string());
-            let among = |known: &BTreeSet<String>| people.iter().filter(|id| known.contains(*id)).cloned().collect::<BTreeSet<_>>();
+            let among = |known: &BTreeSet<String>| {
+                people.iter().filter(|id| known.contains(*id)).cloned().collect::<BTreeSet<_>>()
+            };
 
             let preview = stage.cleared(&desk, stage.role).await;
-            let others: BTreeSet<String> = named(&preview).into_iter().filter(|id| people.contains(id)).collect();
+            let others: BTreeSet<String> =
+                named(&preview).into_iter().filter(|id| people.contains(id)).collect();
             assert_eq!(others, among(&members), "{by_members}{by_access}: {preview}");
             assert!(named(&preview).contains(&caller.id.to_string()), "oneself");
             // Those two, this caller and the earlier ones.
@@ -106,7 +124,12 @@ async fn whom_the_request_names_is_no_secret() {
     let caller = stage.caller("n", "n").await;
     let admits = json!({ "instances": ["a", "n", "a", "n"] });
     let role = world.role_with(acme, "admits", admits).await;
-    world.admin().ask(Method::PUT, acme.path(&format!("/users/{}/roles/{role}", caller.id))).send().await.expect(200);
+    world
+        .admin()
+        .ask(Method::PUT, acme.path(&format!("/users/{}/roles/{role}", caller.id)))
+        .send()
+        .await
+        .expect(200);
     let path = acme.instance_path(&format!("/users/{}?dryRun=true", stage.far.id));
     let answer = world.desk(&caller, acme).ask(Method::DELETE, path).send().await.expect(200);
     assert_eq!(named(&answer), [stage.far.id.to_string()].into());

@@ -25,7 +25,12 @@ async fn repeated(ground: &Ground, operation: &Operation, case: &Case) -> usize 
     let after = ground.world.app.digest().await;
     let second = call(&ground.world.app, operation, case, &names, &approach).await;
     assert_eq!((second.status, &second.body), (first.status, &first.body), "{}", case.title());
-    assert_eq!(second.header("idempotency-replayed"), "true", "{} had its effect twice", case.title());
+    assert_eq!(
+        second.header("idempotency-replayed"),
+        "true",
+        "{} had its effect twice",
+        case.title()
+    );
     assert_eq!(ground.world.app.digest().await, after, "{}", case.title());
     ground.mend().await;
     1
@@ -45,24 +50,47 @@ async fn from_another_session(ground: &Ground, operation: &Operation, case: &Cas
     }
     let by_itself = left_alive(ground, operation, case, false).await;
     let repeated = left_alive(ground, operation, case, true).await;
-    assert_eq!(repeated, by_itself, "{}: sessions that are left, after a repetition and without one", case.title());
+    assert_eq!(
+        repeated,
+        by_itself,
+        "{}: sessions that are left, after a repetition and without one",
+        case.title()
+    );
     1
 }
 
 /// Calls from a session, after the same call with the same key from another one or not; tells whether that session is alive then.
-async fn left_alive(ground: &Ground, operation: &Operation, case: &Case, after_another: bool) -> bool {
+async fn left_alive(
+    ground: &Ground,
+    operation: &Operation,
+    case: &Case,
+    after_another: bool,
+) -> bool {
     let names = ground.stage_for(case, &ground.world.acme).await;
     let key = if after_another { "repeated" } else { "by itself" };
     let rightful = Approach { key: Some(key), ..ground.rightful(operation, case) };
     let app = &ground.world.app;
     let person = [&ground.world.sys_admin, &ground.world.acme.admin];
-    let name = &person.into_iter().find(|person| rightful.token.as_ref() == Some(&person.token)).unwrap().name;
+    let name = &person
+        .into_iter()
+        .find(|person| rightful.token.as_ref() == Some(&person.token))
+        .unwrap()
+        .name;
     let (other, own) = (app.sign_in(name).await, app.sign_in(name).await);
     if after_another {
-        let first = call(app, operation, case, &names, &Approach { token: Some(other), ..rightful.clone() }).await;
+        let first = call(
+            app,
+            operation,
+            case,
+            &names,
+            &Approach { token: Some(other), ..rightful.clone() },
+        )
+        .await;
         assert_eq!(first.status.as_u16(), case.status, "{}: {}", case.title(), first.body);
     }
-    let last = call(app, operation, case, &names, &Approach { token: Some(own.clone()), ..rightful }).await;
+    let last =
+        call(app, operation, case, &names, &Approach { token: Some(own.clone()), ..rightful })
+            .await;
     assert!(last.status.is_success() || after_another, "{}: {}", case.title(), last.body);
     let alive = app.get("/api/auth/me").bearer(&own).send().await.status.is_success();
     ground.mend().await;
@@ -73,7 +101,8 @@ async fn left_alive(ground: &Ground, operation: &Operation, case: &Case, after_a
 #[test]
 fn handlers_know_no_session_that_is_not_their_subject() {
     for (path, text) in sources("src") {
-        let may = ["context/", "http/", "auth/"].iter().any(|folder| path.starts_with(folder)) || path == "navigation/store.rs";
+        let may = ["context/", "http/", "auth/"].iter().any(|folder| path.starts_with(folder))
+            || path == "navigation/store.rs";
         assert!(
             may || !text.contains("claims.session"),
             "{path} looks at the token's session; `SessionContext` has it, where the policy says so"

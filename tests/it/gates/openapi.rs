@@ -17,7 +17,10 @@ fn printed() -> String {
 #[tokio::test]
 async fn the_file_is_the_routers_document() {
     let file = std::fs::read_to_string(FILE).unwrap_or_default();
-    assert!(file == printed(), "openapi/openapi.json is not what the router serves; run `cargo run -- openapi > openapi/openapi.json`");
+    assert!(
+        file == printed(),
+        "openapi/openapi.json is not what the router serves; run `cargo run -- openapi > openapi/openapi.json`"
+    );
 }
 
 #[tokio::test]
@@ -38,7 +41,9 @@ async fn every_reference_leads_somewhere() {
     collect(&document, &mut references);
     assert!(!references.is_empty());
     for reference in references {
-        let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} leads out of the document"));
+        let pointer = reference
+            .strip_prefix('#')
+            .unwrap_or_else(|| panic!("{reference} leads out of the document"));
         assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
     }
 }
@@ -53,17 +58,30 @@ async fn lists_are_pages() {
     };
     let mut pages = 0;
     for operation in operations(&document) {
-        let answers = operation.value["responses"].as_object().unwrap().iter().filter(|(status, _)| status.starts_with('2'));
-        for schema in answers.filter_map(|(_, answer)| answer.pointer("/content/application~1json/schema")) {
+        let answers = operation.value["responses"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(status, _)| status.starts_with('2'));
+        for schema in
+            answers.filter_map(|(_, answer)| answer.pointer("/content/application~1json/schema"))
+        {
             let schema = resolved(schema);
             assert_ne!(schema["type"], "array", "{} answers a bare array", operation.id);
             let properties = &schema["properties"];
-            if operation.method != Method::GET || properties["items"].is_null() || properties["nextCursor"].is_null() {
+            if operation.method != Method::GET
+                || properties["items"].is_null()
+                || properties["nextCursor"].is_null()
+            {
                 continue;
             }
             let parameters = operation.value["parameters"].as_array().unwrap();
             for name in ["limit", "cursor", "sort", "count"] {
-                assert!(parameters.iter().any(|parameter| parameter["name"] == name), "{} does not know `{name}`", operation.id);
+                assert!(
+                    parameters.iter().any(|parameter| parameter["name"] == name),
+                    "{} does not know `{name}`",
+                    operation.id
+                );
             }
             pages += 1;
         }
@@ -93,15 +111,23 @@ async fn every_path_parameter_is_declared_and_every_body_refuses_unknown_fields(
             .filter(|parameter| parameter["in"] == "path")
             .filter_map(|parameter| parameter["name"].as_str())
             .collect();
-        let named: BTreeSet<&str> = operation.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
+        let named: BTreeSet<&str> =
+            operation.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
         assert_eq!(declared, named, "{}", operation.id);
         if operation.has_body() {
             let schema = &operation.value["requestBody"]["content"]["application/json"]["schema"];
             // One that may be left out is either nothing or that.
-            let choices = schema["oneOf"].as_array().map_or(std::slice::from_ref(schema), Vec::as_slice);
-            let named = choices.iter().find_map(|choice| choice["$ref"].as_str()?.strip_prefix('#'));
+            let choices =
+                schema["oneOf"].as_array().map_or(std::slice::from_ref(schema), Vec::as_slice);
+            let named =
+                choices.iter().find_map(|choice| choice["$ref"].as_str()?.strip_prefix('#'));
             let pointer = named.unwrap_or_else(|| panic!("{} has no named body", operation.id));
-            assert_eq!(document.pointer(pointer).unwrap()["additionalProperties"], false, "{}'s body", operation.id);
+            assert_eq!(
+                document.pointer(pointer).unwrap()["additionalProperties"],
+                false,
+                "{}'s body",
+                operation.id
+            );
         }
     }
 }
@@ -110,14 +136,24 @@ async fn every_path_parameter_is_declared_and_every_body_refuses_unknown_fields(
 #[tokio::test]
 async fn every_operation_is_described() {
     let document = document();
-    let tags: Vec<&Value> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    let tags: Vec<&Value> =
+        document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
     for operation in operations(&document) {
         let (id, value) = (&operation.id, &operation.value);
         let summary = value["summary"].as_str().unwrap_or_default();
-        assert!(summary.ends_with('.') && summary.len() <= 140 && !summary.contains('\n'), "{id}'s summary: {summary}");
-        assert!(value["description"].as_str().is_some_and(|text| text.contains("Open to")), "{id}'s description says who may call it");
+        assert!(
+            summary.ends_with('.') && summary.len() <= 140 && !summary.contains('\n'),
+            "{id}'s summary: {summary}"
+        );
+        assert!(
+            value["description"].as_str().is_some_and(|text| text.contains("Open to")),
+            "{id}'s description says who may call it"
+        );
         let own = value["tags"].as_array().unwrap();
-        assert!(own.len() == 1 && tags.contains(&&own[0]), "{id} has one of the document's tags: {own:?}");
+        assert!(
+            own.len() == 1 && tags.contains(&&own[0]),
+            "{id} has one of the document's tags: {own:?}"
+        );
         for parameter in value["parameters"].as_array().into_iter().flatten() {
             assert!(
                 parameter["description"].as_str().is_some_and(|text| !text.is_empty()),
@@ -125,6 +161,13 @@ async fn every_operation_is_described() {
                 parameter["name"]
             );
         }
-        assert!(value["responses"].as_object().unwrap().keys().any(|status| status.starts_with(['2', '3'])), "{id} never succeeds");
+        assert!(
+            value["responses"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .any(|status| status.starts_with(['2', '3'])),
+            "{id} never succeeds"
+        );
     }
 }

@@ -5,7 +5,8 @@ use bailiwick::app::App;
 use serde_json::Value;
 
 /// Questions with a body. May only get longer with a reason: whoever is here leaves no event in the audit trail.
-const WITHOUT_EFFECT: [&str; 4] = ["check_access", "explain_access", "evaluate_access", "evaluate_accesses"];
+const WITHOUT_EFFECT: [&str; 4] =
+    ["check_access", "explain_access", "evaluate_access", "evaluate_accesses"];
 
 /// An operation of the document.
 #[derive(Debug, Clone)]
@@ -21,11 +22,18 @@ pub struct Operation {
 /// Every operation of the router's own document.
 pub fn operations(document: &Value) -> Vec<Operation> {
     let paths = document["paths"].as_object().unwrap().iter();
-    let all = paths.flat_map(|(path, item)| item.as_object().unwrap().iter().map(move |(method, value)| (path, method, value)));
+    let all = paths.flat_map(|(path, item)| {
+        item.as_object().unwrap().iter().map(move |(method, value)| (path, method, value))
+    });
     all.filter_map(|(path, method, value)| {
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).ok()?;
         let id = value["operationId"].as_str().unwrap_or_default().to_owned();
-        value.is_object().then(|| Operation { id, method, path: path.clone(), value: value.clone() })
+        value.is_object().then(|| Operation {
+            id,
+            method,
+            path: path.clone(),
+            value: value.clone(),
+        })
     })
     .collect()
 }
@@ -52,7 +60,9 @@ impl Operation {
     }
     /// The tables, with the operation on each, that open the route.
     pub fn tables(&self) -> Vec<(&str, &str)> {
-        self.clauses().filter_map(|clause| Some((clause["table"].as_str()?, clause["operation"].as_str()?))).collect()
+        self.clauses()
+            .filter_map(|clause| Some((clause["table"].as_str()?, clause["operation"].as_str()?)))
+            .collect()
     }
     /// Whether only SysAdmins (and, for an account, its owner) come in.
     pub fn is_for_sys_admins(&self) -> bool {
@@ -68,7 +78,9 @@ impl Operation {
     /// Whether it takes a header.
     pub fn takes_header(&self, name: &str) -> bool {
         let parameters = self.value["parameters"].as_array().into_iter().flatten();
-        parameters.into_iter().any(|parameter| parameter["in"] == "header" && parameter["name"] == name)
+        parameters
+            .into_iter()
+            .any(|parameter| parameter["in"] == "header" && parameter["name"] == name)
     }
     pub fn has_body(&self) -> bool {
         self.value["requestBody"].is_object()

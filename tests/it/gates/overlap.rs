@@ -51,7 +51,10 @@ pub async fn race(
     second: impl Future<Output = Answer> + Send,
 ) -> Round {
     let progress = watch::Sender::new(Progress::default());
-    let (a, b) = tokio::join!(side(0, locks, watcher, &progress, first), side(1, locks, watcher, &progress, second));
+    let (a, b) = tokio::join!(
+        side(0, locks, watcher, &progress, first),
+        side(1, locks, watcher, &progress, second)
+    );
     let overlapped = progress.borrow().overlapped;
     Round { answers: [a, b], overlapped }
 }
@@ -64,7 +67,9 @@ async fn side(
     request: impl Future<Output = Answer> + Send,
 ) -> Answer {
     let side = Arc::new(Side { me, locks, watcher: watcher.clone(), progress: progress.clone() });
-    let answer = tokio::time::timeout(PATIENCE, rehearse(side, request)).await.unwrap_or_else(|_| panic!("a deadlock that nobody answers"));
+    let answer = tokio::time::timeout(PATIENCE, rehearse(side, request))
+        .await
+        .unwrap_or_else(|_| panic!("a deadlock that nobody answers"));
     progress.send_modify(|progress| progress.answered[me] = true);
     answer
 }
@@ -75,11 +80,15 @@ impl Side {
     }
 
     async fn begun(&self, connection: &mut PgConnection) -> bool {
-        let backend: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await.unwrap();
+        let backend: i32 =
+            sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await.unwrap();
         self.progress.send_modify(|progress| progress.backend[self.me] = Some(backend));
         let other = self.other();
         let mut progress = self.progress.subscribe();
-        progress.wait_for(|progress| progress.backend[other].is_some() || progress.answered[other]).await.unwrap();
+        progress
+            .wait_for(|progress| progress.backend[other].is_some() || progress.answered[other])
+            .await
+            .unwrap();
         self.locks
     }
 
@@ -95,12 +104,14 @@ impl Side {
     async fn may_commit(&self) -> bool {
         let other = self.other();
         let progress = *self.progress.borrow();
-        let [Some(mine), Some(theirs)] = [progress.backend[self.me], progress.backend[other]] else {
+        let [Some(mine), Some(theirs)] = [progress.backend[self.me], progress.backend[other]]
+        else {
             return progress.answered[other];
         };
         let meets = progress.at_commit[other] && !progress.answered[other];
         let waits = || async move {
-            let query = sqlx::query_scalar("select $1 = any(pg_blocking_pids($2))").bind(mine).bind(theirs);
+            let query =
+                sqlx::query_scalar("select $1 = any(pg_blocking_pids($2))").bind(mine).bind(theirs);
             query.fetch_one(&self.watcher).await.unwrap()
         };
         if meets || (!progress.answered[other] && waits().await) {

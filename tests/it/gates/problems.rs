@@ -49,24 +49,45 @@ async fn malformed(ground: &Ground, operation: &Operation, case: &Case) -> usize
     let mut asked = 0;
     let mut wrong = vec![
         (Approach { query: Some("dryrun=true"), ..rightful.clone() }, 400, "unknown_parameter"),
-        (Approach { query: Some("dryRun=true&dryRun=true&x=1"), ..rightful.clone() }, 400, "unknown_parameter"),
+        (
+            Approach { query: Some("dryRun=true&dryRun=true&x=1"), ..rightful.clone() },
+            400,
+            "unknown_parameter",
+        ),
     ];
-    if operation.value["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == "dryRun") {
+    if operation.value["parameters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|parameter| parameter["name"] == "dryRun")
+    {
         wrong.pop();
     }
-    for name in ["mandate", "target", "admitted", "account", "group", "role", "irole", "template", "instance", "deleted"] {
+    for name in [
+        "mandate", "target", "admitted", "account", "group", "role", "irole", "template",
+        "instance", "deleted",
+    ] {
         if mentioned(case.uri.split('?').next().unwrap()).contains(name) {
             wrong.push((rightful.clone().aiming(name, "not-a-uuid"), 400, "invalid_parameter"));
         }
     }
     if let Some(body) = case.body {
-        let may_be_left_out = |approach: &Approach| approach.is_empty() && !operation.requires_body();
-        wrong.extend(wrong_bodies(operation, body, &names, &rightful).into_iter().filter(|(approach, ..)| !may_be_left_out(approach)));
+        let may_be_left_out =
+            |approach: &Approach| approach.is_empty() && !operation.requires_body();
+        wrong.extend(
+            wrong_bodies(operation, body, &names, &rightful)
+                .into_iter()
+                .filter(|(approach, ..)| !may_be_left_out(approach)),
+        );
     }
     if operation.takes_header("Idempotency-Key") {
         // Read whatever is sent, to know it again: also where the route itself takes no body.
         let much = Some(("application/json", " ".repeat(7 * 1024 * 1024)));
-        wrong.push((Approach { key: Some("much"), body: much, ..rightful.clone() }, 413, "payload_too_large"));
+        wrong.push((
+            Approach { key: Some("much"), body: much, ..rightful.clone() },
+            413,
+            "payload_too_large",
+        ));
     }
     for (approach, status, code) in wrong {
         let answer = call(&ground.world.app, operation, case, &names, &approach).await;
@@ -97,7 +118,12 @@ fn path_of(case: &Case, names: &Names, approach: &Approach) -> String {
     cases::fill(case.uri.split('?').next().unwrap(), &names)
 }
 
-fn wrong_bodies(operation: &Operation, body: &str, names: &Names, rightful: &Approach) -> Vec<(Approach, u16, &'static str)> {
+fn wrong_bodies(
+    operation: &Operation,
+    body: &str,
+    names: &Names,
+    rightful: &Approach,
+) -> Vec<(Approach, u16, &'static str)> {
     let body = cases::fill(body, names);
     let mut unknown: Value = serde_json::from_str(&body).unwrap();
     unknown["isSysAdmins"] = true.into();
@@ -119,19 +145,31 @@ fn wrong_bodies(operation: &Operation, body: &str, names: &Names, rightful: &App
         ("text/plain", body.clone(), 415, "unsupported_media_type"),
         ("application/x-www-form-urlencoded", body.clone(), 415, "unsupported_media_type"),
     ];
-    wrong.into_iter().map(|(kind, text, status, code)| (Approach { body: Some((kind, text)), ..rightful.clone() }, status, code)).collect()
+    wrong
+        .into_iter()
+        .map(|(kind, text, status, code)| {
+            (Approach { body: Some((kind, text)), ..rightful.clone() }, status, code)
+        })
+        .collect()
 }
 
 #[tokio::test]
 async fn a_refused_field_is_pointed_to() {
     let world = World::new().await;
-    let call = |body: Value| world.app.post("/api/mandates").bearer(&world.sys_admin.token).json(body).send();
+    let call = |body: Value| {
+        world.app.post("/api/mandates").bearer(&world.sys_admin.token).json(body).send()
+    };
     let unknown = call(serde_json::json!({ "name": "Initech", "is/Admin": true })).await;
     assert_eq!(unknown.body["errors"][0]["pointer"], "/is~1Admin");
     assert_eq!(unknown.body["errors"][0]["code"], "unknown_field");
     let blank = call(serde_json::json!({ "name": "  ", "code": "no code" })).await;
     blank.refused(422, "validation_failed");
-    let pointers: Vec<&str> = blank.body["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+    let pointers: Vec<&str> = blank.body["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["pointer"].as_str().unwrap())
+        .collect();
     assert_eq!(pointers, ["/name", "/code"], "everything that is wrong at once");
 }
 
@@ -139,15 +177,29 @@ async fn a_refused_field_is_pointed_to() {
 async fn unknown_routes_and_wrong_methods_are_told_apart() {
     let world = World::new().await;
     let app = &world.app;
-    for path in ["/api", "/api/nothing", "/api/mandates/x/y/z/w", "/nothing", "/api/features/instances/a/b/c/d/e"] {
+    for path in [
+        "/api",
+        "/api/nothing",
+        "/api/mandates/x/y/z/w",
+        "/nothing",
+        "/api/features/instances/a/b/c/d/e",
+    ] {
         is_problem(&app.get(path).send().await, 404, "route_not_found", path);
-        is_problem(&app.delete(path).bearer(&world.sys_admin.token).send().await, 404, "route_not_found", path);
+        is_problem(
+            &app.delete(path).bearer(&world.sys_admin.token).send().await,
+            404,
+            "route_not_found",
+            path,
+        );
     }
     let document = document();
     let all = operations(&document);
     for path in all.iter().map(|operation| operation.path.as_str()).collect::<BTreeSet<_>>() {
-        let known: BTreeSet<String> =
-            all.iter().filter(|operation| operation.path == path).map(|operation| operation.method.to_string()).collect();
+        let known: BTreeSet<String> = all
+            .iter()
+            .filter(|operation| operation.path == path)
+            .map(|operation| operation.method.to_string())
+            .collect();
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
             // A code and `instances` are the same to a pattern: the other route may know the method.
             if known.contains(method.as_str()) {
@@ -155,8 +207,12 @@ async fn unknown_routes_and_wrong_methods_are_told_apart() {
             }
             let answer = app.call(method.clone(), path).send().await;
             is_problem(&answer, 405, "method_not_allowed", path);
-            let allowed: BTreeSet<String> =
-                answer.header("allow").split(',').map(|name| name.trim().to_owned()).filter(|name| name != "HEAD").collect();
+            let allowed: BTreeSet<String> = answer
+                .header("allow")
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .filter(|name| name != "HEAD")
+                .collect();
             assert_eq!(allowed, known, "Allow of {path}");
         }
     }
@@ -171,7 +227,9 @@ fn a_trailing_slash_is_accepted() {
         if operation.path == "/" {
             return;
         }
-        let answer = call(&ground.world.app, operation, &slashed, &names, &ground.rightful(operation, case)).await;
+        let answer =
+            call(&ground.world.app, operation, &slashed, &names, &ground.rightful(operation, case))
+                .await;
         assert_eq!(answer.status.as_u16(), case.status, "{}: {}", slashed.uri, answer.body);
         ground.mend().await;
     });
@@ -187,7 +245,10 @@ fn with_slash(uri: &str) -> String {
 #[tokio::test]
 async fn every_code_has_a_page_and_a_status_of_the_contract() {
     let app = TestApp::start().await;
-    let statuses = [400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 414, 415, 422, 428, 429, 431, 500, 503, 504];
+    let statuses = [
+        400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 414, 415, 422, 428, 429, 431, 500, 503,
+        504,
+    ];
     for code in Code::ALL {
         let page = app.get(format!("/problems/{}", code.name())).send().await;
         assert_eq!(page.status, 200, "{}", code.name());
@@ -195,7 +256,12 @@ async fn every_code_has_a_page_and_a_status_of_the_contract() {
         assert!(page.body.as_str().is_some_and(|page| page.contains(&code.name())));
         assert!(statuses.contains(&code.status()), "{}", code.name());
     }
-    is_problem(&app.get("/problems/no_such_code").send().await, 404, "not_found", "/problems/no_such_code");
+    is_problem(
+        &app.get("/problems/no_such_code").send().await,
+        404,
+        "not_found",
+        "/problems/no_such_code",
+    );
 }
 
 /// What the database says when it fails is nobody's business.
@@ -203,10 +269,12 @@ async fn every_code_has_a_page_and_a_status_of_the_contract() {
 async fn a_failure_of_ours_tells_nothing_of_the_inside() {
     let world = World::new().await;
     let (app, acme) = (&world.app, &world.acme);
-    sqlx::raw_sql("revoke all on features, feature_instances, roles from bailiwick_system, bailiwick_tenant")
-        .execute(&app.sql)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "revoke all on features, feature_instances, roles from bailiwick_system, bailiwick_tenant",
+    )
+    .execute(&app.sql)
+    .await
+    .unwrap();
     let list = format!("/api/mandates/{}/roles", acme.id);
     let calls = [
         ("/api/features", app.get("/api/features").bearer(&acme.admin.token)),
@@ -218,7 +286,18 @@ async fn a_failure_of_ours_tells_nothing_of_the_inside() {
         is_problem(&answer, 500, "internal", path);
         assert_eq!(answer.body["requestId"], "told-to-the-operator");
         let text = answer.body["detail"].to_string() + &answer.body["title"].to_string();
-        for inner in ["permission", "denied", "table", "features", "roles", "bailiwick", "sql", "42501", "select", "role"] {
+        for inner in [
+            "permission",
+            "denied",
+            "table",
+            "features",
+            "roles",
+            "bailiwick",
+            "sql",
+            "42501",
+            "select",
+            "role",
+        ] {
             assert!(!text.to_lowercase().contains(inner), "{path} tells `{inner}`: {text}");
         }
         assert_eq!(answer.body.as_object().unwrap().len(), 7, "{}", answer.body);
@@ -229,7 +308,13 @@ async fn a_failure_of_ours_tells_nothing_of_the_inside() {
 async fn a_request_keeps_its_own_id_where_it_is_a_sane_one() {
     let app = TestApp::start().await;
     let long = "a".repeat(129);
-    for (sent, kept) in [("my-id_1.2:3", true), ("", false), ("two words", false), ("<script>", false), (long.as_str(), false)] {
+    for (sent, kept) in [
+        ("my-id_1.2:3", true),
+        ("", false),
+        ("two words", false),
+        ("<script>", false),
+        (long.as_str(), false),
+    ] {
         let answer = app.get("/healthz").header("x-request-id", sent).send().await;
         assert_eq!(answer.header("x-request-id") == sent, kept, "{sent}");
         assert!(!answer.header("x-request-id").is_empty());

@@ -49,12 +49,20 @@ async fn a_mandate_with_rows_in_every_table_is_purged_whole_and_its_twin_is_not_
     let mut left = 0;
     for table in &tables {
         let (found, stays) = (rows(app, table, globex).await, TRAIL.contains(&table.name.as_str()));
-        assert!(stays || found == 0, "{} keeps {found} rows of a mandate that was purged", table.name);
+        assert!(
+            stays || found == 0,
+            "{} keeps {found} rows of a mandate that was purged",
+            table.name
+        );
         left += if stays { found } else { 0 };
     }
     assert_eq!(left, trail + 1, "the trail stays, and ends with one event");
     assert_eq!(digest(app, acme).await, twin, "the twin was touched");
-    assert_eq!(app.count("select count(*) from users").await, users, "accounts are nobody's mandate's");
+    assert_eq!(
+        app.count("select count(*) from users").await,
+        users,
+        "accounts are nobody's mandate's"
+    );
 }
 
 /// What is taken away part by part is what foreign keys would take away at once: each table is reached, or hangs on one that is.
@@ -79,6 +87,10 @@ async fn a_large_mandate_goes_in_short_transactions() {
     assert!(transactions >= 4, "1,600 groups went in {transactions} transactions");
     assert_eq!(app.count("select min(left_over) from parts").await, 0);
     assert_eq!(digest(app, acme).await, twin);
-    assert_eq!(app.count("select count(*) from audit_events where action = 'mandate_purged'").await, 2, "one in each trail");
+    assert_eq!(
+        app.count("select count(*) from audit_events where action = 'mandate_purged'").await,
+        2,
+        "one in each trail"
+    );
     assert_eq!(app.count("select count(*) from mandates where deleted_at is not null").await, 0);
 }

@@ -4,7 +4,8 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-pub const MANDATE_TABLES: [&str; 6] = ["mandate", "members", "groups", "roles", "instances", "audit"];
+pub const MANDATE_TABLES: [&str; 6] =
+    ["mandate", "members", "groups", "roles", "instances", "audit"];
 pub const CREATE: usize = 1;
 
 #[derive(Debug, Clone, Default, Serialize)]
@@ -50,7 +51,12 @@ pub struct Question {
 impl World {
     /// The level, and whether it is allowed: to a row of the owner, or to any row.
     pub fn answer(&self, asked: &Question) -> (u8, bool) {
-        let level = self.counting(asked).iter().map(|role| role.level(asked.table, asked.operation)).max().unwrap_or(0);
+        let level = self
+            .counting(asked)
+            .iter()
+            .map(|role| role.level(asked.table, asked.operation))
+            .max()
+            .unwrap_or(0);
         (level, level > 0 && asked.owner.is_none_or(|owner| self.reaches(level, asked, owner)))
     }
 
@@ -58,17 +64,20 @@ impl World {
     pub fn counting(&self, asked: &Question) -> Vec<&Role> {
         let instance = asked.instance.filter(|_| !MANDATE_TABLES.contains(&asked.table));
         let place = instance.unwrap_or(asked.mandate);
-        let counts = |role: &&Role| role.place == place && self.held.contains(&(role.id, asked.user));
+        let counts =
+            |role: &&Role| role.place == place && self.held.contains(&(role.id, asked.user));
         let alive = self.is_alive(asked.user, asked.mandate, instance);
         self.roles.iter().filter(counts).filter(|_| alive).collect()
     }
 
     pub fn is_alive(&self, user: Uuid, mandate: Uuid, instance: Option<Uuid>) -> bool {
         let admitted = |instance| {
-            let enabled = self.instances.iter().any(|row| (row.0, row.1, row.3) == (instance, mandate, true));
+            let enabled =
+                self.instances.iter().any(|row| (row.0, row.1, row.3) == (instance, mandate, true));
             enabled && self.admissions.contains(&(instance, user, true))
         };
-        let member = self.memberships.contains(&(mandate, user, true)) && self.mandates.contains(&(mandate, true, false));
+        let member = self.memberships.contains(&(mandate, user, true))
+            && self.mandates.contains(&(mandate, true, false));
         self.users.contains(&(user, true)) && member && instance.is_none_or(admitted)
     }
 
@@ -76,8 +85,11 @@ impl World {
     pub fn reaches(&self, level: u8, asked: &Question, owner: Uuid) -> bool {
         let can_own = asked.table != "mandate";
         let mine = can_own && owner == asked.user;
-        let shared = |members: &Vec<Uuid>| members.contains(&owner) && members.contains(&asked.user);
-        let near = mine || (can_own && self.groups.iter().any(|group| group.1 == asked.mandate && shared(&group.2)));
+        let shared =
+            |members: &Vec<Uuid>| members.contains(&owner) && members.contains(&asked.user);
+        let near = mine
+            || (can_own
+                && self.groups.iter().any(|group| group.1 == asked.mandate && shared(&group.2)));
         [false, mine, near, true][usize::from(level)]
     }
 }
@@ -85,8 +97,12 @@ impl World {
 impl Role {
     /// The named table beats `*`, which falls to the next lower level that the table knows.
     pub fn level(&self, table: &str, operation: usize) -> u8 {
-        let rule = |name: &str| self.rules.iter().find(|rule| rule.0 == name).map(|rule| rule.2[operation]);
-        let lowered = |level: u8| known(table, operation).iter().copied().filter(|known| *known <= level).max();
+        let rule = |name: &str| {
+            self.rules.iter().find(|rule| rule.0 == name).map(|rule| rule.2[operation])
+        };
+        let lowered = |level: u8| {
+            known(table, operation).iter().copied().filter(|known| *known <= level).max()
+        };
         rule(table).or_else(|| rule("*").and_then(lowered)).unwrap_or(0)
     }
 }

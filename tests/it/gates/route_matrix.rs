@@ -83,12 +83,22 @@ impl Column {
 }
 
 /// Sets the stage for one cell and says how the call is made.
-async fn approach(ground: &Ground, operation: &Operation, case: &Case, column: &Column, names: &Names) -> Approach {
+async fn approach(
+    ground: &Ground,
+    operation: &Operation,
+    case: &Case,
+    column: &Column,
+    names: &Names,
+) -> Approach {
     match column {
-        Column::Plain(name) if name.starts_with("header") => {
-            with_header(ground, Approach { mandate: Vec::new(), ..ground.rightful(operation, case) }, name)
+        Column::Plain(name) if name.starts_with("header") => with_header(
+            ground,
+            Approach { mandate: Vec::new(), ..ground.rightful(operation, case) },
+            name,
+        ),
+        Column::Plain(name) if name.starts_with("instance header") => {
+            with_instance_header(ground, case, name, names)
         }
-        Column::Plain(name) if name.starts_with("instance header") => with_instance_header(ground, case, name, names),
         Column::Plain(name) if name.starts_with("disabled") || name.starts_with("deleted") => {
             disabled(ground, operation, case, name, names).await
         }
@@ -102,19 +112,27 @@ async fn plain(ground: &Ground, name: &str) -> Approach {
     let (world, acme) = (&ground.world, ground.world.acme.id);
     match name {
         "anonymous" => Approach::nobody().in_mandate(acme),
-        "bad token" => Approach { token: Some("bad".to_owned()), ..Approach::nobody() }.in_mandate(acme),
+        "bad token" => {
+            Approach { token: Some("bad".to_owned()), ..Approach::nobody() }.in_mandate(acme)
+        }
         "ended session" => Approach::of(&ground.ended).in_mandate(acme),
         "stranger" => Approach::of(&ground.stranger).in_mandate(acme),
         "twin's admin" => Approach::of(&world.globex.admin).in_mandate(acme),
         "twin's admin, own header" => Approach::of(&world.globex.admin).in_mandate(world.globex.id),
         "oneself n" => {
             let walker = ground.walker.id;
-            ground.walker_without_permission().await.aiming("target", walker).aiming("account", walker)
+            ground
+                .walker_without_permission()
+                .await
+                .aiming("target", walker)
+                .aiming("account", walker)
         }
         "admin" => Approach::of(&world.acme.admin).in_mandate(acme),
         "SysAdmin" => Approach::of(&world.sys_admin),
         "SysAdmin, header" => Approach::of(&world.sys_admin).in_mandate(acme),
-        "SysAdmin, header of the twin" => Approach::of(&world.sys_admin).in_mandate(world.globex.id),
+        "SysAdmin, header of the twin" => {
+            Approach::of(&world.sys_admin).in_mandate(world.globex.id)
+        }
         "SysAdmin who is admin, header" => {
             let (user, admin) = (world.sys_admin.id, world.acme.role("admin"));
             ground
@@ -160,7 +178,13 @@ fn with_instance_header(ground: &Ground, case: &Case, name: &str, names: &Names)
 }
 
 /// Something on the way is disabled; the caller would otherwise come in.
-async fn disabled(ground: &Ground, operation: &Operation, case: &Case, name: &str, names: &Names) -> Approach {
+async fn disabled(
+    ground: &Ground,
+    operation: &Operation,
+    case: &Case,
+    name: &str,
+    names: &Names,
+) -> Approach {
     let (world, acme) = (&ground.world, ground.world.acme.id);
     let admin = Approach::of(&world.acme.admin).in_mandate(acme);
     let staged = features::of(case);
@@ -168,22 +192,36 @@ async fn disabled(ground: &Ground, operation: &Operation, case: &Case, name: &st
     let off = match name {
         "disabled user" => return Approach::of(&ground.disabled).in_mandate(acme),
         "disabled membership" => {
-            format!("update memberships set enabled = false where mandate_id = '{acme}' and user_id = '{}'", world.acme.admin.id)
+            format!(
+                "update memberships set enabled = false where mandate_id = '{acme}' and user_id = '{}'",
+                world.acme.admin.id
+            )
         }
-        "disabled mandate" | "disabled mandate, SysAdmin" => format!("update mandates set enabled = false where id = '{acme}'"),
+        "disabled mandate" | "disabled mandate, SysAdmin" => {
+            format!("update mandates set enabled = false where id = '{acme}'")
+        }
         "deleted mandate" | "deleted mandate, SysAdmin" => {
-            format!("update mandates set deleted_at = now(), purge_at = now() + interval '30 days' where id = '{acme}'")
+            format!(
+                "update mandates set deleted_at = now(), purge_at = now() + interval '30 days' where id = '{acme}'"
+            )
         }
-        "disabled instance" => format!("update feature_instances set enabled = false where id = '{instance}'"),
-        "disabled access" => format!("update feature_accesses set enabled = false where instance_id = '{instance}'"),
+        "disabled instance" => {
+            format!("update feature_instances set enabled = false where id = '{instance}'")
+        }
+        "disabled access" => {
+            format!("update feature_accesses set enabled = false where instance_id = '{instance}'")
+        }
         other => unreachable!("nothing is disabled by {other}"),
     };
     // In an instance: by a role held in it, where the route knows one, since an admin manages disabled instances too.
-    let inside = Steps::all(operation, case)
-        .into_iter()
-        .find(|steps| steps.level == 3 && (staged.is_some() || ["access", "instance-roles"].contains(&steps.table.as_str())));
+    let inside = Steps::all(operation, case).into_iter().find(|steps| {
+        steps.level == 3
+            && (staged.is_some() || ["access", "instance-roles"].contains(&steps.table.as_str()))
+    });
     let by = match inside {
-        Some(steps) if name.ends_with("instance") || name.ends_with("access") => ground.walker(&steps, case, names).await,
+        Some(steps) if name.ends_with("instance") || name.ends_with("access") => {
+            ground.walker(&steps, case, names).await
+        }
         _ if name.ends_with("SysAdmin") => Approach::of(&world.sys_admin),
         _ => admin,
     };
@@ -218,7 +256,11 @@ async fn row(ground: &Ground, operation: &Operation, case: &Case) -> String {
         }
         if title == "SysAdmin who is admin, header" {
             let (acme, user) = (ground.world.acme.id, ground.world.sys_admin.id);
-            ground.sql(format!("delete from memberships where mandate_id = '{acme}' and user_id = '{user}'")).await;
+            ground
+                .sql(format!(
+                    "delete from memberships where mandate_id = '{acme}' and user_id = '{user}'"
+                ))
+                .await;
         }
     }
     let own = outcomes.keys().any(|outcome| outcome.starts_with(&case.status.to_string()));
@@ -227,10 +269,17 @@ async fn row(ground: &Ground, operation: &Operation, case: &Case) -> String {
 }
 
 fn written(operation: &Operation, case: &Case, outcomes: &BTreeMap<String, Vec<String>>) -> String {
-    let mut clauses: Vec<String> = operation.tables().iter().map(|(table, done)| format!("{table}.{done}")).collect();
-    clauses.extend(["user", "sysAdmin", "oneself"].into_iter().filter(|who| operation.admits(who)).map(str::to_owned));
+    let mut clauses: Vec<String> =
+        operation.tables().iter().map(|(table, done)| format!("{table}.{done}")).collect();
+    clauses.extend(
+        ["user", "sysAdmin", "oneself"]
+            .into_iter()
+            .filter(|who| operation.admits(who))
+            .map(str::to_owned),
+    );
     let policy = if operation.is_public() { "public".to_owned() } else { clauses.join(" | ") };
-    let mut text = format!("{} · {} {} · {policy}\n", case.title(), operation.method, operation.path);
+    let mut text =
+        format!("{} · {} {} · {policy}\n", case.title(), operation.method, operation.path);
     for (outcome, columns) in outcomes {
         let _ = writeln!(text, "  {outcome:<28} {}", columns.join(" · "));
     }

@@ -12,23 +12,32 @@ async fn every_operation_is_guarded_or_public_and_never_both() {
     assert!(operations.len() >= 60, "the document lost its operations: {}", operations.len());
     for operation in &operations {
         let access = operation.access();
-        let guarded = access["access"] == "guarded" && access["anyOf"].as_array().is_some_and(|any| !any.is_empty());
+        let guarded = access["access"] == "guarded"
+            && access["anyOf"].as_array().is_some_and(|any| !any.is_empty());
         let public = access["access"] == "public" && access["anyOf"].is_null();
-        assert!(guarded != public, "{} needs a policy: `.guard(app, Policy::…)`; its x-access is {access}", operation.id);
+        assert!(
+            guarded != public,
+            "{} needs a policy: `.guard(app, Policy::…)`; its x-access is {access}",
+            operation.id
+        );
         assert!(access["class"].is_string(), "{} has no rate-limit class", operation.id);
     }
 }
 
 #[tokio::test]
 async fn every_clause_names_a_principal_or_a_known_table() {
-    let core = ["mandate", "members", "groups", "roles", "instances", "audit", "access", "instance-roles"];
+    let core =
+        ["mandate", "members", "groups", "roles", "instances", "audit", "access", "instance-roles"];
     for operation in operations(&document()) {
         for clause in operation.access()["anyOf"].as_array().into_iter().flatten() {
-            let principal = clause["principal"].as_str().is_some_and(|who| ["user", "sysAdmin", "oneself"].contains(&who));
-            let table = clause["table"].as_str().is_some_and(|table| match features::of_table(table) {
-                Some(staged) => clause["feature"] == staged.feature.code,
-                None => core.contains(&table) && clause["feature"].is_null(),
-            }) && clause["operation"].is_string();
+            let principal = clause["principal"]
+                .as_str()
+                .is_some_and(|who| ["user", "sysAdmin", "oneself"].contains(&who));
+            let table =
+                clause["table"].as_str().is_some_and(|table| match features::of_table(table) {
+                    Some(staged) => clause["feature"] == staged.feature.code,
+                    None => core.contains(&table) && clause["feature"].is_null(),
+                }) && clause["operation"].is_string();
             assert!(principal != table, "{}: {clause}", operation.id);
         }
     }
@@ -38,7 +47,11 @@ async fn every_clause_names_a_principal_or_a_known_table() {
 async fn the_security_agrees_with_the_policy() {
     for operation in operations(&document()) {
         let security = &operation.value["security"];
-        let wanted = if operation.is_public() { serde_json::json!([]) } else { serde_json::json!([{ "bearer": [] }]) };
+        let wanted = if operation.is_public() {
+            serde_json::json!([])
+        } else {
+            serde_json::json!([{ "bearer": [] }])
+        };
         assert_eq!(*security, wanted, "{}", operation.id);
         let says_401 = !operation.value["responses"]["401"].is_null();
         assert!(says_401 || operation.is_public(), "{} documents 401", operation.id);
@@ -64,8 +77,14 @@ fn no_route_is_declared_without_a_policy() {
             continue;
         }
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(!flat.contains(".route("), "{path} hangs a route on plainly; declare it with `.routes(routes!(…).guard(app, Policy::…))`");
-        assert!(!flat.contains(".nest_service(") && !flat.contains(".route_service("), "{path} serves something without a policy");
+        assert!(
+            !flat.contains(".route("),
+            "{path} hangs a route on plainly; declare it with `.routes(routes!(…).guard(app, Policy::…))`"
+        );
+        assert!(
+            !flat.contains(".nest_service(") && !flat.contains(".route_service("),
+            "{path} serves something without a policy"
+        );
         for declared in flat.split("routes!(").skip(1) {
             let after = declared.split_once(')').map_or("", |(_, rest)| rest);
             assert!(
@@ -82,9 +101,17 @@ fn no_route_is_declared_without_a_policy() {
 fn each_operation_declares_a_policy_of_its_own() {
     let all = sources("src").into_iter().chain(sources("tests/it/features"));
     let declared: usize = all.map(|(_, text)| text.matches("routes!(").count()).sum();
-    assert_eq!(declared, operations(&document_blocking()).len(), "one `routes!(handler).guard(…)` for each operation");
+    assert_eq!(
+        declared,
+        operations(&document_blocking()).len(),
+        "one `routes!(handler).guard(…)` for each operation"
+    );
 }
 
 fn document_blocking() -> serde_json::Value {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async { document() })
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(async { document() })
 }

@@ -39,8 +39,9 @@ impl End {
 /// Another way to change an account has to be looked at here.
 #[tokio::test]
 async fn every_way_to_change_an_account_is_known() {
-    let changing =
-        operations(&document()).into_iter().filter(|operation| operation.has_effect() && operation.path.starts_with("/api/users/{"));
+    let changing = operations(&document())
+        .into_iter()
+        .filter(|operation| operation.has_effect() && operation.path.starts_with("/api/users/{"));
     assert_eq!(set(changing.map(|operation| operation.id)), set(["update_user", "erase_user"]));
 }
 
@@ -53,7 +54,11 @@ async fn is_alive(app: &TestApp, token: &str) -> bool {
 }
 
 async fn enable(world: &World, person: &Person) {
-    world.root().patch(format!("/api/users/{}", person.id), json!({ "enabled": true })).await.expect(200);
+    world
+        .root()
+        .patch(format!("/api/users/{}", person.id), json!({ "enabled": true }))
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -75,7 +80,12 @@ async fn a_disabled_account_comes_back_without_its_sessions_on_every_node() {
     }
     let fresh = world.app.sign_in(&member.name).await;
     // What leaves the account in use ends nothing.
-    for body in [json!({ "enabled": true }), json!({ "isSysAdmin": true }), json!({ "firstName": "M" }), json!({})] {
+    for body in [
+        json!({ "enabled": true }),
+        json!({ "isSysAdmin": true }),
+        json!({ "firstName": "M" }),
+        json!({}),
+    ] {
         world.root().patch(format!("/api/users/{}", member.id), body).await.expect(200);
         assert!(is_alive(&other, &fresh).await);
     }
@@ -87,7 +97,11 @@ async fn a_disabled_account_comes_back_without_its_sessions_on_every_node() {
 async fn sessions_that_were_left_open_are_not_revived() {
     let world = World::new().await;
     let member = &world.acme.member;
-    sqlx::query("update users set enabled = false where id = $1").bind(member.id).execute(&world.app.sql).await.unwrap();
+    sqlx::query("update users set enabled = false where id = $1")
+        .bind(member.id)
+        .execute(&world.app.sql)
+        .await
+        .unwrap();
     enable(&world, member).await;
     assert!(!is_alive(&world.app, &member.token).await);
 }
@@ -124,10 +138,11 @@ async fn whoever_signs_in_at_the_end_is_refused() {
         let (ended, answer) = tokio::join!(end.of(&root, member), async {
             app.until_waiting(1).await;
             let body = json!({ "username": member.name, "password": PASSWORD });
-            let (answer, ()) = tokio::join!(app.call(Method::POST, "/api/auth/login").json(body).send(), async {
-                app.until_waiting(2).await;
-                let_go(holder).await;
-            });
+            let (answer, ()) =
+                tokio::join!(app.call(Method::POST, "/api/auth/login").json(body).send(), async {
+                    app.until_waiting(2).await;
+                    let_go(holder).await;
+                });
             answer
         });
         ended.expect(200);
@@ -138,11 +153,13 @@ async fn whoever_signs_in_at_the_end_is_refused() {
 
 /// No session is left, nor comes back.
 async fn check(world: &World, end: End, member: &Person, token: Option<&str>) {
-    let open: Vec<Value> = sqlx::query_scalar("select to_jsonb(s) from sessions s where user_id = $1 and revoked_at is null")
-        .bind(member.id)
-        .fetch_all(&world.app.sql)
-        .await
-        .unwrap();
+    let open: Vec<Value> = sqlx::query_scalar(
+        "select to_jsonb(s) from sessions s where user_id = $1 and revoked_at is null",
+    )
+    .bind(member.id)
+    .fetch_all(&world.app.sql)
+    .await
+    .unwrap();
     assert!(open.is_empty(), "{end:?}: {open:?}");
     if end == End::Disable {
         enable(world, member).await;

@@ -43,10 +43,17 @@ impl Ground {
         let ended = world.member_with(acme, "ended", &admins).await;
         app.post("/api/auth/logout").bearer(&ended.token).send().await.expect(204);
         let disabled = world.member_with(acme, "disabled", &admins).await;
-        let off = app.patch(format!("/api/users/{}", disabled.id)).bearer(&world.sys_admin.token).json(json!({ "enabled": false }));
+        let off = app
+            .patch(format!("/api/users/{}", disabled.id))
+            .bearer(&world.sys_admin.token)
+            .json(json!({ "enabled": false }));
         off.send().await.expect(200);
         let (other, gone) = (another(&world, "Initech").await, another(&world, "Hooli").await);
-        app.delete(format!("/api/mandates/{gone}")).bearer(&world.sys_admin.token).send().await.expect(200);
+        app.delete(format!("/api/mandates/{gone}"))
+            .bearer(&world.sys_admin.token)
+            .send()
+            .await
+            .expect(200);
         let walker = world.stranger("walker").await;
         let walks = world.role_with(acme, "walks", json!({})).await;
         let stranger = world.stranger("stranger").await;
@@ -84,7 +91,8 @@ impl Ground {
 
     /// Fresh things for a call to aim at: those of features only where the case names them.
     pub async fn stage_for(&self, case: &Case, tenant: &Tenant) -> Names {
-        let named: Vec<_> = features::ALL.iter().copied().filter(|staged| staged.is_named(case)).collect();
+        let named: Vec<_> =
+            features::ALL.iter().copied().filter(|staged| staged.is_named(case)).collect();
         self.stage_with(tenant, &named).await
     }
 
@@ -92,7 +100,10 @@ impl Ground {
         let names = fresh_names(tenant);
         let mut script = fill(include_str!("stage.sql"), &names);
         for staged in features {
-            script.push_str(&fill(&format!("{}{}", features::INSTANCE, staged.rows), &staged.names_for(&names, &names["admitted"])));
+            script.push_str(&fill(
+                &format!("{}{}", features::INSTANCE, staged.rows),
+                &staged.names_for(&names, &names["admitted"]),
+            ));
         }
         self.sql(script).await;
         names
@@ -102,14 +113,15 @@ impl Ground {
 /// A mandate with Acme's admin.
 async fn another(world: &World, name: &str) -> Uuid {
     let body = json!({ "name": name, "adminUserId": world.acme.admin.id });
-    let made = world.app.post("/api/mandates").bearer(&world.sys_admin.token).json(body).send().await;
+    let made =
+        world.app.post("/api/mandates").bearer(&world.sys_admin.token).json(body).send().await;
     uuid(&made.expect(201)["id"])
 }
 
 fn fresh_names(tenant: &Tenant) -> Names {
     let ids = [
-        "target", "newcomer", "account", "admitted", "peer", "role", "spare", "held", "kept", "group", "circle", "instance", "irole",
-        "ispare", "iheld", "template", "deleted",
+        "target", "newcomer", "account", "admitted", "peer", "role", "spare", "held", "kept",
+        "group", "circle", "instance", "irole", "ispare", "iheld", "template", "deleted",
     ];
     let mut names: Names = ids.into_iter().map(|name| (name, Uuid::now_v7().to_string())).collect();
     // The end of a version 7 id is what chance adds: unlike its beginning, never twice the same.
@@ -181,7 +193,13 @@ impl Ground {
 }
 
 /// Makes the case's call.
-pub async fn call(app: &TestApp, operation: &Operation, case: &Case, names: &Names, approach: &Approach) -> Answer {
+pub async fn call(
+    app: &TestApp,
+    operation: &Operation,
+    case: &Case,
+    names: &Names,
+    approach: &Approach,
+) -> Answer {
     let mut names = names.clone();
     names.extend(approach.aims.clone());
     let mut uri = fill(case.uri, &names);
@@ -232,7 +250,9 @@ pub fn on_grounds<T: Send>(work: impl AsyncFn(&Ground, &Operation, &Case) -> T +
         runtime.block_on(async {
             let ground = Ground::new().await;
             let mut done = Vec::new();
-            for (index, (operation, case)) in cases::all().into_iter().enumerate().filter(|(index, _)| index % GROUNDS == share) {
+            for (index, (operation, case)) in
+                cases::all().into_iter().enumerate().filter(|(index, _)| index % GROUNDS == share)
+            {
                 done.push((index, work(&ground, &operation, &case).await));
             }
             done

@@ -21,7 +21,8 @@ const KNOCKS: u32 = ORDINARY + 3;
 /// Limits of the mandate: fewer than everybody has, and more.
 const OWN: [u32; 2] = [1, 1000];
 
-const CLASSES: [&str; 8] = ["read", "list-mandates", "member-write", "write", "auth", "check", "work", "default"];
+const CLASSES: [&str; 8] =
+    ["read", "list-mandates", "member-write", "write", "auth", "check", "work", "default"];
 
 /// Somebody who is no member, and their double.
 struct Twins {
@@ -37,28 +38,47 @@ async fn a_mandates_own_limits_are_nobody_elses_business() {
     let world = World::new().await;
     let mut compared = BTreeMap::new();
     for (round, own) in OWN.into_iter().enumerate() {
-        let limits = json!(CLASSES.map(|class| (class, own)).into_iter().collect::<BTreeMap<_, _>>());
-        let statement = format!("update mandates set limits = '{limits}' where id = '{}'", world.acme.id);
+        let limits =
+            json!(CLASSES.map(|class| (class, own)).into_iter().collect::<BTreeMap<_, _>>());
+        let statement =
+            format!("update mandates set limits = '{limits}' where id = '{}'", world.acme.id);
         sqlx::query(AssertSqlSafe(statement)).execute(&world.app.sql).await.unwrap();
         let all = twins(&world, round).await;
         for operation in one_of_each_kind() {
             let node = knocked_at(&world).await;
             for twins in &all {
                 knock(&node, &world, twins, &operation, own).await;
-                *compared.entry(operation.access()["class"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+                *compared
+                    .entry(operation.access()["class"].as_str().unwrap().to_owned())
+                    .or_insert(0) += 1;
             }
         }
     }
     for class in CLASSES.into_iter().filter(|class| *class != "default") {
-        assert!(compared.contains_key(class), "no operation of the class `{class}` was knocked at: {compared:?}");
+        assert!(
+            compared.contains_key(class),
+            "no operation of the class `{class}` was knocked at: {compared:?}"
+        );
     }
 }
 
 /// Another node of the service, whose budgets are small.
 async fn knocked_at(world: &World) -> TestApp {
-    let names = ["READ", "LIST_MANDATES", "MEMBER_WRITE", "WRITE", "AUTH", "AUTH_ADDRESS", "CHECK", "WORK", "PUBLIC", "DEFAULT"];
+    let names = [
+        "READ",
+        "LIST_MANDATES",
+        "MEMBER_WRITE",
+        "WRITE",
+        "AUTH",
+        "AUTH_ADDRESS",
+        "CHECK",
+        "WORK",
+        "PUBLIC",
+        "DEFAULT",
+    ];
     let settings = names.map(|name| (format!("BAILIWICK_RATE_LIMIT_{name}"), ORDINARY.to_string()));
-    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let settings: Vec<(&str, &str)> =
+        settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let node = world.app.another_limited_node(&settings);
     beat(&node.app).await.unwrap();
     node
@@ -78,9 +98,21 @@ async fn twins(world: &World, round: usize) -> Vec<Twins> {
     }
     let bad = Some("not.a.token".to_owned());
     pairs.extend([("nobody", [None, None], false), ("bad token", [bad.clone(), bad], false)]);
-    let addresses = [["192.0.2.1", "192.0.2.2"], ["192.0.2.3", "192.0.2.4"], ["192.0.2.5", "192.0.2.6"], ["192.0.2.7", "192.0.2.8"]];
+    let addresses = [
+        ["192.0.2.1", "192.0.2.2"],
+        ["192.0.2.3", "192.0.2.4"],
+        ["192.0.2.5", "192.0.2.6"],
+        ["192.0.2.7", "192.0.2.8"],
+    ];
     let with_addresses = pairs.into_iter().zip(addresses);
-    with_addresses.map(|((who, tokens, knows_mandates), addresses)| Twins { who, tokens, addresses, knows_mandates }).collect()
+    with_addresses
+        .map(|((who, tokens, knows_mandates), addresses)| Twins {
+            who,
+            tokens,
+            addresses,
+            knows_mandates,
+        })
+        .collect()
 }
 
 /// By class, and by whether the path names the mandate: the first operation.
@@ -101,16 +133,30 @@ async fn knock(node: &TestApp, world: &World, twins: &Twins, operation: &Operati
         for ((aim, token), address) in aims.iter().zip(&twins.tokens).zip(twins.addresses) {
             answers.push(once(node, operation, *aim, token.as_deref(), address).await);
         }
-        let what = format!("{} {} ({}; own limit {own}), knock {nth}", operation.method, operation.path, twins.who);
-        let [of_mandate, of_nothing] = [&answers[0], &answers[1]].map(|answer| seen(answer, twins.knows_mandates));
+        let what = format!(
+            "{} {} ({}; own limit {own}), knock {nth}",
+            operation.method, operation.path, twins.who
+        );
+        let [of_mandate, of_nothing] =
+            [&answers[0], &answers[1]].map(|answer| seen(answer, twins.knows_mandates));
         assert_eq!(of_mandate, of_nothing, "{what}");
     }
 }
 
-async fn once(node: &TestApp, operation: &Operation, mandate: Uuid, token: Option<&str>, address: &str) -> Answer {
+async fn once(
+    node: &TestApp,
+    operation: &Operation,
+    mandate: Uuid,
+    token: Option<&str>,
+    address: &str,
+) -> Answer {
     let id = "01900000-0000-7000-8000-000000000001";
     let path = operation.path.replace("{mandateId}", &mandate.to_string());
-    let path = path.split('/').map(|part| if part.starts_with('{') { id } else { part }).collect::<Vec<_>>().join("/");
+    let path = path
+        .split('/')
+        .map(|part| if part.starts_with('{') { id } else { part })
+        .collect::<Vec<_>>()
+        .join("/");
     let mut call = node.call(operation.method.clone(), path).mandate(mandate).coming_from(address);
     if let Some(token) = token {
         call = call.bearer(token);
@@ -150,7 +196,11 @@ async fn members_pay_by_it() {
     let world = World::new().await;
     let acme = &world.acme;
     let Person { token, .. } = &acme.admin;
-    world.root().put(acme.path("/limits"), json!({ "classes": { "read": 1000 } })).await.expect(200);
+    world
+        .root()
+        .put(acme.path("/limits"), json!({ "classes": { "read": 1000 } }))
+        .await
+        .expect(200);
     let node = knocked_at(&world).await;
     for _ in 0..=KNOCKS {
         let answer = node.get(acme.path("/users")).bearer(token).mandate(acme.id).send().await;

@@ -18,7 +18,8 @@ fn whoever_is_only_named_can_sign_in_meanwhile() {
 /// Whether the operation waited for the mandate.
 async fn named_while_held(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     let named: Vec<&'static str> = PEOPLE.into_iter().filter(|name| case.mentions(name)).collect();
-    if !operation.has_effect() || case.sys_only || operation.is_for_sys_admins() || named.is_empty() {
+    if !operation.has_effect() || case.sys_only || operation.is_for_sys_admins() || named.is_empty()
+    {
         return 0;
     }
     let (world, stranger) = (&ground.world, ground.world.globex.member.id);

@@ -13,7 +13,10 @@ use crate::harness::app::Answer;
 use crate::harness::digest::digest;
 
 /// Names of things that belong to a mandate, besides those of features; the others are the platform's.
-const OF_A_MANDATE: [&str; 10] = ["mandate", "target", "admitted", "role", "spare", "held", "group", "instance", "irole", "ispare"];
+const OF_A_MANDATE: [&str; 10] = [
+    "mandate", "target", "admitted", "role", "spare", "held", "group", "instance", "irole",
+    "ispare",
+];
 
 #[test]
 fn a_swapped_id_finds_nothing_and_changes_nothing() {
@@ -27,24 +30,42 @@ pub async fn isolated(ground: &Ground, operation: &Operation, case: &Case) -> us
     let twins = ground.stage_for(case, &world.globex).await;
     // The own call in the twin's stead must not differ by who used the mandate before.
     let before = digests(ground).await;
-    let swapped: Vec<&'static str> = OF_A_MANDATE.into_iter().chain(features::ids()).filter(|name| case.mentions(name)).collect();
+    let swapped: Vec<&'static str> = OF_A_MANDATE
+        .into_iter()
+        .chain(features::ids())
+        .filter(|name| case.mentions(name))
+        .collect();
     for name in &swapped {
         by_admin(ground, operation, case, (&own, &twins), name).await;
         by_sys_admin(ground, operation, case, (&own, &twins), name, swapped.len()).await;
     }
     if swapped.len() > 1 {
-        let all = swapped.iter().fold(admin(ground), |approach, name| approach.aiming(name, &twins[name]));
+        let all = swapped
+            .iter()
+            .fold(admin(ground), |approach, name| approach.aiming(name, &twins[name]));
         let answer = call(&world.app, operation, case, &own, &all).await;
         let status = answer.status.as_u16();
-        assert!(status == 404 || status == 403, "{}, all ids swapped: {status} {}", case.title(), answer.body);
+        assert!(
+            status == 404 || status == 403,
+            "{}, all ids swapped: {status} {}",
+            case.title(),
+            answer.body
+        );
     }
     if !operation.tables().is_empty() {
         let foreign = Approach::of(&world.acme.admin).in_mandate(world.globex.id);
         if !case.sys_only {
-            call(&world.app, operation, case, &own, &foreign).await.refused(403, "mandate_access_denied");
+            call(&world.app, operation, case, &own, &foreign)
+                .await
+                .refused(403, "mandate_access_denied");
         }
     }
-    assert_eq!(digests(ground).await, before, "{} changed something though it was refused", case.title());
+    assert_eq!(
+        digests(ground).await,
+        before,
+        "{} changed something though it was refused",
+        case.title()
+    );
     nothing_of_unknown_ids(ground, operation, case, &own, &swapped).await;
     own_call_succeeds(ground, operation, case, &own, &before[1]).await;
     swapped.len()
@@ -73,32 +94,75 @@ fn refusal(case: &Case, name: &str) -> (u16, &'static str) {
 /// Whether the id only narrows a list.
 fn is_filter(case: &Case, name: &str) -> bool {
     let (path, query) = case.uri.split_once('?').unwrap_or((case.uri, ""));
-    case.status == 200 && mentioned(query).contains(name) && !mentioned(path).contains(name) && name != "instance"
+    case.status == 200
+        && mentioned(query).contains(name)
+        && !mentioned(path).contains(name)
+        && name != "instance"
 }
 
-async fn by_admin(ground: &Ground, operation: &Operation, case: &Case, (own, twins): (&Names, &Names), name: &'static str) {
+async fn by_admin(
+    ground: &Ground,
+    operation: &Operation,
+    case: &Case,
+    (own, twins): (&Names, &Names),
+    name: &'static str,
+) {
     if case.sys_only || operation.is_for_sys_admins() {
         return;
     }
     let app = &ground.world.app;
     let foreign = call(app, operation, case, own, &admin(ground).aiming(name, &twins[name])).await;
-    let unknown = call(app, operation, case, own, &admin(ground).aiming(name, Uuid::now_v7())).await;
-    assert_eq!(told(&foreign), told(&unknown), "{}: `${name}` of the twin and of nobody", case.title());
+    let unknown =
+        call(app, operation, case, own, &admin(ground).aiming(name, Uuid::now_v7())).await;
+    assert_eq!(
+        told(&foreign),
+        told(&unknown),
+        "{}: `${name}` of the twin and of nobody",
+        case.title()
+    );
     if is_filter(case, name) {
         let page = foreign.expect(200);
-        assert_eq!(page["items"], serde_json::json!([]), "{} by the twin's `${name}`", case.title());
+        assert_eq!(
+            page["items"],
+            serde_json::json!([]),
+            "{} by the twin's `${name}`",
+            case.title()
+        );
         return;
     }
     let (status, code) = refusal(case, name);
-    assert!(!foreign.body.to_string().contains("\"decision\":true"), "{} with the twin's `${name}`: {}", case.title(), foreign.body);
-    assert_eq!((foreign.status.as_u16(), foreign.code()), (status, code), "{} with the twin's `${name}`: {}", case.title(), foreign.body);
+    assert!(
+        !foreign.body.to_string().contains("\"decision\":true"),
+        "{} with the twin's `${name}`: {}",
+        case.title(),
+        foreign.body
+    );
+    assert_eq!(
+        (foreign.status.as_u16(), foreign.code()),
+        (status, code),
+        "{} with the twin's `${name}`: {}",
+        case.title(),
+        foreign.body
+    );
 }
 
 /// SysAdmins reach every mandate, but what the path names must belong together.
-async fn by_sys_admin(ground: &Ground, operation: &Operation, case: &Case, (own, twins): (&Names, &Names), name: &'static str, ids: usize) {
+async fn by_sys_admin(
+    ground: &Ground,
+    operation: &Operation,
+    case: &Case,
+    (own, twins): (&Names, &Names),
+    name: &'static str,
+    ids: usize,
+) {
     let path = mentioned(case.uri);
     let names_mandate = path.contains("mandate") || path.contains("instance");
-    if !operation.admits("sysAdmin") || ids < 2 || !names_mandate || is_filter(case, name) || case.id == "list_members" {
+    if !operation.admits("sysAdmin")
+        || ids < 2
+        || !names_mandate
+        || is_filter(case, name)
+        || case.id == "list_members"
+    {
         return;
     }
     let sys_admin = Approach::of(&ground.world.sys_admin).aiming(name, &twins[name]);
@@ -113,12 +177,19 @@ async fn by_sys_admin(ground: &Ground, operation: &Operation, case: &Case, (own,
 }
 
 /// Whoever has level `n` is refused before anything is looked up.
-async fn nothing_of_unknown_ids(ground: &Ground, operation: &Operation, case: &Case, own: &Names, swapped: &[&'static str]) {
+async fn nothing_of_unknown_ids(
+    ground: &Ground,
+    operation: &Operation,
+    case: &Case,
+    own: &Names,
+    swapped: &[&'static str],
+) {
     if operation.tables().is_empty() {
         return;
     }
     let context = mentioned(case.instance.unwrap_or_default());
-    let named: Vec<_> = swapped.iter().filter(|name| **name != "mandate" && !context.contains(**name)).collect();
+    let named: Vec<_> =
+        swapped.iter().filter(|name| **name != "mandate" && !context.contains(**name)).collect();
     let none = ground.walker_at_n(case, own).await;
     let real = call(&ground.world.app, operation, case, own, &none).await;
     let unknown = named.iter().fold(none, |approach, name| approach.aiming(name, Uuid::now_v7()));
@@ -127,10 +198,28 @@ async fn nothing_of_unknown_ids(ground: &Ground, operation: &Operation, case: &C
     assert_eq!(told(&real), told(&unknown), "{} at level n, with ids of nothing", case.title());
 }
 
-async fn own_call_succeeds(ground: &Ground, operation: &Operation, case: &Case, own: &Names, twin_before: &str) {
-    let answer = call(&ground.world.app, operation, case, own, &ground.rightful(operation, case)).await;
-    assert_eq!(answer.status.as_u16(), case.status, "{} with own ids: {}", case.title(), answer.body);
-    assert_eq!(digests(ground).await[1], twin_before, "{} with own ids changed the twin", case.title());
+async fn own_call_succeeds(
+    ground: &Ground,
+    operation: &Operation,
+    case: &Case,
+    own: &Names,
+    twin_before: &str,
+) {
+    let answer =
+        call(&ground.world.app, operation, case, own, &ground.rightful(operation, case)).await;
+    assert_eq!(
+        answer.status.as_u16(),
+        case.status,
+        "{} with own ids: {}",
+        case.title(),
+        answer.body
+    );
+    assert_eq!(
+        digests(ground).await[1],
+        twin_before,
+        "{} with own ids changed the twin",
+        case.title()
+    );
     ground.mend().await;
 }
 

@@ -26,14 +26,20 @@ fn is_conditional(operation: &Operation) -> bool {
 /// Whether the body may name the version instead.
 fn takes_version(operation: &Operation) -> bool {
     let schema = &operation.value["requestBody"]["content"]["application/json"]["schema"];
-    let name = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()).unwrap_or_default();
+    let name = schema["$ref"]
+        .as_str()
+        .and_then(|reference| reference.rsplit('/').next())
+        .unwrap_or_default();
     DOCUMENT["components"]["schemas"][name]["properties"]["version"].is_object()
 }
 
 #[tokio::test]
 async fn every_change_can_be_bound_to_a_version() {
-    let free = operations(&DOCUMENT).into_iter().filter(|operation| operation.method != Method::POST && operation.is_mutation());
-    let free: Vec<String> = free.filter(|operation| !is_conditional(operation)).map(|operation| operation.id).collect();
+    let free = operations(&DOCUMENT)
+        .into_iter()
+        .filter(|operation| operation.method != Method::POST && operation.is_mutation());
+    let free: Vec<String> =
+        free.filter(|operation| !is_conditional(operation)).map(|operation| operation.id).collect();
     assert_eq!(free, WITHOUT_VERSION.map(|(id, _)| id));
 }
 
@@ -61,7 +67,9 @@ fn bound_by_header(mut approach: Approach, _: &Case, _: &Names, version: i64) ->
 }
 
 fn bound_by_body(mut approach: Approach, case: &Case, names: &Names, version: i64) -> Approach {
-    let mut body: Value = case.body.map_or_else(|| json!({}), |body| serde_json::from_str(&fill(body, names)).unwrap());
+    let mut body: Value = case
+        .body
+        .map_or_else(|| json!({}), |body| serde_json::from_str(&fill(body, names)).unwrap());
     body["version"] = json!(version);
     approach.body = Some(("application/json", body.to_string()));
     approach
@@ -77,27 +85,63 @@ async fn race(ground: &Ground, operation: &Operation, case: &Case, bind: &Bind) 
     let approach = bind(rightful, case, &names, version);
     let send = || call(app, operation, case, &names, &approach);
     let both = at_the_same_time(app, send(), send()).await;
-    let (won, lost): (Vec<Answer>, Vec<Answer>) = both.into_iter().partition(|answer| answer.status.as_u16() == case.status);
+    let (won, lost): (Vec<Answer>, Vec<Answer>) =
+        both.into_iter().partition(|answer| answer.status.as_u16() == case.status);
     assert_eq!((won.len(), lost.len()), (1, 1), "{}: {won:?} {lost:?}", case.title());
     for late in [&lost[0], &send().await] {
         // Whoever signed out or erased themselves by the first change is nobody afterwards.
-        let told = ["precondition_failed", "version_conflict", "not_found", "gone", "unauthenticated", "already_decided"];
+        let told = [
+            "precondition_failed",
+            "version_conflict",
+            "not_found",
+            "gone",
+            "unauthenticated",
+            "already_decided",
+        ];
         assert!(told.contains(&late.code()), "{}: {} {}", case.title(), late.status, late.body);
     }
     ground.mend().await;
 }
 
 /// The present version, from the refusal of one that never was: such a change is refused whoever asks for it, and changes nothing.
-async fn version_told_to_stale(app: &TestApp, operation: &Operation, case: &Case, names: &Names, rightful: &Approach) -> i64 {
+async fn version_told_to_stale(
+    app: &TestApp,
+    operation: &Operation,
+    case: &Case,
+    names: &Names,
+    rightful: &Approach,
+) -> i64 {
     let before = app.digest().await;
-    let stale = call(app, operation, case, names, &Approach { if_match: Some("\"0\"".to_owned()), ..rightful.clone() }).await;
-    assert_eq!((stale.status.as_u16(), stale.code()), (412, "precondition_failed"), "{}: {}", case.title(), stale.body);
-    assert_eq!(app.digest().await, before, "{} changed something although it was refused", case.title());
+    let stale = call(
+        app,
+        operation,
+        case,
+        names,
+        &Approach { if_match: Some("\"0\"".to_owned()), ..rightful.clone() },
+    )
+    .await;
+    assert_eq!(
+        (stale.status.as_u16(), stale.code()),
+        (412, "precondition_failed"),
+        "{}: {}",
+        case.title(),
+        stale.body
+    );
+    assert_eq!(
+        app.digest().await,
+        before,
+        "{} changed something although it was refused",
+        case.title()
+    );
     stale.body["detail"].as_str().unwrap().split('"').nth(1).unwrap().parse().unwrap()
 }
 
 /// Runs both up to where they lock or write rows that have versions, then lets them go.
-async fn at_the_same_time(app: &TestApp, first: impl Future<Output = Answer>, second: impl Future<Output = Answer>) -> [Answer; 2] {
+async fn at_the_same_time(
+    app: &TestApp,
+    first: impl Future<Output = Answer>,
+    second: impl Future<Output = Answer>,
+) -> [Answer; 2] {
     let tables: Vec<String> = sqlx::query_scalar(
         "select distinct attrelid::regclass::text from pg_attribute join pg_class on pg_class.oid = attrelid
          where relnamespace = 'bailiwick'::regnamespace and relkind = 'r' and attname in ('version', 'revision')",
@@ -130,9 +174,27 @@ async fn asked(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     let before = strict.digest().await;
     let rightful = ground.rightful(operation, case);
     let refused = call(&strict, operation, case, &names, &rightful).await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (428, "precondition_required"), "{}: {}", case.title(), refused.body);
-    assert_eq!(strict.digest().await, before, "{} changed something although it was refused", case.title());
-    let answered = call(&strict, operation, case, &names, &Approach { if_match: Some("*".to_owned()), ..rightful }).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (428, "precondition_required"),
+        "{}: {}",
+        case.title(),
+        refused.body
+    );
+    assert_eq!(
+        strict.digest().await,
+        before,
+        "{} changed something although it was refused",
+        case.title()
+    );
+    let answered = call(
+        &strict,
+        operation,
+        case,
+        &names,
+        &Approach { if_match: Some("*".to_owned()), ..rightful },
+    )
+    .await;
     assert_eq!(answered.status.as_u16(), case.status, "{}: {}", case.title(), answered.body);
     ground.mend().await;
     1

@@ -37,7 +37,11 @@ impl Steps {
             let knows_only_all = table == "mandate" || (table, done) == ("members", "create");
             let has_row = row_of(table, case).is_some();
             let mut add = |level, relations: &[Relation]| {
-                let made = |relation: &Relation| Steps { table: table.to_owned(), level, relation: *relation };
+                let made = |relation: &Relation| Steps {
+                    table: table.to_owned(),
+                    level,
+                    relation: *relation,
+                };
                 steps.extend(relations.iter().map(made));
             };
             if !knows_only_all {
@@ -72,7 +76,11 @@ fn row_of(table: &str, case: &Case) -> Option<&'static str> {
         "access" if in_path("admitted") => Some("admitted"),
         "access" => (in_path("instance") && case.mentions("target")).then_some("target"),
         "instance-roles" => in_path("irole").then_some("irole"),
-        _ => features::of_table(table)?.owners.iter().map(|(name, _)| *name).find(|name| in_path(name)),
+        _ => features::of_table(table)?
+            .owners
+            .iter()
+            .map(|(name, _)| *name)
+            .find(|name| in_path(name)),
     }
 }
 
@@ -101,10 +109,15 @@ impl Ground {
 
     /// What the statements of this file call the walker, and the instance that they are about.
     fn walker_names(&self, staged: Option<&Staged>, names: &Names) -> Names {
-        let (place, code) = staged.map_or(("instance", "playbooks"), |staged| (staged.feature.code, staged.feature.code));
+        let (place, code) = staged
+            .map_or(("instance", "playbooks"), |staged| (staged.feature.code, staged.feature.code));
         let mut names = names.clone();
         let (place, own) = (names[place].clone(), Uuid::now_v7().to_string());
-        names.extend([("walker", self.walker.id.to_string()), ("walks", self.walks.to_string()), ("own", own)]);
+        names.extend([
+            ("walker", self.walker.id.to_string()),
+            ("walks", self.walks.to_string()),
+            ("own", own),
+        ]);
         names.extend([("place", place), ("code", code.to_owned())]);
         names
     }
@@ -133,10 +146,16 @@ impl Ground {
             return approach;
         }
         match (steps.relation, row) {
-            (Relation::Mine, Some("target")) => approach = approach.aiming("target", self.walker.id),
-            (Relation::Mine, Some("admitted")) => approach = approach.aiming("admitted", self.walker.id),
+            (Relation::Mine, Some("target")) => {
+                approach = approach.aiming("target", self.walker.id)
+            }
+            (Relation::Mine, Some("admitted")) => {
+                approach = approach.aiming("admitted", self.walker.id)
+            }
             (Relation::Mine, Some(row)) => self.sql(fill(mine(row, in_instance), &names)).await,
-            (Relation::Near, Some(row)) => self.sql(fill(&format!("{CIRCLE}; {}", near(row)), &names)).await,
+            (Relation::Near, Some(row)) => {
+                self.sql(fill(&format!("{CIRCLE}; {}", near(row)), &names)).await
+            }
             _ => {}
         }
         approach

@@ -67,24 +67,43 @@ pub struct TenantTable {
 pub async fn tenant_tables(app: &TestApp) -> Vec<TenantTable> {
     let tables = tables(app).await.into_iter();
     tables
-        .filter_map(|Table { name, column, by_instance, columns, .. }| Some(TenantTable { name, column: column?, by_instance, columns }))
+        .filter_map(|Table { name, column, by_instance, columns, .. }| {
+            Some(TenantTable { name, column: column?, by_instance, columns })
+        })
         .collect()
 }
 
 /// Acts as the tenant of a mandate; where the table is closed by instance, in an instance that has rows of it.
-async fn acting_on(app: &TestApp, table: &TenantTable, mandate: Uuid) -> sqlx::Transaction<'static, sqlx::Postgres> {
+async fn acting_on(
+    app: &TestApp,
+    table: &TenantTable,
+    mandate: Uuid,
+) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let mut tenant = begin(app).await;
     if table.by_instance {
-        let statement = format!("select instance_id from {} where {} = '{mandate}' limit 1", table.name, table.column);
-        let instance: Uuid = sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&mut *tenant).await.unwrap();
+        let statement = format!(
+            "select instance_id from {} where {} = '{mandate}' limit 1",
+            table.name, table.column
+        );
+        let instance: Uuid =
+            sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&mut *tenant).await.unwrap();
         run(&mut tenant, &format!("set local app.instance_id = '{instance}'")).await.unwrap();
     }
-    run(&mut tenant, &format!("set local role bailiwick_tenant; set local app.mandate_id = '{mandate}'")).await.unwrap();
+    run(
+        &mut tenant,
+        &format!("set local role bailiwick_tenant; set local app.mandate_id = '{mandate}'"),
+    )
+    .await
+    .unwrap();
     tenant
 }
 
 /// A transaction of the pool's superuser that acts as another role.
-async fn acting(app: &TestApp, role: &str, mandate: Option<Uuid>) -> sqlx::Transaction<'static, sqlx::Postgres> {
+async fn acting(
+    app: &TestApp,
+    role: &str,
+    mandate: Option<Uuid>,
+) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let mut transaction = begin(app).await;
     run(&mut transaction, &format!("set local role {role}")).await.unwrap();
     if let Some(mandate) = mandate {
@@ -93,7 +112,10 @@ async fn acting(app: &TestApp, role: &str, mandate: Option<Uuid>) -> sqlx::Trans
     transaction
 }
 
-#[expect(clippy::disallowed_methods, reason = "the walls are tried from below, where no context begins a transaction")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the walls are tried from below, where no context begins a transaction"
+)]
 async fn begin(app: &TestApp) -> sqlx::Transaction<'static, sqlx::Postgres> {
     app.sql.begin().await.unwrap()
 }
@@ -104,12 +126,18 @@ async fn run(connection: &mut PgConnection, statement: &str) -> Result<u64, Stri
 }
 
 async fn count(connection: &mut PgConnection, statement: String) -> Result<i64, String> {
-    sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(connection).await.map_err(|error| state(&error))
+    sqlx::query_scalar(AssertSqlSafe(statement))
+        .fetch_one(connection)
+        .await
+        .map_err(|error| state(&error))
 }
 
 /// The SQLSTATE of an error.
 fn state(error: &sqlx::Error) -> String {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).map_or_else(|| error.to_string(), std::borrow::Cow::into_owned)
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .map_or_else(|| error.to_string(), std::borrow::Cow::into_owned)
 }
 
 const REFUSED: &str = "42501";
@@ -123,7 +151,11 @@ async fn every_table_is_closed_to_other_mandates() {
         let excused = OF_NO_MANDATE.iter().any(|(name, _)| *name == table.name);
         assert!(!(excused && table.column.is_some()), "{} has a mandate by now", table.name);
         let closed = table.secured && table.policies >= if table.column.is_some() { 2 } else { 1 };
-        assert!(excused || closed, "{}: call close_to_other_mandates() where the table is made", table.name);
+        assert!(
+            excused || closed,
+            "{}: call close_to_other_mandates() where the table is made",
+            table.name
+        );
     }
 }
 
@@ -134,10 +166,20 @@ async fn a_statement_without_a_filter_reads_only_the_own_mandate() {
     let mut seen = 0;
     for of in tenant_tables(app).await {
         let (table, column) = (&of.name, &of.column);
-        let twins = app_count(app, format!("select count(*) from {table} where {column} = '{globex}'")).await;
-        assert!(twins > 0, "{table} has no row of the twin: put one into stage.sql, or nothing is shown here");
+        let twins =
+            app_count(app, format!("select count(*) from {table} where {column} = '{globex}'"))
+                .await;
+        assert!(
+            twins > 0,
+            "{table} has no row of the twin: put one into stage.sql, or nothing is shown here"
+        );
         let mut tenant = acting_on(app, &of, acme).await;
-        match count(&mut tenant, format!("select count(*) from {table} where {column} is distinct from '{acme}'")).await {
+        match count(
+            &mut tenant,
+            format!("select count(*) from {table} where {column} is distinct from '{acme}'"),
+        )
+        .await
+        {
             Ok(others) => assert_eq!(others, 0, "{table} shows rows of others"),
             Err(refused) => {
                 assert_eq!(refused, REFUSED, "{table}");
@@ -151,10 +193,15 @@ async fn a_statement_without_a_filter_reads_only_the_own_mandate() {
     assert!(seen >= 12, "only {seen} tables were read");
     let mut tenant = acting(app, "bailiwick_tenant", Some(acme)).await;
     let (root, member) = (ground.stranger.id, ground.world.acme.member.id);
-    let users = async |tenant: &mut PgConnection, id: Uuid| count(tenant, format!("select count(id) from users where id = '{id}'")).await;
+    let users = async |tenant: &mut PgConnection, id: Uuid| {
+        count(tenant, format!("select count(id) from users where id = '{id}'")).await
+    };
     assert_eq!(users(&mut tenant, root).await, Ok(0), "accounts of non-members are hidden");
     assert_eq!(users(&mut tenant, member).await, Ok(1));
-    assert_eq!(count(&mut tenant, "select count(password_hash) from users".to_owned()).await, Err(REFUSED.to_owned()));
+    assert_eq!(
+        count(&mut tenant, "select count(password_hash) from users".to_owned()).await,
+        Err(REFUSED.to_owned())
+    );
 }
 
 #[tokio::test]
@@ -166,13 +213,20 @@ async fn without_the_setting_there_is_no_row_and_without_a_role_no_table() {
         for setting in ["select 1", "set local app.mandate_id = ''"] {
             let mut tenant = acting(app, "bailiwick_tenant", None).await;
             run(&mut tenant, setting).await.unwrap();
-            if let Ok(rows) = count(&mut tenant, format!("select count(*) from (select 1 from {table}) any_row")).await {
-                assert!(rows == 0 || table == "features", "{table} shows {rows} rows to a tenant of no mandate");
+            if let Ok(rows) =
+                count(&mut tenant, format!("select count(*) from (select 1 from {table}) any_row"))
+                    .await
+            {
+                assert!(
+                    rows == 0 || table == "features",
+                    "{table} shows {rows} rows to a tenant of no mandate"
+                );
             }
         }
         let mut runtime = acting(app, "bailiwick_runtime", None).await;
         for statement in ["select 1 from", "delete from", "truncate"] {
-            let outcome = run(&mut runtime, &format!("savepoint before; {statement} {table}")).await;
+            let outcome =
+                run(&mut runtime, &format!("savepoint before; {statement} {table}")).await;
             assert_eq!(outcome, Err(REFUSED.to_owned()), "bailiwick_runtime: {statement} {table}");
             run(&mut runtime, "rollback").await.unwrap();
             runtime = acting(app, "bailiwick_runtime", None).await;
@@ -187,19 +241,27 @@ async fn writes_without_a_filter_reach_no_row_of_the_twin() {
     let mut reached = 0;
     for of in tenant_tables(app).await {
         let (table, column) = (&of.name, &of.column);
-        let digest = format!("select md5(string_agg(t::text, '|' order by t::text)) from {table} t where {column} = '{globex}'");
-        for statement in [format!("delete from {table}"), format!("update {table} set {column} = {column}")] {
+        let digest = format!(
+            "select md5(string_agg(t::text, '|' order by t::text)) from {table} t where {column} = '{globex}'"
+        );
+        for statement in
+            [format!("delete from {table}"), format!("update {table} set {column} = {column}")]
+        {
             let mut tenant = acting_on(app, &of, acme).await;
             let before: Option<String> = scalar_as_superuser(&mut tenant, &digest, acme).await;
             let outcome = run(&mut tenant, &format!("savepoint before; {statement}")).await;
             match outcome {
                 Ok(_) => {
-                    let after: Option<String> = scalar_as_superuser(&mut tenant, &digest, acme).await;
+                    let after: Option<String> =
+                        scalar_as_superuser(&mut tenant, &digest, acme).await;
                     assert_eq!(after, before, "{statement} reached the twin");
                     reached += 1;
                 }
                 // No right to, or a key that is in use: no row at all.
-                Err(state) => assert!([REFUSED, "23503", "23001"].contains(&state.as_str()), "{statement}: {state}"),
+                Err(state) => assert!(
+                    [REFUSED, "23503", "23001"].contains(&state.as_str()),
+                    "{statement}: {state}"
+                ),
             }
         }
         let moved = format!("update {table} set {column} = '{globex}'");
@@ -209,10 +271,22 @@ async fn writes_without_a_filter_reach_no_row_of_the_twin() {
     assert!(reached >= 12, "only {reached} statements ran at all");
 }
 
-async fn scalar_as_superuser(connection: &mut PgConnection, query: &str, mandate: Uuid) -> Option<String> {
+async fn scalar_as_superuser(
+    connection: &mut PgConnection,
+    query: &str,
+    mandate: Uuid,
+) -> Option<String> {
     run(connection, "reset role").await.unwrap();
-    let found = sqlx::query_scalar(AssertSqlSafe(query.to_owned())).fetch_one(&mut *connection).await.unwrap();
-    run(connection, &format!("set local role bailiwick_tenant; set local app.mandate_id = '{mandate}'")).await.unwrap();
+    let found = sqlx::query_scalar(AssertSqlSafe(query.to_owned()))
+        .fetch_one(&mut *connection)
+        .await
+        .unwrap();
+    run(
+        connection,
+        &format!("set local role bailiwick_tenant; set local app.mandate_id = '{mandate}'"),
+    )
+    .await
+    .unwrap();
     found
 }
 
@@ -224,11 +298,18 @@ async fn nobody_inserts_into_the_twin() {
     for of in tenant_tables(app).await {
         let (table, column, columns) = (&of.name, &of.column, &of.columns);
         let row = format!("select to_jsonb(t) from {table} t where {column} = '{globex}' limit 1");
-        let row: serde_json::Value = sqlx::query_scalar(AssertSqlSafe(row)).fetch_one(&app.sql).await.unwrap();
+        let row: serde_json::Value =
+            sqlx::query_scalar(AssertSqlSafe(row)).fetch_one(&app.sql).await.unwrap();
         let mut tenant = acting_on(app, &of, acme).await;
-        let insert = format!("insert into {table} ({columns}) select {columns} from jsonb_populate_record(null::{table}, $1)");
+        let insert = format!(
+            "insert into {table} ({columns}) select {columns} from jsonb_populate_record(null::{table}, $1)"
+        );
         let outcome = sqlx::query(AssertSqlSafe(insert)).bind(row).execute(&mut *tenant).await;
-        assert_eq!(outcome.map(|_| ()).map_err(|error| state(&error)), Err(REFUSED.to_owned()), "{table}");
+        assert_eq!(
+            outcome.map(|_| ()).map_err(|error| state(&error)),
+            Err(REFUSED.to_owned()),
+            "{table}"
+        );
         tried += 1;
     }
     assert!(tried >= 12);
@@ -276,7 +357,9 @@ async fn references_between_tables_of_mandates_carry_the_mandate() {
 }
 
 fn member_role(role: &str, scope: &str) -> String {
-    format!("insert into member_roles (mandate_id, user_id, role_id, role_scope) values ('$mandate', '$target', '{role}', '{scope}')")
+    format!(
+        "insert into member_roles (mandate_id, user_id, role_id, role_scope) values ('$mandate', '$target', '{role}', '{scope}')"
+    )
 }
 
 fn access_role(role: &str, scope: &str) -> String {
@@ -287,7 +370,9 @@ fn access_role(role: &str, scope: &str) -> String {
 }
 
 fn group_member(group: &str, user: &str) -> String {
-    format!("insert into group_members (mandate_id, group_id, user_id) values ('$mandate', '{group}', '{user}')")
+    format!(
+        "insert into group_members (mandate_id, group_id, user_id) values ('$mandate', '{group}', '{user}')"
+    )
 }
 
 fn access(instance: &str, user: &str) -> String {
@@ -309,7 +394,13 @@ async fn keys_refuse_a_row_that_points_across() {
     let ground = Ground::new().await;
     let mut names: Names = ground.stage(&ground.world.acme).await;
     let twins = ground.stage(&ground.world.globex).await;
-    let foreign = [("ftarget", "target"), ("frole", "role"), ("fgroup", "group"), ("finstance", "instance"), ("firole", "irole")];
+    let foreign = [
+        ("ftarget", "target"),
+        ("frole", "role"),
+        ("fgroup", "group"),
+        ("finstance", "instance"),
+        ("firole", "irole"),
+    ];
     names.extend(foreign.map(|(name, of)| (name, twins[of].clone())));
     let across = [
         ("the twin's role", member_role("$frole", "mandate"), "23503"),
@@ -327,7 +418,9 @@ async fn keys_refuse_a_row_that_points_across() {
     ];
     let insert = async |row: &str| {
         let mut transaction = begin(&ground.world.app).await;
-        run(&mut transaction, &format!("{}; set constraints all immediate", fill(row, &names))).await.map(|_| ())
+        run(&mut transaction, &format!("{}; set constraints all immediate", fill(row, &names)))
+            .await
+            .map(|_| ())
     };
     for (what, row, wanted) in across {
         assert_eq!(insert(&row).await, Err(wanted.to_owned()), "{what}");
@@ -361,7 +454,11 @@ async fn a_table_of_a_feature_shows_one_instance_only() {
         ))
         .await;
     let mut tenant = acting(app, "bailiwick_tenant", Some(acme)).await;
-    assert_eq!(count(&mut tenant, "select count(*) from probe".to_owned()).await, Ok(0), "no instance named");
+    assert_eq!(
+        count(&mut tenant, "select count(*) from probe".to_owned()).await,
+        Ok(0),
+        "no instance named"
+    );
     run(&mut tenant, &format!("set local app.instance_id = '{one}'")).await.unwrap();
     assert_eq!(count(&mut tenant, "select count(*) from probe".to_owned()).await, Ok(1));
     let across = format!("insert into probe values ('{acme}', '{other}')");

@@ -32,10 +32,19 @@ fn places(document: &Value, schema: &Value, at: &str, found: &mut BTreeSet<Place
         return;
     }
     if let Some(name) = schema["$ref"].as_str() {
-        return places(document, &document["components"]["schemas"][name.rsplit('/').next().unwrap()], at, found);
+        return places(
+            document,
+            &document["components"]["schemas"][name.rsplit('/').next().unwrap()],
+            at,
+            found,
+        );
     }
     for key in ["oneOf", "anyOf", "allOf"] {
-        schema[key].as_array().into_iter().flatten().for_each(|part| places(document, part, at, found));
+        schema[key]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .for_each(|part| places(document, part, at, found));
     }
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         places(document, field, &format!("{at}/{name}"), found);
@@ -53,7 +62,8 @@ fn places(document: &Value, schema: &Value, at: &str, found: &mut BTreeSet<Place
 fn with(body: &Value, required: &Value, pointer: &str, value: &str, with_the_rest: bool) -> Value {
     let mut body = body.clone();
     let own = pointer.split('/').nth(1).unwrap_or_default();
-    let needed = |name: &str| required.as_array().into_iter().flatten().any(|required| required == name);
+    let needed =
+        |name: &str| required.as_array().into_iter().flatten().any(|required| required == name);
     body.as_object_mut().unwrap().retain(|name, _| with_the_rest || name == own || needed(name));
     let mut place = &mut body;
     for name in pointer.split('/').skip(1) {
@@ -71,12 +81,26 @@ fn with(body: &Value, required: &Value, pointer: &str, value: &str, with_the_res
 }
 
 /// The call with another text in one place of its body.
-async fn ask(ground: &Ground, operation: &Operation, case: &Case, names: &Names, schema: &Value, (pointer, value): (&str, &str)) -> Answer {
+async fn ask(
+    ground: &Ground,
+    operation: &Operation,
+    case: &Case,
+    names: &Names,
+    schema: &Value,
+    (pointer, value): (&str, &str),
+) -> Answer {
     let rightful = ground.rightful(operation, case);
     let body: Value = serde_json::from_str(&fill(case.body.unwrap_or("{}"), names)).unwrap();
     let send = async |with_the_rest: bool| {
         let body = with(&body, &schema["required"], pointer, value, with_the_rest).to_string();
-        call(&ground.world.app, operation, case, names, &Approach { body: Some(("application/json", body)), ..rightful.clone() }).await
+        call(
+            &ground.world.app,
+            operation,
+            case,
+            names,
+            &Approach { body: Some(("application/json", body)), ..rightful.clone() },
+        )
+        .await
     };
     let answer = send(true).await;
     if answer.body["errors"][0]["code"] == "exactly_one" { send(false).await } else { answer }
@@ -100,10 +124,14 @@ async fn naming(ground: &Ground, operation: &Operation, case: &Case) -> Vec<Stri
     if let Some(name) = schema["$ref"].as_str() {
         schema = &document["components"]["schemas"][name.rsplit('/').next().unwrap()];
     }
-    let strangers =
-        [ground.world.globex.member.id, ground.world.globex.role("user"), ground.world.globex.instance_role("playbooks-viewer")];
+    let strangers = [
+        ground.world.globex.member.id,
+        ground.world.globex.role("user"),
+        ground.world.globex.instance_role("playbooks-viewer"),
+    ];
     for (pointer, is_id) in all {
-        let unknown = if is_id { Uuid::now_v7().to_string() } else { "nothing-is-called-so".to_owned() };
+        let unknown =
+            if is_id { Uuid::now_v7().to_string() } else { "nothing-is-called-so".to_owned() };
         let mut names = ground.stage_for(case, &ground.world.acme).await;
         let answer = ask(ground, operation, case, &names, schema, (&pointer, &unknown)).await;
         let place = format!("{} {pointer}", operation.id);
@@ -117,7 +145,10 @@ async fn naming(ground: &Ground, operation: &Operation, case: &Case) -> Vec<Stri
             assert!(!is_id, "{place} names what is not there: {} {}", answer.status, answer.body);
             continue;
         }
-        let [error] = &answer.body["errors"].as_array().unwrap_or_else(|| panic!("{place}: {}", answer.body))[..] else {
+        let [error] = &answer.body["errors"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{place}: {}", answer.body))[..]
+        else {
             panic!("{place}: {}", answer.body)
         };
         let kind = error["code"].as_str().unwrap();
@@ -126,10 +157,17 @@ async fn naming(ground: &Ground, operation: &Operation, case: &Case) -> Vec<Stri
         found.push(format!("{place} {kind}"));
         for stranger in strangers.into_iter().filter(|_| is_id) {
             names = ground.stage_for(case, &ground.world.acme).await;
-            let foreign = ask(ground, operation, case, &names, schema, (&pointer, &stranger.to_string())).await;
+            let foreign =
+                ask(ground, operation, case, &names, schema, (&pointer, &stranger.to_string()))
+                    .await;
             // Accounts belong to no mandate: the newcomer of one may be a member of another.
             let is_platform_wide = kind == "unknown_user" && foreign.status.is_success();
-            assert!(is_platform_wide || told(&foreign) == told(&answer), "{place}: {} beside {}", foreign.body, answer.body);
+            assert!(
+                is_platform_wide || told(&foreign) == told(&answer),
+                "{place}: {} beside {}",
+                foreign.body,
+                answer.body
+            );
             if may_have_changed(operation, &foreign) {
                 ground.mend().await;
             }

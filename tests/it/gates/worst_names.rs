@@ -34,7 +34,9 @@ fn worst(number: usize) -> Vec<String> {
     };
     let is_short = |name: &str| name.chars().count() <= room + ending.len();
     let names = units.iter().flat_map(|unit| {
-        let within = |name: &str| is_short(name) && bailiwick::names::key(name).is_some_and(|key| key.len() <= MAX_KEY);
+        let within = |name: &str| {
+            is_short(name) && bailiwick::names::key(name).is_some_and(|key| key.len() <= MAX_KEY)
+        };
         [full(unit, &is_short), full(unit, &within)]
     });
     // Those that begin alike and are kept apart by their ends only, and one that is nothing much.
@@ -47,7 +49,11 @@ fn texts(document: &Value, schema: &Value) -> BTreeSet<String> {
         Some(name) => &document["components"]["schemas"][name.rsplit('/').next().unwrap()],
         None => schema,
     };
-    let is_text = |field: &Value| field["type"].to_string().contains("string") && field["format"].is_null() && field["enum"].is_null();
+    let is_text = |field: &Value| {
+        field["type"].to_string().contains("string")
+            && field["format"].is_null()
+            && field["enum"].is_null()
+    };
     let all = schema["properties"].as_object().into_iter().flatten();
     all.filter(|(_, field)| is_text(field)).map(|(name, _)| name.clone()).collect()
 }
@@ -59,9 +65,20 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    async fn call(&self, operation: &Operation, case: &Case, uri: String, body: Option<&Value>) -> Answer {
+    async fn call(
+        &self,
+        operation: &Operation,
+        case: &Case,
+        uri: String,
+        body: Option<&Value>,
+    ) -> Answer {
         let approach: Approach = self.ground.rightful(operation, case);
-        let mut call = self.ground.world.app.call(operation.method.clone(), uri).bearer(approach.token.as_ref().unwrap());
+        let mut call = self
+            .ground
+            .world
+            .app
+            .call(operation.method.clone(), uri)
+            .bearer(approach.token.as_ref().unwrap());
         for mandate in &approach.mandate {
             call = call.header("x-mandate-id", mandate);
         }
@@ -91,13 +108,19 @@ impl Maker<'_> {
             // Whatever does not take it is taken out again, until the rest is accepted.
             for _ in 0..=fields.len() {
                 let answer = self.call(operation, case, uri.clone(), Some(&body)).await;
-                assert!(!answer.status.is_server_error(), "{}: {body:.300}: {}", case.title(), answer.body);
+                assert!(
+                    !answer.status.is_server_error(),
+                    "{}: {body:.300}: {}",
+                    case.title(),
+                    answer.body
+                );
                 if answer.status.is_success() {
                     made += 1;
                     break;
                 }
                 let refused = answer.body["errors"].as_array().into_iter().flatten();
-                let refused = refused.filter_map(|error| error["pointer"].as_str()?.split('/').nth(1));
+                let refused =
+                    refused.filter_map(|error| error["pointer"].as_str()?.split('/').nth(1));
                 for field in refused {
                     match usual.get(field) {
                         Some(value) => body[field] = value.clone(),
@@ -111,24 +134,39 @@ impl Maker<'_> {
 
     /// Walks a list in every order, one row and two to a page.
     async fn walk(&self, operation: &Operation, case: &Case) -> usize {
-        let sort = operation.value["parameters"].as_array().unwrap().iter().find(|parameter| parameter["name"] == "sort").unwrap();
+        let sort = operation.value["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|parameter| parameter["name"] == "sort")
+            .unwrap();
         let documented = sort["description"].as_str().unwrap().split("Sorted by").nth(1).unwrap();
         let fields: Vec<&str> = documented.split('`').skip(1).step_by(2).collect();
         assert!(!fields.is_empty(), "{}: {documented}", case.title());
-        let uri = fill(case.uri.split("sort=").next().unwrap().trim_end_matches(['?', '&']), &self.names);
+        let uri =
+            fill(case.uri.split("sort=").next().unwrap().trim_end_matches(['?', '&']), &self.names);
         let separator = if uri.contains('?') { '&' } else { '?' };
         let get = async |uri: String| self.call(operation, case, uri, None).await;
         let mut walked = 0;
         for field in fields {
             let whole = follow(format!("{uri}{separator}limit=200&sort={field}"), get).await;
-            let total = get(format!("{uri}{separator}limit=1&count=true&sort={field}")).await.expect(200)["total"].as_u64();
+            let total = get(format!("{uri}{separator}limit=1&count=true&sort={field}"))
+                .await
+                .expect(200)["total"]
+                .as_u64();
             // (A list need not count.)
-            assert!(total.is_none_or(|total| total == whole.len() as u64), "{}: {total:?} in all, {} seen", case.title(), whole.len());
+            assert!(
+                total.is_none_or(|total| total == whole.len() as u64),
+                "{}: {total:?} in all, {} seen",
+                case.title(),
+                whole.len()
+            );
             let limits = if whole.len() <= FEW || effort::is_full() { vec![1, 2] } else { vec![2] };
             for limit in limits {
                 let up = follow(format!("{uri}{separator}limit={limit}&sort={field}"), get).await;
                 assert!(up == whole, "{} by {field}, {limit} to a page", case.title());
-                let mut down = follow(format!("{uri}{separator}limit={limit}&sort=-{field}"), get).await;
+                let mut down =
+                    follow(format!("{uri}{separator}limit={limit}&sort=-{field}"), get).await;
                 down.reverse();
                 assert!(down == whole, "{} by -{field}, {limit} to a page", case.title());
             }
@@ -145,12 +183,18 @@ async fn every_list_of_the_worst_rows_is_walked_both_ways() {
     let maker = Maker { ground: &ground, document: &document, names };
     let all = cases::all();
     let mut made = 0;
-    for (operation, case) in all.iter().filter(|(_, case)| case.status == 201 && case.body.is_some()) {
+    for (operation, case) in
+        all.iter().filter(|(_, case)| case.status == 201 && case.body.is_some())
+    {
         made += maker.make(operation, case).await;
     }
     assert!(made >= 90, "only {made} rows were made");
     let is_list = |operation: &Operation| {
-        operation.value["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == "cursor")
+        operation.value["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|parameter| parameter["name"] == "cursor")
     };
     let mut lists = BTreeSet::new();
     for (operation, case) in all.iter().filter(|(operation, _)| is_list(operation)) {

@@ -150,7 +150,13 @@ impl TestApp {
     /// Another node that works with one connection, so that whatever one request leaves on it, the next one finds.
     pub fn another_node_with_one_connection(&self) -> Self {
         let cache = ContextCache::default();
-        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], cache, self.clock.clone(), 1)
+        Self::assemble(
+            self.options.clone(),
+            &[("BAILIWICK_RATE_LIMITS", "off")],
+            cache,
+            self.clock.clone(),
+            1,
+        )
     }
 
     /// The service over a database that was made elsewhere.
@@ -160,23 +166,47 @@ impl TestApp {
 
     /// Another node of the same service: the same database, clock and secret, its own caches.
     pub fn another_node(&self) -> Self {
-        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::default(), self.clock.clone(), CONNECTIONS)
+        Self::assemble(
+            self.options.clone(),
+            &[("BAILIWICK_RATE_LIMITS", "off")],
+            ContextCache::default(),
+            self.clock.clone(),
+            CONNECTIONS,
+        )
     }
 
     /// The same, with limits.
     pub fn another_limited_node(&self, environment: &[(&str, &str)]) -> Self {
-        Self::assemble(self.options.clone(), environment, ContextCache::default(), self.clock.clone(), CONNECTIONS)
+        Self::assemble(
+            self.options.clone(),
+            environment,
+            ContextCache::default(),
+            self.clock.clone(),
+            CONNECTIONS,
+        )
     }
 
     /// The same with a setting of its own.
     pub fn another_node_with(&self, name: &str, value: &str) -> Self {
         let environment = [("BAILIWICK_RATE_LIMITS", "off"), (name, value)];
-        Self::assemble(self.options.clone(), &environment, ContextCache::default(), self.clock.clone(), CONNECTIONS)
+        Self::assemble(
+            self.options.clone(),
+            &environment,
+            ContextCache::default(),
+            self.clock.clone(),
+            CONNECTIONS,
+        )
     }
 
     /// The same, keeping nothing between requests.
     pub fn another_node_without_cache(&self) -> Self {
-        Self::assemble(self.options.clone(), &[("BAILIWICK_RATE_LIMITS", "off")], ContextCache::off(), self.clock.clone(), CONNECTIONS)
+        Self::assemble(
+            self.options.clone(),
+            &[("BAILIWICK_RATE_LIMITS", "off")],
+            ContextCache::off(),
+            self.clock.clone(),
+            CONNECTIONS,
+        )
     }
 
     fn over(options: PgConnectOptions, environment: &[(&str, &str)], cache: ContextCache) -> Self {
@@ -190,16 +220,31 @@ impl TestApp {
         clock: Arc<ShiftedClock>,
         connections: u32,
     ) -> Self {
-        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let contact = ("BAILIWICK_SECURITY_CONTACT".to_owned(), "mailto:security@example.org".to_owned());
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let contact =
+            ("BAILIWICK_SECURITY_CONTACT".to_owned(), "mailto:security@example.org".to_owned());
         let environment = environment.chain([contact]);
-        let settings = Settings::load_from(environment, std::path::Path::new("/nonexistent")).unwrap().settings;
+        let settings = Settings::load_from(environment, std::path::Path::new("/nonexistent"))
+            .unwrap()
+            .settings;
         let db = Database::lazy(&options, connections);
         let services = Services::with_cache(db.clone(), clock.clone(), cache);
-        let app = App::with_services(settings, &[7; 32], "http://test".to_owned(), services, crate::features::served()).unwrap();
+        let app = App::with_services(
+            settings,
+            &[7; 32],
+            "http://test".to_owned(),
+            services,
+            crate::features::served(),
+        )
+        .unwrap();
         let sql = PgPoolOptions::new()
             .max_connections(4)
-            .after_connect(|connection, _| Box::pin(async move { connection.execute("set search_path = bailiwick").await.map(|_| ()) }))
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute("set search_path = bailiwick").await.map(|_| ())
+                })
+            })
             .connect_lazy_with(options.clone());
         let service = http::service(&app);
         Self { app, clock, sql, options, db, service }
@@ -211,7 +256,8 @@ impl TestApp {
         let response = self.service.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
         let answer = Answer { status: parts.status, headers: parts.headers, body };
         contract().hold(&method, &path, &answer);
         answer
@@ -221,7 +267,9 @@ impl TestApp {
     pub async fn listen(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let service = AxumServiceExt::<Request<Body>>::into_make_service_with_connect_info::<SocketAddr>(self.service.clone());
+        let service = AxumServiceExt::<Request<Body>>::into_make_service_with_connect_info::<
+            SocketAddr,
+        >(self.service.clone());
         tokio::spawn(async move { axum::serve(listener, service).await });
         format!("http://{address}")
     }
@@ -250,13 +298,24 @@ impl TestApp {
         let id = Uuid::now_v7();
         let statement = "insert into users (id, username, username_key, email, email_key, email_verified, first_name, password_hash, is_sys_admin, created_at)
                          values ($1, $2, $2, $2 || '@example.com', $2 || '@example.com', true, $2, $3, $4, now())";
-        sqlx::query(statement).bind(id).bind(username).bind(shared_hash()).bind(sys_admin).execute(&self.sql).await.unwrap();
+        sqlx::query(statement)
+            .bind(id)
+            .bind(username)
+            .bind(shared_hash())
+            .bind(sys_admin)
+            .execute(&self.sql)
+            .await
+            .unwrap();
         id
     }
 
     /// A token of a real sign-in.
     pub async fn sign_in(&self, username: &str) -> String {
-        let answer = self.post("/api/auth/login").json(json!({ "username": username, "password": PASSWORD })).send().await;
+        let answer = self
+            .post("/api/auth/login")
+            .json(json!({ "username": username, "password": PASSWORD }))
+            .send()
+            .await;
         answer.expect(200)["accessToken"].as_str().unwrap().to_owned()
     }
 
@@ -271,7 +330,9 @@ impl TestApp {
         .unwrap();
         assert!(tables.len() >= 20, "{tables:?}");
         let each = tables.join(" union all ");
-        let statement = format!("select string_agg(name || ' ' || digest, chr(10) order by name) from ({each}) all_tables (name, digest)");
+        let statement = format!(
+            "select string_agg(name || ' ' || digest, chr(10) order by name) from ({each}) all_tables (name, digest)"
+        );
         sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&self.sql).await.unwrap()
     }
 
@@ -284,7 +345,8 @@ impl TestApp {
 /// A hash says what it costs to compare with: this one as little as there is, since every test signs people in.
 fn shared_hash() -> &'static str {
     static HASH: LazyLock<String> = LazyLock::new(|| {
-        let least = Params::new(Params::MIN_M_COST, Params::MIN_T_COST, Params::MIN_P_COST, None).unwrap();
+        let least =
+            Params::new(Params::MIN_M_COST, Params::MIN_T_COST, Params::MIN_P_COST, None).unwrap();
         let cheap = Argon2::new(Algorithm::Argon2id, Version::V0x13, least);
         cheap.hash_password(PASSWORD.as_bytes()).unwrap().to_string()
     });

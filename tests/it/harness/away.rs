@@ -33,7 +33,8 @@ pub struct Server {
 
 impl Server {
     pub async fn start() -> Self {
-        let folder = cluster::own_folder().join(format!("server-{}", SERVERS.fetch_add(1, Ordering::SeqCst)));
+        let folder = cluster::own_folder()
+            .join(format!("server-{}", SERVERS.fetch_add(1, Ordering::SeqCst)));
         let postgres = cluster::start_in(folder.clone(), true, Vec::new()).await;
         Self { folder, postgres: Some(postgres), frozen: Vec::new() }
     }
@@ -44,11 +45,16 @@ impl Server {
     }
 
     pub async fn goes(&mut self, how: Going) {
-        let postmaster = Pid::from_raw(self.postgres.as_ref().unwrap().postmaster_pid().try_into().unwrap());
+        let postmaster =
+            Pid::from_raw(self.postgres.as_ref().unwrap().postmaster_pid().try_into().unwrap());
         match how {
             Going::Stopped => self.postgres.take().unwrap().stop().await.unwrap(),
             Going::Killed => {
-                let processes = if self.frozen.is_empty() { self.processes().await } else { std::mem::take(&mut self.frozen) };
+                let processes = if self.frozen.is_empty() {
+                    self.processes().await
+                } else {
+                    std::mem::take(&mut self.frozen)
+                };
                 kill(postmaster, Signal::SIGKILL).unwrap();
                 send(&processes, Signal::SIGKILL);
                 self.postgres = None;
@@ -91,7 +97,10 @@ impl Server {
     async fn processes(&self) -> Vec<Pid> {
         let options = self.postgres.as_ref().unwrap().connect_options("postgres");
         let mut connection = PgConnection::connect_with(&options).await.unwrap();
-        let processes: Vec<i32> = sqlx::query_scalar("select pid from pg_stat_activity").fetch_all(&mut connection).await.unwrap();
+        let processes: Vec<i32> = sqlx::query_scalar("select pid from pg_stat_activity")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
         processes.into_iter().map(Pid::from_raw).collect()
     }
 }

@@ -31,7 +31,8 @@ pub async fn database_with_slow_commits() -> PgConnectOptions {
 
 pub(super) async fn copy_of_template(cluster: &EmbeddedPostgres) -> PgConnectOptions {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::SeqCst));
-    let mut connection = PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
+    let mut connection =
+        PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
     let statement = format!("create database {name} template {TEMPLATE}");
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
     cluster.connect_options(&name)
@@ -41,8 +42,12 @@ pub(super) async fn copy_of_template(cluster: &EmbeddedPostgres) -> PgConnectOpt
 pub async fn empty_database() -> PgConnectOptions {
     let cluster = cluster().await;
     let name = format!("empty_{}", DATABASES.fetch_add(1, Ordering::SeqCst));
-    let mut connection = PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(format!("create database {name}"))).execute(&mut connection).await.unwrap();
+    let mut connection =
+        PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("create database {name}")))
+        .execute(&mut connection)
+        .await
+        .unwrap();
     cluster.connect_options(&name)
 }
 
@@ -62,34 +67,62 @@ async fn start_slow() -> EmbeddedPostgres {
 }
 
 pub(super) fn own_folder() -> PathBuf {
-    let parent = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
+    let parent = if Path::new("/dev/shm").is_dir() {
+        PathBuf::from("/dev/shm")
+    } else {
+        std::env::temp_dir()
+    };
     remove_leftovers(&parent);
     parent.join(format!("bailiwick-test-{}", std::process::id()))
 }
 
-pub(super) async fn start_in(folder: PathBuf, durable: bool, settings: Vec<(String, String)>) -> EmbeddedPostgres {
+pub(super) async fn start_in(
+    folder: PathBuf,
+    durable: bool,
+    settings: Vec<(String, String)>,
+) -> EmbeddedPostgres {
     let cluster = start_on(folder, durable, settings).await;
     make_template(&cluster).await;
     cluster
 }
 
 /// With whatever is there already.
-pub(super) async fn start_on(folder: PathBuf, durable: bool, settings: Vec<(String, String)>) -> EmbeddedPostgres {
+pub(super) async fn start_on(
+    folder: PathBuf,
+    durable: bool,
+    settings: Vec<(String, String)>,
+) -> EmbeddedPostgres {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
     let binaries = match find_binaries() {
         Some(found) => found,
-        None => fetch::fetch_postgres(&std::env::temp_dir().join("bailiwick-test-postgres"), |line| eprintln!("{line}")).await.unwrap(),
+        None => {
+            fetch::fetch_postgres(&std::env::temp_dir().join("bailiwick-test-postgres"), |line| {
+                eprintln!("{line}")
+            })
+            .await
+            .unwrap()
+        }
     };
     // As the service has it: what tests look up themselves is as short as what it asks.
     let settings = settings.into_iter().chain([("jit".to_owned(), "off".to_owned())]).collect();
-    let options = EmbeddedOptions { folder, durable, max_connections: 400, settings, binaries: Some(binaries) };
+    let options = EmbeddedOptions {
+        folder,
+        durable,
+        max_connections: 400,
+        settings,
+        binaries: Some(binaries),
+    };
     EmbeddedPostgres::start(options).await.unwrap()
 }
 
 async fn make_template(cluster: &EmbeddedPostgres) {
-    let mut connection = PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(format!("create database {TEMPLATE}"))).execute(&mut connection).await.unwrap();
+    let mut connection =
+        PgConnection::connect_with(&cluster.connect_options("postgres")).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("create database {TEMPLATE}")))
+        .execute(&mut connection)
+        .await
+        .unwrap();
     let options = cluster.connect_options(TEMPLATE);
     bootstrap::migrate(&options).await.unwrap();
     migrate_features(&options).await;
@@ -111,7 +144,9 @@ async fn migrate_features(options: &PgConnectOptions) {
 fn remove_leftovers(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(pid) = name.strip_prefix("bailiwick-test-").and_then(|pid| pid.parse::<u32>().ok()) else {
+        let Some(pid) =
+            name.strip_prefix("bailiwick-test-").and_then(|pid| pid.parse::<u32>().ok())
+        else {
             continue;
         };
         if !Path::new(&format!("/proc/{pid}")).exists() {

@@ -19,6 +19,8 @@ pub async fn digest(app: &TestApp, mandate: Uuid) -> String {
     .unwrap();
     assert!(tables.len() >= 12, "{tables:?}");
     let each = tables.join(" union all ");
-    let statement = format!("select string_agg(name || ' ' || digest, chr(10) order by name) from ({each}) all_tables (name, digest)");
+    let statement = format!(
+        "select string_agg(name || ' ' || digest, chr(10) order by name) from ({each}) all_tables (name, digest)"
+    );
     sqlx::query_scalar(AssertSqlSafe(statement)).bind(mandate).fetch_one(&app.sql).await.unwrap()
 }

@@ -21,7 +21,8 @@ pub struct Elsewhere {
 
 impl Elsewhere {
     pub async fn start() -> Self {
-        let folder = cluster::own_folder().join(format!("elsewhere-{}", SERVERS.fetch_add(1, Ordering::SeqCst)));
+        let folder = cluster::own_folder()
+            .join(format!("elsewhere-{}", SERVERS.fetch_add(1, Ordering::SeqCst)));
         let postgres = cluster::start_on(folder.clone(), false, Vec::new()).await;
         let server = Self { postgres, folder };
         // Embedded ones have it from the beginning.
@@ -39,7 +40,8 @@ impl Elsewhere {
 
     /// Does something as a superuser.
     pub async fn sql(&self, database: &str, statement: &str) {
-        let mut connection = PgConnection::connect_with(&self.postgres.connect_options(database)).await.unwrap();
+        let mut connection =
+            PgConnection::connect_with(&self.postgres.connect_options(database)).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
@@ -70,7 +72,8 @@ impl Elsewhere {
 /// Where `psql`, `pg_dump` and the others are, and the service's own program; nowhere, where only the server was fetched.
 pub fn path_of_programs() -> Option<OsString> {
     let in_path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = find_binaries().into_iter().chain(std::env::split_paths(&in_path)).collect();
+    let folders: Vec<PathBuf> =
+        find_binaries().into_iter().chain(std::env::split_paths(&in_path)).collect();
     if !folders.iter().any(|folder| folder.join("pg_restore").is_file()) {
         return None;
     }

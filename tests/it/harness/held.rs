@@ -44,7 +44,11 @@ impl Held {
     pub async fn mandate(app: &TestApp, mandate: Uuid) -> Self {
         let mut connection = app.sql.acquire().await.unwrap().detach();
         connection.execute("begin").await.unwrap();
-        sqlx::query("select 1 from mandates where id = $1 for no key update").bind(mandate).execute(&mut connection).await.unwrap();
+        sqlx::query("select 1 from mandates where id = $1 for no key update")
+            .bind(mandate)
+            .execute(&mut connection)
+            .await
+            .unwrap();
         Self { connection, sql: app.sql.clone() }
     }
 
@@ -52,11 +56,14 @@ impl Held {
     pub async fn waited_for_by(&self, number: i64) {
         let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
         let all_there = async {
-            while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.sql).await.unwrap() < number {
+            while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.sql).await.unwrap() < number
+            {
                 tokio::time::sleep(AGAIN).await;
             }
         };
-        tokio::time::timeout(PATIENCE, all_there).await.unwrap_or_else(|_| panic!("fewer than {number} came to where they have to wait"));
+        tokio::time::timeout(PATIENCE, all_there)
+            .await
+            .unwrap_or_else(|_| panic!("fewer than {number} came to where they have to wait"));
     }
 
     pub async fn release(self) {

@@ -31,7 +31,10 @@ impl TestApp {
     pub fn scheduler_ahead(&self, by: Duration) -> Scheduler {
         let clock = ShiftedClock::shared();
         clock.advance(by);
-        Scheduler::new(Services::new(Database::lazy(&self.options, 4), Arc::clone(&clock) as _), JOBS)
+        Scheduler::new(
+            Services::new(Database::lazy(&self.options, 4), Arc::clone(&clock) as _),
+            JOBS,
+        )
     }
 
     pub async fn run_jobs(&self) {
@@ -47,13 +50,20 @@ impl TestApp {
     }
 
     /// Makes whoever writes an event of this action wait for [`let_go`].
-    pub async fn hold_at(&self, action: &'static str) -> sqlx::pool::PoolConnection<sqlx::Postgres> {
+    pub async fn hold_at(
+        &self,
+        action: &'static str,
+    ) -> sqlx::pool::PoolConnection<sqlx::Postgres> {
         let trigger = "create trigger hold before insert on audit_events for each row";
-        self.hold_with(format!("{trigger} when (new.action = '{action}') execute function hold()")).await
+        self.hold_with(format!("{trigger} when (new.action = '{action}') execute function hold()"))
+            .await
     }
 
     /// The same with a trigger of one's own, called `hold`, that executes the function `hold()`.
-    pub async fn hold_with(&self, trigger: impl Into<String>) -> sqlx::pool::PoolConnection<sqlx::Postgres> {
+    pub async fn hold_with(
+        &self,
+        trigger: impl Into<String>,
+    ) -> sqlx::pool::PoolConnection<sqlx::Postgres> {
         let mut holder = self.sql.acquire().await.unwrap();
         holder.execute("select pg_advisory_lock(4711)").await.unwrap();
         holder
@@ -76,7 +86,9 @@ impl TestApp {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, all_there).await.unwrap_or_else(|_| panic!("fewer than {wanted} came to wait for a lock"));
+        tokio::time::timeout(PATIENCE, all_there)
+            .await
+            .unwrap_or_else(|_| panic!("fewer than {wanted} came to wait for a lock"));
     }
 }
 
@@ -88,5 +100,8 @@ pub async fn let_go(holder: sqlx::pool::PoolConnection<sqlx::Postgres>) {
 /// The same where the trigger is on another table.
 pub async fn let_go_of(mut holder: sqlx::pool::PoolConnection<sqlx::Postgres>, table: &str) {
     holder.execute("select pg_advisory_unlock(4711)").await.unwrap();
-    holder.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("drop trigger hold on {table}")))).await.unwrap();
+    holder
+        .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("drop trigger hold on {table}"))))
+        .await
+        .unwrap();
 }

@@ -65,6 +65,11 @@ impl Log {
     }
     /// The same, read as JSON.
     pub fn objects(&self, word: &str) -> Vec<Value> {
-        self.with(word).iter().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        self.with(word)
+            .iter()
+            .map(|line| {
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+            })
+            .collect()
     }
 }

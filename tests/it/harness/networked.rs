@@ -22,7 +22,8 @@ use super::cluster;
 static SERVERS: AtomicU32 = AtomicU32::new(0);
 
 /// Who comes over the network is believed; to the database `encrypted` only over TLS.
-const WHO_MAY: &str = "hostnossl encrypted all 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 trust\n";
+const WHO_MAY: &str =
+    "hostnossl encrypted all 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 trust\n";
 
 pub struct Networked {
     process: Child,
@@ -33,7 +34,8 @@ pub struct Networked {
 
 impl Networked {
     pub async fn start(with_tls: bool) -> Self {
-        let folder = cluster::own_folder().join(format!("networked-{}", SERVERS.fetch_add(1, Ordering::SeqCst)));
+        let folder = cluster::own_folder()
+            .join(format!("networked-{}", SERVERS.fetch_add(1, Ordering::SeqCst)));
         // Makes the cluster; one that it serves itself is closed to the network.
         let made = cluster::start_on(folder.clone(), false, Vec::new()).await;
         made.stop().await.unwrap();
@@ -45,7 +47,9 @@ impl Networked {
             fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
             chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
         };
-        let mut settings = "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n".to_owned();
+        let mut settings =
+            "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n"
+                .to_owned();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         writeln!(settings, "port = {port}\nssl = {}", if with_tls { "on" } else { "off" }).unwrap();
         settings.push_str("ssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n");
@@ -60,7 +64,14 @@ impl Networked {
         if Uid::effective().is_root() {
             command.uid(owner.uid()).gid(owner.gid());
         }
-        let process = command.current_dir("/").arg("-D").arg(&data).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let process = command
+            .current_dir("/")
+            .arg("-D")
+            .arg(&data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let server = Self { process, port, authority };
         server.until_it_answers().await;
         server
@@ -68,7 +79,11 @@ impl Networked {
 
     async fn until_it_answers(&self) {
         let mode = PgSslMode::Prefer;
-        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(self.port).username("postgres").ssl_mode(mode);
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(self.port)
+            .username("postgres")
+            .ssl_mode(mode);
         let options = options.database("postgres");
         while PgConnection::connect_with(&options).await.is_err() {
             tokio::time::sleep(Duration::from_millis(10)).await;

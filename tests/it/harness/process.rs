@@ -38,7 +38,8 @@ pub struct Said {
 pub async fn said(mut command: Command) -> Said {
     tokio::task::spawn_blocking(move || {
         let output = command.output().unwrap();
-        let text = [output.stdout, output.stderr].map(|part| String::from_utf8(part).unwrap()).concat();
+        let text =
+            [output.stdout, output.stderr].map(|part| String::from_utf8(part).unwrap()).concat();
         Said { well: output.status.success(), text }
     })
     .await
@@ -66,8 +67,10 @@ impl Service {
 
     /// The same, with what it logs.
     pub fn start_logging(variables: &[(&str, &str)]) -> (Self, Lines) {
-        let mut service = Self::begin(&[&[("BAILIWICK_LOG", "info")], variables].concat(), Stdio::piped());
-        let log = BufReader::new(service.process.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let mut service =
+            Self::begin(&[&[("BAILIWICK_LOG", "info")], variables].concat(), Stdio::piped());
+        let log =
+            BufReader::new(service.process.stderr.take().unwrap()).lines().map(Result::unwrap);
         let (written, lines) = channel();
         std::thread::spawn(move || log.for_each(|line| drop(written.send(line))));
         (service, Lines(lines))
@@ -77,11 +80,16 @@ impl Service {
         let folder = folder();
         let mut command = command(&folder);
         let settings = [("LISTEN", "127.0.0.1:0"), ("METRICS_LISTEN", "off"), ("LOG", "warn")];
-        command.envs(settings.map(|(name, value)| (format!("BAILIWICK_{name}"), value))).envs(variables.iter().copied());
+        command
+            .envs(settings.map(|(name, value)| (format!("BAILIWICK_{name}"), value)))
+            .envs(variables.iter().copied());
         let process = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let mut service = Self { process, base: String::new(), _folder: folder };
-        let mut greeting = BufReader::new(service.process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        service.base = greeting.find_map(|line| line.strip_prefix("Bailiwick listens on ").map(str::to_owned)).unwrap();
+        let mut greeting =
+            BufReader::new(service.process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        service.base = greeting
+            .find_map(|line| line.strip_prefix("Bailiwick listens on ").map(str::to_owned))
+            .unwrap();
         // Whatever else is said: nobody may be left writing into a pipe without a reader.
         std::thread::spawn(move || greeting.for_each(drop));
         service
@@ -102,7 +110,9 @@ impl Lines {
         let mut lines: Vec<String> = Vec::new();
         while !lines.last().is_some_and(|line| line.contains(words)) {
             let next = self.0.recv_timeout(PATIENCE);
-            lines.push(next.unwrap_or_else(|_| panic!("no line holds `{words}`: {}", lines.join("\n"))));
+            lines.push(
+                next.unwrap_or_else(|_| panic!("no line holds `{words}`: {}", lines.join("\n"))),
+            );
         }
         lines
     }
@@ -117,7 +127,11 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
 /// What `DATABASE_URL` says of a database of the tests.
 pub fn url(options: &PgConnectOptions) -> String {
     let socket = options.get_socket().unwrap().display().to_string().replace('/', "%2F");
-    format!("postgres://{}@localhost/{}?host={socket}", options.get_username(), options.get_database().unwrap())
+    format!(
+        "postgres://{}@localhost/{}?host={socket}",
+        options.get_username(),
+        options.get_database().unwrap()
+    )
 }
 
 /// Enterable for the account that PostgreSQL runs as when the tests run as root.

@@ -28,7 +28,10 @@ pub fn sent() -> usize {
     static COUNTING: Once = Once::new();
     COUNTING.call_once(|| {
         let only = Targets::new().with_target(TARGET, tracing::Level::TRACE);
-        tracing::subscriber::set_global_default(Registry::default().with(Counting.with_filter(only))).unwrap();
+        tracing::subscriber::set_global_default(
+            Registry::default().with(Counting.with_filter(only)),
+        )
+        .unwrap();
     });
     SENT.get()
 }

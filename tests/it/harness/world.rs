@@ -83,7 +83,14 @@ impl World {
     pub async fn member_with(&self, tenant: &Tenant, name: &str, roles: &[Uuid]) -> Person {
         let person = person(&self.app, name, false).await;
         let body = json!({ "targetUserId": person.id, "roleIds": roles });
-        let added = self.app.post(tenant.path("/users")).bearer(&tenant.admin.token).mandate(tenant.id).json(body).send().await;
+        let added = self
+            .app
+            .post(tenant.path("/users"))
+            .bearer(&tenant.admin.token)
+            .mandate(tenant.id)
+            .json(body)
+            .send()
+            .await;
         added.expect(201);
         person
     }
@@ -100,8 +107,14 @@ impl World {
             .await;
         let role = made.id();
         let body = json!({ "tables": rules(&tables) });
-        let put =
-            self.app.put(format!("/api/roles/{role}/permissions")).bearer(&tenant.admin.token).mandate(tenant.id).json(body).send().await;
+        let put = self
+            .app
+            .put(format!("/api/roles/{role}/permissions"))
+            .bearer(&tenant.admin.token)
+            .mandate(tenant.id)
+            .json(body)
+            .send()
+            .await;
         put.expect(200);
         role
     }
@@ -110,7 +123,14 @@ impl World {
     pub async fn admit(&self, tenant: &Tenant, user: Uuid, roles: &[Uuid]) {
         let body = json!({ "userId": user, "roleIds": roles });
         let path = tenant.instance_path("/users");
-        let answer = self.app.post(path).bearer(&tenant.admin.token).mandate(tenant.id).json(body).send().await;
+        let answer = self
+            .app
+            .post(path)
+            .bearer(&tenant.admin.token)
+            .mandate(tenant.id)
+            .json(body)
+            .send()
+            .await;
         answer.expect(201);
     }
 }
@@ -148,17 +168,47 @@ async fn tenant_of(app: &TestApp, sys_admin: &Person, name: &str, admin: Person)
     let body = json!({ "name": name, "adminUserId": admin.id });
     let id = app.post("/api/mandates").bearer(&sys_admin.token).json(body).send().await.id();
     let path = |rest: &str| format!("/api/mandates/{id}{rest}");
-    let roles = by_label(&app.get(path("/roles")).bearer(&admin.token).mandate(id).send().await.expect(200), "label");
-    let groups = by_label(&app.get(path("/groups")).bearer(&admin.token).mandate(id).send().await.expect(200), "name");
+    let roles = by_label(
+        &app.get(path("/roles")).bearer(&admin.token).mandate(id).send().await.expect(200),
+        "label",
+    );
+    let groups = by_label(
+        &app.get(path("/groups")).bearer(&admin.token).mandate(id).send().await.expect(200),
+        "name",
+    );
     let body = json!({ "targetUserId": member.id, "roleIds": [roles["user"]] });
     app.post(path("/users")).bearer(&admin.token).mandate(id).json(body).send().await.expect(201);
     let body = json!({ "featureCode": "playbooks", "label": format!("{name} handbook") });
-    let instance = app.post("/api/features/instances").bearer(&admin.token).mandate(id).json(body).send().await.id();
-    let listed = app.get(format!("/api/features/instances/{instance}/roles")).bearer(&admin.token).mandate(id).send().await.expect(200);
-    Tenant { id, admin, member, everyone: uuid(&groups["everyone"]), roles, instance, instance_roles: by_label(&listed, "label") }
+    let instance = app
+        .post("/api/features/instances")
+        .bearer(&admin.token)
+        .mandate(id)
+        .json(body)
+        .send()
+        .await
+        .id();
+    let listed = app
+        .get(format!("/api/features/instances/{instance}/roles"))
+        .bearer(&admin.token)
+        .mandate(id)
+        .send()
+        .await
+        .expect(200);
+    Tenant {
+        id,
+        admin,
+        member,
+        everyone: uuid(&groups["everyone"]),
+        roles,
+        instance,
+        instance_roles: by_label(&listed, "label"),
+    }
 }
 
 fn by_label(page: &Value, label: &str) -> Value {
     let items = page["items"].as_array().unwrap().iter();
-    items.map(|item| (item[label].as_str().unwrap().to_owned(), item["id"].clone())).collect::<serde_json::Map<_, _>>().into()
+    items
+        .map(|item| (item[label].as_str().unwrap().to_owned(), item["id"].clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }

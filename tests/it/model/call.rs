@@ -34,15 +34,27 @@ pub struct Call {
 impl Call {
     pub fn of(operation: &'static Operation, session: Option<usize>) -> Self {
         let (args, query) = (Vec::new(), Vec::new());
-        Self { operation, session, args, query, mandate: None, instance: None, if_match: None, body: Body::Nothing }
+        Self {
+            operation,
+            session,
+            args,
+            query,
+            mandate: None,
+            instance: None,
+            if_match: None,
+            body: Body::Nothing,
+        }
     }
     /// The path with its parameters, and the query.
     pub fn uri(&self) -> String {
         let mut args = self.args.iter();
         let parts = self.operation.path.split('/');
-        let filled = parts.map(|part| if part.starts_with('{') { escaped(args.next().unwrap()) } else { part.to_owned() });
+        let filled = parts.map(|part| {
+            if part.starts_with('{') { escaped(args.next().unwrap()) } else { part.to_owned() }
+        });
         let path = filled.collect::<Vec<_>>().join("/");
-        let pairs: Vec<String> = self.query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        let pairs: Vec<String> =
+            self.query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
         if pairs.is_empty() { path } else { format!("{path}?{}", pairs.join("&")) }
     }
     fn place(&self, name: &str) -> Option<usize> {
@@ -64,7 +76,9 @@ impl Call {
     }
     /// A query parameter of another type than text: 400 where it is not of that type.
     pub fn asked_as<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Refusal> {
-        self.asked(name).map(|text| text.parse().map_err(|_| Refusal::of(400, "invalid_parameter"))).transpose()
+        self.asked(name)
+            .map(|text| text.parse().map_err(|_| Refusal::of(400, "invalid_parameter")))
+            .transpose()
     }
     pub fn is_dry_run(&self) -> bool {
         self.asked("dryRun") == Some("true")
@@ -75,15 +89,22 @@ impl Call {
 }
 
 fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:+".contains(&byte) && byte != b'+';
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:+".contains(&byte) && byte != b'+';
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// As a history is told.
 impl fmt::Display for Call {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(to, "{} {} {}", self.operation.id, self.operation.method, self.uri())?;
-        for (name, value) in [("X-Mandate-Id", &self.mandate), ("X-Instance-Id", &self.instance), ("If-Match", &self.if_match)] {
+        for (name, value) in [
+            ("X-Mandate-Id", &self.mandate),
+            ("X-Instance-Id", &self.instance),
+            ("If-Match", &self.if_match),
+        ] {
             if let Some(value) = value {
                 write!(to, " {name}: {value}")?;
             }
@@ -97,5 +118,9 @@ impl fmt::Display for Call {
 }
 
 pub fn shortened(text: &str) -> String {
-    if text.chars().count() <= 900 { text.to_owned() } else { format!("{}…", text.chars().take(900).collect::<String>()) }
+    if text.chars().count() <= 900 {
+        text.to_owned()
+    } else {
+        format!("{}…", text.chars().take(900).collect::<String>())
+    }
 }

@@ -74,12 +74,23 @@ impl Dice<'_> {
     /// A mandate in which the caller does something, named in the header. SysAdmins need none where the path names it.
     pub fn mandate(&mut self) -> Option<Uuid> {
         let caller = self.caller();
-        let mine: Vec<Uuid> = self.world.members.iter().filter(|row| row.user == caller).map(|row| row.mandate).collect();
-        let alive: Vec<Uuid> = mine.iter().copied().filter(|id| self.world.is_alive(*id, caller)).collect();
+        let mine: Vec<Uuid> = self
+            .world
+            .members
+            .iter()
+            .filter(|row| row.user == caller)
+            .map(|row| row.mandate)
+            .collect();
+        let alive: Vec<Uuid> =
+            mine.iter().copied().filter(|id| self.world.is_alive(*id, caller)).collect();
         let mine = if alive.is_empty() || self.chance(0.1) { mine } else { alive };
         let all: Vec<Uuid> = self.world.mandates.iter().map(|row| row.id).collect();
         let any = self.chance(0.08) || mine.is_empty();
-        let mandate = if any || (self.is_sys_admin() && self.chance(0.5)) { self.one_of(&all)? } else { self.one_of(&mine)? };
+        let mandate = if any || (self.is_sys_admin() && self.chance(0.5)) {
+            self.one_of(&all)?
+        } else {
+            self.one_of(&mine)?
+        };
         self.call.mandate = Some(mandate.to_string());
         Some(mandate)
     }
@@ -94,10 +105,13 @@ impl Dice<'_> {
     }
     /// An instance of the mandate; of such a feature where one is named. One that is open to the caller rather than others.
     pub fn instance_in(&mut self, mandate: Uuid, feature: Option<&str>) -> Option<Uuid> {
-        let fits = |row: &&super::world::Instance| row.mandate == mandate && feature.is_none_or(|code| row.feature == code);
+        let fits = |row: &&super::world::Instance| {
+            row.mandate == mandate && feature.is_none_or(|code| row.feature == code)
+        };
         let all: Vec<Uuid> = self.world.instances.iter().filter(fits).map(|row| row.id).collect();
         let caller = self.caller();
-        let mine: Vec<Uuid> = all.iter().copied().filter(|id| self.world.admission(*id, caller).is_some()).collect();
+        let mine: Vec<Uuid> =
+            all.iter().copied().filter(|id| self.world.admission(*id, caller).is_some()).collect();
         if self.chance(0.03) {
             return self.one_of(&self.world.instances.iter().map(|row| row.id).collect::<Vec<_>>());
         }
@@ -117,7 +131,10 @@ impl Dice<'_> {
     /// the caller, and has something in it, rather than others.
     pub fn in_feature(&mut self, code: &str) -> Option<Uuid> {
         let (world, caller) = (self.world, self.caller());
-        let open = world.instances.iter().filter(|row| row.feature == code && world.is_admitted(row.id, caller));
+        let open = world
+            .instances
+            .iter()
+            .filter(|row| row.feature == code && world.is_admitted(row.id, caller));
         let open: Vec<Uuid> = open.map(|row| row.id).collect();
         let instance = if open.is_empty() || self.chance(0.08) {
             let mandate = self.mandate()?;
@@ -138,11 +155,18 @@ impl Dice<'_> {
     }
     /// An account that was not erased, rather than others.
     pub fn living_user(&mut self) -> Option<Uuid> {
-        let living: Vec<Uuid> = self.world.users.iter().filter(|row| !row.erased).map(|row| row.id).collect();
+        let living: Vec<Uuid> =
+            self.world.users.iter().filter(|row| !row.erased).map(|row| row.id).collect();
         if self.chance(0.95) { self.one_of(&living) } else { self.user() }
     }
     pub fn member_of(&mut self, mandate: Uuid) -> Option<Uuid> {
-        let members: Vec<Uuid> = self.world.members.iter().filter(|row| row.mandate == mandate).map(|row| row.user).collect();
+        let members: Vec<Uuid> = self
+            .world
+            .members
+            .iter()
+            .filter(|row| row.mandate == mandate)
+            .map(|row| row.user)
+            .collect();
         if self.chance(0.93) && !members.is_empty() { self.one_of(&members) } else { self.user() }
     }
     pub fn members_of(&mut self, mandate: Uuid, most: usize) -> BTreeSet<Uuid> {
@@ -174,7 +198,11 @@ impl Dice<'_> {
         }
     }
     pub fn description(&mut self) -> Value {
-        if self.chance(0.03) { json!("x".repeat(4_001)) } else { json!(DESCRIPTIONS[self.below(DESCRIPTIONS.len())]) }
+        if self.chance(0.03) {
+            json!("x".repeat(4_001))
+        } else {
+            json!(DESCRIPTIONS[self.below(DESCRIPTIONS.len())])
+        }
     }
     pub fn texts(&mut self) -> Value {
         let all = [json!({}), json!({ "en": "Something" }), json!({ "en": "One", "de": "Eins" })];
@@ -182,19 +210,29 @@ impl Dice<'_> {
     }
     /// Some languages of a text that has some already.
     pub fn text_patches(&mut self) -> Value {
-        let all =
-            [json!({}), json!({ "en": "Something" }), json!({ "de": "Eins", "en": null }), json!({ "de": null }), json!({ "en": null })];
+        let all = [
+            json!({}),
+            json!({ "en": "Something" }),
+            json!({ "de": "Eins", "en": null }),
+            json!({ "de": null }),
+            json!({ "en": null }),
+        ];
         all[self.below(all.len())].clone()
     }
     /// A body of some of these fields, each there as likely as it says.
     pub fn some(&mut self, fields: Vec<(&str, f64, Value)>) -> Map<String, Value> {
-        fields.into_iter().filter(|(_, likely, _)| self.chance(*likely)).map(|(name, _, value)| (name.to_owned(), value)).collect()
+        fields
+            .into_iter()
+            .filter(|(_, likely, _)| self.chance(*likely))
+            .map(|(name, _, value)| (name.to_owned(), value))
+            .collect()
     }
 
     /// What a list is asked for: a page, a sort, a count, and where an earlier page ended.
     pub fn list(&mut self, sorts: &[&str]) {
         if self.chance(0.4) {
-            let limit = ["1", "2", "3", "200", "201", "0", "x"][[0, 1, 1, 2, 2, 3, 3, 0, 1, 2, 3, 4, 5, 6][self.below(14)]];
+            let limit = ["1", "2", "3", "200", "201", "0", "x"]
+                [[0, 1, 1, 2, 2, 3, 3, 0, 1, 2, 3, 4, 5, 6][self.below(14)]];
             self.ask("limit", limit);
         }
         if self.chance(0.3) {
@@ -234,7 +272,12 @@ impl Dice<'_> {
         let mut levels = [0_u8; 4];
         for (operation, level) in levels.iter_mut().enumerate() {
             let wanted = [0, 1, 2, 2, 3, 3, 3, 3][self.below(8)];
-            let fits = known(table, operation).iter().copied().filter(|known| *known <= wanted).max().unwrap_or(0);
+            let fits = known(table, operation)
+                .iter()
+                .copied()
+                .filter(|known| *known <= wanted)
+                .max()
+                .unwrap_or(0);
             *level = if self.chance(0.01) { wanted } else { fits };
         }
         if self.chance(0.97) {

@@ -83,22 +83,33 @@ fn header(text: Option<&String>) -> Let<Option<Uuid>> {
 
 /// The sole one of several candidates; 400 where there are none or more.
 fn sole(candidates: &[Uuid]) -> Let<Uuid> {
-    if let [only] = candidates { Ok(*only) } else { Err(Refusal::of(400, "instance_context_missing")) }
+    if let [only] = candidates {
+        Ok(*only)
+    } else {
+        Err(Refusal::of(400, "instance_context_missing"))
+    }
 }
 
 impl World {
     /// Whether a guard may let somebody in at all, somewhere: for choosing who makes a call.
     pub fn may_pass(&self, guard: Guard, user: Uuid) -> bool {
-        let open = |code: &str| self.instances.iter().any(|row| row.feature == code && self.is_admitted(row.id, user));
-        let opens =
-            |table: &str, operation: usize| self.mandates_of(user).iter().any(|id| self.in_mandate(*id, user).level(table, operation) > 0);
+        let open = |code: &str| {
+            self.instances.iter().any(|row| row.feature == code && self.is_admitted(row.id, user))
+        };
+        let opens = |table: &str, operation: usize| {
+            self.mandates_of(user)
+                .iter()
+                .any(|id| self.in_mandate(*id, user).level(table, operation) > 0)
+        };
         match guard {
             Guard::Sys => self.user(user).sys_admin,
             Guard::Feature(code, ..) => open(code),
             Guard::Mandate(table, operation) => opens(table, operation),
             Guard::MandateOrSys(table, operation)
             | Guard::MandateOrEverywhere(table, operation)
-            | Guard::MandateOrSysOrOneself(table, operation) => self.user(user).sys_admin || opens(table, operation),
+            | Guard::MandateOrSysOrOneself(table, operation) => {
+                self.user(user).sys_admin || opens(table, operation)
+            }
             _ => true,
         }
     }
@@ -106,7 +117,14 @@ impl World {
     /// Lets a caller in, or refuses; and notes in which mandate they came as a member, also where they are refused thereafter.
     pub fn enter(&self, call: &Call) -> Let<Entered> {
         self.visited.set(None);
-        let nobody = Entered { user: Uuid::nil(), session: 0, flag: false, as_sys: false, mandate: None, instance: None };
+        let nobody = Entered {
+            user: Uuid::nil(),
+            session: 0,
+            flag: false,
+            as_sys: false,
+            mandate: None,
+            instance: None,
+        };
         let public = matches!(call.operation.guard, Guard::Public);
         let unauthenticated = || Refusal::of(401, "unauthenticated");
         let session = call.session.filter(|_| !public);
@@ -122,7 +140,8 @@ impl World {
         if self.sessions[session].ended || !user.active() {
             return Err(unauthenticated());
         }
-        let entered = Entered { user: user.id, session, flag: user.sys_admin, mandate, instance, ..nobody };
+        let entered =
+            Entered { user: user.id, session, flag: user.sys_admin, mandate, instance, ..nobody };
         self.decide(call, entered)
     }
 
@@ -149,14 +168,22 @@ impl World {
                 }
                 let entered = self.member_of(call, entered)?;
                 let oneself = call.id("userId")? == entered.user;
-                if oneself { Ok(entered) } else { self.open(&entered, table, operation).map(|()| entered) }
+                if oneself {
+                    Ok(entered)
+                } else {
+                    self.open(&entered, table, operation).map(|()| entered)
+                }
             }
-            Guard::Mandate(table, operation) | Guard::MandateOrSys(table, operation) | Guard::MandateOrEverywhere(table, operation) => {
+            Guard::Mandate(table, operation)
+            | Guard::MandateOrSys(table, operation)
+            | Guard::MandateOrEverywhere(table, operation) => {
                 let entered = self.member_of(call, entered)?;
                 self.open(&entered, table, operation).map(|()| entered)
             }
             Guard::Instance { through, own, .. } => self.in_path(call, entered, through, own),
-            Guard::Feature(code, table, operation) => self.in_feature(call, entered, code, (table, operation)),
+            Guard::Feature(code, table, operation) => {
+                self.in_feature(call, entered, code, (table, operation))
+            }
             Guard::Role(operation) => self.at_role(call, entered, operation),
         }
     }
@@ -164,7 +191,13 @@ impl World {
     /// As a SysAdmin: the object in the path names the mandate, and a header that is sent must agree.
     fn as_sys_admin(&self, call: &Call, entered: Entered) -> Let<Entered> {
         let entered = Entered { as_sys: true, ..entered };
-        let agrees = |mandate: Uuid| if entered.mandate.is_none_or(|sent| sent == mandate) { Ok(()) } else { Err(no_mandate()) };
+        let agrees = |mandate: Uuid| {
+            if entered.mandate.is_none_or(|sent| sent == mandate) {
+                Ok(())
+            } else {
+                Err(no_mandate())
+            }
+        };
         if call.names("mandateId") {
             let mandate = call.id("mandateId")?;
             agrees(mandate)?;
@@ -175,10 +208,16 @@ impl World {
             return Ok(Entered { mandate: Some(mandate), ..entered });
         }
         if call.names("instanceId") {
-            let found = self.find_instance(call.id("instanceId")?).filter(|row| self.living_mandate(row.mandate).is_some());
+            let found = self
+                .find_instance(call.id("instanceId")?)
+                .filter(|row| self.living_mandate(row.mandate).is_some());
             let found = found.ok_or_else(Refusal::not_found)?;
             agrees(found.mandate)?;
-            return Ok(Entered { mandate: Some(found.mandate), instance: Some(found.id), ..entered });
+            return Ok(Entered {
+                mandate: Some(found.mandate),
+                instance: Some(found.id),
+                ..entered
+            });
         }
         Ok(entered)
     }
@@ -200,7 +239,10 @@ impl World {
 
     /// Whether the caller speaks of their own membership, which is disabled.
     fn may_only_leave(&self, call: &Call, entered: &Entered) -> bool {
-        let Some(mandate) = entered.mandate.filter(|mandate| call.id("mandateId").is_ok_and(|named| named == *mandate)) else {
+        let Some(mandate) = entered
+            .mandate
+            .filter(|mandate| call.id("mandateId").is_ok_and(|named| named == *mandate))
+        else {
             return false;
         };
         let is_open = self.living_mandate(mandate).is_some_and(|row| row.enabled);
@@ -210,7 +252,11 @@ impl World {
 
     /// 403 where the caller's level is `n`.
     fn open(&self, entered: &Entered, table: &str, operation: usize) -> Let<()> {
-        if self.level(entered, table, operation) > 0 { Ok(()) } else { Err(Refusal::denied(table, operation, least(table, operation))) }
+        if self.level(entered, table, operation) > 0 {
+            Ok(())
+        } else {
+            Err(Refusal::denied(table, operation, least(table, operation)))
+        }
     }
 
     fn in_context(&self, call: &Call, entered: Entered) -> Let<Entered> {
@@ -225,7 +271,11 @@ impl World {
     fn admitted(&self, entered: Entered) -> Let<Entered> {
         let Some(instance) = entered.instance else { return Ok(entered) };
         let ours = self.find_instance(instance).is_some_and(|row| row.mandate == entered.mandate());
-        if ours && self.is_admitted(instance, entered.user) { Ok(entered) } else { Err(no_instance()) }
+        if ours && self.is_admitted(instance, entered.user) {
+            Ok(entered)
+        } else {
+            Err(no_instance())
+        }
     }
 
     fn asking(&self, call: &Call, entered: Entered, table: Option<(&str, usize)>) -> Let<Entered> {
@@ -236,42 +286,69 @@ impl World {
         self.admitted(entered)
     }
 
-    fn in_path(&self, call: &Call, entered: Entered, through: (&str, usize), own: Option<(&str, usize)>) -> Let<Entered> {
+    fn in_path(
+        &self,
+        call: &Call,
+        entered: Entered,
+        through: (&str, usize),
+        own: Option<(&str, usize)>,
+    ) -> Let<Entered> {
         let entered = self.member_of(call, entered)?;
         let instance = call.id("instanceId")?;
         let found = self.find_instance(instance).filter(|row| row.mandate == entered.mandate());
         let entered = Entered { instance: found.map(|row| row.id), ..entered };
-        let by_own = own.is_some_and(|(table, operation)| self.own_level(&entered, table, operation) > 0);
+        let by_own =
+            own.is_some_and(|(table, operation)| self.own_level(&entered, table, operation) > 0);
         if self.level(&entered, through.0, through.1) == 0 && !by_own {
             return Err(Refusal::denied(through.0, through.1, least(through.0, through.1)));
         }
         if found.is_some() { Ok(entered) } else { Err(Refusal::not_found()) }
     }
 
-    fn in_feature(&self, call: &Call, entered: Entered, code: &str, (table, operation): (&str, usize)) -> Let<Entered> {
+    fn in_feature(
+        &self,
+        call: &Call,
+        entered: Entered,
+        code: &str,
+        (table, operation): (&str, usize),
+    ) -> Let<Entered> {
         let entered = self.member_of(call, entered)?;
         let instance = match entered.instance {
             Some(named) => named,
-            None => sole(&self.open_instances(entered.mandate(), entered.user, |feature| feature == code))?,
+            None => sole(
+                &self.open_instances(entered.mandate(), entered.user, |feature| feature == code),
+            )?,
         };
         let entered = self.admitted(Entered { instance: Some(instance), ..entered })?;
         if self.instance(instance).feature != code {
             return Err(no_instance());
         }
         let open = self.own_level(&entered, table, operation) > 0;
-        if open { Ok(entered) } else { Err(Refusal::denied(table, operation, least(table, operation))) }
+        if open {
+            Ok(entered)
+        } else {
+            Err(Refusal::denied(table, operation, least(table, operation)))
+        }
     }
 
     /// The instances of a mandate that are open to somebody, of such features.
-    pub fn open_instances(&self, mandate: Uuid, user: Uuid, fits: impl Fn(&str) -> bool) -> Vec<Uuid> {
-        let open = self.instances.iter().filter(|row| row.mandate == mandate && fits(&row.feature) && self.is_admitted(row.id, user));
+    pub fn open_instances(
+        &self,
+        mandate: Uuid,
+        user: Uuid,
+        fits: impl Fn(&str) -> bool,
+    ) -> Vec<Uuid> {
+        let open = self.instances.iter().filter(|row| {
+            row.mandate == mandate && fits(&row.feature) && self.is_admitted(row.id, user)
+        });
         open.map(|row| row.id).collect()
     }
 
     /// Templates for SysAdmins; else a role of the header's mandate, or of one of its instances.
     fn at_role(&self, call: &Call, entered: Entered, operation: usize) -> Let<Entered> {
         let role = call.id("roleId")?;
-        let found = self.role(role).filter(|row| row.is_template() || row.mandate == entered.mandate);
+        let found =
+            self.role(role).filter(|row| row.is_template() || row.mandate == entered.mandate);
         if entered.flag && found.is_some_and(super::world::Role::is_template) {
             return Ok(Entered { as_sys: true, ..entered });
         }
@@ -280,20 +357,34 @@ impl World {
         }
         let entered = self.member_of(call, entered)?;
         let entered = Entered { instance: found.and_then(|row| row.instance), ..entered };
-        if self.level(&entered, "roles", operation) == 0 && self.own_level(&entered, "instance-roles", operation) == 0 {
+        if self.level(&entered, "roles", operation) == 0
+            && self.own_level(&entered, "instance-roles", operation) == 0
+        {
             return Err(Refusal::denied("roles", operation, least("roles", operation)));
         }
-        if found.is_some_and(|row| !row.is_template()) { Ok(entered) } else { Err(Refusal::not_found()) }
+        if found.is_some_and(|row| !row.is_template()) {
+            Ok(entered)
+        } else {
+            Err(Refusal::not_found())
+        }
     }
 
     /// The caller's level on a table of the mandate.
     pub fn level(&self, entered: &Entered, table: &str, operation: usize) -> u8 {
-        if entered.as_sys { ALL } else { self.in_mandate(entered.mandate(), entered.user).level(table, operation) }
+        if entered.as_sys {
+            ALL
+        } else {
+            self.in_mandate(entered.mandate(), entered.user).level(table, operation)
+        }
     }
     /// The caller's own level on a table of the instance; a SysAdmin has none.
     pub fn own_level(&self, entered: &Entered, table: &str, operation: usize) -> u8 {
         let Some(instance) = entered.instance.filter(|_| !entered.as_sys) else { return 0 };
-        if self.is_admitted(instance, entered.user) { self.in_instance(instance, entered.user).level(table, operation) } else { 0 }
+        if self.is_admitted(instance, entered.user) {
+            self.in_instance(instance, entered.user).level(table, operation)
+        } else {
+            0
+        }
     }
     /// Whether the caller can only give what is within their own access.
     pub fn is_delegate(&self, entered: &Entered) -> bool {
@@ -302,7 +393,11 @@ impl World {
     /// The caller's own access in the instance; nothing where they were not admitted.
     pub fn own_access(&self, entered: &Entered) -> Merged {
         let open = !entered.as_sys && self.is_admitted(entered.instance(), entered.user);
-        if open { self.in_instance(entered.instance(), entered.user) } else { Merged::of([], &self.catalogue_of(entered.instance())) }
+        if open {
+            self.in_instance(entered.instance(), entered.user)
+        } else {
+            Merged::of([], &self.catalogue_of(entered.instance()))
+        }
     }
 }
 
@@ -317,17 +412,33 @@ pub fn admit(table: &str, operation: usize, (level, read): (u8, u8), needed: u8)
 impl World {
     /// The same for a row of a table of the mandate.
     pub fn admit(&self, entered: &Entered, table: &str, operation: usize, needed: u8) -> Let<()> {
-        let (level, read) = (self.level(entered, table, operation), self.level(entered, table, READ));
+        let (level, read) =
+            (self.level(entered, table, operation), self.level(entered, table, READ));
         admit(table, operation, (level, read), needed)
     }
     /// The same for a row of a table of the feature.
-    pub fn admit_own(&self, entered: &Entered, table: &str, operation: usize, needed: u8) -> Let<()> {
-        let (level, read) = (self.own_level(entered, table, operation), self.own_level(entered, table, READ));
+    pub fn admit_own(
+        &self,
+        entered: &Entered,
+        table: &str,
+        operation: usize,
+        needed: u8,
+    ) -> Let<()> {
+        let (level, read) =
+            (self.own_level(entered, table, operation), self.own_level(entered, table, READ));
         admit(table, operation, (level, read), needed)
     }
     /// 403 where a delegate would change somebody whose access is not within theirs: in the whole mandate, or in one instance.
-    pub fn require_targets(&self, entered: &Entered, only: Option<Uuid>, targets: impl IntoIterator<Item = Uuid>) -> Let<()> {
-        let within = |target: Uuid| target == entered.user || self.whole_within(entered.mandate(), target, entered.user, only);
+    pub fn require_targets(
+        &self,
+        entered: &Entered,
+        only: Option<Uuid>,
+        targets: impl IntoIterator<Item = Uuid>,
+    ) -> Let<()> {
+        let within = |target: Uuid| {
+            target == entered.user
+                || self.whole_within(entered.mandate(), target, entered.user, only)
+        };
         let fine = !self.is_delegate(entered) || targets.into_iter().all(within);
         if fine { Ok(()) } else { Err(Refusal::of(403, "target_exceeds_own_access")) }
     }
@@ -339,5 +450,9 @@ pub fn require_version(call: &Call, version: i64) -> Let<()> {
         return Err(Refusal::of(412, "precondition_failed"));
     }
     let believed = call.json().and_then(|body| body["version"].as_i64());
-    if believed.is_some_and(|believed| believed != version) { Err(Refusal::of(409, "version_conflict")) } else { Ok(()) }
+    if believed.is_some_and(|believed| believed != version) {
+        Err(Refusal::of(409, "version_conflict"))
+    } else {
+        Ok(())
+    }
 }

@@ -88,7 +88,10 @@ impl History {
     pub async fn begin(seed: u64) -> Self {
         let app = TestApp::start().await;
         let world = World::as_installed(&app).await;
-        let hash = sqlx::query_scalar("select password_hash from users limit 1").fetch_one(&app.sql).await.unwrap();
+        let hash = sqlx::query_scalar("select password_hash from users limit 1")
+            .fetch_one(&app.sql)
+            .await
+            .unwrap();
         let (tokens, open_pages, told) = (Vec::new(), Vec::new(), VecDeque::new());
         let (random, tally) = (StdRng::seed_from_u64(seed), Tally::default());
         Self { seed, app, world, random, hash, tokens, open_pages, told, step: 0, tally }
@@ -121,7 +124,11 @@ impl History {
         if let Some(session) = call.session {
             request = request.bearer(&self.tokens[session]);
         }
-        for (name, value) in [("x-mandate-id", &call.mandate), ("x-instance-id", &call.instance), ("if-match", &call.if_match)] {
+        for (name, value) in [
+            ("x-mandate-id", &call.mandate),
+            ("x-instance-id", &call.instance),
+            ("if-match", &call.if_match),
+        ] {
             if let Some(value) = value {
                 request = request.header(name, value);
             }
@@ -145,7 +152,8 @@ impl History {
         let copies = "select template_role_id, id from roles where coalesce(instance_id, mandate_id) = $1 and template_role_id is not null";
         let rows = sqlx::query(copies).bind(place).fetch_all(&self.app.sql).await.unwrap();
         told.copies = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        let everyone = sqlx::query_scalar("select id from groups where mandate_id = $1").bind(place);
+        let everyone =
+            sqlx::query_scalar("select id from groups where mandate_id = $1").bind(place);
         told.everyone = everyone.fetch_optional(&self.app.sql).await.unwrap().unwrap_or_default();
         told
     }
@@ -158,7 +166,9 @@ impl History {
         }
         if call.operation.id == "create_user" {
             let user = self.world.users[self.world.users.len() - 1].id;
-            let cheap = sqlx::query("update users set password_hash = $2 where id = $1").bind(user).bind(&self.hash);
+            let cheap = sqlx::query("update users set password_hash = $2 where id = $1")
+                .bind(user)
+                .bind(&self.hash);
             cheap.execute(&self.app.sql).await.unwrap();
         }
         if let Some(position) = reply.page.as_ref().and_then(|page| page.next.clone()) {
@@ -187,11 +197,15 @@ impl History {
         for _ in 0..OPERATIONS {
             let operation = self.some_operation();
             for _ in 0..TRIES {
-                let Some(call) = self.draw(operation, wanted == Wanted::Anything, daring) else { continue };
+                let Some(call) = self.draw(operation, wanted == Wanted::Anything, daring) else {
+                    continue;
+                };
                 let fits = match wanted {
                     Wanted::Anything => true,
                     Wanted::Success => self.world.foreseen(&call).is_ok(),
-                    Wanted::Conflict => self.world.foreseen(&call).is_err_and(|code| self.is_seldom(code)),
+                    Wanted::Conflict => {
+                        self.world.foreseen(&call).is_err_and(|code| self.is_seldom(code))
+                    }
                 };
                 if fits {
                     return call;
@@ -199,7 +213,9 @@ impl History {
                 last = Some(call);
             }
         }
-        last.unwrap_or_else(|| Call::of(named("list_features"), self.some_session(Guard::User, true)))
+        last.unwrap_or_else(|| {
+            Call::of(named("list_features"), self.some_session(Guard::User, true))
+        })
     }
 
     /// A refusal that chance alone seldom hits, and that this history did not have often.
@@ -211,18 +227,26 @@ impl History {
         if self.world.present().len() < PRESENT && self.random.random_bool(0.5) {
             return named("login");
         }
-        let lagging = |operation: &Operation| operation.is_mutation() && self.tally.successes(operation) < WANTED;
+        let lagging = |operation: &Operation| {
+            operation.is_mutation() && self.tally.successes(operation) < WANTED
+        };
         // What lies behind an instance is reached more seldom.
         let weight = |operation: &Operation| match operation.guard {
             Guard::Feature(..) if lagging(operation) => 6,
             _ if lagging(operation) => 2,
             _ => 1,
         };
-        let all: Vec<(&'static Operation, usize)> = all().map(|operation| (operation, weight(operation))).collect();
+        let all: Vec<(&'static Operation, usize)> =
+            all().map(|operation| (operation, weight(operation))).collect();
         all.choose_weighted(&mut self.random, |(_, weight)| *weight).unwrap().0
     }
 
-    fn draw(&mut self, operation: &'static Operation, may_be_spoilt: bool, daring: bool) -> Option<Call> {
+    fn draw(
+        &mut self,
+        operation: &'static Operation,
+        may_be_spoilt: bool,
+        daring: bool,
+    ) -> Option<Call> {
         let anybody = self.random.random_bool(0.3);
         let call = Call::of(operation, self.some_session(operation.guard, anybody));
         let mut dice = Dice { random: &mut self.random, world: &self.world, call, daring };
@@ -238,14 +262,19 @@ impl History {
         let sessions = 0..self.world.sessions.len();
         let fits = |user: Uuid| anybody || self.world.may_pass(guard, user);
         let present = self.world.present();
-        let open = |session: &super::world::Session| !session.ended && present.contains(&session.user) && fits(session.user);
-        let open: Vec<usize> = sessions.clone().filter(|index| open(&self.world.sessions[*index])).collect();
+        let open = |session: &super::world::Session| {
+            !session.ended && present.contains(&session.user) && fits(session.user)
+        };
+        let open: Vec<usize> =
+            sessions.clone().filter(|index| open(&self.world.sessions[*index])).collect();
         if open.is_empty() || self.random.random_bool(0.02) {
             return sessions.collect::<Vec<_>>().choose(&mut self.random).copied();
         }
-        let users: std::collections::BTreeSet<Uuid> = open.iter().map(|index| self.world.sessions[*index].user).collect();
+        let users: std::collections::BTreeSet<Uuid> =
+            open.iter().map(|index| self.world.sessions[*index].user).collect();
         let user = *listed(&users).choose(&mut self.random).unwrap();
-        let theirs: Vec<usize> = open.into_iter().filter(|index| self.world.sessions[*index].user == user).collect();
+        let theirs: Vec<usize> =
+            open.into_iter().filter(|index| self.world.sessions[*index].user == user).collect();
         theirs.choose(&mut self.random).copied()
     }
 
@@ -253,14 +282,23 @@ impl History {
         if self.told.len() == TOLD {
             self.told.pop_front();
         }
-        let caller = call.session.map_or("nobody", |session| self.world.user(self.world.sessions[session].user).username.as_str());
-        let line = format!("{:>5} {caller}: {call}\n      {} {}", self.step, answer.status.as_u16(), shortened(&answer.body.to_string()));
+        let caller = call.session.map_or("nobody", |session| {
+            self.world.user(self.world.sessions[session].user).username.as_str()
+        });
+        let line = format!(
+            "{:>5} {caller}: {call}\n      {} {}",
+            self.step,
+            answer.status.as_u16(),
+            shortened(&answer.body.to_string())
+        );
         self.told.push_back(line);
     }
 
     fn report(&self, difference: &str, answer: &Answer) -> String {
         let Self { seed, step, .. } = self;
-        let mut text = format!("the service differs from the model in step {step} of seed {seed}: {difference}\n");
+        let mut text = format!(
+            "the service differs from the model in step {step} of seed {seed}: {difference}\n"
+        );
         writeln!(text, "(again: MODEL_SEED={seed} cargo test --test it model_and_service_agree)\nthe last calls:").unwrap();
         for line in &self.told {
             writeln!(text, "{line}").unwrap();

@@ -10,7 +10,8 @@ use super::shape;
 use super::world::{Event, Feature, Role, Texts, User, World};
 use crate::harness::TestApp;
 
-const FEATURES: &str = "select code, label, icon, tables, views, built_in, version from features order by code";
+const FEATURES: &str =
+    "select code, label, icon, tables, views, built_in, version from features order by code";
 const TEMPLATES: &str = "select id, feature_code, label, description, protected, version,
                            jsonb_build_object('tables', role_tables(id), 'views', role_view_flags(id)) as permissions
                          from roles where mandate_id is null order by id";
@@ -34,7 +35,8 @@ impl World {
             });
         }
         for row in sqlx::query(TEMPLATES).fetch_all(&app.sql).await.unwrap() {
-            let (description, permissions): (Json<Texts>, Json<serde_json::Value>) = (row.get("description"), row.get("permissions"));
+            let (description, permissions): (Json<Texts>, Json<serde_json::Value>) =
+                (row.get("description"), row.get("permissions"));
             let role = Role {
                 id: row.get("id"),
                 mandate: None,
@@ -49,9 +51,13 @@ impl World {
             };
             world.roles.push(role.into());
         }
-        let codes: Vec<String> = world.features.iter().map(|feature| feature.code.clone()).collect();
+        let codes: Vec<String> =
+            world.features.iter().map(|feature| feature.code.clone()).collect();
         // The features came in the order in which the service lists them in its source.
-        world.trail.push(Event { resource: Some("~".to_owned()), ..Event::of("catalogue_updated", "feature", codes.join(",")) });
+        world.trail.push(Event {
+            resource: Some("~".to_owned()),
+            ..Event::of("catalogue_updated", "feature", codes.join(","))
+        });
         world
     }
 }
@@ -78,16 +84,35 @@ async fn templates_of_mandates_are_those_of_the_product() {
     let world = World::as_installed(&TestApp::start().await).await;
     let said = |role: &Role| -> Vec<String> {
         let rules = role.permissions.tables.iter();
-        rules.map(|(table, rule)| format!("{table} {}", rule.levels.map(super::world::access::letter).concat())).collect()
+        rules
+            .map(|(table, rule)| {
+                format!("{table} {}", rule.levels.map(super::world::access::letter).concat())
+            })
+            .collect()
     };
-    let reads = |tables: &[(&str, &str)]| tables.iter().map(|(table, level)| format!("{table} {level}nnn")).collect::<Vec<_>>();
+    let reads = |tables: &[(&str, &str)]| {
+        tables.iter().map(|(table, level)| format!("{table} {level}nnn")).collect::<Vec<_>>()
+    };
     for role in world.templates_of(None) {
         let expected = match role.label.as_str() {
             "admin" => vec!["* aaaa".to_owned()],
-            "user" => reads(&[("groups", "m"), ("instances", "m"), ("members", "g"), ("roles", "m")]),
-            _ => reads(&[("groups", "a"), ("instances", "a"), ("mandate", "a"), ("members", "a"), ("roles", "a")]),
+            "user" => {
+                reads(&[("groups", "m"), ("instances", "m"), ("members", "g"), ("roles", "m")])
+            }
+            _ => reads(&[
+                ("groups", "a"),
+                ("instances", "a"),
+                ("mandate", "a"),
+                ("members", "a"),
+                ("roles", "a"),
+            ]),
         };
-        assert_eq!((said(role), role.protected), (expected, role.label == "admin"), "{}", role.label);
+        assert_eq!(
+            (said(role), role.protected),
+            (expected, role.label == "admin"),
+            "{}",
+            role.label
+        );
     }
     assert_eq!(world.templates_of(None).count(), 3);
 }

@@ -13,7 +13,10 @@
 //! The model shares no code with the service: it was written from what the product promises, and is as slow as it is plain.
 
 #![expect(clippy::future_not_send, reason = "a history stays on the thread that it began on")]
-#![expect(clippy::unnecessary_wraps, reason = "functions of one kind stand in one table: those that never refuse, too")]
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "functions of one kind stand in one table: those that never refuse, too"
+)]
 
 mod call;
 mod dice;
@@ -55,7 +58,8 @@ fn model_and_service_agree() {
     let next = AtomicU64::new(seeds.start);
     let mut total = Tally::default();
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| perform(seeds.end, &next))).collect();
+        let threads: Vec<_> =
+            (0..THREADS).map(|_| scope.spawn(|| perform(seeds.end, &next))).collect();
         for thread in threads {
             total.add(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)));
         }
@@ -63,7 +67,11 @@ fn model_and_service_agree() {
     eprintln!("{total}");
     if is_full() && setting("MODEL_SEED").is_none() {
         assert!(total.steps() >= 20_000, "only {} steps", total.steps());
-        assert!(total.rare(SUCCESSES).is_empty(), "not often enough answered with success: {:?}", total.rare(SUCCESSES));
+        assert!(
+            total.rare(SUCCESSES).is_empty(),
+            "not often enough answered with success: {:?}",
+            total.rare(SUCCESSES)
+        );
     }
 }
 
@@ -117,7 +125,11 @@ async fn every_operation_is_played_or_named() {
         let parameters = operation.value["parameters"].as_array().into_iter().flatten();
         for parameter in parameters.filter(|parameter| parameter["in"] == "query") {
             let known = played.query.has(parameter["name"].as_str().unwrap());
-            assert!(known, "{name} knows the query parameter {}, and the model does not", parameter["name"]);
+            assert!(
+                known,
+                "{name} knows the query parameter {}, and the model does not",
+                parameter["name"]
+            );
         }
     }
     assert!(missing.is_empty(), "give these a place in tests/it/model/slices: {missing:#?}");
@@ -130,7 +142,8 @@ fn the_model_shares_no_code_with_the_service() {
         let [service, tests] = ["bailiwick", "crate"].map(|name| format!("{name}::"));
         assert!(!text.contains(&service), "tests/it/model/{path} uses the service's code");
         let mut outside = text.split(&tests).skip(1);
-        let known = |rest: &str| rest.starts_with("harness::") || rest.starts_with("gates::reference::");
+        let known =
+            |rest: &str| rest.starts_with("harness::") || rest.starts_with("gates::reference::");
         assert!(outside.all(known), "tests/it/model/{path} uses other tests' code");
     }
 }

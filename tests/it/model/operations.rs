@@ -78,7 +78,11 @@ impl Told {
         self.id
     }
     pub fn copy_of(&self, template: Uuid) -> Uuid {
-        self.copies.iter().find(|(known, _)| *known == template).map(|(_, copy)| *copy).unwrap_or_default()
+        self.copies
+            .iter()
+            .find(|(known, _)| *known == template)
+            .map(|(_, copy)| *copy)
+            .unwrap_or_default()
     }
 }
 

@@ -75,20 +75,44 @@ impl Asked {
         let wanted = call.asked("sort").unwrap_or(sorts[0]).to_owned();
         let field = wanted.trim_start_matches('-').to_owned();
         let known = sorts.iter().any(|sort| sort.trim_start_matches('-') == field);
-        let filters: Vec<_> = call.query.iter().filter(|(name, _)| !["limit", "cursor", "sort", "count"].contains(name)).collect();
+        let filters: Vec<_> = call
+            .query
+            .iter()
+            .filter(|(name, _)| !["limit", "cursor", "sort", "count"].contains(name))
+            .collect();
         let list = format!("{} {:?} {filters:?} {wanted}", call.operation.id, call.args);
-        let cursor = call.asked("cursor").map(|cursor| world.cursors.get(cursor).cloned().ok_or_else(refused)).transpose()?;
-        if !(1..=200).contains(&limit) || !known || cursor.as_ref().is_some_and(|position| position.list != list) {
+        let cursor = call
+            .asked("cursor")
+            .map(|cursor| world.cursors.get(cursor).cloned().ok_or_else(refused))
+            .transpose()?;
+        if !(1..=200).contains(&limit)
+            || !known
+            || cursor.as_ref().is_some_and(|position| position.list != list)
+        {
             return Err(refused());
         }
-        Ok(Self { limit, count, descending: wanted.starts_with('-'), sort: field, list, after: cursor })
+        Ok(Self {
+            limit,
+            count,
+            descending: wanted.starts_with('-'),
+            sort: field,
+            list,
+            after: cursor,
+        })
     }
 
     /// The first page of another operation's list at the same path.
     pub fn beginning_of(operation: &str, call: &Call, sort: &str) -> Self {
         let nothing: [&(&str, String); 0] = [];
         let list = format!("{operation} {:?} {nothing:?} {sort}", call.args);
-        Self { limit: 50, count: false, sort: sort.to_owned(), descending: false, list, after: None }
+        Self {
+            limit: 50,
+            count: false,
+            sort: sort.to_owned(),
+            descending: false,
+            list,
+            after: None,
+        }
     }
 
     pub fn page(&self, mut rows: Vec<Row>) -> Outcome {
@@ -98,12 +122,19 @@ impl Asked {
             rows.reverse();
         }
         if let Some(Position { key, id, .. }) = &self.after {
-            rows.retain(|row| if self.descending { (&row.key, row.id) < (key, *id) } else { (&row.key, row.id) > (key, *id) });
+            rows.retain(|row| {
+                if self.descending {
+                    (&row.key, row.id) < (key, *id)
+                } else {
+                    (&row.key, row.id) > (key, *id)
+                }
+            });
         }
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
         let last = rows.last().filter(|_| more);
-        let next = last.map(|row| Position { list: self.list.clone(), key: row.key.clone(), id: row.id });
+        let next =
+            last.map(|row| Position { list: self.list.clone(), key: row.key.clone(), id: row.id });
         let page = Page { items: rows.into_iter().map(|row| row.value).collect(), total, next };
         Ok(Reply { status: 200, body: Value::Null, page: Some(page) })
     }

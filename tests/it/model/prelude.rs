@@ -51,7 +51,14 @@ const DECIDING: [usize; 2] = [1, 3];
 
 /// The next call of the prelude, given how many were made; nothing when it is over. Session `n` is that of person `n`.
 pub fn call(world: &World, step: usize) -> Option<Call> {
-    let steps = [PEOPLE.len(), MANDATES.len(), MEMBERS.len(), INSTANCES.len(), ADMISSIONS.len(), DECIDING.len()];
+    let steps = [
+        PEOPLE.len(),
+        MANDATES.len(),
+        MEMBERS.len(),
+        INSTANCES.len(),
+        ADMISSIONS.len(),
+        DECIDING.len(),
+    ];
     let (mut part, mut index) = (0, step);
     while index >= *steps.get(part)? {
         index -= steps[part];
@@ -95,7 +102,8 @@ fn add_member(world: &World, index: usize) -> Call {
 fn open_instance(world: &World, index: usize) -> Call {
     let (mandate, code, label) = INSTANCES[index];
     let (admin, mandate) = (MANDATES[mandate].1, world.mandates[mandate].id);
-    let body = json!({ "featureCode": code, "label": label, "grantCreatorRole": format!("{code}-admin") });
+    let body =
+        json!({ "featureCode": code, "label": label, "grantCreatorRole": format!("{code}-admin") });
     let call = by(Some(admin), "create_feature_instance", body);
     Call { mandate: Some(mandate.to_string()), ..call }
 }
@@ -105,14 +113,26 @@ fn admit(world: &World, index: usize) -> Call {
     let admin = MANDATES[INSTANCES[instance].0].1;
     let instance = &world.instances[instance];
     let roles = [role(world, instance.mandate, Some(instance.id), label)];
-    let call = by(Some(admin), "add_instance_user", json!({ "userId": world.users[person].id, "roleIds": roles }));
-    Call { args: vec![instance.id.to_string()], mandate: Some(instance.mandate.to_string()), ..call }
+    let call = by(
+        Some(admin),
+        "add_instance_user",
+        json!({ "userId": world.users[person].id, "roleIds": roles }),
+    );
+    Call {
+        args: vec![instance.id.to_string()],
+        mandate: Some(instance.mandate.to_string()),
+        ..call
+    }
 }
 
 fn let_decide(world: &World, instance: usize) -> Call {
     let (admin, instance) = (MANDATES[INSTANCES[instance].0].1, &world.instances[instance]);
     let rule = json!({ "view": true, "read": "g", "create": "m", "update": "g", "delete": "m" });
-    let call = by(Some(admin), "replace_role_permissions", json!({ "tables": { "bookings": rule }, "views": { "decisions": true } }));
+    let call = by(
+        Some(admin),
+        "replace_role_permissions",
+        json!({ "tables": { "bookings": rule }, "views": { "decisions": true } }),
+    );
     let requester = role(world, instance.mandate, Some(instance.id), "bookings-requester");
     Call { args: vec![requester.to_string()], mandate: Some(instance.mandate.to_string()), ..call }
 }

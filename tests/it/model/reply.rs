@@ -48,7 +48,8 @@ impl Refusal {
     }
     /// 404 that points to the places in the body that name what is not there.
     pub fn unknown(code: &str, pointers: &[String]) -> Self {
-        let errors: Vec<Value> = pointers.iter().map(|pointer| json!({ "pointer": pointer, "code": code })).collect();
+        let errors: Vec<Value> =
+            pointers.iter().map(|pointer| json!({ "pointer": pointer, "code": code })).collect();
         Self { with: json!({ "errors": errors }), ..Self::not_found() }
     }
     /// The same where one place does.
@@ -63,7 +64,8 @@ impl Refusal {
     }
     /// 403, naming table, operation and the level that would do.
     pub fn denied(table: &str, operation: usize, needed: u8) -> Self {
-        let with = json!({ "table": table, "operation": OPERATIONS[operation], "needed": letter(needed) });
+        let with =
+            json!({ "table": table, "operation": OPERATIONS[operation], "needed": letter(needed) });
         Self { with, ..Self::of(403, "permission_denied") }
     }
     pub fn for_sys_admins() -> Self {
@@ -101,9 +103,17 @@ pub fn unlike(at: &str, expected: &Value, got: &Value) -> Option<String> {
         (Value::Object(expected), Value::Object(got)) => unlike_objects(at, expected, got),
         (Value::Array(expected), Value::Array(items)) => {
             if expected.len() != items.len() {
-                return Some(format!("{at}: expected {} items, got {}\n  expected {expected:?}\n  got {got}", expected.len(), items.len()));
+                return Some(format!(
+                    "{at}: expected {} items, got {}\n  expected {expected:?}\n  got {got}",
+                    expected.len(),
+                    items.len()
+                ));
             }
-            expected.iter().zip(items).enumerate().find_map(|(index, (one, other))| unlike(&format!("{at}/{index}"), one, other))
+            expected
+                .iter()
+                .zip(items)
+                .enumerate()
+                .find_map(|(index, (one, other))| unlike(&format!("{at}/{index}"), one, other))
         }
         (Value::String(expected), Value::String(got)) => match expected.strip_prefix('~') {
             Some(start) if got.starts_with(start) => None,
@@ -115,11 +125,17 @@ pub fn unlike(at: &str, expected: &Value, got: &Value) -> Option<String> {
     }
 }
 
-fn unlike_objects(at: &str, expected: &Map<String, Value>, got: &Map<String, Value>) -> Option<String> {
+fn unlike_objects(
+    at: &str,
+    expected: &Map<String, Value>,
+    got: &Map<String, Value>,
+) -> Option<String> {
     if MAPS.iter().any(|map| at.ends_with(map))
         && let Some(more) = got.keys().find(|name| !expected.contains_key(*name))
     {
         return Some(format!("{at}/{more} should not be there"));
     }
-    expected.iter().find_map(|(name, value)| unlike(&format!("{at}/{name}"), value, got.get(name).unwrap_or(&Value::Null)))
+    expected.iter().find_map(|(name, value)| {
+        unlike(&format!("{at}/{name}"), value, got.get(name).unwrap_or(&Value::Null))
+    })
 }

@@ -60,11 +60,17 @@ pub fn shaped<'a>(call: &'a Call, fields: &[Field]) -> Result<&'a Map<String, Va
 }
 
 /// The same where the body may be left out.
-pub fn shaped_if_any<'a>(call: &'a Call, fields: &[Field]) -> Result<Option<&'a Map<String, Value>>, Refusal> {
+pub fn shaped_if_any<'a>(
+    call: &'a Call,
+    fields: &[Field],
+) -> Result<Option<&'a Map<String, Value>>, Refusal> {
     if matches!(call.body, Body::Nothing) { Ok(None) } else { shaped(call, fields).map(Some) }
 }
 
-pub fn fitting<'a>(body: &'a Map<String, Value>, fields: &[Field]) -> Result<&'a Map<String, Value>, Refusal> {
+pub fn fitting<'a>(
+    body: &'a Map<String, Value>,
+    fields: &[Field],
+) -> Result<&'a Map<String, Value>, Refusal> {
     if body.keys().any(|name| !fields.iter().any(|field| field.name == name)) {
         return Err(Refusal::of(422, "unknown_field"));
     }
@@ -80,8 +86,10 @@ pub fn fitting<'a>(body: &'a Map<String, Value>, fields: &[Field]) -> Result<&'a
 }
 
 fn fits(value: &Value, kind: Kind) -> Result<(), Refusal> {
-    let each_is = |test: fn(&Value) -> bool| value.as_array().is_some_and(|items| items.iter().all(test));
-    let values_are = |test: fn(&Value) -> bool| value.as_object().is_some_and(|map| map.values().all(test));
+    let each_is =
+        |test: fn(&Value) -> bool| value.as_array().is_some_and(|items| items.iter().all(test));
+    let values_are =
+        |test: fn(&Value) -> bool| value.as_object().is_some_and(|map| map.values().all(test));
     let fine = match kind {
         Kind::Text => value.is_string(),
         Kind::Flag => value.is_boolean(),
@@ -106,14 +114,17 @@ fn is_id(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.parse::<Uuid>().is_ok())
 }
 
-const CLASSES: [&str; 8] = ["read", "list-mandates", "member-write", "write", "auth", "check", "work", "default"];
+const CLASSES: [&str; 8] =
+    ["read", "list-mandates", "member-write", "write", "auth", "check", "work", "default"];
 
 fn each_limit(value: &Value) -> Result<(), Refusal> {
     let limits = value.as_object().ok_or_else(Refusal::invalid)?;
     if limits.keys().any(|class| !CLASSES.contains(&class.as_str())) {
         return Err(Refusal::of(422, "unknown_field"));
     }
-    let fine = limits.values().all(|limit| limit.as_u64().is_some_and(|limit| (1..=u64::from(u32::MAX)).contains(&limit)));
+    let fine = limits.values().all(|limit| {
+        limit.as_u64().is_some_and(|limit| (1..=u64::from(u32::MAX)).contains(&limit))
+    });
     if fine { Ok(()) } else { Err(Refusal::invalid()) }
 }
 
@@ -127,7 +138,9 @@ fn each_rule(value: &Value, patch: bool) -> Result<(), Refusal> {
             return Err(Refusal::of(422, "unknown_field"));
         }
         let level = |name: &str| rule.get(name).is_some_and(|value| level_of(value).is_some());
-        let fine = |name: &str| if name == "view" { rule.get(name).is_some_and(Value::is_boolean) } else { level(name) };
+        let fine = |name: &str| {
+            if name == "view" { rule.get(name).is_some_and(Value::is_boolean) } else { level(name) }
+        };
         let names = std::iter::once("view").chain(OPERATIONS);
         if !names.into_iter().all(|name| fine(name) || (patch && !rule.contains_key(name))) {
             return Err(Refusal::invalid());
@@ -149,10 +162,17 @@ pub fn patched(rule: Rule, patch: &Value) -> Rule {
 
 /// The permissions of a body that has the right shape.
 pub fn permissions(body: &Map<String, Value>) -> Permissions {
-    let entries = |name: &str| body.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+    let entries =
+        |name: &str| body.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
     Permissions {
-        tables: entries("tables").into_iter().map(|(table, rule)| (table, patched(Rule::default(), &rule))).collect(),
-        views: entries("views").into_iter().map(|(view, allowed)| (view, allowed == true)).collect(),
+        tables: entries("tables")
+            .into_iter()
+            .map(|(table, rule)| (table, patched(Rule::default(), &rule)))
+            .collect(),
+        views: entries("views")
+            .into_iter()
+            .map(|(view, allowed)| (view, allowed == true))
+            .collect(),
     }
 }
 
@@ -176,14 +196,28 @@ pub fn ids(body: &Map<String, Value>, name: &str) -> std::collections::BTreeSet<
     body[name].as_array().unwrap().iter().map(|id| id.as_str().unwrap().parse().unwrap()).collect()
 }
 /// Where a list of ids first names each of those that are not known.
-pub fn unknown_among(body: &Map<String, Value>, name: &str, is_known: impl Fn(Uuid) -> bool) -> Vec<String> {
-    let ids: Vec<Uuid> = body[name].as_array().unwrap().iter().map(|id| id.as_str().unwrap().parse().unwrap()).collect();
-    let first = ids.iter().enumerate().filter(|(index, id)| !ids[..*index].contains(id) && !is_known(**id));
+pub fn unknown_among(
+    body: &Map<String, Value>,
+    name: &str,
+    is_known: impl Fn(Uuid) -> bool,
+) -> Vec<String> {
+    let ids: Vec<Uuid> = body[name]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| id.as_str().unwrap().parse().unwrap())
+        .collect();
+    let first =
+        ids.iter().enumerate().filter(|(index, id)| !ids[..*index].contains(id) && !is_known(**id));
     first.map(|(index, _)| format!("/{name}/{index}")).collect()
 }
 pub fn texts(body: &Map<String, Value>, name: &str) -> Option<Texts> {
     let map = body.get(name)?.as_object()?;
-    Some(map.iter().map(|(language, text)| (language.clone(), text.as_str().unwrap().to_owned())).collect())
+    Some(
+        map.iter()
+            .map(|(language, text)| (language.clone(), text.as_str().unwrap().to_owned()))
+            .collect(),
+    )
 }
 /// The texts that a patch makes of others: what it does not name stays.
 pub fn merged(mut before: Texts, patch: &Map<String, Value>) -> Texts {
@@ -203,12 +237,18 @@ pub fn names(body: &Map<String, Value>, name: &str) -> Option<Vec<String>> {
 pub fn named(body: &Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
     let Some(text) = text(body, name) else { return Ok(None) };
     let trimmed = text.trim();
-    let fine = !trimmed.is_empty() && trimmed.chars().count() <= 200 && !trimmed.chars().any(char::is_control);
+    let fine = !trimmed.is_empty()
+        && trimmed.chars().count() <= 200
+        && !trimmed.chars().any(char::is_control);
     if fine { Ok(Some(trimmed.to_owned())) } else { Err(Refusal::invalid()) }
 }
 /// Descriptions and notes: at most 4,000 characters.
 pub fn described(text: Option<&str>) -> Result<(), Refusal> {
-    if text.is_some_and(|text| text.chars().count() > 4_000) { Err(Refusal::invalid()) } else { Ok(()) }
+    if text.is_some_and(|text| text.chars().count() > 4_000) {
+        Err(Refusal::invalid())
+    } else {
+        Ok(())
+    }
 }
 /// Language tags, as far as the ones that are played need it.
 pub fn language(body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
@@ -217,8 +257,12 @@ pub fn language(body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
 }
 /// Codes of mandates: letters, digits and `-`, which neither begins nor ends it; in small letters.
 pub fn code(body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
-    let Some(code) = text(body, "code").map(|code| code.trim().to_lowercase()) else { return Ok(None) };
-    let letters = code.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    let fine = (1..=64).contains(&code.len()) && letters && !code.starts_with('-') && !code.ends_with('-');
+    let Some(code) = text(body, "code").map(|code| code.trim().to_lowercase()) else {
+        return Ok(None);
+    };
+    let letters =
+        code.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let fine =
+        (1..=64).contains(&code.len()) && letters && !code.starts_with('-') && !code.ends_with('-');
     if fine { Ok(Some(code)) } else { Err(Refusal::invalid()) }
 }

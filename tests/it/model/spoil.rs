@@ -17,19 +17,26 @@ pub fn spoil(dice: &mut Dice<'_>) {
         5 => change_field(dice, |body, name| drop(body.insert(name.to_owned(), Value::Null))),
         6 if dice.call.operation.method != "GET" => dice.call.if_match = Some("\"999\"".to_owned()),
         7 => dice.call.mandate = None,
-        8 => dice.call.mandate = any_of(dice, dice.world.mandates.iter().map(|row| row.id).collect()),
+        8 => {
+            dice.call.mandate = any_of(dice, dice.world.mandates.iter().map(|row| row.id).collect())
+        }
         9 => dice.call.mandate = Some("not-an-id".to_owned()),
         10 => change_arg(dice, false),
         11 => change_arg(dice, true),
         12 => dice.call.session = None,
         13 => {
-            let ended: Vec<usize> = (0..dice.world.sessions.len()).filter(|index| dice.world.sessions[*index].ended).collect();
+            let ended: Vec<usize> = (0..dice.world.sessions.len())
+                .filter(|index| dice.world.sessions[*index].ended)
+                .collect();
             dice.call.session = dice.one_of(&ended).or(dice.call.session);
         }
         14 => change_body(dice, Body::Raw("application/json", "{")),
         15 => change_body(dice, Body::Raw("text/plain", "{\"name\": \"x\"}")),
         16 => change_body(dice, Body::Json(json!(["name"]))),
-        _ => dice.call.instance = any_of(dice, dice.world.instances.iter().map(|row| row.id).collect()),
+        _ => {
+            dice.call.instance =
+                any_of(dice, dice.world.instances.iter().map(|row| row.id).collect())
+        }
     }
 }
 
@@ -44,7 +51,10 @@ fn unknown_id(dice: &mut Dice<'_>) -> Uuid {
     uuid::Builder::from_random_bytes(dice.random.random()).into_uuid()
 }
 
-fn change_field(dice: &mut Dice<'_>, change: impl FnOnce(&mut serde_json::Map<String, Value>, &str)) {
+fn change_field(
+    dice: &mut Dice<'_>,
+    change: impl FnOnce(&mut serde_json::Map<String, Value>, &str),
+) {
     let Body::Json(Value::Object(body)) = &dice.call.body else { return };
     let names: Vec<String> = body.keys().cloned().collect();
     let name = dice.one_of(&names).unwrap_or_default();

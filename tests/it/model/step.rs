@@ -16,7 +16,8 @@ use super::world::{Event, World};
 /// Events of asking who is called so.
 const LOOKED_UP: [&str; 2] = ["lookup_failed", "user_looked_up"];
 /// What changes who is in which group.
-const REGROUPING: [&str; 5] = ["add_member", "remove_member", "update_group", "delete_group", "replace_group_members"];
+const REGROUPING: [&str; 5] =
+    ["add_member", "remove_member", "update_group", "delete_group", "replace_group_members"];
 
 impl World {
     /// What the call is answered; the world becomes what it is after the call.
@@ -48,21 +49,34 @@ impl World {
         let outcome = (call.operation.play)(&mut after, entered, call, told);
         // Whom a name names is told, though nothing was done with it.
         let is_lookup = |event: &&Event| LOOKED_UP.contains(&event.action);
-        self.trail.extend(after.trail[self.trail.len()..].iter().filter(is_lookup).cloned().collect::<Vec<_>>());
+        self.trail.extend(
+            after.trail[self.trail.len()..].iter().filter(is_lookup).cloned().collect::<Vec<_>>(),
+        );
         outcome?;
         // Nobody holds a template; and how others stand is not for somebody to know who may only leave.
-        let may_only_leave = |mandate: &Uuid| !entered.as_sys && !self.is_alive(*mandate, entered.user);
-        let Some(mandate) = entered.named_mandate().filter(|mandate| !is_of_template(self, call) && !may_only_leave(mandate)) else {
-            return Ok(Reply::ok(json!({ "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null })));
+        let may_only_leave =
+            |mandate: &Uuid| !entered.as_sys && !self.is_alive(*mandate, entered.user);
+        let Some(mandate) = entered
+            .named_mandate()
+            .filter(|mandate| !is_of_template(self, call) && !may_only_leave(mandate))
+        else {
+            return Ok(Reply::ok(
+                json!({ "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null }),
+            ));
         };
         let users = self.users.iter().map(|user| user.id);
-        let each: Vec<(Uuid, Vec<Value>)> = users.map(|user| (user, changes(self, &after, mandate, user))).collect();
+        let each: Vec<(Uuid, Vec<Value>)> =
+            users.map(|user| (user, changes(self, &after, mandate, user))).collect();
         let users = each.iter().filter(|(_, changes)| !changes.is_empty()).count();
-        let told: Vec<&Value> =
-            each.iter().filter(|(user, _)| self.may_name(call, entered, *user)).flat_map(|(_, changes)| changes).collect();
+        let told: Vec<&Value> = each
+            .iter()
+            .filter(|(user, _)| self.may_name(call, entered, *user))
+            .flat_map(|(_, changes)| changes)
+            .collect();
         let changes: Vec<&Value> = each.iter().flat_map(|(_, changes)| changes).collect();
         let order = |level: &Value| ["n", "m", "g", "a"].iter().position(|letter| level == letter);
-        let gained = changes.iter().filter(|change| order(&change["to"]) > order(&change["from"])).count();
+        let gained =
+            changes.iter().filter(|change| order(&change["to"]) > order(&change["from"])).count();
         let totals = json!({ "users": users, "gained": gained, "lost": changes.len() - gained });
         let mut answer = json!({ "changes": told, "totals": totals, "adminsLeft": after.effective_admins(mandate).len() });
         if REGROUPING.contains(&call.operation.id) {
@@ -82,8 +96,13 @@ impl World {
             }
             totals = [totals[0] + 1, totals[1] + gains.len(), totals[2] + loses.len()];
             if self.may_name(call, entered, user) {
-                let named =
-                    |people: &BTreeSet<Uuid>| people.iter().filter(|id| self.may_name(call, entered, **id)).copied().collect::<Vec<_>>();
+                let named = |people: &BTreeSet<Uuid>| {
+                    people
+                        .iter()
+                        .filter(|id| self.may_name(call, entered, **id))
+                        .copied()
+                        .collect::<Vec<_>>()
+                };
                 let (gained, lost) = (gains.len(), loses.len());
                 changes.push(json!({ "userId": user, "gains": named(&gains), "loses": named(&loses), "gained": gained, "lost": lost }));
             }
@@ -93,9 +112,14 @@ impl World {
 
     /// Whose rows somebody reaches by level `g`, in whatever table of the mandate or of its instances.
     fn by_groups(&self, mandate: Uuid, user: Uuid) -> BTreeSet<Uuid> {
-        let places = self.instances.iter().filter(|row| row.mandate == mandate).map(|row| self.in_instance(row.id, user));
+        let places = self
+            .instances
+            .iter()
+            .filter(|row| row.mandate == mandate)
+            .map(|row| self.in_instance(row.id, user));
         let mut places = places.chain([self.in_mandate(mandate, user)]);
-        let looks = places.any(|access| access.tables.values().any(|rule| rule.levels.contains(&NEAR)));
+        let looks =
+            places.any(|access| access.tables.values().any(|rule| rule.levels.contains(&NEAR)));
         let mut reached = if looks { self.peers(mandate, user) } else { BTreeSet::new() };
         reached.remove(&user);
         reached
@@ -106,13 +130,17 @@ impl World {
     /// Whether the caller may be told of somebody: whom the call names, and whom they may list.
     pub fn may_name(&self, call: &Call, entered: &Entered, user: Uuid) -> bool {
         let in_path = call.names("userId") && call.id("userId").ok() == Some(user);
-        let in_body = call.json().is_some_and(|body| body["userId"] == json!(user) || self.is_to_be_added(call, user));
+        let in_body = call
+            .json()
+            .is_some_and(|body| body["userId"] == json!(user) || self.is_to_be_added(call, user));
         let nearness = self.nearness_of(entered.mandate(), entered.user, user);
         let listed_in_instance = || {
             let levels = levels_by_row(self, entered, ("instances", READ), ("access", READ));
-            self.admission(entered.instance(), user).is_some() && levels.is_ok_and(|(level, _)| nearness <= level)
+            self.admission(entered.instance(), user).is_some()
+                && levels.is_ok_and(|(level, _)| nearness <= level)
         };
-        let listed = nearness <= self.level(entered, "members", READ) || (entered.is_in_instance() && listed_in_instance());
+        let listed = nearness <= self.level(entered, "members", READ)
+            || (entered.is_in_instance() && listed_in_instance());
         in_path || in_body || user == entered.user || listed
     }
 }
@@ -124,11 +152,15 @@ fn is_of_template(world: &World, call: &Call) -> bool {
 
 /// Level by level, in the mandate and in its instances.
 fn changes(before: &World, after: &World, mandate: Uuid, user: Uuid) -> Vec<Value> {
-    let mut instances: Vec<Uuid> = before.instances.iter().filter(|row| row.mandate == mandate).map(|row| row.id).collect();
+    let mut instances: Vec<Uuid> =
+        before.instances.iter().filter(|row| row.mandate == mandate).map(|row| row.id).collect();
     instances.sort();
     let places = std::iter::once(None).chain(instances.into_iter().map(Some));
     let access = |world: &World, place: Option<Uuid>| -> Merged {
-        place.map_or_else(|| world.in_mandate(mandate, user), |instance| world.in_instance(instance, user))
+        place.map_or_else(
+            || world.in_mandate(mandate, user),
+            |instance| world.in_instance(instance, user),
+        )
     };
     let mut changes = Vec::new();
     for place in places {

@@ -27,7 +27,11 @@ impl Tally {
     }
     /// How often calls were refused with this code.
     pub fn refusals(&self, code: &str) -> usize {
-        let kinds = self.refusals.values().flatten().filter(|(kind, _)| kind.ends_with(code) && kind.len() == code.len() + 4);
+        let kinds = self
+            .refusals
+            .values()
+            .flatten()
+            .filter(|(kind, _)| kind.ends_with(code) && kind.len() == code.len() + 4);
         kinds.map(|(_, count)| count).sum()
     }
     fn refused(&self, operation: &Operation) -> usize {
@@ -48,7 +52,10 @@ impl Tally {
     }
     /// Mutating operations that were answered with success less often than that.
     pub fn rare(&self, least: usize) -> Vec<&'static str> {
-        all().filter(|operation| operation.is_mutation() && self.successes(operation) < least).map(|operation| operation.id).collect()
+        all()
+            .filter(|operation| operation.is_mutation() && self.successes(operation) < least)
+            .map(|operation| operation.id)
+            .collect()
     }
 }
 
@@ -56,7 +63,13 @@ impl fmt::Display for Tally {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(to, "{} steps; answered with success, refused:", self.steps())?;
         for operation in all() {
-            writeln!(to, "{:>6} {:>6}  {}", self.successes(operation), self.refused(operation), operation.id)?;
+            writeln!(
+                to,
+                "{:>6} {:>6}  {}",
+                self.successes(operation),
+                self.refused(operation),
+                operation.id
+            )?;
         }
         let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
         for (kind, count) in self.refusals.values().flatten() {

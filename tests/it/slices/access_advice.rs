@@ -12,7 +12,15 @@ const PATH: &str = "/api/access/explain";
 /// The ways that an explanation tells, each as its actions.
 fn ways(answer: &Value) -> Vec<Vec<&str>> {
     let ways = answer["wouldNeed"]["ways"].as_array().unwrap().iter();
-    ways.map(|way| way["steps"].as_array().unwrap().iter().map(|step| step["action"].as_str().unwrap()).collect()).collect()
+    ways.map(|way| {
+        way["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|step| step["action"].as_str().unwrap())
+            .collect()
+    })
+    .collect()
 }
 
 async fn explained(desk: &Desk<'_>, body: Value) -> Value {
@@ -25,16 +33,27 @@ async fn what_is_disabled_is_to_be_enabled_and_no_held_role_given() {
     let stage = Stage::set().await;
     let (world, acme, peer) = (&stage.world, &stage.world.acme, stage.peer.id);
     let admin = world.admin();
-    let (member, admission) = (acme.path(&format!("/users/{peer}")), acme.instance_path(&format!("/users/{peer}")));
+    let (member, admission) =
+        (acme.path(&format!("/users/{peer}")), acme.instance_path(&format!("/users/{peer}")));
     world.admit(acme, acme.admin.id, &[acme.instance_role("playbooks-admin")]).await;
     let inside = admin.in_instance(acme.instance);
-    let ask = async |table: &str| explained(&inside, json!({ "table": table, "operation": "read", "userId": peer })).await;
+    let ask = async |table: &str| {
+        explained(&inside, json!({ "table": table, "operation": "read", "userId": peer })).await
+    };
     let off = || json!({ "enabled": false });
     let mut expected: Vec<(&str, &str, &str)> = Vec::new();
     let enable: [(&str, &str, &str); 3] = [
-        ("enable_admission", "Enable the admission to the feature instance.", "The admission to the feature instance is disabled."),
+        (
+            "enable_admission",
+            "Enable the admission to the feature instance.",
+            "The admission to the feature instance is disabled.",
+        ),
         ("enable_membership", "Enable the membership.", "The membership is disabled."),
-        ("enable_account", "Enable the account, which a SysAdmin does.", "The account is disabled."),
+        (
+            "enable_account",
+            "Enable the account, which a SysAdmin does.",
+            "The account is disabled.",
+        ),
     ];
     for (turn, step) in enable.into_iter().enumerate() {
         match turn {
@@ -44,7 +63,11 @@ async fn what_is_disabled_is_to_be_enabled_and_no_held_role_given() {
         }
         expected.insert(0, step);
         let answer = ask("playbooks").await;
-        assert_eq!(ways(&answer), [expected.iter().map(|step| step.0).collect::<Vec<_>>()], "{answer}");
+        assert_eq!(
+            ways(&answer),
+            [expected.iter().map(|step| step.0).collect::<Vec<_>>()],
+            "{answer}"
+        );
         let sentences = |pick: fn(&(&'static str, &'static str, &'static str)) -> &'static str| {
             let steps: Vec<(&'static str, &'static str, &'static str)> =
                 enable.iter().rev().filter(|step| expected.contains(step)).copied().collect();
@@ -52,7 +75,10 @@ async fn what_is_disabled_is_to_be_enabled_and_no_held_role_given() {
         };
         assert_eq!(answer["wouldNeed"]["detail"], sentences(|step| step.1));
         assert_eq!(answer["wouldNeed"]["role"], Value::Null, "the role that would do is held");
-        assert_eq!(answer["blockedBy"], json!([{ "reason": "not_admitted", "detail": sentences(|step| step.2) }]));
+        assert_eq!(
+            answer["blockedBy"],
+            json!([{ "reason": "not_admitted", "detail": sentences(|step| step.2) }])
+        );
     }
     // The mandate's own tables do not hang on the admission.
     assert_eq!(ways(&ask("members").await), [["enable_account", "enable_membership"]]);
@@ -74,7 +100,10 @@ async fn the_only_instance_is_meant_also_where_all_is_disabled() {
     let closing = [
         (acme.path(&format!("/users/{solo}")), vec!["enable_membership"]),
         (instance, vec!["enable_membership", "enable_instance"]),
-        (acme.instance_path(&format!("/users/{solo}")), vec!["enable_membership", "enable_instance", "enable_admission"]),
+        (
+            acme.instance_path(&format!("/users/{solo}")),
+            vec!["enable_membership", "enable_instance", "enable_admission"],
+        ),
     ];
     for (path, steps) in closing {
         admin.patch(path, json!({ "enabled": false })).await.expect(200);
@@ -98,7 +127,11 @@ async fn who_is_not_admitted_is_to_be_admitted_with_a_role() {
     world.admin().post(acme.instance_path("/users"), admission).await.expect(201);
     assert_eq!(explained(&world.admin().in_instance(acme.instance), body).await["allowed"], true);
     // The same role, by its label, in another instance is another one.
-    let nobody_can = explained(&world.admin(), json!({ "table": "audit", "operation": "update", "userId": stranger.id })).await;
+    let nobody_can = explained(
+        &world.admin(),
+        json!({ "table": "audit", "operation": "update", "userId": stranger.id }),
+    )
+    .await;
     assert_eq!(ways(&nobody_can), [] as [Vec<&str>; 0]);
     assert_eq!(nobody_can["wouldNeed"]["detail"], "Nobody can `update` rows of `audit`.");
 }
@@ -116,17 +149,38 @@ async fn the_groups_that_reach_are_named() {
         explained(&world.admin(), json!({ "table": "members", "operation": "read", "userId": stage.caller.id, "ownerId": owner })).await
     };
     let names = |answer: &Value| -> Vec<String> {
-        answer["groups"].as_array().unwrap().iter().map(|group| group["name"].as_str().unwrap().to_owned()).collect()
+        answer["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|group| group["name"].as_str().unwrap().to_owned())
+            .collect()
     };
     let near = ask(Some(stage.peer.id)).await;
-    assert_eq!((&near["allowed"], names(&near), &near["groupCount"]), (&json!(true), vec!["shared".to_owned()], &json!(1)));
+    assert_eq!(
+        (&near["allowed"], names(&near), &near["groupCount"]),
+        (&json!(true), vec!["shared".to_owned()], &json!(1))
+    );
     assert_eq!(near["groupsDetail"], "`shared`.");
-    assert_eq!(ask(Some(stage.caller.id)).await["groups"], Value::Null, "their own row takes no group");
+    assert_eq!(
+        ask(Some(stage.caller.id)).await["groups"],
+        Value::Null,
+        "their own row takes no group"
+    );
     let far = ask(Some(stage.outsider.id)).await;
-    assert_eq!((&far["allowed"], names(&far), &far["groupCount"]), (&json!(false), vec![], &json!(0)));
+    assert_eq!(
+        (&far["allowed"], names(&far), &far["groupCount"]),
+        (&json!(false), vec![], &json!(0))
+    );
     assert!(far["blockedBy"][0]["detail"].as_str().unwrap().ends_with("shares none."), "{far}");
     assert_eq!(ways(&far), [vec!["give_role"], vec!["share_group"]], "{far}");
-    assert!(far["wouldNeed"]["detail"].as_str().unwrap().ends_with("Or: Put the user and the row's owner into one group."), "{far}");
+    assert!(
+        far["wouldNeed"]["detail"]
+            .as_str()
+            .unwrap()
+            .ends_with("Or: Put the user and the row's owner into one group."),
+        "{far}"
+    );
     // Nobody can be put into a group who is no member, and who is, is not told by this.
     for stranger in [Uuid::now_v7(), world.globex.admin.id] {
         assert_eq!(ways(&ask(Some(stranger)).await), [["give_role"]]);
@@ -136,13 +190,24 @@ async fn the_groups_that_reach_are_named() {
     let both = json!({ "userIds": [stage.caller.id, stage.outsider.id] });
     world.admin().put(acme.path(&format!("/groups/{all}/members")), both).await.expect(200);
     let far = ask(Some(stage.outsider.id)).await;
-    assert_eq!((&far["allowed"], &far["groupsDetail"]), (&json!(true), &json!("`all hands`, which every member joins.")));
+    assert_eq!(
+        (&far["allowed"], &far["groupsDetail"]),
+        (&json!(true), &json!("`all hands`, which every member joins."))
+    );
     assert_eq!(far["groups"], json!([{ "id": all, "name": "all hands", "autoJoin": true }]));
     assert_eq!(names(&ask(None).await), ["all hands", "shared"]);
-    let access = world.admin().get(acme.path(&format!("/users/{}/access", stage.caller.id))).await.expect(200);
-    assert_eq!((names(&access), &access["groupCount"]), (vec!["all hands".to_owned(), "shared".to_owned()], &json!(2)));
+    let access = world
+        .admin()
+        .get(acme.path(&format!("/users/{}/access", stage.caller.id)))
+        .await
+        .expect(200);
+    assert_eq!(
+        (names(&access), &access["groupCount"]),
+        (vec!["all hands".to_owned(), "shared".to_owned()], &json!(2))
+    );
     assert_eq!(access["groupsDetail"], "`all hands`, which every member joins; `shared`.");
-    let all_reaching = world.admin().get(acme.path(&format!("/users/{}/access", acme.admin.id))).await.expect(200);
+    let all_reaching =
+        world.admin().get(acme.path(&format!("/users/{}/access", acme.admin.id))).await.expect(200);
     assert_eq!(all_reaching["groups"], Value::Null, "no level hangs on groups: {all_reaching}");
     // At most 20 are named, by name.
     for number in 0..20 {
@@ -173,22 +238,48 @@ async fn groups_are_named_to_who_may_read_them() {
         ("far", vec![stage.caller.id]),
     ] {
         let group = world.admin().post(acme.path("/groups"), json!({ "name": name })).await.id();
-        world.admin().put(acme.path(&format!("/groups/{group}/members")), json!({ "userIds": members })).await.expect(200);
+        world
+            .admin()
+            .put(acme.path(&format!("/groups/{group}/members")), json!({ "userIds": members }))
+            .await
+            .expect(200);
     }
-    for (level, named) in
-        [("n", vec![]), ("m", vec!["mixed"]), ("g", vec!["far", "mixed", "near", "shared"]), ("a", vec!["far", "mixed", "near", "shared"])]
-    {
-        permit(world, watches, json!({ "members": ["a", "n", "n", "n"], "groups": [level, "n", "n", "n"] })).await;
+    for (level, named) in [
+        ("n", vec![]),
+        ("m", vec!["mixed"]),
+        ("g", vec!["far", "mixed", "near", "shared"]),
+        ("a", vec!["far", "mixed", "near", "shared"]),
+    ] {
+        permit(
+            world,
+            watches,
+            json!({ "members": ["a", "n", "n", "n"], "groups": [level, "n", "n", "n"] }),
+        )
+        .await;
         let body = json!({ "table": "members", "operation": "read", "userId": stage.caller.id });
-        let access = desk.get(acme.path(&format!("/users/{}/access", stage.caller.id))).await.expect(200);
+        let access =
+            desk.get(acme.path(&format!("/users/{}/access", stage.caller.id))).await.expect(200);
         for answer in [explained(&desk, body).await, access] {
             let groups = answer["groups"].as_array().unwrap();
-            let told: Vec<&str> = groups.iter().filter_map(|group| group["name"].as_str()).collect();
-            assert_eq!((told, groups.len(), &answer["groupCount"]), (named.clone(), 4, &json!(4)), "{level}: {answer}");
+            let told: Vec<&str> =
+                groups.iter().filter_map(|group| group["name"].as_str()).collect();
+            assert_eq!(
+                (told, groups.len(), &answer["groupCount"]),
+                (named.clone(), 4, &json!(4)),
+                "{level}: {answer}"
+            );
             let hidden = groups.iter().filter(|group| group["name"].is_null());
-            assert!(hidden.clone().all(|group| *group == json!({ "id": null, "name": null, "autoJoin": null })), "{level}: {answer}");
+            assert!(
+                hidden
+                    .clone()
+                    .all(|group| *group == json!({ "id": null, "name": null, "autoJoin": null })),
+                "{level}: {answer}"
+            );
             for secret in ["far", "near", "shared"].iter().filter(|name| !named.contains(*name)) {
-                assert!(!answer["groupsDetail"].as_str().unwrap().contains(secret), "{level}: {answer}");
+                assert!(
+                    !answer["groupsDetail"].as_str().unwrap().contains(secret),
+                    "{level}: {answer}"
+                );
             }
         }
     }
@@ -201,23 +292,43 @@ async fn views_are_checked_and_explained() {
     stage.allow(NONE, NONE).await;
     let (world, acme) = (&stage.world, &stage.world.acme);
     let view = "editor";
-    let check = async |desk: &Desk<'_>, check: Value| desk.post("/api/access/check", json!({ "checks": [check] })).await;
+    let check = async |desk: &Desk<'_>, check: Value| {
+        desk.post("/api/access/check", json!({ "checks": [check] })).await
+    };
     let asked = json!({ "view": view });
-    assert_eq!(check(&stage.desk(), asked.clone()).await.expect(200)["results"], json!([{ "allowed": false, "level": "n" }]));
+    assert_eq!(
+        check(&stage.desk(), asked.clone()).await.expect(200)["results"],
+        json!([{ "allowed": false, "level": "n" }])
+    );
     let answer = explained(&stage.desk(), asked.clone()).await;
-    assert_eq!((&answer["allowed"], &answer["blockedBy"][0]["reason"]), (&json!(false), &json!("no_permission")), "{answer}");
+    assert_eq!(
+        (&answer["allowed"], &answer["blockedBy"][0]["reason"]),
+        (&json!(false), &json!("no_permission")),
+        "{answer}"
+    );
     assert_eq!(answer["because"], json!([]), "no role that is held speaks of it");
-    assert_eq!((&answer["wouldNeed"]["view"], ways(&answer)), (&json!(view), vec![vec!["give_role"]]), "{answer}");
+    assert_eq!(
+        (&answer["wouldNeed"]["view"], ways(&answer)),
+        (&json!(view), vec![vec!["give_role"]]),
+        "{answer}"
+    );
     // A role that shows it is what it takes.
     let shows = role_in(world, acme.instance, "shows").await;
     let body = json!({ "tables": {}, "views": { view: true } });
     world.admin().put(format!("/api/roles/{shows}/permissions"), body).await.expect(200);
     let path = acme.instance_path(&format!("/users/{}/roles", stage.caller.id));
     world.admin().put(path, json!({ "roleIds": [shows] })).await.expect(200);
-    assert_eq!(check(&stage.desk(), asked.clone()).await.expect(200)["results"], json!([{ "allowed": true, "level": "a" }]));
+    assert_eq!(
+        check(&stage.desk(), asked.clone()).await.expect(200)["results"],
+        json!([{ "allowed": true, "level": "a" }])
+    );
     let answer = explained(&stage.desk(), asked.clone()).await;
     let because = json!([{ "role": "shows", "roleId": shows, "permission": format!("views.{view}"), "level": "a", "from": "named" }]);
-    assert_eq!((&answer["allowed"], &answer["because"], &answer["wouldNeed"]), (&json!(true), &because, &Value::Null), "{answer}");
+    assert_eq!(
+        (&answer["allowed"], &answer["because"], &answer["wouldNeed"]),
+        (&json!(true), &because, &Value::Null),
+        "{answer}"
+    );
     let me = stage.desk().get("/api/access/me").await.expect(200);
     assert_eq!(me["views"][&view], true, "{me}");
     // Where several instances have it, the header says which; an instance of another feature does not know it.
@@ -236,7 +347,10 @@ async fn views_are_checked_and_explained() {
         (json!({}), "table"),
         (json!({ "table": "members" }), "operation"),
     ] {
-        super::kit::points_at(&check(&stage.desk(), wrong.clone()).await, &format!("/checks/0/{at}"));
+        super::kit::points_at(
+            &check(&stage.desk(), wrong.clone()).await,
+            &format!("/checks/0/{at}"),
+        );
         super::kit::points_at(&stage.desk().post(PATH, wrong).await, &format!("/{at}"));
     }
 }

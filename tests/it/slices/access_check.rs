@@ -27,8 +27,13 @@ fn of_owner(table: &str, operation: &str, owner: Uuid) -> Value {
 #[track_caller]
 fn answers(answer: Answer) -> Vec<String> {
     let body = answer.expect(200);
-    let short =
-        |result: &Value| format!("{}{}", result["level"].as_str().unwrap(), if result["allowed"] == json!(true) { '+' } else { '-' });
+    let short = |result: &Value| {
+        format!(
+            "{}{}",
+            result["level"].as_str().unwrap(),
+            if result["allowed"] == json!(true) { '+' } else { '-' }
+        )
+    };
     body["results"].as_array().unwrap().iter().map(short).collect()
 }
 
@@ -36,7 +41,13 @@ fn answers(answer: Answer) -> Vec<String> {
 async fn questions_are_answered_in_their_order() {
     let world = World::new().await;
     let acme = &world.acme;
-    let role = world.role_with(acme, "probe", json!({ "members": ["a", "n", "g", "m"], "roles": ["m", "n", "n", "n"] })).await;
+    let role = world
+        .role_with(
+            acme,
+            "probe",
+            json!({ "members": ["a", "n", "g", "m"], "roles": ["m", "n", "n", "n"] }),
+        )
+        .await;
     let cleo = world.member_with(acme, "cleo", &[role]).await;
     let desk = world.desk(&cleo, acme);
     let asked = json!([
@@ -49,7 +60,10 @@ async fn questions_are_answered_in_their_order() {
         check("audit", "read"),
         check("members", "read"),
     ]);
-    assert_eq!(answers(checked(&desk, asked).await), ["a+", "n-", "g+", "m+", "m+", "n-", "n-", "a+"]);
+    assert_eq!(
+        answers(checked(&desk, asked).await),
+        ["a+", "n-", "g+", "m+", "m+", "n-", "n-", "a+"]
+    );
 }
 
 #[tokio::test]
@@ -58,7 +72,8 @@ async fn an_owner_is_looked_at_as_the_level_says() {
     stage.allow(["a", "n", "g", "m"], NONE).await;
     let ask = async |operation: &str| {
         let owners = [stage.caller.id, stage.peer.id, stage.outsider.id, Uuid::now_v7()];
-        let checks: Vec<_> = owners.iter().map(|owner| of_owner("playbooks", operation, *owner)).collect();
+        let checks: Vec<_> =
+            owners.iter().map(|owner| of_owner("playbooks", operation, *owner)).collect();
         answers(checked(&stage.desk(), json!(checks)).await)
     };
     assert_eq!(ask("read").await, ["a+", "a+", "a+", "a+"]);
@@ -68,7 +83,12 @@ async fn an_owner_is_looked_at_as_the_level_says() {
     // The answer is the same that the operation itself gives.
     let far = stage.playbook_of(&stage.outsider, "far").await;
     stage.allow(["a", "n", "g", "m"], NONE).await;
-    denied(&stage.desk().patch(format!("/api/playbooks/{far}"), json!({ "title": "x" })).await, "playbooks", "update", "a");
+    denied(
+        &stage.desk().patch(format!("/api/playbooks/{far}"), json!({ "title": "x" })).await,
+        "playbooks",
+        "update",
+        "a",
+    );
 }
 
 #[tokio::test]
@@ -80,16 +100,25 @@ async fn an_owner_of_mandate_tables_is_looked_at_likewise() {
     world.admin().put(path, json!({ "roleIds": [role] })).await.expect(200);
     let checks: Vec<_> = ["read", "update"]
         .into_iter()
-        .flat_map(|operation| [&stage.caller, &stage.peer, &stage.outsider].map(|owner| of_owner("members", operation, owner.id)))
+        .flat_map(|operation| {
+            [&stage.caller, &stage.peer, &stage.outsider]
+                .map(|owner| of_owner("members", operation, owner.id))
+        })
         .collect();
-    assert_eq!(answers(checked(&stage.desk(), json!(checks)).await), ["g+", "g+", "g-", "m+", "m-", "m-"]);
+    assert_eq!(
+        answers(checked(&stage.desk(), json!(checks)).await),
+        ["g+", "g+", "g-", "m+", "m-", "m-"]
+    );
 }
 
 #[tokio::test]
 async fn one_to_a_hundred_well_formed_questions_are_taken() {
     let world = World::new().await;
     let desk = world.admin();
-    assert_eq!(answers(checked(&desk, json!(vec![check("members", "read"); 100])).await), vec!["a+"; 100]);
+    assert_eq!(
+        answers(checked(&desk, json!(vec![check("members", "read"); 100])).await),
+        vec!["a+"; 100]
+    );
     for many in [0, 101] {
         points_at(&checked(&desk, json!(vec![check("members", "read"); many])).await, "/checks");
     }
@@ -107,12 +136,27 @@ async fn one_to_a_hundred_well_formed_questions_are_taken() {
         points_at(&checked(&desk, json!([check("members", "read"), wrong])).await, pointer);
     }
     // Every unknown table is pointed at.
-    let both = checked(&desk, json!([check("one", "read"), check("members", "read"), check("two", "read")])).await;
-    assert_eq!(pointers(&both).into_iter().map(|(at, _)| at).collect::<Vec<_>>(), ["/checks/0/table", "/checks/2/table"]);
+    let both = checked(
+        &desk,
+        json!([check("one", "read"), check("members", "read"), check("two", "read")]),
+    )
+    .await;
+    assert_eq!(
+        pointers(&both).into_iter().map(|(at, _)| at).collect::<Vec<_>>(),
+        ["/checks/0/table", "/checks/2/table"]
+    );
     points_at(&desk.post(PATH, json!({})).await, "/checks");
-    points_at(&desk.post(PATH, json!({ "checks": [check("members", "read")], "userId": 7 })).await, "/userId");
-    points_at(&desk.post(PATH, json!({ "checks": [check("members", "read")], "instanceId": null })).await, "/instanceId");
-    desk.post(format!("{PATH}?dryRun=true"), json!({ "checks": [check("members", "read")] })).await.refused(400, "unknown_parameter");
+    points_at(
+        &desk.post(PATH, json!({ "checks": [check("members", "read")], "userId": 7 })).await,
+        "/userId",
+    );
+    points_at(
+        &desk.post(PATH, json!({ "checks": [check("members", "read")], "instanceId": null })).await,
+        "/instanceId",
+    );
+    desk.post(format!("{PATH}?dryRun=true"), json!({ "checks": [check("members", "read")] }))
+        .await
+        .refused(400, "unknown_parameter");
 }
 
 #[tokio::test]
@@ -135,8 +179,17 @@ async fn a_feature_table_is_looked_up_in_the_instance_of_the_header_or_in_the_on
     let everything = role_in(&world, room, "everything").await;
     admit(&world, room, cleo.id, &[everything]).await;
     assert_eq!(answers(ask().await), ["a+", "g+"]);
-    assert_eq!(answers(checked(&desk, json!([check("bookings", "delete"), check("playbooks", "delete")])).await), ["a+", "n-"]);
-    points_at(&checked(&desk.in_instance(room), json!([check("playbooks", "read")])).await, "/checks/0/table");
+    assert_eq!(
+        answers(
+            checked(&desk, json!([check("bookings", "delete"), check("playbooks", "delete")]))
+                .await
+        ),
+        ["a+", "n-"]
+    );
+    points_at(
+        &checked(&desk.in_instance(room), json!([check("playbooks", "read")])).await,
+        "/checks/0/table",
+    );
     // Every instance knows `access`.
     let several = checked(&desk, json!([check("access", "read")])).await;
     several.refused(400, "instance_context_missing");
@@ -149,7 +202,12 @@ async fn a_feature_table_is_looked_up_in_the_instance_of_the_header_or_in_the_on
     assert_eq!(set(values(&several.body["candidates"], "id")), set([acme.instance, second]));
     assert_eq!(set(values(&several.body["candidates"], "label")), set(["Acme handbook", "Second"]));
     for (instance, expected) in [(acme.instance, "n-"), (second, "a+")] {
-        assert_eq!(answers(checked(&desk.in_instance(instance), json!([check("playbooks", "delete")])).await), [expected]);
+        assert_eq!(
+            answers(
+                checked(&desk.in_instance(instance), json!([check("playbooks", "delete")])).await
+            ),
+            [expected]
+        );
     }
     // Mandate tables need none.
     assert_eq!(answers(checked(&desk, json!([check("members", "read")])).await), ["g+"]);
@@ -164,18 +222,36 @@ async fn contexts_are_refused_as_everywhere() {
     let off = instance(&world, "playbooks", "Off").await;
     let role = role_in(&world, off, "everything").await;
     admit(&world, off, cleo.id, &[role]).await;
-    world.admin().patch(format!("/api/features/instances/{off}"), json!({ "enabled": false })).await.expect(200);
+    world
+        .admin()
+        .patch(format!("/api/features/instances/{off}"), json!({ "enabled": false }))
+        .await
+        .expect(200);
     let desk = world.desk(&cleo, acme);
     let asked = json!([check("playbooks", "read")]);
     for closed in [off, globex.instance, Uuid::now_v7()] {
-        checked(&desk.in_instance(closed), asked.clone()).await.refused(403, "instance_access_denied");
+        checked(&desk.in_instance(closed), asked.clone())
+            .await
+            .refused(403, "instance_access_denied");
     }
-    assert_eq!(answers(checked(&desk, asked.clone()).await), ["a+"], "a disabled instance is no candidate");
+    assert_eq!(
+        answers(checked(&desk, asked.clone()).await),
+        ["a+"],
+        "a disabled instance is no candidate"
+    );
     checked(&world.bare(&cleo), asked.clone()).await.refused(400, "mandate_context_missing");
     checked(&world.desk(&cleo, globex), asked.clone()).await.refused(403, "mandate_access_denied");
-    checked(&world.desk(&world.sys_admin, acme), asked.clone()).await.refused(403, "mandate_access_denied");
-    desk.ask(Method::POST, PATH).header("x-instance-id", "x").json(json!({ "checks": asked })).send().await.refused(400, "invalid_header");
-    let nobody = world.app.post(PATH).mandate(acme.id).json(json!({ "checks": asked })).send().await;
+    checked(&world.desk(&world.sys_admin, acme), asked.clone())
+        .await
+        .refused(403, "mandate_access_denied");
+    desk.ask(Method::POST, PATH)
+        .header("x-instance-id", "x")
+        .json(json!({ "checks": asked }))
+        .send()
+        .await
+        .refused(400, "invalid_header");
+    let nobody =
+        world.app.post(PATH).mandate(acme.id).json(json!({ "checks": asked })).send().await;
     nobody.refused(401, "unauthenticated");
 }
 
@@ -201,7 +277,11 @@ async fn questions_about_others_are_for_who_may_read_them() {
         for (place, user) in [stage.peer.id, stage.outsider.id].into_iter().enumerate() {
             let answer = ask(user).await;
             // Both hold `user`, which reads the members of its groups.
-            if place < reached { assert_eq!(answers(answer), ["g+", "g+"], "{level}") } else { answer.refused(404, "not_found") }
+            if place < reached {
+                assert_eq!(answers(answer), ["g+", "g+"], "{level}")
+            } else {
+                answer.refused(404, "not_found")
+            }
         }
         for user in [world.globex.member.id, Uuid::now_v7(), world.sys_admin.id] {
             ask(user).await.refused(404, "not_found");
@@ -274,7 +354,11 @@ async fn what_is_taken_away_is_gone_from_the_next_answer() {
 
 #[tokio::test]
 async fn asking_leaves_no_trace_and_has_the_budget_of_checks() {
-    let app = crate::harness::TestApp::start_with(&[("BAILIWICK_RATE_LIMIT_AUTH", "1000"), ("BAILIWICK_RATE_LIMIT_WRITE", "1000")]).await;
+    let app = crate::harness::TestApp::start_with(&[
+        ("BAILIWICK_RATE_LIMIT_AUTH", "1000"),
+        ("BAILIWICK_RATE_LIMIT_WRITE", "1000"),
+    ])
+    .await;
     let world = World::in_app(app).await;
     let before = world.app.count("select count(*) from audit_events").await;
     let answer = checked(&world.admin(), json!([check("members", "read")])).await;

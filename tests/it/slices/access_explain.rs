@@ -29,7 +29,9 @@ async fn stage(roles: &[(&str, Value)]) -> (World, Person, Vec<Uuid>) {
 /// What the level comes from, in short: the role, its level, how it reaches the table.
 fn because(answer: &Value) -> Vec<[&str; 3]> {
     let items = answer["because"].as_array().unwrap().iter();
-    items.map(|item| ["role", "level", "from"].map(|field| item[field].as_str().unwrap_or("-"))).collect()
+    items
+        .map(|item| ["role", "level", "from"].map(|field| item[field].as_str().unwrap_or("-")))
+        .collect()
 }
 
 #[tokio::test]
@@ -45,7 +47,10 @@ async fn the_roles_that_give_the_level_are_named() {
     let desk = world.desk(&cleo, &world.acme);
     let read = explained(&desk, "members", "read").await;
     assert_eq!((&read["allowed"], &read["level"]), (&json!(true), &json!("a")));
-    assert_eq!(because(&read), [["named", "a", "named"], ["star", "g", "wildcard"], ["both", "m", "named"]]);
+    assert_eq!(
+        because(&read),
+        [["named", "a", "named"], ["star", "g", "wildcard"], ["both", "m", "named"]]
+    );
     assert_eq!(read["because"][0]["roleId"], json!(ids[0]));
     assert!(read["because"][0]["permission"].as_str().unwrap().contains("members"), "{read}");
     assert_eq!((&read["blockedBy"], &read["wouldNeed"]), (&json!([]), &json!(null)));
@@ -53,7 +58,10 @@ async fn the_roles_that_give_the_level_are_named() {
     assert_eq!(because(&update), [["star", "g", "wildcard"], ["named", "m", "named"]]);
     // `g` falls to what the table knows: members are created at `n` or `a` only. And a named table beats the `*` of its role.
     let create = explained(&desk, "members", "create").await;
-    assert_eq!((&create["allowed"], &create["level"], because(&create)), (&json!(false), &json!("n"), vec![]));
+    assert_eq!(
+        (&create["allowed"], &create["level"], because(&create)),
+        (&json!(false), &json!("n"), vec![])
+    );
     let mandate = explained(&desk, "mandate", "update").await;
     assert_eq!(because(&mandate), [["both", "a", "wildcard"]]);
 }
@@ -67,11 +75,17 @@ async fn what_is_in_the_way_and_what_it_would_take_is_told() {
         stage.desk().post(PATH, body).await.expect(200)
     };
     let none = ask("delete", None).await;
-    assert_eq!((&none["allowed"], &none["level"], &none["because"]), (&json!(false), &json!("n"), &json!([])));
+    assert_eq!(
+        (&none["allowed"], &none["level"], &none["because"]),
+        (&json!(false), &json!("n"), &json!([]))
+    );
     assert_eq!(none["blockedBy"].as_array().unwrap().len(), 1, "{none}");
-    for (owner, needed) in
-        [(stage.caller.id, None), (stage.peer.id, Some("g")), (stage.outsider.id, Some("a")), (Uuid::now_v7(), Some("a"))]
-    {
+    for (owner, needed) in [
+        (stage.caller.id, None),
+        (stage.peer.id, Some("g")),
+        (stage.outsider.id, Some("a")),
+        (Uuid::now_v7(), Some("a")),
+    ] {
         let answer = ask("update", Some(owner)).await;
         assert_eq!(answer["level"], "m");
         assert_eq!(because(&answer), [["probe", "m", "named"]], "what there is, is told too");
@@ -80,7 +94,8 @@ async fn what_is_in_the_way_and_what_it_would_take_is_told() {
             assert_eq!((&answer["blockedBy"], &answer["wouldNeed"]), (&json!([]), &json!(null)));
             continue;
         };
-        let need = ["table", "operation", "level"].map(|field| answer["wouldNeed"][field].as_str().unwrap());
+        let need = ["table", "operation", "level"]
+            .map(|field| answer["wouldNeed"][field].as_str().unwrap());
         assert_eq!(need, ["playbooks", "update", needed], "{answer}");
         assert!(answer["wouldNeed"]["detail"].as_str().unwrap().len() > 20, "{answer}");
         assert_eq!(answer["blockedBy"].as_array().unwrap().len(), 1, "{answer}");
@@ -93,9 +108,11 @@ async fn what_is_in_the_way_and_what_it_would_take_is_told() {
 
 #[tokio::test]
 async fn callers_are_told_their_own_roles_whatever_they_may_read() {
-    let (world, cleo, ids) = stage(&[("secretive", json!({ "groups": ["a", "n", "n", "n"] }))]).await;
+    let (world, cleo, ids) =
+        stage(&[("secretive", json!({ "groups": ["a", "n", "n", "n"] }))]).await;
     let acme = &world.acme;
-    let role = world.admin().post(acme.instance_path("/roles"), json!({ "label": "inside" })).await.id();
+    let role =
+        world.admin().post(acme.instance_path("/roles"), json!({ "label": "inside" })).await.id();
     permit(&world, role, json!({ "playbooks": ["m", "n", "n", "n"] })).await;
     world.admit(acme, cleo.id, &[role]).await;
     let desk = world.desk(&cleo, acme);
@@ -103,7 +120,11 @@ async fn callers_are_told_their_own_roles_whatever_they_may_read() {
         for user in [None, Some(cleo.id)] {
             let body = json!({ "table": table, "operation": "read", "userId": user });
             let answer = desk.post(PATH, body).await.expect(200);
-            assert_eq!((&answer["because"][0]["role"], &answer["because"][0]["roleId"]), (&json!(label), &json!(id)), "{table}");
+            assert_eq!(
+                (&answer["because"][0]["role"], &answer["because"][0]["roleId"]),
+                (&json!(label), &json!(id)),
+                "{table}"
+            );
         }
     }
 }
@@ -123,19 +144,37 @@ async fn nobody_is_told_of_roles_that_they_may_not_read() {
         world.desk(&stage.caller, acme).post(PATH, body).await.expect(200)
     };
     for level in ["n", "m", "g"] {
-        permit(world, observes, json!({ "members": ["a", "n", "n", "n"], "roles": [level, "n", "n", "n"] })).await;
+        permit(
+            world,
+            observes,
+            json!({ "members": ["a", "n", "n", "n"], "roles": [level, "n", "n", "n"] }),
+        )
+        .await;
         for owner in [stage.outsider.id, stage.caller.id] {
             let answer = ask(owner).await;
             assert_eq!(answer["level"], "m");
             let text = answer.to_string();
-            for secret in ["hush-hush", &hidden.to_string(), &acme.role("viewer").to_string(), &acme.role("admin").to_string()] {
+            for secret in [
+                "hush-hush",
+                &hidden.to_string(),
+                &acme.role("viewer").to_string(),
+                &acme.role("admin").to_string(),
+            ] {
                 assert!(!text.contains(secret), "{level}: {text}");
             }
         }
     }
-    permit(world, observes, json!({ "members": ["a", "n", "n", "n"], "roles": ["a", "n", "n", "n"] })).await;
+    permit(
+        world,
+        observes,
+        json!({ "members": ["a", "n", "n", "n"], "roles": ["a", "n", "n", "n"] }),
+    )
+    .await;
     let answer = ask(stage.outsider.id).await;
-    assert_eq!((&answer["because"][0]["role"], &answer["because"][0]["roleId"]), (&json!("hush-hush"), &json!(hidden)));
+    assert_eq!(
+        (&answer["because"][0]["role"], &answer["because"][0]["roleId"]),
+        (&json!("hush-hush"), &json!(hidden))
+    );
     assert_eq!(ask(stage.caller.id).await["wouldNeed"]["role"]["label"], "admin");
 }
 
@@ -144,14 +183,18 @@ async fn the_role_that_permits_the_least_is_named_as_enough() {
     let stage = Stage::set().await;
     let (world, acme) = (&stage.world, &stage.world.acme);
     let ask = async |operation: &str, user: Uuid, owner: Option<Uuid>| {
-        let body = json!({ "table": "groups", "operation": operation, "userId": user, "ownerId": owner });
+        let body =
+            json!({ "table": "groups", "operation": operation, "userId": user, "ownerId": owner });
         world.admin().post(PATH, body).await.expect(200)["wouldNeed"]["role"].clone()
     };
     assert_eq!(ask("update", stage.peer.id, None).await["label"], "admin");
     let all = json!(["a", "a", "a", "a"]);
     world.role_with(acme, "wide", json!({ "groups": all, "members": ["a", "n", "n", "n"] })).await;
     let narrow = world.role_with(acme, "narrow", json!({ "groups": ["m", "n", "m", "n"] })).await;
-    assert_eq!(ask("update", stage.peer.id, None).await, json!({ "id": narrow, "label": "narrow" }));
+    assert_eq!(
+        ask("update", stage.peer.id, None).await,
+        json!({ "id": narrow, "label": "narrow" })
+    );
     assert_eq!(ask("update", stage.peer.id, Some(stage.peer.id)).await["label"], "narrow");
     assert_eq!(ask("update", stage.peer.id, Some(stage.outsider.id)).await["label"], "wide");
     assert_eq!(ask("delete", stage.peer.id, None).await["label"], "wide");
@@ -175,12 +218,20 @@ async fn questions_are_taken_and_refused_as_by_check() {
     desk.post(PATH, body(stage.outsider.id)).await.refused(404, "not_found");
     desk.post(PATH, body(Uuid::now_v7())).await.refused(404, "not_found");
     desk.post(PATH, body(stage.peer.id)).await.expect(200);
-    let mute = world.member_with(acme, "mute", &[world.role_with(acme, "mute", json!({})).await]).await;
+    let mute =
+        world.member_with(acme, "mute", &[world.role_with(acme, "mute", json!({})).await]).await;
     denied(&world.desk(&mute, acme).post(PATH, body(stage.peer.id)).await, "members", "read", "m");
-    let two = world.desk(&stage.caller, acme).post(PATH, json!({ "table": "playbooks", "operation": "read" })).await;
+    let two = world
+        .desk(&stage.caller, acme)
+        .post(PATH, json!({ "table": "playbooks", "operation": "read" }))
+        .await;
     two.refused(400, "instance_context_missing");
     assert_eq!(values(&two.body["candidates"], "id").len(), 2);
-    world.bare(&stage.caller).post(PATH, body(stage.caller.id)).await.refused(400, "mandate_context_missing");
+    world
+        .bare(&stage.caller)
+        .post(PATH, body(stage.caller.id))
+        .await
+        .refused(400, "mandate_context_missing");
 }
 
 /// Explain, check and the operation itself agree, whatever is permitted.
@@ -192,15 +243,30 @@ async fn explaining_agrees_with_checking() {
         if read == "n" {
             stage.allow(NONE, NONE).await;
         }
-        for (table, operation) in [("playbooks", "read"), ("playbooks", "update"), ("playbook_versions", "read"), ("members", "read")] {
-            for owner in [None, Some(stage.caller.id), Some(stage.peer.id), Some(stage.outsider.id)] {
+        for (table, operation) in [
+            ("playbooks", "read"),
+            ("playbooks", "update"),
+            ("playbook_versions", "read"),
+            ("members", "read"),
+        ] {
+            for owner in [None, Some(stage.caller.id), Some(stage.peer.id), Some(stage.outsider.id)]
+            {
                 let question = json!({ "table": table, "operation": operation, "ownerId": owner });
-                let checked: Answer = stage.desk().post("/api/access/check", json!({ "checks": [question] })).await;
+                let checked: Answer =
+                    stage.desk().post("/api/access/check", json!({ "checks": [question] })).await;
                 let result = &checked.expect(200)["results"][0];
                 let answer = stage.desk().post(PATH, question).await.expect(200);
-                assert_eq!([&answer["allowed"], &answer["level"]], [&result["allowed"], &result["level"]], "{answer}");
+                assert_eq!(
+                    [&answer["allowed"], &answer["level"]],
+                    [&result["allowed"], &result["level"]],
+                    "{answer}"
+                );
                 let allowed = answer["allowed"] == json!(true);
-                assert_eq!((answer["blockedBy"] == json!([]), answer["wouldNeed"].is_null()), (allowed, allowed), "{answer}");
+                assert_eq!(
+                    (answer["blockedBy"] == json!([]), answer["wouldNeed"].is_null()),
+                    (allowed, allowed),
+                    "{answer}"
+                );
                 assert!(!allowed || !answer["because"].as_array().unwrap().is_empty(), "{answer}");
             }
         }

@@ -32,7 +32,11 @@ impl Stage {
         // Everybody shares `everyone`; here nobody is to be in it.
         let everyone = acme.path(&format!("/groups/{}", acme.everyone));
         world.admin().patch(everyone.clone(), json!({ "autoJoin": false })).await.expect(200);
-        world.admin().put(format!("{everyone}/members"), json!({ "userIds": [] })).await.expect(200);
+        world
+            .admin()
+            .put(format!("{everyone}/members"), json!({ "userIds": [] }))
+            .await
+            .expect(200);
         let probe = world.role_with(acme, "probe", json!({})).await;
         let peers_role = world.role_with(acme, "held by the peer", json!({})).await;
         let outsiders_role = world.role_with(acme, "held by the outsider", json!({})).await;
@@ -42,7 +46,18 @@ impl Stage {
         let shared = group(&world, "shared", &[caller.id, peer.id]).await;
         let peers_group = group(&world, "of the peer", &[peer.id]).await;
         let outsiders_group = group(&world, "of the outsider", &[outsider.id]).await;
-        Self { world, caller, peer, outsider, probe, peers_role, outsiders_role, shared, peers_group, outsiders_group }
+        Self {
+            world,
+            caller,
+            peer,
+            outsider,
+            probe,
+            peers_role,
+            outsiders_role,
+            shared,
+            peers_group,
+            outsiders_group,
+        }
     }
 
     fn desk(&self) -> Desk<'_> {
@@ -52,7 +67,11 @@ impl Stage {
     /// What the caller may do from now on: `[read, create, update, delete]` on one table.
     async fn allow(&self, table: &str, levels: [&str; 4]) {
         let body = json!({ "tables": rules(&json!({ table: levels })) });
-        self.world.admin().put(format!("/api/roles/{}/permissions", self.probe), body).await.expect(200);
+        self.world
+            .admin()
+            .put(format!("/api/roles/{}/permissions", self.probe), body)
+            .await
+            .expect(200);
     }
 
     /// `n` refuses the list and every row before any lookup, the same for ids that exist and that do not.
@@ -68,12 +87,20 @@ impl Stage {
 async fn group(world: &World, name: &str, members: &[Uuid]) -> Uuid {
     let admin = world.admin();
     let id = admin.post(world.acme.path("/groups"), json!({ "name": name })).await.id();
-    admin.put(world.acme.path(&format!("/groups/{id}/members")), json!({ "userIds": members })).await.expect(200);
+    admin
+        .put(world.acme.path(&format!("/groups/{id}/members")), json!({ "userIds": members }))
+        .await
+        .expect(200);
     id
 }
 
 /// Gets every row: 200 where it is reached, else the 404 that unknown ids get.
-async fn gets(desk: &Desk<'_>, path: impl Fn(&str) -> String, all: &BTreeSet<String>, reached: &BTreeSet<String>) {
+async fn gets(
+    desk: &Desk<'_>,
+    path: impl Fn(&str) -> String,
+    all: &BTreeSet<String>,
+    reached: &BTreeSet<String>,
+) {
     for id in all {
         let answer = desk.get(path(id)).await;
         if reached.contains(id) {
@@ -91,17 +118,28 @@ async fn members() {
     let (acme, desk) = (&stage.world.acme, stage.desk());
     let list = acme.path("/users");
     let row = |id: &str| format!("{list}/{id}");
-    stage.closed("members", &list, &[row(&stage.peer.id.to_string()), row(&Uuid::now_v7().to_string())]).await;
+    stage
+        .closed(
+            "members",
+            &list,
+            &[row(&stage.peer.id.to_string()), row(&Uuid::now_v7().to_string())],
+        )
+        .await;
     let mine = set([stage.caller.id]);
     let near = set([stage.caller.id, stage.peer.id]);
-    let all = set([stage.caller.id, stage.peer.id, stage.outsider.id, acme.admin.id, acme.member.id]);
+    let all =
+        set([stage.caller.id, stage.peer.id, stage.outsider.id, acme.admin.id, acme.member.id]);
     for (level, reached) in [("m", &mine), ("g", &near), ("a", &all)] {
         stage.allow("members", [level, "n", "n", "n"]).await;
         assert_eq!(&desk.walk(&list, "userId").await, reached, "{level}");
         gets(&desk, row, &all, reached).await;
         gets(&desk, |id| format!("{list}/{id}/access"), &all, reached).await;
         let found = desk.walk(&format!("{list}?q=olga"), "userId").await;
-        assert_eq!(found.contains(&stage.outsider.id.to_string()), level == "a", "search at {level}");
+        assert_eq!(
+            found.contains(&stage.outsider.id.to_string()),
+            level == "a",
+            "search at {level}"
+        );
         let held = desk.walk(&format!("{list}?roleId={}", stage.peers_role), "userId").await;
         assert_eq!(held.contains(&stage.peer.id.to_string()), level != "m", "filter at {level}");
     }
@@ -119,7 +157,12 @@ async fn changing_and_removing_members() {
     denied(&desk.patch(row(stage.outsider.id), off.clone()).await, "members", "update", "a");
     denied(&desk.delete(row(stage.outsider.id)).await, "members", "delete", "a");
     let roles = json!({ "roleIds": [stage.probe] });
-    denied(&desk.put(format!("{}/roles", row(stage.peer.id)), roles.clone()).await, "members", "update", "g");
+    denied(
+        &desk.put(format!("{}/roles", row(stage.peer.id)), roles.clone()).await,
+        "members",
+        "update",
+        "g",
+    );
     // Not seen: as if it were not there.
     stage.allow("members", ["g", "n", "m", "m"]).await;
     desk.patch(row(stage.outsider.id), off.clone()).await.refused(404, "not_found");
@@ -147,7 +190,13 @@ async fn groups() {
     let (acme, desk) = (&stage.world.acme, stage.desk());
     let list = acme.path("/groups");
     let row = |id: &str| format!("{list}/{id}");
-    stage.closed("groups", &list, &[row(&stage.shared.to_string()), row(&Uuid::now_v7().to_string())]).await;
+    stage
+        .closed(
+            "groups",
+            &list,
+            &[row(&stage.shared.to_string()), row(&Uuid::now_v7().to_string())],
+        )
+        .await;
     let mine = set([stage.shared]);
     let near = set([stage.shared, stage.peers_group]);
     let all = set([stage.shared, stage.peers_group, stage.outsiders_group, acme.everyone]);
@@ -162,8 +211,18 @@ async fn groups() {
     stage.allow("groups", ["a", "n", "m", "m"]).await;
     let body = json!({ "description": "x" });
     desk.patch(row(&stage.shared.to_string()), body.clone()).await.expect(200);
-    denied(&desk.patch(row(&stage.peers_group.to_string()), body.clone()).await, "groups", "update", "g");
-    denied(&desk.patch(row(&stage.outsiders_group.to_string()), body.clone()).await, "groups", "update", "a");
+    denied(
+        &desk.patch(row(&stage.peers_group.to_string()), body.clone()).await,
+        "groups",
+        "update",
+        "g",
+    );
+    denied(
+        &desk.patch(row(&stage.outsiders_group.to_string()), body.clone()).await,
+        "groups",
+        "update",
+        "a",
+    );
     denied(&desk.delete(row(&stage.outsiders_group.to_string())).await, "groups", "delete", "a");
     let members = format!("{}/members", row(&stage.outsiders_group.to_string()));
     denied(&desk.put(members, json!({ "userIds": [] })).await, "groups", "update", "a");
@@ -181,7 +240,13 @@ async fn roles() {
     let (acme, desk) = (&stage.world.acme, stage.desk());
     let list = acme.path("/roles");
     let row = |id: &str| format!("/api/roles/{id}");
-    stage.closed("roles", &list, &[row(&stage.peers_role.to_string()), row(&Uuid::now_v7().to_string())]).await;
+    stage
+        .closed(
+            "roles",
+            &list,
+            &[row(&stage.peers_role.to_string()), row(&Uuid::now_v7().to_string())],
+        )
+        .await;
     let mine = set([stage.probe]);
     let near = set([stage.probe, stage.peers_role]);
     let own = ["admin", "user", "viewer"].map(|label| acme.role(label));
@@ -195,9 +260,24 @@ async fn roles() {
     stage.allow("roles", ["a", "n", "m", "m"]).await;
     let body = json!({ "description": { "en": "x" } });
     desk.patch(row(&stage.probe.to_string()), body.clone()).await.expect(200);
-    denied(&desk.patch(row(&stage.peers_role.to_string()), body.clone()).await, "roles", "update", "g");
-    denied(&desk.patch(row(&stage.outsiders_role.to_string()), body.clone()).await, "roles", "update", "a");
-    denied(&desk.put(format!("/api/roles/{}/permissions", stage.outsiders_role), json!({})).await, "roles", "update", "a");
+    denied(
+        &desk.patch(row(&stage.peers_role.to_string()), body.clone()).await,
+        "roles",
+        "update",
+        "g",
+    );
+    denied(
+        &desk.patch(row(&stage.outsiders_role.to_string()), body.clone()).await,
+        "roles",
+        "update",
+        "a",
+    );
+    denied(
+        &desk.put(format!("/api/roles/{}/permissions", stage.outsiders_role), json!({})).await,
+        "roles",
+        "update",
+        "a",
+    );
     denied(&desk.delete(row(&stage.outsiders_role.to_string())).await, "roles", "delete", "a");
     stage.allow("roles", ["g", "n", "g", "g"]).await;
     desk.patch(row(&stage.peers_role.to_string()), body.clone()).await.expect(200);
@@ -210,7 +290,10 @@ async fn instance_for(world: &World, label: &str, user: Uuid) -> Uuid {
     let admin = world.admin();
     let body = json!({ "featureCode": "playbooks", "label": label, "copyTemplateRoles": false });
     let id = admin.post("/api/features/instances", body).await.id();
-    let role = admin.post(format!("/api/features/instances/{id}/roles"), json!({ "label": "guest" })).await.id();
+    let role = admin
+        .post(format!("/api/features/instances/{id}/roles"), json!({ "label": "guest" }))
+        .await
+        .id();
     let body = json!({ "userId": user, "roleIds": [role] });
     admin.post(format!("/api/features/instances/{id}/users"), body).await.expect(201);
     id
@@ -225,13 +308,19 @@ async fn instances() {
     let of_outsider = instance_for(&stage.world, "of the outsider", stage.outsider.id).await;
     let list = "/api/features/instances".to_owned();
     let row = |id: &str| format!("/api/features/instances/{id}");
-    stage.closed("instances", &list, &[row(&of_peer.to_string()), row(&Uuid::now_v7().to_string())]).await;
+    stage
+        .closed("instances", &list, &[row(&of_peer.to_string()), row(&Uuid::now_v7().to_string())])
+        .await;
     let (mine, near) = (set([of_caller]), set([of_caller, of_peer]));
     let all = set([of_caller, of_peer, of_outsider, acme.instance]);
     for (level, reached) in [("m", &mine), ("g", &near), ("a", &all)] {
         stage.allow("instances", [level, "n", "n", "n"]).await;
         assert_eq!(&desk.walk(&list, "id").await, reached, "{level}");
-        assert_eq!(&desk.walk(&format!("{list}?featureCode=playbooks"), "id").await, reached, "{level}");
+        assert_eq!(
+            &desk.walk(&format!("{list}?featureCode=playbooks"), "id").await,
+            reached,
+            "{level}"
+        );
         gets(&desk, row, &all, reached).await;
         gets(&desk, |id| format!("/api/features/instances/{id}/users"), &all, reached).await;
     }
@@ -239,7 +328,12 @@ async fn instances() {
     let body = json!({ "enabled": true });
     desk.patch(row(&of_caller.to_string()), body.clone()).await.expect(200);
     denied(&desk.patch(row(&of_peer.to_string()), body.clone()).await, "instances", "update", "g");
-    denied(&desk.patch(row(&of_outsider.to_string()), body.clone()).await, "instances", "update", "a");
+    denied(
+        &desk.patch(row(&of_outsider.to_string()), body.clone()).await,
+        "instances",
+        "update",
+        "a",
+    );
     denied(&desk.delete(row(&of_outsider.to_string())).await, "instances", "delete", "a");
     stage.allow("instances", ["g", "n", "g", "g"]).await;
     desk.patch(row(&of_peer.to_string()), body.clone()).await.expect(200);
@@ -266,12 +360,24 @@ async fn audit() {
     let actors = async || {
         let page = desk.get(format!("{list}?limit=200")).await.expect(200);
         let items = page["items"].as_array().unwrap().clone();
-        items.iter().map(|event| event["actorId"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+        items
+            .iter()
+            .map(|event| event["actorId"].as_str().unwrap().to_owned())
+            .collect::<BTreeSet<_>>()
     };
     for (level, reached) in [
         ("m", set([stage.caller.id])),
         ("g", set([stage.caller.id, stage.peer.id])),
-        ("a", set([stage.caller.id, stage.peer.id, stage.outsider.id, acme.admin.id, world.sys_admin.id])),
+        (
+            "a",
+            set([
+                stage.caller.id,
+                stage.peer.id,
+                stage.outsider.id,
+                acme.admin.id,
+                world.sys_admin.id,
+            ]),
+        ),
     ] {
         stage.allow("audit", [level, "n", "n", "n"]).await;
         assert_eq!(actors().await, reached, "{level}");
@@ -284,9 +390,14 @@ async fn audit() {
 /// Fills the one role of the caller in Acme's instance, and admits everybody.
 async fn admitted(stage: &Stage) -> Uuid {
     let (world, acme) = (&stage.world, &stage.world.acme);
-    let role = world.admin().post(acme.instance_path("/roles"), json!({ "label": "instance probe" })).await.id();
+    let role = world
+        .admin()
+        .post(acme.instance_path("/roles"), json!({ "label": "instance probe" }))
+        .await
+        .id();
     world.admit(acme, stage.caller.id, &[role]).await;
-    let idle = world.admin().post(acme.instance_path("/roles"), json!({ "label": "idle" })).await.id();
+    let idle =
+        world.admin().post(acme.instance_path("/roles"), json!({ "label": "idle" })).await.id();
     for person in [&stage.peer, &stage.outsider] {
         world.admit(acme, person.id, &[idle]).await;
     }

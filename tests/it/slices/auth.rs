@@ -14,7 +14,10 @@ use crate::harness::log::Log;
 use crate::harness::{TestApp, World};
 
 async fn login(app: &TestApp, username: &str, password: &str) -> Answer {
-    app.post("/api/auth/login").json(json!({ "username": username, "password": password })).send().await
+    app.post("/api/auth/login")
+        .json(json!({ "username": username, "password": password }))
+        .send()
+        .await
 }
 
 async fn me(app: &TestApp, token: &str) -> Answer {
@@ -48,10 +51,16 @@ async fn me_names_the_mandates_and_roles() {
     let own = world.bare(&world.acme.member).get("/api/auth/me").await.expect(200);
     assert_eq!(own["mandates"].as_array().unwrap().len(), 1);
     let mandate = &own["mandates"][0];
-    assert_eq!((&mandate["id"], &mandate["name"], &mandate["code"]), (&json!(world.acme.id), &json!("Acme"), &json!("acme")));
+    assert_eq!(
+        (&mandate["id"], &mandate["name"], &mandate["code"]),
+        (&json!(world.acme.id), &json!("Acme"), &json!("acme"))
+    );
     assert!(mandate["roles"].to_string().contains("user"), "{own}");
     world.root().patch(world.acme.path(""), json!({ "enabled": false })).await.expect(200);
-    assert_eq!(world.bare(&world.acme.member).get("/api/auth/me").await.expect(200)["mandates"], json!([]));
+    assert_eq!(
+        world.bare(&world.acme.member).get("/api/auth/me").await.expect(200)["mandates"],
+        json!([])
+    );
 }
 
 #[tokio::test]
@@ -59,7 +68,11 @@ async fn a_failed_sign_in_never_says_which_part_was_wrong() {
     let app = TestApp::start().await;
     app.account("alice", false).await;
     let off = app.account("off", false).await;
-    sqlx::query("update users set enabled = false where id = $1").bind(off).execute(&app.sql).await.unwrap();
+    sqlx::query("update users set enabled = false where id = $1")
+        .bind(off)
+        .execute(&app.sql)
+        .await
+        .unwrap();
     let mut seen = BTreeSet::new();
     for (username, password) in [
         ("alice", "wrong"),
@@ -73,10 +86,17 @@ async fn a_failed_sign_in_never_says_which_part_was_wrong() {
         let mut answer = login(&app, username, password).await;
         answer.refused(401, "invalid_credentials");
         answer.body.as_object_mut().unwrap().remove("requestId");
-        seen.insert(format!("{} {:?}", answer.body, answer.headers.keys().map(ToString::to_string).collect::<BTreeSet<_>>()));
+        seen.insert(format!(
+            "{} {:?}",
+            answer.body,
+            answer.headers.keys().map(ToString::to_string).collect::<BTreeSet<_>>()
+        ));
     }
     assert_eq!(seen.len(), 1, "{seen:?}");
-    points_at(&app.post("/api/auth/login").json(json!({ "username": "alice" })).send().await, "/password");
+    points_at(
+        &app.post("/api/auth/login").json(json!({ "username": "alice" })).send().await,
+        "/password",
+    );
     let body = json!({ "username": "alice", "password": PASSWORD, "remember": true });
     app.post("/api/auth/login").json(body).send().await.refused(422, "unknown_field");
 }
@@ -117,13 +137,18 @@ async fn the_published_keys_verify_the_token() {
     let token = app.sign_in("alice").await;
     let (header, claims) = (part(&token, 0), part(&token, 1));
     assert_eq!(header["alg"], json!("EdDSA"));
-    assert_eq!((&claims["iss"], &claims["aud"], &claims["sub"]), (&json!("http://test"), &json!("bailiwick"), &json!(id)));
+    assert_eq!(
+        (&claims["iss"], &claims["aud"], &claims["sub"]),
+        (&json!("http://test"), &json!("bailiwick"), &json!(id))
+    );
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
     assert!(claims["sid"].is_string() && claims["jti"].is_string());
     let set = app.get("/.well-known/jwks.json").send().await.expect(200);
-    let key = set["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
+    let key =
+        set["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
     assert_eq!((&key["kty"], &key["crv"], key.get("d")), (&json!("OKP"), &json!("Ed25519"), None));
-    let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(key["x"].as_str().unwrap()).unwrap().try_into().unwrap();
+    let bytes: [u8; 32] =
+        URL_SAFE_NO_PAD.decode(key["x"].as_str().unwrap()).unwrap().try_into().unwrap();
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let signature = Signature::from_slice(&URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
     VerifyingKey::from_bytes(&bytes).unwrap().verify_strict(signed.as_bytes(), &signature).unwrap();
@@ -145,7 +170,10 @@ async fn anything_but_our_own_token_is_refused_in_the_same_words() {
     let token = app.sign_in("alice").await;
     let stranger = TestApp::start().await;
     stranger.account("alice", false).await;
-    let unsigned = format!("{}.", forged(&token, 0, |header| header["alg"] = json!("none")).rsplit_once('.').unwrap().0);
+    let unsigned = format!(
+        "{}.",
+        forged(&token, 0, |header| header["alg"] = json!("none")).rsplit_once('.').unwrap().0
+    );
     let tokens = [
         ("another deployment's session", stranger.sign_in("alice").await),
         ("another subject", forged(&token, 1, |claims| claims["sub"] = json!(bob))),
@@ -170,18 +198,29 @@ async fn anything_but_our_own_token_is_refused_in_the_same_words() {
     words.insert(basic.body["detail"].to_string());
     words.insert(app.get("/api/auth/me").send().await.body["detail"].to_string());
     let twice = app.get("/api/auth/me").bearer(&token).bearer(&token).send().await;
-    assert!([400, 401].contains(&twice.status.as_u16()), "two credentials are none: {}", twice.status);
+    assert!(
+        [400, 401].contains(&twice.status.as_u16()),
+        "two credentials are none: {}",
+        twice.status
+    );
     assert_eq!(words.len(), 1, "{words:?}");
     me(&app, &token).await.expect(200);
     // The scheme's name is written as one likes (RFC 9110).
-    app.get("/api/auth/me").header("authorization", format!("bearer {token}")).send().await.expect(200);
+    app.get("/api/auth/me")
+        .header("authorization", format!("bearer {token}"))
+        .send()
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
 async fn a_full_password_queue_answers_at_once() {
-    let app =
-        TestApp::start_with(&[("BAILIWICK_RATE_LIMITS", "off"), ("BAILIWICK_PASSWORD_WORKERS", "1"), ("BAILIWICK_PASSWORD_QUEUE", "1")])
-            .await;
+    let app = TestApp::start_with(&[
+        ("BAILIWICK_RATE_LIMITS", "off"),
+        ("BAILIWICK_PASSWORD_WORKERS", "1"),
+        ("BAILIWICK_PASSWORD_QUEUE", "1"),
+    ])
+    .await;
     app.account("alice", false).await;
     let log = Log::json("info");
     let mut crowd = tokio::task::JoinSet::new();
@@ -193,13 +232,22 @@ async fn a_full_password_queue_answers_at_once() {
     }
     let answers = crowd.join_all().await;
     let busy: Vec<_> = answers.iter().filter(|answer| answer.status.as_u16() == 503).collect();
-    assert!(!busy.is_empty() && busy.len() < answers.len(), "{} of {} were turned away", busy.len(), answers.len());
+    assert!(
+        !busy.is_empty() && busy.len() < answers.len(),
+        "{} of {} were turned away",
+        busy.len(),
+        answers.len()
+    );
     for answer in busy {
         answer.refused(503, "overloaded");
         assert!(answer.header("retry-after").parse::<u32>().unwrap() >= 1);
     }
     // Anybody can bring it about: it fills no log of errors.
-    assert!(log.objects("\"overloaded\"").iter().all(|line| line["level"] == "WARN"), "{}", log.all());
+    assert!(
+        log.objects("\"overloaded\"").iter().all(|line| line["level"] == "WARN"),
+        "{}",
+        log.all()
+    );
     login(&app, "alice", PASSWORD).await.expect(200);
 }
 
@@ -210,5 +258,7 @@ async fn sign_ins_are_in_the_platforms_trail_without_secrets() {
     let trail = world.root().get("/api/audit?limit=200").await.expect(200);
     assert!(!values(&trail, "action").is_empty());
     let text = trail.to_string();
-    assert!(!text.contains("wrong-Password-77") && !text.contains(PASSWORD) && !text.contains("argon2"));
+    assert!(
+        !text.contains("wrong-Password-77") && !text.contains(PASSWORD) && !text.contains("argon2")
+    );
 }

@@ -33,12 +33,21 @@ fn question(user: Uuid, operation: &str, resource: Value) -> Value {
 fn denied(answer: &Answer) -> Vec<(&str, &str)> {
     assert_eq!(answer.status, 200, "{}", answer.body);
     let contexts = answer.body["evaluations"].as_array().unwrap().iter().map(|one| &one["context"]);
-    contexts.filter_map(|context| Some((context["reason"].as_str()?, context["pointer"].as_str().unwrap_or_default()))).collect()
+    contexts
+        .filter_map(|context| {
+            Some((context["reason"].as_str()?, context["pointer"].as_str().unwrap_or_default()))
+        })
+        .collect()
 }
 
 fn decisions(answer: Answer) -> Vec<bool> {
     let body = answer.expect(200);
-    body["evaluations"].as_array().unwrap().iter().map(|one| one["decision"].as_bool().unwrap()).collect()
+    body["evaluations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["decision"].as_bool().unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -72,11 +81,18 @@ async fn the_mandate_of_the_body_must_be_that_of_the_header() {
     asked["context"] = json!({ "mandate": globex.id });
     world.admin().post(ONE, asked.clone()).await.refused(403, "mandate_access_denied");
     world.admin().post(MANY, asked.clone()).await.refused(403, "mandate_access_denied");
-    assert_eq!(denied(&world.admin().post(MANY, json!({ "evaluations": [asked] })).await), [("mandate_access_denied", "")]);
+    assert_eq!(
+        denied(&world.admin().post(MANY, json!({ "evaluations": [asked] })).await),
+        [("mandate_access_denied", "")]
+    );
     asked["context"] = json!({ "mandate": acme.id });
     world.admin().post(ONE, asked.clone()).await.expect(200);
     world.bare(&acme.admin).post(ONE, asked.clone()).await.refused(400, "mandate_context_missing");
-    world.desk(&acme.admin, globex).post(ONE, asked.clone()).await.refused(403, "mandate_access_denied");
+    world
+        .desk(&acme.admin, globex)
+        .post(ONE, asked.clone())
+        .await
+        .refused(403, "mandate_access_denied");
     world.app.post(ONE).mandate(acme.id).json(asked).send().await.refused(401, "unauthenticated");
 }
 
@@ -103,16 +119,29 @@ async fn subjects_are_oneself_and_whom_the_caller_may_read() {
         one
     };
     let strange = ask("nobody-at-all".to_owned()).await;
-    assert_eq!((&strange["decision"], &strange["context"]["reason"]), (&json!(false), &json!("unknown_subject")));
-    let everybody = [&stage.caller, &stage.peer, &stage.outsider, &world.globex.member, &world.sys_admin];
+    assert_eq!(
+        (&strange["decision"], &strange["context"]["reason"]),
+        (&json!(false), &json!("unknown_subject"))
+    );
+    let everybody =
+        [&stage.caller, &stage.peer, &stage.outsider, &world.globex.member, &world.sys_admin];
     for (level, reached) in [("n", 1), ("m", 1), ("g", 2), ("a", 3)] {
-        permit(world, role, if level == "n" { json!({}) } else { json!({ "members": [level, "n", "n", "n"] }) }).await;
+        permit(
+            world,
+            role,
+            if level == "n" { json!({}) } else { json!({ "members": [level, "n", "n", "n"] }) },
+        )
+        .await;
         for (place, person) in everybody.into_iter().enumerate() {
             for id in [person.id.to_string(), person.name.clone(), person.name.to_uppercase()] {
                 let answer = ask(id).await;
                 if place < reached {
                     assert_eq!(answer["context"]["reason"], Value::Null, "{level}: {answer}");
-                    assert_eq!(answer["decision"], json!(place > 0 || level != "n"), "{level}: {answer}");
+                    assert_eq!(
+                        answer["decision"],
+                        json!(place > 0 || level != "n"),
+                        "{level}: {answer}"
+                    );
                 } else {
                     assert_eq!(answer, strange, "{level}");
                 }
@@ -140,9 +169,18 @@ async fn several_questions_are_gone_through_as_the_options_say() {
     }
     assert_eq!(decisions(ask(mixed.clone(), Some("deny_on_first_deny")).await), [true, false]);
     assert_eq!(decisions(ask(mixed, Some("permit_on_first_permit")).await), [true]);
-    assert_eq!(decisions(ask(json!([no(), yes(), no()]), Some("permit_on_first_permit")).await), [false, true]);
-    assert_eq!(decisions(ask(json!([yes(), yes()]), Some("deny_on_first_deny")).await), [true, true]);
-    assert_eq!(decisions(ask(json!([no(), no()]), Some("permit_on_first_permit")).await), [false, false]);
+    assert_eq!(
+        decisions(ask(json!([no(), yes(), no()]), Some("permit_on_first_permit")).await),
+        [false, true]
+    );
+    assert_eq!(
+        decisions(ask(json!([yes(), yes()]), Some("deny_on_first_deny")).await),
+        [true, true]
+    );
+    assert_eq!(
+        decisions(ask(json!([no(), no()]), Some("permit_on_first_permit")).await),
+        [false, false]
+    );
     points_at(&ask(json!([yes()]), Some("at_random")).await, "/options/evaluations_semantic");
     assert_eq!(decisions(ask(json!(vec![yes(); 100]), None).await), [true; 100]);
     points_at(&ask(json!(vec![yes(); 101]), None).await, "/evaluations");
@@ -181,8 +219,7 @@ async fn what_a_question_leaves_out_comes_from_the_defaults() {
         let answer = admin.post(MANY, single).await.expect(200);
         assert_eq!((&answer["decision"], answer.get("evaluations")), (&json!(true), None));
     }
-    let incomplete =
-        json!({ "subject": subject(acme.member.id), "evaluations": [{ "action": action("read"), "resource": resource("members") }, {}] });
+    let incomplete = json!({ "subject": subject(acme.member.id), "evaluations": [{ "action": action("read"), "resource": resource("members") }, {}] });
     let answer = admin.post(MANY, incomplete).await;
     assert_eq!(denied(&answer), [("required", "/evaluations/1/action")]);
     assert_eq!(decisions(answer), [true, false]);
@@ -214,9 +251,21 @@ async fn what_is_not_known_is_denied_and_what_is_no_question_refused() {
         let mut asked = question(user, "read", resource("members"));
         asked[part] = value;
         let answer = admin.post(ONE, asked.clone()).await.expect(200);
-        assert_eq!((&answer["decision"], &answer["context"]["level"]), (&json!(false), &json!("n")), "{answer}");
-        assert_eq!((&answer["context"]["reason"], &answer["context"]["pointer"]), (&json!(reason), &json!(pointer)), "{answer}");
-        assert_eq!(admin.post(MANY, asked).await.expect(200), answer, "one question, in the other form");
+        assert_eq!(
+            (&answer["decision"], &answer["context"]["level"]),
+            (&json!(false), &json!("n")),
+            "{answer}"
+        );
+        assert_eq!(
+            (&answer["context"]["reason"], &answer["context"]["pointer"]),
+            (&json!(reason), &json!(pointer)),
+            "{answer}"
+        );
+        assert_eq!(
+            admin.post(MANY, asked).await.expect(200),
+            answer,
+            "one question, in the other form"
+        );
     }
     for (part, value, pointer) in [
         ("subject", json!({ "type": "user" }), "/subject/id"),
@@ -261,7 +310,11 @@ async fn one_bad_question_of_several_answers_for_itself() {
         (with("action", action("approve")), "unknown_action", "/action/name"),
         (with("action", json!("read")), "invalid_type", "/action"),
         (with("resource", resource("nothing")), "unknown_table", "/resource/type"),
-        (with("resource", owned("members", "nobody")), "unknown_owner", "/resource/properties/ownerId"),
+        (
+            with("resource", owned("members", "nobody")),
+            "unknown_owner",
+            "/resource/properties/ownerId",
+        ),
         (with("resource", resource("playbooks")), "unknown_instance", "/resource/type"),
         (with("context", json!({ "mandate": "acme" })), "invalid_type", "/context/mandate"),
         (with("shoeSize", json!(46)), "unknown_field", "/shoeSize"),
@@ -273,7 +326,8 @@ async fn one_bad_question_of_several_answers_for_itself() {
     ];
     let places = bad.into_iter().map(|(asked, reason, at)| (asked, reason, Some(at)));
     let good = || question(user, "read", resource("members"));
-    for (asked, reason, at) in places.chain(elsewhere.map(|(asked, reason)| (asked, reason, None))) {
+    for (asked, reason, at) in places.chain(elsewhere.map(|(asked, reason)| (asked, reason, None)))
+    {
         let answer = admin.post(MANY, json!({ "evaluations": [good(), asked, good()] })).await;
         let pointer = at.map_or(String::new(), |at| format!("/evaluations/1{at}"));
         assert_eq!(denied(&answer), [(reason, pointer.as_str())], "{asked}");
@@ -291,7 +345,10 @@ async fn one_bad_question_of_several_answers_for_itself() {
     assert_eq!(decisions(answer), [false, true]);
     // An owner is named like a subject.
     let near = with("resource", owned("members", &acme.member.name));
-    assert_eq!(decisions(admin.post(MANY, json!({ "evaluations": [near, good()] })).await), [true, true]);
+    assert_eq!(
+        decisions(admin.post(MANY, json!({ "evaluations": [near, good()] })).await),
+        [true, true]
+    );
 }
 
 #[tokio::test]
@@ -320,13 +377,20 @@ async fn an_instance_is_named_in_the_context_or_is_the_only_one() {
     let outsider = world.member_with(acme, "outsider", &[acme.role("user")]).await;
     let desk = world.desk(&outsider, acme);
     let mut asked = question(outsider.id, "read", resource("playbooks"));
-    assert_eq!(desk.post(ONE, asked.clone()).await.expect(200)["context"]["reason"], "unknown_instance");
+    assert_eq!(
+        desk.post(ONE, asked.clone()).await.expect(200)["context"]["reason"],
+        "unknown_instance"
+    );
     asked["context"] = json!({ "instance": acme.instance });
     desk.post(ONE, asked).await.refused(404, "not_found");
     let path = format!("/api/features/instances/{}", stage.elsewhere);
     world.admin().patch(path, json!({ "enabled": false })).await.expect(200);
     assert_eq!(ask(Some(stage.elsewhere)).await.expect(200)["decision"], json!(false));
-    assert_eq!(ask(None).await.expect(200)["decision"], json!(false), "the other is the only one now");
+    assert_eq!(
+        ask(None).await.expect(200)["decision"],
+        json!(false),
+        "the other is the only one now"
+    );
 }
 
 /// Decisions are those of check, and those are the guards'.
@@ -345,10 +409,19 @@ async fn decisions_agree_with_check() {
             }
         }
     }
-    let checked = stage.desk().post("/api/access/check", json!({ "checks": checks })).await.expect(200);
-    let allowed: Vec<_> = checked["results"].as_array().unwrap().iter().map(|result| result["allowed"].as_bool().unwrap()).collect();
+    let checked =
+        stage.desk().post("/api/access/check", json!({ "checks": checks })).await.expect(200);
+    let allowed: Vec<_> = checked["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| result["allowed"].as_bool().unwrap())
+        .collect();
     assert!(allowed.contains(&true) && allowed.contains(&false));
-    assert_eq!(decisions(stage.desk().post(MANY, json!({ "evaluations": evaluations })).await), allowed);
+    assert_eq!(
+        decisions(stage.desk().post(MANY, json!({ "evaluations": evaluations })).await),
+        allowed
+    );
 }
 
 /// A hundred questions about one subject are one look at that subject.
@@ -359,7 +432,10 @@ async fn questions_about_one_subject_cost_no_more_than_one() {
     let cost = async |many: usize| {
         let asked = question(user, "read", owned("members", world.acme.admin.id));
         let before = statements::sent();
-        assert_eq!(decisions(world.admin().post(MANY, json!({ "evaluations": vec![asked; many] })).await), vec![true; many]);
+        assert_eq!(
+            decisions(world.admin().post(MANY, json!({ "evaluations": vec![asked; many] })).await),
+            vec![true; many]
+        );
         statements::sent() - before
     };
     cost(1).await;
@@ -375,19 +451,30 @@ async fn the_metadata_is_public_and_names_the_endpoints() {
     assert!(answer.header("content-type").starts_with("application/json"));
     let body = answer.expect(200);
     assert_eq!(body["policy_decision_point"], "http://test");
-    for (name, path) in [("access_evaluation_endpoint", ONE), ("access_evaluations_endpoint", MANY)] {
+    for (name, path) in [("access_evaluation_endpoint", ONE), ("access_evaluations_endpoint", MANY)]
+    {
         assert_eq!(body[name], format!("http://test{path}"));
     }
 }
 
 #[tokio::test]
 async fn asking_leaves_no_trace_has_the_budget_of_checks_and_echoes_the_request_id() {
-    let app = TestApp::start_with(&[("BAILIWICK_RATE_LIMIT_AUTH", "1000"), ("BAILIWICK_RATE_LIMIT_WRITE", "1000")]).await;
+    let app = TestApp::start_with(&[
+        ("BAILIWICK_RATE_LIMIT_AUTH", "1000"),
+        ("BAILIWICK_RATE_LIMIT_WRITE", "1000"),
+    ])
+    .await;
     let world = World::in_app(app).await;
     let before = world.app.count("select count(*) from audit_events").await;
     let asked = question(world.acme.member.id, "read", resource("members"));
     for (path, body) in [(ONE, asked.clone()), (MANY, json!({ "evaluations": [asked] }))] {
-        let answer = world.admin().ask(Method::POST, path).header("x-request-id", "bfe9eb29-ab87").json(body).send().await;
+        let answer = world
+            .admin()
+            .ask(Method::POST, path)
+            .header("x-request-id", "bfe9eb29-ab87")
+            .json(body)
+            .send()
+            .await;
         assert_eq!(answer.header("ratelimit-policy"), "\"check\";q=6000;w=60");
         assert_eq!(answer.header("x-request-id"), "bfe9eb29-ab87");
         answer.expect(200);

@@ -30,9 +30,13 @@ pub async fn world() -> World {
 /// The tenant with a new instance of bookings as its own.
 pub async fn with_instance(world: &World, tenant: &Tenant, label: &str) -> Tenant {
     let admin = world.desk(&tenant.admin, tenant);
-    let instance = admin.post("/api/features/instances", json!({ "featureCode": "bookings", "label": label })).await.id();
+    let instance = admin
+        .post("/api/features/instances", json!({ "featureCode": "bookings", "label": label }))
+        .await
+        .id();
     let roles = admin.get(format!("/api/features/instances/{instance}/roles")).await.expect(200);
-    let by_label = values(&roles, "label").into_iter().zip(values(&roles, "id").into_iter().map(Value::from));
+    let by_label =
+        values(&roles, "label").into_iter().zip(values(&roles, "id").into_iter().map(Value::from));
     Tenant { instance, instance_roles: Value::Object(by_label.collect()), ..tenant.clone() }
 }
 
@@ -59,7 +63,9 @@ pub fn request(changes: Value) -> Value {
 }
 
 fn merge(into: &mut Value, changes: Value) {
-    let (Value::Object(into), Value::Object(changes)) = (into, changes) else { panic!("two objects") };
+    let (Value::Object(into), Value::Object(changes)) = (into, changes) else {
+        panic!("two objects")
+    };
     for (name, change) in changes {
         match (into.get_mut(&name), change) {
             (_, Value::Null) => drop(into.remove(&name)),
@@ -88,7 +94,8 @@ async fn a_request_is_pending_and_the_callers() {
     let desk = desk(&world, &rita);
     let before = world.app.clock.now();
     let made = desk.post(LIST, request(json!({ "topic": "  Introduction  " }))).await;
-    let (id, created) = (made.id(), made.body["createdAt"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap());
+    let (id, created) =
+        (made.id(), made.body["createdAt"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap());
     assert_eq!((made.header("location"), made.header("etag")), (row(id).as_str(), "\"1\""));
     assert!((before..=world.app.clock.now()).contains(&created));
     let expected = json!({
@@ -103,7 +110,8 @@ async fn a_request_is_pending_and_the_callers() {
     assert_eq!(read.expect(200), expected);
     assert_eq!(desk.get(LIST).await.expect(200)["items"], json!([expected]));
 
-    let stateless = desk.post(LIST, request(json!({ "address": { "state": null } }))).await.expect(201);
+    let stateless =
+        desk.post(LIST, request(json!({ "address": { "state": null } }))).await.expect(201);
     assert_eq!(stateless["address"]["state"], Value::Null);
 }
 
@@ -113,7 +121,10 @@ async fn nobody_requests_for_others_or_decides_by_requesting() {
     let rita = member(&world, "rita", "bookings-requester").await;
     let desk = desk(&world, &rita);
     for (pointer, field) in [
-        ("/requestedBy", json!({ "requestedBy": { "id": world.acme.admin.id, "email": "x@example.com" } })),
+        (
+            "/requestedBy",
+            json!({ "requestedBy": { "id": world.acme.admin.id, "email": "x@example.com" } }),
+        ),
         ("/ownerId", json!({ "ownerId": world.acme.admin.id })),
         ("/status", json!({ "status": "accepted" })),
         ("/instanceId", json!({ "instanceId": world.globex.instance })),
@@ -151,7 +162,10 @@ async fn everything_wrong_with_a_request_is_told_at_once() {
         ("/address/state", "blank"),
         ("/address/country", "unknown_country"),
     ];
-    assert_eq!(pointers(&wrong), expected.map(|(pointer, code)| (pointer.to_owned(), code.to_owned())));
+    assert_eq!(
+        pointers(&wrong),
+        expected.map(|(pointer, code)| (pointer.to_owned(), code.to_owned()))
+    );
 
     let long = "x".repeat(201);
     for (pointer, code, change) in [
@@ -182,7 +196,10 @@ async fn everything_wrong_with_a_request_is_told_at_once() {
         ("/address/city", json!({ "address": { "city": null } })),
         ("/address/country", json!({ "address": { "country": null } })),
     ] {
-        assert_eq!(pointers(&desk.post(LIST, request(change)).await), [(pointer.to_owned(), "required".to_owned())]);
+        assert_eq!(
+            pointers(&desk.post(LIST, request(change)).await),
+            [(pointer.to_owned(), "required".to_owned())]
+        );
     }
     assert_eq!(desk.get(format!("{LIST}?count=true")).await.expect(200)["total"], 0);
     desk.post(LIST, request(json!({ "durationMinutes": 527_040 }))).await.expect(201);
@@ -204,12 +221,21 @@ async fn countries_are_kept_as_codes_of_two_letters() {
     let world = world().await;
     let rita = member(&world, "rita", "bookings-requester").await;
     let desk = desk(&world, &rita);
-    for (written, code) in
-        [("de", "DE"), ("DEU", "DE"), ("germany", "DE"), ("United States", "US"), ("Czechia", "CZ"), ("Korea (Republic of)", "KR")]
-    {
+    for (written, code) in [
+        ("de", "DE"),
+        ("DEU", "DE"),
+        ("germany", "DE"),
+        ("United States", "US"),
+        ("Czechia", "CZ"),
+        ("Korea (Republic of)", "KR"),
+    ] {
         let made = desk.post(LIST, request(json!({ "address": { "country": written } }))).await;
         let read = desk.get(row(made.id())).await.expect(200);
-        assert_eq!((&made.body["address"]["country"], &read["address"]["country"]), (&json!(code), &json!(code)), "{written}");
+        assert_eq!(
+            (&made.body["address"]["country"], &read["address"]["country"]),
+            (&json!(code), &json!(code)),
+            "{written}"
+        );
     }
 }
 
@@ -219,9 +245,14 @@ async fn a_booking_that_is_known_is_not_sent_again() {
     let rita = member(&world, "rita", "bookings-requester").await;
     let (requester, admin) = (desk(&world, &rita), admin(&world).await);
     let id = booked(&requester).await;
-    let ask = async |tag: &str| requester.ask(Method::GET, row(id)).header("if-none-match", tag).send().await;
+    let ask = async |tag: &str| {
+        requester.ask(Method::GET, row(id)).header("if-none-match", tag).send().await
+    };
     let known = ask("\"1\"").await;
-    assert_eq!((known.status.as_u16(), known.header("etag"), &known.body), (304, "\"1\"", &json!("")));
+    assert_eq!(
+        (known.status.as_u16(), known.header("etag"), &known.body),
+        (304, "\"1\"", &json!(""))
+    );
     admin.post(format!("{}/accept", row(id)), json!({})).await.expect(200);
     assert_eq!(ask("\"1\"").await.expect(200)["status"], "accepted");
     assert_eq!(ask("\"2\"").await.status.as_u16(), 304);

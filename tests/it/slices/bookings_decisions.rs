@@ -16,10 +16,13 @@ async fn a_decision_is_final() {
     let rita = member(&world, "rita", "bookings-requester").await;
     let dora = member(&world, "dora", "bookings-decider").await;
     let (requester, decider) = (desk(&world, &rita), desk(&world, &dora));
-    for (verb, other, status) in [("accept", "reject", "accepted"), ("reject", "accept", "rejected")] {
+    for (verb, other, status) in
+        [("accept", "reject", "accepted"), ("reject", "accept", "rejected")]
+    {
         let id = booked(&requester).await;
         let before = world.app.clock.now();
-        let outcome = decider.post(format!("{}/{verb}", row(id)), json!({ "note": "The large room" })).await;
+        let outcome =
+            decider.post(format!("{}/{verb}", row(id)), json!({ "note": "The large room" })).await;
         assert_eq!(outcome.header("etag"), "\"2\"");
         let body = outcome.expect(200);
         let at: DateTime<Utc> = body["decidedAt"].as_str().unwrap().parse().unwrap();
@@ -31,11 +34,16 @@ async fn a_decision_is_final() {
         assert_eq!(body["requestedBy"], json!({ "id": rita.id, "email": "rita@example.com" }));
         assert_eq!(requester.get(row(id)).await.expect(200), body);
         for again in [verb, other] {
-            let late = decider.post(format!("{}/{again}", row(id)), json!({ "note": "Too late" })).await;
+            let late =
+                decider.post(format!("{}/{again}", row(id)), json!({ "note": "Too late" })).await;
             late.refused(409, "already_decided");
             assert_eq!(late.body["decision"], status);
         }
-        assert_eq!(requester.get(row(id)).await.expect(200), body, "a refused decision changes nothing");
+        assert_eq!(
+            requester.get(row(id)).await.expect(200),
+            body,
+            "a refused decision changes nothing"
+        );
     }
 }
 
@@ -72,7 +80,9 @@ async fn versions_guard_every_change() {
     let world = world().await;
     let rita = member(&world, "rita", "bookings-requester").await;
     let (requester, admin) = (desk(&world, &rita), admin(&world).await);
-    let with = async |method: Method, path: String, tag: &str| admin.ask(method, path).header("if-match", tag).send().await;
+    let with = async |method: Method, path: String, tag: &str| {
+        admin.ask(method, path).header("if-match", tag).send().await
+    };
     for verb in ["accept", "reject"] {
         let id = booked(&requester).await;
         let path = format!("{}/{verb}", row(id));
@@ -123,13 +133,25 @@ async fn the_trail_names_no_people_and_no_street() {
     let rita = member(&world, "rita", "bookings-requester").await;
     let (requester, admin) = (desk(&world, &rita), admin(&world).await);
     let trail = async |action: &str, id: Uuid| -> Value {
-        let page = world.admin().get(world.acme.path(&format!("/audit?action={action}&targetId={id}"))).await.expect(200);
-        let [event] = &page["items"].as_array().unwrap()[..] else { panic!("one {action}: {page}") };
+        let page = world
+            .admin()
+            .get(world.acme.path(&format!("/audit?action={action}&targetId={id}")))
+            .await
+            .expect(200);
+        let [event] = &page["items"].as_array().unwrap()[..] else {
+            panic!("one {action}: {page}")
+        };
         event.clone()
     };
     let (accepted, rejected) = (booked(&requester).await, booked(&requester).await);
-    admin.post(format!("{}/accept", row(accepted)), json!({ "note": "Ask Mrs Meier" })).await.expect(200);
-    admin.post(format!("{}/reject", row(rejected)), json!({ "note": "Ask Mrs Meier" })).await.expect(200);
+    admin
+        .post(format!("{}/accept", row(accepted)), json!({ "note": "Ask Mrs Meier" }))
+        .await
+        .expect(200);
+    admin
+        .post(format!("{}/reject", row(rejected)), json!({ "note": "Ask Mrs Meier" }))
+        .await
+        .expect(200);
     admin.delete(row(rejected)).await.expect(200);
     let at = |status: &str| {
         json!({ "instanceId": world.acme.instance, "eventTime": "2999-05-14T16:30:00Z", "durationMinutes": 90, "topic": "Introduction",
@@ -137,17 +159,36 @@ async fn the_trail_names_no_people_and_no_street() {
     };
     for (action, id, actor, details) in [
         ("booking_requested", accepted, rita.id, json!({ "after": at("pending") })),
-        ("booking_accepted", accepted, world.acme.admin.id, json!({ "before": at("pending"), "after": at("accepted") })),
-        ("booking_rejected", rejected, world.acme.admin.id, json!({ "before": at("pending"), "after": at("rejected") })),
+        (
+            "booking_accepted",
+            accepted,
+            world.acme.admin.id,
+            json!({ "before": at("pending"), "after": at("accepted") }),
+        ),
+        (
+            "booking_rejected",
+            rejected,
+            world.acme.admin.id,
+            json!({ "before": at("pending"), "after": at("rejected") }),
+        ),
         ("booking_deleted", rejected, world.acme.admin.id, json!({ "before": at("rejected") })),
     ] {
         let event = trail(action, id).await;
-        assert_eq!((&event["actorId"], &event["resourceType"], &event["resourceId"]), (&json!(actor), &json!("booking"), &json!(id)));
-        assert_eq!(event["targetUserId"], if action == "booking_requested" { Value::Null } else { json!(rita.id) });
+        assert_eq!(
+            (&event["actorId"], &event["resourceType"], &event["resourceId"]),
+            (&json!(actor), &json!("booking"), &json!(id))
+        );
+        assert_eq!(
+            event["targetUserId"],
+            if action == "booking_requested" { Value::Null } else { json!(rita.id) }
+        );
         assert_eq!(event["details"], details, "{action}");
     }
     // Refusals leave nothing.
-    admin.post(format!("{}/reject", row(accepted)), json!({})).await.refused(409, "already_decided");
+    admin
+        .post(format!("{}/reject", row(accepted)), json!({}))
+        .await
+        .refused(409, "already_decided");
     let decisions = "select count(*) from audit_events where action in ('booking_accepted', 'booking_rejected')";
     assert_eq!(world.app.count(decisions).await, 2);
 }
@@ -170,7 +211,10 @@ async fn the_templates_do_what_they_say() {
         assert_eq!(code(other.delete(row(id)).await).await, denied);
     }
     for powerless in [&requester, &viewer] {
-        assert_eq!(code(powerless.post(format!("{}/accept", row(id)), json!({})).await).await, denied);
+        assert_eq!(
+            code(powerless.post(format!("{}/accept", row(id)), json!({})).await).await,
+            denied
+        );
     }
     decider.post(format!("{}/accept", row(id)), json!({})).await.expect(200);
     // Deciding is by the access to the instance: the mandate's admin has none by that alone.

@@ -31,7 +31,11 @@ impl Stage {
             admin.patch(everyone.clone(), json!({ "autoJoin": false })).await.expect(200);
             admin.put(format!("{everyone}/members"), json!({ "userIds": [] })).await.expect(200);
         }
-        let probe = world.admin().post(acme.instance_path("/roles"), json!({ "label": "probe" })).await.id();
+        let probe = world
+            .admin()
+            .post(acme.instance_path("/roles"), json!({ "label": "probe" }))
+            .await
+            .id();
         let requester = acme.instance_role("bookings-requester");
         let mut people = Vec::new();
         for name in ["cleo", "pete", "olga", "gone"] {
@@ -40,9 +44,14 @@ impl Stage {
             people.push(person);
         }
         let [caller, peer, outsider, gone] = people.try_into().unwrap();
-        let group = world.admin().post(acme.path("/groups"), json!({ "name": "shared" })).await.id();
+        let group =
+            world.admin().post(acme.path("/groups"), json!({ "name": "shared" })).await.id();
         let members = json!({ "userIds": [caller.id, peer.id, gone.id] });
-        world.admin().put(acme.path(&format!("/groups/{group}/members")), members).await.expect(200);
+        world
+            .admin()
+            .put(acme.path(&format!("/groups/{group}/members")), members)
+            .await
+            .expect(200);
         let mut made = Vec::new();
         for person in [&caller, &peer, &outsider, &gone] {
             made.push(booked(&desk(&world, person)).await);
@@ -62,7 +71,11 @@ impl Stage {
     /// What the caller may do from now on: `[read, create, update, delete]`.
     async fn allow(&self, levels: [&str; 4]) {
         let body = json!({ "tables": rules(&json!({ "bookings": levels })) });
-        self.world.admin().put(format!("/api/roles/{}/permissions", self.probe), body).await.expect(200);
+        self.world
+            .admin()
+            .put(format!("/api/roles/{}/permissions", self.probe), body)
+            .await
+            .expect(200);
     }
 
     fn reached(&self, level: &str) -> Vec<Uuid> {
@@ -112,8 +125,19 @@ async fn each_level_reads_its_rows_and_no_others() {
     for level in ["m", "g", "a"] {
         stage.allow([level, "n", "n", "n"]).await;
         let reached = set(stage.reached(level));
-        for query in ["", "?sort=-eventTime", "?sort=createdAt", "?sort=-createdAt", "?status=pending", "?from=2000-01-01T00:00:00Z"] {
-            assert_eq!(desk.walk(&format!("{LIST}{query}"), "id").await, reached, "{level} {query}");
+        for query in [
+            "",
+            "?sort=-eventTime",
+            "?sort=createdAt",
+            "?sort=-createdAt",
+            "?status=pending",
+            "?from=2000-01-01T00:00:00Z",
+        ] {
+            assert_eq!(
+                desk.walk(&format!("{LIST}{query}"), "id").await,
+                reached,
+                "{level} {query}"
+            );
         }
         assert!(desk.walk(&format!("{LIST}?status=accepted"), "id").await.is_empty());
         for id in stage.all() {
@@ -139,7 +163,12 @@ async fn without_a_level_everything_is_refused_before_anything_is_looked_up() {
         denied(&desk.get(row(id)).await, "bookings", "read", "m");
         denied(&desk.delete(row(id)).await, "bookings", "delete", "m");
         for verb in ["accept", "reject"] {
-            denied(&desk.post(format!("{}/{verb}", row(id)), json!({})).await, "bookings", "update", "m");
+            denied(
+                &desk.post(format!("{}/{verb}", row(id)), json!({})).await,
+                "bookings",
+                "update",
+                "m",
+            );
         }
     }
 }
@@ -157,7 +186,11 @@ async fn each_level_decides_its_rows_and_no_others() {
     denied(&accept(stage.of_who_left).await, "bookings", "update", "a");
     // Not seen: as if it were not there.
     stage.allow(["g", "n", "g", "n"]).await;
-    for id in [stage.outsiders, stage.of_who_left].into_iter().chain(stage.elsewhere.iter().copied()).chain([Uuid::now_v7()]) {
+    for id in [stage.outsiders, stage.of_who_left]
+        .into_iter()
+        .chain(stage.elsewhere.iter().copied())
+        .chain([Uuid::now_v7()])
+    {
         accept(id).await.refused(404, "not_found");
         reject(id).await.refused(404, "not_found");
     }
@@ -169,7 +202,10 @@ async fn each_level_decides_its_rows_and_no_others() {
         accept(*id).await.refused(404, "not_found");
     }
     let untouched = "select count(*) from bookings where status = 'pending'";
-    assert_eq!(stage.world.app.count(untouched).await, 1 + i64::try_from(stage.elsewhere.len()).unwrap());
+    assert_eq!(
+        stage.world.app.count(untouched).await,
+        1 + i64::try_from(stage.elsewhere.len()).unwrap()
+    );
 }
 
 #[tokio::test]
@@ -189,7 +225,10 @@ async fn nobody_below_level_a_decides_their_own_request() {
     denied(&desk.post(path("accept"), json!({})).await, "bookings", "update", "m");
     stage.allow(["a", "n", "a", "n"]).await;
     let decided = desk.post(path("accept"), json!({})).await.expect(200);
-    assert_eq!((&decided["decidedBy"], &decided["requestedBy"]["id"]), (&json!(stage.caller.id), &json!(stage.caller.id)));
+    assert_eq!(
+        (&decided["decidedBy"], &decided["requestedBy"]["id"]),
+        (&json!(stage.caller.id), &json!(stage.caller.id))
+    );
     // Decided meanwhile: still first of all their own.
     stage.allow(["a", "n", "g", "n"]).await;
     desk.post(path("accept"), json!({})).await.refused(403, "own_request");
@@ -205,7 +244,9 @@ async fn each_level_deletes_its_rows_and_no_others() {
     denied(&desk.delete(row(stage.peers)).await, "bookings", "delete", "g");
     denied(&desk.delete(row(stage.outsiders)).await, "bookings", "delete", "a");
     stage.allow(["g", "n", "n", "g"]).await;
-    for id in [stage.outsiders, stage.of_who_left].into_iter().chain(stage.elsewhere.iter().copied()) {
+    for id in
+        [stage.outsiders, stage.of_who_left].into_iter().chain(stage.elsewhere.iter().copied())
+    {
         desk.delete(row(id)).await.refused(404, "not_found");
     }
     assert_eq!(desk.delete(row(stage.mine)).await.id(), stage.mine);
@@ -217,5 +258,8 @@ async fn each_level_deletes_its_rows_and_no_others() {
     for id in [stage.outsiders, stage.of_who_left] {
         assert_eq!(desk.delete(row(id)).await.id(), id);
     }
-    assert_eq!(stage.world.app.count("select count(*) from bookings").await, i64::try_from(stage.elsewhere.len()).unwrap());
+    assert_eq!(
+        stage.world.app.count("select count(*) from bookings").await,
+        i64::try_from(stage.elsewhere.len()).unwrap()
+    );
 }

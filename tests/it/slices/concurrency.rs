@@ -25,22 +25,60 @@ async fn resources(world: &World) -> Vec<Resource<'_>> {
     let (acme, admin, root) = (&world.acme, world.admin(), world.root());
     let group = admin.post(acme.path("/groups"), json!({ "name": "board" })).await.id();
     let role = world.role_with(acme, "clerk", json!({})).await;
-    let instance_role = admin.post(acme.instance_path("/roles"), json!({ "label": "clerk" })).await.id();
-    let template = root.post("/api/features/templates/roles", json!({ "roleLabel": "clerk" })).await.id();
+    let instance_role =
+        admin.post(acme.instance_path("/roles"), json!({ "label": "clerk" })).await.id();
+    let template =
+        root.post("/api/features/templates/roles", json!({ "roleLabel": "clerk" })).await.id();
     root.post("/api/features", json!({ "code": "trustee" })).await.expect(201);
     let spare = root.post("/api/mandates", json!({ "name": "Spare" })).await.id();
     let description = json!({ "description": { "en": "x" } });
     vec![
         Resource::new(&root, format!("/api/mandates/{spare}"), json!({ "name": "x" }), true, false),
         Resource::new(&admin, acme.path(""), json!({ "name": "x" }), false, false),
-        Resource::new(&admin, acme.path(&format!("/users/{}", acme.member.id)), json!({ "enabled": false }), true, false),
-        Resource::new(&admin, acme.path(&format!("/groups/{group}")), json!({ "description": "x" }), true, false),
-        Resource::new(&root, format!("/api/users/{}", acme.member.id), json!({ "lastName": "x" }), false, false),
-        Resource::new(&world.bare(&acme.member), format!("/api/users/{}", acme.member.id), json!({ "lastName": "y" }), false, false),
+        Resource::new(
+            &admin,
+            acme.path(&format!("/users/{}", acme.member.id)),
+            json!({ "enabled": false }),
+            true,
+            false,
+        ),
+        Resource::new(
+            &admin,
+            acme.path(&format!("/groups/{group}")),
+            json!({ "description": "x" }),
+            true,
+            false,
+        ),
+        Resource::new(
+            &root,
+            format!("/api/users/{}", acme.member.id),
+            json!({ "lastName": "x" }),
+            false,
+            false,
+        ),
+        Resource::new(
+            &world.bare(&acme.member),
+            format!("/api/users/{}", acme.member.id),
+            json!({ "lastName": "y" }),
+            false,
+            false,
+        ),
         Resource::new(&admin, format!("/api/roles/{role}"), description.clone(), true, true),
-        Resource::new(&admin, format!("/api/roles/{instance_role}"), description.clone(), true, true),
+        Resource::new(
+            &admin,
+            format!("/api/roles/{instance_role}"),
+            description.clone(),
+            true,
+            true,
+        ),
         Resource::new(&root, format!("/api/roles/{template}"), description, true, true),
-        Resource::new(&root, "/api/features/trustee".into(), json!({ "icon": "mdi-bank" }), true, true),
+        Resource::new(
+            &root,
+            "/api/features/trustee".into(),
+            json!({ "icon": "mdi-bank" }),
+            true,
+            true,
+        ),
         Resource::new(&admin, acme.instance_path(""), json!({ "label": "x" }), true, true),
     ]
 }
@@ -60,17 +98,23 @@ async fn every_resource_guards_its_version() {
         if whole {
             assert_eq!((known.header("etag"), &known.body), (tag.as_str(), &json!("")), "{path}");
         }
-        let stale = |method: Method| desk.ask(method, path.clone()).header("if-match", format!("\"{}\"", version + 7));
+        let stale = |method: Method| {
+            desk.ask(method, path.clone()).header("if-match", format!("\"{}\"", version + 7))
+        };
         stale(Method::PATCH).json(change.clone()).send().await.refused(412, "precondition_failed");
         if deletable {
             stale(Method::DELETE).send().await.refused(412, "precondition_failed");
         }
         // What must not be there, or not be this, is (RFC 9110, section 13.1.2; compared weakly).
         for unwanted in ["*", &tag, &format!("W/{tag}"), &format!("\"x\", {tag}")] {
-            let unless = |method: Method| desk.ask(method, path.clone()).header("if-none-match", unwanted);
+            let unless =
+                |method: Method| desk.ask(method, path.clone()).header("if-none-match", unwanted);
             let there = unless(Method::PATCH).json(change.clone()).send().await;
             there.refused(412, "precondition_failed");
-            assert_eq!(there.body["title"], "A precondition does not hold", "nothing has changed meanwhile");
+            assert_eq!(
+                there.body["title"], "A precondition does not hold",
+                "nothing has changed meanwhile"
+            );
             if deletable {
                 unless(Method::DELETE).send().await.refused(412, "precondition_failed");
             }
@@ -78,10 +122,15 @@ async fn every_resource_guards_its_version() {
         let mut body = change.clone();
         body["version"] = json!(version + 7);
         desk.patch(path.clone(), body.clone()).await.refused(409, "version_conflict");
-        assert_eq!(desk.get(path.clone()).await.header("etag"), tag, "{path}: a refused change changes nothing");
+        assert_eq!(
+            desk.get(path.clone()).await.header("etag"),
+            tag,
+            "{path}: a refused change changes nothing"
+        );
 
         body["version"] = json!(version);
-        let change_of_it = desk.ask(Method::PATCH, path.clone()).header("if-match", format!("\"x\", {tag}"));
+        let change_of_it =
+            desk.ask(Method::PATCH, path.clone()).header("if-match", format!("\"x\", {tag}"));
         let changed = change_of_it.header("if-none-match", "\"x\"").json(body).send().await;
         let new_tag = changed.header("etag").to_owned();
         assert_eq!(changed.expect(200)["version"], json!(version + 1), "{path}");
@@ -95,9 +144,19 @@ async fn every_resource_guards_its_version() {
             .await
             .refused(412, "precondition_failed");
         // If-Match compares strongly.
-        let weak = desk.ask(Method::PATCH, path.clone()).header("if-match", format!("W/{new_tag}")).json(change.clone()).send().await;
+        let weak = desk
+            .ask(Method::PATCH, path.clone())
+            .header("if-match", format!("W/{new_tag}"))
+            .json(change.clone())
+            .send()
+            .await;
         weak.refused(412, "precondition_failed");
-        desk.ask(Method::PATCH, path.clone()).header("if-match", "*").json(change).send().await.expect(200);
+        desk.ask(Method::PATCH, path.clone())
+            .header("if-match", "*")
+            .json(change)
+            .send()
+            .await
+            .expect(200);
     }
 }
 
@@ -110,7 +169,8 @@ async fn parts_raise_the_version_of_their_whole_and_guard_by_it() {
     let viewer = acme.role("viewer");
     world.admit(acme, acme.member.id, &[acme.instance_role("playbooks-viewer")]).await;
     let member = acme.path(&format!("/users/{}", acme.member.id));
-    let reads_all = json!({ "view": true, "read": "a", "create": "n", "update": "n", "delete": "n" });
+    let reads_all =
+        json!({ "view": true, "read": "a", "create": "n", "update": "n", "delete": "n" });
     for (whole, method, part, body) in [
         (
             format!("/api/roles/{role}"),
@@ -118,7 +178,12 @@ async fn parts_raise_the_version_of_their_whole_and_guard_by_it() {
             format!("/api/roles/{role}/permissions"),
             json!({ "tables": { "members": reads_all } }),
         ),
-        (format!("/api/roles/{role}"), Method::PATCH, format!("/api/roles/{role}/permissions"), json!({ "tables": { "members": null } })),
+        (
+            format!("/api/roles/{role}"),
+            Method::PATCH,
+            format!("/api/roles/{role}/permissions"),
+            json!({ "tables": { "members": null } }),
+        ),
         (member.clone(), Method::PUT, format!("{member}/roles"), json!({ "roleIds": [viewer] })),
         (member.clone(), Method::PUT, format!("{member}/roles/{}", acme.role("user")), json!({})),
         (member.clone(), Method::DELETE, format!("{member}/roles/{viewer}"), json!({})),
@@ -130,7 +195,12 @@ async fn parts_raise_the_version_of_their_whole_and_guard_by_it() {
         ),
     ] {
         let version = admin.get(whole.clone()).await.expect(200)["version"].as_i64().unwrap();
-        let with = |tag: i64| admin.ask(method.clone(), part.clone()).header("if-match", format!("\"{tag}\"")).json(body.clone());
+        let with = |tag: i64| {
+            admin
+                .ask(method.clone(), part.clone())
+                .header("if-match", format!("\"{tag}\""))
+                .json(body.clone())
+        };
         with(version + 1).send().await.refused(412, "precondition_failed");
         let done = with(version).send().await;
         assert_eq!(done.status.as_u16(), 200, "{method} {part}: {}", done.body);
@@ -149,8 +219,16 @@ async fn a_version_in_the_body_guards_parts_too() {
     world.admit(acme, acme.member.id, &[acme.instance_role("playbooks-viewer")]).await;
     let admission = acme.instance_path(&format!("/users/{}", acme.member.id));
     for (method, path, body) in [
-        (Method::PUT, acme.path(&format!("/users/{}/roles", acme.member.id)), json!({ "roleIds": [acme.role("viewer")] })),
-        (Method::PUT, format!("{admission}/roles"), json!({ "roleIds": [acme.instance_role("playbooks-editor")] })),
+        (
+            Method::PUT,
+            acme.path(&format!("/users/{}/roles", acme.member.id)),
+            json!({ "roleIds": [acme.role("viewer")] }),
+        ),
+        (
+            Method::PUT,
+            format!("{admission}/roles"),
+            json!({ "roleIds": [acme.instance_role("playbooks-editor")] }),
+        ),
         (Method::PATCH, admission.clone(), json!({ "enabled": false })),
         (Method::PUT, acme.path(&format!("/groups/{group}/members")), json!({ "userIds": [] })),
         (Method::PUT, format!("/api/roles/{role}/permissions"), json!({ "tables": {} })),
@@ -159,7 +237,12 @@ async fn a_version_in_the_body_guards_parts_too() {
         let mut stale = body.clone();
         stale["version"] = json!(99);
         let answer = admin.ask(method.clone(), path.clone()).json(stale).send().await;
-        assert_eq!((answer.status.as_u16(), answer.code()), (409, "version_conflict"), "{method} {path}: {}", answer.body);
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (409, "version_conflict"),
+            "{method} {path}: {}",
+            answer.body
+        );
     }
     let stale = admin.ask(Method::DELETE, admission).header("if-match", "\"99\"").send().await;
     stale.refused(412, "precondition_failed");
@@ -169,14 +252,28 @@ async fn a_version_in_the_body_guards_parts_too() {
 async fn what_has_no_etag_is_not_stored() {
     let world = World::new().await;
     let (acme, admin) = (&world.acme, world.admin());
-    for path in [acme.path("/users"), acme.path("/groups"), acme.path("/audit"), "/api/auth/me".into(), "/api/access/me".into()] {
+    for path in [
+        acme.path("/users"),
+        acme.path("/groups"),
+        acme.path("/audit"),
+        "/api/auth/me".into(),
+        "/api/access/me".into(),
+    ] {
         let answer = admin.get(path.clone()).await;
-        assert_eq!((answer.header("cache-control"), answer.header("etag")), ("no-store", ""), "{path}");
+        assert_eq!(
+            (answer.header("cache-control"), answer.header("etag")),
+            ("no-store", ""),
+            "{path}"
+        );
         answer.expect(200);
     }
     let denied = world.desk(&acme.member, acme).get(acme.path("/audit")).await;
     assert_eq!((denied.status.as_u16(), denied.header("cache-control")), (403, "no-store"));
-    let signed_in =
-        world.app.post("/api/auth/login").json(json!({ "username": "root", "password": crate::harness::app::PASSWORD })).send().await;
+    let signed_in = world
+        .app
+        .post("/api/auth/login")
+        .json(json!({ "username": "root", "password": crate::harness::app::PASSWORD }))
+        .send()
+        .await;
     assert_eq!((signed_in.status.as_u16(), signed_in.header("cache-control")), (200, "no-store"));
 }

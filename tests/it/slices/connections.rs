@@ -52,7 +52,11 @@ impl Listening {
 
     /// Another client's request, on a connection of its own.
     async fn serves_others(&self) {
-        assert!(self.ask("GET /healthz HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 200 "));
+        assert!(
+            self.ask("GET /healthz HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n")
+                .await
+                .starts_with("HTTP/1.1 200 ")
+        );
     }
 
     /// Sends all of it at once and reads to the end.
@@ -74,9 +78,12 @@ pub(super) async fn read_to_end(stream: &mut TcpStream) -> String {
 
 /// Status and problem code of an answer.
 fn told(answer: &str) -> (u16, String) {
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    let status =
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let code = serde_json::from_str::<Value>(body).ok().and_then(|body| Some(body["code"].as_str()?.to_owned()));
+    let code = serde_json::from_str::<Value>(body)
+        .ok()
+        .and_then(|body| Some(body["code"].as_str()?.to_owned()));
     (status, code.unwrap_or_default())
 }
 
@@ -104,7 +111,10 @@ async fn slow_and_silent_clients_are_hung_up_on_while_others_are_served() {
     };
     let mut bytes = Vec::new();
     let closed = async {
-        tokio::time::timeout(PATIENCE, reading.read_to_end(&mut bytes)).await.unwrap_or_else(|_| panic!("not hung up on")).map(|_| ())
+        tokio::time::timeout(PATIENCE, reading.read_to_end(&mut bytes))
+            .await
+            .unwrap_or_else(|_| panic!("not hung up on"))
+            .map(|_| ())
     };
     tokio::select! { _ = closed => {}, () = trickle => {} }
     assert_eq!(bytes, b"");
@@ -125,8 +135,7 @@ async fn a_connection_that_was_answered_may_rest_no_longer_than_one_that_begins(
 #[tokio::test]
 async fn a_body_that_trickles_is_408() {
     let listening = Listening::with(&[("BAILIWICK_BODY_TIMEOUT_SECONDS", "1")]).await;
-    let head =
-        "POST /api/auth/login HTTP/1.1\r\nHost: b\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    let head = "POST /api/auth/login HTTP/1.1\r\nHost: b\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
     assert_eq!(told(&listening.ask(head).await), (408, "request_timeout".to_owned()));
     listening.serves_others().await;
 }
@@ -135,7 +144,10 @@ async fn a_body_that_trickles_is_408() {
 async fn oversized_requests_are_refused_by_what_came_not_by_what_was_said() {
     let listening = Listening::with(&[("BAILIWICK_MAX_BODY_BYTES", "4096")]).await;
     let login = "POST /api/auth/login HTTP/1.1\r\nHost: b\r\nConnection: close\r\nContent-Type: application/json\r\n";
-    let chunked = format!("{login}Transfer-Encoding: chunked\r\n\r\n2000\r\n{}\r\n0\r\n\r\n", " ".repeat(0x2000));
+    let chunked = format!(
+        "{login}Transfer-Encoding: chunked\r\n\r\n2000\r\n{}\r\n0\r\n\r\n",
+        " ".repeat(0x2000)
+    );
     assert_eq!(told(&listening.ask(&chunked).await), (413, "payload_too_large".to_owned()));
     let said = format!("{login}Content-Length: 8192\r\n\r\n{}", " ".repeat(8192));
     assert_eq!(told(&listening.ask(&said).await), (413, "payload_too_large".to_owned()));
@@ -159,11 +171,19 @@ async fn an_address_has_so_many_connections_and_no_more() {
     // Answered, and so seated.
     second.write_all(b"GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n").await.unwrap();
     assert!(second.read(&mut [0; 64]).await.unwrap() > 0);
-    assert_eq!(listening.ask("GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n").await, "", "one too many is closed");
+    assert_eq!(
+        listening.ask("GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n").await,
+        "",
+        "one too many is closed"
+    );
     drop(first);
     // As soon as the service has seen the first one go, there is a place.
     tokio::time::timeout(PATIENCE, async {
-        while listening.ask("GET /healthz HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n").await.is_empty() {}
+        while listening
+            .ask("GET /healthz HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n")
+            .await
+            .is_empty()
+        {}
     })
     .await
     .unwrap_or_else(|_| panic!("a place that was left stays empty"));
@@ -186,7 +206,9 @@ async fn with_all_connections_taken_the_next_one_waits() {
 /// Whether this service still answers there. Its port is free once it listens no more, and another test may have been given it.
 async fn lets_in(address: SocketAddr, token: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(address).await else { return false };
-    let request = format!("GET /api/auth/me HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET /api/auth/me HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
     let _ = stream.write_all(request.as_bytes()).await;
     let mut first = [0; 13];
     let answer = tokio::time::timeout(PATIENCE, stream.read_exact(&mut first)).await;
@@ -216,7 +238,10 @@ async fn what_runs_is_finished_and_the_new_refused_when_the_service_stops() {
     held.release().await;
     let answer = read_to_end(&mut busy).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("Renamed"), "{answer}");
-    tokio::time::timeout(PATIENCE, listening.server).await.unwrap_or_else(|_| panic!("the service does not end")).unwrap();
+    tokio::time::timeout(PATIENCE, listening.server)
+        .await
+        .unwrap_or_else(|_| panic!("the service does not end"))
+        .unwrap();
 }
 
 /// As long as the database lets a tenant's statement wait, so that it is played with all rounds only.
@@ -238,7 +263,8 @@ async fn the_platform_has_more_time_for_a_statement() {
     let app = TestApp::start().await;
     let system = SystemContext::unattended(app.app.services().clone(), RequestMeta::default());
     let mut reading = system.read().await.unwrap();
-    let time: String = sqlx::query_scalar("show statement_timeout").fetch_one(&mut *reading).await.unwrap();
+    let time: String =
+        sqlx::query_scalar("show statement_timeout").fetch_one(&mut *reading).await.unwrap();
     assert_eq!(time, "30s");
 }
 
@@ -250,11 +276,19 @@ async fn a_request_that_takes_too_long_is_abandoned_with_all_that_it_did() {
     let before = hasty.digest().await;
     // The group is made before its event, which cannot be written.
     let held = Held::tables(&world.app, &["audit_events"]).await;
-    let answer = hasty.post(world.acme.path("/groups")).bearer(admin).mandate(world.acme.id).json(json!({ "name": "slow" })).send().await;
+    let answer = hasty
+        .post(world.acme.path("/groups"))
+        .bearer(admin)
+        .mandate(world.acme.id)
+        .json(json!({ "name": "slow" }))
+        .send()
+        .await;
     answer.refused(504, "timed_out");
     held.release().await;
     let others = "select count(*) from pg_stat_activity where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid()";
     let quiet = async { while world.app.count(others).await > 0 {} };
-    tokio::time::timeout(PATIENCE, quiet).await.unwrap_or_else(|_| panic!("a statement of it goes on"));
+    tokio::time::timeout(PATIENCE, quiet)
+        .await
+        .unwrap_or_else(|_| panic!("a statement of it goes on"));
     assert_eq!(hasty.digest().await, before, "nothing of it is left");
 }

@@ -57,7 +57,12 @@ fn list_of<'a>(world: &'a World, tenant: &Tenant) -> Call<'a> {
 
 fn make<'a>(world: &'a World, name: &str) -> Call<'a> {
     let path = world.acme.path("/groups");
-    world.app.post(path).bearer(&world.acme.admin.token).mandate(world.acme.id).json(json!({ "name": name }))
+    world
+        .app
+        .post(path)
+        .bearer(&world.acme.admin.token)
+        .mandate(world.acme.id)
+        .json(json!({ "name": name }))
 }
 
 fn sign_in(world: &World) -> Call<'_> {
@@ -90,16 +95,21 @@ async fn probes_tell(world: &World) {
 
 /// Once it is known, everybody is refused at once, and operators see why.
 async fn all_are_refused(world: &World) {
-    let crowd = (0..CROWD).map(|number| if number % 2 == 0 { list(world) } else { make(world, "lost") });
+    let crowd =
+        (0..CROWD).map(|number| if number % 2 == 0 { list(world) } else { make(world, "lost") });
     for (answer, took) in at_once(crowd.chain([sign_in(world)]).collect()).await {
         is_away(&answer);
         assert!(took < AT_ONCE, "{took:?}");
     }
     probes_tell(world).await;
     let sight = world.app.db.sight();
-    assert!(sight.phase != Phase::Closed && sight.opened == 1 && sight.refused >= CROWD as u64, "{sight:?}");
+    assert!(
+        sight.phase != Phase::Closed && sight.opened == 1 && sight.refused >= CROWD as u64,
+        "{sight:?}"
+    );
     let metrics = telemetry::render(&world.app.db);
-    for metric in ["breaker{state=\"half_open\"}", "breaker_opened_total", "breaker_refused_total"] {
+    for metric in ["breaker{state=\"half_open\"}", "breaker_opened_total", "breaker_refused_total"]
+    {
         assert!(metrics.contains(&format!("bailiwick_database_{metric} ")), "{metric}: {metrics}");
     }
 }
@@ -111,7 +121,9 @@ async fn all_is_well(world: &World) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, ready).await.unwrap_or_else(|_| panic!("it does not come back: {:?}", world.app.db.sight()));
+    tokio::time::timeout(PATIENCE, ready)
+        .await
+        .unwrap_or_else(|_| panic!("it does not come back: {:?}", world.app.db.sight()));
     assert_eq!(world.app.db.sight().phase, Phase::Closed);
     for path in ["/startupz", "/ping"] {
         world.app.get(path).send().await.expect(200);
@@ -120,7 +132,8 @@ async fn all_is_well(world: &World) {
     let held = Held::tables(&world.app, &["groups"]).await;
     // A mandate has half of the connections.
     let half = usize::try_from(CONNECTIONS / 2).unwrap();
-    let calls: Vec<String> = (0..half).map(|number| format!("again {number} {}", Uuid::new_v4())).collect();
+    let calls: Vec<String> =
+        (0..half).map(|number| format!("again {number} {}", Uuid::new_v4())).collect();
     let working = at_once(calls.iter().map(|name| make(world, name)).collect());
     let ((), answers) = tokio::join!(
         async {
@@ -144,10 +157,17 @@ async fn refuses_at_once_and_comes_back(how: Going) {
 
     // Nobody knows yet: the first ones find it out, by connections that have died, or that are refused to a node which has none.
     let newcomer = world.app.another_node();
-    let (answer, took) = timed(newcomer.get(world.acme.path("/groups")).bearer(&world.acme.admin.token).mandate(world.acme.id)).await;
+    let (answer, took) = timed(
+        newcomer
+            .get(world.acme.path("/groups"))
+            .bearer(&world.acme.admin.token)
+            .mandate(world.acme.id),
+    )
+    .await;
     is_away(&answer);
     assert!(took < AT_ONCE, "{took:?}");
-    let first = at_once(vec![list(&world), make(&world, "lost"), sign_in(&world), list(&world)]).await;
+    let first =
+        at_once(vec![list(&world), make(&world, "lost"), sign_in(&world), list(&world)]).await;
     for (answer, took) in first {
         is_away(&answer);
         assert!(took < AT_ONCE, "{took:?}");
@@ -180,15 +200,21 @@ async fn a_frozen_database_costs_one_timeout_and_then_nobody_anything() {
     make(&world, "kept").send().await.expect(201);
     let held = Held::tables(&world.app, &["groups"]).await;
     // More than may work at a time, with and without a key: half of them have to wait for a turn.
-    let keyed = |number: usize| make(&world, "half done").header("idempotency-key", format!("key {number}"));
-    let busy = (0..CROWD).map(|number| if number % 2 == 0 { make(&world, "half done") } else { keyed(number) });
+    let keyed = |number: usize| {
+        make(&world, "half done").header("idempotency-key", format!("key {number}"))
+    };
+    let busy = (0..CROWD)
+        .map(|number| if number % 2 == 0 { make(&world, "half done") } else { keyed(number) });
     let busy = at_once(busy.collect());
     let freeze = async {
         held.waited_for_by(i64::from(CONNECTIONS / 2)).await;
         server.goes(Going::Frozen).await;
         // The first that come now, of all kinds.
         let began = Instant::now();
-        let (told, ready) = tokio::join!(at_once(vec![list(&world), sign_in(&world)]), timed(world.app.get("/readyz")));
+        let (told, ready) = tokio::join!(
+            at_once(vec![list(&world), sign_in(&world)]),
+            timed(world.app.get("/readyz"))
+        );
         (told, ready, began)
     };
     let (busy, (told, (ready, waited), began)) = tokio::join!(busy, freeze);
@@ -238,13 +264,18 @@ async fn a_connection_that_no_longer_answers_does_not_go_back() {
     let (mut server, world) = world().await;
     list(&world).send().await.expect(200);
     let mut holder = world.app.sql.acquire().await.unwrap().detach();
-    sqlx::raw_sql("begin; lock table sessions in access exclusive mode").execute(&mut holder).await.unwrap();
-    let both = (0..CROWD).map(|number| list_of(&world, if number % 2 == 0 { &world.acme } else { &world.globex }));
+    sqlx::raw_sql("begin; lock table sessions in access exclusive mode")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    let both = (0..CROWD)
+        .map(|number| list_of(&world, if number % 2 == 0 { &world.acme } else { &world.globex }));
     let mut stuck = at_once(both.collect()).boxed();
     let waiting = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     let all_there = async {
         loop {
-            let sessions: Vec<i32> = sqlx::query_scalar(waiting).fetch_all(&world.app.sql).await.unwrap();
+            let sessions: Vec<i32> =
+                sqlx::query_scalar(waiting).fetch_all(&world.app.sql).await.unwrap();
             // One reads for every four that work; of two, each mandate has one.
             if sessions.len() == 2 {
                 return sessions;
@@ -272,7 +303,8 @@ async fn a_slow_statement_is_no_database_that_is_away() {
     let mut slow = Box::pin(make(&world, "slow").send());
     assert!(tokio::time::timeout(ONE_TIMEOUT, &mut slow).await.is_err(), "nobody waited");
     // Nor do all of a mandate's connections being in use.
-    let busy = at_once((0..usize::try_from(CONNECTIONS).unwrap()).map(|_| make(&world, "busy")).collect());
+    let busy =
+        at_once((0..usize::try_from(CONNECTIONS).unwrap()).map(|_| make(&world, "busy")).collect());
     let (busy, ()) = tokio::join!(busy, async {
         held.waited_for_by(i64::from(CONNECTIONS / 2)).await;
         held.release().await;
@@ -346,9 +378,13 @@ async fn every_operation_says_so_and_none_waits() {
     let (token, mandate) = (&world.sys_admin.token, world.acme.id);
     let mut away = 0;
     for operation in operations(&document()) {
-        let path: Vec<_> =
-            operation.path.split('/').map(|part| if part.starts_with('{') { mandate.to_string() } else { part.to_owned() }).collect();
-        let call = world.app.call(operation.method.clone(), path.join("/")).bearer(token).mandate(mandate);
+        let path: Vec<_> = operation
+            .path
+            .split('/')
+            .map(|part| if part.starts_with('{') { mandate.to_string() } else { part.to_owned() })
+            .collect();
+        let call =
+            world.app.call(operation.method.clone(), path.join("/")).bearer(token).mandate(mandate);
         let call = if operation.method == Method::GET { call } else { call.json(json!({})) };
         let (answer, took) = timed(call).await;
         assert_ne!(answer.status.as_u16(), 500, "{}: {}", operation.id, answer.body);
@@ -357,7 +393,12 @@ async fn every_operation_says_so_and_none_waits() {
             is_away(&answer);
             away += 1;
         } else {
-            assert!(operation.is_public() || answer.status.as_u16() < 500, "{}: {}", operation.id, answer.body);
+            assert!(
+                operation.is_public() || answer.status.as_u16() < 500,
+                "{}: {}",
+                operation.id,
+                answer.body
+            );
         }
     }
     assert!(away >= 90, "only {away} operations needed the database");

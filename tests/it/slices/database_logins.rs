@@ -42,7 +42,12 @@ async fn compose_makes_the_database(server: &Elsewhere, path: &OsStr, password: 
     std::fs::write(&file, password).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/postgres.sql");
     let mut psql = server.command("psql", "bailiwick");
-    psql.env("PATH", path).env("DATABASE_PASSWORD_FILE", file).args(["--no-psqlrc", "--dbname=postgres", "--file", script]);
+    psql.env("PATH", path).env("DATABASE_PASSWORD_FILE", file).args([
+        "--no-psqlrc",
+        "--dbname=postgres",
+        "--file",
+        script,
+    ]);
     said(psql).await
 }
 
@@ -78,27 +83,43 @@ async fn the_login_of_compose_is_no_superuser_and_enough() {
 #[test]
 fn compose_uses_the_script_and_its_login() {
     let compose = file("docker-compose.yml");
-    assert!(compose.contains("./deploy/postgres.sql:/docker-entrypoint-initdb.d/"), "the script is run");
-    assert!(!compose.contains("POSTGRES_USER"), "the superuser is another than the service's login");
-    assert!(commands("secrets: read").contains("postgres://bailiwick:"), "the URL names the script's login");
+    assert!(
+        compose.contains("./deploy/postgres.sql:/docker-entrypoint-initdb.d/"),
+        "the script is run"
+    );
+    assert!(
+        !compose.contains("POSTGRES_USER"),
+        "the superuser is another than the service's login"
+    );
+    assert!(
+        commands("secrets: read").contains("postgres://bailiwick:"),
+        "the URL names the script's login"
+    );
 }
 
 #[tokio::test]
 async fn a_restore_as_documented_is_whole_and_safe() {
     let Some(path) = path_of_programs() else { return };
     let (before, after) = (Elsewhere::with_login().await, Elsewhere::start().await);
-    let seeded = before.bailiwick("bailiwick_login", &["seed", "demo", "--i-know-these-passwords-are-public"]).await;
+    let seeded = before
+        .bailiwick("bailiwick_login", &["seed", "demo", "--i-know-these-passwords-are-public"])
+        .await;
     assert!(seeded.well, "{}", seeded.text);
-    for (server, script, login) in [(&before, "backup", "bailiwick_login"), (&after, "restore", "bailiwick")] {
+    for (server, script, login) in
+        [(&before, "backup", "bailiwick_login"), (&after, "restore", "bailiwick")]
+    {
         shell(server, login, &before.folder, &path, &commands(&format!("{script}: run"))).await;
     }
     green(&after, "bailiwick").await;
-    let again = after.bailiwick("bailiwick", &["seed", "demo", "--i-know-these-passwords-are-public"]).await;
+    let again = after
+        .bailiwick("bailiwick", &["seed", "demo", "--i-know-these-passwords-are-public"])
+        .await;
     assert!(again.well && again.text.contains("was there already"), "{}", again.text);
 }
 
 /// What runs in a container runs here: `exec` beside PostgreSQL, `run` as the service.
-const DOCKER: &str = "docker() { case $2 in exec) shift 4; \"$@\" ;; run) shift 3; \"$@\" ;; esac; }\n";
+const DOCKER: &str =
+    "docker() { case $2 in exec) shift 4; \"$@\" ;; run) shift 3; \"$@\" ;; esac; }\n";
 
 #[tokio::test]
 async fn a_restore_with_compose_as_documented_is_whole_and_safe() {

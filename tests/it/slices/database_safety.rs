@@ -9,7 +9,11 @@ const SPOILED: [(&str, &str, &str); 10] = [
         "alter role bailiwick_tenant nobypassrls",
         "bailiwick_tenant must not be BYPASSRLS (alter role bailiwick_tenant nobypassrls)",
     ),
-    ("alter role bailiwick_system login", "alter role bailiwick_system nologin", "bailiwick_system must not be LOGIN"),
+    (
+        "alter role bailiwick_system login",
+        "alter role bailiwick_system nologin",
+        "bailiwick_system must not be LOGIN",
+    ),
     (
         "create role reports; grant reports to bailiwick_tenant",
         "drop role reports",
@@ -82,7 +86,11 @@ async fn what_is_refused_is_not_migrated() {
     server.sql("bailiwick", last).await;
     server.sql("bailiwick", "create role analyst login; grant bailiwick_system to analyst").await;
     let started = server.bailiwick("bailiwick_login", &["migrate"]).await;
-    assert!(!started.well && started.text.contains("analyst must not be able to become"), "{}", started.text);
+    assert!(
+        !started.well && started.text.contains("analyst must not be able to become"),
+        "{}",
+        started.text
+    );
     let check = server.bailiwick("bailiwick_login", &["migrate", "--check"]).await;
     assert!(!check.well, "the migration was applied: {}", check.text);
 }
@@ -107,12 +115,20 @@ async fn logins_of_other_installations_are_kept_out_and_superusers_are_expected(
     assert!(!open.well && open.text.contains(&complaint), "{}", open.text);
     server.sql("postgres", closing).await;
     let closed = doctor().await;
-    assert!(closed.well && closed.text.contains("nobody else can become one of them"), "{}", closed.text);
+    assert!(
+        closed.well && closed.text.contains("nobody else can become one of them"),
+        "{}",
+        closed.text
+    );
     // The database's owner is the service's login, whoever asks.
     let as_superuser = server.bailiwick("root", &["doctor"]).await;
     assert!(as_superuser.well, "{}", as_superuser.text);
     // Whatever way it is let in by.
     server.sql("postgres", "create role visitors; grant connect on database bailiwick to visitors; grant visitors to staging").await;
     let open = doctor().await;
-    assert!(!open.well && open.text.contains("staging must not be able to connect"), "{}", open.text);
+    assert!(
+        !open.well && open.text.contains("staging must not be able to connect"),
+        "{}",
+        open.text
+    );
 }

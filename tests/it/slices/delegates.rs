@@ -37,11 +37,15 @@ async fn a_delegate_gives_what_is_within_their_own_access_and_nothing_more() {
         desk.post(acme.path("/users"), body).await.refused(403, "grant_exceeds_own_access");
     }
     world.admin().get(member(&world, newcomer.id, "")).await.refused(404, "not_found");
-    desk.post(acme.path("/users"), json!({ "targetUserId": newcomer.id, "roleIds": [user] })).await.expect(201);
+    desk.post(acme.path("/users"), json!({ "targetUserId": newcomer.id, "roleIds": [user] }))
+        .await
+        .expect(201);
     for role in [viewer, admin] {
-        let replaced = desk.put(member(&world, newcomer.id, "/roles"), json!({ "roleIds": [role] })).await;
+        let replaced =
+            desk.put(member(&world, newcomer.id, "/roles"), json!({ "roleIds": [role] })).await;
         replaced.refused(403, "grant_exceeds_own_access");
-        let given = desk.put(member(&world, newcomer.id, &format!("/roles/{role}")), json!({})).await;
+        let given =
+            desk.put(member(&world, newcomer.id, &format!("/roles/{role}")), json!({})).await;
         given.refused(403, "grant_exceeds_own_access");
     }
     assert_eq!(roles_of(&world.admin(), member(&world, newcomer.id, "")).await, json!([user]));
@@ -58,8 +62,12 @@ async fn nobody_but_admins_gives_admin_whatever_they_may_do() {
     desk.put(target.clone(), json!({})).await.refused(403, "grant_exceeds_own_access");
     let own = member(&world, bo.id, &format!("/roles/{}", acme.role("admin")));
     desk.put(own, json!({})).await.refused(403, "self_escalation");
-    desk.put(member(&world, acme.member.id, &format!("/roles/{}", acme.role("viewer"))), json!({})).await.expect(200);
-    desk.put(member(&world, acme.member.id, &format!("/roles/{boss}")), json!({})).await.expect(200);
+    desk.put(member(&world, acme.member.id, &format!("/roles/{}", acme.role("viewer"))), json!({}))
+        .await
+        .expect(200);
+    desk.put(member(&world, acme.member.id, &format!("/roles/{boss}")), json!({}))
+        .await
+        .expect(200);
     world.admin().put(target, json!({})).await.expect(200);
 }
 
@@ -68,8 +76,7 @@ async fn a_wildcard_is_a_table_of_its_own() {
     let world = World::new().await;
     let acme = &world.acme;
     let all = json!(["a", "a", "a", "a"]);
-    let everything =
-        json!({ "mandate": all, "members": all, "groups": all, "roles": all, "instances": all, "audit": ["a", "n", "n", "n"] });
+    let everything = json!({ "mandate": all, "members": all, "groups": all, "roles": all, "instances": all, "audit": ["a", "n", "n", "n"] });
     let named = world.role_with(acme, "everything by name", everything.clone()).await;
     let star = world.role_with(acme, "star", json!({ "*": ["m", "n", "n", "n"] })).await;
     let nora = world.member_with(acme, "nora", &[named]).await;
@@ -77,7 +84,9 @@ async fn a_wildcard_is_a_table_of_its_own() {
     let give = |role: Uuid| member(&world, acme.member.id, &format!("/roles/{role}"));
     desk.put(give(star), json!({})).await.refused(403, "grant_exceeds_own_access");
     desk.put(give(acme.role("viewer")), json!({})).await.expect(200);
-    desk.put(format!("/api/roles/{star}/permissions"), json!({})).await.refused(403, "grant_exceeds_own_access");
+    desk.put(format!("/api/roles/{star}/permissions"), json!({}))
+        .await
+        .refused(403, "grant_exceeds_own_access");
 }
 
 #[tokio::test]
@@ -90,21 +99,28 @@ async fn a_delegate_touches_nobody_whose_access_is_not_within_theirs() {
     let admitted = world.member_with(acme, "adam", &[acme.role("user")]).await;
     world.admit(acme, admitted.id, &[acme.instance_role("playbooks-viewer")]).await;
     for target in [seer.id, acme.admin.id, admitted.id] {
-        let refused: Vec<Answer> =
-            vec![desk.delete(member(&world, target, "")).await, desk.patch(member(&world, target, ""), json!({ "enabled": false })).await];
+        let refused: Vec<Answer> = vec![
+            desk.delete(member(&world, target, "")).await,
+            desk.patch(member(&world, target, ""), json!({ "enabled": false })).await,
+        ];
         for answer in refused {
             answer.refused(403, "target_exceeds_own_access");
         }
     }
     for target in [seer.id, acme.admin.id] {
-        let replaced = desk.put(member(&world, target, "/roles"), json!({ "roleIds": [acme.role("user")] })).await;
+        let replaced = desk
+            .put(member(&world, target, "/roles"), json!({ "roleIds": [acme.role("user")] }))
+            .await;
         replaced.refused(403, "target_exceeds_own_access");
     }
-    let taken = desk.delete(member(&world, seer.id, &format!("/roles/{}", acme.role("viewer")))).await;
+    let taken =
+        desk.delete(member(&world, seer.id, &format!("/roles/{}", acme.role("viewer")))).await;
     taken.refused(403, "target_exceeds_own_access");
     // With a disabled membership the access is only asleep: waking it would give it.
     world.admin().patch(member(&world, seer.id, ""), json!({ "enabled": false })).await.expect(200);
-    desk.patch(member(&world, seer.id, ""), json!({ "enabled": true })).await.refused(403, "target_exceeds_own_access");
+    desk.patch(member(&world, seer.id, ""), json!({ "enabled": true }))
+        .await
+        .refused(403, "target_exceeds_own_access");
     desk.delete(member(&world, acme.member.id, "")).await.expect(204);
 }
 
@@ -117,7 +133,9 @@ async fn nobody_raises_their_own_roles_but_anybody_may_lower_them() {
     let own = |rest: &str| member(&world, dora.id, rest);
     for role in ["viewer", "admin"] {
         let role = acme.role(role);
-        desk.put(own("/roles"), json!({ "roleIds": [lead, role] })).await.refused(403, "self_escalation");
+        desk.put(own("/roles"), json!({ "roleIds": [lead, role] }))
+            .await
+            .refused(403, "self_escalation");
         desk.put(own(&format!("/roles/{role}")), json!({})).await.refused(403, "self_escalation");
     }
     assert_eq!(roles_of(&world.admin(), own("")).await, json!([lead]));
@@ -135,18 +153,32 @@ async fn groups_widen_what_is_reached_so_delegates_add_neither_themselves_nor_th
     desk.put(path.clone(), json!({ "userIds": [dora.id] })).await.refused(403, "self_escalation");
     let seer = world.member_with(acme, "seer", &[acme.role("viewer")]).await;
     for target in [seer.id, acme.admin.id] {
-        desk.put(path.clone(), json!({ "userIds": [target] })).await.refused(403, "target_exceeds_own_access");
+        desk.put(path.clone(), json!({ "userIds": [target] }))
+            .await
+            .refused(403, "target_exceeds_own_access");
     }
     desk.put(path.clone(), json!({ "userIds": [acme.member.id] })).await.expect(200);
     // Who is there already is not added; but taken out are people within one's own access only, with the whole group too.
-    world.admin().put(path.clone(), json!({ "userIds": [dora.id, seer.id, acme.admin.id] })).await.expect(200);
-    desk.put(path.clone(), json!({ "userIds": [dora.id, seer.id, acme.admin.id, acme.member.id] })).await.expect(200);
+    world
+        .admin()
+        .put(path.clone(), json!({ "userIds": [dora.id, seer.id, acme.admin.id] }))
+        .await
+        .expect(200);
+    desk.put(path.clone(), json!({ "userIds": [dora.id, seer.id, acme.admin.id, acme.member.id] }))
+        .await
+        .expect(200);
     for left in [json!([dora.id, seer.id]), json!([dora.id, acme.admin.id]), json!([])] {
-        desk.put(path.clone(), json!({ "userIds": left })).await.refused(403, "target_exceeds_own_access");
+        desk.put(path.clone(), json!({ "userIds": left }))
+            .await
+            .refused(403, "target_exceeds_own_access");
     }
     let of_group = acme.path(&format!("/groups/{group}"));
     desk.delete(of_group.clone()).await.refused(403, "target_exceeds_own_access");
-    world.admin().put(path.clone(), json!({ "userIds": [dora.id, acme.member.id] })).await.expect(200);
+    world
+        .admin()
+        .put(path.clone(), json!({ "userIds": [dora.id, acme.member.id] }))
+        .await
+        .expect(200);
     desk.put(path, json!({ "userIds": [] })).await.expect(200);
     desk.delete(of_group).await.expect(204);
 }
@@ -168,8 +200,12 @@ async fn a_delegate_edits_a_role_only_from_within_to_within_their_own() {
     desk.patch(permissions(lead), beyond).await.refused(403, "grant_exceeds_own_access");
     let viewer = acme.role("viewer");
     desk.put(permissions(viewer), within.clone()).await.refused(403, "grant_exceeds_own_access");
-    desk.patch(permissions(viewer), json!({ "tables": { "mandate": null } })).await.refused(403, "grant_exceeds_own_access");
-    desk.patch(format!("/api/roles/{viewer}"), json!({ "label": "seer" })).await.refused(403, "grant_exceeds_own_access");
+    desk.patch(permissions(viewer), json!({ "tables": { "mandate": null } }))
+        .await
+        .refused(403, "grant_exceeds_own_access");
+    desk.patch(format!("/api/roles/{viewer}"), json!({ "label": "seer" }))
+        .await
+        .refused(403, "grant_exceeds_own_access");
     let kept = world.admin().get(permissions(viewer)).await.expect(200);
     assert_eq!(kept["tables"]["mandate"]["read"], json!("a"));
     let now = world.admin().get(permissions(small)).await.expect(200);
@@ -179,9 +215,14 @@ async fn a_delegate_edits_a_role_only_from_within_to_within_their_own() {
 /// Somebody who manages the admissions of Acme's instance and nothing else there, and no more than a user in the mandate.
 async fn usher(world: &World) -> (Person, Uuid) {
     let acme = &world.acme;
-    let made = world.admin().post(acme.instance_path("/roles"), json!({ "label": "usher" })).await.id();
+    let made =
+        world.admin().post(acme.instance_path("/roles"), json!({ "label": "usher" })).await.id();
     let tables = rules(&json!({ "access": ["a", "a", "a", "a"] }));
-    world.admin().put(format!("/api/roles/{made}/permissions"), json!({ "tables": tables })).await.expect(200);
+    world
+        .admin()
+        .put(format!("/api/roles/{made}/permissions"), json!({ "tables": tables }))
+        .await
+        .expect(200);
     let ursula = world.member_with(acme, "ursula", &[acme.role("user")]).await;
     world.admit(acme, ursula.id, &[made]).await;
     (ursula, made)
@@ -193,13 +234,18 @@ async fn inside_an_instance_the_same_rules_hold() {
     let acme = &world.acme;
     let (ursula, usher) = usher(&world).await;
     let desk = world.desk(&ursula, acme);
-    let (viewer, chief) = (acme.instance_role("playbooks-viewer"), acme.instance_role("playbooks-admin"));
+    let (viewer, chief) =
+        (acme.instance_role("playbooks-viewer"), acme.instance_role("playbooks-admin"));
     let users = |rest: String| acme.instance_path(&format!("/users{rest}"));
     let admit = |roles: &[Uuid]| json!({ "userId": acme.member.id, "roleIds": roles });
-    desk.post(users(String::new()), admit(&[viewer])).await.refused(403, "grant_exceeds_own_access");
+    desk.post(users(String::new()), admit(&[viewer]))
+        .await
+        .refused(403, "grant_exceeds_own_access");
     desk.post(users(String::new()), admit(&[usher])).await.expect(201);
     let of_member = users(format!("/{}/roles", acme.member.id));
-    desk.put(of_member, json!({ "roleIds": [usher, viewer] })).await.refused(403, "grant_exceeds_own_access");
+    desk.put(of_member, json!({ "roleIds": [usher, viewer] }))
+        .await
+        .refused(403, "grant_exceeds_own_access");
     let own = users(format!("/{}/roles", ursula.id));
     desk.put(own, json!({ "roleIds": [usher, viewer] })).await.refused(403, "self_escalation");
 
@@ -207,11 +253,17 @@ async fn inside_an_instance_the_same_rules_hold() {
     world.admit(acme, cora.id, &[chief]).await;
     let of_cora = users(format!("/{}", cora.id));
     desk.delete(of_cora.clone()).await.refused(403, "target_exceeds_own_access");
-    desk.patch(of_cora.clone(), json!({ "enabled": false })).await.refused(403, "target_exceeds_own_access");
+    desk.patch(of_cora.clone(), json!({ "enabled": false }))
+        .await
+        .refused(403, "target_exceeds_own_access");
     let replaced = desk.put(format!("{of_cora}/roles"), json!({ "roleIds": [usher] })).await;
     replaced.refused(403, "target_exceeds_own_access");
     // The instance's admin may do all of it.
-    world.desk(&cora, acme).put(users(format!("/{}/roles", acme.member.id)), json!({ "roleIds": [viewer] })).await.expect(200);
+    world
+        .desk(&cora, acme)
+        .put(users(format!("/{}/roles", acme.member.id)), json!({ "roleIds": [viewer] }))
+        .await
+        .expect(200);
     world.desk(&cora, acme).delete(users(format!("/{}", ursula.id))).await.expect(204);
 }
 
@@ -240,7 +292,8 @@ async fn a_sync_that_raises_the_callers_own_role_is_for_admins() {
     let world = World::new().await;
     let acme = &world.acme;
     let (dora, _) = lead(&world).await;
-    let (viewer, editor) = (acme.instance_role("playbooks-viewer"), acme.instance_role("playbooks-editor"));
+    let (viewer, editor) =
+        (acme.instance_role("playbooks-viewer"), acme.instance_role("playbooks-editor"));
     world.admit(acme, dora.id, &[viewer]).await;
     let permissions = |role: Uuid| format!("/api/roles/{role}/permissions");
     world.admin().put(permissions(editor), json!({})).await.expect(200);
@@ -250,7 +303,9 @@ async fn a_sync_that_raises_the_callers_own_role_is_for_admins() {
     let friend = world.member_with(acme, "finn", &[acme.role("user")]).await;
     world.admit(acme, friend.id, &[editor]).await;
     for more in ["", "&dryRun=true"] {
-        desk.post(format!("{sync}{more}"), json!({})).await.refused(403, "grant_exceeds_own_access");
+        desk.post(format!("{sync}{more}"), json!({}))
+            .await
+            .refused(403, "grant_exceeds_own_access");
     }
     let kept = world.admin().get(permissions(editor)).await.expect(200);
     assert_eq!(kept["tables"], json!({}));
@@ -267,11 +322,18 @@ async fn admins_may_give_themselves_instance_roles_and_it_is_audited() {
     let world = World::new().await;
     let acme = &world.acme;
     let admin = world.admin();
-    let (viewer, chief) = (acme.instance_role("playbooks-viewer"), acme.instance_role("playbooks-admin"));
-    admin.post(acme.instance_path("/users"), json!({ "userId": acme.admin.id, "roleIds": [viewer] })).await.expect(201);
+    let (viewer, chief) =
+        (acme.instance_role("playbooks-viewer"), acme.instance_role("playbooks-admin"));
+    admin
+        .post(acme.instance_path("/users"), json!({ "userId": acme.admin.id, "roleIds": [viewer] }))
+        .await
+        .expect(201);
     let own = acme.instance_path(&format!("/users/{}/roles", acme.admin.id));
     admin.put(own, json!({ "roleIds": [viewer, chief] })).await.expect(200);
-    let trail = admin.get(acme.path(&format!("/audit?targetId={}&actorId={}", acme.admin.id, acme.admin.id))).await.expect(200);
+    let trail = admin
+        .get(acme.path(&format!("/audit?targetId={}&actorId={}", acme.admin.id, acme.admin.id)))
+        .await
+        .expect(200);
     assert_eq!(trail["items"].as_array().unwrap().len(), 2, "{trail}");
     let body = json!({ "featureCode": "bookings", "label": "Rooms", "grantCreatorRole": "bookings-admin" });
     let rooms = admin.post("/api/features/instances", body).await.id();
@@ -297,7 +359,9 @@ async fn sys_admins_do_not_let_themselves_in() {
     root.post(acme.path("/users"), body).await.refused(403, "self_escalation");
     let body = json!({ "name": "Initech", "adminUserId": world.sys_admin.id });
     root.post("/api/mandates", body).await.refused(403, "self_escalation");
-    root.post(acme.path("/users"), json!({ "username": "root", "roleIds": [acme.role("user")] })).await.refused(403, "self_escalation");
+    root.post(acme.path("/users"), json!({ "username": "root", "roleIds": [acme.role("user")] }))
+        .await
+        .refused(403, "self_escalation");
 }
 
 #[tokio::test]
@@ -307,18 +371,27 @@ async fn sys_admins_do_not_change_their_own_place_in_a_mandate() {
     let gov = governor(&world).await;
     let viewer = acme.role("viewer");
     for desk in [world.bare(&gov), world.desk(&gov, acme)] {
-        let replaced = desk.put(member(&world, gov.id, "/roles"), json!({ "roleIds": [viewer] })).await;
+        let replaced =
+            desk.put(member(&world, gov.id, "/roles"), json!({ "roleIds": [viewer] })).await;
         replaced.refused(403, "self_escalation");
-        desk.put(member(&world, gov.id, &format!("/roles/{viewer}")), json!({})).await.refused(403, "self_escalation");
-        desk.delete(member(&world, gov.id, &format!("/roles/{}", acme.role("admin")))).await.refused(403, "self_escalation");
+        desk.put(member(&world, gov.id, &format!("/roles/{viewer}")), json!({}))
+            .await
+            .refused(403, "self_escalation");
+        desk.delete(member(&world, gov.id, &format!("/roles/{}", acme.role("admin"))))
+            .await
+            .refused(403, "self_escalation");
     }
     let desk = world.desk(&gov, acme);
     let roles = [acme.instance_role("playbooks-viewer")];
-    let admitted = desk.post(acme.instance_path("/users"), json!({ "userId": gov.id, "roleIds": roles })).await;
+    let admitted = desk
+        .post(acme.instance_path("/users"), json!({ "userId": gov.id, "roleIds": roles }))
+        .await;
     admitted.refused(403, "self_escalation");
     world.admit(acme, gov.id, &roles).await;
     let body = json!({ "roleIds": [acme.instance_role("playbooks-admin")] });
-    desk.put(acme.instance_path(&format!("/users/{}/roles", gov.id)), body).await.refused(403, "self_escalation");
+    desk.put(acme.instance_path(&format!("/users/{}/roles", gov.id)), body)
+        .await
+        .refused(403, "self_escalation");
     let body = json!({ "featureCode": "bookings", "label": "Rooms", "grantCreatorRole": "bookings-admin" });
     assert_eq!(desk.post("/api/features/instances", body).await.status.as_u16(), 403);
     // Of others they do manage the membership, in any mandate, `admin` included.

@@ -20,20 +20,35 @@ async fn sys_admins_list_a_mandates_groups_and_read_none() {
     let group = acme.path(&format!("/groups/{}", acme.everyone));
     root.get(group.clone()).await.refused(400, "mandate_context_missing");
     here.get(group).await.refused(403, "mandate_access_denied");
-    here.post(acme.path("/groups"), json!({ "name": "x" })).await.refused(403, "mandate_access_denied");
+    here.post(acme.path("/groups"), json!({ "name": "x" }))
+        .await
+        .refused(403, "mandate_access_denied");
 }
 
 #[tokio::test]
 async fn sys_admins_list_the_instances_of_all_mandates() {
     let world = World::new().await;
     let (acme, globex, root) = (&world.acme, &world.globex, world.root());
-    let rooms = world.admin().post(INSTANCES, json!({ "featureCode": "bookings", "label": "Rooms" })).await.id();
+    let rooms = world
+        .admin()
+        .post(INSTANCES, json!({ "featureCode": "bookings", "label": "Rooms" }))
+        .await
+        .id();
     assert_eq!(root.walk(INSTANCES, "id").await, set([acme.instance, globex.instance, rooms]));
-    assert_eq!(root.walk(&format!("{INSTANCES}?sort=-label"), "id").await, set([acme.instance, globex.instance, rooms]));
+    assert_eq!(
+        root.walk(&format!("{INSTANCES}?sort=-label"), "id").await,
+        set([acme.instance, globex.instance, rooms])
+    );
     let of = |mandate: Uuid| format!("{INSTANCES}?mandateId={mandate}");
     assert_eq!(root.walk(&of(acme.id), "id").await, set([acme.instance, rooms]));
-    assert_eq!(root.walk(&format!("{}&featureCode=bookings", of(acme.id)), "id").await, set([rooms]));
-    assert_eq!(root.walk(&format!("{INSTANCES}?featureCode=playbooks"), "id").await, set([acme.instance, globex.instance]));
+    assert_eq!(
+        root.walk(&format!("{}&featureCode=bookings", of(acme.id)), "id").await,
+        set([rooms])
+    );
+    assert_eq!(
+        root.walk(&format!("{INSTANCES}?featureCode=playbooks"), "id").await,
+        set([acme.instance, globex.instance])
+    );
     assert!(values(&root.get(of(Uuid::now_v7())).await.expect(200), "id").is_empty());
 
     // A header that is sent says the same as the filter, and as little of roles: the SysAdmin belongs to neither mandate.
@@ -43,7 +58,11 @@ async fn sys_admins_list_the_instances_of_all_mandates() {
     here.get(of(globex.id)).await.refused(403, "mandate_access_denied");
 
     root.delete(globex.path("")).await.expect(200);
-    assert_eq!(root.walk(INSTANCES, "id").await, set([acme.instance, rooms]), "what is deleted is out of reach");
+    assert_eq!(
+        root.walk(INSTANCES, "id").await,
+        set([acme.instance, rooms]),
+        "what is deleted is out of reach"
+    );
     assert!(values(&root.get(of(globex.id)).await.expect(200), "id").is_empty());
 }
 
@@ -66,12 +85,21 @@ async fn mandates_are_found_by_code_and_by_whether_they_have_an_admin() {
     root.post("/api/mandates", json!({ "name": "Initech" })).await.expect(201);
     assert_eq!(root.walk("/api/mandates?hasAdmin=false", "code").await, set(["initech"]));
     assert_eq!(root.walk("/api/mandates?hasAdmin=true", "code").await, set(["acme", "globex"]));
-    root.patch(format!("/api/users/{}", world.globex.member.id), json!({ "enabled": false })).await.expect(200);
+    root.patch(format!("/api/users/{}", world.globex.member.id), json!({ "enabled": false }))
+        .await
+        .expect(200);
     assert_eq!(root.walk("/api/mandates?code=ACME", "code").await, set(["acme"]));
     for nothing in ["acm", "acme-2", "", "%20"] {
-        assert!(values(&root.get(format!("/api/mandates?code={nothing}")).await.expect(200), "code").is_empty(), "{nothing}");
+        assert!(
+            values(&root.get(format!("/api/mandates?code={nothing}")).await.expect(200), "code")
+                .is_empty(),
+            "{nothing}"
+        );
     }
-    assert!(values(&root.get("/api/mandates?code=acme&hasAdmin=false").await.expect(200), "code").is_empty());
+    assert!(
+        values(&root.get("/api/mandates?code=acme&hasAdmin=false").await.expect(200), "code")
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -102,7 +130,9 @@ async fn accounts_are_found_by_their_whole_name_or_address_and_by_mandate() {
 async fn what_keeps_a_feature_is_named() {
     let world = World::new().await;
     let root = world.root();
-    root.post("/api/features", json!({ "code": "trustee", "tables": ["ledgers"] })).await.expect(201);
+    root.post("/api/features", json!({ "code": "trustee", "tables": ["ledgers"] }))
+        .await
+        .expect(201);
     let mut expected = Vec::new();
     for (tenant, label) in [(&world.acme, "Books"), (&world.globex, "Accounts")] {
         let body = json!({ "featureCode": "trustee", "label": label });
@@ -111,9 +141,16 @@ async fn what_keeps_a_feature_is_named() {
     }
     expected.reverse();
     root.delete(world.acme.path("")).await.expect(200);
-    for answer in [root.delete("/api/features/trustee").await, root.patch("/api/features/trustee", json!({ "tables": [] })).await] {
+    for answer in [
+        root.delete("/api/features/trustee").await,
+        root.patch("/api/features/trustee", json!({ "tables": [] })).await,
+    ] {
         answer.refused(409, "feature_in_use");
-        assert_eq!(answer.body["instances"], json!(expected), "in the order of labels; a deleted mandate may be restored");
+        assert_eq!(
+            answer.body["instances"],
+            json!(expected),
+            "in the order of labels; a deleted mandate may be restored"
+        );
     }
     root.post(world.acme.path("/restore"), json!({})).await.expect(200);
     for number in 0..60 {
@@ -129,20 +166,31 @@ async fn a_trail_is_narrowed_to_a_kind_of_thing_and_takes_no_word_that_it_does_n
     let world = World::new().await;
     let (acme, admin, root) = (&world.acme, world.admin(), world.root());
     admin.post(acme.path("/groups"), json!({ "name": "Board" })).await.expect(201);
-    let kinds = async |path: String| -> Vec<String> { values(&admin.get(path).await.expect(200), "resourceType") };
+    let kinds = async |path: String| -> Vec<String> {
+        values(&admin.get(path).await.expect(200), "resourceType")
+    };
     let groups = kinds(acme.path("/audit?resourceType=group&count=true")).await;
     assert!(!groups.is_empty() && groups.iter().all(|kind| kind == "group"), "{groups:?}");
-    assert_eq!(kinds(acme.path("/audit?resourceType=group&action=group_created&limit=1")).await, ["group"]);
+    assert_eq!(
+        kinds(acme.path("/audit?resourceType=group&action=group_created&limit=1")).await,
+        ["group"]
+    );
     assert!(kinds(acme.path("/audit?resourceType=group&action=role_assigned")).await.is_empty());
     let platform = values(&root.get("/api/audit?resourceType=mandate").await.expect(200), "action");
-    assert!(!platform.is_empty() && platform.iter().all(|action| action == "mandate_created"), "{platform:?}");
+    assert!(
+        !platform.is_empty() && platform.iter().all(|action| action == "mandate_created"),
+        "{platform:?}"
+    );
     for (wrong, listed) in [
         ("action=role_asigned", "`role_assigned`"),
         ("action=", "`role_assigned`"),
         ("action=ROLE_ASSIGNED", "`role_assigned`"),
         ("resourceType=members", "`member`"),
     ] {
-        for answer in [admin.get(acme.path(&format!("/audit?{wrong}"))).await, root.get(format!("/api/audit?{wrong}")).await] {
+        for answer in [
+            admin.get(acme.path(&format!("/audit?{wrong}"))).await,
+            root.get(format!("/api/audit?{wrong}")).await,
+        ] {
             answer.refused(400, "invalid_parameter");
             let detail = answer.body["detail"].as_str().unwrap();
             assert!(detail.contains("must be one of ") && detail.contains(listed), "{detail}");
@@ -159,6 +207,9 @@ async fn the_document_lists_the_words_of_the_trail() {
         let parameter = parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
         parameter["schema"]["enum"].as_array().unwrap().clone()
     };
-    assert!(listed("action").contains(&json!("role_assigned")) && listed("action").contains(&json!("lookup_failed")));
+    assert!(
+        listed("action").contains(&json!("role_assigned"))
+            && listed("action").contains(&json!("lookup_failed"))
+    );
     assert!(listed("resourceType").contains(&json!("instance")));
 }

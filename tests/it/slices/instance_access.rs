@@ -10,10 +10,13 @@ use crate::harness::World;
 async fn an_admission_is_made_changed_and_ended() {
     let world = World::new().await;
     let (acme, admin) = (&world.acme, world.admin());
-    let (viewer, editor) = (acme.instance_role("playbooks-viewer"), acme.instance_role("playbooks-editor"));
+    let (viewer, editor) =
+        (acme.instance_role("playbooks-viewer"), acme.instance_role("playbooks-editor"));
     let list = acme.instance_path("/users");
     let row = format!("{list}/{}", acme.member.id);
-    let made = admin.post(list.clone(), json!({ "userId": acme.member.id, "roleIds": [viewer, viewer] })).await;
+    let made = admin
+        .post(list.clone(), json!({ "userId": acme.member.id, "roleIds": [viewer, viewer] }))
+        .await;
     assert_eq!(made.header("location"), row);
     let body = made.expect(201);
     let expected = json!({
@@ -21,18 +24,29 @@ async fn an_admission_is_made_changed_and_ended() {
         "roleIds": [viewer], "enabled": true, "version": 1,
     });
     assert_eq!(body, expected);
-    admin.post(list.clone(), json!({ "userId": acme.member.id, "roleIds": [editor] })).await.refused(409, "already_has_access");
+    admin
+        .post(list.clone(), json!({ "userId": acme.member.id, "roleIds": [editor] }))
+        .await
+        .refused(409, "already_has_access");
     assert_eq!(admin.get(list.clone()).await.expect(200)["items"], json!([expected]));
-    let replaced = admin.put(format!("{row}/roles"), json!({ "roleIds": [editor, viewer] })).await.expect(200);
-    let held = replaced["roleIds"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned());
+    let replaced =
+        admin.put(format!("{row}/roles"), json!({ "roleIds": [editor, viewer] })).await.expect(200);
+    let held =
+        replaced["roleIds"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned());
     assert_eq!((set(held), &replaced["version"]), (set([editor, viewer]), &json!(2)));
     let disabled = admin.patch(row.clone(), json!({ "enabled": false })).await.expect(200);
     assert_eq!((&disabled["enabled"], &disabled["version"]), (&json!(false), &json!(3)));
     admin.delete(row.clone()).await.expect(204);
-    for answer in [admin.delete(row.clone()).await, admin.patch(row.clone(), json!({ "enabled": true })).await] {
+    for answer in [
+        admin.delete(row.clone()).await,
+        admin.patch(row.clone(), json!({ "enabled": true })).await,
+    ] {
         answer.refused(404, "not_found");
     }
-    admin.put(format!("{row}/roles"), json!({ "roleIds": [editor] })).await.refused(404, "not_found");
+    admin
+        .put(format!("{row}/roles"), json!({ "roleIds": [editor] }))
+        .await
+        .refused(404, "not_found");
 }
 
 #[tokio::test]
@@ -41,12 +55,22 @@ async fn only_members_are_admitted_and_only_with_roles_of_the_instance() {
     let (acme, admin) = (&world.acme, world.admin());
     let (list, viewer) = (acme.instance_path("/users"), acme.instance_role("playbooks-viewer"));
     for user in [Uuid::now_v7(), world.globex.member.id, world.sys_admin.id] {
-        admin.post(list.clone(), json!({ "userId": user, "roleIds": [viewer] })).await.refused(404, "not_found");
+        admin
+            .post(list.clone(), json!({ "userId": user, "roleIds": [viewer] }))
+            .await
+            .refused(404, "not_found");
     }
-    for role in [Uuid::now_v7(), world.globex.instance_role("playbooks-viewer"), acme.role("user")] {
-        admin.post(list.clone(), json!({ "userId": acme.member.id, "roleIds": [viewer, role] })).await.refused(404, "not_found");
+    for role in [Uuid::now_v7(), world.globex.instance_role("playbooks-viewer"), acme.role("user")]
+    {
+        admin
+            .post(list.clone(), json!({ "userId": acme.member.id, "roleIds": [viewer, role] }))
+            .await
+            .refused(404, "not_found");
     }
-    points_at(&admin.post(list.clone(), json!({ "userId": acme.member.id, "roleIds": [] })).await, "/roleIds");
+    points_at(
+        &admin.post(list.clone(), json!({ "userId": acme.member.id, "roleIds": [] })).await,
+        "/roleIds",
+    );
     points_at(&admin.post(list.clone(), json!({ "userId": acme.member.id })).await, "/roleIds");
     let body = json!({ "userId": acme.member.id, "roleIds": [viewer], "enabled": true });
     admin.post(list.clone(), body).await.refused(422, "unknown_field");
@@ -65,7 +89,11 @@ async fn a_disabled_admission_opens_nothing_on_any_node() {
     world.admit(acme, acme.member.id, &[acme.instance_role("playbooks-viewer")]).await;
     let node = world.app.another_node();
     let there = async || {
-        let call = node.get("/api/access/me").bearer(&acme.member.token).mandate(acme.id).instance(acme.instance);
+        let call = node
+            .get("/api/access/me")
+            .bearer(&acme.member.token)
+            .mandate(acme.id)
+            .instance(acme.instance);
         call.send().await
     };
     there().await.expect(200);
@@ -84,7 +112,8 @@ async fn every_change_writes_one_event() {
     let (acme, admin) = (&world.acme, world.admin());
     let row = acme.instance_path(&format!("/users/{}", acme.member.id));
     let trail = acme.path(&format!("/audit?targetId={}&limit=200", acme.member.id));
-    let events = async || admin.get(trail.clone()).await.expect(200)["items"].as_array().unwrap().len();
+    let events =
+        async || admin.get(trail.clone()).await.expect(200)["items"].as_array().unwrap().len();
     let mut expected = events().await;
     let mut one_more = async |what: &str| {
         expected += 1;
@@ -100,6 +129,12 @@ async fn every_change_writes_one_event() {
     admin.delete(row).await.expect(204);
     one_more("ended").await;
     let newest = admin.get(trail.clone()).await.expect(200)["items"][0].clone();
-    assert!(newest["details"].to_string().contains("playbooks-editor"), "role labels as they were: {newest}");
-    assert!(!newest["details"].to_string().contains("acme-member"), "names of people never: {newest}");
+    assert!(
+        newest["details"].to_string().contains("playbooks-editor"),
+        "role labels as they were: {newest}"
+    );
+    assert!(
+        !newest["details"].to_string().contains("acme-member"),
+        "names of people never: {newest}"
+    );
 }

@@ -12,10 +12,20 @@ use sqlx::Row;
 use crate::harness::TestApp;
 use crate::harness::jobs::run_due;
 
-const STEADY: Job = Job { name: "steady", every: Some(Duration::hours(1)), work: |task| Box::pin(told(task, "steady")) };
-const FRAIL: Job = Job { name: "frail", every: Some(Duration::hours(1)), work: |task| Box::pin(frail(task)) };
-const PANICS: Job = Job { name: "panics", every: Some(Duration::hours(1)), work: |task| Box::pin(panics(task)) };
-const TOO_LATE: Job = Job { name: "too_late", every: Some(Duration::hours(1)), work: |task| Box::pin(refused_at_the_end(task)) };
+const STEADY: Job = Job {
+    name: "steady",
+    every: Some(Duration::hours(1)),
+    work: |task| Box::pin(told(task, "steady")),
+};
+const FRAIL: Job =
+    Job { name: "frail", every: Some(Duration::hours(1)), work: |task| Box::pin(frail(task)) };
+const PANICS: Job =
+    Job { name: "panics", every: Some(Duration::hours(1)), work: |task| Box::pin(panics(task)) };
+const TOO_LATE: Job = Job {
+    name: "too_late",
+    every: Some(Duration::hours(1)),
+    work: |task| Box::pin(refused_at_the_end(task)),
+};
 const ASKED: Job = Job { name: "asked", every: None, work: |task| Box::pin(about(task)) };
 const ALL: &[Job] = &[FRAIL, PANICS, TOO_LATE, STEADY, ASKED];
 
@@ -98,14 +108,22 @@ async fn a_job_that_fails_leaves_nothing_is_tried_again_later_and_keeps_nobody()
     app.clock.advance(Duration::seconds(6));
     run_due(&scheduler).await;
     assert_eq!(failures(app, "frail").await.0, 2, "it takes longer each time");
-    sqlx::raw_sql("create table wanted (); grant select on wanted to bailiwick_system").execute(&app.sql).await.unwrap();
+    sqlx::raw_sql("create table wanted (); grant select on wanted to bailiwick_system")
+        .execute(&app.sql)
+        .await
+        .unwrap();
     app.clock.advance(Duration::seconds(15));
     run_due(&scheduler).await;
     assert_eq!((failures(app, "frail").await, ran(app, "frail").await), ((0, String::new()), 1));
     assert_eq!(ran(app, "steady").await, 1, "its hour is not over");
     let metrics = bailiwick::telemetry::render(&app.db);
     for outcome in ["failed", "done"] {
-        assert!(metrics.contains(&format!(r#"bailiwick_job_runs_total{{job="frail",outcome="{outcome}"}} "#)), "{metrics}");
+        assert!(
+            metrics.contains(&format!(
+                r#"bailiwick_job_runs_total{{job="frail",outcome="{outcome}"}} "#
+            )),
+            "{metrics}"
+        );
     }
 }
 
@@ -117,8 +135,11 @@ async fn a_job_that_was_asked_for_runs_part_by_part_on_any_node_and_is_over() {
     let subjects: Vec<String> = (0..40).map(|subject| subject.to_string()).collect();
     for _ in 0..2 {
         let mut writing = context.write().await.unwrap();
-        jobs::ask(&mut writing, ASKED.name, &subjects, context.now() + Duration::minutes(5)).await.unwrap();
-        let recorded = audit::record_platform(&mut writing, &context, run_of("nothing", "")).await.unwrap();
+        jobs::ask(&mut writing, ASKED.name, &subjects, context.now() + Duration::minutes(5))
+            .await
+            .unwrap();
+        let recorded =
+            audit::record_platform(&mut writing, &context, run_of("nothing", "")).await.unwrap();
         writing.commit(recorded).await.unwrap();
     }
     run_due(&nodes[0]).await;

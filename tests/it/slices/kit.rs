@@ -23,7 +23,12 @@ pub struct Desk<'a> {
 impl World {
     /// Somebody who names this tenant in the header.
     pub fn desk(&self, person: &Person, tenant: &Tenant) -> Desk<'_> {
-        Desk { app: &self.app, token: person.token.clone(), mandate: Some(tenant.id), instance: None }
+        Desk {
+            app: &self.app,
+            token: person.token.clone(),
+            mandate: Some(tenant.id),
+            instance: None,
+        }
     }
     /// Somebody who names no mandate.
     pub fn bare(&self, person: &Person) -> Desk<'_> {
@@ -84,7 +89,8 @@ impl<'a> Desk<'a> {
         let mut cursor = String::new();
         let separator = if path.contains('?') { '&' } else { '?' };
         let total = loop {
-            let page = self.get(format!("{path}{separator}limit=1&count=true{cursor}")).await.expect(200);
+            let page =
+                self.get(format!("{path}{separator}limit=1&count=true{cursor}")).await.expect(200);
             found.extend(values(&page, field));
             match page["nextCursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
@@ -109,7 +115,11 @@ pub async fn follow(start: String, get: impl AsyncFn(String) -> Answer) -> Vec<V
         let answer = get(url.clone()).await;
         let link = answer.header("link").to_owned();
         let page = answer.expect(200);
-        assert!(page.to_string().len() <= MAX_PAGE, "{start}: a page of {} bytes", page.to_string().len());
+        assert!(
+            page.to_string().len() <= MAX_PAGE,
+            "{start}: a page of {} bytes",
+            page.to_string().len()
+        );
         for item in page["items"].as_array().unwrap() {
             assert!(seen.insert(item.to_string()), "{start} shows a row twice: {item:.300}");
             found.push(item.clone());
@@ -117,7 +127,10 @@ pub async fn follow(start: String, get: impl AsyncFn(String) -> Answer) -> Vec<V
         let Some(cursor) = page["nextCursor"].as_str() else { break };
         assert!(cursor.len() <= MAX_CURSOR, "{start}: a cursor of {} characters", cursor.len());
         assert!(!page["items"].as_array().unwrap().is_empty(), "{start}: a page that says nothing");
-        link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).unwrap().clone_into(&mut url);
+        link.strip_prefix('<')
+            .and_then(|link| link.strip_suffix(">; rel=\"next\""))
+            .unwrap()
+            .clone_into(&mut url);
         assert!(url.contains(cursor), "{url}");
     }
     found
@@ -132,15 +145,23 @@ pub async fn everything(app: &TestApp) -> String {
     .fetch_one(&app.sql)
     .await
     .unwrap();
-    let statement = format!("select string_agg(name || ' ' || digest, chr(10) order by name) from ({each}) tables (name, digest)");
+    let statement = format!(
+        "select string_agg(name || ' ' || digest, chr(10) order by name) from ({each}) tables (name, digest)"
+    );
     sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&app.sql).await.unwrap()
 }
 
 /// A field of every item of a page, or of what a refusal lists.
 #[track_caller]
 pub fn values(page: &Value, field: &str) -> Vec<String> {
-    let items = page["items"].as_array().or_else(|| page.as_array()).unwrap_or_else(|| panic!("not a list: {page}"));
-    items.iter().map(|item| item[field].as_str().unwrap_or_else(|| panic!("no {field}: {item}")).to_owned()).collect()
+    let items = page["items"]
+        .as_array()
+        .or_else(|| page.as_array())
+        .unwrap_or_else(|| panic!("not a list: {page}"));
+    items
+        .iter()
+        .map(|item| item[field].as_str().unwrap_or_else(|| panic!("no {field}: {item}")).to_owned())
+        .collect()
 }
 
 /// A set of strings, for comparing with what was found.
@@ -153,7 +174,12 @@ pub fn set<T: ToString>(items: impl IntoIterator<Item = T>) -> BTreeSet<String> 
 pub fn pointers(answer: &Answer) -> Vec<(String, String)> {
     assert_eq!(answer.status.as_u16(), 422, "{}", answer.body);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    answer.body["errors"].as_array().unwrap().iter().map(|error| (text(&error["pointer"]), text(&error["code"]))).collect()
+    answer.body["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| (text(&error["pointer"]), text(&error["code"])))
+        .collect()
 }
 
 /// Asserts a 422 that points at one field.
@@ -167,6 +193,7 @@ pub fn points_at(answer: &Answer, pointer: &str) {
 #[track_caller]
 pub fn denied(answer: &Answer, table: &str, operation: &str, needed: &str) {
     answer.refused(403, "permission_denied");
-    let named = ["table", "operation", "needed"].map(|name| answer.body[name].as_str().unwrap_or_default());
+    let named =
+        ["table", "operation", "needed"].map(|name| answer.body[name].as_str().unwrap_or_default());
     assert_eq!(named, [table, operation, needed], "{}", answer.body);
 }

@@ -14,7 +14,14 @@ async fn set(world: &World, classes: Value) -> Answer {
 }
 
 async fn limited_world() -> World {
-    World::in_app(limited(&[("BAILIWICK_RATE_LIMIT_WRITE", ROOMY), ("BAILIWICK_RATE_LIMIT_MEMBER_WRITE", ROOMY)]).await).await
+    World::in_app(
+        limited(&[
+            ("BAILIWICK_RATE_LIMIT_WRITE", ROOMY),
+            ("BAILIWICK_RATE_LIMIT_MEMBER_WRITE", ROOMY),
+        ])
+        .await,
+    )
+    .await
 }
 
 #[tokio::test]
@@ -25,12 +32,19 @@ async fn a_mandate_may_have_limits_of_its_own() {
     assert_eq!((&none["classes"], &none["mandateId"]), (&json!({}), &json!(acme.id)));
     let answer = set(&world, json!({ "read": 2, "work": 7 })).await;
     let version = none["version"].as_i64().unwrap() + 1;
-    assert_eq!(answer.expect(200), json!({ "mandateId": acme.id, "classes": { "read": 2, "work": 7 }, "version": version }));
+    assert_eq!(
+        answer.expect(200),
+        json!({ "mandateId": acme.id, "classes": { "read": 2, "work": 7 }, "version": version })
+    );
 
     // For each of its members, in its context.
-    let within = async |person: &Person| app.get("/api/access/me").bearer(&person.token).mandate(acme.id).send().await;
+    let within = async |person: &Person| {
+        app.get("/api/access/me").bearer(&person.token).mandate(acme.id).send().await
+    };
     assert_eq!(headers(&within(&acme.member).await).0, "check");
-    let users = async |person: &Person| app.get(acme.path("/users")).bearer(&person.token).mandate(acme.id).send().await;
+    let users = async |person: &Person| {
+        app.get(acme.path("/users")).bearer(&person.token).mandate(acme.id).send().await
+    };
     for person in [&acme.member, &acme.admin] {
         assert_eq!(headers(&users(person).await), ("read".into(), 2, 1));
         assert_eq!(headers(&users(person).await), ("read".into(), 2, 0));
@@ -39,7 +53,12 @@ async fn a_mandate_may_have_limits_of_its_own() {
     // Out of it, and in other mandates, they have what everybody has.
     let outside = app.get("/api/features/my").bearer(&acme.member.token).send().await;
     assert_eq!(headers(&outside).1, 60);
-    let elsewhere = app.get(world.globex.path("/users")).bearer(&world.globex.admin.token).mandate(world.globex.id).send().await;
+    let elsewhere = app
+        .get(world.globex.path("/users"))
+        .bearer(&world.globex.admin.token)
+        .mandate(world.globex.id)
+        .send()
+        .await;
     assert_eq!(headers(&elsewhere).1, 60);
 
     set(&world, json!({})).await.expect(200);
@@ -54,7 +73,13 @@ async fn a_mandates_limits_are_for_whom_it_lets_in() {
     // So few that none comes back while they are counted.
     let node = world.app.another_limited_node(&[("BAILIWICK_RATE_LIMIT_READ", "4")]);
     beat(&node.app).await.unwrap();
-    let knock = async || node.get(world.acme.path("/users")).bearer(&stranger.token).mandate(world.acme.id).send().await;
+    let knock = async || {
+        node.get(world.acme.path("/users"))
+            .bearer(&stranger.token)
+            .mandate(world.acme.id)
+            .send()
+            .await
+    };
     for left in (0..4).rev() {
         let answer = knock().await;
         answer.refused(403, "mandate_access_denied");
@@ -70,7 +95,9 @@ async fn a_members_first_request_to_a_node_is_within_the_mandates_limits_already
     let other = world.app.another_limited_node(&[("BAILIWICK_RATE_LIMIT_READ", "2")]);
     beat(&other.app).await.unwrap();
     let acme = &world.acme;
-    let users = async || other.get(acme.path("/users")).bearer(&acme.admin.token).mandate(acme.id).send().await;
+    let users = async || {
+        other.get(acme.path("/users")).bearer(&acme.admin.token).mandate(acme.id).send().await
+    };
     for left in [5, 4, 3] {
         let answer = users().await;
         assert_eq!(all_headers(&answer), [("read".into(), 6, left)]);
@@ -84,7 +111,8 @@ async fn a_members_first_request_to_a_node_is_within_the_mandates_limits_already
     set(&world, json!({ "read": 3 })).await.expect(200);
     beat(&other.app).await.unwrap();
     let member = &acme.member;
-    let knock = async || other.get(acme.path("/users")).bearer(&member.token).mandate(acme.id).send().await;
+    let knock =
+        async || other.get(acme.path("/users")).bearer(&member.token).mandate(acme.id).send().await;
     assert_eq!(headers(&knock().await), ("read".into(), 3, 2));
     world.admin().delete(acme.path(&format!("/users/{}", member.id))).await.expect(204);
     for left in [1, 0] {
@@ -100,7 +128,12 @@ async fn nobody_gets_a_mandates_limits_by_naming_it() {
     let world = limited_world().await;
     set(&world, json!({ "auth": 5000, "read": 5000, "default": 5000 })).await.expect(200);
     let (app, acme, stranger) = (&world.app, &world.acme, &world.globex.member);
-    let guess = app.post("/api/auth/login").mandate(acme.id).json(json!({ "username": "a", "password": "b" })).send().await;
+    let guess = app
+        .post("/api/auth/login")
+        .mandate(acme.id)
+        .json(json!({ "username": "a", "password": "b" }))
+        .send()
+        .await;
     assert_eq!(headers(&guess).1, 1000, "signing in is before any mandate");
     for path in ["/api/features/my", "/api/features", "/api/auth/me", "/api/nothing"] {
         let answer = app.get(path).bearer(&stranger.token).mandate(acme.id).send().await;
@@ -108,10 +141,16 @@ async fn nobody_gets_a_mandates_limits_by_naming_it() {
     }
     let unsigned = app.get(acme.path("/users")).mandate(acme.id).send().await;
     assert_eq!((unsigned.status.as_u16(), headers(&unsigned).1), (401, 60));
-    let braced = app.get(acme.path("/users")).bearer(&stranger.token).header("x-mandate-id", format!("{{{}}}", acme.id)).send().await;
+    let braced = app
+        .get(acme.path("/users"))
+        .bearer(&stranger.token)
+        .header("x-mandate-id", format!("{{{}}}", acme.id))
+        .send()
+        .await;
     assert_eq!((braced.status.as_u16(), headers(&braced).1), (400, 60));
     // A SysAdmin governs from outside.
-    let from_outside = app.get(acme.path("/users")).bearer(&world.sys_admin.token).mandate(acme.id).send().await;
+    let from_outside =
+        app.get(acme.path("/users")).bearer(&world.sys_admin.token).mandate(acme.id).send().await;
     assert_eq!((from_outside.status.as_u16(), headers(&from_outside).1), (200, 60));
 }
 
@@ -122,7 +161,8 @@ async fn limits_of_classes_that_this_version_does_not_know_are_passed_over() {
     sqlx::query(newer).execute(&world.app.sql).await.unwrap();
     beat(&world.app.app).await.unwrap();
     let acme = &world.acme;
-    let answer = world.app.get(acme.path("/users")).bearer(&acme.admin.token).mandate(acme.id).send().await;
+    let answer =
+        world.app.get(acme.path("/users")).bearer(&acme.admin.token).mandate(acme.id).send().await;
     assert_eq!(headers(&answer).1, 4);
 }
 
@@ -130,7 +170,11 @@ async fn limits_of_classes_that_this_version_does_not_know_are_passed_over() {
 async fn limits_are_set_by_sys_admins_within_reason() {
     let world = limited_world().await;
     let path = world.acme.path("/limits");
-    world.admin().put(path.clone(), json!({ "classes": {} })).await.refused(403, "permission_denied");
+    world
+        .admin()
+        .put(path.clone(), json!({ "classes": {} }))
+        .await
+        .refused(403, "permission_denied");
     for (classes, pointer, code) in [
         (json!({ "reed": 5 }), "/classes/reed", "unknown_field"),
         (json!({ "read": 0 }), "/classes/read", "invalid_type"),
@@ -139,10 +183,18 @@ async fn limits_are_set_by_sys_admins_within_reason() {
         (json!({ "read": "5" }), "/classes/read", "invalid_type"),
     ] {
         let answer = set(&world, classes.clone()).await;
-        assert_eq!((answer.status.as_u16(), answer.body["errors"][0]["pointer"].as_str()), (422, Some(pointer)), "{classes}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.body["errors"][0]["pointer"].as_str()),
+            (422, Some(pointer)),
+            "{classes}"
+        );
         assert_eq!(answer.body["errors"][0]["code"], code, "{classes}");
     }
-    world.root().put(format!("/api/mandates/{}/limits", Uuid::now_v7()), json!({ "classes": {} })).await.refused(404, "not_found");
+    world
+        .root()
+        .put(format!("/api/mandates/{}/limits", Uuid::now_v7()), json!({ "classes": {} }))
+        .await
+        .refused(404, "not_found");
     let trail = "select count(*) from audit_events where action = 'mandate_limits_changed'";
     assert_eq!(world.app.count(trail).await, 0);
     set(&world, json!({ "read": 5 })).await.expect(200);
@@ -155,7 +207,12 @@ async fn other_nodes_learn_of_limits_with_their_next_beat() {
     let other = world.app.another_limited_node(&[]);
     set(&world, json!({ "read": 3 })).await.expect(200);
     let acme = &world.acme;
-    let quota = async || headers(&other.get(acme.path("/users")).bearer(&acme.admin.token).mandate(acme.id).send().await).1;
+    let quota = async || {
+        headers(
+            &other.get(acme.path("/users")).bearer(&acme.admin.token).mandate(acme.id).send().await,
+        )
+        .1
+    };
     assert_eq!(quota().await, 60);
     beat(&other.app).await.unwrap();
     assert_eq!(quota().await, 3);

@@ -34,20 +34,39 @@ impl<'a> Shelves<'a> {
 
     pub async fn sql(&self, script: &str) {
         let acme = &self.world.acme;
-        let names = [("$mandate", acme.id), ("$instance", acme.instance), ("$bookings", self.bookings), ("$admin", acme.admin.id)];
-        let script = names.iter().fold(script.to_owned(), |script, (name, id)| script.replace(name, &id.to_string()));
+        let names = [
+            ("$mandate", acme.id),
+            ("$instance", acme.instance),
+            ("$bookings", self.bookings),
+            ("$admin", acme.admin.id),
+        ];
+        let script = names
+            .iter()
+            .fold(script.to_owned(), |script, (name, id)| script.replace(name, &id.to_string()));
         self.world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.unwrap();
     }
 
     /// The same list in pages of several sizes and in both directions; answers the list.
     pub async fn walk(&self, path: &str, sort: &str) -> Vec<Value> {
         let desk = self.desk(path);
-        let whole = follow(format!("{path}?limit=200&sort={sort}"), async |url: String| desk.get(url).await).await;
-        let total = desk.get(format!("{path}?limit=1&count=true&sort={sort}")).await.expect(200)["total"].as_u64();
+        let whole = follow(format!("{path}?limit=200&sort={sort}"), async |url: String| {
+            desk.get(url).await
+        })
+        .await;
+        let total =
+            desk.get(format!("{path}?limit=1&count=true&sort={sort}")).await.expect(200)["total"]
+                .as_u64();
         for limit in [1, 2, 3] {
-            let found = follow(format!("{path}?limit={limit}&sort={sort}"), async |url: String| desk.get(url).await).await;
+            let found = follow(format!("{path}?limit={limit}&sort={sort}"), async |url: String| {
+                desk.get(url).await
+            })
+            .await;
             assert!(found == whole, "{path} by {sort}, {limit} to a page");
-            let mut reversed = follow(format!("{path}?limit={limit}&sort=-{sort}"), async |url: String| desk.get(url).await).await;
+            let mut reversed =
+                follow(format!("{path}?limit={limit}&sort=-{sort}"), async |url: String| {
+                    desk.get(url).await
+                })
+                .await;
             reversed.reverse();
             assert!(reversed == whole, "{path} by -{sort}, {limit} to a page");
         }
@@ -91,18 +110,27 @@ async fn by_creation_is_by_time_and_among_equals_by_id() {
     ] {
         let rows = shelves.walk(path, sort).await;
         let place = |row: &Value| {
-            let time = DateTime::<FixedOffset>::parse_from_rfc3339(row[sort].as_str().unwrap()).unwrap();
+            let time =
+                DateTime::<FixedOffset>::parse_from_rfc3339(row[sort].as_str().unwrap()).unwrap();
             (time, row[id].as_str().unwrap().parse::<Uuid>().unwrap())
         };
         let places: Vec<_> = rows.iter().map(place).collect();
         assert!(places.len() >= 7 && places.is_sorted(), "{path} by {sort}: {places:?}");
-        assert!(places.windows(2).any(|two| two[0].0 == two[1].0), "{path} by {sort}: no two of one time");
+        assert!(
+            places.windows(2).any(|two| two[0].0 == two[1].0),
+            "{path} by {sort}: no two of one time"
+        );
         let ids: Vec<_> = places.iter().map(|(_, id)| id).collect();
         assert!(!ids.is_sorted(), "{path} by {sort}: ids agree with the times");
     }
     // Newest first where nobody says otherwise.
     let newest = world.admin().get(trail).await.expect(200);
-    let times: Vec<_> = newest["items"].as_array().unwrap().iter().map(|event| event["at"].as_str().unwrap().to_owned()).collect();
+    let times: Vec<_> = newest["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["at"].as_str().unwrap().to_owned())
+        .collect();
     assert!(times[0] > times[times.len() - 1], "{times:?}");
 }
 
@@ -139,8 +167,28 @@ async fn rows_with_keys_longer_than_a_cursor_are_walked_past() {
         ("/api/playbooks".to_owned(), "name"),
     ] {
         let rows = shelves.walk(&path, sort).await;
-        let names: Vec<_> = rows.iter().map(|row| row[sort].as_str().unwrap().chars().take(2).collect::<String>()).collect();
-        let own: Vec<_> = names.iter().filter(|name| ["l", "n", "m\u{fdfa}"].contains(&name.as_str())).map(String::as_str).collect();
-        assert_eq!(own, ["l", "m\u{fdfa}", "m\u{fdfa}", "m\u{fdfa}", "m\u{fdfa}", "m\u{fdfa}", "m\u{fdfa}", "n"], "{path}");
+        let names: Vec<_> = rows
+            .iter()
+            .map(|row| row[sort].as_str().unwrap().chars().take(2).collect::<String>())
+            .collect();
+        let own: Vec<_> = names
+            .iter()
+            .filter(|name| ["l", "n", "m\u{fdfa}"].contains(&name.as_str()))
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            own,
+            [
+                "l",
+                "m\u{fdfa}",
+                "m\u{fdfa}",
+                "m\u{fdfa}",
+                "m\u{fdfa}",
+                "m\u{fdfa}",
+                "m\u{fdfa}",
+                "n"
+            ],
+            "{path}"
+        );
     }
 }

@@ -40,7 +40,8 @@ struct List<'a> {
 
 /// The most rows that a step of the plan hands on, over all its loops.
 fn busiest(plan: &Value) -> f64 {
-    let here = plan["Actual Rows"].as_f64().unwrap_or(0.0) * plan["Actual Loops"].as_f64().unwrap_or(1.0);
+    let here =
+        plan["Actual Rows"].as_f64().unwrap_or(0.0) * plan["Actual Loops"].as_f64().unwrap_or(1.0);
     plan["Plans"].as_array().into_iter().flatten().map(busiest).fold(here, f64::max)
 }
 
@@ -53,13 +54,27 @@ async fn plan_of(node: &TestApp, world: &World, list: &List<'_>, mode: &str) -> 
             .await
             .unwrap();
     let [name] = &found[..] else { panic!("{}: one list was asked for: {found:?}", list.path) };
-    let role = if list.path.starts_with(&world.acme.path("/")) { "bailiwick_tenant" } else { "bailiwick_system" };
+    let role = if list.path.starts_with(&world.acme.path("/")) {
+        "bailiwick_tenant"
+    } else {
+        "bailiwick_system"
+    };
     let mandate = world.acme.id;
-    let script = format!("begin; set local role {role}; set local app.mandate_id = '{mandate}'; set local plan_cache_mode = {mode}");
+    let script = format!(
+        "begin; set local role {role}; set local app.mandate_id = '{mandate}'; set local plan_cache_mode = {mode}"
+    );
     connection.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.unwrap();
-    let plan = explained(&mut connection, &format!("explain (analyze, format json) execute {name}({})", list.arguments)).await;
+    let plan = explained(
+        &mut connection,
+        &format!("explain (analyze, format json) execute {name}({})", list.arguments),
+    )
+    .await;
     connection.execute("rollback").await.unwrap();
-    assert!(plan["Plan"]["Actual Rows"].as_f64().unwrap() > 0.0, "{}: nothing shown: {plan:#}", list.path);
+    assert!(
+        plan["Plan"]["Actual Rows"].as_f64().unwrap() > 0.0,
+        "{}: nothing shown: {plan:#}",
+        list.path
+    );
     plan["Plan"].clone()
 }
 
@@ -89,7 +104,9 @@ fn by_creation(acme: &Tenant) -> Vec<List<'static>> {
         List {
             path: acme.path("/audit?sort=-at"),
             statement: "select e.id%from audit_events e%",
-            arguments: format!("'{mandate}', null, null, null, null, null, {middle}, null, 3, '{admin}'"),
+            arguments: format!(
+                "'{mandate}', null, null, null, null, null, {middle}, null, 3, '{admin}'"
+            ),
             has_few_filters: false,
         },
         List {
@@ -128,7 +145,9 @@ fn narrowed(acme: &Tenant) -> Vec<List<'static>> {
         List {
             path: acme.path("/audit?resourceType=group"),
             statement: "select e.id%from audit_events e%",
-            arguments: format!("'{mandate}', null, null, null, null, null, {middle}, 'group', 3, '{admin}'"),
+            arguments: format!(
+                "'{mandate}', null, null, null, null, null, {middle}, 'group', 3, '{admin}'"
+            ),
             has_few_filters: false,
         },
     ]
@@ -138,21 +157,37 @@ fn narrowed(acme: &Tenant) -> Vec<List<'static>> {
 async fn a_page_is_read_from_an_index() {
     let world = World::new().await;
     let acme = &world.acme;
-    let crowd = CROWD.replace("$mandate", &acme.id.to_string()).replace("$admin", &acme.admin.id.to_string());
+    let crowd = CROWD
+        .replace("$mandate", &acme.id.to_string())
+        .replace("$admin", &acme.admin.id.to_string());
     world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(crowd))).await.unwrap();
     for list in by_creation(acme).iter().chain(&narrowed(acme)) {
         // A node of its own, so that its one connection has prepared this list's statement only.
         let node = world.app.another_node_with_one_connection();
-        let person = if list.path.starts_with(&acme.path("/")) { &acme.admin } else { &world.sys_admin };
-        let desk = if person.id == acme.admin.id { Desk::at(&node, person, acme) } else { Desk::anywhere(&node, person) };
+        let person =
+            if list.path.starts_with(&acme.path("/")) { &acme.admin } else { &world.sys_admin };
+        let desk = if person.id == acme.admin.id {
+            Desk::at(&node, person, acme)
+        } else {
+            Desk::anywhere(&node, person)
+        };
         for _ in 0..2 {
             let page = desk.get(format!("{}&limit={PAGE}", list.path)).await.expect(200);
             assert_eq!(page["items"].as_array().unwrap().len(), PAGE, "{}", list.path);
         }
-        let modes = if list.has_few_filters { vec!["force_custom_plan", "force_generic_plan"] } else { vec!["force_custom_plan"] };
+        let modes = if list.has_few_filters {
+            vec!["force_custom_plan", "force_generic_plan"]
+        } else {
+            vec!["force_custom_plan"]
+        };
         for mode in modes {
             let plan = plan_of(&node, &world, list, mode).await;
-            assert!(busiest(&plan) <= MOST, "{}, {mode}: a step of the plan read {} rows: {plan:#}", list.path, busiest(&plan));
+            assert!(
+                busiest(&plan) <= MOST,
+                "{}, {mode}: a step of the plan read {} rows: {plan:#}",
+                list.path,
+                busiest(&plan)
+            );
         }
     }
 }

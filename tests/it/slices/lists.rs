@@ -8,7 +8,11 @@ use crate::harness::World;
 /// Groups g1 … gn beside `everyone`.
 async fn groups(world: &World, count: usize) -> String {
     for number in 1..=count {
-        world.admin().post(world.acme.path("/groups"), json!({ "name": format!("g{number}") })).await.expect(201);
+        world
+            .admin()
+            .post(world.acme.path("/groups"), json!({ "name": format!("g{number}") }))
+            .await
+            .expect(201);
     }
     world.acme.path("/groups")
 }
@@ -43,17 +47,43 @@ async fn every_list_keeps_the_same_bounds() {
     let world = World::new().await;
     for (desk, path, sort) in lists(&world) {
         let page = desk.get(path.clone()).await.expect(200);
-        assert!(page["items"].is_array() && page.get("nextCursor").is_some() && page.get("total").is_none(), "{path}: {page}");
+        assert!(
+            page["items"].is_array()
+                && page.get("nextCursor").is_some()
+                && page.get("total").is_none(),
+            "{path}: {page}"
+        );
         for good in ["limit=1", "limit=200", "count=true", &format!("sort={sort}")] {
             desk.get(format!("{path}?{good}")).await.expect(200);
         }
-        for wrong in ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=", "sort=colour", "sort=", "sort=-", "cursor=x", "count=2"] {
+        for wrong in [
+            "limit=0",
+            "limit=201",
+            "limit=-1",
+            "limit=x",
+            "limit=",
+            "sort=colour",
+            "sort=",
+            "sort=-",
+            "cursor=x",
+            "count=2",
+        ] {
             let answer = desk.get(format!("{path}?{wrong}")).await;
-            assert_eq!((answer.status.as_u16(), answer.code()), (400, "invalid_parameter"), "{path}?{wrong}: {}", answer.body);
+            assert_eq!(
+                (answer.status.as_u16(), answer.code()),
+                (400, "invalid_parameter"),
+                "{path}?{wrong}: {}",
+                answer.body
+            );
         }
         for unknown in ["page=2", "Limit=3", "dryRun=true"] {
             let answer = desk.get(format!("{path}?{unknown}")).await;
-            assert_eq!((answer.status.as_u16(), answer.code()), (400, "unknown_parameter"), "{path}?{unknown}: {}", answer.body);
+            assert_eq!(
+                (answer.status.as_u16(), answer.code()),
+                (400, "unknown_parameter"),
+                "{path}?{unknown}: {}",
+                answer.body
+            );
         }
     }
 }
@@ -72,12 +102,22 @@ async fn pages_follow_each_other_by_cursor_and_by_link() {
         assert_eq!(page["total"], json!(5));
         found.extend(values(&page, "name"));
         if page_number == 2 {
-            assert_eq!((&page["nextCursor"], link.as_str()), (&Value::Null, ""), "the last page has no next");
+            assert_eq!(
+                (&page["nextCursor"], link.as_str()),
+                (&Value::Null, ""),
+                "the last page has no next"
+            );
             break;
         }
         let cursor = next(&page);
-        assert!(cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b)), "needs no escaping: {cursor}");
-        let target = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).unwrap_or_else(|| panic!("{link}"));
+        assert!(
+            cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b)),
+            "needs no escaping: {cursor}"
+        );
+        let target = link
+            .strip_prefix('<')
+            .and_then(|link| link.strip_suffix(">; rel=\"next\""))
+            .unwrap_or_else(|| panic!("{link}"));
         assert!(target.starts_with(&path) && target.contains(cursor), "{target}");
         target.clone_into(&mut url);
     }
@@ -132,7 +172,10 @@ async fn a_cursor_goes_back_unchanged_and_only_to_where_it_came_from() {
         admin.get(elsewhere).await.refused(400, "invalid_parameter");
     }
     let globex = world.desk(&world.globex.admin, &world.globex);
-    globex.get(world.globex.path(&format!("/groups?cursor={cursor}"))).await.refused(400, "invalid_parameter");
+    globex
+        .get(world.globex.path(&format!("/groups?cursor={cursor}")))
+        .await
+        .refused(400, "invalid_parameter");
 }
 
 #[tokio::test]
@@ -163,14 +206,18 @@ async fn documented_fields_sort_both_ways() {
             let whole = root.get(format!("{path}?sort={sort}")).await.expect(200);
             assert_eq!(values(&whole, "name"), expected, "{sort}");
             let first = root.get(format!("{path}?sort={sort}&limit=1")).await.expect(200);
-            let rest = root.get(format!("{path}?sort={sort}&cursor={}", next(&first))).await.expect(200);
+            let rest =
+                root.get(format!("{path}?sort={sort}&cursor={}", next(&first))).await.expect(200);
             assert_eq!(values(&rest, "name"), expected[1..], "{sort}");
         }
     }
-    for (path, name) in [("/api/users?sort=username", "username"), ("/api/users?sort=createdAt", "createdAt")] {
+    for (path, name) in
+        [("/api/users?sort=username", "username"), ("/api/users?sort=createdAt", "createdAt")]
+    {
         let listed = values(&root.get(path).await.expect(200), name);
         assert!(listed.is_sorted(), "{listed:?}");
-        let mut reversed = values(&root.get(path.replace("sort=", "sort=-")).await.expect(200), name);
+        let mut reversed =
+            values(&root.get(path.replace("sort=", "sort=-")).await.expect(200), name);
         reversed.reverse();
         assert_eq!(reversed, listed);
     }

@@ -11,8 +11,10 @@ use crate::harness::{TestApp, World};
 
 /// A world whose service gives so many of the class `auth`.
 async fn world(auth: &str) -> World {
-    let roomy = ["READ", "LIST_MANDATES", "MEMBER_WRITE", "WRITE", "AUTH_ADDRESS"].map(|name| format!("BAILIWICK_RATE_LIMIT_{name}"));
-    let mut settings: Vec<(&str, &str)> = roomy.iter().map(|name| (name.as_str(), "1000")).collect();
+    let roomy = ["READ", "LIST_MANDATES", "MEMBER_WRITE", "WRITE", "AUTH_ADDRESS"]
+        .map(|name| format!("BAILIWICK_RATE_LIMIT_{name}"));
+    let mut settings: Vec<(&str, &str)> =
+        roomy.iter().map(|name| (name.as_str(), "1000")).collect();
     settings.push(("BAILIWICK_RATE_LIMIT_AUTH", auth));
     World::in_app(TestApp::start_with(&settings).await).await
 }
@@ -20,7 +22,14 @@ async fn world(auth: &str) -> World {
 async fn add(world: &World, by: &Person, who: Value, roles: &[Uuid]) -> Answer {
     let mut body = who;
     body["roleIds"] = json!(roles);
-    world.app.post(world.acme.path("/users")).bearer(&by.token).mandate(world.acme.id).json(body).send().await
+    world
+        .app
+        .post(world.acme.path("/users"))
+        .bearer(&by.token)
+        .mandate(world.acme.id)
+        .json(body)
+        .send()
+        .await
 }
 
 async fn failures(world: &World) -> Vec<Value> {
@@ -31,7 +40,8 @@ async fn failures(world: &World) -> Vec<Value> {
 
 /// Who may add members with few rights.
 async fn recruiter(world: &World) -> (Person, Uuid) {
-    let few = world.role_with(&world.acme, "recruiter", json!({ "members": ["a", "a", "n", "n"] })).await;
+    let few =
+        world.role_with(&world.acme, "recruiter", json!({ "members": ["a", "a", "n", "n"] })).await;
     (world.member_with(&world.acme, "recruiter", &[few]).await, few)
 }
 
@@ -53,18 +63,29 @@ async fn what_is_wrong_with_the_roles_does_not_tell_who_has_an_account() {
         (vec![world.acme.role("viewer"), Uuid::now_v7()], 404, "not_found"),
     ] {
         for (exists, not) in named("erin").into_iter().zip(named("nobody")) {
-            let [exists, not] = [add(&world, &recruiter, exists, &roles).await, add(&world, &recruiter, not, &roles).await];
+            let [exists, not] = [
+                add(&world, &recruiter, exists, &roles).await,
+                add(&world, &recruiter, not, &roles).await,
+            ];
             exists.refused(status, code);
-            let told = |answer: &Answer| ["title", "detail", "code", "status", "errors", "needed"].map(|name| answer.body[name].clone());
+            let told = |answer: &Answer| {
+                ["title", "detail", "code", "status", "errors", "needed"]
+                    .map(|name| answer.body[name].clone())
+            };
             assert_eq!(told(&exists), told(&not), "{roles:?}");
             assert_eq!(exists.header("ratelimit-policy"), not.header("ratelimit-policy"));
             assert!(!exists.header("ratelimit-policy").contains("auth"), "nobody was looked up");
         }
         for id in [erin, Uuid::now_v7()] {
-            add(&world, &recruiter, json!({ "targetUserId": id }), &roles).await.refused(status, code);
+            add(&world, &recruiter, json!({ "targetUserId": id }), &roles)
+                .await
+                .refused(status, code);
         }
     }
-    assert!(failures(&world).await.is_empty(), "what was refused before anybody was looked up is not told");
+    assert!(
+        failures(&world).await.is_empty(),
+        "what was refused before anybody was looked up is not told"
+    );
 }
 
 #[tokio::test]
@@ -72,13 +93,19 @@ async fn naming_oneself_ends_where_it_did() {
     let world = world("1").await;
     let (recruiter, few) = recruiter(&world).await;
     for who in named("recruiter") {
-        add(&world, &recruiter, who, &[world.acme.role("admin")]).await.refused(403, "self_escalation");
+        add(&world, &recruiter, who, &[world.acme.role("admin")])
+            .await
+            .refused(403, "self_escalation");
     }
     for who in named("root") {
         for role in [few, world.acme.role("admin"), Uuid::now_v7()] {
             let mut body = who.clone();
             body["roleIds"] = json!([role]);
-            world.root().post(world.acme.path("/users"), body).await.refused(403, "self_escalation");
+            world
+                .root()
+                .post(world.acme.path("/users"), body)
+                .await
+                .refused(403, "self_escalation");
         }
     }
     assert!(failures(&world).await.is_empty());
@@ -101,29 +128,54 @@ async fn each_name_that_becomes_no_member_is_told_and_costs() {
         let mut body = who;
         body["roleIds"] = json!([few]);
         // A key remembers no refusals; the event and the cost stay all the same.
-        let call = app.call(Method::POST, acme.path("/users")).bearer(&recruiter.token).mandate(acme.id).json(body);
-        let answer = if nth % 2 == 0 { call } else { call.header("idempotency-key", format!("key {nth}")) }.send().await;
+        let call = app
+            .call(Method::POST, acme.path("/users"))
+            .bearer(&recruiter.token)
+            .mandate(acme.id)
+            .json(body);
+        let answer =
+            if nth % 2 == 0 { call } else { call.header("idempotency-key", format!("key {nth}")) }
+                .send()
+                .await;
         answer.refused(status, code);
         let policies = answer.header("ratelimit-policy");
         assert!(policies.starts_with("\"auth\";q=5;w=60, \"member-write\""), "{policies}");
-        assert!(answer.header("ratelimit").starts_with(&format!("\"auth\";r={};", 4 - nth)), "{}", answer.header("ratelimit"));
+        assert!(
+            answer.header("ratelimit").starts_with(&format!("\"auth\";r={};", 4 - nth)),
+            "{}",
+            answer.header("ratelimit")
+        );
         expected.push(json!({ "target": target, "resource": null, "details": {}, "actor": recruiter.id, "mandate": acme.id }));
     }
     assert_eq!(failures(&world).await, expected);
     // Ids cannot be guessed.
-    add(&world, &recruiter, json!({ "targetUserId": Uuid::now_v7() }), &[few]).await.refused(404, "not_found");
-    add(&world, &recruiter, json!({ "targetUserId": member }), &[few]).await.refused(409, "already_member");
+    add(&world, &recruiter, json!({ "targetUserId": Uuid::now_v7() }), &[few])
+        .await
+        .refused(404, "not_found");
+    add(&world, &recruiter, json!({ "targetUserId": member }), &[few])
+        .await
+        .refused(409, "already_member");
     assert_eq!(failures(&world).await.len(), 4);
 
-    add(&world, &recruiter, json!({ "username": "nobody" }), &[few]).await.refused(404, "not_found");
+    add(&world, &recruiter, json!({ "username": "nobody" }), &[few])
+        .await
+        .refused(404, "not_found");
     app.account("erin", false).await;
     for who in [named("erin"), named("nobody"), named("acme-member")].concat() {
         let answer = add(&world, &recruiter, who, &[few]).await;
         answer.refused(429, "too_many_requests");
-        assert!(answer.header("ratelimit").starts_with("\"auth\";r=0;") && !answer.header("retry-after").is_empty());
+        assert!(
+            answer.header("ratelimit").starts_with("\"auth\";r=0;")
+                && !answer.header("retry-after").is_empty()
+        );
     }
     assert_eq!(failures(&world).await.len(), 5, "nobody was looked up");
-    let lookup = app.get("/api/users/lookup?username=erin").bearer(&recruiter.token).mandate(acme.id).send().await;
+    let lookup = app
+        .get("/api/users/lookup?username=erin")
+        .bearer(&recruiter.token)
+        .mandate(acme.id)
+        .send()
+        .await;
     lookup.refused(429, "too_many_requests");
     app.get("/api/auth/me").bearer(&recruiter.token).send().await.refused(429, "too_many_requests");
 }
@@ -136,7 +188,11 @@ async fn a_dry_run_by_name_costs_what_a_name_does_that_becomes_no_member() {
     let (recruiter, few) = recruiter(&world).await;
     let ask = async |mut who: Value| {
         who["roleIds"] = json!([few]);
-        let call = world.app.post(format!("{}?dryRun=true", world.acme.path("/users"))).bearer(&recruiter.token).mandate(world.acme.id);
+        let call = world
+            .app
+            .post(format!("{}?dryRun=true", world.acme.path("/users")))
+            .bearer(&recruiter.token)
+            .mandate(world.acme.id);
         call.json(who).send().await
     };
     for _ in 0..3 {
@@ -144,7 +200,11 @@ async fn a_dry_run_by_name_costs_what_a_name_does_that_becomes_no_member() {
     }
     for who in named("erin") {
         let answer = ask(who).await;
-        assert!(answer.header("ratelimit-policy").starts_with("\"auth\";q=2;w=60"), "{}", answer.header("ratelimit-policy"));
+        assert!(
+            answer.header("ratelimit-policy").starts_with("\"auth\";q=2;w=60"),
+            "{}",
+            answer.header("ratelimit-policy")
+        );
         answer.expect(200);
     }
     ask(json!({ "username": "erin" })).await.refused(429, "too_many_requests");
@@ -159,12 +219,18 @@ async fn names_that_become_members_cost_nothing() {
         let name = format!("new{nth}");
         world.app.account(&name, false).await;
         let answer = add(&world, &recruiter, named(&name)[nth % 2].clone(), &[few]).await;
-        assert!(answer.header("ratelimit-policy").starts_with("\"member-write\""), "{}", answer.header("ratelimit-policy"));
+        assert!(
+            answer.header("ratelimit-policy").starts_with("\"member-write\""),
+            "{}",
+            answer.header("ratelimit-policy")
+        );
         answer.expect(201);
     }
     let mut statuses = Vec::new();
     for _ in 0..3 {
-        statuses.push(add(&world, &recruiter, json!({ "username": "nobody" }), &[few]).await.status.as_u16());
+        statuses.push(
+            add(&world, &recruiter, json!({ "username": "nobody" }), &[few]).await.status.as_u16(),
+        );
     }
     assert_eq!(statuses, [404, 404, 429], "no more for what was given back, and no less");
 }
@@ -176,7 +242,12 @@ async fn names_tried_at_once_are_no_more_than_one_after_the_other() {
     let mut all = JoinSet::new();
     for nth in 0..20 {
         let (world, recruiter) = (world.clone(), recruiter.clone());
-        all.spawn(async move { add(&world, &recruiter, json!({ "username": format!("nobody{nth}") }), &[few]).await.status.as_u16() });
+        all.spawn(async move {
+            add(&world, &recruiter, json!({ "username": format!("nobody{nth}") }), &[few])
+                .await
+                .status
+                .as_u16()
+        });
     }
     let answers = all.join_all().await;
     assert_eq!(answers.iter().filter(|status| **status == 404).count(), 3, "{answers:?}");

@@ -18,8 +18,11 @@ async fn codes_at_once(world: &World, name: &str, count: usize) -> Vec<String> {
     let nodes = [world.app.clone(), world.app.another_node()];
     let mut calls = JoinSet::new();
     for number in 0..count {
-        let (node, token, body) = (nodes[number % 2].clone(), world.sys_admin.token.clone(), json!({ "name": name }));
-        calls.spawn(async move { code(&node.post(PATH).bearer(&token).json(body).send().await.expect(201)) });
+        let (node, token, body) =
+            (nodes[number % 2].clone(), world.sys_admin.token.clone(), json!({ "name": name }));
+        calls.spawn(async move {
+            code(&node.post(PATH).bearer(&token).json(body).send().await.expect(201))
+        });
     }
     calls.join_all().await
 }
@@ -30,7 +33,9 @@ async fn however_many_take_one_name_at_once_each_gets_a_code() {
     let long = "n".repeat(200);
     for (name, base) in [("Umbrella", "umbrella"), (long.as_str(), &long[..56])] {
         let codes = codes_at_once(&world, name, 50).await;
-        let numbered: BTreeSet<_> = std::iter::once(base.to_owned()).chain((2..=50).map(|n| format!("{base}-{n}"))).collect();
+        let numbered: BTreeSet<_> = std::iter::once(base.to_owned())
+            .chain((2..=50).map(|n| format!("{base}-{n}")))
+            .collect();
         assert_eq!(codes.into_iter().collect::<BTreeSet<_>>(), numbered);
     }
     // While somebody takes numbers by hand.

@@ -26,22 +26,41 @@ async fn a_running_service_says_so() {
 #[tokio::test]
 async fn browsers_are_told_what_not_to_do_with_an_answer() {
     let app = TestApp::start_with(&[("BAILIWICK_TRUSTED_PROXIES", "10.0.0.0/8")]).await;
-    for path in ["/healthz", "/api/auth/me", "/nowhere", "/docs/", "/problems/not_found", "/openapi.json"] {
+    for path in
+        ["/healthz", "/api/auth/me", "/nowhere", "/docs/", "/problems/not_found", "/openapi.json"]
+    {
         let answer = app.get(path).send().await;
         let policy = answer.header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert!(
+            policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
         assert!(!policy.contains("script-src") || path == "/docs/", "{path}: {policy}");
-        assert!(!policy.contains("'unsafe-eval'") && !policy.contains("script-src 'unsafe-inline'"), "{path}: {policy}");
-        for (header, value) in [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")] {
+        assert!(
+            !policy.contains("'unsafe-eval'") && !policy.contains("script-src 'unsafe-inline'"),
+            "{path}: {policy}"
+        );
+        for (header, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "DENY"),
+        ] {
             assert_eq!(answer.header(header), value, "{path}");
         }
         // Who comes without TLS is not told to come with it; nor does anybody but a trusted proxy tell that it was there.
         assert_eq!(answer.header("strict-transport-security"), "", "{path}");
-        let pretended = app.get(path).coming_from("192.0.2.1").header("x-forwarded-proto", "https").send().await;
+        let pretended = app
+            .get(path)
+            .coming_from("192.0.2.1")
+            .header("x-forwarded-proto", "https")
+            .send()
+            .await;
         assert_eq!(pretended.header("strict-transport-security"), "", "{path}");
-        let plain = app.get(path).coming_from("10.1.2.3").header("x-forwarded-proto", "http").send().await;
+        let plain =
+            app.get(path).coming_from("10.1.2.3").header("x-forwarded-proto", "http").send().await;
         assert_eq!(plain.header("strict-transport-security"), "", "{path}");
-        let by_tls = app.get(path).coming_from("10.1.2.3").header("x-forwarded-proto", "https").send().await;
+        let by_tls =
+            app.get(path).coming_from("10.1.2.3").header("x-forwarded-proto", "https").send().await;
         assert_eq!(by_tls.header("strict-transport-security"), "max-age=31536000", "{path}");
     }
 }
@@ -49,7 +68,8 @@ async fn browsers_are_told_what_not_to_do_with_an_answer() {
 #[tokio::test]
 async fn pending_migrations_are_not_ready() {
     let app = TestApp::start().await;
-    let last = "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)";
+    let last =
+        "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)";
     sqlx::query(last).execute(&app.sql).await.unwrap();
     for path in ["/readyz", "/startupz", "/ping"] {
         let answer = app.get(path).send().await;
@@ -66,7 +86,8 @@ async fn pending_migrations_are_not_ready() {
 async fn many_probes_are_one_question_to_the_database() {
     let app = TestApp::start().await;
     let before = statements::sent();
-    let probes = (0..150).map(|number| app.get(["/readyz", "/startupz", "/ping"][number % 3]).send());
+    let probes =
+        (0..150).map(|number| app.get(["/readyz", "/startupz", "/ping"][number % 3]).send());
     for answer in futures_util::future::join_all(probes).await {
         answer.expect(200);
     }
@@ -83,7 +104,9 @@ async fn the_openapi_document_covers_every_operation_and_its_guard() {
     let mut operations = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
-            let Some(operation) = operation.as_object().filter(|_| method != "parameters") else { continue };
+            let Some(operation) = operation.as_object().filter(|_| method != "parameters") else {
+                continue;
+            };
             assert!(operation.contains_key("x-access"), "{method} {path} does not say who may");
             operations += 1;
         }
@@ -113,7 +136,12 @@ fn shaped(answer: &Answer, status: u16, code: &str, path: &str) {
     let body = &answer.body;
     assert_eq!(body["type"], json!(format!("/problems/{code}")));
     assert_eq!((&body["status"], &body["instance"]), (&json!(status), &json!(path)));
-    assert!(["title", "detail", "requestId"].iter().all(|field| body[field].as_str().is_some_and(|text| !text.is_empty())), "{body}");
+    assert!(
+        ["title", "detail", "requestId"]
+            .iter()
+            .all(|field| body[field].as_str().is_some_and(|text| !text.is_empty())),
+        "{body}"
+    );
     assert_eq!(body["requestId"], json!(answer.header("x-request-id")));
 }
 
@@ -129,17 +157,32 @@ async fn every_error_has_the_same_shape() {
     shaped(&wrong_method, 405, "method_not_allowed", path);
     let allowed: Vec<_> = wrong_method.header("allow").split(',').map(str::trim).collect();
     assert!(allowed.contains(&"GET") && allowed.contains(&"POST"), "{allowed:?}");
-    shaped(&post().raw("application/json", "{\"name\": ").send().await, 400, "malformed_json", path);
+    shaped(
+        &post().raw("application/json", "{\"name\": ").send().await,
+        400,
+        "malformed_json",
+        path,
+    );
     shaped(&post().raw("application/json", "").send().await, 400, "malformed_json", path);
     let deep = format!("{{\"name\": {}{}}}", "[".repeat(70), "]".repeat(70));
     shaped(&post().raw("application/json", &deep).send().await, 400, "malformed_json", path);
-    shaped(&post().raw("text/plain", "{\"name\": \"x\"}").send().await, 415, "unsupported_media_type", path);
+    shaped(
+        &post().raw("text/plain", "{\"name\": \"x\"}").send().await,
+        415,
+        "unsupported_media_type",
+        path,
+    );
     let large = format!("{{\"name\": \"{}\"}}", "x".repeat(3 << 20));
     shaped(&post().raw("application/json", &large).send().await, 413, "payload_too_large", path);
     let invalid = post().json(json!({ "name": 7 })).send().await;
     shaped(&invalid, 422, "validation_failed", path);
     points_at(&invalid, "/name");
-    shaped(&app.get("/api/mandates/not-an-id").bearer(token).send().await, 400, "invalid_parameter", "/api/mandates/not-an-id");
+    shaped(
+        &app.get("/api/mandates/not-an-id").bearer(token).send().await,
+        400,
+        "invalid_parameter",
+        "/api/mandates/not-an-id",
+    );
     shaped(&app.get(path).send().await, 401, "unauthenticated", path);
 }
 
@@ -149,23 +192,40 @@ struct Never;
 impl axum::body::HttpBody for Never {
     type Data = Bytes;
     type Error = Infallible;
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Pending
     }
 }
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_a_timeout() {
-    let app = TestApp::start_with(&[("BAILIWICK_RATE_LIMITS", "off"), ("BAILIWICK_BODY_TIMEOUT_SECONDS", "1")]).await;
+    let app = TestApp::start_with(&[
+        ("BAILIWICK_RATE_LIMITS", "off"),
+        ("BAILIWICK_BODY_TIMEOUT_SECONDS", "1"),
+    ])
+    .await;
     let stuck = Body::new(Never);
-    let request = Request::post("/api/auth/login").header("content-type", "application/json").body(stuck).unwrap();
+    let request = Request::post("/api/auth/login")
+        .header("content-type", "application/json")
+        .body(stuck)
+        .unwrap();
     shaped(&app.send(request).await, 408, "request_timeout", "/api/auth/login");
 }
 
 #[tokio::test]
 async fn a_request_keeps_a_sane_id_and_gets_one_otherwise() {
     let app = TestApp::start().await;
-    let with = async |id: &str| app.get("/healthz").header("x-request-id", id).send().await.header("x-request-id").to_owned();
+    let with = async |id: &str| {
+        app.get("/healthz")
+            .header("x-request-id", id)
+            .send()
+            .await
+            .header("x-request-id")
+            .to_owned()
+    };
     assert_eq!(with("my-request.1").await, "my-request.1");
     for wrong in ["", "a b", "<script>", &"x".repeat(1000)] {
         let given = with(wrong).await;
@@ -185,7 +245,9 @@ async fn a_trailing_slash_is_accepted_and_an_unknown_parameter_is_not() {
     let member = world.acme.path(&format!("/users/{}", world.acme.member.id));
     root.delete(format!("{member}?force=true")).await.refused(400, "unknown_parameter");
     let account = format!("/api/users/{}", world.acme.member.id);
-    root.patch(format!("{account}?dryRun=true"), json!({ "enabled": false })).await.refused(400, "unknown_parameter");
+    root.patch(format!("{account}?dryRun=true"), json!({ "enabled": false }))
+        .await
+        .refused(400, "unknown_parameter");
     let seen = root.get(account).await.expect(200);
     assert_eq!(seen["enabled"], json!(true));
     root.get("/api/features?x=1").await.refused(400, "unknown_parameter");

@@ -16,9 +16,14 @@ fn at(role: Uuid) -> String {
 async fn put_replaces_all_and_patch_merges() {
     let world = World::new().await;
     let (acme, admin) = (&world.acme, world.admin());
-    let role = world.role_with(acme, "clerk", json!({ "members": ["a", "n", "g", "n"], "groups": ["m", "n", "n", "n"] })).await;
-    let short =
-        |view: bool, read: &str, update: &str| json!({ "view": view, "read": read, "create": "n", "update": update, "delete": "n" });
+    let role = world
+        .role_with(
+            acme,
+            "clerk",
+            json!({ "members": ["a", "n", "g", "n"], "groups": ["m", "n", "n", "n"] }),
+        )
+        .await;
+    let short = |view: bool, read: &str, update: &str| json!({ "view": view, "read": read, "create": "n", "update": update, "delete": "n" });
     let patch = json!({ "tables": { "groups": null, "members": { "update": "m" }, "roles": { "view": true, "read": "a" } } });
     let merged = admin.patch(at(role), patch).await.expect(200);
     let expected = json!({ "tables": { "members": short(true, "a", "m"), "roles": short(true, "a", "n") }, "views": {} });
@@ -28,7 +33,10 @@ async fn put_replaces_all_and_patch_merges() {
     let put = json!({ "tables": { "groups": short(true, "g", "m") }, "views": {} });
     assert_eq!(admin.put(at(role), put.clone()).await.expect(200), answered(put.clone()));
     assert_eq!(admin.get(at(role)).await.expect(200), answered(put));
-    assert_eq!(admin.put(at(role), json!({})).await.expect(200), answered(json!({ "tables": {}, "views": {} })));
+    assert_eq!(
+        admin.put(at(role), json!({})).await.expect(200),
+        answered(json!({ "tables": {}, "views": {} }))
+    );
 }
 
 #[tokio::test]
@@ -59,7 +67,10 @@ async fn a_rule_that_is_not_well_formed_is_refused_with_pointers() {
     let view = admin.put(at(role), json!({ "views": { "cockpit": true } })).await;
     assert_eq!(pointers(&view)[0].0, "/views/cockpit");
     // A merge is judged by what comes out of it.
-    admin.put(at(role), json!({ "tables": { "members": short(true, ["a", "n", "a", "n"]) } })).await.expect(200);
+    admin
+        .put(at(role), json!({ "tables": { "members": short(true, ["a", "n", "a", "n"]) } }))
+        .await
+        .expect(200);
     let worse = admin.patch(at(role), json!({ "tables": { "members": { "read": "m" } } })).await;
     assert_eq!(pointers(&worse)[0].0, "/tables/members/update");
     let kept = admin.get(at(role)).await.expect(200);
@@ -72,12 +83,15 @@ async fn instance_roles_speak_of_the_tables_and_views_of_their_feature() {
     let world = World::new().await;
     let (acme, admin) = (&world.acme, world.admin());
     let role = acme.instance_role("playbooks-viewer");
-    let tables =
-        rules(&json!({ "playbooks": ["g", "m", "m", "n"], "access": ["m", "n", "n", "n"], "instance-roles": ["a", "n", "n", "n"] }));
+    let tables = rules(
+        &json!({ "playbooks": ["g", "m", "m", "n"], "access": ["m", "n", "n", "n"], "instance-roles": ["a", "n", "n", "n"] }),
+    );
     let body = json!({ "tables": tables, "views": { "editor": true, "playbooks": false } });
     assert_eq!(admin.put(at(role), body.clone()).await.expect(200), answered(body));
     for foreign in ["members", "bookings", "mandate"] {
-        let refused = admin.put(at(role), json!({ "tables": rules(&json!({ foreign: ["m", "n", "n", "n"] })) })).await;
+        let refused = admin
+            .put(at(role), json!({ "tables": rules(&json!({ foreign: ["m", "n", "n", "n"] })) }))
+            .await;
         assert_eq!(pointers(&refused)[0].0, format!("/tables/{foreign}"));
     }
     let refused = admin.put(at(role), json!({ "views": { "decisions": true } })).await;
@@ -88,7 +102,8 @@ async fn instance_roles_speak_of_the_tables_and_views_of_their_feature() {
 async fn own(world: &World, person: &crate::harness::world::Person) -> Value {
     let access = world.desk(person, &world.acme).get("/api/access/me").await.expect(200);
     let short = |rule: &Value| {
-        let levels = ["read", "create", "update", "delete"].map(|operation| rule[operation].as_str().unwrap().to_owned());
+        let levels = ["read", "create", "update", "delete"]
+            .map(|operation| rule[operation].as_str().unwrap().to_owned());
         levels.concat()
     };
     access["tables"]
@@ -104,7 +119,13 @@ async fn own(world: &World, person: &crate::harness::world::Person) -> Value {
 async fn roles_merge_to_the_highest_level_and_a_name_beats_the_wildcard_within_one() {
     let world = World::new().await;
     let acme = &world.acme;
-    let most = world.role_with(acme, "most", json!({ "*": ["a", "a", "a", "a"], "members": ["m", "n", "n", "n"] })).await;
+    let most = world
+        .role_with(
+            acme,
+            "most",
+            json!({ "*": ["a", "a", "a", "a"], "members": ["m", "n", "n", "n"] }),
+        )
+        .await;
     let some = world.role_with(acme, "some", json!({ "members": ["g", "n", "m", "n"] })).await;
     let mona = world.member_with(acme, "mona", &[most]).await;
     let mut expected = json!({
@@ -135,14 +156,26 @@ async fn a_changed_role_counts_at_the_next_request_on_every_node() {
     let acme = &world.acme;
     let node = world.app.another_node();
     let list = acme.path("/users");
-    let there = async || node.get(list.clone()).bearer(&acme.member.token).mandate(acme.id).send().await;
+    let there =
+        async || node.get(list.clone()).bearer(&acme.member.token).mandate(acme.id).send().await;
     let here = async || world.desk(&acme.member, acme).get(list.clone()).await;
     here().await.expect(200);
     there().await.expect(200);
-    world.admin().patch(at(acme.role("user")), json!({ "tables": { "members": null } })).await.expect(200);
+    world
+        .admin()
+        .patch(at(acme.role("user")), json!({ "tables": { "members": null } }))
+        .await
+        .expect(200);
     here().await.refused(403, "permission_denied");
     there().await.refused(403, "permission_denied");
-    world.admin().patch(at(acme.role("user")), json!({ "tables": { "members": { "view": true, "read": "a" } } })).await.expect(200);
+    world
+        .admin()
+        .patch(
+            at(acme.role("user")),
+            json!({ "tables": { "members": { "view": true, "read": "a" } } }),
+        )
+        .await
+        .expect(200);
     there().await.expect(200);
     here().await.expect(200);
 }
@@ -153,32 +186,65 @@ async fn access_me_adds_the_instances_tables_where_the_header_names_it() {
     let acme = &world.acme;
     world.admit(acme, acme.member.id, &[acme.instance_role("playbooks-contributor")]).await;
     let nowhere = world.bare(&acme.member).get("/api/access/me").await.expect(200);
-    assert_eq!(nowhere, json!({ "userId": acme.member.id, "mandateId": null, "instanceId": null, "roles": [], "tables": {}, "views": {} }));
+    assert_eq!(
+        nowhere,
+        json!({ "userId": acme.member.id, "mandateId": null, "instanceId": null, "roles": [], "tables": {}, "views": {} })
+    );
     let desk = world.desk(&acme.member, acme);
     let mandate = desk.get("/api/access/me").await.expect(200);
-    assert_eq!((&mandate["mandateId"], &mandate["roles"], &mandate["views"]), (&json!(acme.id), &json!(["user"]), &json!({})));
+    assert_eq!(
+        (&mandate["mandateId"], &mandate["roles"], &mandate["views"]),
+        (&json!(acme.id), &json!(["user"]), &json!({}))
+    );
     let inside = desk.in_instance(acme.instance).get("/api/access/me").await.expect(200);
     assert_eq!(inside["instanceId"], json!(acme.instance));
-    assert_eq!(inside["tables"]["playbooks"], json!({ "view": true, "read": "g", "create": "m", "update": "m", "delete": "m" }));
+    assert_eq!(
+        inside["tables"]["playbooks"],
+        json!({ "view": true, "read": "g", "create": "m", "update": "m", "delete": "m" })
+    );
     assert_eq!(inside["views"], json!({ "playbooks": true, "editor": true }));
     for foreign in [world.globex.instance, Uuid::now_v7()] {
-        desk.in_instance(foreign).get("/api/access/me").await.refused(403, "instance_access_denied");
+        desk.in_instance(foreign)
+            .get("/api/access/me")
+            .await
+            .refused(403, "instance_access_denied");
     }
     // The admin manages the instance without having been admitted to it.
-    world.admin().in_instance(acme.instance).get("/api/access/me").await.refused(403, "instance_access_denied");
+    world
+        .admin()
+        .in_instance(acme.instance)
+        .get("/api/access/me")
+        .await
+        .refused(403, "instance_access_denied");
 }
 
 /// A role of an instance, with rules for a table and a view that its feature has lost since.
 async fn with_stale_rules(world: &World) -> (Uuid, Uuid) {
     let (root, admin) = (world.root(), world.admin());
-    root.post("/api/features", json!({ "code": "trustee", "tables": ["ledgers", "vaults"], "views": ["board", "stats"] }))
+    root.post(
+        "/api/features",
+        json!({ "code": "trustee", "tables": ["ledgers", "vaults"], "views": ["board", "stats"] }),
+    )
+    .await
+    .expect(201);
+    let clerk = root
+        .post(
+            "/api/features/templates/roles",
+            json!({ "roleLabel": "clerk", "featureCode": "trustee" }),
+        )
         .await
-        .expect(201);
-    let clerk = root.post("/api/features/templates/roles", json!({ "roleLabel": "clerk", "featureCode": "trustee" })).await.id();
+        .id();
     let tables = rules(&json!({ "ledgers": ["a", "n", "n", "n"], "vaults": ["a", "n", "n", "n"] }));
-    root.put(at(clerk), json!({ "tables": tables, "views": { "board": true, "stats": true } })).await.expect(200);
-    root.patch("/api/features/trustee", json!({ "tables": ["ledgers"], "views": ["board"] })).await.expect(200);
-    let instance = admin.post("/api/features/instances", json!({ "featureCode": "trustee", "label": "Books" })).await.id();
+    root.put(at(clerk), json!({ "tables": tables, "views": { "board": true, "stats": true } }))
+        .await
+        .expect(200);
+    root.patch("/api/features/trustee", json!({ "tables": ["ledgers"], "views": ["board"] }))
+        .await
+        .expect(200);
+    let instance = admin
+        .post("/api/features/instances", json!({ "featureCode": "trustee", "label": "Books" }))
+        .await
+        .id();
     let roles = admin.get(format!("/api/features/instances/{instance}/roles")).await.expect(200);
     (uuid(&roles["items"][0]["id"]), instance)
 }
@@ -190,16 +256,30 @@ async fn what_is_stale_is_told_and_stands_in_nobodys_way() {
     let (role, _) = with_stale_rules(&world).await;
     let told = admin.get(at(role)).await.expect(200);
     let ledgers = rules(&json!({ "ledgers": ["a", "n", "n", "n"] }));
-    assert_eq!(told, json!({ "tables": ledgers, "views": { "board": true }, "stale": { "tables": ["vaults"], "views": ["stats"] } }));
+    assert_eq!(
+        told,
+        json!({ "tables": ledgers, "views": { "board": true }, "stale": { "tables": ["vaults"], "views": ["stats"] } })
+    );
     assert_eq!(admin.patch(at(role), json!({})).await.expect(200)["stale"], told["stale"]);
-    let patched =
-        admin.patch(at(role), json!({ "tables": { "ledgers": { "create": "m" } }, "views": { "board": false } })).await.expect(200);
-    assert_eq!((&patched["tables"]["ledgers"]["create"], &patched["stale"]), (&json!("m"), &told["stale"]));
+    let patched = admin
+        .patch(
+            at(role),
+            json!({ "tables": { "ledgers": { "create": "m" } }, "views": { "board": false } }),
+        )
+        .await
+        .expect(200);
+    assert_eq!(
+        (&patched["tables"]["ledgers"]["create"], &patched["stale"]),
+        (&json!("m"), &told["stale"])
+    );
     // It is not sent back in, and goes by name.
     let named = admin.patch(at(role), json!({ "tables": { "vaults": { "read": "m" } } })).await;
     assert_eq!(pointers(&named)[0].0, "/tables/vaults");
     admin.put(at(role), told.clone()).await.refused(422, "unknown_field");
-    let without = admin.patch(at(role), json!({ "tables": { "vaults": null }, "views": { "stats": null } })).await.expect(200);
+    let without = admin
+        .patch(at(role), json!({ "tables": { "vaults": null }, "views": { "stats": null } }))
+        .await
+        .expect(200);
     assert_eq!(without["stale"], json!({ "tables": [], "views": [] }));
 }
 
@@ -207,11 +287,18 @@ async fn what_is_stale_is_told_and_stands_in_nobodys_way() {
 async fn a_null_level_is_told_what_to_send_instead() {
     let world = World::new().await;
     let admin = world.admin();
-    let role = world.role_with(&world.acme, "clerk", json!({ "members": ["a", "n", "n", "n"] })).await;
+    let role =
+        world.role_with(&world.acme, "clerk", json!({ "members": ["a", "n", "n", "n"] })).await;
     let refused = admin.patch(at(role), json!({ "tables": { "members": { "read": null } } })).await;
-    assert_eq!(pointers(&refused), [("/tables/members/read".to_owned(), "invalid_type".to_owned())]);
+    assert_eq!(
+        pointers(&refused),
+        [("/tables/members/read".to_owned(), "invalid_type".to_owned())]
+    );
     let detail = refused.body["errors"][0]["detail"].as_str().unwrap();
-    assert!(["`n`", "`a`", "null in the table's place"].iter().all(|part| detail.contains(part)), "{detail}");
+    assert!(
+        ["`n`", "`a`", "null in the table's place"].iter().all(|part| detail.contains(part)),
+        "{detail}"
+    );
     admin.patch(at(role), json!({ "tables": { "members": null } })).await.expect(200);
 }
 
@@ -224,7 +311,10 @@ async fn a_sync_drops_what_is_stale_and_so_does_a_replacement() {
     let report = admin.post(sync.clone(), json!({})).await.expect(200);
     let gone = report["changes"][0]["permissions"].to_string();
     assert!(gone.contains("vaults") && gone.contains("stats"), "{report}");
-    assert_eq!(admin.get(at(role)).await.expect(200)["stale"], json!({ "tables": [], "views": [] }));
+    assert_eq!(
+        admin.get(at(role)).await.expect(200)["stale"],
+        json!({ "tables": [], "views": [] })
+    );
     assert_eq!(admin.post(sync, json!({})).await.expect(200)["changes"], json!([]));
     let (other, _) = {
         world.root().delete("/api/features/trustee").await.refused(409, "feature_in_use");
@@ -247,7 +337,8 @@ async fn a_delegate_gives_no_role_with_stale_rules_that_they_would_not_have() {
     admin.put(at(chief), json!({ "tables": all, "views": { "board": true } })).await.expect(200);
     let cora = world.member_with(acme, "cora", &[acme.role("user")]).await;
     admin.post(path("/users"), json!({ "userId": cora.id, "roleIds": [chief] })).await.expect(201);
-    let (desk, body) = (world.desk(&cora, acme), json!({ "userId": acme.member.id, "roleIds": [role] }));
+    let (desk, body) =
+        (world.desk(&cora, acme), json!({ "userId": acme.member.id, "roleIds": [role] }));
     desk.post(path("/users"), body.clone()).await.refused(403, "grant_exceeds_own_access");
     // No `*` gives views; what is stale of tables is within it.
     admin.patch(at(role), json!({ "views": { "stats": null } })).await.expect(200);

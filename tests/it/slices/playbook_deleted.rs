@@ -24,7 +24,12 @@ async fn later(world: &World, person: &Person, by: Duration) -> Person {
 
 /// A deletion's answer: when it ends for good.
 fn purge_at(body: &Value) -> Value {
-    let at = |field: &str| DateTime::parse_from_rfc3339(body[field].as_str().unwrap_or_else(|| panic!("no {field}: {body}"))).unwrap();
+    let at = |field: &str| {
+        DateTime::parse_from_rfc3339(
+            body[field].as_str().unwrap_or_else(|| panic!("no {field}: {body}")),
+        )
+        .unwrap()
+    };
     assert_eq!(at("purgeAt") - at("deletedAt"), Duration::days(7), "{body}");
     body["purgeAt"].clone()
 }
@@ -156,10 +161,15 @@ async fn a_deleted_version_is_gone_and_comes_back_whole() {
     assert_eq!(numbers(&desk, &versions("p"), 9).await, [[1]]);
     assert_eq!(latest().await, json!(1));
     // Its number stays its own while it may come back.
-    desk.post(versions("p"), json!({ "content": "x", "version": 2 })).await.refused(409, "version_exists");
+    desk.post(versions("p"), json!({ "content": "x", "version": 2 }))
+        .await
+        .refused(409, "version_exists");
     assert_eq!(written(&desk, "p", "three").await, 3);
     let back = desk.post(restore(version("p", 2)), json!({})).await.expect(200);
-    assert_eq!([&back["content"], &back["number"], &back["ownerId"]], [&before["content"], &json!(2), &before["ownerId"]]);
+    assert_eq!(
+        [&back["content"], &back["number"], &back["ownerId"]],
+        [&before["content"], &json!(2), &before["ownerId"]]
+    );
     assert_eq!(numbers(&desk, &versions("p"), 9).await, [[3, 2, 1]]);
     desk.post(restore(version("p", 2)), json!({})).await.refused(409, "not_deleted");
     desk.post(restore(version("p", 9)), json!({})).await.refused(404, "not_found");
@@ -188,18 +198,22 @@ async fn after_seven_days_a_version_is_as_if_it_had_never_been() {
     desk.post(restore(version("p", 1)), json!({})).await.refused(404, "not_found");
     desk.get(format!("{}/revisions", version("p", 1))).await.refused(404, "not_found");
     // Its number is free, and nothing of it comes back.
-    let anew = desk.post(versions("p"), json!({ "content": "new", "version": 1 })).await.expect(201);
+    let anew =
+        desk.post(versions("p"), json!({ "content": "new", "version": 1 })).await.expect(201);
     assert_eq!(anew["revision"], json!(1));
     let kept = desk.get(format!("{}/revisions", version("p", 1))).await.expect(200);
     assert_eq!(kept["items"].as_array().unwrap().len(), 1, "{kept}");
-    desk.put(format!("{}/rollback", version("p", 1)), json!({})).await.refused(409, "no_previous_revision");
+    desk.put(format!("{}/rollback", version("p", 1)), json!({}))
+        .await
+        .refused(409, "no_previous_revision");
 }
 
 #[tokio::test]
 async fn only_who_could_read_it_is_told_that_it_is_gone() {
     let stage = Stage::set().await;
     let mut ids = Vec::new();
-    for (person, name) in [(&stage.caller, "mine"), (&stage.peer, "near"), (&stage.outsider, "far")] {
+    for (person, name) in [(&stage.caller, "mine"), (&stage.peer, "near"), (&stage.outsider, "far")]
+    {
         let id = stage.playbook_of(person, name).await;
         stage.at(person).delete(path(id)).await.expect(200);
         ids.push((name, id));
@@ -236,7 +250,10 @@ async fn a_playbook_that_races_its_deletion_loses_nothing() {
     let mut statuses = [deleted.status.as_u16(), again.status.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 410]);
-    let (one, two) = tokio::join!(desk.post(restore(path("p")), json!({})), desk.post(restore(path("p")), json!({})));
+    let (one, two) = tokio::join!(
+        desk.post(restore(path("p")), json!({})),
+        desk.post(restore(path("p")), json!({}))
+    );
     let mut statuses = [one.status.as_u16(), two.status.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409]);

@@ -31,17 +31,25 @@ impl Stage {
         // Everybody shares `everyone`; in Acme nobody is to be in it.
         let everyone = acme.path(&format!("/groups/{}", acme.everyone));
         world.admin().patch(everyone.clone(), json!({ "autoJoin": false })).await.expect(200);
-        world.admin().put(format!("{everyone}/members"), json!({ "userIds": [] })).await.expect(200);
+        world
+            .admin()
+            .put(format!("{everyone}/members"), json!({ "userIds": [] }))
+            .await
+            .expect(200);
         let user = acme.role("user");
         let caller = world.member_with(acme, "cleo", &[user]).await;
         let peer = world.member_with(acme, "pete", &[user]).await;
         let outsider = world.member_with(acme, "olga", &[user]).await;
-        let group = world.admin().post(acme.path("/groups"), json!({ "name": "shared" })).await.id();
+        let group =
+            world.admin().post(acme.path("/groups"), json!({ "name": "shared" })).await.id();
         let shared = json!({ "userIds": [caller.id, peer.id] });
         world.admin().put(acme.path(&format!("/groups/{group}/members")), shared).await.expect(200);
         let elsewhere = instance(&world, "playbooks", "Elsewhere").await;
         let probe = role_in(&world, acme.instance, "probe").await;
-        let (here, there) = (role_in(&world, acme.instance, "everything").await, role_in(&world, elsewhere, "everything").await);
+        let (here, there) = (
+            role_in(&world, acme.instance, "everything").await,
+            role_in(&world, elsewhere, "everything").await,
+        );
         let globex_desk = world.desk(&globex.admin, globex);
         for person in [&caller, &peer, &outsider] {
             let role = if person.id == caller.id { probe } else { here };
@@ -85,7 +93,9 @@ impl Stage {
 
 /// A playbook, by its name.
 pub async fn made(desk: &Desk<'_>, name: &str) -> Uuid {
-    desk.post("/api/playbooks", json!({ "name": name, "title": format!("Title of {name}") })).await.id()
+    desk.post("/api/playbooks", json!({ "name": name, "title": format!("Title of {name}") }))
+        .await
+        .id()
 }
 
 /// A new version of a playbook: its number.
@@ -102,7 +112,11 @@ pub async fn instance(world: &World, feature: &str, label: &str) -> Uuid {
 
 /// A role of an instance in Acme that permits everything.
 pub async fn role_in(world: &World, instance: Uuid, label: &str) -> Uuid {
-    let role = world.admin().post(format!("/api/features/instances/{instance}/roles"), json!({ "label": label })).await.id();
+    let role = world
+        .admin()
+        .post(format!("/api/features/instances/{instance}/roles"), json!({ "label": label }))
+        .await
+        .id();
     permit(world, role, json!({ "*": ALL })).await;
     role
 }
@@ -140,7 +154,9 @@ pub fn version(playbook: impl ToString, number: i64) -> String {
 /// Percent-encoded, everything but unreserved characters (RFC 3986).
 pub fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// The numbers that a list of versions shows, page by page; the total must agree.
@@ -151,7 +167,11 @@ pub async fn numbers(desk: &Desk<'_>, list: &str, limit: usize) -> Vec<Vec<i64>>
         let items = page["items"].as_array().unwrap();
         pages.push(items.iter().map(|item| item["number"].as_i64().unwrap()).collect::<Vec<_>>());
         let Some(next) = page["nextCursor"].as_str() else {
-            assert_eq!(page["total"], json!(pages.iter().map(Vec::len).sum::<usize>()), "the total of {list}");
+            assert_eq!(
+                page["total"],
+                json!(pages.iter().map(Vec::len).sum::<usize>()),
+                "the total of {list}"
+            );
             return pages;
         };
         cursor = format!("&cursor={next}");

@@ -69,14 +69,34 @@ async fn names_that_paths_would_misread_are_refused() {
     let wanda = worker(&world, &world.acme, "wanda").await;
     let desk = world.desk(&wanda, &world.acme);
     let id = "0190f3a4-7b1c-7def-8abc-0123456789ab";
-    for name in [id, &id.to_uppercase(), &format!(" {id} "), "00000000-0000-0000-0000-000000000000", ".", "..", " . ", "．", "․․"] {
+    for name in [
+        id,
+        &id.to_uppercase(),
+        &format!(" {id} "),
+        "00000000-0000-0000-0000-000000000000",
+        ".",
+        "..",
+        " . ",
+        "．",
+        "․․",
+    ] {
         points_at(&desk.post("/api/playbooks", named(name)).await, "/name");
     }
     // Other ways to write an id are either refused or names like any other: what is made is found.
-    for name in [id.replace('-', ""), format!("{{{id}}}"), format!("urn:uuid:{id}"), format!("{id}x"), "...".into()] {
+    for name in [
+        id.replace('-', ""),
+        format!("{{{id}}}"),
+        format!("urn:uuid:{id}"),
+        format!("{id}x"),
+        "...".into(),
+    ] {
         let answer = desk.post("/api/playbooks", named(&name)).await;
         match answer.status.as_u16() {
-            201 => assert_eq!(desk.get(path(&name)).await.expect(200)["id"], answer.body["id"], "{name}"),
+            201 => assert_eq!(
+                desk.get(path(&name)).await.expect(200)["id"],
+                answer.body["id"],
+                "{name}"
+            ),
             _ => points_at(&answer, "/name"),
         }
     }
@@ -87,13 +107,25 @@ async fn works_everywhere(stage: &Stage, name: &str) {
     let desk = stage.desk();
     let id = made(&desk, name).await;
     assert_eq!(desk.get(path(name)).await.expect(200)["name"], name);
-    assert_eq!(desk.patch(path(name), json!({ "title": "new" })).await.expect(200)["id"], json!(id));
+    assert_eq!(
+        desk.patch(path(name), json!({ "title": "new" })).await.expect(200)["id"],
+        json!(id)
+    );
     let written = desk.post(versions(name), json!({ "content": "one" })).await;
     assert_eq!(desk.get(written.header("location")).await.expect(200)["content"], "one", "{name}");
     desk.put(version(name, 1), json!({ "content": "two" })).await.expect(200);
     assert_eq!(desk.get(version(name, 1)).await.expect(200)["content"], "two");
-    assert_eq!(desk.put(format!("{}/rollback", version(name, 1)), json!({})).await.expect(200)["content"], "one");
-    assert_eq!(desk.get(format!("{}/revisions", version(name, 1))).await.expect(200)["items"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        desk.put(format!("{}/rollback", version(name, 1)), json!({})).await.expect(200)["content"],
+        "one"
+    );
+    assert_eq!(
+        desk.get(format!("{}/revisions", version(name, 1))).await.expect(200)["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
     desk.get(versions(name)).await.expect(200);
     desk.delete(version(name, 1)).await.expect(200);
     desk.post(format!("{}/restore", version(name, 1)), json!({})).await.expect(200);
@@ -130,7 +162,12 @@ async fn every_operation_takes_a_name_that_is_encoded() {
     }
     // What is not UTF-8 is no name; a trailing slash is accepted, and is not part of it.
     assert!(matches!(stage.desk().get("/api/playbooks/%ff").await.status.as_u16(), 400 | 404));
-    for path in ["/api/playbooks/a%00b", "/api/playbooks/%00", "/api/playbooks/a%00b/versions", "/api/playbooks/a%00b/versions/1"] {
+    for path in [
+        "/api/playbooks/a%00b",
+        "/api/playbooks/%00",
+        "/api/playbooks/a%00b/versions",
+        "/api/playbooks/a%00b/versions/1",
+    ] {
         stage.desk().get(path).await.refused(404, "not_found");
     }
     stage.desk().get(format!("{}/", path("a/b"))).await.expect(200);
@@ -142,16 +179,27 @@ async fn a_taken_name_names_the_other_row_only_to_who_may_read_it() {
     let own = stage.playbook_of(&stage.caller, "own").await;
     let peers = stage.playbook_of(&stage.peer, "peers").await;
     let outsiders = stage.playbook_of(&stage.outsider, "outsiders").await;
-    for (level, readable) in [("m", vec![own]), ("g", vec![own, peers]), ("a", vec![own, peers, outsiders])] {
+    for (level, readable) in
+        [("m", vec![own]), ("g", vec![own, peers]), ("a", vec![own, peers, outsiders])]
+    {
         stage.allow([level, "m", "m", "n"], NONE).await;
         for (name, id) in [("own", own), ("peers", peers), ("outsiders", outsiders)] {
             let mine = made_or_kept(&stage).await;
-            for answer in
-                [stage.desk().post("/api/playbooks", named(name)).await, stage.desk().patch(path(mine), json!({ "name": name })).await]
-            {
+            for answer in [
+                stage.desk().post("/api/playbooks", named(name)).await,
+                stage.desk().patch(path(mine), json!({ "name": name })).await,
+            ] {
                 answer.refused(409, "name_taken");
-                assert_eq!(answer.body.get("id"), readable.contains(&id).then(|| json!(id)).as_ref(), "{name} at {level}");
-                assert!(readable.contains(&id) || !answer.body.to_string().contains(&id.to_string()), "{}", answer.body);
+                assert_eq!(
+                    answer.body.get("id"),
+                    readable.contains(&id).then(|| json!(id)).as_ref(),
+                    "{name} at {level}"
+                );
+                assert!(
+                    readable.contains(&id) || !answer.body.to_string().contains(&id.to_string()),
+                    "{}",
+                    answer.body
+                );
             }
         }
     }
@@ -164,5 +212,9 @@ async fn a_taken_name_names_the_other_row_only_to_who_may_read_it() {
 /// A playbook of the caller's to be renamed.
 async fn made_or_kept(stage: &Stage) -> uuid::Uuid {
     let answer = stage.desk().get(path("to be renamed")).await;
-    if answer.status.as_u16() == 200 { answer.id() } else { made(&stage.desk(), "to be renamed").await }
+    if answer.status.as_u16() == 200 {
+        answer.id()
+    } else {
+        made(&stage.desk(), "to be renamed").await
+    }
 }

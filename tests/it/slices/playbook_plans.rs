@@ -67,25 +67,39 @@ impl Reader<'_> {
         .unwrap();
         let [(name, statement)] = &found[..] else { panic!("one list was asked for: {found:#?}") };
         let nil = uuid::Uuid::nil().to_string();
-        let (key, id) = after.map_or(("", nil.as_str()), |row| (row["name"].as_str().unwrap(), row["id"].as_str().unwrap()));
+        let (key, id) = after.map_or(("", nil.as_str()), |row| {
+            (row["name"].as_str().unwrap(), row["id"].as_str().unwrap())
+        });
         let (mandate, instance, user) = (self.acme.id, self.acme.instance, self.person.id);
         let owner = if statement.contains("$9") { format!(", '{user}'") } else { String::new() };
-        let arguments = format!("'{mandate}', '{instance}', true, null, now(), '{key}', '{id}', {}{owner}", PAGE + 1);
+        let arguments = format!(
+            "'{mandate}', '{instance}', true, null, now(), '{key}', '{id}', {}{owner}",
+            PAGE + 1
+        );
         let script = format!(
             "begin; set local role bailiwick_tenant; set local app.mandate_id = '{mandate}'; set local app.instance_id = '{instance}';
              set local plan_cache_mode = {mode}"
         );
         connection.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.unwrap();
-        let plan = explained(&mut connection, &format!("explain (analyze, format json) execute {name}({arguments})")).await;
+        let plan = explained(
+            &mut connection,
+            &format!("explain (analyze, format json) execute {name}({arguments})"),
+        )
+        .await;
         connection.execute("rollback").await.unwrap();
-        let (removed, shown) = (removed(&plan["Plan"]), plan["Plan"]["Actual Rows"].as_f64().unwrap());
+        let (removed, shown) =
+            (removed(&plan["Plan"]), plan["Plan"]["Actual Rows"].as_f64().unwrap());
         assert!(shown > 0.0, "the plan shows nothing: {plan:#}");
         removed
     }
 }
 
 pub async fn explained(connection: &mut PgConnection, statement: &str) -> Value {
-    let plan: Value = sqlx::query_scalar(AssertSqlSafe(statement.to_owned())).persistent(false).fetch_one(connection).await.unwrap();
+    let plan: Value = sqlx::query_scalar(AssertSqlSafe(statement.to_owned()))
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .unwrap();
     plan[0].clone()
 }
 
@@ -93,10 +107,11 @@ pub async fn explained(connection: &mut PgConnection, statement: &str) -> Value 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of rows")]
 pub fn removed(plan: &Value) -> u64 {
     let loops = plan["Actual Loops"].as_f64().unwrap_or(1.0);
-    let here = ["Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck"]
-        .map(|name| plan[name].as_f64().unwrap_or(0.0) * loops)
-        .iter()
-        .sum::<f64>() as u64;
+    let here =
+        ["Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck"]
+            .map(|name| plan[name].as_f64().unwrap_or(0.0) * loops)
+            .iter()
+            .sum::<f64>() as u64;
     here + plan["Plans"].as_array().into_iter().flatten().map(removed).sum::<u64>()
 }
 
@@ -114,7 +129,8 @@ async fn no_level_passes_over_many_rows_on_any_page() {
     let role = made.id();
     world.admit(acme, reader.id, &[role]).await;
     for level in ["m", "g", "a"] {
-        let permissions = json!({ "tables": rules(&json!({ "playbooks": [level, "n", "n", "n"] })) });
+        let permissions =
+            json!({ "tables": rules(&json!({ "playbooks": [level, "n", "n", "n"] })) });
         world.admin().put(format!("/api/roles/{role}/permissions"), permissions).await.expect(200);
         passes_over_few(&world, &reader, level).await;
     }
@@ -133,7 +149,12 @@ async fn passes_over_few(world: &World, person: &Person, level: &str) {
     let acme = &world.acme;
     // A node of its own, so that its one connection has prepared this level's statement only.
     let node = world.app.another_node_with_one_connection();
-    let reader = Reader { node: &node, desk: Desk::at(&node, person, acme).in_instance(acme.instance), acme, person };
+    let reader = Reader {
+        node: &node,
+        desk: Desk::at(&node, person, acme).in_instance(acme.instance),
+        acme,
+        person,
+    };
     let first = reader.page("", PAGE).await;
     assert_eq!(first["items"].as_array().unwrap().len(), PAGE, "{level}");
     reader.page("", PAGE).await; // the first use of a mandate is noted, so that the context was loaded once more
@@ -144,7 +165,10 @@ async fn passes_over_few(world: &World, person: &Person, level: &str) {
     for mode in ["force_custom_plan", "force_generic_plan"] {
         for (after, place) in [(None, "the first page"), (Some(&far), "the thousandth page")] {
             let passed = reader.passed_over(after, mode).await;
-            assert!(passed <= MOST * PAGE as u64, "level {level}, {place}, {mode}: {passed} rows were passed over");
+            assert!(
+                passed <= MOST * PAGE as u64,
+                "level {level}, {place}, {mode}: {passed} rows were passed over"
+            );
         }
     }
 }

@@ -40,10 +40,17 @@ async fn they_are_listed_page_by_page() {
         let mut url = format!("{}/revisions?limit=1&count=true&sort={sort}", version("p", 1));
         for (page, number) in expected.into_iter().enumerate() {
             let list = desk.get(url.clone()).await.expect(200);
-            assert_eq!([&list["total"], &list["items"][0]["revision"]], [&json!(3), &json!(number)], "{sort}");
+            assert_eq!(
+                [&list["total"], &list["items"][0]["revision"]],
+                [&json!(3), &json!(number)],
+                "{sort}"
+            );
             assert_eq!(list["nextCursor"].is_null(), page == 2, "{sort}: {list}");
             if let Some(cursor) = list["nextCursor"].as_str() {
-                url = format!("{}/revisions?limit=1&count=true&sort={sort}&cursor={cursor}", version("p", 1));
+                url = format!(
+                    "{}/revisions?limit=1&count=true&sort={sort}&cursor={cursor}",
+                    version("p", 1)
+                );
             }
         }
     }
@@ -68,7 +75,10 @@ async fn an_edit_is_a_revision() {
     let answer = edited(&other, "three").await;
     assert_eq!(answer.header("etag"), "\"2\"");
     let body = answer.expect(200);
-    assert_eq!([&body["revision"], &body["content"], &body["size"]], [&json!(2), &json!("three"), &json!(5)]);
+    assert_eq!(
+        [&body["revision"], &body["content"], &body["size"]],
+        [&json!(2), &json!("three"), &json!(5)]
+    );
     // Whose it is does not change with who edits.
     assert_eq!([&body["ownerId"], &body["createdAt"]], [&before["ownerId"], &before["createdAt"]]);
     assert!(body["updatedAt"].as_str() > before["updatedAt"].as_str(), "{body}");
@@ -76,10 +86,22 @@ async fn an_edit_is_a_revision() {
     assert_eq!(read.header("etag"), "\"2\"");
     assert_eq!(read.expect(200), body);
     let [first, second] = &revisions(&desk).await[..] else { panic!("two revisions") };
-    assert_eq!([&first["revision"], &first["authorId"], &first["size"]], [&json!(1), &json!(wanda.id), &json!(3)]);
-    assert_eq!([&second["revision"], &second["authorId"], &second["size"]], [&json!(2), &json!(willy.id), &json!(5)]);
-    assert_eq!([&first["createdAt"], &second["createdAt"]], [&before["createdAt"], &body["updatedAt"]]);
-    assert_eq!([first.get("rolledBackFrom"), second.get("rolledBackFrom")], [Some(&Value::Null); 2]);
+    assert_eq!(
+        [&first["revision"], &first["authorId"], &first["size"]],
+        [&json!(1), &json!(wanda.id), &json!(3)]
+    );
+    assert_eq!(
+        [&second["revision"], &second["authorId"], &second["size"]],
+        [&json!(2), &json!(willy.id), &json!(5)]
+    );
+    assert_eq!(
+        [&first["createdAt"], &second["createdAt"]],
+        [&before["createdAt"], &body["updatedAt"]]
+    );
+    assert_eq!(
+        [first.get("rolledBackFrom"), second.get("rolledBackFrom")],
+        [Some(&Value::Null); 2]
+    );
 }
 
 #[tokio::test]
@@ -89,7 +111,10 @@ async fn rolling_back_twice_gives_back_the_first() {
     let answer = desk.ask(Method::PUT, format!("{}/rollback", version("p", 1))).send().await;
     assert_eq!(answer.header("etag"), "\"3\"");
     let body = answer.expect(200);
-    assert_eq!([&body["content"], &body["revision"], &body["size"]], [&json!("one"), &json!(3), &json!(3)]);
+    assert_eq!(
+        [&body["content"], &body["revision"], &body["size"]],
+        [&json!("one"), &json!(3), &json!(3)]
+    );
     assert_eq!(desk.get(version("p", 1)).await.expect(200), body);
     let again = back(&desk, json!({})).await.expect(200);
     assert_eq!([&again["content"], &again["revision"]], [&json!("two"), &json!(4)]);
@@ -133,14 +158,29 @@ async fn the_revision_guards_every_change() {
     let desk = world.desk(&wanda, &world.acme);
     let rollback = format!("{}/rollback", version("p", 1));
     let stale = |method, path: String| desk.ask(method, path).header("if-match", "\"1\"");
-    stale(Method::PUT, version("p", 1)).json(json!({ "content": "x" })).send().await.refused(412, "precondition_failed");
-    stale(Method::PUT, rollback.clone()).json(json!({})).send().await.refused(412, "precondition_failed");
+    stale(Method::PUT, version("p", 1))
+        .json(json!({ "content": "x" }))
+        .send()
+        .await
+        .refused(412, "precondition_failed");
+    stale(Method::PUT, rollback.clone())
+        .json(json!({}))
+        .send()
+        .await
+        .refused(412, "precondition_failed");
     stale(Method::DELETE, version("p", 1)).send().await.refused(412, "precondition_failed");
-    desk.put(version("p", 1), json!({ "content": "x", "version": 1 })).await.refused(409, "version_conflict");
+    desk.put(version("p", 1), json!({ "content": "x", "version": 1 }))
+        .await
+        .refused(409, "version_conflict");
     back(&desk, json!({ "version": 1 })).await.refused(409, "version_conflict");
     assert_eq!(desk.get(version("p", 1)).await.expect(200)["content"], "two");
     desk.put(version("p", 1), json!({ "content": "three", "version": 2 })).await.expect(200);
-    desk.ask(Method::PUT, rollback).header("if-match", "\"3\"").json(json!({ "version": 3 })).send().await.expect(200);
+    desk.ask(Method::PUT, rollback)
+        .header("if-match", "\"3\"")
+        .json(json!({ "version": 3 }))
+        .send()
+        .await
+        .expect(200);
     desk.ask(Method::DELETE, version("p", 1)).header("if-match", "\"4\"").send().await.expect(200);
 }
 
@@ -149,7 +189,10 @@ async fn one_of_the_editors_who_race_wins() {
     let (world, wanda) = stage(&["one"]).await;
     let desk = world.desk(&wanda, &world.acme);
     let edit = |content: &'static str| {
-        desk.ask(Method::PUT, version("p", 1)).header("if-match", "\"1\"").json(json!({ "content": content })).send()
+        desk.ask(Method::PUT, version("p", 1))
+            .header("if-match", "\"1\"")
+            .json(json!({ "content": content }))
+            .send()
     };
     let answers: [Answer; 4] = tokio::join!(edit("a"), edit("b"), edit("c"), edit("d")).into();
     let won: Vec<_> = answers.iter().filter(|answer| answer.status.as_u16() == 200).collect();
@@ -159,7 +202,10 @@ async fn one_of_the_editors_who_race_wins() {
     // Without a guard all are taken, one after the other.
     let edit = |content: &'static str| edited(&desk, content);
     let answers: [Answer; 4] = tokio::join!(edit("e"), edit("f"), edit("g"), edit("h")).into();
-    let mut numbers: Vec<_> = answers.into_iter().map(|answer| answer.expect(200)["revision"].as_i64().unwrap()).collect();
+    let mut numbers: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.expect(200)["revision"].as_i64().unwrap())
+        .collect();
     numbers.sort_unstable();
     assert_eq!(numbers, [3, 4, 5, 6]);
 }

@@ -30,19 +30,34 @@ async fn every_change_is_told_once_and_without_its_content() {
         assert_eq!(all.len(), seen + 1, "one event of {}", answer.body);
         seen = all.len();
         let event = all[seen - 1].clone();
-        assert_eq!((&event["actor_id"], &event["mandate_id"]), (&json!(wanda.id), &json!(world.acme.id)));
+        assert_eq!(
+            (&event["actor_id"], &event["mandate_id"]),
+            (&json!(wanda.id), &json!(world.acme.id))
+        );
         assert_eq!(event["request_id"], answer.header("x-request-id"));
         let text = event.to_string();
         assert!(WORDS.iter().all(|word| !text.contains(word)) && !text.contains("wanda"), "{text}");
         actions.push(event["action"].as_str().unwrap().to_owned());
         event
     };
-    let created = told(desk.post("/api/playbooks", json!({ "name": "p", "title": "x", "description": WORDS[1] })).await).await;
+    let created = told(
+        desk.post("/api/playbooks", json!({ "name": "p", "title": "x", "description": WORDS[1] }))
+            .await,
+    )
+    .await;
     let id = desk.get(path("p")).await.expect(200)["id"].clone();
     assert_eq!(created["resource_id"], id);
-    let changed = told(desk.patch(path("p"), json!({ "title": "y", "description": WORDS[2] })).await).await;
-    assert_eq!((&changed["resource_id"], &changed["resource_type"]), (&id, &created["resource_type"]));
-    for (method, path, body) in [(Method::POST, versions("p"), one), (Method::PUT, at.clone(), two), (Method::PUT, at.clone(), three)] {
+    let changed =
+        told(desk.patch(path("p"), json!({ "title": "y", "description": WORDS[2] })).await).await;
+    assert_eq!(
+        (&changed["resource_id"], &changed["resource_type"]),
+        (&id, &created["resource_type"])
+    );
+    for (method, path, body) in [
+        (Method::POST, versions("p"), one),
+        (Method::PUT, at.clone(), two),
+        (Method::PUT, at.clone(), three),
+    ] {
         let event = told(desk.ask(method, path).json(body).send().await).await;
         assert!(event.to_string().contains(id.as_str().unwrap()), "which playbook: {event}");
         assert!(event["details"].to_string().contains('1'), "which version: {event}");
@@ -65,18 +80,29 @@ async fn reads_and_refusals_are_not_told() {
     made(&desk, "p").await;
     super::playbook_kit::written(&desk, "p", "x").await;
     let before = events(&world).await.len();
-    for path in ["/api/playbooks", "/api/playbooks/p", "/api/playbooks/p/versions", "/api/playbooks/p/versions/1"] {
+    for path in [
+        "/api/playbooks",
+        "/api/playbooks/p",
+        "/api/playbooks/p/versions",
+        "/api/playbooks/p/versions/1",
+    ] {
         desk.get(path).await.expect(200);
     }
     desk.get("/api/playbooks/p/versions/1/revisions").await.expect(200);
     made_refused(&desk).await;
-    desk.put("/api/playbooks/p/versions/1/rollback", json!({})).await.refused(409, "no_previous_revision");
+    desk.put("/api/playbooks/p/versions/1/rollback", json!({}))
+        .await
+        .refused(409, "no_previous_revision");
     desk.post("/api/playbooks/p/restore", json!({})).await.refused(409, "not_deleted");
     desk.delete("/api/playbooks/unknown").await.refused(404, "not_found");
     assert_eq!(events(&world).await.len(), before);
 }
 
 async fn made_refused(desk: &super::kit::Desk<'_>) {
-    desk.post("/api/playbooks", json!({ "name": "P", "title": "x" })).await.refused(409, "name_taken");
-    desk.post(versions("p"), json!({ "content": "x", "version": 1 })).await.refused(409, "version_exists");
+    desk.post("/api/playbooks", json!({ "name": "P", "title": "x" }))
+        .await
+        .refused(409, "name_taken");
+    desk.post(versions("p"), json!({ "content": "x", "version": 1 }))
+        .await
+        .refused(409, "version_exists");
 }

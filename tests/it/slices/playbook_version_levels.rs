@@ -14,7 +14,10 @@ const NEEDED: [&str; 3] = ["m", "g", "a"];
 async fn shared(stage: &Stage, owner: &crate::harness::world::Person, name: &str) -> Uuid {
     let playbook = stage.playbook_of(owner, name).await;
     for (number, person) in (1..).zip([&stage.caller, &stage.peer, &stage.outsider]) {
-        assert_eq!(written(&stage.at(person), playbook, &format!("by {}", person.name)).await, number);
+        assert_eq!(
+            written(&stage.at(person), playbook, &format!("by {}", person.name)).await,
+            number
+        );
     }
     playbook
 }
@@ -27,11 +30,24 @@ async fn reading() {
     for (level, reach) in LEVELS {
         stage.allow(["a", "n", "n", "n"], [level, "n", "n", "n"]).await;
         let shown: Vec<i64> = numbers(&desk, &versions(playbook), 1).await.concat();
-        assert_eq!(shown, (1..=3).rev().filter(|number| *number <= reach).map(|number| i64::try_from(number).unwrap()).collect::<Vec<_>>());
+        assert_eq!(
+            shown,
+            (1..=3)
+                .rev()
+                .filter(|number| *number <= reach)
+                .map(|number| i64::try_from(number).unwrap())
+                .collect::<Vec<_>>()
+        );
         for (place, number) in (1..=3).enumerate() {
-            for path in [version(playbook, number), format!("{}/revisions", version(playbook, number))] {
+            for path in
+                [version(playbook, number), format!("{}/revisions", version(playbook, number))]
+            {
                 let answer = desk.get(path).await;
-                if place < reach { drop(answer.expect(200)) } else { answer.refused(404, "not_found") }
+                if place < reach {
+                    drop(answer.expect(200))
+                } else {
+                    answer.refused(404, "not_found")
+                }
             }
         }
     }
@@ -56,10 +72,28 @@ async fn changing_deleting_and_restoring() {
             stage.allow(["a", "n", "n", "n"], [read, "n", level, level]).await;
             for (place, number) in (1..=3).enumerate() {
                 let at = version(playbook, number);
-                judge(desk.put(at.clone(), json!({ "content": "x" })).await, "update", place, reach, seen);
-                judge(desk.put(format!("{at}/rollback"), json!({})).await, "update", place, reach, seen);
+                judge(
+                    desk.put(at.clone(), json!({ "content": "x" })).await,
+                    "update",
+                    place,
+                    reach,
+                    seen,
+                );
+                judge(
+                    desk.put(format!("{at}/rollback"), json!({})).await,
+                    "update",
+                    place,
+                    reach,
+                    seen,
+                );
                 judge(desk.delete(at.clone()).await, "delete", place, reach, seen);
-                judge(desk.post(format!("{at}/restore"), json!({})).await, "delete", place, reach, seen);
+                judge(
+                    desk.post(format!("{at}/restore"), json!({})).await,
+                    "delete",
+                    place,
+                    reach,
+                    seen,
+                );
             }
         }
     }
@@ -86,7 +120,8 @@ async fn a_deleted_version_is_told_of_only_to_who_could_read_it() {
 async fn making_is_tested_against_the_owner_of_the_playbook() {
     let stage = Stage::set().await;
     let mut playbooks = Vec::new();
-    for (person, name) in [(&stage.caller, "mine"), (&stage.peer, "near"), (&stage.outsider, "far")] {
+    for (person, name) in [(&stage.caller, "mine"), (&stage.peer, "near"), (&stage.outsider, "far")]
+    {
         playbooks.push(stage.playbook_of(person, name).await);
     }
     for (read, seen) in LEVELS {
@@ -135,7 +170,14 @@ async fn a_playbook_that_is_not_readable_hides_its_versions() {
         stage.desk().post(versions(playbook), body).await,
         stage.desk().delete(version(playbook, 1)).await,
     ] {
-        assert!(matches!((answer.status.as_u16(), answer.code()), (404, "not_found") | (403, "permission_denied")), "{}", answer.body);
+        assert!(
+            matches!(
+                (answer.status.as_u16(), answer.code()),
+                (404, "not_found") | (403, "permission_denied")
+            ),
+            "{}",
+            answer.body
+        );
     }
 }
 
@@ -148,13 +190,38 @@ async fn none_refuses_before_any_lookup() {
     for playbook in [playbook, Uuid::now_v7()] {
         let at = version(playbook, 1);
         denied(&stage.desk().get(versions(playbook)).await, "playbook_versions", "read", "m");
-        denied(&stage.desk().post(versions(playbook), body.clone()).await, "playbook_versions", "create", "m");
+        denied(
+            &stage.desk().post(versions(playbook), body.clone()).await,
+            "playbook_versions",
+            "create",
+            "m",
+        );
         denied(&stage.desk().get(at.clone()).await, "playbook_versions", "read", "m");
-        denied(&stage.desk().put(at.clone(), body.clone()).await, "playbook_versions", "update", "m");
-        denied(&stage.desk().put(format!("{at}/rollback"), json!({})).await, "playbook_versions", "update", "m");
-        denied(&stage.desk().get(format!("{at}/revisions")).await, "playbook_versions", "read", "m");
+        denied(
+            &stage.desk().put(at.clone(), body.clone()).await,
+            "playbook_versions",
+            "update",
+            "m",
+        );
+        denied(
+            &stage.desk().put(format!("{at}/rollback"), json!({})).await,
+            "playbook_versions",
+            "update",
+            "m",
+        );
+        denied(
+            &stage.desk().get(format!("{at}/revisions")).await,
+            "playbook_versions",
+            "read",
+            "m",
+        );
         denied(&stage.desk().delete(at.clone()).await, "playbook_versions", "delete", "m");
-        denied(&stage.desk().post(format!("{at}/restore"), json!({})).await, "playbook_versions", "delete", "m");
+        denied(
+            &stage.desk().post(format!("{at}/restore"), json!({})).await,
+            "playbook_versions",
+            "delete",
+            "m",
+        );
     }
     // The playbook itself is as open as it was.
     stage.desk().get(path(playbook)).await.expect(200);
@@ -171,8 +238,16 @@ async fn versions_are_reached_in_their_own_place_only() {
         written(desk, playbook, "x").await;
         for key in [playbook.to_string(), "p".to_owned()] {
             stage.desk().get(version(&key, 1)).await.refused(404, "not_found");
-            stage.desk().put(version(&key, 1), json!({ "content": "y" })).await.refused(404, "not_found");
-            stage.desk().post(versions(&key), json!({ "content": "y" })).await.refused(404, "not_found");
+            stage
+                .desk()
+                .put(version(&key, 1), json!({ "content": "y" }))
+                .await
+                .refused(404, "not_found");
+            stage
+                .desk()
+                .post(versions(&key), json!({ "content": "y" }))
+                .await
+                .refused(404, "not_found");
             stage.desk().delete(version(&key, 1)).await.refused(404, "not_found");
         }
         assert_eq!(desk.get(version(playbook, 1)).await.expect(200)["content"], "x");

@@ -33,7 +33,11 @@ async fn versions_are_numbered() {
     assert_eq!(first.header("etag"), "\"1\"");
     let location = first.header("location").to_owned();
     let body = first.expect(201);
-    assert_eq!([&body["number"], &body["revision"], &body["size"]], [&json!(1), &json!(1), &json!(3)], "{body}");
+    assert_eq!(
+        [&body["number"], &body["revision"], &body["size"]],
+        [&json!(1), &json!(1), &json!(3)],
+        "{body}"
+    );
     assert_eq!((&body["ownerId"], &body["content"]), (&json!(wanda.id), &json!("one")));
     assert_eq!(desk.get(location).await.expect(200), body);
     // Gaps are allowed; the next is after the highest.
@@ -68,13 +72,20 @@ async fn those_who_race_for_the_next_number_all_get_one() {
     let desk = world.desk(&wanda, &world.acme);
     made(&desk, "p").await;
     let make = |content: &'static str| desk.post(versions("p"), json!({ "content": content }));
-    let answers: [Answer; 5] = tokio::join!(make("a"), make("b"), make("c"), make("d"), make("e")).into();
-    let mut found: Vec<_> = answers.into_iter().map(|answer| answer.expect(201)["number"].as_i64().unwrap()).collect();
+    let answers: [Answer; 5] =
+        tokio::join!(make("a"), make("b"), make("c"), make("d"), make("e")).into();
+    let mut found: Vec<_> =
+        answers.into_iter().map(|answer| answer.expect(201)["number"].as_i64().unwrap()).collect();
     found.sort_unstable();
     assert_eq!(found, [1, 2, 3, 4, 5]);
     assert_eq!(desk.get(path("p")).await.expect(200)["latestVersion"], json!(5));
-    let answers: [Answer; 4] =
-        tokio::join!(numbered(&desk, "p", 9), numbered(&desk, "p", 9), numbered(&desk, "p", 9), numbered(&desk, "p", 9)).into();
+    let answers: [Answer; 4] = tokio::join!(
+        numbered(&desk, "p", 9),
+        numbered(&desk, "p", 9),
+        numbered(&desk, "p", 9),
+        numbered(&desk, "p", 9)
+    )
+    .into();
     let won = answers.iter().filter(|answer| answer.status.as_u16() == 201).count();
     let lost = answers.iter().filter(|answer| answer.code() == "version_exists").count();
     assert_eq!((won, lost), (1, 3));
@@ -90,10 +101,15 @@ async fn a_number_in_a_path_that_is_none_is_refused_like_an_unknown_one() {
     desk.get(version("unknown", 1)).await.refused(404, "not_found");
     desk.get(versions("unknown")).await.refused(404, "not_found");
     desk.post(versions("unknown"), json!({ "content": "x" })).await.refused(404, "not_found");
-    for odd in ["0", "-1", "abc", "1.0", "99999999999999999999", "9223372036854775807", "2147483648"] {
+    for odd in
+        ["0", "-1", "abc", "1.0", "99999999999999999999", "9223372036854775807", "2147483648"]
+    {
         let answer = desk.get(format!("{}/{odd}", versions("p"))).await;
         assert!(
-            matches!((answer.status.as_u16(), answer.code()), (400, "invalid_parameter") | (404, "not_found")),
+            matches!(
+                (answer.status.as_u16(), answer.code()),
+                (400, "invalid_parameter") | (404, "not_found")
+            ),
             "{odd}: {}",
             answer.body
         );
@@ -110,13 +126,22 @@ async fn a_content_is_kept_as_it_came() {
         .skip(1)
         .filter_map(char::from_u32)
         .collect();
-    for content in ["  x \r\n\t", "\u{1}\u{1f}\u{7f}\u{2028}\u{feff}", "e\u{301}\u{e9}", "</script>\"\\'%00\\u0000", &planes] {
+    for content in [
+        "  x \r\n\t",
+        "\u{1}\u{1f}\u{7f}\u{2028}\u{feff}",
+        "e\u{301}\u{e9}",
+        "</script>\"\\'%00\\u0000",
+        &planes,
+    ] {
         let made = desk.post(versions("p"), json!({ "content": content })).await.expect(201);
         assert_eq!(made["size"], json!(content.len()));
         let number = made["number"].as_i64().unwrap();
         assert_eq!(desk.get(version("p", number)).await.expect(200)["content"], content);
         desk.put(version("p", number), json!({ "content": "between" })).await.expect(200);
-        assert_eq!(desk.put(format!("{}/rollback", version("p", number)), json!({})).await.expect(200)["content"], content);
+        assert_eq!(
+            desk.put(format!("{}/rollback", version("p", number)), json!({})).await.expect(200)["content"],
+            content
+        );
     }
 }
 
@@ -158,19 +183,31 @@ async fn a_content_of_one_mebibyte_is_the_largest_however_it_is_written() {
     let (world, wanda) = stage().await;
     let desk = world.desk(&wanda, &world.acme);
     made(&desk, "p").await;
-    for content in ["x".repeat(MOST), "é".repeat(MOST / 2), "\u{1}".repeat(MOST), "🚀".repeat(MOST / 4)] {
+    for content in
+        ["x".repeat(MOST), "é".repeat(MOST / 2), "\u{1}".repeat(MOST), "🚀".repeat(MOST / 4)]
+    {
         let one_more = format!("{content}x");
-        for written in [escaped as fn(&str) -> String, |content| json!({ "content": content }).to_string()] {
-            let ask = |method, path: String, body: &str| desk.ask(method, path).raw("application/json", body).send();
+        for written in
+            [escaped as fn(&str) -> String, |content| json!({ "content": content }).to_string()]
+        {
+            let ask = |method, path: String, body: &str| {
+                desk.ask(method, path).raw("application/json", body).send()
+            };
             let made = ask(Method::POST, versions("p"), &written(&content)).await.expect(201);
             assert_eq!(made["size"], json!(MOST));
             let number = made["number"].as_i64().unwrap();
             assert!(desk.get(version("p", number)).await.expect(200)["content"] == *content);
             ask(Method::PUT, version("p", number), &written(&content)).await.expect(200);
-            for (method, path) in [(Method::POST, versions("p")), (Method::PUT, version("p", number))] {
+            for (method, path) in
+                [(Method::POST, versions("p")), (Method::PUT, version("p", number))]
+            {
                 let answer = ask(method, path, &written(&one_more)).await;
                 points_at(&answer, "/content");
-                assert!(answer.body["errors"][0]["detail"].as_str().unwrap().contains("1048576"), "{}", answer.body);
+                assert!(
+                    answer.body["errors"][0]["detail"].as_str().unwrap().contains("1048576"),
+                    "{}",
+                    answer.body
+                );
             }
         }
     }
@@ -182,7 +219,9 @@ async fn what_no_content_can_need_is_too_large() {
     let desk = world.desk(&wanda, &world.acme);
     made(&desk, "p").await;
     let huge = json!({ "content": "x".repeat(16 * MOST) });
-    for answer in [desk.post(versions("p"), huge.clone()).await, desk.put(version("p", 1), huge).await] {
+    for answer in
+        [desk.post(versions("p"), huge.clone()).await, desk.put(version("p", 1), huge).await]
+    {
         answer.refused(413, "payload_too_large");
     }
     let large = json!({ "name": "q", "title": "x", "description": "x".repeat(3 * MOST) });
@@ -202,9 +241,16 @@ async fn the_list_of_versions_is_newest_first_and_shows_no_content() {
     assert_eq!(numbers(&desk, &versions("empty"), 2).await, [Vec::<i64>::new()]);
     desk.put(version("p", 9), json!({ "content": "secret words" })).await.expect(200);
     let page = desk.get(versions("p")).await.expect(200);
-    assert!(!page.to_string().contains("secret words") && !page.to_string().contains("\"content\""), "{page}");
+    assert!(
+        !page.to_string().contains("secret words") && !page.to_string().contains("\"content\""),
+        "{page}"
+    );
     let nine = &page["items"][2];
-    assert_eq!([&nine["number"], &nine["revision"], &nine["size"]], [&json!(9), &json!(2), &json!(12)], "{nine}");
+    assert_eq!(
+        [&nine["number"], &nine["revision"], &nine["size"]],
+        [&json!(9), &json!(2), &json!(12)],
+        "{nine}"
+    );
     assert_eq!(nine["ownerId"], json!(wanda.id));
     assert!(nine["createdAt"].is_string() && nine["updatedAt"].is_string(), "{nine}");
     let first = desk.get(format!("{}?limit=2", versions("p"))).await.expect(200);
@@ -212,7 +258,10 @@ async fn the_list_of_versions_is_newest_first_and_shows_no_content() {
     desk.delete(version("p", 10)).await.expect(200);
     let cursor = first["nextCursor"].as_str().unwrap();
     let second = desk.get(format!("{}?limit=2&cursor={cursor}", versions("p"))).await.expect(200);
-    assert_eq!([&second["items"][0]["number"], &second["items"][1]["number"]], [&json!(9), &json!(2)]);
+    assert_eq!(
+        [&second["items"][0]["number"], &second["items"][1]["number"]],
+        [&json!(9), &json!(2)]
+    );
     for wrong in ["limit=0", "cursor=x", "sort=colour"] {
         desk.get(format!("{}?{wrong}", versions("p"))).await.refused(400, "invalid_parameter");
     }

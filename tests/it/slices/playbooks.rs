@@ -25,7 +25,9 @@ async fn a_playbook_is_made_read_and_changed() {
     assert_eq!(answer.header("location"), format!("/api/playbooks/{id}"));
     assert_eq!(answer.header("etag"), "\"1\"");
     let made = answer.expect(201);
-    let told = ["instanceId", "name", "title", "description", "ownerId", "latestVersion", "version"].map(|field| made[field].clone());
+    let told =
+        ["instanceId", "name", "title", "description", "ownerId", "latestVersion", "version"]
+            .map(|field| made[field].clone());
     let expected = [
         json!(world.acme.instance),
         json!("on call"),
@@ -45,7 +47,10 @@ async fn a_playbook_is_made_read_and_changed() {
     let changed = desk.patch(path(id), json!({ "title": "Pager" })).await;
     assert_eq!(changed.header("etag"), "\"2\"");
     let changed = changed.expect(200);
-    assert_eq!([&changed["title"], &changed["description"], &changed["name"]], ["Pager", "First\nthings first.", "on call"]);
+    assert_eq!(
+        [&changed["title"], &changed["description"], &changed["name"]],
+        ["Pager", "First\nthings first.", "on call"]
+    );
     assert_eq!((&changed["version"], &changed["createdAt"]), (&json!(2), &made["createdAt"]));
     assert!(changed["updatedAt"].as_str() > made["updatedAt"].as_str(), "{changed}");
     assert_eq!(desk.get(path(id)).await.expect(200), changed);
@@ -88,13 +93,24 @@ async fn a_stale_change_is_refused_and_one_of_two_editors_wins() {
     let (world, wanda) = stage().await;
     let desk = world.desk(&wanda, &world.acme);
     let id = made(&desk, "x").await;
-    let change = |title: &str| desk.ask(Method::PATCH, path(id)).header("if-match", "\"1\"").json(json!({ "title": title })).send();
+    let change = |title: &str| {
+        desk.ask(Method::PATCH, path(id))
+            .header("if-match", "\"1\"")
+            .json(json!({ "title": title }))
+            .send()
+    };
     let (one, other) = tokio::join!(change("one"), change("other"));
     let mut statuses = [one.status.as_u16(), other.status.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 412]);
-    desk.patch(path(id), json!({ "title": "x", "version": 1 })).await.refused(409, "version_conflict");
-    desk.ask(Method::DELETE, path(id)).header("if-match", "\"1\"").send().await.refused(412, "precondition_failed");
+    desk.patch(path(id), json!({ "title": "x", "version": 1 }))
+        .await
+        .refused(409, "version_conflict");
+    desk.ask(Method::DELETE, path(id))
+        .header("if-match", "\"1\"")
+        .send()
+        .await
+        .refused(412, "precondition_failed");
     desk.ask(Method::DELETE, path(id)).header("if-match", "\"2\"").send().await.expect(200);
 }
 
@@ -103,7 +119,9 @@ async fn an_etag_stands_for_the_whole_answer() {
     let (world, wanda) = stage().await;
     let desk = world.desk(&wanda, &world.acme);
     let id = made(&desk, "x").await;
-    let fresh = async |tag: &str| desk.ask(Method::GET, path(id)).header("if-none-match", tag).send().await.status.as_u16();
+    let fresh = async |tag: &str| {
+        desk.ask(Method::GET, path(id)).header("if-none-match", tag).send().await.status.as_u16()
+    };
     let tag = async || desk.get(path(id)).await.header("etag").to_owned();
     let first = tag().await;
     assert_eq!(fresh(&first).await, 304);
@@ -122,7 +140,12 @@ async fn the_list_searches_filters_sorts_and_pages() {
     let willy = worker(&world, &world.acme, "willy").await;
     let (desk, other) = (world.desk(&wanda, &world.acme), world.desk(&willy, &world.acme));
     let make = async |desk: &Desk<'_>, name: &str, title: &str, description: &str| {
-        desk.post("/api/playbooks", json!({ "name": name, "title": title, "description": description })).await.id()
+        desk.post(
+            "/api/playbooks",
+            json!({ "name": name, "title": title, "description": description }),
+        )
+        .await
+        .id()
     };
     let backup = make(&desk, "Backup", "Every night", "tapes").await;
     let alarm = make(&desk, "alarm", "100% of STRASSE", "").await;
@@ -144,10 +167,20 @@ async fn the_list_searches_filters_sorts_and_pages() {
     ] {
         assert_eq!(desk.walk(&format!("/api/playbooks?{query}"), "id").await, found, "{query}");
     }
-    let sorted = async |sort: &str| values(&desk.get(format!("/api/playbooks?sort={sort}")).await.expect(200), "name");
+    let sorted = async |sort: &str| {
+        values(&desk.get(format!("/api/playbooks?sort={sort}")).await.expect(200), "name")
+    };
     assert_eq!(sorted("name").await, ["alarm", "Backup", "c_d"]);
     assert_eq!(sorted("-name").await, ["c_d", "Backup", "alarm"]);
-    for wrong in ["limit=0", "limit=201", "sort=colour", "cursor=x", "ownerId=x", "deleted=perhaps", "q=a%00b"] {
+    for wrong in [
+        "limit=0",
+        "limit=201",
+        "sort=colour",
+        "cursor=x",
+        "ownerId=x",
+        "deleted=perhaps",
+        "q=a%00b",
+    ] {
         desk.get(format!("/api/playbooks?{wrong}")).await.refused(400, "invalid_parameter");
     }
     desk.get("/api/playbooks?owner=x").await.refused(400, "unknown_parameter");
@@ -164,12 +197,17 @@ async fn a_cursor_stays_with_its_sort_and_hides_nothing_that_stands() {
     }
     let page = desk.get("/api/playbooks?sort=name&limit=1").await.expect(200);
     let cursor = page["nextCursor"].as_str().unwrap();
-    assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)), "{cursor}");
+    assert!(
+        cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)),
+        "{cursor}"
+    );
     desk.delete(path("a")).await.expect(200);
     made(&desk, "b").await;
     let rest = desk.get(format!("/api/playbooks?sort=name&cursor={cursor}")).await.expect(200);
     assert_eq!(values(&rest, "name"), ["b", "c", "e"]);
-    desk.get(format!("/api/playbooks?sort=-name&cursor={cursor}")).await.refused(400, "invalid_parameter");
+    desk.get(format!("/api/playbooks?sort=-name&cursor={cursor}"))
+        .await
+        .refused(400, "invalid_parameter");
 }
 
 #[tokio::test]
@@ -197,7 +235,12 @@ async fn work_has_a_budget_of_its_own_for_reads_and_writes() {
         ("POST", at("/versions/1/restore")),
     ] {
         let answer = desk.ask(method.parse().unwrap(), path.clone()).send().await;
-        assert_eq!(answer.header("ratelimit-policy"), "\"work\";q=600;w=60", "{method} {path}: {}", answer.body);
+        assert_eq!(
+            answer.header("ratelimit-policy"),
+            "\"work\";q=600;w=60",
+            "{method} {path}: {}",
+            answer.body
+        );
     }
 }
 
@@ -207,7 +250,12 @@ async fn reading_takes_one_statement_beside_freshness_begin_and_commit() {
     let desk = world.desk(&wanda, &world.acme);
     let id = made(&desk, "x").await;
     written(&desk, id, "one").await;
-    for path in [path(id), path("x"), super::playbook_kit::version(id, 1), super::playbook_kit::versions(id)] {
+    for path in [
+        path(id),
+        path("x"),
+        super::playbook_kit::version(id, 1),
+        super::playbook_kit::versions(id),
+    ] {
         desk.get(path.clone()).await.expect(200);
         let before = statements::sent();
         desk.get(path.clone()).await.expect(200);

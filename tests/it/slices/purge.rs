@@ -29,14 +29,20 @@ fn desk<'a>(world: &'a World, tenant: &Tenant) -> Desk<'a> {
 async fn playbook(desk: &Desk<'_>, name: &str) -> Uuid {
     let playbook = desk.post(PLAYBOOKS, json!({ "name": name, "title": "Title" })).await.id();
     for content in ["one", "two"] {
-        desk.post(format!("{PLAYBOOKS}/{playbook}/versions"), json!({ "content": content })).await.expect(201);
+        desk.post(format!("{PLAYBOOKS}/{playbook}/versions"), json!({ "content": content }))
+            .await
+            .expect(201);
     }
     playbook
 }
 
 /// The events of an action in a mandate's trail.
 async fn events(world: &World, tenant: &Tenant, action: &str) -> Vec<Value> {
-    let page = world.desk(&tenant.admin, tenant).get(tenant.path(&format!("/audit?action={action}"))).await.expect(200);
+    let page = world
+        .desk(&tenant.admin, tenant)
+        .get(tenant.path(&format!("/audit?action={action}")))
+        .await
+        .expect(200);
     page["items"].as_array().unwrap().clone()
 }
 
@@ -58,7 +64,11 @@ async fn deleted_playbooks_and_versions_go_after_their_week() {
     app.clock.advance(Duration::days(6) - Duration::minutes(1));
     let before = (digest(&app, acme_id).await, digest(&app, globex_id).await);
     app.run_jobs().await;
-    assert_eq!((digest(&app, acme_id).await, digest(&app, globex_id).await), before, "a minute too early");
+    assert_eq!(
+        (digest(&app, acme_id).await, digest(&app, globex_id).await),
+        before,
+        "a minute too early"
+    );
 
     app.pass(Duration::minutes(2), &mut [&mut world.acme.admin, &mut world.globex.admin]).await;
     let before = digest(&app, globex_id).await;
@@ -72,14 +82,30 @@ async fn deleted_playbooks_and_versions_go_after_their_week() {
     let told = events(&world, &world.acme, "playbook_purged").await;
     assert_eq!(told.len(), 1);
     assert_eq!((&told[0]["actorId"], &told[0]["resourceId"]), (&Value::Null, &json!(gone)));
-    assert_eq!(told[0]["details"], json!({ "before": { "instanceId": world.acme.instance, "name": "evacuation", "title": "Title" } }));
+    assert_eq!(
+        told[0]["details"],
+        json!({ "before": { "instanceId": world.acme.instance, "name": "evacuation", "title": "Title" } })
+    );
     let told = events(&world, &world.acme, "playbook_version_purged").await;
-    assert_eq!(told.len(), 1, "the versions of a purged playbook go with it, without events of their own");
-    assert_eq!((&told[0]["resourceId"], &told[0]["details"]["before"]["number"]), (&json!(kept), &json!(2)));
+    assert_eq!(
+        told.len(),
+        1,
+        "the versions of a purged playbook go with it, without events of their own"
+    );
+    assert_eq!(
+        (&told[0]["resourceId"], &told[0]["details"]["before"]["number"]),
+        (&json!(kept), &json!(2))
+    );
 
     let acme = desk(&world, &world.acme);
-    assert_eq!(acme.get(format!("{PLAYBOOKS}/{kept}")).await.expect(200)["latestVersion"], json!(1));
-    let again = acme.post(format!("{PLAYBOOKS}/{kept}/versions"), json!({ "content": "new" })).await.expect(201);
+    assert_eq!(
+        acme.get(format!("{PLAYBOOKS}/{kept}")).await.expect(200)["latestVersion"],
+        json!(1)
+    );
+    let again = acme
+        .post(format!("{PLAYBOOKS}/{kept}/versions"), json!({ "content": "new" }))
+        .await
+        .expect(201);
     assert_eq!(again["number"], json!(2), "a purged version's number is free");
     acme.get(format!("{PLAYBOOKS}/{gone}")).await.refused(404, "not_found");
     acme.post(format!("{PLAYBOOKS}/{gone}/restore"), json!({})).await.refused(404, "not_found");
@@ -147,8 +173,15 @@ async fn statements_for(world: &World, playbooks: i32) -> usize {
 async fn a_purge_takes_as_many_statements_for_a_batch_as_for_a_row() {
     let world = World::new().await;
     statements_for(&world, 1).await; // prepares statements, makes the standing jobs
-    let (one, batch, many) = (statements_for(&world, 1).await, statements_for(&world, 499).await, statements_for(&world, 1_200).await);
+    let (one, batch, many) = (
+        statements_for(&world, 1).await,
+        statements_for(&world, 499).await,
+        statements_for(&world, 1_200).await,
+    );
     assert_eq!(one, batch);
     assert!(many - one <= 2 * 12, "two batches more: {one} and {many} statements");
-    assert_eq!(world.app.count("select count(*) from audit_events where action = 'playbook_purged'").await, 1_701);
+    assert_eq!(
+        world.app.count("select count(*) from audit_events where action = 'playbook_purged'").await,
+        1_701
+    );
 }

@@ -22,7 +22,11 @@ async fn almost_due() -> World {
 #[expect(clippy::disallowed_methods, reason = "the test holds a row so that others queue for it")]
 async fn holding(app: &TestApp, mandate: Uuid) -> Transaction<'static, Postgres> {
     let mut holder = app.sql.begin().await.unwrap();
-    sqlx::query("select id from mandates where id = $1 for update").bind(mandate).execute(&mut *holder).await.unwrap();
+    sqlx::query("select id from mandates where id = $1 for update")
+        .bind(mandate)
+        .execute(&mut *holder)
+        .await
+        .unwrap();
     holder
 }
 
@@ -58,7 +62,10 @@ async fn a_restore_that_is_first_keeps_all_of_a_mandate() {
     purge(app).await;
     assert_eq!(digest(app, globex).await, kept);
     assert_eq!(app.count("select count(*) from memberships").await, before);
-    assert_eq!(app.count("select count(*) from audit_events where action = 'mandate_purged'").await, 0);
+    assert_eq!(
+        app.count("select count(*) from audit_events where action = 'mandate_purged'").await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -79,8 +86,15 @@ async fn a_purge_that_is_first_leaves_nothing_to_restore() {
     );
     answer.refused(404, "not_found");
     assert_eq!(app.count("select count(*) from mandates").await, 1);
-    assert_eq!(app.count("select count(*) from audit_events where action = 'mandate_restored'").await, 0);
-    assert_eq!(app.count("select count(*) from audit_events where action = 'mandate_purged'").await, 2, "one in each trail");
+    assert_eq!(
+        app.count("select count(*) from audit_events where action = 'mandate_restored'").await,
+        0
+    );
+    assert_eq!(
+        app.count("select count(*) from audit_events where action = 'mandate_purged'").await,
+        2,
+        "one in each trail"
+    );
 }
 
 /// Between two parts of a large mandate nobody restores what is left, whatever their clock says.
@@ -149,9 +163,15 @@ async fn however_many_nodes_there_are_each_thing_is_purged_once() {
         make_due(&world).await;
         let [a, b, c] = &nodes;
         tokio::join!(run_due(a), run_due(b), run_due(c));
-        assert_eq!(app.count("select count(*) from playbooks where deleted_at is not null").await, 0);
+        assert_eq!(
+            app.count("select count(*) from playbooks where deleted_at is not null").await,
+            0
+        );
         assert_eq!(app.count("select count(*) from playbook_versions").await, 0);
-        assert_eq!(app.count("select count(*) from mandates where deleted_at is not null").await, 0);
+        assert_eq!(
+            app.count("select count(*) from mandates where deleted_at is not null").await,
+            0
+        );
         assert_eq!(told(app).await[0], 698 * round);
         assert_eq!(told(app).await[2], 3 * round);
         assert_eq!(told_twice(app).await, 0);
@@ -164,7 +184,11 @@ async fn however_many_nodes_there_are_each_thing_is_purged_once() {
 /// What there is: rows that are due, and events of purges.
 async fn state(app: &TestApp) -> (i64, i64, [i64; 3]) {
     let playbooks = app.count("select count(*) from playbooks where deleted_at is not null").await;
-    (playbooks, app.count("select count(*) from mandates where deleted_at is not null").await, told(app).await)
+    (
+        playbooks,
+        app.count("select count(*) from mandates where deleted_at is not null").await,
+        told(app).await,
+    )
 }
 
 #[tokio::test]

@@ -32,7 +32,11 @@ pub fn headers(answer: &Answer) -> (String, u32, u32) {
 pub fn all_headers(answer: &Answer) -> Vec<(String, u32, u32)> {
     let (policies, limits) = (answer.header("ratelimit-policy"), answer.header("ratelimit"));
     assert_eq!(policies.split(", ").count(), limits.split(", ").count(), "{policies} {limits}");
-    policies.split(", ").zip(limits.split(", ")).map(|(policy, limit)| told(answer, policy, limit)).collect()
+    policies
+        .split(", ")
+        .zip(limits.split(", "))
+        .map(|(policy, limit)| told(answer, policy, limit))
+        .collect()
 }
 
 #[track_caller]
@@ -94,7 +98,10 @@ async fn every_answer_carries_the_headers() {
         (app.post("/api/auth/login").raw("text/plain", "x"), 415),
         (app.post("/api/auth/login").raw("application/json", "{"), 400),
         (app.post("/api/auth/login").json(json!({})), 422),
-        (app.post("/api/auth/login").json(json!({ "username": "alice", "password": PASSWORD })), 200),
+        (
+            app.post("/api/auth/login").json(json!({ "username": "alice", "password": PASSWORD })),
+            200,
+        ),
         (app.post("/api/auth/logout").bearer(&token), 204),
         (app.get("/healthz"), 200),
         (app.get("/openapi.json"), 200),
@@ -161,7 +168,11 @@ async fn classes_are_those_of_the_contract() {
 }
 
 async fn login(app: &TestApp, name: &str, password: &str, from: &str) -> Answer {
-    app.post("/api/auth/login").coming_from(from).json(json!({ "username": name, "password": password })).send().await
+    app.post("/api/auth/login")
+        .coming_from(from)
+        .json(json!({ "username": name, "password": password }))
+        .send()
+        .await
 }
 
 #[tokio::test]
@@ -180,21 +191,36 @@ async fn sign_ins_are_limited_by_address_and_name_before_the_password_is_looked_
     login(&app, "bob", PASSWORD, here).await.expect(200);
     login(&app, "alice", PASSWORD, there).await.expect(200);
     let body = json!({ "username": "alice", "password": PASSWORD });
-    refused(&app.post("/api/auth/login").coming_from(here).header("x-forwarded-for", "203.0.113.9").json(body).send().await);
+    refused(
+        &app.post("/api/auth/login")
+            .coming_from(here)
+            .header("x-forwarded-for", "203.0.113.9")
+            .json(body)
+            .send()
+            .await,
+    );
 }
 
 #[tokio::test]
 async fn an_address_has_so_many_attempts_whatever_the_names() {
-    let app = limited(&[("BAILIWICK_RATE_LIMIT_AUTH", "3"), ("BAILIWICK_RATE_LIMIT_AUTH_ADDRESS", "7")]).await;
+    let app =
+        limited(&[("BAILIWICK_RATE_LIMIT_AUTH", "3"), ("BAILIWICK_RATE_LIMIT_AUTH_ADDRESS", "7")])
+            .await;
     app.account("alice", false).await;
     let here = "2001:db8::1";
     for attempt in 0..6 {
-        login(&app, &format!("name{attempt}"), "wrong", here).await.refused(401, "invalid_credentials");
+        login(&app, &format!("name{attempt}"), "wrong", here)
+            .await
+            .refused(401, "invalid_credentials");
     }
     login(&app, "alice", PASSWORD, "2001:db8::2").await.expect(200);
     let answer = login(&app, "alice", PASSWORD, "2001:db8::3").await;
     refused(&answer);
-    assert_eq!(all_headers(&answer), [("auth-address".into(), 7, 0)], "not even looked for whom it is");
+    assert_eq!(
+        all_headers(&answer),
+        [("auth-address".into(), 7, 0)],
+        "not even looked for whom it is"
+    );
     login(&app, "alice", PASSWORD, "2001:db8:0:1::1").await.expect(200);
 }
 
@@ -205,7 +231,9 @@ async fn attempts_that_can_be_nobodys_are_one_name() {
     send(json!({})).await.refused(422, "validation_failed");
     send(json!([])).await.refused(422, "validation_failed");
     for long in ["a".repeat(257), "b".repeat(50_000)] {
-        send(json!({ "username": long, "password": "x" })).await.refused(401, "invalid_credentials");
+        send(json!({ "username": long, "password": "x" }))
+            .await
+            .refused(401, "invalid_credentials");
     }
     refused(&send(json!({ "username": "c".repeat(300), "password": "x" })).await);
     refused(&send(json!({})).await);
@@ -213,7 +241,9 @@ async fn attempts_that_can_be_nobodys_are_one_name() {
 
 #[tokio::test]
 async fn probes_are_never_refused() {
-    let app = limited(&[("BAILIWICK_RATE_LIMIT_DEFAULT", "1"), ("BAILIWICK_RATE_LIMIT_PUBLIC", "1")]).await;
+    let app =
+        limited(&[("BAILIWICK_RATE_LIMIT_DEFAULT", "1"), ("BAILIWICK_RATE_LIMIT_PUBLIC", "1")])
+            .await;
     for path in ["/healthz", "/readyz", "/startupz", "/ping"] {
         for _ in 0..20 {
             let answer = app.get(path).send().await;
@@ -229,12 +259,20 @@ async fn probes_are_never_refused() {
 
 #[tokio::test]
 async fn a_token_buys_nothing_on_public_routes() {
-    let app =
-        limited(&[("BAILIWICK_RATE_LIMIT_DEFAULT", "2"), ("BAILIWICK_RATE_LIMIT_PUBLIC", "2"), ("BAILIWICK_RATE_LIMIT_AUTH", "2")]).await;
+    let app = limited(&[
+        ("BAILIWICK_RATE_LIMIT_DEFAULT", "2"),
+        ("BAILIWICK_RATE_LIMIT_PUBLIC", "2"),
+        ("BAILIWICK_RATE_LIMIT_AUTH", "2"),
+    ])
+    .await;
     let token = signed_in(&app, "alice").await;
     let here = "192.0.2.7";
     let login = json!({ "username": "carol", "password": "guessed" });
-    for (method, path) in [("GET", "/problems/not_found"), ("GET", "/.well-known/jwks.json"), ("POST", "/api/auth/login")] {
+    for (method, path) in [
+        ("GET", "/problems/not_found"),
+        ("GET", "/.well-known/jwks.json"),
+        ("POST", "/api/auth/login"),
+    ] {
         let call = || {
             let call = app.call(method.parse().unwrap(), path).coming_from(here);
             if method == "POST" { call.json(login.clone()) } else { call }
@@ -250,7 +288,8 @@ async fn a_token_buys_nothing_on_public_routes() {
 
 #[tokio::test]
 async fn guessing_routes_and_tokens_is_limited_too() {
-    let app = limited(&[("BAILIWICK_RATE_LIMIT_DEFAULT", "2"), ("BAILIWICK_RATE_LIMIT_READ", "2")]).await;
+    let app =
+        limited(&[("BAILIWICK_RATE_LIMIT_DEFAULT", "2"), ("BAILIWICK_RATE_LIMIT_READ", "2")]).await;
     for path in ["/api/guess/1", "/api/guess/2"] {
         app.get(path).send().await.refused(404, "route_not_found");
     }
@@ -267,9 +306,12 @@ async fn guessing_routes_and_tokens_is_limited_too() {
 
 #[tokio::test]
 async fn the_switch_takes_all_limits_away() {
-    let app =
-        TestApp::start_with(&[("BAILIWICK_RATE_LIMITS", "off"), ("BAILIWICK_RATE_LIMIT_READ", "1"), ("BAILIWICK_RATE_LIMIT_AUTH", "1")])
-            .await;
+    let app = TestApp::start_with(&[
+        ("BAILIWICK_RATE_LIMITS", "off"),
+        ("BAILIWICK_RATE_LIMIT_READ", "1"),
+        ("BAILIWICK_RATE_LIMIT_AUTH", "1"),
+    ])
+    .await;
     let token = signed_in(&app, "alice").await;
     for _ in 0..4 {
         app.get("/api/features").bearer(&token).send().await.expect(200);
@@ -281,7 +323,8 @@ async fn the_switch_takes_all_limits_away() {
 async fn a_budget_is_divided_by_the_nodes_that_are_alive() {
     let first = limited(&[("BAILIWICK_RATE_LIMIT_READ", "7")]).await;
     let token = signed_in(&first, "alice").await;
-    let left = async |node: &TestApp| headers(&node.get("/api/features").bearer(&token).send().await);
+    let left =
+        async |node: &TestApp| headers(&node.get("/api/features").bearer(&token).send().await);
     beat(&first.app).await.unwrap();
     assert_eq!(left(&first).await, ("read".into(), 7, 6));
     let second = first.another_limited_node(&[("BAILIWICK_RATE_LIMIT_READ", "7")]);
@@ -289,7 +332,11 @@ async fn a_budget_is_divided_by_the_nodes_that_are_alive() {
         beat(&node.app).await.unwrap();
     }
     for node in [&first, &second] {
-        assert_eq!(left(node).await, ("read".into(), 7, 2), "the whole as it was promised, and what this node gives of it");
+        assert_eq!(
+            left(node).await,
+            ("read".into(), 7, 2),
+            "the whole as it was promised, and what this node gives of it"
+        );
     }
     // One is stopped; another, after silence for long enough, is not counted either.
     leave(&second.app).await.unwrap();
@@ -299,7 +346,10 @@ async fn a_budget_is_divided_by_the_nodes_that_are_alive() {
         beat(&node.app).await.unwrap();
     }
     assert!(left(&first).await.2 < 3);
-    sqlx::query("update nodes set seen_at = now() - interval '16 seconds'").execute(&first.sql).await.unwrap();
+    sqlx::query("update nodes set seen_at = now() - interval '16 seconds'")
+        .execute(&first.sql)
+        .await
+        .unwrap();
     beat(&first.app).await.unwrap();
     assert!(left(&first).await.2 >= 4);
 }

@@ -58,11 +58,18 @@ async fn sessions_go_in_portions_past_what_is_locked() {
     .await
     .unwrap();
     app.run_jobs().await;
-    let portions: Vec<i64> = sqlx::query_scalar("select taken from portions order by taken desc").fetch_all(&app.sql).await.unwrap();
+    let portions: Vec<i64> = sqlx::query_scalar("select taken from portions order by taken desc")
+        .fetch_all(&app.sql)
+        .await
+        .unwrap();
     assert_eq!(portions, [500, 500, 199]);
     holder.close().await.unwrap();
     app.run_jobs().await;
-    assert_eq!(app.count("select count(*) from sessions where expires_at < now()").await, 1, "not before its hour");
+    assert_eq!(
+        app.count("select count(*) from sessions where expires_at < now()").await,
+        1,
+        "not before its hour"
+    );
     app.clock.advance(Duration::minutes(61));
     app.run_jobs().await;
     assert_eq!(app.count("select count(*) from sessions where expires_at < now()").await, 0);
@@ -72,7 +79,10 @@ async fn sessions_go_in_portions_past_what_is_locked() {
 async fn plan(app: &TestApp, statement: &str) -> String {
     let mut connection = app.sql.acquire().await.unwrap();
     connection.execute("set enable_seqscan = off").await.unwrap();
-    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("explain {statement}"))).fetch_all(&mut *connection).await.unwrap();
+    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("explain {statement}")))
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
     connection.execute("reset enable_seqscan").await.unwrap();
     lines.join("\n")
 }
@@ -83,7 +93,11 @@ async fn what_is_over_or_tells_of_somebody_is_found_by_an_index() {
     let over = "select id from sessions where least(revoked_at, expires_at) <= now() order by least(revoked_at, expires_at) limit 500";
     let told = "update idempotent_answers set body = ''
                 where (names @> array['00000000-0000-7000-8000-000000000000'::uuid] or asked_by = '00000000-0000-7000-8000-000000000000')";
-    let expected = [(over, "sessions_by_end"), (told, "idempotent_answers_by_name"), (told, "idempotent_answers_by_asker")];
+    let expected = [
+        (over, "sessions_by_end"),
+        (told, "idempotent_answers_by_name"),
+        (told, "idempotent_answers_by_asker"),
+    ];
     for (statement, index) in expected {
         let plan = plan(&app, statement).await;
         assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{plan}");

@@ -24,7 +24,10 @@ fn variables(url: &str) -> [(&'static str, &str); 3] {
 
 /// How each migration is told of.
 fn migrations(prefix: &str) -> Vec<String> {
-    MIGRATOR.iter().map(|migration| format!("{prefix}{:04} {}", migration.version, migration.description)).collect()
+    MIGRATOR
+        .iter()
+        .map(|migration| format!("{prefix}{:04} {}", migration.version, migration.description))
+        .collect()
 }
 
 #[tokio::test]
@@ -32,7 +35,8 @@ async fn migrating_tells_what_was_applied() {
     let url = url(&cluster::empty_database().await);
     let migrate = |arguments: &[&str]| {
         let done = process::run(&[&["migrate"], arguments].concat(), &variables(&url));
-        let lines: Vec<String> = String::from_utf8(done.stdout).unwrap().lines().map(str::to_owned).collect();
+        let lines: Vec<String> =
+            String::from_utf8(done.stdout).unwrap().lines().map(str::to_owned).collect();
         assert_eq!(String::from_utf8(done.stderr).unwrap(), "");
         (done.status.code(), lines)
     };
@@ -47,22 +51,42 @@ async fn a_service_that_starts_says_what_runs_and_answers_under_ids_in_both_form
     let url = url(&cluster::empty_database().await);
     let variables = |format| [&variables(&url)[..], &[("BAILIWICK_LOG_FORMAT", format)]].concat();
     let ask = async |service: &Service, id: &str| {
-        let asked = reqwest::Client::new().get(format!("{}/api/auth/me", service.base)).header("x-request-id", id);
+        let asked = reqwest::Client::new()
+            .get(format!("{}/api/auth/me", service.base))
+            .header("x-request-id", id);
         assert_eq!(asked.send().await.unwrap().status(), 401);
     };
     let (service, log) = Service::start_logging(&variables("json"));
-    let lines: Vec<Value> = log.until("\"started\"").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        log.until("\"started\"").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let applied = lines.iter().filter(|line| line["message"] == "applied a migration");
-    let applied: Vec<String> =
-        applied.map(|line| format!("{:04} {}", line["version"].as_i64().unwrap(), line["description"].as_str().unwrap())).collect();
+    let applied: Vec<String> = applied
+        .map(|line| {
+            format!(
+                "{:04} {}",
+                line["version"].as_i64().unwrap(),
+                line["description"].as_str().unwrap()
+            )
+        })
+        .collect();
     assert_eq!(applied, migrations(""));
     let (started, told) = (lines.last().unwrap(), MIGRATOR.iter().count());
     let address = service.base.trim_start_matches("http://");
-    let expected = json!([env!("CARGO_PKG_VERSION"), telemetry::COMMIT, address, bootstrap::schema(), told]);
-    assert_eq!(json!(["version", "commit", "address", "schema", "migrations_applied"].map(|field| &started[field])), expected);
+    let expected =
+        json!([env!("CARGO_PKG_VERSION"), telemetry::COMMIT, address, bootstrap::schema(), told]);
+    assert_eq!(
+        json!(
+            ["version", "commit", "address", "schema", "migrations_applied"]
+                .map(|field| &started[field])
+        ),
+        expected
+    );
     ask(&service, "r-json").await;
     let line: Value = serde_json::from_str(log.until("r-json").last().unwrap()).unwrap();
-    assert_eq!((&line["request_id"], &line["status"], &line["client"]), (&json!("r-json"), &json!(401), &json!("127.0.0.1")));
+    assert_eq!(
+        (&line["request_id"], &line["status"], &line["client"]),
+        (&json!("r-json"), &json!(401), &json!("127.0.0.1"))
+    );
     drop(service);
 
     let (service, log) = Service::start_logging(&variables("text"));
@@ -80,7 +104,11 @@ async fn metrics_tell_what_runs() {
     let (version, commit, schema) = (telemetry::VERSION, telemetry::COMMIT, bootstrap::schema());
     let text = telemetry::render(&app.db);
     let line = text.lines().find(|line| line.starts_with("bailiwick_build_info")).unwrap();
-    for label in [format!("version=\"{version}\""), format!("commit=\"{commit}\""), format!("schema=\"{schema}\"")] {
+    for label in [
+        format!("version=\"{version}\""),
+        format!("commit=\"{commit}\""),
+        format!("schema=\"{schema}\""),
+    ] {
         assert!(line.contains(&label) && line.ends_with(" 1"), "{line}");
     }
 }
@@ -98,10 +126,16 @@ fn write(folder: &Path, files: &[(&str, &str)]) {
 #[test]
 fn the_commit_is_read_from_git_however_git_keeps_it() {
     let line = format!("{COMMIT}\n");
-    let packed = format!("# pack-refs with: peeled\n{}1 refs/heads/other\n{COMMIT} refs/heads/main\n", &COMMIT[..39]);
+    let packed = format!(
+        "# pack-refs with: peeled\n{}1 refs/heads/other\n{COMMIT} refs/heads/main\n",
+        &COMMIT[..39]
+    );
     let kept: [(&str, &[(&str, &str)]); 4] = [
         ("a branch", &[(".git/HEAD", "ref: refs/heads/main\n"), (".git/refs/heads/main", &line)]),
-        ("a packed branch", &[(".git/HEAD", "ref: refs/heads/main\n"), (".git/packed-refs", &packed)]),
+        (
+            "a packed branch",
+            &[(".git/HEAD", "ref: refs/heads/main\n"), (".git/packed-refs", &packed)],
+        ),
         ("no branch", &[(".git/HEAD", &line)]),
         (
             "a worktree",

@@ -7,7 +7,8 @@ use super::kit::{pointers, points_at};
 use crate::harness::World;
 
 /// Nothing of these is to be seen.
-const UNSEEN: [&str; 6] = ["\u{200b}", "\u{3164}", " \u{ffa0}\t", "\u{2800}\u{13441}", "\u{e0020}", "\u{fe0f}\u{200d}"];
+const UNSEEN: [&str; 6] =
+    ["\u{200b}", "\u{3164}", " \u{ffa0}\t", "\u{2800}\u{13441}", "\u{e0020}", "\u{fe0f}\u{200d}"];
 
 #[tokio::test]
 async fn what_cannot_be_seen_names_nothing() {
@@ -19,25 +20,45 @@ async fn what_cannot_be_seen_names_nothing() {
         points_at(&admin.patch(acme.path(""), json!({ "name": unseen })).await, "/name");
         points_at(&admin.post(acme.path("/roles"), json!({ "label": unseen })).await, "/label");
         let label = json!({ "featureCode": "playbooks", "label": unseen });
-        assert_eq!(pointers(&admin.post("/api/features/instances", label).await), [("/label".to_owned(), "blank".to_owned())]);
-        points_at(&root.post("/api/features", json!({ "code": "trustee", "label": { "en": unseen } })).await, "/label/en");
-        points_at(&root.patch(format!("/api/users/{}", acme.member.id), json!({ "firstName": unseen })).await, "/firstName");
+        assert_eq!(
+            pointers(&admin.post("/api/features/instances", label).await),
+            [("/label".to_owned(), "blank".to_owned())]
+        );
+        points_at(
+            &root
+                .post("/api/features", json!({ "code": "trustee", "label": { "en": unseen } }))
+                .await,
+            "/label/en",
+        );
+        points_at(
+            &root
+                .patch(format!("/api/users/{}", acme.member.id), json!({ "firstName": unseen }))
+                .await,
+            "/firstName",
+        );
     }
     // What holds letters together is part of a name, and does not make another one of it.
     let family = "👨\u{200d}👩\u{200d}👧 team";
     let made = admin.post(acme.path("/groups"), json!({ "name": family })).await.expect(201);
     assert_eq!(made["name"], family);
-    admin.post(acme.path("/groups"), json!({ "name": "👨👩👧 Team" })).await.refused(409, "name_taken");
+    admin
+        .post(acme.path("/groups"), json!({ "name": "👨👩👧 Team" }))
+        .await
+        .refused(409, "name_taken");
 }
 
 #[tokio::test]
 async fn a_text_that_turns_the_line_around_is_unreadable() {
     let world = World::new().await;
     let (acme, admin) = (&world.acme, world.admin());
-    for turned in ["clerk\u{202e}nimda", "\u{202d}clerk", "\u{2066}clerk\u{2069}", "cl\u{202a}erk\u{202c}"] {
+    for turned in
+        ["clerk\u{202e}nimda", "\u{202d}clerk", "\u{2066}clerk\u{2069}", "cl\u{202a}erk\u{202c}"]
+    {
         let refused = admin.post(acme.path("/roles"), json!({ "label": turned })).await;
         assert_eq!(pointers(&refused), [("/label".to_owned(), "unreadable".to_owned())]);
-        let refused = admin.post(acme.path("/groups"), json!({ "name": "board", "description": turned })).await;
+        let refused = admin
+            .post(acme.path("/groups"), json!({ "name": "board", "description": turned }))
+            .await;
         assert_eq!(pointers(&refused), [("/description".to_owned(), "unreadable".to_owned())]);
     }
 }
@@ -60,14 +81,22 @@ async fn no_second_role_is_called_admin_or_looks_so() {
     ] {
         for path in &roles {
             let refused = admin.post(path.clone(), json!({ "label": alike })).await;
-            assert_eq!(pointers(&refused), [("/label".to_owned(), "confusable".to_owned())], "{alike}");
+            assert_eq!(
+                pointers(&refused),
+                [("/label".to_owned(), "confusable".to_owned())],
+                "{alike}"
+            );
         }
-        let refused = root.post("/api/features/templates/roles", json!({ "roleLabel": alike })).await;
+        let refused =
+            root.post("/api/features/templates/roles", json!({ "roleLabel": alike })).await;
         assert_eq!(pointers(&refused), [("/roleLabel".to_owned(), "confusable".to_owned())]);
-        let refused = admin.patch(format!("/api/roles/{}", acme.role("viewer")), json!({ "label": alike })).await;
+        let refused = admin
+            .patch(format!("/api/roles/{}", acme.role("viewer")), json!({ "label": alike }))
+            .await;
         assert_eq!(pointers(&refused), [("/label".to_owned(), "confusable".to_owned())]);
     }
-    for same in ["admin", "ADMIN", "admin\u{200b}", "ad\u{ad}min", "\u{ff21}dmin", "\u{1d41a}dmin"] {
+    for same in ["admin", "ADMIN", "admin\u{200b}", "ad\u{ad}min", "\u{ff21}dmin", "\u{1d41a}dmin"]
+    {
         admin.post(acme.path("/roles"), json!({ "label": same })).await.refused(409, "label_taken");
     }
     for other in ["administrator", "admins", "бухгалтер", "münzen-admin"] {
@@ -97,9 +126,16 @@ async fn a_name_is_bounded_by_its_letters_and_by_its_key() {
     }
     // Whoever searches for more than a name finds nothing; whoever signs in with more is nobody.
     let long = "\u{fdfa}".repeat(250);
-    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("q", &long).finish();
+    let query =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair("q", &long).finish();
     let found = admin.get(format!("{}?{query}", acme.path("/groups"))).await.expect(200);
     assert_eq!(found["items"], json!([]));
     let body = json!({ "username": "\u{fdfa}".repeat(20_000), "password": "x" });
-    world.app.call(Method::POST, "/api/auth/login").json(body).send().await.refused(401, "invalid_credentials");
+    world
+        .app
+        .call(Method::POST, "/api/auth/login")
+        .json(body)
+        .send()
+        .await
+        .refused(401, "invalid_credentials");
 }

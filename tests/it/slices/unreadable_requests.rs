@@ -21,7 +21,8 @@ struct Read {
 
 impl Read {
     fn of(text: &str) -> Self {
-        let (head, rest) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let (head, rest) =
+            text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
         let headers = head.to_lowercase() + "\r\n";
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let (body, rest) = rest.split_at(header(&headers, "content-length").parse().unwrap());
@@ -30,7 +31,13 @@ impl Read {
 
     #[track_caller]
     fn is_refused(&self, status: u16, code: &str) -> String {
-        assert_eq!((self.status, self.rest.as_str()), (status, ""), "{}{}", self.headers, self.body);
+        assert_eq!(
+            (self.status, self.rest.as_str()),
+            (status, ""),
+            "{}{}",
+            self.headers,
+            self.body
+        );
         for (name, value) in [
             ("content-type", "application/problem+json"),
             ("connection", "close"),
@@ -54,15 +61,20 @@ impl Read {
 
 #[track_caller]
 fn header<'a>(headers: &'a str, name: &str) -> &'a str {
-    let lines: Vec<&str> = headers.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).collect();
+    let lines: Vec<&str> =
+        headers.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).collect();
     assert_eq!(lines.len(), 1, "{name}: {headers}");
     lines[0]
 }
 
 fn counted(status: u16) -> u64 {
-    let line = format!("bailiwick_http_requests_total{{method=\"other\",route=\"unreadable\",status=\"{status}\"}} ");
+    let line = format!(
+        "bailiwick_http_requests_total{{method=\"other\",route=\"unreadable\",status=\"{status}\"}} "
+    );
     let text = telemetry::metrics_handle().render();
-    text.lines().find_map(|found| found.strip_prefix(&line)).map_or(0, |number| number.parse().unwrap())
+    text.lines()
+        .find_map(|found| found.strip_prefix(&line))
+        .map_or(0, |number| number.parse().unwrap())
 }
 
 #[tokio::test]
@@ -94,10 +106,18 @@ async fn whatever_cannot_be_read_is_refused_with_a_document() {
         let read = Read::of(&listening.ask(&sent).await);
         let id = read.is_refused(status, code);
         let limits = ["8192", "16384", "100"].map(|limit| read.body.contains(limit));
-        assert_eq!(limits, [status == 431; 3], "whichever it was, the limit is told: {}", read.body);
+        assert_eq!(
+            limits,
+            [status == 431; 3],
+            "whichever it was, the limit is told: {}",
+            read.body
+        );
         let lines = log.objects(&id);
         assert_eq!(lines.len(), 1, "{}", log.all());
-        assert_eq!((&lines[0]["status"], &lines[0]["client"]), (&status.into(), &"127.0.0.1".into()));
+        assert_eq!(
+            (&lines[0]["status"], &lines[0]["client"]),
+            (&status.into(), &"127.0.0.1".into())
+        );
         assert!(counted(status) > before);
     }
 }
@@ -128,7 +148,13 @@ async fn what_was_answered_before_arrives_whole() {
 #[tokio::test]
 async fn nonsense_in_http_2_is_no_answer_in_http_1() {
     let listening = Listening::start(&TestApp::start().await).await;
-    let answer = listening.ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nthese are no frames at all, but for their length").await;
+    let answer = listening
+        .ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nthese are no frames at all, but for their length")
+        .await;
     assert!(!answer.contains("HTTP/1.1"), "{answer:?}");
-    assert_eq!(Read::of(&listening.ask(&GOOD.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")).await).status, 200);
+    assert_eq!(
+        Read::of(&listening.ask(&GOOD.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")).await)
+            .status,
+        200
+    );
 }

@@ -21,7 +21,9 @@ async fn in_paths_it_is_not_found_and_in_queries_it_is_malformed() {
     ] {
         admin.get(path).await.refused(400, "invalid_parameter");
     }
-    for path in ["/api/mandates?q=%00", "/api/users?q=%00", "/api/features/templates/roles?featureCode=%00"] {
+    for path in
+        ["/api/mandates?q=%00", "/api/users?q=%00", "/api/features/templates/roles?featureCode=%00"]
+    {
         root.get(path).await.refused(400, "invalid_parameter");
     }
 }

@@ -51,7 +51,11 @@ struct WriteEntry {
 
 /// The entries.
 #[utoipa::path(get, path = "/api/journal", tag = "Journal", params(EntriesQuery), responses((status = 200, description = "A page", body = Page<Entry>)))]
-async fn list_entries(context: InstanceContext, lister: Lister, Query(query): Query<EntriesQuery>) -> Result<PageAnswer<Entry>> {
+async fn list_entries(
+    context: InstanceContext,
+    lister: Lister,
+    Query(query): Query<EntriesQuery>,
+) -> Result<PageAnswer<Entry>> {
     let paging = lister.paging(&["createdAt"], query.asked())?;
     let grant = context.grant::<Entries, Read>()?;
     let mut reading = context.read().await?;
@@ -62,13 +66,20 @@ async fn list_entries(context: InstanceContext, lister: Lister, Query(query): Qu
 
 /// A new entry.
 #[utoipa::path(post, path = "/api/journal", tag = "Journal", request_body = WriteEntry, responses((status = 201, description = "The entry", body = Entry)))]
-async fn create_entry(context: InstanceContext, Json(body): Json<WriteEntry>) -> Result<Created<Versioned<Entry>>> {
+async fn create_entry(
+    context: InstanceContext,
+    Json(body): Json<WriteEntry>,
+) -> Result<Created<Versioned<Entry>>> {
     let text = names::checked("/text", &body.text)?;
     let grant = context.grant::<Entries, Create>()?;
     let mut writing = context.write().await?;
     let entry = store::insert(&mut writing, &grant, &text).await?;
-    let recorded =
-        audit::record(&mut writing, context.mandate(), Event::new(Action::PlaybookCreated, ResourceType::Playbook, entry.id)).await?;
+    let recorded = audit::record(
+        &mut writing,
+        context.mandate(),
+        Event::new(Action::PlaybookCreated, ResourceType::Playbook, entry.id),
+    )
+    .await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/journal/{}", entry.id), answer: Versioned(entry) })
 }
@@ -76,10 +87,14 @@ async fn create_entry(context: InstanceContext, Json(body): Json<WriteEntry>) ->
 /// An entry.
 #[utoipa::path(get, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
     responses((status = 200, description = "The entry", body = Entry)))]
-async fn get_entry(context: InstanceContext, FromPath(entry): FromPath<AnyId>) -> Result<Versioned<Entry>> {
+async fn get_entry(
+    context: InstanceContext,
+    FromPath(entry): FromPath<AnyId>,
+) -> Result<Versioned<Entry>> {
     let grant = context.grant::<Entries, Read>()?;
     let mut reading = context.read().await?;
-    let (entry, needed) = store::find(&mut reading, &grant, entry.uuid()).await?.ok_or_else(Error::not_found)?;
+    let (entry, needed) =
+        store::find(&mut reading, &grant, entry.uuid()).await?.ok_or_else(Error::not_found)?;
     reading.finish().await?;
     grant.admit(needed)?;
     Ok(Versioned(entry))
@@ -98,7 +113,8 @@ async fn replace_entry(
     let text = names::checked("/text", &body.text)?;
     let grant = context.grant::<Entries, Update>()?;
     let mut writing = context.write().await?;
-    let (before, needed) = store::find_for_change(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
+    let (before, needed) =
+        store::find_for_change(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     precondition.check_with(before.version, body.version)?;
     if text == before.text {
@@ -106,8 +122,12 @@ async fn replace_entry(
         return Ok(Versioned(before));
     }
     let after = store::replace(&mut writing, &grant, entry, &text).await?;
-    let recorded =
-        audit::record(&mut writing, context.mandate(), Event::new(Action::PlaybookUpdated, ResourceType::Playbook, entry)).await?;
+    let recorded = audit::record(
+        &mut writing,
+        context.mandate(),
+        Event::new(Action::PlaybookUpdated, ResourceType::Playbook, entry),
+    )
+    .await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))
 }
@@ -115,16 +135,25 @@ async fn replace_entry(
 /// Tears an entry out.
 #[utoipa::path(delete, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
     responses((status = 204, description = "Deleted"), (status = 412, description = "Changed meanwhile")))]
-async fn delete_entry(context: InstanceContext, precondition: Precondition, FromPath(entry): FromPath<AnyId>) -> Result<NoContent> {
+async fn delete_entry(
+    context: InstanceContext,
+    precondition: Precondition,
+    FromPath(entry): FromPath<AnyId>,
+) -> Result<NoContent> {
     let entry = entry.uuid();
     let grant = context.grant::<Entries, Delete>()?;
     let mut writing = context.write().await?;
-    let (before, needed) = store::find_for_change(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
+    let (before, needed) =
+        store::find_for_change(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
     grant.admit(needed)?;
     precondition.check(before.version)?;
     store::delete(&mut writing, &grant, entry).await?;
-    let recorded =
-        audit::record(&mut writing, context.mandate(), Event::new(Action::PlaybookDeleted, ResourceType::Playbook, entry)).await?;
+    let recorded = audit::record(
+        &mut writing,
+        context.mandate(),
+        Event::new(Action::PlaybookDeleted, ResourceType::Playbook, entry),
+    )
+    .await?;
     writing.commit(recorded).await?;
     Ok(NoContent)
 }

@@ -29,7 +29,11 @@ struct Listed {
     created_at: DateTime<Utc>,
 }
 
-pub async fn list(connection: &mut PgConnection, grant: &Grant<Entries, Read>, paging: &Paging) -> Result<Rows<Entry>> {
+pub async fn list(
+    connection: &mut PgConnection,
+    grant: &Grant<Entries, Read>,
+    paging: &Paging,
+) -> Result<Rows<Entry>> {
     let (compare, direction) = if paging.descending { ("<", "desc") } else { (">", "asc") };
     let statement = format!(
         "select id, owner_id, text, version, created_at from journal_entries
@@ -53,7 +57,11 @@ pub async fn list(connection: &mut PgConnection, grant: &Grant<Entries, Read>, p
 }
 
 /// An entry, and the least level that reaches it.
-pub async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Entries, O>, entry: Uuid) -> Result<Option<(Entry, Level)>> {
+pub async fn find<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Entries, O>,
+    entry: Uuid,
+) -> Result<Option<(Entry, Level)>> {
     let row: Option<(Uuid, Uuid, String, i64, i16)> = sqlx::query_as(
         "select id, owner_id, text, version,
                 case when owner_id = $4 then 1::smallint when owner_id in (select p.user_id from group_peers($1, $4) p) then 2::smallint
@@ -66,7 +74,9 @@ pub async fn find<O: Op>(connection: &mut PgConnection, grant: &Grant<Entries, O
     .bind(grant.caller_uuid())
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|(id, owner_id, text, version, needed)| (Entry { id, owner_id, text, version }, Level::from_number(needed))))
+    Ok(row.map(|(id, owner_id, text, version, needed)| {
+        (Entry { id, owner_id, text, version }, Level::from_number(needed))
+    }))
 }
 
 /// The same, and nobody else changes it until the end of the transaction.
@@ -75,30 +85,67 @@ pub async fn find_for_change<O: Op>(
     grant: &Grant<Entries, O>,
     entry: Uuid,
 ) -> Result<Option<(Entry, Level)>> {
-    let lock = sqlx::query("select from journal_entries where mandate_id = $1 and instance_id = $2 and id = $3 for no key update");
-    lock.bind(grant.mandate_uuid()).bind(grant.instance_uuid()).bind(entry).execute(&mut *connection).await?;
+    let lock = sqlx::query(
+        "select from journal_entries where mandate_id = $1 and instance_id = $2 and id = $3 for no key update",
+    );
+    lock.bind(grant.mandate_uuid())
+        .bind(grant.instance_uuid())
+        .bind(entry)
+        .execute(&mut *connection)
+        .await?;
     find(connection, grant, entry).await
 }
 
-pub async fn insert(connection: &mut PgConnection, grant: &Grant<Entries, Create>, text: &str) -> Result<Entry> {
+pub async fn insert(
+    connection: &mut PgConnection,
+    grant: &Grant<Entries, Create>,
+    text: &str,
+) -> Result<Entry> {
     let row = sqlx::query_as(
         "insert into journal_entries (id, mandate_id, instance_id, owner_id, text) values ($1, $2, $3, $4, $5)
          returning id, owner_id, text, version",
     );
-    let row = row.bind(Uuid::now_v7()).bind(grant.mandate_uuid()).bind(grant.instance_uuid()).bind(grant.caller_uuid()).bind(text);
+    let row = row
+        .bind(Uuid::now_v7())
+        .bind(grant.mandate_uuid())
+        .bind(grant.instance_uuid())
+        .bind(grant.caller_uuid())
+        .bind(text);
     Ok(row.fetch_one(connection).await?)
 }
 
-pub async fn replace(connection: &mut PgConnection, grant: &Grant<Entries, Update>, entry: Uuid, text: &str) -> Result<Entry> {
+pub async fn replace(
+    connection: &mut PgConnection,
+    grant: &Grant<Entries, Update>,
+    entry: Uuid,
+    text: &str,
+) -> Result<Entry> {
     let row = sqlx::query_as(
         "update journal_entries set text = $4, version = version + 1 where mandate_id = $1 and instance_id = $2 and id = $3
          returning id, owner_id, text, version",
     );
-    Ok(row.bind(grant.mandate_uuid()).bind(grant.instance_uuid()).bind(entry).bind(text).fetch_one(connection).await?)
+    Ok(row
+        .bind(grant.mandate_uuid())
+        .bind(grant.instance_uuid())
+        .bind(entry)
+        .bind(text)
+        .fetch_one(connection)
+        .await?)
 }
 
-pub async fn delete(connection: &mut PgConnection, grant: &Grant<Entries, Delete>, entry: Uuid) -> Result<()> {
-    let statement = sqlx::query("delete from journal_entries where mandate_id = $1 and instance_id = $2 and id = $3");
-    statement.bind(grant.mandate_uuid()).bind(grant.instance_uuid()).bind(entry).execute(connection).await?;
+pub async fn delete(
+    connection: &mut PgConnection,
+    grant: &Grant<Entries, Delete>,
+    entry: Uuid,
+) -> Result<()> {
+    let statement = sqlx::query(
+        "delete from journal_entries where mandate_id = $1 and instance_id = $2 and id = $3",
+    );
+    statement
+        .bind(grant.mandate_uuid())
+        .bind(grant.instance_uuid())
+        .bind(entry)
+        .execute(connection)
+        .await?;
     Ok(())
 }

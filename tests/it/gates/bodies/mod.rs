@@ -41,7 +41,11 @@ fn leaves(value: &Value, pointer: String, visit: &mut impl FnMut(&str, &Value)) 
     match value {
         Value::Object(members) => {
             for (name, member) in members {
-                leaves(member, format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")), visit);
+                leaves(
+                    member,
+                    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
+                    visit,
+                );
             }
         }
         Value::Array(items) => {

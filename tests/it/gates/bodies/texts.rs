@@ -42,7 +42,8 @@ async fn tried(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     let mut tried = 0;
     for pointer in text_pointers(&example) {
         for (what, text) in worst() {
-            let was_taken = try_one(ground, operation, case, &names, (&example, &pointer), (what, &text)).await;
+            let was_taken =
+                try_one(ground, operation, case, &names, (&example, &pointer), (what, &text)).await;
             tried += 1;
             if was_taken {
                 ground.mend().await;
@@ -65,7 +66,10 @@ async fn try_one(
     let mut body = with_field(case, names, example, pointer);
     *body.pointer_mut(pointer).unwrap() = text.into();
     let body = body.to_string();
-    let approach = Approach { body: Some(("application/json", body.clone())), ..ground.rightful(operation, case) };
+    let approach = Approach {
+        body: Some(("application/json", body.clone())),
+        ..ground.rightful(operation, case)
+    };
     let answer = call(&ground.world.app, operation, case, names, &approach).await;
     let title = format!("{} with {pointer} {what}", case.title());
     assert!(!answer.status.is_server_error(), "{title}: {}", answer.body);
@@ -73,7 +77,11 @@ async fn try_one(
     assert!(length <= body.len() + BESIDE, "{title}: {length} bytes");
     if answer.status.as_u16() == 422 {
         let errors = answer.body["errors"].as_array().unwrap();
-        assert!(errors.iter().all(|error| error["detail"].as_str().unwrap().len() <= 20_000), "{title}: {}", answer.body);
+        assert!(
+            errors.iter().all(|error| error["detail"].as_str().unwrap().len() <= 20_000),
+            "{title}: {}",
+            answer.body
+        );
     }
     answer.status.is_success()
 }
@@ -94,18 +102,30 @@ async fn many(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     for (field, member) in example.as_object().into_iter().flatten() {
         let filled: Value = match member {
             Value::Object(map) => {
-                let value = map.values().find(|value| !value.is_null()).cloned().unwrap_or(true.into());
-                (0..MANY).map(|n| (format!("none{n}"), value.clone())).collect::<serde_json::Map<_, _>>().into()
+                let value =
+                    map.values().find(|value| !value.is_null()).cloned().unwrap_or(true.into());
+                (0..MANY)
+                    .map(|n| (format!("none{n}"), value.clone()))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into()
             }
             Value::Array(_) => (0..MANY).map(|n| Value::from(format!("none {n}"))).collect(),
             _ => continue,
         };
         let mut body = with_field(case, &names, &example, &format!("/{field}"));
         body[field] = filled;
-        let approach = Approach { body: Some(("application/json", body.to_string())), ..ground.rightful(operation, case) };
+        let approach = Approach {
+            body: Some(("application/json", body.to_string())),
+            ..ground.rightful(operation, case)
+        };
         let answer = call(&ground.world.app, operation, case, &names, &approach).await;
         let length = answer.body.to_string().len();
-        assert!(!answer.status.is_server_error() && length <= MAX_REFUSAL, "{} with {field}: {} {length}", case.title(), answer.status);
+        assert!(
+            !answer.status.is_server_error() && length <= MAX_REFUSAL,
+            "{} with {field}: {} {length}",
+            case.title(),
+            answer.status
+        );
         tried += 1;
     }
     tried
@@ -124,14 +144,27 @@ async fn tried_members(ground: &Ground, operation: &Operation, case: &Case) -> u
     let mut tried = 0;
     let maps = example.as_object().into_iter().flatten().filter(|(_, member)| member.is_object());
     for (field, map) in maps {
-        let value = map.as_object().unwrap().values().find(|value| !value.is_null()).cloned().unwrap_or(true.into());
+        let value = map
+            .as_object()
+            .unwrap()
+            .values()
+            .find(|value| !value.is_null())
+            .cloned()
+            .unwrap_or(true.into());
         for (what, text) in worst() {
             let mut body = with_field(case, &names, &example, &format!("/{field}"));
             body[field] = serde_json::json!({ text: value });
-            let approach = Approach { body: Some(("application/json", body.to_string())), ..ground.rightful(operation, case) };
+            let approach = Approach {
+                body: Some(("application/json", body.to_string())),
+                ..ground.rightful(operation, case)
+            };
             let answer = call(&ground.world.app, operation, case, &names, &approach).await;
             // AuthZEN's contexts may hold more than is looked at.
-            let fits = if operation.has_effect() { answer.status.is_client_error() } else { !answer.status.is_server_error() };
+            let fits = if operation.has_effect() {
+                answer.status.is_client_error()
+            } else {
+                !answer.status.is_server_error()
+            };
             assert!(fits, "{} with a member of {field} {what}: {}", case.title(), answer.body);
             tried += 1;
         }

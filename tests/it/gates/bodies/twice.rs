@@ -28,13 +28,31 @@ async fn doubled(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     }
     let tried = bodies.len();
     for (text, pointer) in bodies {
-        let approach = Approach { body: Some(("application/json", text.clone())), ..ground.rightful(operation, case) };
+        let approach = Approach {
+            body: Some(("application/json", text.clone())),
+            ..ground.rightful(operation, case)
+        };
         let answer = call(&ground.world.app, operation, case, &names, &approach).await;
-        assert_eq!((answer.status.as_u16(), answer.code()), (422, "validation_failed"), "{} with {text}: {}", case.title(), answer.body);
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (422, "validation_failed"),
+            "{} with {text}: {}",
+            case.title(),
+            answer.body
+        );
         let told = &answer.body["errors"][0];
-        assert_eq!((told["code"].as_str(), told["pointer"].as_str()), (Some("duplicate_field"), Some(pointer.as_str())), "{text}");
+        assert_eq!(
+            (told["code"].as_str(), told["pointer"].as_str()),
+            (Some("duplicate_field"), Some(pointer.as_str())),
+            "{text}"
+        );
     }
-    assert_eq!(ground.world.app.digest().await, before, "{} changed something although it was refused", case.title());
+    assert_eq!(
+        ground.world.app.digest().await,
+        before,
+        "{} changed something although it was refused",
+        case.title()
+    );
     tried
 }
 
@@ -45,9 +63,14 @@ fn with_a_name_twice(body: &Value) -> Vec<(String, String)> {
     let twice = |pointer: String| {
         let mut marked = body.clone();
         let object = marked.pointer_mut(&pointer).and_then(Value::as_object_mut)?;
-        let (name, value) = object.iter().next().map(|(name, value)| (name.clone(), value.clone()))?;
+        let (name, value) =
+            object.iter().next().map(|(name, value)| (name.clone(), value.clone()))?;
         object.insert("twice".to_owned(), Value::Null);
-        let text = marked.to_string().replacen("\"twice\":null", &format!("{}:{value}", Value::from(name.as_str())), 1);
+        let text = marked.to_string().replacen(
+            "\"twice\":null",
+            &format!("{}:{value}", Value::from(name.as_str())),
+            1,
+        );
         Some((text, format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))))
     };
     pointers.into_iter().filter_map(twice).collect()
@@ -58,10 +81,17 @@ fn objects(value: &Value, pointer: String, found: &mut Vec<String>) {
         Value::Object(members) => {
             found.push(pointer.clone());
             for (name, member) in members {
-                objects(member, format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")), found);
+                objects(
+                    member,
+                    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
+                    found,
+                );
             }
         }
-        Value::Array(items) => items.iter().enumerate().for_each(|(index, item)| objects(item, format!("{pointer}/{index}"), found)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, item)| objects(item, format!("{pointer}/{index}"), found)),
         _ => {}
     }
 }
@@ -82,9 +112,20 @@ async fn encoded(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     for encoding in refused {
         let approach = Approach { encoding: Some(encoding), ..ground.rightful(operation, case) };
         let answer = call(&ground.world.app, operation, case, &names, &approach).await;
-        assert_eq!((answer.status.as_u16(), answer.code()), (415, "unsupported_media_type"), "{}: {}", case.title(), answer.body);
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (415, "unsupported_media_type"),
+            "{}: {}",
+            case.title(),
+            answer.body
+        );
     }
-    assert_eq!(ground.world.app.digest().await, before, "{} changed something although it was refused", case.title());
+    assert_eq!(
+        ground.world.app.digest().await,
+        before,
+        "{} changed something although it was refused",
+        case.title()
+    );
     let plain = Approach { encoding: Some("Identity"), ..ground.rightful(operation, case) };
     let answer = call(&ground.world.app, operation, case, &names, &plain).await;
     assert_eq!(answer.status.as_u16(), case.status, "{}: {}", case.title(), answer.body);

@@ -8,7 +8,8 @@ use super::super::operations::Operation;
 use super::super::stage::{Ground, call, on_grounds};
 
 /// Changes that are another change each time, each with its reason. The list may only get shorter.
-const ALWAYS_CHANGE: [(&str, &str); 1] = [("rollback_playbook_version", "each rollback goes one revision further back, or forth again")];
+const ALWAYS_CHANGE: [(&str, &str); 1] =
+    [("rollback_playbook_version", "each rollback goes one revision further back, or forth again")];
 
 #[test]
 fn a_change_made_twice_is_made_once() {

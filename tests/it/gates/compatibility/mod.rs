@@ -33,19 +33,27 @@ impl std::fmt::Display for Break {
 /// A document of `openapi/`.
 fn read(name: &str) -> Value {
     let path = format!("{FILES}/{name}");
-    serde_json::from_str(&std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))).unwrap()
+    serde_json::from_str(
+        &std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}")),
+    )
+    .unwrap()
 }
 
 #[test]
 fn nothing_that_was_released_is_broken() {
     let found = breaks(&read("released.json"), &read("openapi.json"));
     let told: Vec<String> = found.iter().map(ToString::to_string).collect();
-    assert!(found.is_empty(), "clients of the released document would break (README, The OpenAPI document):\n{}", told.join("\n"));
+    assert!(
+        found.is_empty(),
+        "clients of the released document would break (README, The OpenAPI document):\n{}",
+        told.join("\n")
+    );
 }
 
 /// Every break between two documents.
 pub fn breaks(old: &Value, new: &Value) -> Vec<Break> {
-    let present: BTreeMap<String, Operation> = operations(new).into_iter().map(|operation| (title(&operation), operation)).collect();
+    let present: BTreeMap<String, Operation> =
+        operations(new).into_iter().map(|operation| (title(&operation), operation)).collect();
     let mut found = changed_schemes(old, new);
     for operation in operations(old) {
         let title = title(&operation);
@@ -65,7 +73,9 @@ fn changed_schemes(old: &Value, new: &Value) -> Vec<Break> {
     let schemes = |document: &'_ Value| document["components"]["securitySchemes"].clone();
     let (old, new) = (schemes(old), schemes(new));
     let differs = |name: &str, part: &str| old[name][part] != new[name][part];
-    let changed = members(&old).filter(|(name, _)| ["type", "scheme", "in", "name"].iter().any(|part| differs(name, part)));
+    let changed = members(&old).filter(|(name, _)| {
+        ["type", "scheme", "in", "name"].iter().any(|part| differs(name, part))
+    });
     let told = changed.map(|(name, was)| Break {
         operation: "every operation".to_owned(),
         at: format!("security scheme {name}"),
@@ -87,14 +97,21 @@ struct Against<'a> {
 
 impl Against<'_> {
     fn tell(&mut self, at: &str, what: impl Into<String>) {
-        self.found.push(Break { operation: self.operation.to_owned(), at: at.to_owned(), what: what.into() });
+        self.found.push(Break {
+            operation: self.operation.to_owned(),
+            at: at.to_owned(),
+            what: what.into(),
+        });
     }
 
     fn operation(&mut self, old: &Value, new: &Value) {
         if old["operationId"] != new["operationId"] {
             self.tell(
                 "operationId",
-                format!("was {} and is {}: generated clients call it by that", old["operationId"], new["operationId"]),
+                format!(
+                    "was {} and is {}: generated clients call it by that",
+                    old["operationId"], new["operationId"]
+                ),
             );
         }
         if old["security"] != new["security"] {
@@ -110,7 +127,8 @@ impl Against<'_> {
     fn access(&mut self, old: &Value, new: &Value) {
         let open = |access: &Value| access["anyOf"].as_array().cloned().unwrap_or_default();
         // Whoever any clause lets in is a user.
-        let to_all = new["access"] == "public" || open(new).contains(&json!({ "principal": "user" }));
+        let to_all =
+            new["access"] == "public" || open(new).contains(&json!({ "principal": "user" }));
         for clause in open(old).iter().filter(|clause| !open(new).contains(clause) && !to_all) {
             self.tell("x-access", format!("no longer has {clause}"));
         }
@@ -122,7 +140,9 @@ impl Against<'_> {
             match new.get(name) {
                 // One that is not known is refused.
                 None => self.tell(name, "is gone"),
-                Some(other) => self.schemas(Direction::Sent, name, &parameter["schema"], &other["schema"]),
+                Some(other) => {
+                    self.schemas(Direction::Sent, name, &parameter["schema"], &other["schema"])
+                }
             }
         }
         for (name, parameter) in &new {
@@ -147,7 +167,11 @@ impl Against<'_> {
                 self.tell(&at, "is gone");
                 continue;
             }
-            let direction = if status.starts_with(['4', '5']) { Direction::Refused } else { Direction::Answered };
+            let direction = if status.starts_with(['4', '5']) {
+                Direction::Refused
+            } else {
+                Direction::Answered
+            };
             self.headers(direction, &at, &answer["headers"], &other["headers"]);
             self.contents(direction, &at, &answer["content"], &other["content"]);
         }
@@ -157,7 +181,12 @@ impl Against<'_> {
         for (name, header) in members(old) {
             match &new[name] {
                 Value::Null => self.tell(at, format!("has no header {name} any more")),
-                other => self.schemas(direction, &format!("{at}, header {name}"), &header["schema"], &other["schema"]),
+                other => self.schemas(
+                    direction,
+                    &format!("{at}, header {name}"),
+                    &header["schema"],
+                    &other["schema"],
+                ),
             }
         }
     }
@@ -186,5 +215,8 @@ fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 fn named_parameters(operation: &Value) -> BTreeMap<String, &Value> {
     let all = operation["parameters"].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    all.map(|parameter| (format!("{} parameter {}", text(&parameter["in"]), text(&parameter["name"])), parameter)).collect()
+    all.map(|parameter| {
+        (format!("{} parameter {}", text(&parameter["in"]), text(&parameter["name"])), parameter)
+    })
+    .collect()
 }

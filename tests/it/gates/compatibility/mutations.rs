@@ -45,11 +45,18 @@ fn changed(change: &Change) -> Value {
     let (Removed(pointer) | Set(pointer, _) | Added(pointer, _)) = change;
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     let (parent, name) = (parent.to_owned(), name.replace("~1", "/"));
-    let holder = document.pointer_mut(&parent).unwrap_or_else(|| panic!("the document has no {parent}"));
+    let holder =
+        document.pointer_mut(&parent).unwrap_or_else(|| panic!("the document has no {parent}"));
     match change {
         Removed(_) => match holder {
             Value::Array(items) => drop(items.remove(name.parse().unwrap())),
-            other => drop(other.as_object_mut().unwrap().remove(&name).unwrap_or_else(|| panic!("there is no {pointer}"))),
+            other => drop(
+                other
+                    .as_object_mut()
+                    .unwrap()
+                    .remove(&name)
+                    .unwrap_or_else(|| panic!("there is no {pointer}")),
+            ),
         },
         Set(_, value) => match holder {
             Value::Array(items) => items[name.parse::<usize>().unwrap()] = value.clone(),
@@ -88,17 +95,26 @@ fn a_removed_field_breaks() {
         &Removed("/components/schemas/Group/properties/memberCount"),
         &format!("GET {GROUPS}: answer 200/items/[]/memberCount is gone"),
     );
-    is_told(&Removed("/components/schemas/CreateGroup/properties/description"), &format!("POST {GROUPS}: body/description is gone"));
+    is_told(
+        &Removed("/components/schemas/CreateGroup/properties/description"),
+        &format!("POST {GROUPS}: body/description is gone"),
+    );
 }
 
 #[test]
 fn a_new_required_field_breaks() {
-    is_told(&Added("/components/schemas/CreateGroup/required", json!("kind")), &format!("POST {GROUPS}: body/kind is required now"));
+    is_told(
+        &Added("/components/schemas/CreateGroup/required", json!("kind")),
+        &format!("POST {GROUPS}: body/kind is required now"),
+    );
 }
 
 #[test]
 fn a_narrowed_enum_breaks() {
-    is_told(&Removed("/components/schemas/Operation/enum/3"), r#"POST /api/access/explain: body/operation "delete" is not taken any more"#);
+    is_told(
+        &Removed("/components/schemas/Operation/enum/3"),
+        r#"POST /api/access/explain: body/operation "delete" is not taken any more"#,
+    );
     is_told(
         &Set("/components/schemas/CreateGroup/properties/name/enum", json!(["finance"])),
         &format!("POST {GROUPS}: body/name takes only some values now"),
@@ -110,7 +126,10 @@ fn what_goes_away_breaks() {
     is_told(&Removed("/paths/~1ping/get"), "GET /ping: it is gone");
     is_told(&Removed("/paths/~1ping"), "GET /ping: it is gone");
     is_told(&Removed("/paths/~1ping/get/responses/200"), "GET /ping: answer 200 is gone");
-    is_told(&Removed("/paths/~1api~1features~1my/get/parameters/0"), "GET /api/features/my: query parameter lang is gone");
+    is_told(
+        &Removed("/paths/~1api~1features~1my/get/parameters/0"),
+        "GET /api/features/my: query parameter lang is gone",
+    );
     is_told(
         &Set("/paths/~1ping/get/responses/200/content", json!({ "text/plain": {} })),
         "GET /ping: answer 200 is no longer application/json",
@@ -127,13 +146,19 @@ fn what_is_called_or_guarded_otherwise_breaks() {
         &Set("/paths/~1ping/get/operationId", json!("ping")),
         r#"GET /ping: operationId was "get_ping" and is "ping": generated clients call it by that"#,
     );
-    is_told(&Set("/paths/~1ping/get/security", json!([{ "bearer": [] }])), r#"GET /ping: security was [] and is [{"bearer":[]}]"#);
+    is_told(
+        &Set("/paths/~1ping/get/security", json!([{ "bearer": [] }])),
+        r#"GET /ping: security was [] and is [{"bearer":[]}]"#,
+    );
     is_told(
         &Set("/components/securitySchemes/bearer", json!({ "type": "http", "scheme": "basic" })),
         r#"every operation: security scheme bearer was {"bearerFormat":"JWT","description":"An access token from POST /api/auth/login","scheme":"bearer","type":"http"} and is {"scheme":"basic","type":"http"}"#,
     );
     is_told(
-        &Set("/paths/~1api~1features/post/responses/201/headers/Location/schema/type", json!("integer")),
+        &Set(
+            "/paths/~1api~1features/post/responses/201/headers/Location/schema/type",
+            json!("integer"),
+        ),
         "POST /api/features: answer 201, header Location was string and is integer",
     );
     is_told(
@@ -184,7 +209,11 @@ fn what_is_answered_more_widely_breaks() {
     for (part, value, what) in [
         ("properties/name/type", json!(["string", "null"]), "/name may be null now"),
         ("properties/name/type", json!("integer"), "/name was string and is integer"),
-        ("properties/createdAt/format", json!("date"), r#"/createdAt has format "date" instead of "date-time""#),
+        (
+            "properties/createdAt/format",
+            json!("date"),
+            r#"/createdAt has format "date" instead of "date-time""#,
+        ),
         ("required", json!(["id"]), "/name may be left out now"),
     ] {
         let pointer: &'static str = format!("{group}/{part}").leak();
@@ -203,14 +232,20 @@ fn what_is_answered_more_widely_breaks() {
 #[test]
 fn what_no_client_notices_is_not_told() {
     for change in [
-        Set("/paths/~1api~1new", json!({ "get": { "operationId": "get_new", "responses": { "200": { "description": "New" } } } })),
+        Set(
+            "/paths/~1api~1new",
+            json!({ "get": { "operationId": "get_new", "responses": { "200": { "description": "New" } } } }),
+        ),
         Set("/components/schemas/CreateGroup/properties/kind", json!({ "type": "string" })),
         Set("/components/schemas/Group/properties/kind", json!({ "type": "string" })),
         Added("/components/schemas/Group/required", json!("description")),
         Set("/paths/~1ping/get/description", json!("Another description.")),
         Set("/components/schemas/Group/properties/name/description", json!("Another description.")),
         Set("/components/schemas/Group/properties/name/example", json!("bookkeepers")),
-        Set("/paths/~1ping/get/parameters", json!([{ "name": "loud", "in": "query", "schema": { "type": "boolean" } }])),
+        Set(
+            "/paths/~1ping/get/parameters",
+            json!([{ "name": "loud", "in": "query", "schema": { "type": "boolean" } }]),
+        ),
         Set("/paths/~1ping/get/responses/418", json!({ "description": "New" })),
         Added("/components/schemas/Problem/properties/code/enum", json!("brewing")),
         Set("/components/schemas/CheckAccess/properties/checks/maxItems", json!(200)),

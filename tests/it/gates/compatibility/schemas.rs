@@ -65,8 +65,11 @@ impl<'a> Comparison<'a> {
 
     fn compare_kinds(&mut self, at: &str, was: &Shape, is: &Shape) {
         let (wide, narrow) = if self.is_sent() { (is, was) } else { (was, is) };
-        let fits = |kind: &&str| wide.kinds.contains(kind) || (*kind == "integer" && wide.kinds.contains("number"));
-        let is_narrowed = !wide.kinds.is_empty() && (narrow.is_open() || !narrow.kinds.iter().all(fits));
+        let fits = |kind: &&str| {
+            wide.kinds.contains(kind) || (*kind == "integer" && wide.kinds.contains("number"))
+        };
+        let is_narrowed =
+            !wide.kinds.is_empty() && (narrow.is_open() || !narrow.kinds.iter().all(fits));
         if is_narrowed {
             self.tell(at, format!("was {} and is {}", kinds(was), kinds(is)));
         }
@@ -75,13 +78,25 @@ impl<'a> Comparison<'a> {
     fn compare_null(&mut self, at: &str, was: &Shape, is: &Shape) {
         let (wide, narrow) = if self.is_sent() { (is, was) } else { (was, is) };
         if narrow.nullable && !wide.nullable && !wide.is_open() {
-            self.tell(at, if self.is_sent() { "must not be null any more" } else { "may be null now" });
+            self.tell(
+                at,
+                if self.is_sent() { "must not be null any more" } else { "may be null now" },
+            );
         }
     }
 
     /// Each choice of the narrow side is one that the wide side has.
-    fn compare_choices(&mut self, at: &str, old: &'a Value, new: &'a Value, was: &Shape<'a>, is: &Shape<'a>) {
-        let of = |shape: &Shape<'a>, whole: &'a Value| if shape.choices.is_empty() { vec![whole] } else { shape.choices.clone() };
+    fn compare_choices(
+        &mut self,
+        at: &str,
+        old: &'a Value,
+        new: &'a Value,
+        was: &Shape<'a>,
+        is: &Shape<'a>,
+    ) {
+        let of = |shape: &Shape<'a>, whole: &'a Value| {
+            if shape.choices.is_empty() { vec![whole] } else { shape.choices.clone() }
+        };
         let (olds, news) = (of(was, old), of(is, new));
         let (narrow, wide) = if self.is_sent() { (&olds, &news) } else { (&news, &olds) };
         for (index, choice) in narrow.iter().enumerate() {
@@ -92,7 +107,10 @@ impl<'a> Comparison<'a> {
                 comparison.run(at, old, new).is_empty()
             };
             if !wide.iter().any(fits) {
-                self.tell(at, format!("has another form as choice {} of {}", index + 1, narrow.len()));
+                self.tell(
+                    at,
+                    format!("has another form as choice {} of {}", index + 1, narrow.len()),
+                );
             }
         }
     }
@@ -104,10 +122,21 @@ impl<'a> Comparison<'a> {
         let (wide, narrow) = if self.is_sent() { (is, was) } else { (was, is) };
         let Some(allowed) = &wide.values else { return };
         match &narrow.values {
-            None => self.tell(at, if self.is_sent() { "takes only some values now" } else { "may have any value now" }),
+            None => self.tell(
+                at,
+                if self.is_sent() {
+                    "takes only some values now"
+                } else {
+                    "may have any value now"
+                },
+            ),
             Some(values) => {
                 for value in values.iter().filter(|value| !allowed.contains(value)) {
-                    let what = if self.is_sent() { "is not taken any more" } else { "may be answered now" };
+                    let what = if self.is_sent() {
+                        "is not taken any more"
+                    } else {
+                        "may be answered now"
+                    };
                     self.tell(at, format!("{value} {what}"));
                 }
             }
@@ -120,9 +149,14 @@ impl<'a> Comparison<'a> {
         let names: std::collections::BTreeSet<&str> = names.copied().collect();
         for name in names {
             let (old, new) = (was.limits.get(name).copied(), is.limits.get(name).copied());
-            let breaks = if self.is_sent() { is_tighter(name, old, new) } else { name == "format" && old.is_some() && old != new };
+            let breaks = if self.is_sent() {
+                is_tighter(name, old, new)
+            } else {
+                name == "format" && old.is_some() && old != new
+            };
             if breaks {
-                let said = |limit: Option<&Value>| limit.map_or("none".to_owned(), ToString::to_string);
+                let said =
+                    |limit: Option<&Value>| limit.map_or("none".to_owned(), ToString::to_string);
                 self.tell(at, format!("has {name} {} instead of {}", said(new), said(old)));
             }
         }
@@ -137,10 +171,17 @@ impl<'a> Comparison<'a> {
             }
         }
         if self.is_sent() {
-            is.required.difference(&was.required).for_each(|name| self.found.push((format!("{at}/{name}"), "is required now".into())));
+            is.required.difference(&was.required).for_each(|name| {
+                self.found.push((format!("{at}/{name}"), "is required now".into()))
+            });
         } else {
-            let kept = was.required.difference(&is.required).filter(|name| is.properties.contains_key(*name));
-            kept.for_each(|name| self.found.push((format!("{at}/{name}"), "may be left out now".into())));
+            let kept = was
+                .required
+                .difference(&is.required)
+                .filter(|name| is.properties.contains_key(*name));
+            kept.for_each(|name| {
+                self.found.push((format!("{at}/{name}"), "may be left out now".into()))
+            });
         }
         self.compare_others(at, was, is);
     }
@@ -148,7 +189,9 @@ impl<'a> Comparison<'a> {
     fn compare_others(&mut self, at: &str, was: &Shape<'a>, is: &Shape<'a>) {
         let closed = |others: &Value| *others == false;
         match (was.others, is.others) {
-            (Some(old), Some(new)) if !closed(old) && !closed(new) => self.compare(&format!("{at}/*"), old, new),
+            (Some(old), Some(new)) if !closed(old) && !closed(new) => {
+                self.compare(&format!("{at}/*"), old, new)
+            }
             (old, Some(new)) if self.is_sent() && !old.is_some_and(closed) && old != Some(new) => {
                 self.tell(at, "takes no members of other names any more");
             }

@@ -55,17 +55,29 @@ impl<'a> Shape<'a> {
         }
         self.add_choices(document, schema);
         self.add_kinds(schema);
-        self.properties.extend(schema["properties"].as_object().into_iter().flatten().map(|(name, schema)| (name.as_str(), schema)));
-        self.required.extend(schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str));
-        self.others = schema.get("additionalProperties").filter(|others| **others != true).or(self.others);
+        self.properties.extend(
+            schema["properties"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(name, schema)| (name.as_str(), schema)),
+        );
+        self.required
+            .extend(schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str));
+        self.others =
+            schema.get("additionalProperties").filter(|others| **others != true).or(self.others);
         self.items = schema.get("items").or(self.items);
         let values = schema["enum"].as_array().map(|values| values.iter().collect());
-        self.values = values.or_else(|| schema.get("const").map(|only| vec![only])).or_else(|| self.values.take());
+        self.values = values
+            .or_else(|| schema.get("const").map(|only| vec![only]))
+            .or_else(|| self.values.take());
         self.limits.extend(LIMITS.iter().filter_map(|limit| Some((*limit, schema.get(limit)?))));
     }
 
     fn add_kinds(&mut self, schema: &'a Value) {
-        let named = schema["type"].as_array().map_or_else(|| vec![&schema["type"]], |kinds| kinds.iter().collect());
+        let named = schema["type"]
+            .as_array()
+            .map_or_else(|| vec![&schema["type"]], |kinds| kinds.iter().collect());
         for kind in named.into_iter().filter_map(Value::as_str) {
             if kind == "null" {
                 self.nullable = true;
@@ -76,8 +88,11 @@ impl<'a> Shape<'a> {
     }
 
     fn add_choices(&mut self, document: &'a Value, schema: &'a Value) {
-        let Some(choices) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) else { return };
-        let (nulls, others): (Vec<&Value>, Vec<&Value>) = choices.iter().partition(|choice| choice["type"] == "null");
+        let Some(choices) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) else {
+            return;
+        };
+        let (nulls, others): (Vec<&Value>, Vec<&Value>) =
+            choices.iter().partition(|choice| choice["type"] == "null");
         self.nullable |= !nulls.is_empty();
         match others.as_slice() {
             [only] => self.add(document, only),
@@ -87,6 +102,9 @@ impl<'a> Shape<'a> {
 
     /// Whether it says anything at all.
     pub fn is_open(&self) -> bool {
-        self.kinds.is_empty() && self.choices.is_empty() && self.values.is_none() && self.properties.is_empty()
+        self.kinds.is_empty()
+            && self.choices.is_empty()
+            && self.values.is_none()
+            && self.properties.is_empty()
     }
 }

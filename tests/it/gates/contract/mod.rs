@@ -47,7 +47,10 @@ impl Contract {
         if validator.is_valid(value) {
             return Vec::new();
         }
-        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+        validator
+            .iter_errors(value)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect()
     }
 
     fn validator(&self, schema: &Value) -> Arc<Validator> {
@@ -58,8 +61,11 @@ impl Contract {
         let mut whole = schema.clone();
         close(&mut whole);
         whole["components"]["schemas"] = self.needed_by(schema).into();
-        let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true);
-        let made = Arc::new(options.build(&whole).unwrap_or_else(|error| panic!("{schema} is no schema: {error}")));
+        let options =
+            jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true);
+        let made = Arc::new(
+            options.build(&whole).unwrap_or_else(|error| panic!("{schema} is no schema: {error}")),
+        );
         self.validators.lock().unwrap().insert(key, made.clone());
         made
     }
@@ -91,7 +97,9 @@ impl Contract {
             Place::OtherMethod | Place::Nowhere if is_preflight(method, answer) => {}
             Place::Operation(operation) => self.check(operation, method, answer),
             Place::OtherMethod => self.check_shape(method, path, answer, &[Code::MethodNotAllowed]),
-            Place::Page if answer.header("content-type") == PROBLEM => self.check_shape(method, path, answer, &[]),
+            Place::Page if answer.header("content-type") == PROBLEM => {
+                self.check_shape(method, path, answer, &[])
+            }
             Place::Page => {}
             Place::Nowhere => self.check_shape(method, path, answer, &[Code::RouteNotFound]),
         }
@@ -100,7 +108,8 @@ impl Contract {
     /// A problem of one of these codes, or of those that are refused before any route is looked for.
     fn check_shape(&self, method: &Method, path: &str, answer: &Answer, codes: &[Code]) {
         let before = [Code::UriTooLong, Code::HeadersTooLarge, Code::TooManyRequests];
-        let code = Code::from_name(answer.code()).filter(|code| codes.contains(code) || before.contains(code));
+        let code = Code::from_name(answer.code())
+            .filter(|code| codes.contains(code) || before.contains(code));
         let told = || format!("{method} {path} answers {} {}", answer.status, answer.body);
         assert_eq!(code.map(Code::status), Some(answer.status.as_u16()), "{}", told());
         assert_eq!(answer.header("content-type"), PROBLEM, "{}", told());
@@ -112,27 +121,48 @@ impl Contract {
     fn check(&self, operation: &Operation, method: &Method, answer: &Answer) {
         let (id, status) = (&operation.id, answer.status.as_u16());
         let documented = &operation.value["responses"][status.to_string()];
-        assert!(documented.is_object(), "{id} answers {status}, which it does not document: {}", answer.body);
+        assert!(
+            documented.is_object(),
+            "{id} answers {status}, which it does not document: {}",
+            answer.body
+        );
         if *method == Method::HEAD {
             return;
         }
         let kind = answer.header("content-type").split(';').next().unwrap();
         if kind.is_empty() {
-            assert!(documented["content"].is_null(), "{id} documents a body of {status} and answers none");
+            assert!(
+                documented["content"].is_null(),
+                "{id} documents a body of {status} and answers none"
+            );
             return;
         }
         let content = &documented["content"][kind];
         assert!(content.is_object(), "{id} answers {status} as {kind}, which it does not document");
         if kind.ends_with("json") {
             let errors = self.errors(&content["schema"], &answer.body);
-            assert!(errors.is_empty(), "{id} answers {status} otherwise than documented: {errors:#?}\n{}", answer.body);
+            assert!(
+                errors.is_empty(),
+                "{id} answers {status} otherwise than documented: {errors:#?}\n{}",
+                answer.body
+            );
         }
         if kind == PROBLEM {
             let named = words(&documented["description"]).any(|word| word == answer.code());
-            assert!(named, "{id} does not document `{}` for {status}, but {}", answer.code(), documented["description"]);
+            assert!(
+                named,
+                "{id} does not document `{}` for {status}, but {}",
+                answer.code(),
+                documented["description"]
+            );
         }
-        for header in documented["headers"].as_object().into_iter().flat_map(|headers| headers.keys()) {
-            assert!(!answer.header(header).is_empty(), "{id} answers {status} without the documented {header}");
+        for header in
+            documented["headers"].as_object().into_iter().flat_map(|headers| headers.keys())
+        {
+            assert!(
+                !answer.header(header).is_empty(),
+                "{id} answers {status} without the documented {header}"
+            );
         }
     }
 }
@@ -144,7 +174,10 @@ fn is_preflight(method: &Method, answer: &Answer) -> bool {
 
 /// The codes of a status that a description names.
 pub fn codes(description: &Value, status: u16) -> Vec<String> {
-    words(description).filter(|word| Code::from_name(word).is_some_and(|code| code.status() == status)).map(str::to_owned).collect()
+    words(description)
+        .filter(|word| Code::from_name(word).is_some_and(|code| code.status() == status))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn words(description: &Value) -> impl Iterator<Item = &str> {
@@ -155,7 +188,8 @@ fn words(description: &Value) -> impl Iterator<Item = &str> {
 /// referred to, since it may be such a part elsewhere.
 fn close(schema: &mut Value) {
     close_parts(schema);
-    let closes = ["properties", "$ref", "allOf"].iter().any(|keyword| schema.get(keyword).is_some());
+    let closes =
+        ["properties", "$ref", "allOf"].iter().any(|keyword| schema.get(keyword).is_some());
     if closes && schema.get("additionalProperties").is_none() {
         schema["unevaluatedProperties"] = json!(false);
     }
@@ -166,7 +200,11 @@ fn close_parts(schema: &mut Value) {
     for (keyword, part) in schema {
         match keyword.as_str() {
             "items" | "additionalProperties" => close(part),
-            "properties" => part.as_object_mut().into_iter().flat_map(|members| members.values_mut()).for_each(close),
+            "properties" => part
+                .as_object_mut()
+                .into_iter()
+                .flat_map(|members| members.values_mut())
+                .for_each(close),
             "oneOf" | "anyOf" => part.as_array_mut().into_iter().flatten().for_each(close),
             "allOf" => part.as_array_mut().into_iter().flatten().for_each(close_parts),
             _ => {}

@@ -47,15 +47,25 @@ impl Routes {
             return Place::Page;
         }
         let trimmed = path.trim_end_matches('/');
-        let asked: Vec<&str> = if trimmed.is_empty() { vec!["", ""] } else { trimmed.split('/').collect() };
-        let fits = |parts: &[Part]| parts.len() == asked.len() && parts.iter().zip(&asked).all(|(part, asked)| part.fits(asked));
-        let fitting: Vec<&(Vec<Part>, Operation)> = self.0.iter().filter(|(parts, _)| fits(parts)).collect();
+        let asked: Vec<&str> =
+            if trimmed.is_empty() { vec!["", ""] } else { trimmed.split('/').collect() };
+        let fits = |parts: &[Part]| {
+            parts.len() == asked.len()
+                && parts.iter().zip(&asked).all(|(part, asked)| part.fits(asked))
+        };
+        let fitting: Vec<&(Vec<Part>, Operation)> =
+            self.0.iter().filter(|(parts, _)| fits(parts)).collect();
         // `instances` is a code to a pattern: what is written out goes before a parameter, from the left.
-        let spelled = |parts: &[Part]| parts.iter().map(|part| *part == Part::Parameter).collect::<Vec<_>>();
-        let Some(nearest) = fitting.iter().map(|(parts, _)| spelled(parts)).min() else { return Place::Nowhere };
+        let spelled =
+            |parts: &[Part]| parts.iter().map(|part| *part == Part::Parameter).collect::<Vec<_>>();
+        let Some(nearest) = fitting.iter().map(|(parts, _)| spelled(parts)).min() else {
+            return Place::Nowhere;
+        };
         // What a GET route answers, it answers to HEAD without the body.
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        let called = fitting.iter().find(|(parts, operation)| spelled(parts) == nearest && operation.method == *method);
+        let called = fitting
+            .iter()
+            .find(|(parts, operation)| spelled(parts) == nearest && operation.method == *method);
         called.map_or(Place::OtherMethod, |(_, operation)| Place::Operation(operation))
     }
 }

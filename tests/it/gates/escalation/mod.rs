@@ -34,19 +34,31 @@ fn no_sequence_of_calls_raises_the_callers_own_access() {
     let first = setting("ESCALATION_SEED").unwrap_or(1);
     let sequences = setting("ESCALATION_SEQUENCES").unwrap_or_else(|| rounds(SEQUENCES));
     let mut total = Tally::new();
-    for (operation, (calls, successes)) in play_all(first..first + sequences, play).into_iter().flatten() {
+    for (operation, (calls, successes)) in
+        play_all(first..first + sequences, play).into_iter().flatten()
+    {
         let sum = total.entry(operation).or_default();
         *sum = (sum.0 + calls, sum.1 + successes);
     }
     eprintln!("{}", report(&total));
     if is_full() {
-        let rare: Vec<_> = calls::operations().filter(|operation| total.get(operation).is_none_or(|sum| sum.1 < SUCCESSES)).collect();
-        assert!(rare.is_empty(), "not often enough answered with success: {rare:?}\n{}", report(&total));
+        let rare: Vec<_> = calls::operations()
+            .filter(|operation| total.get(operation).is_none_or(|sum| sum.1 < SUCCESSES))
+            .collect();
+        assert!(
+            rare.is_empty(),
+            "not often enough answered with success: {rare:?}\n{}",
+            report(&total)
+        );
     }
 }
 
 fn report(tally: &Tally) -> String {
-    let mut lines = format!("{} calls, {} answered with success:\n", sum(tally, |count| count.0), sum(tally, |count| count.1));
+    let mut lines = format!(
+        "{} calls, {} answered with success:\n",
+        sum(tally, |count| count.0),
+        sum(tally, |count| count.1)
+    );
     for (operation, (calls, successes)) in tally {
         writeln!(lines, "{successes:>6} of {calls:>6}  {operation}").unwrap();
     }
@@ -63,15 +75,33 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
     let sql = &theatre.app.sql;
     let mut random = StdRng::seed_from_u64(seed);
     let mut view = Snapshot::read(sql).await;
-    let mut were_members: BTreeSet<(Uuid, Uuid)> = view.memberships.iter().map(|row| (row.0, row.1)).collect();
+    let mut were_members: BTreeSet<(Uuid, Uuid)> =
+        view.memberships.iter().map(|row| (row.0, row.1)).collect();
     for step in 0..CALLS {
-        let call = Dice { random: &mut random, view: &view, people: &theatre.people, scene, feature, names: &names }.call();
+        let call = Dice {
+            random: &mut random,
+            view: &view,
+            people: &theatre.people,
+            scene,
+            feature,
+            names: &names,
+        }
+        .call();
         let answer = make(theatre, &call).await;
         let count = tally.entry(call.operation).or_default();
         count.0 += 1;
-        let told = || format!("seed {seed}, call {step}: {call:?} by {}: {}", theatre.people[call.actor].name, answer.body);
+        let told = || {
+            format!(
+                "seed {seed}, call {step}: {call:?} by {}: {}",
+                theatre.people[call.actor].name, answer.body
+            )
+        };
         assert!(!answer.status.is_server_error(), "{}", told());
-        assert!(!(call.poisoned && answer.status.is_success()), "an unknown field was taken: {}", told());
+        assert!(
+            !(call.poisoned && answer.status.is_success()),
+            "an unknown field was taken: {}",
+            told()
+        );
         let succeeded = answer.status.is_success();
         count.1 += usize::from(succeeded);
         // What was refused changed nothing: looked at now and then, and always at the end.
@@ -85,7 +115,11 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
         let opened = opened(&view, &after, caller, &were_members, call.operation);
         assert!(opened.is_none(), "{} by {}", opened.unwrap_or_default(), told());
         were_members.extend(after.memberships.iter().map(|row| (row.0, row.1)));
-        assert!(succeeded || after == view, "a refused call changed something, at or before {}", told());
+        assert!(
+            succeeded || after == view,
+            "a refused call changed something, at or before {}",
+            told()
+        );
         view = after;
     }
 }
@@ -93,13 +127,22 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
 /// What somebody reaches that they should not: the caller anything that they did not reach before (rows of people who came near, and
 /// groups and instances in which they or somebody near have a part now), and, by level `g`, whom the caller
 /// put into a group anything that the caller does not reach. (Whom an admin brings together is the admin's choice.)
-fn opened(before: &Snapshot, after: &Snapshot, caller: Uuid, were_members: &BTreeSet<(Uuid, Uuid)>, operation: &str) -> Option<String> {
+fn opened(
+    before: &Snapshot,
+    after: &Snapshot,
+    caller: Uuid,
+    were_members: &BTreeSet<(Uuid, Uuid)>,
+    operation: &str,
+) -> Option<String> {
     let own = before.access(caller);
     // Groups that take in new members by themselves are the admins' choice.
     let joins = operation == "POST /api/mandates/{mandateId}/users";
     let shares = before.group_members != after.group_members;
     if (shares || before.accesses != after.accesses)
-        && let Some(thing) = after.gained_things(before, caller).iter().find(|thing| !joins && !own.is_admin_of(thing.1))
+        && let Some(thing) = after
+            .gained_things(before, caller)
+            .iter()
+            .find(|thing| !joins && !own.is_admin_of(thing.1))
     {
         return Some(format!("the caller came to reach {thing:?}"));
     }
@@ -111,18 +154,28 @@ fn opened(before: &Snapshot, after: &Snapshot, caller: Uuid, were_members: &BTre
     if joins || (own.is_sys_admin() && !operation.contains("/groups/")) {
         return None;
     }
-    let others: BTreeSet<Uuid> = after.memberships.iter().map(|row| row.1).filter(|user| *user != caller).collect();
+    let others: BTreeSet<Uuid> =
+        after.memberships.iter().map(|row| row.1).filter(|user| *user != caller).collect();
     others.into_iter().find_map(|viewer| {
         let gained = after.brought_near(before, viewer, were_members);
-        let beyond = gained.into_iter().find(|row| !own.is_admin_of(row.0.0) && !before.reaches(caller, row))?;
+        let beyond = gained
+            .into_iter()
+            .find(|row| !own.is_admin_of(row.0.0) && !before.reaches(caller, row))?;
         Some(format!("{viewer} came to reach {beyond:?}"))
     })
 }
 
 async fn make(theatre: &Theatre, call: &Call) -> Answer {
-    let request = theatre.app.call(call.method.clone(), call.path.clone()).bearer(&theatre.people[call.actor].token);
+    let request = theatre
+        .app
+        .call(call.method.clone(), call.path.clone())
+        .bearer(&theatre.people[call.actor].token);
     let request = if let Some(mandate) = call.mandate { request.mandate(mandate) } else { request };
-    let request = if let Some(instance) = &call.instance { request.header("x-instance-id", instance) } else { request };
+    let request = if let Some(instance) = &call.instance {
+        request.header("x-instance-id", instance)
+    } else {
+        request
+    };
     let request = if let Some(body) = &call.body { request.json(body.clone()) } else { request };
     request.send().await
 }
@@ -131,7 +184,8 @@ async fn make(theatre: &Theatre, call: &Call) -> Answer {
 #[tokio::test]
 async fn every_mutating_operation_is_tried() {
     let declared = operations(&document()).into_iter().filter(Operation::has_effect);
-    let declared: BTreeSet<String> = declared.map(|operation| format!("{} {}", operation.method, operation.path)).collect();
+    let declared: BTreeSet<String> =
+        declared.map(|operation| format!("{} {}", operation.method, operation.path)).collect();
     let tried: BTreeSet<String> = calls::operations().map(str::to_owned).collect();
     let missing: Vec<_> = declared.difference(&tried).collect();
     assert!(missing.is_empty(), "give these a body in calls.rs: {missing:?}");

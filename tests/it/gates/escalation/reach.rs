@@ -86,8 +86,10 @@ pub struct Access {
 
 impl Snapshot {
     pub async fn read(sql: &PgPool) -> Self {
-        let (Json(mut snapshot), Json(rules), Json(views)): Stored = sqlx::query_as(SNAPSHOT).fetch_one(sql).await.unwrap();
-        let places: HashMap<Uuid, usize> = snapshot.roles.iter().enumerate().map(|(place, role)| (role.id, place)).collect();
+        let (Json(mut snapshot), Json(rules), Json(views)): Stored =
+            sqlx::query_as(SNAPSHOT).fetch_one(sql).await.unwrap();
+        let places: HashMap<Uuid, usize> =
+            snapshot.roles.iter().enumerate().map(|(place, role)| (role.id, place)).collect();
         for (role, rule) in rules {
             if let Some(place) = places.get(&role) {
                 snapshot.roles[*place].rules.push(rule);
@@ -104,8 +106,11 @@ impl Snapshot {
     /// What a user may do. Whether mandates and the account are enabled is left out, since only SysAdmins say so and may; the user's
     /// own membership and admissions, and the instances, count only while they are enabled.
     pub fn access(&self, user: Uuid) -> Access {
-        let mut access = Access { sys_admin: self.users.contains(&(user, true)), ..Access::default() };
-        access.groups.extend(self.group_members.iter().filter(|row| row.2 == user).map(|row| (row.0, row.1)));
+        let mut access =
+            Access { sys_admin: self.users.contains(&(user, true)), ..Access::default() };
+        access.groups.extend(
+            self.group_members.iter().filter(|row| row.2 == user).map(|row| (row.0, row.1)),
+        );
         for (mandate, member, enabled) in &self.memberships {
             if *member == user && *enabled {
                 self.add_mandate(&mut access, *mandate, user);
@@ -115,7 +120,11 @@ impl Snapshot {
     }
 
     fn add_mandate(&self, access: &mut Access, mandate: Uuid, user: Uuid) {
-        let held = self.member_roles.iter().filter(|row| row.0 == mandate && row.1 == user).map(|row| self.role(row.2));
+        let held = self
+            .member_roles
+            .iter()
+            .filter(|row| row.0 == mandate && row.1 == user)
+            .map(|row| self.role(row.2));
         let held: Vec<&Role> = held.collect();
         let mut tables = union(&held, &MANDATE_TABLES.map(str::to_owned), &[]);
         if held.iter().any(|role| role.protected) {
@@ -127,10 +136,18 @@ impl Snapshot {
             if !self.accesses.contains(&(*instance, user, true)) || self.off.contains(instance) {
                 continue;
             }
-            let held = self.access_roles.iter().filter(|row| row.0 == *instance && row.1 == user).map(|row| self.role(row.2));
+            let held = self
+                .access_roles
+                .iter()
+                .filter(|row| row.0 == *instance && row.1 == user)
+                .map(|row| self.role(row.2));
             let (_, tables, views) = self.features.iter().find(|row| row.0 == *feature).unwrap();
-            let known: Vec<String> = tables.iter().cloned().chain(INSTANCE_TABLES.map(str::to_owned)).collect();
-            access.places.insert((mandate, Some(*instance)), union(&held.collect::<Vec<_>>(), &known, views));
+            let known: Vec<String> =
+                tables.iter().cloned().chain(INSTANCE_TABLES.map(str::to_owned)).collect();
+            access.places.insert(
+                (mandate, Some(*instance)),
+                union(&held.collect::<Vec<_>>(), &known, views),
+            );
         }
     }
 
@@ -138,21 +155,39 @@ impl Snapshot {
     pub fn effective(&self, user: Uuid) -> BTreeMap<(Place, String), [u8; 4]> {
         let is_on = |id: &Uuid| !self.off.contains(id);
         let places = self.access(user).places.into_iter();
-        let open = places.filter(|((mandate, instance), _)| is_on(&user) && is_on(mandate) && instance.as_ref().is_none_or(is_on));
-        let levels = open.flat_map(|(place, tables)| tables.into_iter().map(move |(table, levels)| ((place, table), levels)));
-        levels.filter(|((_, table), _)| is_table(table)).map(|(key, [_, levels @ ..])| (key, levels)).collect()
+        let open = places.filter(|((mandate, instance), _)| {
+            is_on(&user) && is_on(mandate) && instance.as_ref().is_none_or(is_on)
+        });
+        let levels = open.flat_map(|(place, tables)| {
+            tables.into_iter().map(move |(table, levels)| ((place, table), levels))
+        });
+        levels
+            .filter(|((_, table), _)| is_table(table))
+            .map(|(key, [_, levels @ ..])| (key, levels))
+            .collect()
     }
 
     /// Who shares a group of a mandate with a user.
     fn peers(&self, mandate: Uuid, user: Uuid) -> BTreeSet<Uuid> {
-        let own = self.group_members.iter().filter(|row| row.0 == mandate && row.2 == user).map(|row| row.1);
+        let own = self
+            .group_members
+            .iter()
+            .filter(|row| row.0 == mandate && row.2 == user)
+            .map(|row| row.1);
         let own: BTreeSet<Uuid> = own.collect();
-        self.group_members.iter().filter(|row| row.0 == mandate && own.contains(&row.1)).map(|row| row.2).collect()
+        self.group_members
+            .iter()
+            .filter(|row| row.0 == mandate && own.contains(&row.1))
+            .map(|row| row.2)
+            .collect()
     }
 
     /// Whose rows a user really reaches by level `g` in a mandate, in whatever table.
     pub fn by_groups(&self, mandate: Uuid, user: Uuid) -> BTreeSet<Uuid> {
-        let looks = self.effective(user).iter().any(|((place, _), levels)| place.0 == mandate && levels.contains(&GROUP));
+        let looks = self
+            .effective(user)
+            .iter()
+            .any(|((place, _), levels)| place.0 == mandate && levels.contains(&GROUP));
         let mut reached = if looks { self.peers(mandate, user) } else { BTreeSet::new() };
         reached.remove(&user);
         reached
@@ -160,16 +195,29 @@ impl Snapshot {
 
     /// The rows that a user reaches by groups now and did not before: place, table, operation and owner. Of owners who were members
     /// before, since nobody else can have any.
-    pub fn brought_near(&self, before: &Snapshot, user: Uuid, were_members: &BTreeSet<(Uuid, Uuid)>) -> Vec<Row> {
+    pub fn brought_near(
+        &self,
+        before: &Snapshot,
+        user: Uuid,
+        were_members: &BTreeSet<(Uuid, Uuid)>,
+    ) -> Vec<Row> {
         let (mut rows, earlier) = (Vec::new(), before.access(user));
         for (place, tables) in self.access(user).places {
             let (now, then) = (self.peers(place.0, user), before.peers(place.0, user));
-            let owners = now.iter().filter(|owner| **owner != user && were_members.contains(&(place.0, **owner)));
+            let owners = now
+                .iter()
+                .filter(|owner| **owner != user && were_members.contains(&(place.0, **owner)));
             let owners: Vec<Uuid> = owners.copied().collect();
             for (table, [_, levels @ ..]) in tables.iter().filter(|(table, _)| is_table(table)) {
                 for operation in (0..4).filter(|operation| levels[*operation] == GROUP) {
-                    let level = earlier.places.get(&place).and_then(|tables| tables.get(table)).map_or(0, |levels| levels[1 + operation]);
-                    let gained = owners.iter().filter(|owner| !(level > GROUP || (level == GROUP && then.contains(owner))));
+                    let level = earlier
+                        .places
+                        .get(&place)
+                        .and_then(|tables| tables.get(table))
+                        .map_or(0, |levels| levels[1 + operation]);
+                    let gained = owners.iter().filter(|owner| {
+                        !(level > GROUP || (level == GROUP && then.contains(owner)))
+                    });
                     rows.extend(gained.map(|owner| (place, table.clone(), operation, *owner)));
                 }
             }
@@ -179,12 +227,29 @@ impl Snapshot {
 
     /// The groups and instances that are there before and after and that a user may read, update or delete now and not before.
     pub fn gained_things(&self, before: &Snapshot, user: Uuid) -> Vec<(&'static str, Uuid, Uuid)> {
-        let groups = self.groups.iter().filter(|row| before.groups.contains(row)).map(|row| ("groups", row.0, row.1));
-        let instances = self.instances.iter().filter(|row| before.instances.contains(row)).map(|row| ("instances", row.0, row.1));
-        let reached = |view: &Snapshot, access: &Access, (table, mandate, id): &(&'static str, Uuid, Uuid)| {
+        let groups = self
+            .groups
+            .iter()
+            .filter(|row| before.groups.contains(row))
+            .map(|row| ("groups", row.0, row.1));
+        let instances = self
+            .instances
+            .iter()
+            .filter(|row| before.instances.contains(row))
+            .map(|row| ("instances", row.0, row.1));
+        let reached = |view: &Snapshot,
+                       access: &Access,
+                       (table, mandate, id): &(&'static str, Uuid, Uuid)| {
             let owners: BTreeSet<Uuid> = match *table {
-                "groups" => view.group_members.iter().filter(|row| row.1 == *id).map(|row| row.2).collect(),
-                _ => view.accesses.iter().filter(|row| row.0 == *id && row.2).map(|row| row.1).collect(),
+                "groups" => {
+                    view.group_members.iter().filter(|row| row.1 == *id).map(|row| row.2).collect()
+                }
+                _ => view
+                    .accesses
+                    .iter()
+                    .filter(|row| row.0 == *id && row.2)
+                    .map(|row| row.1)
+                    .collect(),
             };
             let near = || !view.peers(*mandate, user).is_disjoint(&owners);
             let needed = if owners.contains(&user) {
@@ -195,7 +260,9 @@ impl Snapshot {
                 3
             };
             let levels = access.places.get(&(*mandate, None)).and_then(|tables| tables.get(*table));
-            levels.map_or([false; 3], |[_, read, _, update, delete]| [*read >= needed, *update >= needed, *delete >= needed])
+            levels.map_or([false; 3], |[_, read, _, update, delete]| {
+                [*read >= needed, *update >= needed, *delete >= needed]
+            })
         };
         let (now, then) = (self.access(user), before.access(user));
         let gains = |thing: &(&'static str, Uuid, Uuid)| {
@@ -208,7 +275,11 @@ impl Snapshot {
     /// Whether a user reaches such a row.
     pub fn reaches(&self, user: Uuid, (place, table, operation, owner): &Row) -> bool {
         let access = self.access(user);
-        let level = access.places.get(place).and_then(|tables| tables.get(table)).map_or(0, |levels| levels[1 + operation]);
+        let level = access
+            .places
+            .get(place)
+            .and_then(|tables| tables.get(table))
+            .map_or(0, |levels| levels[1 + operation]);
         match level {
             0 => false,
             1 => *owner == user,
@@ -219,8 +290,14 @@ impl Snapshot {
 
     /// How many admins a mandate has whose account and membership are enabled.
     pub fn effective_admins(&self, mandate: Uuid) -> usize {
-        let is_admin = |user| self.member_roles.iter().any(|row| (row.0, row.1) == (mandate, user) && self.role(row.2).protected);
-        let members = self.memberships.iter().filter(|(place, user, enabled)| *place == mandate && *enabled && !self.off.contains(user));
+        let is_admin = |user| {
+            self.member_roles
+                .iter()
+                .any(|row| (row.0, row.1) == (mandate, user) && self.role(row.2).protected)
+        };
+        let members = self.memberships.iter().filter(|(place, user, enabled)| {
+            *place == mandate && *enabled && !self.off.contains(user)
+        });
         members.filter(|row| is_admin(row.1)).count()
     }
 
@@ -251,7 +328,12 @@ fn union(held: &[&Role], tables: &[String], views: &[String]) -> BTreeMap<String
 
 impl Role {
     fn levels(&self, table: &str) -> Levels {
-        let named = |table: &str| self.rules.iter().find(|rule| rule.0 == table).map(|rule| [rule.1, rule.2, rule.3, rule.4, rule.5]);
+        let named = |table: &str| {
+            self.rules
+                .iter()
+                .find(|rule| rule.0 == table)
+                .map(|rule| [rule.1, rule.2, rule.3, rule.4, rule.5])
+        };
         match named(table) {
             Some(levels) => levels,
             None => named(WILDCARD).map_or([0; 5], |levels| lowered(table, levels)),
@@ -263,7 +345,9 @@ impl Role {
 fn lowered(table: &str, [view, read, create, update, delete]: Levels) -> Levels {
     let all_or_none = |level: u8| if level == 3 { 3 } else { 0 };
     match table {
-        "mandate" => [view, all_or_none(read), all_or_none(create), all_or_none(update), all_or_none(delete)],
+        "mandate" => {
+            [view, all_or_none(read), all_or_none(create), all_or_none(update), all_or_none(delete)]
+        }
         "members" => [view, read, all_or_none(create), update, delete],
         "audit" => [view, read, 0, 0, 0],
         _ => [view, read, create, update, delete],
@@ -291,7 +375,9 @@ impl Access {
             return Some("the SysAdmin flag".to_owned());
         }
         let exempt = |mandate: &Uuid| before.admin_of.contains(mandate);
-        if let Some(group) = self.groups.difference(&before.groups).find(|group| !before.may_join(group.0)) {
+        if let Some(group) =
+            self.groups.difference(&before.groups).find(|group| !before.may_join(group.0))
+        {
             return Some(format!("the group {group:?}"));
         }
         self.places.iter().find_map(|(place, tables)| {
@@ -302,7 +388,11 @@ impl Access {
             tables.iter().find_map(|(table, levels)| {
                 let earlier = match known {
                     // A table that the feature got just now: nobody's `*` grew by that.
-                    Some(tables) => tables.get(table).copied().unwrap_or(if table == ADMIN { [0; 5] } else { *levels }),
+                    Some(tables) => tables.get(table).copied().unwrap_or(if table == ADMIN {
+                        [0; 5]
+                    } else {
+                        *levels
+                    }),
                     None => [0; 5],
                 };
                 let more = levels.iter().zip(earlier).any(|(after, before)| *after > before);

@@ -33,17 +33,25 @@ pub const VIEWS: [&str; 2] = ["board", "stats"];
 const THEATRES: usize = 4;
 
 /// Plays the worlds of so many seeds, shared out among theatres; what each theatre noted.
-pub fn play_all<T: Default + Send>(seeds: std::ops::Range<u64>, play: impl AsyncFn(&Theatre, u64, &mut T) + Sync) -> Vec<T> {
+pub fn play_all<T: Default + Send>(
+    seeds: std::ops::Range<u64>,
+    play: impl AsyncFn(&Theatre, u64, &mut T) + Sync,
+) -> Vec<T> {
     let next = AtomicU64::new(seeds.start);
     std::thread::scope(|threads| {
-        let theatres: Vec<_> = (0..THEATRES).map(|_| threads.spawn(|| perform(seeds.end, &next, &play))).collect();
+        let theatres: Vec<_> =
+            (0..THEATRES).map(|_| threads.spawn(|| perform(seeds.end, &next, &play))).collect();
         theatres.into_iter().map(|theatre| theatre.join().unwrap()).collect()
     })
 }
 
 /// One theatre, on a thread of its own: calls come one after the other there, so that several threads would only wake each other.
 #[tokio::main(flavor = "current_thread")]
-async fn perform<T: Default>(end: u64, next: &AtomicU64, play: &impl AsyncFn(&Theatre, u64, &mut T)) -> T {
+async fn perform<T: Default>(
+    end: u64,
+    next: &AtomicU64,
+    play: &impl AsyncFn(&Theatre, u64, &mut T),
+) -> T {
     let mut noted = T::default();
     let theatre = Theatre::open().await;
     loop {
@@ -109,8 +117,14 @@ impl Theatre {
     async fn stage_feature(&self, staged: &Staged, scene: Scene, people: &[Uuid]) -> Names {
         let mut names = Names::new();
         staged.name(&mut names);
-        let [admin, owner, peer] = [ADMIN, ADMIN + 1, ADMIN + 2].map(|index| people[index].to_string());
-        names.extend([("mandate", scene.main.to_string()), ("admin", admin), ("peer", peer), ("word", "stage".to_owned())]);
+        let [admin, owner, peer] =
+            [ADMIN, ADMIN + 1, ADMIN + 2].map(|index| people[index].to_string());
+        names.extend([
+            ("mandate", scene.main.to_string()),
+            ("admin", admin),
+            ("peer", peer),
+            ("word", "stage".to_owned()),
+        ]);
         let script = format!("{}{}{ALL_TO_OWNER}", features::INSTANCE, staged.rows);
         let script = fill(&script, &staged.names_for(&names, &owner));
         self.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.unwrap();
@@ -125,7 +139,13 @@ async fn call_set_stage(sql: &PgPool, people: &[Uuid], rows: &Rows) {
         "access_roles": rows.access_roles,
     });
     let sys_admins = &people[..=OTHER_SYS_ADMIN];
-    sqlx::query("select set_stage($1, $2, $3)").bind(people).bind(sys_admins).bind(Json(rows)).execute(sql).await.unwrap();
+    sqlx::query("select set_stage($1, $2, $3)")
+        .bind(people)
+        .bind(sys_admins)
+        .bind(Json(rows))
+        .execute(sql)
+        .await
+        .unwrap();
 }
 
 #[derive(Default)]
@@ -165,7 +185,13 @@ pub fn permissions(random: &mut StdRng, instance: bool) -> Value {
     let views: serde_json::Map<String, Value> = if instance {
         VIEWS
             .iter()
-            .filter_map(|view| if random.random_bool(0.5) { Some(((*view).to_owned(), json!(random.random_bool(0.7)))) } else { None })
+            .filter_map(|view| {
+                if random.random_bool(0.5) {
+                    Some(((*view).to_owned(), json!(random.random_bool(0.7))))
+                } else {
+                    None
+                }
+            })
             .collect()
     } else {
         serde_json::Map::new()
@@ -193,21 +219,36 @@ impl Script {
     }
 
     fn write(&mut self, people: &[Uuid]) -> Scene {
-        let (main, foreign, gone) = (self.mandate("main", false), self.mandate("foreign", false), self.mandate("gone", true));
+        let (main, foreign, gone) = (
+            self.mandate("main", false),
+            self.mandate("foreign", false),
+            self.mandate("gone", true),
+        );
         let _ = gone;
         let templates: Vec<(Uuid, Value)> = (0..3).map(|number| self.template(number)).collect();
-        let members: Vec<Uuid> =
-            people.iter().enumerate().filter(|(index, _)| ![OTHER_SYS_ADMIN, OUTSIDER].contains(index)).map(|(_, id)| *id).collect();
+        let members: Vec<Uuid> = people
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| ![OTHER_SYS_ADMIN, OUTSIDER].contains(index))
+            .map(|(_, id)| *id)
+            .collect();
         self.people_main(main, people, &members);
-        let (first, second) = (self.instance(main, "first", &templates), self.instance(main, "second", &templates));
+        let (first, second) =
+            (self.instance(main, "first", &templates), self.instance(main, "second", &templates));
         for (instance, roles) in [first, second] {
-            let others: Vec<Uuid> = members.iter().copied().filter(|member| *member != people[GUEST]).collect();
+            let others: Vec<Uuid> =
+                members.iter().copied().filter(|member| *member != people[GUEST]).collect();
             self.admit(main, instance, &others, &roles);
         }
         let strangers = [people[OTHER_SYS_ADMIN], people[OUTSIDER], people[4]];
-        let admin = self.role(json!({ "mandate_id": foreign, "label": "admin", "protected": true }), &all());
+        let admin = self
+            .role(json!({ "mandate_id": foreign, "label": "admin", "protected": true }), &all());
         for stranger in strangers {
-            let role = if stranger == people[OTHER_SYS_ADMIN] { admin } else { self.random_role(foreign, 0) };
+            let role = if stranger == people[OTHER_SYS_ADMIN] {
+                admin
+            } else {
+                self.random_role(foreign, 0)
+            };
             self.join(foreign, stranger, true, &[role]);
         }
         let (instance, roles) = self.instance(foreign, "abroad", &templates);
@@ -217,16 +258,21 @@ impl Script {
 
     /// Roles, members and groups of the main mandate.
     fn people_main(&mut self, main: Uuid, people: &[Uuid], members: &[Uuid]) {
-        let admin = self.role(json!({ "mandate_id": main, "label": "admin", "protected": true }), &all());
+        let admin =
+            self.role(json!({ "mandate_id": main, "label": "admin", "protected": true }), &all());
         let roles: Vec<Uuid> = (1..=5).map(|number| self.random_role(main, number)).collect();
         for member in members {
-            let is_admin = *member == people[ADMIN] || (*member == people[SYS_ADMIN] && self.random.random_bool(0.2));
+            let is_admin = *member == people[ADMIN]
+                || (*member == people[SYS_ADMIN] && self.random.random_bool(0.2));
             let count = self.random.random_range(1..=3);
             let mut held: Vec<Uuid> = roles.sample(&mut self.random, count).copied().collect();
             if *member == people[LEAD] {
                 held = vec![self.lead(main)];
             } else if *member == people[GUEST] {
-                held = vec![self.role(json!({ "mandate_id": main, "label": "guest" }), &json!({ "tables": {}, "views": {} }))];
+                held = vec![self.role(
+                    json!({ "mandate_id": main, "label": "guest" }),
+                    &json!({ "tables": {}, "views": {} }),
+                )];
             }
             if is_admin {
                 held.push(admin);
@@ -238,12 +284,16 @@ impl Script {
         let all_share = self.random.random_bool(0.4);
         for (number, name) in ["everyone", "team", "crew"].into_iter().enumerate() {
             let group = self.id();
-            self.rows.groups.push(json!({ "id": group, "mandate_id": main, "name": name, "auto_join": number == 0 }));
+            self.rows.groups.push(
+                json!({ "id": group, "mandate_id": main, "name": name, "auto_join": number == 0 }),
+            );
             for member in members {
                 let likely = if *member == people[LEAD] { 0.7 } else { 0.25 };
                 let alone = *member == people[GUEST] && !all_share;
                 if (number == 0 && all_share) || (self.random.random_bool(likely) && !alone) {
-                    self.rows.group_members.push(json!({ "mandate_id": main, "group_id": group, "user_id": member }));
+                    self.rows
+                        .group_members
+                        .push(json!({ "mandate_id": main, "group_id": group, "user_id": member }));
                 }
             }
         }
@@ -253,12 +303,18 @@ impl Script {
     fn lead(&mut self, main: Uuid) -> Uuid {
         let mut permissions = json!({ "tables": {}, "views": {} });
         for table in ["members", "groups", "roles", "instances"] {
-            permissions["tables"][table] = json!({ "view": true, "read": "a", "create": "a", "update": "a", "delete": "a" });
+            permissions["tables"][table] =
+                json!({ "view": true, "read": "a", "create": "a", "update": "a", "delete": "a" });
         }
-        let (table, operation) =
-            [("members", "delete"), ("groups", "delete"), ("instances", "delete"), ("roles", "update"), ("roles", "read")]
-                .choose(&mut self.random)
-                .unwrap();
+        let (table, operation) = [
+            ("members", "delete"),
+            ("groups", "delete"),
+            ("instances", "delete"),
+            ("roles", "update"),
+            ("roles", "read"),
+        ]
+        .choose(&mut self.random)
+        .unwrap();
         for operation in [*operation, "update", "delete"] {
             permissions["tables"][table][operation] = json!("g");
         }
@@ -291,22 +347,43 @@ impl Script {
 
     fn template(&mut self, number: usize) -> (Uuid, Value) {
         let permissions = permissions(&mut self.random, true);
-        (self.role(json!({ "feature_code": "desk", "label": format!("desk {number}") }), &permissions), permissions)
+        (
+            self.role(
+                json!({ "feature_code": "desk", "label": format!("desk {number}") }),
+                &permissions,
+            ),
+            permissions,
+        )
     }
 
     fn join(&mut self, mandate: Uuid, user: Uuid, enabled: bool, roles: &[Uuid]) {
-        self.rows.memberships.push(json!({ "mandate_id": mandate, "user_id": user, "enabled": enabled }));
-        self.rows.member_roles.extend(roles.iter().map(|role| json!({ "mandate_id": mandate, "user_id": user, "role_id": role })));
+        self.rows
+            .memberships
+            .push(json!({ "mandate_id": mandate, "user_id": user, "enabled": enabled }));
+        self.rows.member_roles.extend(
+            roles
+                .iter()
+                .map(|role| json!({ "mandate_id": mandate, "user_id": user, "role_id": role })),
+        );
     }
 
     /// An instance with copies of the templates, some of them changed since, one template not copied yet, and a role made by hand.
-    fn instance(&mut self, mandate: Uuid, label: &str, templates: &[(Uuid, Value)]) -> (Uuid, Vec<Uuid>) {
+    fn instance(
+        &mut self,
+        mandate: Uuid,
+        label: &str,
+        templates: &[(Uuid, Value)],
+    ) -> (Uuid, Vec<Uuid>) {
         let id = self.id();
         self.rows.instances.push(json!({ "id": id, "mandate_id": mandate, "label": label }));
         let mut roles = Vec::new();
         let row = |label: &str, template: Option<Uuid>| json!({ "mandate_id": mandate, "instance_id": id, "feature_code": "desk", "label": label, "template_role_id": template });
         for (number, (template, original)) in templates.iter().enumerate().skip(1) {
-            let permissions = if self.random.random_bool(0.5) { original.clone() } else { permissions(&mut self.random, true) };
+            let permissions = if self.random.random_bool(0.5) {
+                original.clone()
+            } else {
+                permissions(&mut self.random, true)
+            };
             roles.push(self.role(row(&format!("desk {number}"), Some(*template)), &permissions));
         }
         // Its template is gone.

@@ -39,9 +39,14 @@ struct Kind {
 
 /// The request that does what the question asks about; `None` where there is no such request.
 pub fn probe(stage: &Stage, asked: &Question, row: Uuid) -> Option<Probe> {
-    let kind = if asked.instance.is_some() { of_feature(asked, row)? } else { of_mandate(stage, asked, row)? };
+    let kind = if asked.instance.is_some() {
+        of_feature(asked, row)?
+    } else {
+        of_mandate(stage, asked, row)?
+    };
     let Kind { list, one, update, updated, deleted, create, created } = kind;
-    let known = |let_in| if asked.owner.is_some() || asked.table == "mandate" { let_in } else { NOT_FOUND };
+    let known =
+        |let_in| if asked.owner.is_some() || asked.table == "mandate" { let_in } else { NOT_FOUND };
     let probe = |method, path, body, let_in| Some(Probe { method, path, body, let_in });
     match asked.operation {
         READ if asked.owner.is_none() || asked.table == "audit" => {
@@ -49,7 +54,9 @@ pub fn probe(stage: &Stage, asked: &Question, row: Uuid) -> Option<Probe> {
             probe(Method::GET, list, None, if of_nothing { NOT_FOUND } else { (200, "") })
         }
         READ => probe(Method::GET, one, None, (200, "")),
-        CREATE if asked.table == "playbook_versions" => probe(Method::POST, list, Some(create), known(created)),
+        CREATE if asked.table == "playbook_versions" => {
+            probe(Method::POST, list, Some(create), known(created))
+        }
         CREATE => probe(Method::POST, list, Some(create), created),
         UPDATE => probe(update.0, one, Some(update.1), known(updated)),
         _ => probe(Method::DELETE, one, None, known(deleted)),
@@ -58,14 +65,35 @@ pub fn probe(stage: &Stage, asked: &Question, row: Uuid) -> Option<Probe> {
 
 fn of_feature(asked: &Question, row: Uuid) -> Option<Kind> {
     let kind = |list: String, one, update, deleted, create| {
-        Some(Kind { list, one, update, updated: (200, ""), deleted: (deleted, ""), create, created: (201, "") })
+        Some(Kind {
+            list,
+            one,
+            update,
+            updated: (200, ""),
+            deleted: (deleted, ""),
+            create,
+            created: (201, ""),
+        })
     };
-    let (text, content, title) = (json!({ "text": row }), json!({ "content": row }), json!({ "title": row }));
+    let (text, content, title) =
+        (json!({ "text": row }), json!({ "content": row }), json!({ "title": row }));
     match asked.table {
-        "entries" => kind("/api/journal".to_owned(), format!("/api/journal/{row}"), (Method::PUT, text.clone()), 204, text),
+        "entries" => kind(
+            "/api/journal".to_owned(),
+            format!("/api/journal/{row}"),
+            (Method::PUT, text.clone()),
+            204,
+            text,
+        ),
         "playbooks" => {
             let create = json!({ "name": format!("new {row}"), "title": row });
-            kind("/api/playbooks".to_owned(), format!("/api/playbooks/{row}"), (Method::PATCH, title), 200, create)
+            kind(
+                "/api/playbooks".to_owned(),
+                format!("/api/playbooks/{row}"),
+                (Method::PATCH, title),
+                200,
+                create,
+            )
         }
         "playbook_versions" => {
             let list = format!("/api/playbooks/{row}/versions");
@@ -82,13 +110,22 @@ fn of_mandate(stage: &Stage, asked: &Question, row: Uuid) -> Option<Kind> {
         return None; // no member, so no row
     }
     let kind = |list: String, one: String, update: Value, create: Value, created| {
-        Some(Kind { list, one, update: (Method::PATCH, update), updated: STALE, deleted: STALE, create, created })
+        Some(Kind {
+            list,
+            one,
+            update: (Method::PATCH, update),
+            updated: STALE,
+            deleted: STALE,
+            create,
+            created,
+        })
     };
     let (name, label) = (json!({ "name": row }), json!({ "label": row }));
     match (asked.table, asked.operation) {
         ("mandate", READ | UPDATE) => kind(mandate.clone(), mandate, name, Value::Null, (201, "")),
         ("members", _) => {
-            let (list, body) = (format!("{mandate}/users"), json!({ "targetUserId": row, "roleIds": [row] }));
+            let (list, body) =
+                (format!("{mandate}/users"), json!({ "targetUserId": row, "roleIds": [row] }));
             let one = format!("{list}/{}", asked.owner.unwrap_or(row));
             kind(list, one, json!({ "enabled": true }), body, NOT_FOUND)
         }
@@ -108,14 +145,25 @@ fn of_mandate(stage: &Stage, asked: &Question, row: Uuid) -> Option<Kind> {
         }
         ("audit", READ) => {
             let of_owner = asked.owner.map(|owner| format!("&actorId={owner}")).unwrap_or_default();
-            kind(format!("{mandate}/audit?limit=1{of_owner}"), String::new(), Value::Null, Value::Null, NOT_FOUND)
+            kind(
+                format!("{mandate}/audit?limit=1{of_owner}"),
+                String::new(),
+                Value::Null,
+                Value::Null,
+                NOT_FOUND,
+            )
         }
         _ => None,
     }
 }
 
 /// Why somebody does not come in at all: account, mandate, instance.
-pub fn context_refusal(world: &World, user: Uuid, mandate: Uuid, instance: Option<Uuid>) -> Option<Outcome> {
+pub fn context_refusal(
+    world: &World,
+    user: Uuid,
+    mandate: Uuid,
+    instance: Option<Uuid>,
+) -> Option<Outcome> {
     if !world.users.contains(&(user, true)) {
         return Some((401, "unauthenticated"));
     }
@@ -145,7 +193,9 @@ fn expected(world: &World, asked: &Question, let_in: Outcome) -> Outcome {
         return DENIED;
     }
     // A list leaves out what the level does not reach, and what is made beside others is the caller's.
-    let of_no_row = asked.owner.is_none() || asked.table == "audit" || (asked.operation == CREATE && !of_parent);
+    let of_no_row = asked.owner.is_none()
+        || asked.table == "audit"
+        || (asked.operation == CREATE && !of_parent);
     if !of_no_row && (!seen || (of_parent && !parent.1)) {
         return NOT_FOUND;
     }
@@ -161,18 +211,36 @@ pub async fn compare(theatre: &Theatre, stage: &Stage, drawn: &Drawn) -> Outcome
     assert_eq!((answer.status.as_u16(), code), expected, "the guard of {drawn}: {}", answer.body);
     if asked.table == "audit" && answer.status.is_success() {
         let allowed = stage.world.answer(asked).1;
-        assert_eq!(answer.body["items"] != json!([]), allowed, "the events of {drawn}: {}", answer.body);
+        assert_eq!(
+            answer.body["items"] != json!([]),
+            allowed,
+            "the events of {drawn}: {}",
+            answer.body
+        );
     }
     if asked.instance.is_some() && answer.status == 201 {
-        assert_eq!(answer.body["ownerId"], json!(asked.user), "whose is what {drawn} made: {}", answer.body);
+        assert_eq!(
+            answer.body["ownerId"],
+            json!(asked.user),
+            "whose is what {drawn} made: {}",
+            answer.body
+        );
     }
     expected
 }
 
 async fn send(theatre: &Theatre, drawn: &Drawn) -> Answer {
     let (asked, probe) = (&drawn.question, &drawn.probe);
-    let call = theatre.app.call(probe.method.clone(), &probe.path).bearer(&theatre.token(asked.user)).mandate(asked.mandate);
-    let call = if let Some(instance) = asked.instance.filter(|_| !drawn.bare) { call.instance(instance) } else { call };
+    let call = theatre
+        .app
+        .call(probe.method.clone(), &probe.path)
+        .bearer(&theatre.token(asked.user))
+        .mandate(asked.mandate);
+    let call = if let Some(instance) = asked.instance.filter(|_| !drawn.bare) {
+        call.instance(instance)
+    } else {
+        call
+    };
     let call = if let Some(body) = &probe.body { call.json(body.clone()) } else { call };
     let in_vain = probe.let_in == STALE;
     if in_vain { call.header("if-match", "\"999\"").send().await } else { call.send().await }

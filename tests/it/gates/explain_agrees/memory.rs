@@ -25,7 +25,8 @@ pub fn compare(world: &World, asked: &Question, tally: &mut Tally) -> Result<(),
     let alive = world.is_alive(asked.user, asked.mandate, asked.instance);
     let merged = alive.then(|| Merged::of(&permissions, &scope.catalogue));
     let verdict = verdict(world, asked, merged.as_ref());
-    let [level, needed] = [answer.0, needed(world, asked)].map(|level| Level::from_number(level.into()));
+    let [level, needed] =
+        [answer.0, needed(world, asked)].map(|level| Level::from_number(level.into()));
     let expected = Verdict { allowed: answer.1, level, needed };
     if verdict != expected {
         return Err(format!("the service says {verdict:?}, the reference {expected:?}"));
@@ -49,32 +50,53 @@ fn permissions(role: &Role) -> Permissions {
 fn verdict(world: &World, asked: &Question, merged: Option<&Merged>) -> Verdict {
     let user = UserId::from(asked.user);
     let target = Target::Rows(asked.table, Operation::ALL[asked.operation]);
-    let nearness = asked.owner.map(|owner| decision::nearness(target, user, owner.into(), &peers(world, asked)));
+    let nearness = asked
+        .owner
+        .map(|owner| decision::nearness(target, user, owner.into(), &peers(world, asked)));
     decision::verdict(merged, target, nearness)
 }
 
 fn peers(world: &World, asked: &Question) -> BTreeSet<UserId> {
-    let own = world.groups.iter().filter(|group| group.1 == asked.mandate && group.2.contains(&asked.user));
+    let own = world
+        .groups
+        .iter()
+        .filter(|group| group.1 == asked.mandate && group.2.contains(&asked.user));
     own.flat_map(|group| group.2.iter().copied().map(UserId::from)).collect()
 }
 
 /// The least level that the table knows for it and that would do; the highest where none would.
 pub fn needed(world: &World, asked: &Question) -> u8 {
-    let does = |level: &&u8| **level > 0 && asked.owner.is_none_or(|owner| world.reaches(**level, asked, owner));
+    let does = |level: &&u8| {
+        **level > 0 && asked.owner.is_none_or(|owner| world.reaches(**level, asked, owner))
+    };
     known(asked.table, asked.operation).iter().find(does).copied().unwrap_or(3)
 }
 
 /// Views, and whether the table is shown, are OR-ed over the roles.
-fn compare_views(held: &[&Role], scope: &Scope, asked: &Question, merged: &Merged) -> Result<(), String> {
+fn compare_views(
+    held: &[&Role],
+    scope: &Scope,
+    asked: &Question,
+    merged: &Merged,
+) -> Result<(), String> {
     let any = |view: &str| held.iter().any(|role| role.views.contains(&(view, true)));
-    let views: BTreeMap<String, bool> = scope.views.iter().map(|view| ((*view).to_owned(), any(view))).collect();
-    let named = |role: &Role, table| role.rules.iter().find(|rule| rule.0 == table).map(|rule| rule.1);
-    let shown = held.iter().any(|role| named(role, asked.table).or(named(role, WILDCARD)).unwrap_or(false));
+    let views: BTreeMap<String, bool> =
+        scope.views.iter().map(|view| ((*view).to_owned(), any(view))).collect();
+    let named =
+        |role: &Role, table| role.rules.iter().find(|rule| rule.0 == table).map(|rule| rule.1);
+    let shown =
+        held.iter().any(|role| named(role, asked.table).or(named(role, WILDCARD)).unwrap_or(false));
     let same = merged.views == views && merged.tables[asked.table].view == shown;
     if same { Ok(()) } else { Err(format!("shown: {shown}, views: {views:?}, but {merged:?}")) }
 }
 
-fn count(world: &World, asked: &Question, held: &[&Role], (level, allowed): (u8, bool), tally: &mut Tally) {
+fn count(
+    world: &World,
+    asked: &Question,
+    held: &[&Role],
+    (level, allowed): (u8, bool),
+    tally: &mut Tally,
+) {
     let mut note = |what: &'static str| *tally.entry(Cow::Borrowed(what)).or_default() += 1;
     note(if allowed { "allowed" } else { "refused" });
     note(["level n", "level m", "level g", "level a"][usize::from(level)]);
@@ -86,12 +108,16 @@ fn count(world: &World, asked: &Question, held: &[&Role], (level, allowed): (u8,
         note(silent);
     }
     for role in held {
-        let rule = |name| role.rules.iter().find(|rule| rule.0 == name).map(|rule| rule.2[asked.operation]);
+        let rule = |name| {
+            role.rules.iter().find(|rule| rule.0 == name).map(|rule| rule.2[asked.operation])
+        };
         match (rule(asked.table), rule(WILDCARD)) {
             (Some(named), Some(wildcard)) if named < wildcard => note("named, less than its `*`"),
             (Some(named), Some(wildcard)) if named > wildcard => note("named, more than its `*`"),
             (Some(named), None) if named > 0 => note("named"),
-            (None, Some(wildcard)) if role.level(asked.table, asked.operation) < wildcard => note(lowered(asked.table)),
+            (None, Some(wildcard)) if role.level(asked.table, asked.operation) < wildcard => {
+                note(lowered(asked.table))
+            }
             (None, Some(wildcard)) if wildcard > 0 => note("`*`"),
             _ => {}
         }
@@ -120,18 +146,36 @@ fn nearness_of(world: &World, asked: &Question) -> &'static str {
 fn silenced(world: &World, asked: &Question) -> Option<&'static str> {
     let (user, mandate) = (asked.user, asked.mandate);
     let place = asked.instance.unwrap_or(mandate);
-    let held = world.roles.iter().filter(|role| role.place == place && world.held.contains(&(role.id, user)));
+    let held = world
+        .roles
+        .iter()
+        .filter(|role| role.place == place && world.held.contains(&(role.id, user)));
     if held.map(|role| role.level(asked.table, asked.operation)).max().unwrap_or(0) == 0 {
         return None;
     }
     let of_instance = |off: &dyn Fn(Uuid) -> bool| asked.instance.is_some_and(off);
     let off = [
         ("would have a level but for the account", world.users.contains(&(user, false))),
-        ("would have a level but for the mandate", world.mandates.iter().any(|row| row.0 == mandate && !row.1)),
-        ("would have a level but for the deletion", world.mandates.iter().any(|row| row.0 == mandate && row.2)),
-        ("would have a level but for the membership", world.memberships.contains(&(mandate, user, false))),
-        ("would have a level but for the instance", of_instance(&|id| world.instances.iter().any(|row| row.0 == id && !row.3))),
-        ("would have a level but for the admission", of_instance(&|id| world.admissions.contains(&(id, user, false)))),
+        (
+            "would have a level but for the mandate",
+            world.mandates.iter().any(|row| row.0 == mandate && !row.1),
+        ),
+        (
+            "would have a level but for the deletion",
+            world.mandates.iter().any(|row| row.0 == mandate && row.2),
+        ),
+        (
+            "would have a level but for the membership",
+            world.memberships.contains(&(mandate, user, false)),
+        ),
+        (
+            "would have a level but for the instance",
+            of_instance(&|id| world.instances.iter().any(|row| row.0 == id && !row.3)),
+        ),
+        (
+            "would have a level but for the admission",
+            of_instance(&|id| world.admissions.contains(&(id, user, false))),
+        ),
     ];
     let mut off = off.into_iter().filter(|(_, is_off)| *is_off);
     let first = off.next()?.0;

@@ -39,12 +39,22 @@ fn tables_scope(world: &World, asked: &Question) -> &'static Scope {
 }
 
 /// Does `work` for each seed, on as many threads as asked for, and adds up what they counted.
-fn on_threads(threads: usize, worlds: u64, work: impl Fn(&mut dyn Iterator<Item = u64>) -> Tally + Sync) -> Tally {
+fn on_threads(
+    threads: usize,
+    worlds: u64,
+    work: impl Fn(&mut dyn Iterator<Item = u64>) -> Tally + Sync,
+) -> Tally {
     let first = setting("REFERENCE_SEED").unwrap_or(1);
     let worlds = setting("REFERENCE_WORLDS").unwrap_or_else(|| rounds(worlds));
     let next = AtomicU64::new(0);
     let mut total = Tally::new();
-    let seeds = || std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::SeqCst)).filter(|number| *number < worlds).map(|n| first + n));
+    let seeds = || {
+        std::iter::from_fn(|| {
+            Some(next.fetch_add(1, Ordering::SeqCst))
+                .filter(|number| *number < worlds)
+                .map(|n| first + n)
+        })
+    };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(&mut seeds()))).collect();
         for (what, count) in threads.into_iter().flat_map(|thread| thread.join().unwrap()) {
@@ -58,7 +68,10 @@ fn on_threads(threads: usize, worlds: u64, work: impl Fn(&mut dyn Iterator<Item 
 fn require(total: &Tally, least: &[(&'static str, usize)]) {
     eprintln!("{total:#?}");
     if is_full() && setting("REFERENCE_WORLDS").is_none() {
-        let rare: Vec<_> = least.iter().filter(|(what, least)| total.get(*what).copied().unwrap_or(0) < *least).collect();
+        let rare: Vec<_> = least
+            .iter()
+            .filter(|(what, least)| total.get(*what).copied().unwrap_or(0) < *least)
+            .collect();
         assert!(rare.is_empty(), "too seldom: {rare:?} in {total:#?}");
     }
 }
@@ -114,7 +127,9 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
     // This changes the world: nothing is compared with it afterwards.
     let mut advised: Vec<&Drawn> = drawn.iter().collect();
     // Those who are not let in come first, since they are few.
-    advised.sort_by_key(|drawn| stage.world.is_alive(drawn.question.user, drawn.question.mandate, drawn.question.instance));
+    advised.sort_by_key(|drawn| {
+        stage.world.is_alive(drawn.question.user, drawn.question.mandate, drawn.question.instance)
+    });
     for drawn in advised.into_iter().take(ADVISED) {
         advice::follow(theatre, &stage, drawn, &mut random, tally).await;
     }
@@ -152,5 +167,10 @@ const LEAST: [(&str, usize); 25] = [
 #[test]
 fn the_reference_is_short_and_shares_no_code() {
     let text = include_str!("../reference.rs");
-    assert!(text.lines().count() <= 100 && !text.contains("bailiwick") && !text.contains("crate::") && !text.contains("super::"));
+    assert!(
+        text.lines().count() <= 100
+            && !text.contains("bailiwick")
+            && !text.contains("crate::")
+            && !text.contains("super::")
+    );
 }

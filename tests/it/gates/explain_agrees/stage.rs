@@ -61,7 +61,10 @@ impl Display for Drawn {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let Self { seed, question, asker, bare, probe, .. } = self;
         let instance = if *bare { " (not named)" } else { "" };
-        write!(formatter, "{question:?}{instance}, asked by {asker} and by {probe:?} (REFERENCE_SEED={seed})")
+        write!(
+            formatter,
+            "{question:?}{instance}, asked by {asker} and by {probe:?} (REFERENCE_SEED={seed})"
+        )
     }
 }
 
@@ -70,7 +73,11 @@ impl Theatre {
         let app = TestApp::start().await;
         let mut people = Vec::new();
         for name in ["overseer", "ann", "ben", "cid", "dot", "eve"] {
-            people.push(Person { id: app.account(name, false).await, name: name.to_owned(), token: app.sign_in(name).await });
+            people.push(Person {
+                id: app.account(name, false).await,
+                name: name.to_owned(),
+                token: app.sign_in(name).await,
+            });
         }
         sqlx::raw_sql(PLACE_WORLD).execute(&app.sql).await.unwrap();
         app.account("root", true).await;
@@ -103,7 +110,12 @@ impl Theatre {
         let mut maker = Maker::new(random, 0.03, &people[1..]);
         maker.mandate(2);
         maker.mandate(3);
-        let mut stage = Stage { world: maker.shuffled(), overseer: people[0], protected: Vec::new(), own: BTreeMap::new() };
+        let mut stage = Stage {
+            world: maker.shuffled(),
+            overseer: people[0],
+            protected: Vec::new(),
+            own: BTreeMap::new(),
+        };
         stage.furnish(random);
         stage.let_oversee(random);
         stage
@@ -111,7 +123,10 @@ impl Theatre {
 
     pub async fn place(&self, stage: &Stage, drawn: &[Drawn]) {
         let rows: Vec<Value> = drawn.iter().filter_map(row).collect();
-        let place = sqlx::query("select place_world($1, $2, $3)").bind(Json(&stage.world)).bind(Json(rows)).bind(&stage.protected);
+        let place = sqlx::query("select place_world($1, $2, $3)")
+            .bind(Json(&stage.world))
+            .bind(Json(rows))
+            .bind(&stage.protected);
         place.execute(&self.app.sql).await.unwrap();
     }
 }
@@ -119,7 +134,9 @@ impl Theatre {
 /// Tables of features get a row for each question; those of mandates have them already.
 fn row(drawn: &Drawn) -> Option<Value> {
     let Question { mandate, instance, table, owner, .. } = drawn.question;
-    Some(json!({ "id": drawn.row, "mandate": mandate, "instance": instance?, "table": table, "owner": owner? }))
+    Some(
+        json!({ "id": drawn.row, "mandate": mandate, "instance": instance?, "table": table, "owner": owner? }),
+    )
 }
 
 impl Stage {
@@ -130,7 +147,13 @@ impl Stage {
             self.hold(
                 mandate,
                 user,
-                Role { id: own.role, label: format!("badge {}", own.role), place: mandate, rules: Vec::new(), views: Vec::new() },
+                Role {
+                    id: own.role,
+                    label: format!("badge {}", own.role),
+                    place: mandate,
+                    rules: Vec::new(),
+                    views: Vec::new(),
+                },
             );
             self.world.instances.push((own.instance, mandate, DEN, true));
             self.world.admissions.push((own.instance, user, true));
@@ -142,8 +165,13 @@ impl Stage {
         self.world.users.push((self.overseer, true));
         for (mandate, ..) in self.world.mandates.clone() {
             self.world.memberships.push((mandate, self.overseer, true));
-            let admin =
-                Role { id: id(random), label: "admin".to_owned(), place: mandate, rules: vec![("*", true, [3; 4])], views: Vec::new() };
+            let admin = Role {
+                id: id(random),
+                label: "admin".to_owned(),
+                place: mandate,
+                rules: vec![("*", true, [3; 4])],
+                views: Vec::new(),
+            };
             self.protected.push(admin.id);
             self.hold(mandate, self.overseer, admin);
         }
@@ -162,13 +190,22 @@ impl Stage {
         loop {
             let question = worlds::question(random, &self.world);
             // Most say the same of who is not let in: few of them will do.
-            if !self.world.is_alive(question.user, question.mandate, question.instance) && random.random_bool(0.7) {
+            if !self.world.is_alive(question.user, question.mandate, question.instance)
+                && random.random_bool(0.7)
+            {
                 continue;
             }
             let row = id(random);
             if let Some(probe) = guard::probe(self, &question, row) {
                 let bare = random.random_bool(0.5) && self.is_the_only_instance(&question);
-                return Drawn { seed, asker: self.asker(random, &question), question, bare, row, probe };
+                return Drawn {
+                    seed,
+                    asker: self.asker(random, &question),
+                    question,
+                    bare,
+                    row,
+                    probe,
+                };
             }
         }
     }
@@ -185,9 +222,12 @@ impl Stage {
     fn is_the_only_instance(&self, question: &Question) -> bool {
         let Some(instance) = question.instance else { return false };
         let feature = self.feature(instance);
-        let of_feature = self.world.instances.iter().filter(|row| row.1 == question.mandate && row.2 == feature);
-        let open: Vec<Uuid> =
-            of_feature.map(|row| row.0).filter(|other| self.world.is_alive(question.user, question.mandate, Some(*other))).collect();
+        let of_feature =
+            self.world.instances.iter().filter(|row| row.1 == question.mandate && row.2 == feature);
+        let open: Vec<Uuid> = of_feature
+            .map(|row| row.0)
+            .filter(|other| self.world.is_alive(question.user, question.mandate, Some(*other)))
+            .collect();
         open == [instance]
     }
 

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::super::reference::{MANDATE_TABLES, Question, Role, World, known};
 use crate::features;
 
-const WORDS: [&str; 12] = ["Ärger", "ﬁlm", "ẞtraße", "İznik", "日本", "Ω", "zebra", "Zebra", "é", "e\u{301}", "ⅷ", "ʼn"];
+const WORDS: [&str; 12] =
+    ["Ärger", "ﬁlm", "ẞtraße", "İznik", "日本", "Ω", "zebra", "Zebra", "é", "e\u{301}", "ⅷ", "ʼn"];
 /// A table that no feature has any more: what roles say of it gives nothing.
 const RETIRED: &str = "retired";
 
@@ -35,7 +36,8 @@ impl Scope {
     }
     fn of_feature(code: &str) -> Self {
         let feature = features::served().iter().find(|feature| feature.code == code);
-        let (own, views) = feature.map_or((&[][..], &[][..]), |feature| (feature.tables, feature.views));
+        let (own, views) =
+            feature.map_or((&[][..], &[][..]), |feature| (feature.tables, feature.views));
         let names = |names: &[&str]| names.iter().copied().map(str::to_owned).collect::<Vec<_>>();
         let tables = own.iter().copied().chain(["access", "instance-roles"]).collect();
         Self { tables, views, catalogue: Catalogue::instance(names(own), names(views)) }
@@ -47,7 +49,9 @@ pub fn scope(feature: Option<&str>) -> &'static Scope {
     static MANDATE: LazyLock<Scope> = LazyLock::new(Scope::of_mandates);
     static FEATURES: LazyLock<[(&str, Scope); 3]> =
         LazyLock::new(|| ["journal", "playbooks", DEN].map(|code| (code, Scope::of_feature(code))));
-    feature.map_or(&MANDATE, |feature| FEATURES.iter().find(|(code, _)| *code == feature).map(|(_, scope)| scope).unwrap())
+    feature.map_or(&MANDATE, |feature| {
+        FEATURES.iter().find(|(code, _)| *code == feature).map(|(_, scope)| scope).unwrap()
+    })
 }
 
 /// A feature without tables.
@@ -129,7 +133,9 @@ impl<'a> Maker<'a> {
         let id = id(self.random);
         let label = format!("{} {}", WORDS.choose(self.random).unwrap(), id.simple());
         let mut rules = Vec::new();
-        for (table, odds) in scope.tables.iter().map(|table| (*table, 0.4)).chain([("*", 0.4), (RETIRED, 0.05)]) {
+        for (table, odds) in
+            scope.tables.iter().map(|table| (*table, 0.4)).chain([("*", 0.4), (RETIRED, 0.05)])
+        {
             if self.random.random_bool(odds) {
                 rules.push(self.rule(table));
             }
@@ -144,9 +150,15 @@ impl<'a> Maker<'a> {
     fn rule(&mut self, table: &'static str) -> (&'static str, bool, [u8; 4]) {
         let [levels, shown] = self.random.random::<u16>().to_le_bytes();
         let drawn = |operation: usize| (levels >> (2 * operation)) & 3;
-        let lowered = |operation: usize| *known(table, operation).iter().rfind(|known| **known <= drawn(operation)).unwrap();
+        let lowered = |operation: usize| {
+            *known(table, operation).iter().rfind(|known| **known <= drawn(operation)).unwrap()
+        };
         let [read, create, update, delete] = [0, 1, 2, 3].map(lowered);
-        (table, shown > 127 || read > 0 || create > 0, [read, create, update.min(read), delete.min(read)])
+        (
+            table,
+            shown > 127 || read > 0 || create > 0,
+            [read, create, update.min(read), delete.min(read)],
+        )
     }
 
     pub fn shuffled(self) -> World {
@@ -171,7 +183,8 @@ pub fn small(random: &mut StdRng) -> World {
 pub fn question(random: &mut StdRng, world: &World) -> Question {
     let (user, _) = *world.users.choose(random).unwrap();
     let (mandate, ..) = *world.mandates.choose(random).unwrap();
-    let instances: Vec<_> = world.instances.iter().filter(|row| row.1 == mandate && row.2 != DEN).collect();
+    let instances: Vec<_> =
+        world.instances.iter().filter(|row| row.1 == mandate && row.2 != DEN).collect();
     let instance = instances.choose(random).filter(|_| random.random_bool(0.6));
     let table = *scope(instance.map(|row| row.2)).tables.choose(random).unwrap();
     let owner = match random.random_range(0..4) {
@@ -179,7 +192,14 @@ pub fn question(random: &mut StdRng, world: &World) -> Question {
         1 => Some(user),
         _ => world.users.choose(random).map(|row| row.0),
     };
-    Question { user, mandate, instance: instance.map(|row| row.0), table, operation: random.random_range(0..4), owner }
+    Question {
+        user,
+        mandate,
+        instance: instance.map(|row| row.0),
+        table,
+        operation: random.random_range(0..4),
+        owner,
+    }
 }
 
 /// The dice of a seed.

@@ -9,7 +9,8 @@ use super::tokens::{Token, behind};
 type Id = usize;
 
 /// What takes a function to make a refusal from.
-const TAKES_A_REFUSAL: [&str; 5] = ["ok_or_else", "map_err", "map_or_else", "unwrap_or_else", "on_constraint"];
+const TAKES_A_REFUSAL: [&str; 5] =
+    ["ok_or_else", "map_err", "map_or_else", "unwrap_or_else", "on_constraint"];
 /// Parts of `http/` and `db/` that handlers call; the rest is the guard's and the driver's, which the document tells of by itself.
 const CALLED: [&str; 3] = ["http/etag.rs", "http/list.rs", "db/page.rs"];
 
@@ -28,14 +29,16 @@ impl Calls {
         for (id, function) in functions.iter().enumerate() {
             by_name.entry(function.name.clone()).or_default().push(id);
         }
-        let by_module = files.iter().map(|(path, file)| (file.module.clone(), path.clone())).collect();
+        let by_module =
+            files.iter().map(|(path, file)| (file.module.clone(), path.clone())).collect();
         Self { files, functions, by_name, by_module }
     }
 
     /// The codes that a function, or what it calls, makes refusals of; each with the way there.
     pub fn codes(&self, from: Id) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
-        let (mut open, mut seen) = (vec![(from, self.functions[from].name.clone())], BTreeSet::from([from]));
+        let (mut open, mut seen) =
+            (vec![(from, self.functions[from].name.clone())], BTreeSet::from([from]));
         while let Some((id, way)) = open.pop() {
             for code in self.own_codes(id) {
                 found.entry(code).or_insert_with(|| way.clone());
@@ -58,8 +61,18 @@ impl Calls {
     fn own_codes(&self, id: Id) -> Vec<String> {
         let body = self.body(id).windows(7);
         let made = body.filter_map(|window| match window {
-            [Token::Word(error), Token::Path, Token::Word(new), open, Token::Word(code), Token::Path, Token::Word(name)]
-                if (error == "Error" || error == "Self") && new == "new" && open.is('(') && code == "Code" =>
+            [
+                Token::Word(error),
+                Token::Path,
+                Token::Word(new),
+                open,
+                Token::Word(code),
+                Token::Path,
+                Token::Word(name),
+            ] if (error == "Error" || error == "Self")
+                && new == "new"
+                && open.is('(')
+                && code == "Code" =>
             {
                 Some(name.clone())
             }
@@ -72,7 +85,8 @@ impl Calls {
         let file = &self.functions[id].file;
         let within = |folder: &str| file.starts_with(folder) && !CALLED.contains(&file.as_str());
         // Which rule of the database a statement breaks is said where the statement is, not where errors are made of it.
-        let translates = file == "error.rs" && ["from", "on_constraint"].contains(&self.functions[id].name.as_str());
+        let translates = file == "error.rs"
+            && ["from", "on_constraint"].contains(&self.functions[id].name.as_str());
         if within("http/") || within("db/") || translates {
             return Vec::new();
         }
@@ -82,14 +96,21 @@ impl Calls {
             let Some(name) = body[at].word() else { continue };
             if opens_call(body, at + 1) {
                 if body[at - 1].is('.') {
-                    found.extend(self.methods(id, at.checked_sub(2).and_then(|at| body[at].word()), name));
+                    found.extend(self.methods(
+                        id,
+                        at.checked_sub(2).and_then(|at| body[at].word()),
+                        name,
+                    ));
                 } else {
                     found.extend(self.at_path(id, &path_to(body, at)));
                 }
             }
             if TAKES_A_REFUSAL.contains(&name) {
                 found.extend(
-                    refusal(body, at).into_iter().flat_map(|path| self.at_path(id, &path)).filter(|id| self.functions[*id].gives_error),
+                    refusal(body, at)
+                        .into_iter()
+                        .flat_map(|path| self.at_path(id, &path))
+                        .filter(|id| self.functions[*id].gives_error),
                 );
             }
         }
@@ -111,8 +132,11 @@ impl Calls {
         let Some((name, place)) = absolute.split_last() else { return Vec::new() };
         let named = self.by_name.get(name).map_or(&[][..], Vec::as_slice);
         if let Some(home) = self.by_module.get(place) {
-            let own: Vec<Id> =
-                named.iter().copied().filter(|id| self.functions[*id].file == *home && self.functions[*id].of.is_none()).collect();
+            let own: Vec<Id> = named
+                .iter()
+                .copied()
+                .filter(|id| self.functions[*id].file == *home && self.functions[*id].of.is_none())
+                .collect();
             if !own.is_empty() {
                 return own;
             }
@@ -123,22 +147,32 @@ impl Calls {
             };
         }
         let of = place.last();
-        named.iter().copied().filter(|id| of.is_some() && self.functions[*id].of.as_ref() == of).collect()
+        named
+            .iter()
+            .copied()
+            .filter(|id| of.is_some() && self.functions[*id].of.as_ref() == of)
+            .collect()
     }
 
     /// The path from the root of the crate.
     fn absolute(&self, file: &str, path: &[String], depth: usize) -> Vec<String> {
         let File { module, uses, .. } = &self.files[file];
-        let joined = |before: &[String], after: &[String]| before.iter().chain(after).cloned().collect::<Vec<_>>();
+        let joined = |before: &[String], after: &[String]| {
+            before.iter().chain(after).cloned().collect::<Vec<_>>()
+        };
         let ups = path.iter().take_while(|part| *part == "super").count();
         let (first, rest) = (path[0].as_str(), &path[1..]);
         match first {
             "crate" => rest.to_vec(),
             "self" => joined(module, rest),
             "super" => joined(&module[..module.len().saturating_sub(ups)], &path[ups..]),
-            _ if !rest.is_empty() && self.by_module.contains_key(&joined(module, &path[..1])) => joined(module, path),
+            _ if !rest.is_empty() && self.by_module.contains_key(&joined(module, &path[..1])) => {
+                joined(module, path)
+            }
             _ => match uses.get(first) {
-                Some(used) if depth < 5 && used[..] != path[..1] => self.absolute(file, &joined(used, rest), depth + 1),
+                Some(used) if depth < 5 && used[..] != path[..1] => {
+                    self.absolute(file, &joined(used, rest), depth + 1)
+                }
                 _ => joined(module, path),
             },
         }
@@ -149,13 +183,20 @@ impl Calls {
     fn methods(&self, id: Id, receiver: Option<&str>, name: &str) -> Vec<Id> {
         let caller = &self.functions[id];
         let named = self.by_name.get(name).map_or(&[][..], Vec::as_slice);
-        let named: Vec<Id> = named.iter().copied().filter(|id| self.functions[*id].takes_self).collect();
+        let named: Vec<Id> =
+            named.iter().copied().filter(|id| self.functions[*id].takes_self).collect();
         let of = match receiver {
             Some("self") => caller.of.clone(),
-            Some(receiver) => Some(caller.parameters.get(receiver).cloned().unwrap_or_else(|| type_name(receiver))),
+            Some(receiver) => Some(
+                caller.parameters.get(receiver).cloned().unwrap_or_else(|| type_name(receiver)),
+            ),
             None => None,
         };
-        let exactly: Vec<Id> = named.iter().copied().filter(|id| of.is_some() && self.functions[*id].of == of).collect();
+        let exactly: Vec<Id> = named
+            .iter()
+            .copied()
+            .filter(|id| of.is_some() && self.functions[*id].of == of)
+            .collect();
         if !exactly.is_empty() {
             return exactly;
         }
@@ -166,7 +207,10 @@ impl Calls {
             // The guard's own decisions are no method that handlers call.
             let of_contexts = file.starts_with("context/") && file != "context/enter.rs";
             let taken = of.as_ref().is_some_and(|of| uses.contains_key(of));
-            of_contexts || taken || slice(file) == slice(&caller.file) || CALLED.contains(&file.as_str())
+            of_contexts
+                || taken
+                || slice(file) == slice(&caller.file)
+                || CALLED.contains(&file.as_str())
         };
         named.into_iter().filter(near).collect()
     }
@@ -181,7 +225,9 @@ fn type_name(receiver: &str) -> String {
 /// Whether arguments follow, maybe behind the types that are chosen (`::<T>`).
 fn opens_call(body: &[Token], at: usize) -> bool {
     match (body.get(at), body.get(at + 1)) {
-        (Some(Token::Path), Some(open)) if open.is('<') => body.get(behind(body, at + 1)).is_some_and(|token| token.is('(')),
+        (Some(Token::Path), Some(open)) if open.is('<') => {
+            body.get(behind(body, at + 1)).is_some_and(|token| token.is('('))
+        }
         (Some(token), _) => token.is('('),
         _ => false,
     }
@@ -206,7 +252,11 @@ fn refusal(body: &[Token], at: usize) -> Option<Vec<String>> {
     {
         from += 2;
     }
-    let length = body.get(from..)?.iter().take_while(|token| matches!(token, Token::Word(_) | Token::Path)).count();
+    let length = body
+        .get(from..)?
+        .iter()
+        .take_while(|token| matches!(token, Token::Word(_) | Token::Path))
+        .count();
     let ends = body.get(from + length).is_some_and(|token| token.is(')') || token.is(','));
     (length > 0 && ends).then(|| path_to(body, from + length - 1))
 }

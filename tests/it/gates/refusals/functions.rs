@@ -92,14 +92,16 @@ fn body(tokens: &[Token], mut at: usize) -> Option<usize> {
 fn implementations(tokens: &[Token]) -> Vec<(Range<usize>, String)> {
     let mut found = Vec::new();
     for at in 0..tokens.len() {
-        let begins = at == 0 || tokens[at - 1].is('}') || tokens[at - 1].is(';') || tokens[at - 1].is(']');
+        let begins =
+            at == 0 || tokens[at - 1].is('}') || tokens[at - 1].is(';') || tokens[at - 1].is(']');
         if tokens[at].word() != Some("impl") || !begins {
             continue;
         }
         let Some(open) = body(tokens, at) else { continue };
         let from = if tokens[at + 1].is('<') { behind(tokens, at + 1) } else { at + 1 };
         let head = &tokens[from..open.max(from)];
-        let after = head.iter().position(|token| token.word() == Some("for")).map_or(0, |at| at + 1);
+        let after =
+            head.iter().position(|token| token.word() == Some("for")).map_or(0, |at| at + 1);
         found.push((open..behind(tokens, open), type_at(&head[after..]).unwrap_or_default()));
     }
     found
@@ -108,7 +110,8 @@ fn implementations(tokens: &[Token]) -> Vec<(Range<usize>, String)> {
 /// The own name of the type that is written there.
 fn type_at(tokens: &[Token]) -> Option<String> {
     let from = tokens.iter().position(|token| token.word().is_some_and(|word| word != "mut"))?;
-    let path = tokens[from..].iter().take_while(|token| matches!(token, Token::Word(_) | Token::Path));
+    let path =
+        tokens[from..].iter().take_while(|token| matches!(token, Token::Word(_) | Token::Path));
     path.filter_map(Token::word).take_while(|word| *word != "where").last().map(str::to_owned)
 }
 
@@ -125,7 +128,10 @@ fn typed(parameters: &[Token]) -> HashMap<String, String> {
 fn uses(tokens: &[Token]) -> HashMap<String, Vec<String>> {
     let mut found = HashMap::new();
     for at in (0..tokens.len()).filter(|at| tokens[*at].word() == Some("use")) {
-        let end = tokens[at..].iter().position(|token| token.is(';')).map_or(tokens.len(), |length| at + length);
+        let end = tokens[at..]
+            .iter()
+            .position(|token| token.is(';'))
+            .map_or(tokens.len(), |length| at + length);
         expand(&[], &tokens[at + 1..end], &mut found);
     }
     found
@@ -137,7 +143,11 @@ fn expand(before: &[String], tree: &[Token], found: &mut HashMap<String, Vec<Str
     for (at, token) in tree.iter().enumerate() {
         match token {
             Token::Word(word) if word == "as" => {
-                found.extend(tree.get(at + 1).and_then(Token::word).map(|alias| (alias.to_owned(), path.clone())));
+                found.extend(
+                    tree.get(at + 1)
+                        .and_then(Token::word)
+                        .map(|alias| (alias.to_owned(), path.clone())),
+                );
                 return;
             }
             Token::Word(word) if word == "self" && !path.is_empty() => {}

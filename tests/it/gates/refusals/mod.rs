@@ -21,8 +21,16 @@ const NEVER: [(&str, &str, &str); 10] = [
     ("assign_member_role", "last_role", "one more role is never none"),
     ("create_feature_instance", "already_has_access", "nobody was admitted to what is new"),
     ("create_mandate", "already_member", "nobody belongs to what is new"),
-    ("create_mandate", "label_taken", "the copies are the first roles, of templates with different labels"),
-    ("create_playbook", "not_found", "it is asked whether the other may be named, and the answer taken for a no"),
+    (
+        "create_mandate",
+        "label_taken",
+        "the copies are the first roles, of templates with different labels",
+    ),
+    (
+        "create_playbook",
+        "not_found",
+        "it is asked whether the other may be named, and the answer taken for a no",
+    ),
     ("evaluate_access", "permission_denied", "about themselves everybody may ask"),
     ("evaluate_accesses", "permission_denied", "about themselves everybody may ask"),
     ("get_readiness", "database_unavailable", "it is one of the `checks` that `unavailable` tells"),
@@ -37,7 +45,9 @@ fn calls() -> Calls {
 /// The codes that an operation tells.
 fn told(operation: &Operation) -> BTreeSet<String> {
     let responses = operation.value["responses"].as_object().unwrap();
-    let refusals = responses.iter().filter_map(|(status, answer)| Some((status.parse().ok()?, &answer["description"])));
+    let refusals = responses
+        .iter()
+        .filter_map(|(status, answer)| Some((status.parse().ok()?, &answer["description"])));
     refusals.flat_map(|(status, description)| codes(description, status)).collect()
 }
 
@@ -45,15 +55,24 @@ fn told(operation: &Operation) -> BTreeSet<String> {
 fn untold(calls: &Calls, operations: &[Operation]) -> Vec<(String, String, String)> {
     let (document, mut found) = (served(), Vec::new());
     for operation in operations {
-        let is_handler = |name: &str, file: &str| name == operation.id && file.ends_with("routes.rs");
-        let handlers: Vec<usize> =
-            (0..calls.functions.len()).filter(|id| is_handler(&calls.functions[*id].name, &calls.functions[*id].file)).collect();
-        let [handler] = handlers[..] else { panic!("{} has {} handlers", operation.id, handlers.len()) };
+        let is_handler =
+            |name: &str, file: &str| name == operation.id && file.ends_with("routes.rs");
+        let handlers: Vec<usize> = (0..calls.functions.len())
+            .filter(|id| is_handler(&calls.functions[*id].name, &calls.functions[*id].file))
+            .collect();
+        let [handler] = handlers[..] else {
+            panic!("{} has {} handlers", operation.id, handlers.len())
+        };
         let told = told(operation);
         for (code, way) in calls.codes(handler) {
-            let code = Code::ALL.iter().find(|known| format!("{known:?}") == code).unwrap_or_else(|| panic!("{code} is no code")).name();
+            let code = Code::ALL
+                .iter()
+                .find(|known| format!("{known:?}") == code)
+                .unwrap_or_else(|| panic!("{code} is no code"))
+                .name();
             // A version to disagree about comes with a body that names one.
-            let impossible = code == Code::VersionConflict.name() && !names_version(&document, operation);
+            let impossible =
+                code == Code::VersionConflict.name() && !names_version(&document, operation);
             if !told.contains(&code) && !impossible {
                 found.push((operation.id.clone(), code, way));
             }
@@ -64,8 +83,11 @@ fn untold(calls: &Calls, operations: &[Operation]) -> Vec<(String, String, Strin
 
 /// Whether its body has a member `version`.
 fn names_version(document: &Value, operation: &Operation) -> bool {
-    let named = operation.value["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
-    named.and_then(|name| document.pointer(name.trim_start_matches('#'))).is_some_and(|schema| schema["properties"]["version"].is_object())
+    let named =
+        operation.value["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
+    named
+        .and_then(|name| document.pointer(name.trim_start_matches('#')))
+        .is_some_and(|schema| schema["properties"]["version"].is_object())
 }
 
 /// The document of the service as it is built, without the tests' own feature.
@@ -75,13 +97,19 @@ fn served() -> Value {
 
 #[tokio::test]
 async fn every_refusal_that_a_handler_comes_to_is_told() {
-    let is_excused = |operation: &str, code: &str| NEVER.iter().any(|(known, never, _)| *known == operation && *never == code);
+    let is_excused = |operation: &str, code: &str| {
+        NEVER.iter().any(|(known, never, _)| *known == operation && *never == code)
+    };
     let found = untold(&calls(), &operations(&served()));
-    let wrong: Vec<_> = found.iter().filter(|(operation, code, _)| !is_excused(operation, code)).collect();
+    let wrong: Vec<_> =
+        found.iter().filter(|(operation, code, _)| !is_excused(operation, code)).collect();
     assert!(wrong.is_empty(), "declare these among the `responses` of the operations: {wrong:#?}");
     for (operation, code, _) in NEVER {
         let needed = found.iter().any(|(known, missing, _)| known == operation && missing == code);
-        assert!(needed, "`{code}` is told by {operation} or not come to any more: take it off the list");
+        assert!(
+            needed,
+            "`{code}` is told by {operation} or not come to any more: take it off the list"
+        );
     }
 }
 
@@ -114,6 +142,9 @@ async fn a_refusal_that_is_no_longer_told_is_missed() {
         let status = Code::from_name(code).unwrap().status().to_string();
         silent.value["responses"][status]["description"] = "".into();
         let missed = untold(&calls, &[silent]);
-        assert!(missed.iter().any(|(_, missing, _)| missing == code), "{id} would not be found to hide `{code}`, only {missed:?}");
+        assert!(
+            missed.iter().any(|(_, missing, _)| missing == code),
+            "{id} would not be found to hide `{code}`, only {missed:?}"
+        );
     }
 }

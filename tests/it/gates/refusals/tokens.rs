@@ -45,8 +45,17 @@ fn next(rest: &[char]) -> (Option<Token>, usize) {
         ('"', _) => (Some(Token::Text), literal(rest)),
         ('r', '#') if rest.get(2) == Some(&'"') => (Some(Token::Text), raw(rest)),
         // A character is quoted on both sides; a lifetime is not, and tells nothing here.
-        ('\'', '\\') => (None, 2 + rest[2..].iter().position(|c| *c == '\'').map_or(1, |end| end + 1)),
-        ('\'', _) => (None, if rest.get(2) == Some(&'\'') { 3 } else { 1 + rest[1..].iter().take_while(|c| is_part(c)).count() }),
+        ('\'', '\\') => {
+            (None, 2 + rest[2..].iter().position(|c| *c == '\'').map_or(1, |end| end + 1))
+        }
+        ('\'', _) => (
+            None,
+            if rest.get(2) == Some(&'\'') {
+                3
+            } else {
+                1 + rest[1..].iter().take_while(|c| is_part(c)).count()
+            },
+        ),
         (':', ':') => (Some(Token::Path), 2),
         ('-', '>') => (Some(Token::Gives), 2),
         // An arrow closes no bracket.

@@ -25,11 +25,22 @@ const fn guard(through: usize, own: usize) -> Guard {
 }
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_instance_users", USERS, guard(READ, READ), draw_list, list).asking(&[LIST]),
-    Operation::post("add_instance_user", USERS, guard(UPDATE, CREATE), draw_add, add).asking(&[&["dryRun"]]),
-    Operation::patch("update_instance_user", USER, guard(UPDATE, UPDATE), draw_update, update).asking(&[&["dryRun"]]),
-    Operation::delete("remove_instance_user", USER, guard(UPDATE, DELETE), draw_remove, remove).asking(&[&["dryRun"]]),
-    Operation::put("replace_instance_user_roles", ROLES, guard(UPDATE, UPDATE), draw_replace, replace).asking(&[&["dryRun"]]),
+    Operation::get("list_instance_users", USERS, guard(READ, READ), draw_list, list)
+        .asking(&[LIST]),
+    Operation::post("add_instance_user", USERS, guard(UPDATE, CREATE), draw_add, add)
+        .asking(&[&["dryRun"]]),
+    Operation::patch("update_instance_user", USER, guard(UPDATE, UPDATE), draw_update, update)
+        .asking(&[&["dryRun"]]),
+    Operation::delete("remove_instance_user", USER, guard(UPDATE, DELETE), draw_remove, remove)
+        .asking(&[&["dryRun"]]),
+    Operation::put(
+        "replace_instance_user_roles",
+        ROLES,
+        guard(UPDATE, UPDATE),
+        draw_replace,
+        replace,
+    )
+    .asking(&[&["dryRun"]]),
 ];
 
 /// Levels on a table of the instance: all of it by the mandate's table `instances`, where that reaches the instance; or by the
@@ -43,7 +54,10 @@ pub fn levels_by_row(
     let needed = world.instance_nearness(entered, entered.instance());
     let (level, read) = (world.level(entered, through, by), world.level(entered, through, READ));
     let whole = |level: u8| if level >= needed { ALL } else { 0 };
-    let levels = (whole(level).max(world.own_level(entered, table, operation)), whole(read).max(world.own_level(entered, table, READ)));
+    let levels = (
+        whole(level).max(world.own_level(entered, table, operation)),
+        whole(read).max(world.own_level(entered, table, READ)),
+    );
     match levels.0 {
         0 if level > 0 && read >= needed => Err(Refusal::denied(through, by, needed)),
         0 if level > 0 => Err(Refusal::not_found()),
@@ -66,8 +80,14 @@ fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome 
     let asked = Asked::of(world, call, &["username"])?;
     let (level, _) = levels_by_row(world, entered, ("instances", READ), ("access", READ))?;
     let near = |row: &&Admission| world.nearness_of(row.mandate, entered.user, row.user) <= level;
-    let here = world.admissions.iter().filter(|row| row.instance == entered.instance()).filter(near);
-    asked.page(here.map(|row| Row::of(&world.user(row.user).username, row.user, world.admission_answer(row))).collect())
+    let here =
+        world.admissions.iter().filter(|row| row.instance == entered.instance()).filter(near);
+    asked.page(
+        here.map(|row| {
+            Row::of(&world.user(row.user).username, row.user, world.admission_answer(row))
+        })
+        .collect(),
+    )
 }
 
 fn draw_instance(dice: &mut Dice<'_>) -> Option<(Uuid, Uuid)> {
@@ -84,7 +104,12 @@ fn draw_add(dice: &mut Dice<'_>) -> Option<()> {
 }
 
 /// A delegate gives only roles within their own access in the instance; nobody raises their own, SysAdmins not even as admins.
-fn may_give<'a>(world: &World, entered: &Entered, target: Uuid, roles: impl IntoIterator<Item = &'a Uuid>) -> Result<(), Refusal> {
+fn may_give<'a>(
+    world: &World,
+    entered: &Entered,
+    target: Uuid,
+    roles: impl IntoIterator<Item = &'a Uuid>,
+) -> Result<(), Refusal> {
     let own = target == entered.user;
     if own && entered.flag {
         return Err(Refusal::of(403, "self_escalation"));
@@ -93,7 +118,10 @@ fn may_give<'a>(world: &World, entered: &Entered, target: Uuid, roles: impl Into
     let within = |role: &Uuid| world.role(*role).unwrap().permissions.within(&access, &catalogue);
     let roles: Vec<&Uuid> = roles.into_iter().collect();
     if world.is_delegate(entered) && !roles.iter().copied().all(within) {
-        return Err(Refusal::of(403, if own { "self_escalation" } else { "grant_exceeds_own_access" }));
+        return Err(Refusal::of(
+            403,
+            if own { "self_escalation" } else { "grant_exceeds_own_access" },
+        ));
     }
     let given: Vec<_> = roles.iter().map(|role| &world.role(**role).unwrap().permissions).collect();
     world.require_opens_nothing(entered, Some(entered.instance()), &[target].into(), &given)
@@ -101,17 +129,26 @@ fn may_give<'a>(world: &World, entered: &Entered, target: Uuid, roles: impl Into
 
 /// With whom is admitted the instance comes near: a delegate who may do more to near ones does not come to reach it so.
 fn require_no_nearer(world: &World, entered: &Entered, user: Uuid) -> Result<(), Refusal> {
-    let (before, after) = (world.instance_nearness(entered, entered.instance()), world.nearness_of(entered.mandate(), entered.user, user));
+    let (before, after) = (
+        world.instance_nearness(entered, entered.instance()),
+        world.nearness_of(entered.mandate(), entered.user, user),
+    );
     let gains = world.gains_by_nearness(entered, "instances", before, after);
     if gains { Err(Refusal::of(403, "self_escalation")) } else { Ok(()) }
 }
 
-fn named_roles(body: &serde_json::Map<String, serde_json::Value>) -> Result<BTreeSet<Uuid>, Refusal> {
+fn named_roles(
+    body: &serde_json::Map<String, serde_json::Value>,
+) -> Result<BTreeSet<Uuid>, Refusal> {
     Some(shape::ids(body, "roleIds")).filter(|roles| !roles.is_empty()).ok_or_else(Refusal::invalid)
 }
 
 fn note(world: &mut World, entered: &Entered, action: &'static str, user: Uuid) {
-    world.note(entered.user, entered.mandate(), Event::of(action, "instance", entered.instance()).target(user));
+    world.note(
+        entered.user,
+        entered.mandate(),
+        Event::of(action, "instance", entered.instance()).target(user),
+    );
 }
 
 fn answer(world: &World, instance: Uuid, user: Uuid) -> serde_json::Value {
@@ -126,7 +163,10 @@ fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     let unknown = unknown_roles(world, mandate, Some(instance), body);
     if world.member(mandate, user).is_none() {
         let mut refusal = Refusal::unknown("unknown_role", &unknown);
-        refusal.with["errors"].as_array_mut().unwrap().insert(0, json!({ "pointer": "/userId", "code": "unknown_user" }));
+        refusal.with["errors"]
+            .as_array_mut()
+            .unwrap()
+            .insert(0, json!({ "pointer": "/userId", "code": "unknown_user" }));
         return Err(refusal);
     }
     require_named(world, mandate, Some(instance), body)?;
@@ -144,8 +184,18 @@ fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
 /// An admission of the instance, one that there is rather than another.
 fn draw_admission(dice: &mut Dice<'_>) -> Option<(Uuid, Uuid, Uuid)> {
     let (mandate, instance) = draw_instance(dice)?;
-    let admitted: Vec<Uuid> = dice.world.admissions.iter().filter(|row| row.instance == instance).map(|row| row.user).collect();
-    let user = if admitted.is_empty() || dice.chance(0.1) { dice.member_of(mandate)? } else { dice.one_of(&admitted)? };
+    let admitted: Vec<Uuid> = dice
+        .world
+        .admissions
+        .iter()
+        .filter(|row| row.instance == instance)
+        .map(|row| row.user)
+        .collect();
+    let user = if admitted.is_empty() || dice.chance(0.1) {
+        dice.member_of(mandate)?
+    } else {
+        dice.one_of(&admitted)?
+    };
     dice.arg(user);
     Some((mandate, instance, user))
 }
@@ -156,7 +206,12 @@ fn at_version(dice: &mut Dice<'_>, instance: Uuid, user: Uuid) {
 }
 
 /// The admission of the path, where the operation reaches it and its holder.
-fn open(world: &World, entered: &Entered, call: &Call, operation: usize) -> Result<Admission, Refusal> {
+fn open(
+    world: &World,
+    entered: &Entered,
+    call: &Call,
+    operation: usize,
+) -> Result<Admission, Refusal> {
     let (user, levels) = (call.id("userId")?, levels(world, entered, operation)?);
     let admission = world.admission(entered.instance(), user).ok_or_else(Refusal::not_found)?;
     admit("access", operation, levels, world.nearness_of(entered.mandate(), entered.user, user))?;

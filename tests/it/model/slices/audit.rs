@@ -14,9 +14,16 @@ use super::super::world::{Event, World};
 const FILTERS: &[&str] = &["actorId", "action", "resourceType", "targetId", "from", "to"];
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_audit_events", "/api/mandates/{mandateId}/audit", Guard::MandateOrSys("audit", READ), draw, list)
+    Operation::get(
+        "list_audit_events",
+        "/api/mandates/{mandateId}/audit",
+        Guard::MandateOrSys("audit", READ),
+        draw,
+        list,
+    )
+    .asking(&[LIST, FILTERS]),
+    Operation::get("list_platform_audit_events", "/api/audit", Guard::Sys, draw_platform, list)
         .asking(&[LIST, FILTERS]),
-    Operation::get("list_platform_audit_events", "/api/audit", Guard::Sys, draw_platform, list).asking(&[LIST, FILTERS]),
 ];
 
 fn draw(dice: &mut Dice<'_>) -> Option<()> {
@@ -36,16 +43,19 @@ fn draw_platform(dice: &mut Dice<'_>) -> Option<()> {
             dice.ask("targetId", user);
         }
         2 => {
-            let action = dice.one_of(&dice.world.trail.iter().map(|event| event.action).collect::<Vec<_>>())?;
+            let action = dice
+                .one_of(&dice.world.trail.iter().map(|event| event.action).collect::<Vec<_>>())?;
             dice.ask("action", action);
         }
         3 => dice.ask("from", "2001-01-01T00:00:00Z"),
         4 => {
-            let kind = dice.one_of(&dice.world.trail.iter().map(|event| event.kind).collect::<Vec<_>>())?;
+            let kind =
+                dice.one_of(&dice.world.trail.iter().map(|event| event.kind).collect::<Vec<_>>())?;
             dice.ask("resourceType", kind);
         }
         5 => {
-            let (name, word) = [("action", "role_asigned"), ("resourceType", "members")][dice.below(2)];
+            let (name, word) =
+                [("action", "role_asigned"), ("resourceType", "members")][dice.below(2)];
             dice.ask(name, word);
         }
         _ => {}
@@ -55,7 +65,8 @@ fn draw_platform(dice: &mut Dice<'_>) -> Option<()> {
 
 fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     let (actor, target) = (call.asked_as::<Uuid>("actorId")?, call.asked_as::<Uuid>("targetId")?);
-    if call.asked("action") == Some("role_asigned") || call.asked("resourceType") == Some("members") {
+    if call.asked("action") == Some("role_asigned") || call.asked("resourceType") == Some("members")
+    {
         return Err(Refusal::of(400, "invalid_parameter"));
     }
     let asked = Asked::of(world, call, &["-at"])?;
@@ -69,7 +80,8 @@ fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome 
         _ => level == ALL,
     };
     let found = |event: &Event| {
-        let is_target = |id: Uuid| event.target == Some(id) || event.resource == Some(id.to_string());
+        let is_target =
+            |id: Uuid| event.target == Some(id) || event.resource == Some(id.to_string());
         event.mandate == scope
             && reached(event)
             && actor.is_none_or(|actor| event.actor == Some(actor))
@@ -78,5 +90,10 @@ fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome 
             && target.is_none_or(is_target)
     };
     let rows = world.trail.iter().enumerate().filter(|(_, event)| found(event));
-    asked.page(rows.map(|(index, event)| Row::of(format!("{index:08}"), Uuid::nil(), world.event_answer(event))).collect())
+    asked.page(
+        rows.map(|(index, event)| {
+            Row::of(format!("{index:08}"), Uuid::nil(), world.event_answer(event))
+        })
+        .collect(),
+    )
 }

@@ -14,11 +14,25 @@ use super::super::shape::{Field, Kind, may, may_but_null, needs, shaped};
 use super::super::world::World;
 use super::super::world::access::{MINE, OPERATIONS as NAMES, READ, letter};
 use super::super::world::key;
-use super::questions::{Question, Subject, Target, draw_context, draw_table, located, may_name, verdict};
+use super::questions::{
+    Question, Subject, Target, draw_context, draw_table, located, may_name, verdict,
+};
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::post("evaluate_access", "/access/v1/evaluation", Guard::Asking(None), draw_evaluation, evaluate),
-    Operation::post("evaluate_accesses", "/access/v1/evaluations", Guard::Asking(None), draw_evaluations, evaluate_several),
+    Operation::post(
+        "evaluate_access",
+        "/access/v1/evaluation",
+        Guard::Asking(None),
+        draw_evaluation,
+        evaluate,
+    ),
+    Operation::post(
+        "evaluate_accesses",
+        "/access/v1/evaluations",
+        Guard::Asking(None),
+        draw_evaluations,
+        evaluate_several,
+    ),
 ];
 
 /// Somebody of the mandate, by id or username; now and then nobody at all.
@@ -47,7 +61,9 @@ fn draw_call(dice: &mut Dice<'_>, mandate: Uuid) -> Option<Value> {
     if dice.chance(0.5) {
         let instance = dice.instance_in(mandate, None);
         let named = if dice.chance(0.95) { mandate } else { Uuid::nil() };
-        call["context"] = dice.some(vec![("mandate", 0.5, json!(named)), ("instance", 0.7, json!(instance))]).into();
+        call["context"] = dice
+            .some(vec![("mandate", 0.5, json!(named)), ("instance", 0.7, json!(instance))])
+            .into();
     }
     Some(call)
 }
@@ -66,7 +82,8 @@ fn draw_evaluations(dice: &mut Dice<'_>) -> Option<()> {
     let mut several = Vec::new();
     for _ in 0..dice.below(5) {
         let own = draw_call(dice, mandate)?;
-        let parts = ["subject", "action", "resource", "context"].map(|name| (name, 0.5, own[name].clone()));
+        let parts =
+            ["subject", "action", "resource", "context"].map(|name| (name, 0.5, own[name].clone()));
         let mut own: Map<String, Value> = dice.some(parts.to_vec());
         match dice.below(20) {
             0 => drop(own.insert("shoeSize".to_owned(), json!(46))),
@@ -98,10 +115,21 @@ fn id(value: &Value) -> Option<Uuid> {
 /// Whom a text names: the caller, or a member whom they may read.
 fn person(world: &World, entered: &Entered, text: &Value) -> Option<Uuid> {
     let mandate = entered.mandate();
-    let named = |user: Uuid| id(text).map_or_else(|| world.user(user).username == key(text.as_str().unwrap_or_default()), |id| id == user);
+    let named = |user: Uuid| {
+        id(text).map_or_else(
+            || world.user(user).username == key(text.as_str().unwrap_or_default()),
+            |id| id == user,
+        )
+    };
     let level = world.level(entered, "members", READ).max(MINE);
     let reached = |user: &Uuid| world.nearness_of(mandate, entered.user, *user) <= level;
-    world.members.iter().filter(|row| row.mandate == mandate).map(|row| row.user).filter(reached).find(|user| named(*user))
+    world
+        .members
+        .iter()
+        .filter(|row| row.mandate == mandate)
+        .map(|row| row.user)
+        .filter(reached)
+        .find(|user| named(*user))
 }
 
 fn decided(world: &World, entered: &Entered, call: &Value) -> Result<Value, Undecided> {
@@ -112,15 +140,25 @@ fn decided(world: &World, entered: &Entered, call: &Value) -> Result<Value, Unde
     if call["subject"]["type"] != "user" {
         return Err(Undecided::Unknown("unknown_type"));
     }
-    let user = person(world, entered, &call["subject"]["id"]).ok_or(Undecided::Unknown("unknown_subject"))?;
+    let user = person(world, entered, &call["subject"]["id"])
+        .ok_or(Undecided::Unknown("unknown_subject"))?;
     let owner = match call["resource"]["properties"].get("ownerId") {
         None => None,
-        Some(owner) => Some(id(owner).or_else(|| person(world, entered, owner)).ok_or(Undecided::Unknown("unknown_owner"))?),
+        Some(owner) => Some(
+            id(owner)
+                .or_else(|| person(world, entered, owner))
+                .ok_or(Undecided::Unknown("unknown_owner"))?,
+        ),
     };
-    let operation = NAMES.iter().position(|name| call["action"]["name"] == *name).ok_or(Undecided::Unknown("unknown_action"))?;
+    let operation = NAMES
+        .iter()
+        .position(|name| call["action"]["name"] == *name)
+        .ok_or(Undecided::Unknown("unknown_action"))?;
     let named = id(&call["context"]["instance"]);
     let knows = |instance: Uuid| {
-        let reached = || world.instance_nearness(entered, instance) <= world.level(entered, "instances", READ);
+        let reached = || {
+            world.instance_nearness(entered, instance) <= world.level(entered, "instances", READ)
+        };
         let is_here = world.find_instance(instance).is_some_and(|row| row.mandate == mandate);
         is_here && (world.is_admitted(instance, entered.user) || reached())
     };
@@ -128,17 +166,23 @@ fn decided(world: &World, entered: &Entered, call: &Value) -> Result<Value, Unde
         return Err(Undecided::Refused(Refusal::not_found()));
     }
     let subject = Subject { user, instance: named.or(entered.named_instance()) };
-    let question = Question { target: Target::Rows(call["resource"]["type"].as_str().unwrap(), operation), owner };
+    let question = Question {
+        target: Target::Rows(call["resource"]["type"].as_str().unwrap(), operation),
+        owner,
+    };
     let place = located(world, mandate, &subject, question.target).map_err(|refusal| {
         // Which ones could be named is no secret from oneself, nor from who reads them all.
-        let open = world.open_instances(mandate, user, |code| question.target.is_known_to(world, code));
+        let open =
+            world.open_instances(mandate, user, |code| question.target.is_known_to(world, code));
         let shown = |instance: &Uuid| may_name(world, entered, user, *instance);
         let none = refusal.code == "instance_context_missing" && !open.iter().any(shown);
         if none { Undecided::Unknown("unknown_instance") } else { Undecided::Refused(refusal) }
     })?;
     let place = place.ok_or(Undecided::Unknown("unknown_table"))?;
     let verdict = verdict(world, mandate, &subject, place, &question);
-    Ok(json!({ "decision": verdict.allowed, "context": { "level": letter(verdict.level), "reason": null } }))
+    Ok(
+        json!({ "decision": verdict.allowed, "context": { "level": letter(verdict.level), "reason": null } }),
+    )
 }
 
 fn denied(reason: &str) -> Value {
@@ -173,11 +217,17 @@ fn of_several(world: &World, entered: &Entered, defaults: &Value, own: &Value) -
     }
 }
 
-const PARTS: [Field; 4] =
-    [needs("subject", Kind::Object), needs("action", Kind::Object), needs("resource", Kind::Object), may("context", Kind::Object)];
+const PARTS: [Field; 4] = [
+    needs("subject", Kind::Object),
+    needs("action", Kind::Object),
+    needs("resource", Kind::Object),
+    may("context", Kind::Object),
+];
 
 fn evaluate(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    let fields = PARTS.map(|part| if part.name == "context" { may_but_null("context", Kind::Object) } else { part });
+    let fields = PARTS.map(|part| {
+        if part.name == "context" { may_but_null("context", Kind::Object) } else { part }
+    });
     shaped(call, &fields)?;
     one(world, entered, call.json().unwrap())
 }
@@ -189,19 +239,24 @@ fn evaluate_several(world: &mut World, entered: &Entered, call: &Call, _: &Told)
         .chain([may_but_null("evaluations", Kind::Objects), may_but_null("options", Kind::Object)])
         .collect();
     let body = shaped(call, &fields)?;
-    let several: &[Value] = body.get("evaluations").and_then(Value::as_array).map_or(&[], Vec::as_slice);
+    let several: &[Value] =
+        body.get("evaluations").and_then(Value::as_array).map_or(&[], Vec::as_slice);
     let defaults = call.json().unwrap();
     if several.is_empty() {
         require_parts(defaults)?;
         return one(world, entered, defaults);
     }
-    let mut decisions: Vec<Value> = several.iter().map(|own| of_several(world, entered, defaults, own)).collect();
-    let ends = match body.get("options").and_then(|options| options["evaluations_semantic"].as_str()) {
-        Some("deny_on_first_deny") => Some(false),
-        Some("permit_on_first_permit") => Some(true),
-        _ => None,
-    };
-    if let Some(last) = ends.and_then(|ends| decisions.iter().position(|decision| decision["decision"] == ends)) {
+    let mut decisions: Vec<Value> =
+        several.iter().map(|own| of_several(world, entered, defaults, own)).collect();
+    let ends =
+        match body.get("options").and_then(|options| options["evaluations_semantic"].as_str()) {
+            Some("deny_on_first_deny") => Some(false),
+            Some("permit_on_first_permit") => Some(true),
+            _ => None,
+        };
+    if let Some(last) =
+        ends.and_then(|ends| decisions.iter().position(|decision| decision["decision"] == ends))
+    {
         decisions.truncate(last + 1);
     }
     Ok(Reply::ok(json!({ "evaluations": decisions })))
@@ -216,6 +271,12 @@ fn require_parts(call: &Value) -> Result<(), Refusal> {
 /// A part with the defaults beside it.
 fn completed(defaults: &Value, own: &Value) -> Value {
     let parts: BTreeSet<&str> = PARTS.iter().map(|field| field.name).collect();
-    let part = |name: &str| own.get(name).filter(|own| !own.is_null()).or_else(|| defaults.get(name)).cloned().unwrap_or_default();
+    let part = |name: &str| {
+        own.get(name)
+            .filter(|own| !own.is_null())
+            .or_else(|| defaults.get(name))
+            .cloned()
+            .unwrap_or_default()
+    };
     parts.into_iter().map(|name| (name.to_owned(), part(name))).collect::<Map<_, _>>().into()
 }

@@ -23,11 +23,30 @@ const fn guard(operation: usize) -> Guard {
 }
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_bookings", ALL, guard(READ), draw_list, list).asking(&[LIST, &["status", "from", "to"]]),
+    Operation::get("list_bookings", ALL, guard(READ), draw_list, list)
+        .asking(&[LIST, &["status", "from", "to"]]),
     Operation::post("create_booking", ALL, guard(CREATE), draw_create, create),
-    Operation::get("get_booking", ONE, guard(READ), |dice| draw_booking(dice, |_| true).map(|_| ()), get),
-    Operation::post("accept_booking", "/api/bookings/{bookingId}/accept", guard(UPDATE), draw_decision, accept),
-    Operation::post("reject_booking", "/api/bookings/{bookingId}/reject", guard(UPDATE), draw_decision, reject),
+    Operation::get(
+        "get_booking",
+        ONE,
+        guard(READ),
+        |dice| draw_booking(dice, |_| true).map(|_| ()),
+        get,
+    ),
+    Operation::post(
+        "accept_booking",
+        "/api/bookings/{bookingId}/accept",
+        guard(UPDATE),
+        draw_decision,
+        accept,
+    ),
+    Operation::post(
+        "reject_booking",
+        "/api/bookings/{bookingId}/reject",
+        guard(UPDATE),
+        draw_decision,
+        reject,
+    ),
     Operation::delete("delete_booking", ONE, guard(DELETE), draw_delete, delete),
 ];
 
@@ -40,11 +59,20 @@ const TIMES: [(&str, Option<&str>); 6] = [
     ("1999-05-14T18:30:00+02:00", None),
     ("2094-05-14T18:30:00", None),
 ];
-const COUNTRIES: [(&str, Option<&str>); 5] =
-    [("DE", Some("DE")), ("deu", Some("DE")), ("Switzerland", Some("CH")), ("  france ", Some("FR")), ("Atlantis", None)];
+const COUNTRIES: [(&str, Option<&str>); 5] = [
+    ("DE", Some("DE")),
+    ("deu", Some("DE")),
+    ("Switzerland", Some("CH")),
+    ("  france ", Some("FR")),
+    ("Atlantis", None),
+];
 
 fn told(pairs: &[(&str, Option<&'static str>)], sent: &str) -> Result<&'static str, Refusal> {
-    pairs.iter().find(|(text, _)| *text == sent).and_then(|(_, told)| *told).ok_or_else(Refusal::invalid)
+    pairs
+        .iter()
+        .find(|(text, _)| *text == sent)
+        .and_then(|(_, told)| *told)
+        .ok_or_else(Refusal::invalid)
 }
 
 fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
@@ -78,8 +106,14 @@ fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome 
             && call.asked("from").is_none_or(|from| row.event_time.as_str() >= from)
             && call.asked("to").is_none_or(|to| row.event_time.as_str() < to)
     };
-    let sorted_by = |row: &Booking| if asked.sort == "eventTime" { row.event_time.clone() } else { String::new() };
-    let rows = world.bookings.iter().filter(found).map(|row| Row::of(sorted_by(row), row.id, world.booking_answer(row)));
+    let sorted_by = |row: &Booking| {
+        if asked.sort == "eventTime" { row.event_time.clone() } else { String::new() }
+    };
+    let rows = world
+        .bookings
+        .iter()
+        .filter(found)
+        .map(|row| Row::of(sorted_by(row), row.id, world.booking_answer(row)));
     asked.page(rows.collect())
 }
 
@@ -87,24 +121,36 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
     dice.in_feature("bookings")?;
     let time = TIMES[if dice.chance(0.9) { dice.below(4) } else { dice.below(6) }].0;
     let country = COUNTRIES[if dice.chance(0.9) { dice.below(4) } else { dice.below(5) }].0;
-    let minutes = [30, 60, 90, 45, 0, -5][if dice.chance(0.9) { dice.below(4) } else { dice.below(6) }];
+    let minutes =
+        [30, 60, 90, 45, 0, -5][if dice.chance(0.9) { dice.below(4) } else { dice.below(6) }];
     let topic = dice.name();
     let mut address = dice.some(vec![("state", 0.3, json!("Hessen"))]);
     address.extend(
-        [("street", "Hauptstraße 1"), ("city", "Frankfurt"), ("country", country)].map(|(name, text)| (name.to_owned(), json!(text))),
+        [("street", "Hauptstraße 1"), ("city", "Frankfurt"), ("country", country)]
+            .map(|(name, text)| (name.to_owned(), json!(text))),
     );
     dice.send(json!({ "eventTime": time, "durationMinutes": minutes, "topic": topic, "address": address }));
     Some(())
 }
 
 fn create(world: &mut World, entered: &Entered, call: &Call, told_: &Told) -> Outcome {
-    const ADDRESS: [shape::Field; 4] =
-        [needs("street", Kind::Text), needs("city", Kind::Text), may("state", Kind::Text), needs("country", Kind::Text)];
-    const FIELDS: [shape::Field; 4] =
-        [needs("eventTime", Kind::Text), needs("durationMinutes", Kind::Whole), needs("topic", Kind::Text), needs("address", Kind::Object)];
+    const ADDRESS: [shape::Field; 4] = [
+        needs("street", Kind::Text),
+        needs("city", Kind::Text),
+        may("state", Kind::Text),
+        needs("country", Kind::Text),
+    ];
+    const FIELDS: [shape::Field; 4] = [
+        needs("eventTime", Kind::Text),
+        needs("durationMinutes", Kind::Whole),
+        needs("topic", Kind::Text),
+        needs("address", Kind::Object),
+    ];
     let body = shaped(call, &FIELDS)?;
     let sent = fitting(body["address"].as_object().unwrap(), &ADDRESS)?;
-    let minutes = shape::whole(body, "durationMinutes").filter(|minutes| *minutes > 0).ok_or_else(Refusal::invalid)?;
+    let minutes = shape::whole(body, "durationMinutes")
+        .filter(|minutes| *minutes > 0)
+        .ok_or_else(Refusal::invalid)?;
     let (street, city) = (shape::named(sent, "street")?, shape::named(sent, "city")?);
     let country = told(&COUNTRIES, shape::text(sent, "country").unwrap_or_default())?;
     let address = json!({ "street": street, "city": city, "state": shape::named(sent, "state")?, "country": country });
@@ -122,7 +168,11 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told_: &Told) -> Ou
         version: 1,
     };
     let answer = world.booking_answer(&booking);
-    world.note(entered.user, entered.mandate(), Event::of("booking_requested", "booking", booking.id));
+    world.note(
+        entered.user,
+        entered.mandate(),
+        Event::of("booking_requested", "booking", booking.id),
+    );
     world.bookings.push(booking);
     Ok(Reply::created(answer))
 }
@@ -130,9 +180,20 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told_: &Told) -> Ou
 /// A booking of the instance; of a status rather than others.
 fn draw_booking(dice: &mut Dice<'_>, preferred: impl Fn(&Booking) -> bool) -> Option<Uuid> {
     let instance = dice.in_feature("bookings")?;
-    let here: Vec<Uuid> = dice.world.bookings.iter().filter(|row| row.instance == instance).map(|row| row.id).collect();
-    let preferred: Vec<Uuid> =
-        dice.world.bookings.iter().filter(|row| row.instance == instance && preferred(row)).map(|row| row.id).collect();
+    let here: Vec<Uuid> = dice
+        .world
+        .bookings
+        .iter()
+        .filter(|row| row.instance == instance)
+        .map(|row| row.id)
+        .collect();
+    let preferred: Vec<Uuid> = dice
+        .world
+        .bookings
+        .iter()
+        .filter(|row| row.instance == instance && preferred(row))
+        .map(|row| row.id)
+        .collect();
     let booking = match dice.below(20) {
         0 => dice.one_of(&dice.world.bookings.iter().map(|row| row.id).collect::<Vec<_>>()),
         1..=14 if !preferred.is_empty() => dice.one_of(&preferred),
@@ -143,9 +204,18 @@ fn draw_booking(dice: &mut Dice<'_>, preferred: impl Fn(&Booking) -> bool) -> Op
 }
 
 /// The booking of the path, where the operation reaches it.
-fn reached<'a>(world: &'a World, entered: &Entered, call: &Call, operation: usize) -> Result<&'a Booking, Refusal> {
+fn reached<'a>(
+    world: &'a World,
+    entered: &Entered,
+    call: &Call,
+    operation: usize,
+) -> Result<&'a Booking, Refusal> {
     let id = call.id("bookingId")?;
-    let booking = world.bookings.iter().find(|row| row.id == id && row.instance == entered.instance()).ok_or_else(Refusal::not_found)?;
+    let booking = world
+        .bookings
+        .iter()
+        .find(|row| row.id == id && row.instance == entered.instance())
+        .ok_or_else(Refusal::not_found)?;
     world.admit_own(entered, TABLE, operation, nearness(world, entered, booking.owner))?;
     Ok(booking)
 }
@@ -177,9 +247,15 @@ fn reject(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     decide(world, entered, call, ("rejected", "booking_rejected"))
 }
 
-fn decide(world: &mut World, entered: &Entered, call: &Call, (status, action): (&'static str, &'static str)) -> Outcome {
+fn decide(
+    world: &mut World,
+    entered: &Entered,
+    call: &Call,
+    (status, action): (&'static str, &'static str),
+) -> Outcome {
     call.id("bookingId")?;
-    let body = shaped_if_any(call, &[may("note", Kind::Text), may_but_null("version", Kind::Whole)])?;
+    let body =
+        shaped_if_any(call, &[may("note", Kind::Text), may_but_null("version", Kind::Whole)])?;
     let note = body.and_then(|body| shape::text(body, "note")).map(str::to_owned);
     shape::described(note.as_deref())?;
     let before = reached(world, entered, call, UPDATE)?;
@@ -202,7 +278,9 @@ fn decide(world: &mut World, entered: &Entered, call: &Call, (status, action): (
 fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
     // What is pending is left to be decided, for the most part.
     let booking = draw_booking(dice, |row| row.status != "pending")?;
-    if dice.world.bookings.iter().any(|row| row.id == booking && row.status == "pending") && !dice.daring {
+    if dice.world.bookings.iter().any(|row| row.id == booking && row.status == "pending")
+        && !dice.daring
+    {
         return None;
     }
     at_version(dice, booking);
@@ -214,6 +292,10 @@ fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     require_version(call, before.version)?;
     let answer = world.booking_answer(&before);
     world.bookings.retain(|row| row.id != before.id);
-    world.note(entered.user, entered.mandate(), Event::of("booking_deleted", "booking", before.id).target(before.owner));
+    world.note(
+        entered.user,
+        entered.mandate(),
+        Event::of("booking_deleted", "booking", before.id).target(before.owner),
+    );
     Ok(Reply::ok(answer))
 }

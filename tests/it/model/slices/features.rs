@@ -31,7 +31,13 @@ fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
 
 fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     let asked = Asked::of(world, call, &["code"])?;
-    asked.page(world.features.iter().map(|feature| Row::of(feature.code.clone(), Uuid::nil(), feature.answer())).collect())
+    asked.page(
+        world
+            .features
+            .iter()
+            .map(|feature| Row::of(feature.code.clone(), Uuid::nil(), feature.answer()))
+            .collect(),
+    )
 }
 
 const TABLES: [&str; 5] = ["contracts", "positions", "tickets", "members", "Wrong name"];
@@ -49,18 +55,39 @@ fn some_names(dice: &mut Dice<'_>, pool: &[&str], good: usize) -> Value {
 }
 
 fn label(dice: &mut Dice<'_>) -> Value {
-    [json!({ "en": "Help desk", "de": "Auskunft" }), json!({ "de": "Nur deutsch" }), json!({ "en": "  " }), json!({})]
-        [[0, 0, 0, 0, 1, 1, 1, 2, 3][dice.below(9)]]
+    [
+        json!({ "en": "Help desk", "de": "Auskunft" }),
+        json!({ "de": "Nur deutsch" }),
+        json!({ "en": "  " }),
+        json!({}),
+    ][[0, 0, 0, 0, 1, 1, 1, 2, 3][dice.below(9)]]
     .clone()
 }
 
 fn draw_fields(dice: &mut Dice<'_>, likely: f64) -> Map<String, Value> {
-    let (label, tables, views) = (label(dice), some_names(dice, &TABLES, 3), some_names(dice, &VIEWS, 3));
-    dice.some(vec![("label", 0.4, label), ("icon", 0.3, json!("mdi-lifebuoy")), ("tables", likely, tables), ("views", likely, views)])
+    let (label, tables, views) =
+        (label(dice), some_names(dice, &TABLES, 3), some_names(dice, &VIEWS, 3));
+    dice.some(vec![
+        ("label", 0.4, label),
+        ("icon", 0.3, json!("mdi-lifebuoy")),
+        ("tables", likely, tables),
+        ("views", likely, views),
+    ])
 }
 
 fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
-    const CODES: [&str; 10] = ["trustee", "help-desk", "tickets", "crm", "x1", "notes-and-more", "trustee", "my", "Upper", "playbooks"];
+    const CODES: [&str; 10] = [
+        "trustee",
+        "help-desk",
+        "tickets",
+        "crm",
+        "x1",
+        "notes-and-more",
+        "trustee",
+        "my",
+        "Upper",
+        "playbooks",
+    ];
     let mut body = draw_fields(dice, 0.9);
     let code = CODES[dice.below(CODES.len())];
     body.insert("code".to_owned(), json!(code));
@@ -71,7 +98,9 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
 /// `[a-z][a-z0-9-]{1,62}`, and none that a route needs.
 fn code_is_good(code: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let shape = (2..=63).contains(&code.len()) && code.bytes().all(fits) && code.as_bytes()[0].is_ascii_lowercase();
+    let shape = (2..=63).contains(&code.len())
+        && code.bytes().all(fits)
+        && code.as_bytes()[0].is_ascii_lowercase();
     shape && !["my", "instances", "templates"].contains(&code)
 }
 
@@ -94,8 +123,12 @@ fn names_are_good(names: &[String], tables: bool) -> bool {
         "api_keys",
     ];
     let good = |name: &String| {
-        let shape = (1..=128).contains(&name.len()) && name.bytes().all(fits) && name.as_bytes()[0].is_ascii_alphabetic();
-        shape && !(tables && reserved.contains(&name.as_str())) && names.iter().filter(|other| *other == name).count() == 1
+        let shape = (1..=128).contains(&name.len())
+            && name.bytes().all(fits)
+            && name.as_bytes()[0].is_ascii_alphabetic();
+        shape
+            && !(tables && reserved.contains(&name.as_str()))
+            && names.iter().filter(|other| *other == name).count() == 1
     };
     names.iter().all(good)
 }
@@ -107,13 +140,18 @@ fn is_blank(label: &Texts) -> bool {
 /// The feature as the body makes it.
 fn applied(before: Feature, body: &Map<String, Value>) -> Result<Feature, Refusal> {
     let feature = Feature {
-        label: body.get("label").and_then(Value::as_object).map_or(before.label.clone(), |patch| shape::merged(before.label, patch)),
+        label: body
+            .get("label")
+            .and_then(Value::as_object)
+            .map_or(before.label.clone(), |patch| shape::merged(before.label, patch)),
         icon: shape::text(body, "icon").map_or(before.icon, str::to_owned),
         tables: shape::names(body, "tables").unwrap_or(before.tables),
         views: shape::names(body, "views").unwrap_or(before.views),
         ..before
     };
-    let good = !is_blank(&feature.label) && names_are_good(&feature.tables, true) && names_are_good(&feature.views, false);
+    let good = !is_blank(&feature.label)
+        && names_are_good(&feature.tables, true)
+        && names_are_good(&feature.views, false);
     if good { Ok(feature) } else { Err(Refusal::invalid()) }
 }
 
@@ -137,21 +175,40 @@ fn create(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     if !code_is_good(&code) {
         return Err(Refusal::invalid());
     }
-    let label = if body.get("label").is_some_and(Value::is_object) { Texts::new() } else { titled(&code) };
+    let label =
+        if body.get("label").is_some_and(Value::is_object) { Texts::new() } else { titled(&code) };
     let (tables, views) = (Vec::new(), Vec::new());
-    let plain = Feature { code, label, icon: "mdi-puzzle".to_owned(), tables, views, built_in: false, version: 1 };
+    let plain = Feature {
+        code,
+        label,
+        icon: "mdi-puzzle".to_owned(),
+        tables,
+        views,
+        built_in: false,
+        version: 1,
+    };
     let feature = applied(plain, body)?;
     if world.feature(&feature.code).is_some() {
         return Err(Refusal::of(409, "code_taken"));
     }
     let answer = feature.answer();
-    world.note_everywhere(entered.user, &[], &Event::of("feature_created", "feature", &feature.code));
+    world.note_everywhere(
+        entered.user,
+        &[],
+        &Event::of("feature_created", "feature", &feature.code),
+    );
     world.features.push(feature);
     Ok(Reply::created(answer))
 }
 
 fn draw_one(dice: &mut Dice<'_>) -> Option<()> {
-    let codes: Vec<String> = dice.world.features.iter().map(|row| row.code.clone()).chain(["nothing".to_owned()]).collect();
+    let codes: Vec<String> = dice
+        .world
+        .features
+        .iter()
+        .map(|row| row.code.clone())
+        .chain(["nothing".to_owned()])
+        .collect();
     let code = dice.one_of(&codes)?;
     dice.arg(code);
     Some(())
@@ -167,7 +224,13 @@ fn get(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
 
 /// One that is not built in, rather than others.
 fn draw_changeable(dice: &mut Dice<'_>) -> Option<()> {
-    let codes: Vec<String> = dice.world.features.iter().filter(|row| !row.built_in).map(|row| row.code.clone()).collect();
+    let codes: Vec<String> = dice
+        .world
+        .features
+        .iter()
+        .filter(|row| !row.built_in)
+        .map(|row| row.code.clone())
+        .collect();
     if dice.chance(0.15) || codes.is_empty() {
         return draw_one(dice);
     }
@@ -191,10 +254,17 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
 
 /// 409 that names the instances, by label.
 fn require_unused(world: &World, code: &str) -> Result<(), Refusal> {
-    let mut used: Vec<&Instance> = world.instances.iter().filter(|row| row.feature == code).collect();
+    let mut used: Vec<&Instance> =
+        world.instances.iter().filter(|row| row.feature == code).collect();
     used.sort_by_key(|row| (key(&row.label), row.id));
-    let named = used.iter().take(50).map(|row| json!({ "id": row.id, "label": row.label, "mandateId": row.mandate }));
-    let refusal = Refusal { with: json!({ "instances": named.collect::<Vec<_>>() }), ..Refusal::of(409, "feature_in_use") };
+    let named = used
+        .iter()
+        .take(50)
+        .map(|row| json!({ "id": row.id, "label": row.label, "mandateId": row.mandate }));
+    let refusal = Refusal {
+        with: json!({ "instances": named.collect::<Vec<_>>() }),
+        ..Refusal::of(409, "feature_in_use")
+    };
     if used.is_empty() { Ok(()) } else { Err(refusal) }
 }
 
@@ -233,14 +303,20 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
 
 /// Whether a role that the caller holds in an instance speaks by name of what would be added.
 fn gains(world: &World, entered: &Entered, before: &Feature, after: &Feature) -> bool {
-    let of_feature = |row: &&Admission| row.user == entered.user && world.instance(row.instance).feature == before.code;
+    let of_feature = |row: &&Admission| {
+        row.user == entered.user && world.instance(row.instance).feature == before.code
+    };
     let new_tables = || after.tables.iter().filter(|table| !before.tables.contains(table));
     let new_views = || after.views.iter().filter(|view| !before.views.contains(view));
     world.admissions.iter().filter(of_feature).any(|row| {
-        let held: Vec<&Permissions> = row.roles.iter().map(|role| &world.role(*role).unwrap().permissions).collect();
+        let held: Vec<&Permissions> =
+            row.roles.iter().map(|role| &world.role(*role).unwrap().permissions).collect();
         let star = Merged::of(held.iter().copied(), &before.catalogue()).star;
-        let by_name = |table: &&String| held.iter().any(|role| role.tables.get(*table).is_some_and(|rule| !rule.within(star)));
-        new_tables().any(|table| by_name(&table)) || new_views().any(|view| held.iter().any(|role| role.views.get(view) == Some(&true)))
+        let by_name = |table: &&String| {
+            held.iter().any(|role| role.tables.get(*table).is_some_and(|rule| !rule.within(star)))
+        };
+        new_tables().any(|table| by_name(&table))
+            || new_views().any(|view| held.iter().any(|role| role.views.get(view) == Some(&true)))
     })
 }
 
@@ -259,6 +335,10 @@ fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     require_unused(world, &feature.code)?;
     world.features.retain(|row| row.code != feature.code);
     world.roles.retain(|row| !row.is_template() || row.feature.as_ref() != Some(&feature.code));
-    world.note_everywhere(entered.user, &[], &Event::of("feature_deleted", "feature", &feature.code));
+    world.note_everywhere(
+        entered.user,
+        &[],
+        &Event::of("feature_deleted", "feature", &feature.code),
+    );
     Ok(Reply::nothing())
 }

@@ -20,13 +20,30 @@ const ONE: &str = "/api/mandates/{mandateId}/groups/{groupId}";
 const MEMBERS: &str = "/api/mandates/{mandateId}/groups/{groupId}/members";
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_groups", ALL, Guard::MandateOrSys("groups", READ), draw_list, list).asking(&[LIST, &["q"]]),
+    Operation::get("list_groups", ALL, Guard::MandateOrSys("groups", READ), draw_list, list)
+        .asking(&[LIST, &["q"]]),
     Operation::post("create_group", ALL, Guard::Mandate("groups", CREATE), draw_create, create),
     Operation::get("get_group", ONE, Guard::Mandate("groups", READ), draw_one, get),
-    Operation::patch("update_group", ONE, Guard::Mandate("groups", UPDATE), draw_update, update).asking(&[&["dryRun"]]),
-    Operation::delete("delete_group", ONE, Guard::Mandate("groups", DELETE), draw_delete, delete).asking(&[&["dryRun"]]),
-    Operation::get("list_group_members", MEMBERS, Guard::Mandate("groups", READ), draw_members, members).asking(&[LIST]),
-    Operation::put("replace_group_members", MEMBERS, Guard::Mandate("groups", UPDATE), draw_replace, replace).asking(&[&["dryRun"]]),
+    Operation::patch("update_group", ONE, Guard::Mandate("groups", UPDATE), draw_update, update)
+        .asking(&[&["dryRun"]]),
+    Operation::delete("delete_group", ONE, Guard::Mandate("groups", DELETE), draw_delete, delete)
+        .asking(&[&["dryRun"]]),
+    Operation::get(
+        "list_group_members",
+        MEMBERS,
+        Guard::Mandate("groups", READ),
+        draw_members,
+        members,
+    )
+    .asking(&[LIST]),
+    Operation::put(
+        "replace_group_members",
+        MEMBERS,
+        Guard::Mandate("groups", UPDATE),
+        draw_replace,
+        replace,
+    )
+    .asking(&[&["dryRun"]]),
 ];
 
 fn in_path(dice: &mut Dice<'_>) -> Option<Uuid> {
@@ -56,29 +73,51 @@ fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome 
         let fits = call.asked("q").is_none_or(|text| key(&row.name).contains(text));
         row.mandate == entered.mandate() && nearness(world, entered, row) <= level && fits
     };
-    asked.page(world.groups.iter().filter(found).map(|row| Row::of(key(&row.name), row.id, row.answer())).collect())
+    asked.page(
+        world
+            .groups
+            .iter()
+            .filter(found)
+            .map(|row| Row::of(key(&row.name), row.id, row.answer()))
+            .collect(),
+    )
 }
 
 fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
     in_path(dice)?;
     let (name, description, joins) = (dice.name(), dice.description(), dice.chance(0.3));
-    let mut body = dice.some(vec![("description", 0.4, description), ("autoJoin", 0.4, json!(joins))]);
+    let mut body =
+        dice.some(vec![("description", 0.4, description), ("autoJoin", 0.4, json!(joins))]);
     body.insert("name".to_owned(), json!(name));
     dice.send(body.into());
     Some(())
 }
 
 /// 409 where another group has the name; whose id is told to those who may read it.
-fn require_free(world: &World, entered: &Entered, name: &str, own: Option<Uuid>) -> Result<(), Refusal> {
+fn require_free(
+    world: &World,
+    entered: &Entered,
+    name: &str,
+    own: Option<Uuid>,
+) -> Result<(), Refusal> {
     let mandate = entered.mandate();
-    let other = world.groups.iter().find(|row| row.mandate == mandate && Some(row.id) != own && key(&row.name) == key(name));
+    let other = world
+        .groups
+        .iter()
+        .find(|row| row.mandate == mandate && Some(row.id) != own && key(&row.name) == key(name));
     let Some(other) = other else { return Ok(()) };
     let readable = world.level(entered, "groups", READ) >= nearness(world, entered, other);
-    Err(Refusal { with: json!({ "id": readable.then_some(other.id) }), ..Refusal::of(409, "name_taken") })
+    Err(Refusal {
+        with: json!({ "id": readable.then_some(other.id) }),
+        ..Refusal::of(409, "name_taken")
+    })
 }
 
 fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outcome {
-    let body = shaped(call, &[needs("name", Kind::Text), may("description", Kind::Text), may("autoJoin", Kind::Flag)])?;
+    let body = shaped(
+        call,
+        &[needs("name", Kind::Text), may("description", Kind::Text), may("autoJoin", Kind::Flag)],
+    )?;
     let name = shape::named(body, "name")?.unwrap_or_default();
     shape::described(shape::text(body, "description"))?;
     if shape::flag(body, "autoJoin") == Some(true) && world.is_delegate(entered) {
@@ -102,8 +141,13 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
 
 fn draw_group(dice: &mut Dice<'_>) -> Option<Uuid> {
     let mandate = in_path(dice)?;
-    let groups: Vec<Uuid> =
-        dice.world.groups.iter().filter(|row| row.mandate == mandate || dice.world.groups.len() < 3).map(|row| row.id).collect();
+    let groups: Vec<Uuid> = dice
+        .world
+        .groups
+        .iter()
+        .filter(|row| row.mandate == mandate || dice.world.groups.len() < 3)
+        .map(|row| row.id)
+        .collect();
     let group = dice.one_of(&groups)?;
     dice.arg(group);
     Some(group)
@@ -114,8 +158,14 @@ fn draw_one(dice: &mut Dice<'_>) -> Option<()> {
 }
 
 /// The group of the path, where the operation reaches it.
-fn reached(world: &World, entered: &Entered, call: &Call, operation: usize) -> Result<Group, Refusal> {
-    let group = world.group(entered.mandate(), call.id("groupId")?).ok_or_else(Refusal::not_found)?;
+fn reached(
+    world: &World,
+    entered: &Entered,
+    call: &Call,
+    operation: usize,
+) -> Result<Group, Refusal> {
+    let group =
+        world.group(entered.mandate(), call.id("groupId")?).ok_or_else(Refusal::not_found)?;
     world.admit(entered, "groups", operation, nearness(world, entered, group))?;
     Ok(group.clone())
 }
@@ -128,7 +178,11 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let group = draw_group(dice)?;
     let (name, description, joins) = (dice.name(), dice.description(), dice.chance(0.5));
     let description = if dice.chance(0.3) { Value::Null } else { description };
-    let body = dice.some(vec![("name", 0.5, json!(name)), ("description", 0.4, description), ("autoJoin", 0.3, json!(joins))]);
+    let body = dice.some(vec![
+        ("name", 0.5, json!(name)),
+        ("description", 0.4, description),
+        ("autoJoin", 0.3, json!(joins)),
+    ]);
     dice.send(body.into());
     dice.dry_run();
     at_version(dice, group);
@@ -153,7 +207,9 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     shape::described(shape::text(body, "description"))?;
     let before = reached(world, entered, call, UPDATE)?;
     require_version(call, before.version)?;
-    if shape::flag(body, "autoJoin").is_some_and(|wanted| wanted != before.auto_join) && world.is_delegate(entered) {
+    if shape::flag(body, "autoJoin").is_some_and(|wanted| wanted != before.auto_join)
+        && world.is_delegate(entered)
+    {
         return Err(Refusal::of(403, "self_escalation"));
     }
     if let Some(name) = &name {
@@ -161,7 +217,8 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     }
     let group = world.group_mut(before.id);
     group.name = name.unwrap_or_else(|| before.name.clone());
-    group.description = shape::clearable(body, "description").unwrap_or_else(|| before.description.clone());
+    group.description =
+        shape::clearable(body, "description").unwrap_or_else(|| before.description.clone());
     group.auto_join = shape::flag(body, "autoJoin").unwrap_or(before.auto_join);
     if *group == before {
         return Ok(Reply::ok(before.answer()));
@@ -174,7 +231,9 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
 
 fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
     let group = draw_group(dice)?;
-    let few = dice.world.groups.iter().filter(|row| row.mandate.to_string() == dice.call.args[0]).count() < 2;
+    let few =
+        dice.world.groups.iter().filter(|row| row.mandate.to_string() == dice.call.args[0]).count()
+            < 2;
     if few && !dice.daring {
         return None;
     }
@@ -232,8 +291,9 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     let wanted: BTreeSet<Uuid> = shape::ids(body, "userIds");
     let before = reached(world, entered, call, UPDATE)?;
     require_version(call, before.version)?;
-    let strangers =
-        shape::unknown_among(body, "userIds", |user| world.member(before.mandate, user).is_some() || before.members.contains(&user));
+    let strangers = shape::unknown_among(body, "userIds", |user| {
+        world.member(before.mandate, user).is_some() || before.members.contains(&user)
+    });
     if !strangers.is_empty() {
         return Err(Refusal::unknown("unknown_user", &strangers));
     }
@@ -242,7 +302,11 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
         let group = world.group_mut(before.id);
         group.members = wanted;
         group.version += 1;
-        world.note(entered.user, before.mandate, Event::of("group_members_changed", "group", before.id));
+        world.note(
+            entered.user,
+            before.mandate,
+            Event::of("group_members_changed", "group", before.id),
+        );
     }
     let rows = member_rows(world, world.group(before.mandate, before.id).unwrap());
     Asked::beginning_of("list_group_members", call, "username").page(rows)

@@ -21,10 +21,28 @@ const fn guard(operation: usize) -> Guard {
 }
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_feature_instances", ALL, Guard::MandateOrEverywhere("instances", READ), draw_list, list)
-        .asking(&[LIST, &["featureCode", "mandateId"]]),
-    Operation::post("create_feature_instance", ALL, Guard::Mandate("instances", CREATE), draw_create, create),
-    Operation::get("get_feature_instance", ONE, guard(READ), |dice| dice.instance_in_path().map(|_| ()), get),
+    Operation::get(
+        "list_feature_instances",
+        ALL,
+        Guard::MandateOrEverywhere("instances", READ),
+        draw_list,
+        list,
+    )
+    .asking(&[LIST, &["featureCode", "mandateId"]]),
+    Operation::post(
+        "create_feature_instance",
+        ALL,
+        Guard::Mandate("instances", CREATE),
+        draw_create,
+        create,
+    ),
+    Operation::get(
+        "get_feature_instance",
+        ONE,
+        guard(READ),
+        |dice| dice.instance_in_path().map(|_| ()),
+        get,
+    ),
     Operation::patch("update_feature_instance", ONE, guard(UPDATE), draw_update, update),
     Operation::delete("delete_feature_instance", ONE, guard(DELETE), draw_delete, delete),
 ];
@@ -36,7 +54,8 @@ fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
     }
     dice.list(&["label"]);
     if dice.chance(0.3) {
-        let other = dice.one_of(&dice.world.mandates.iter().map(|row| row.id).collect::<Vec<_>>())?;
+        let other =
+            dice.one_of(&dice.world.mandates.iter().map(|row| row.id).collect::<Vec<_>>())?;
         let asked = if dice.chance(0.7) { mandate } else { other };
         dice.ask("mandateId", asked);
     }
@@ -50,7 +69,12 @@ fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
 impl World {
     /// An instance is mine when I have access to it.
     pub fn instance_nearness(&self, entered: &Entered, instance: Uuid) -> u8 {
-        let admitted = self.admissions.iter().filter(|row| row.instance == instance && row.enabled).map(|row| row.user).collect();
+        let admitted = self
+            .admissions
+            .iter()
+            .filter(|row| row.instance == instance && row.enabled)
+            .map(|row| row.user)
+            .collect();
         self.nearness(self.instance(instance).mandate, entered.user, &admitted)
     }
 }
@@ -62,12 +86,23 @@ fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome 
         return Err(Refusal::of(403, "mandate_access_denied"));
     }
     let wanted = asked_for.or(named);
-    let reached = |row: &Instance| entered.as_sys || world.instance_nearness(entered, row.id) <= world.level(entered, "instances", READ);
+    let reached = |row: &Instance| {
+        entered.as_sys
+            || world.instance_nearness(entered, row.id) <= world.level(entered, "instances", READ)
+    };
     let found = |row: &&Instance| {
-        let fits = call.asked("featureCode").is_none_or(|code| row.feature == code) && wanted.is_none_or(|id| row.mandate == id);
+        let fits = call.asked("featureCode").is_none_or(|code| row.feature == code)
+            && wanted.is_none_or(|id| row.mandate == id);
         fits && world.living_mandate(row.mandate).is_some() && reached(row)
     };
-    asked.page(world.instances.iter().filter(found).map(|row| Row::of(key(&row.label), row.id, row.answer())).collect())
+    asked.page(
+        world
+            .instances
+            .iter()
+            .filter(found)
+            .map(|row| Row::of(key(&row.label), row.id, row.answer()))
+            .collect(),
+    )
 }
 
 fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
@@ -79,10 +114,17 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
         4..=5 => "bookings".to_owned(),
         _ => dice.one_of(&codes)?,
     };
-    let labels: Vec<String> =
-        dice.world.templates_of(Some(&code)).map(|role| role.label.to_uppercase()).chain(["no role".to_owned()]).collect();
+    let labels: Vec<String> = dice
+        .world
+        .templates_of(Some(&code))
+        .map(|role| role.label.to_uppercase())
+        .chain(["no role".to_owned()])
+        .collect();
     let (label, role, copies) = (dice.name(), dice.one_of(&labels)?, dice.chance(0.5));
-    let mut body = dice.some(vec![("copyTemplateRoles", 0.2, json!(copies)), ("grantCreatorRole", 0.3, json!(role))]);
+    let mut body = dice.some(vec![
+        ("copyTemplateRoles", 0.2, json!(copies)),
+        ("grantCreatorRole", 0.3, json!(role)),
+    ]);
     body.extend([("featureCode".to_owned(), json!(code)), ("label".to_owned(), json!(label))]);
     dice.send(body.into());
     Some(())
@@ -90,7 +132,11 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
 
 fn require_free(world: &World, instance: &Instance) -> Result<(), Refusal> {
     let place = (instance.mandate, &instance.feature);
-    let taken = |row: &Instance| row.id != instance.id && (row.mandate, &row.feature) == place && key(&row.label) == key(&instance.label);
+    let taken = |row: &Instance| {
+        row.id != instance.id
+            && (row.mandate, &row.feature) == place
+            && key(&row.label) == key(&instance.label)
+    };
     if world.instances.iter().any(taken) { Err(Refusal::of(409, "label_taken")) } else { Ok(()) }
 }
 
@@ -103,19 +149,27 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     ];
     let body = shaped(call, &FIELDS)?;
     let label = shape::named(body, "label")?.unwrap_or_default();
-    let (mandate, feature) = (entered.mandate(), shape::text(body, "featureCode").unwrap_or_default().to_owned());
+    let (mandate, feature) =
+        (entered.mandate(), shape::text(body, "featureCode").unwrap_or_default().to_owned());
     let creator_role = shape::text(body, "grantCreatorRole");
     if creator_role.is_some() && (entered.flag || !world.is_admin(mandate, entered.user)) {
         return Err(Refusal::of(403, "self_escalation"));
     }
-    world.feature(&feature).ok_or_else(|| Refusal::unknown_at("unknown_feature", "/featureCode"))?;
+    world
+        .feature(&feature)
+        .ok_or_else(|| Refusal::unknown_at("unknown_feature", "/featureCode"))?;
     let copies = shape::flag(body, "copyTemplateRoles").unwrap_or(true);
     let id = told.id();
-    let instance = Instance { id, mandate, feature: feature.clone(), label, enabled: true, version: 1 };
+    let instance =
+        Instance { id, mandate, feature: feature.clone(), label, enabled: true, version: 1 };
     require_free(world, &instance)?;
     let template = creator_role.map(|label| {
-        let found = world.templates_of(Some(&feature)).find(|role| copies && key(&role.label) == key(label));
-        found.map(|role| role.id).ok_or_else(|| Refusal::unknown_at("unknown_role", "/grantCreatorRole"))
+        let found = world
+            .templates_of(Some(&feature))
+            .find(|role| copies && key(&role.label) == key(label));
+        found
+            .map(|role| role.id)
+            .ok_or_else(|| Refusal::unknown_at("unknown_role", "/grantCreatorRole"))
     });
     let template = template.transpose()?;
     let answer = instance.answer();
@@ -125,7 +179,14 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     }
     if let Some(template) = template {
         let roles = [told.copy_of(template)].into();
-        world.admissions.push(Admission { mandate, instance: id, user: entered.user, roles, enabled: true, version: 1 });
+        world.admissions.push(Admission {
+            mandate,
+            instance: id,
+            user: entered.user,
+            roles,
+            enabled: true,
+            version: 1,
+        });
     }
     world.note(entered.user, mandate, Event::of("instance_created", "instance", id));
     Ok(Reply::created(answer))
@@ -151,15 +212,23 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let instance = dice.instance_in_path()?;
     let disabled = !dice.world.instance(instance).enabled;
     let (label, enabled) = (dice.name(), dice.chance(if disabled { 0.95 } else { 0.6 }));
-    let body: Value = dice.some(vec![("label", 0.6, json!(label)), ("enabled", if disabled { 0.9 } else { 0.2 }, json!(enabled))]).into();
+    let body: Value = dice
+        .some(vec![
+            ("label", 0.6, json!(label)),
+            ("enabled", if disabled { 0.9 } else { 0.2 }, json!(enabled)),
+        ])
+        .into();
     dice.send(body);
     at_version(dice, instance);
     Some(())
 }
 
 fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    const FIELDS: [Field; 3] =
-        [may_but_null("label", Kind::Text), may_but_null("enabled", Kind::Flag), may_but_null("version", Kind::Whole)];
+    const FIELDS: [Field; 3] = [
+        may_but_null("label", Kind::Text),
+        may_but_null("enabled", Kind::Flag),
+        may_but_null("version", Kind::Whole),
+    ];
     let body = shaped(call, &FIELDS)?;
     let label = shape::named(body, "label")?;
     let before = reached(world, entered, UPDATE)?;
@@ -177,7 +246,11 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     require_free(world, &instance)?;
     instance.version += 1;
     let answer = instance.answer();
-    world.note(entered.user, instance.mandate, Event::of("instance_updated", "instance", instance.id));
+    world.note(
+        entered.user,
+        instance.mandate,
+        Event::of("instance_updated", "instance", instance.id),
+    );
     let id = instance.id;
     *world.instance_mut(id) = instance;
     Ok(Reply::ok(answer))
@@ -187,7 +260,9 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
 fn require_may_enable(world: &World, entered: &Entered, instance: Uuid) -> Result<(), Refusal> {
     let catalogue = world.catalogue_of(instance);
     let gives = |roles: &std::collections::BTreeSet<Uuid>| {
-        roles.iter().any(|role| !world.role(*role).unwrap().permissions.within(&Merged::of([], &catalogue), &catalogue))
+        roles.iter().any(|role| {
+            !world.role(*role).unwrap().permissions.within(&Merged::of([], &catalogue), &catalogue)
+        })
     };
     let admitted = || world.admissions.iter().filter(|row| row.instance == instance && row.enabled);
     let own = admitted().any(|row| row.user == entered.user && gives(&row.roles));
@@ -203,8 +278,14 @@ fn require_may_enable(world: &World, entered: &Entered, instance: Uuid) -> Resul
 fn draw_delete(dice: &mut Dice<'_>) -> Option<()> {
     let instance = dice.instance_in_path()?;
     // Most of the history is played in instances that stay.
-    let (mandate, feature) = (dice.world.instance(instance).mandate, dice.world.instance(instance).feature.clone());
-    let others = dice.world.instances.iter().filter(|row| (row.mandate, &row.feature) == (mandate, &feature)).count();
+    let (mandate, feature) =
+        (dice.world.instance(instance).mandate, dice.world.instance(instance).feature.clone());
+    let others = dice
+        .world
+        .instances
+        .iter()
+        .filter(|row| (row.mandate, &row.feature) == (mandate, &feature))
+        .count();
     if others < 2 && ["playbooks", "bookings"].contains(&feature.as_str()) && !dice.daring {
         return None;
     }
@@ -216,6 +297,10 @@ fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     let instance = reached(world, entered, DELETE)?;
     require_version(call, instance.version)?;
     world.remove_instance(instance.id);
-    world.note(entered.user, instance.mandate, Event::of("instance_deleted", "instance", instance.id));
+    world.note(
+        entered.user,
+        instance.mandate,
+        Event::of("instance_deleted", "instance", instance.id),
+    );
     Ok(Reply::nothing())
 }

@@ -23,9 +23,13 @@ fn draw_get(dice: &mut Dice<'_>) -> Option<()> {
 fn draw_replace(dice: &mut Dice<'_>) -> Option<()> {
     let mandate = dice.mandate_in_path()?;
     let (read, work) = (dice.below(3), dice.below(5_000));
-    let mut classes = dice.some(vec![("work", 0.5, json!(work + 1)), ("member-write", 0.3, json!(40))]);
+    let mut classes =
+        dice.some(vec![("work", 0.5, json!(work + 1)), ("member-write", 0.3, json!(40))]);
     // Now and then 0, or a class that is none.
-    classes.extend(dice.some(vec![("read", 0.4, json!(if read == 0 { 0 } else { 90 })), ("nonsense", 0.05, json!(5))]));
+    classes.extend(dice.some(vec![
+        ("read", 0.4, json!(if read == 0 { 0 } else { 90 })),
+        ("nonsense", 0.05, json!(5)),
+    ]));
     dice.send(json!({ "classes": classes }));
     let version = dice.world.mandate(mandate)?.version;
     dice.at_version(version);
@@ -34,11 +38,14 @@ fn draw_replace(dice: &mut Dice<'_>) -> Option<()> {
 
 fn get(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     let mandate = world.living_mandate(call.id("mandateId")?).ok_or_else(Refusal::not_found)?;
-    Ok(Reply::ok(json!({ "mandateId": mandate.id, "classes": mandate.limits, "version": mandate.version })))
+    Ok(Reply::ok(
+        json!({ "mandateId": mandate.id, "classes": mandate.limits, "version": mandate.version }),
+    ))
 }
 
 fn replace(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outcome {
-    let body = shaped(call, &[needs("classes", Kind::Limits), may_but_null("version", Kind::Whole)])?;
+    let body =
+        shaped(call, &[needs("classes", Kind::Limits), may_but_null("version", Kind::Whole)])?;
     let id = call.id("mandateId")?;
     require_version(call, world.living_mandate(id).ok_or_else(Refusal::not_found)?.version)?;
     let limits = body["classes"].as_object().cloned().unwrap_or_default();

@@ -18,10 +18,22 @@ pub const OPERATIONS: &[Operation] = &[
         .asking(&[LIST, &["enabled", "deleted", "q", "hasAdmin", "code"]]),
     Operation::post("create_mandate", "/api/mandates", Guard::Sys, draw_create, create),
     Operation::get("get_mandate", ONE, Guard::MandateOrSys("mandate", READ), draw_one, get),
-    Operation::patch("update_mandate", ONE, Guard::MandateOrSys("mandate", UPDATE), draw_update, update),
+    Operation::patch(
+        "update_mandate",
+        ONE,
+        Guard::MandateOrSys("mandate", UPDATE),
+        draw_update,
+        update,
+    ),
     Operation::put("put_mandate", ONE, Guard::MandateOrSys("mandate", UPDATE), draw_update, update),
     Operation::delete("delete_mandate", ONE, Guard::Sys, draw_delete, delete),
-    Operation::post("restore_mandate", "/api/mandates/{mandateId}/restore", Guard::Sys, draw_restore, restore),
+    Operation::post(
+        "restore_mandate",
+        "/api/mandates/{mandateId}/restore",
+        Guard::Sys,
+        draw_restore,
+        restore,
+    ),
 ];
 const ONE: &str = "/api/mandates/{mandateId}";
 
@@ -42,20 +54,26 @@ fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
         dice.ask("hasAdmin", has_admin);
     }
     if dice.chance(0.2) {
-        let code = dice.one_of(&dice.world.mandates.iter().map(|row| row.code.to_uppercase()).collect::<Vec<_>>())?;
+        let code = dice.one_of(
+            &dice.world.mandates.iter().map(|row| row.code.to_uppercase()).collect::<Vec<_>>(),
+        )?;
         dice.ask("code", code);
     }
     Some(())
 }
 
 fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
-    let (enabled, deleted) = (call.asked_as::<bool>("enabled")?, call.asked_as::<bool>("deleted")?.unwrap_or(false));
+    let (enabled, deleted) =
+        (call.asked_as::<bool>("enabled")?, call.asked_as::<bool>("deleted")?.unwrap_or(false));
     let has_admin = call.asked_as::<bool>("hasAdmin")?;
     let asked = Asked::of(world, call, &["name", "code", "createdAt"])?;
     let found = |row: &&Mandate| {
-        let fits = call.asked("q").is_none_or(|text| key(&row.name).contains(text) || row.code.contains(text));
+        let fits = call
+            .asked("q")
+            .is_none_or(|text| key(&row.name).contains(text) || row.code.contains(text));
         let fits = fits && call.asked("code").is_none_or(|code| row.code == code.to_lowercase());
-        let fits = fits && has_admin.is_none_or(|wanted| wanted != world.effective_admins(row.id).is_empty());
+        let fits = fits
+            && has_admin.is_none_or(|wanted| wanted != world.effective_admins(row.id).is_empty());
         row.deleted == deleted && enabled.is_none_or(|enabled| row.enabled == enabled) && fits
     };
     let sorted_by = |row: &Mandate| match asked.sort.as_str() {
@@ -63,14 +81,22 @@ fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
         "code" => row.code.clone(),
         _ => String::new(),
     };
-    let rows = world.mandates.iter().filter(found).map(|row| Row::of(sorted_by(row), row.id, world.mandate_answer(row)));
+    let rows = world
+        .mandates
+        .iter()
+        .filter(found)
+        .map(|row| Row::of(sorted_by(row), row.id, world.mandate_answer(row)));
     asked.page(rows.collect())
 }
 
 fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
     let (name, admin) = (dice.name(), dice.living_user()?);
     let code = ["acme", "Globex", "init-ech", "-no-", "a_b"][dice.below(5)];
-    let mut body = dice.some(vec![("code", 0.2, json!(code)), ("language", 0.3, json!("de")), ("adminUserId", 0.85, json!(admin))]);
+    let mut body = dice.some(vec![
+        ("code", 0.2, json!(code)),
+        ("language", 0.3, json!("de")),
+        ("adminUserId", 0.85, json!(admin)),
+    ]);
     body.insert("name".to_owned(), json!(name));
     dice.send(body.into());
     Some(())
@@ -80,18 +106,32 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
 fn made_code(world: &World, name: &str) -> String {
     let slug = key(name).replace(' ', "-");
     let free = |code: &String| !world.mandates.iter().any(|row| !row.deleted && row.code == *code);
-    std::iter::once(slug.clone()).chain((2..1_000).map(|number| format!("{slug}-{number}"))).find(free).unwrap()
+    std::iter::once(slug.clone())
+        .chain((2..1_000).map(|number| format!("{slug}-{number}")))
+        .find(free)
+        .unwrap()
 }
 
 fn is_taken(world: &World, code: &str, by_another_than: Option<Uuid>) -> bool {
-    world.mandates.iter().any(|row| !row.deleted && row.code == code && Some(row.id) != by_another_than)
+    world
+        .mandates
+        .iter()
+        .any(|row| !row.deleted && row.code == code && Some(row.id) != by_another_than)
 }
 
 fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outcome {
-    const FIELDS: [shape::Field; 4] =
-        [needs("name", Kind::Text), may("code", Kind::Text), may("language", Kind::Text), may("adminUserId", Kind::Id)];
+    const FIELDS: [shape::Field; 4] = [
+        needs("name", Kind::Text),
+        may("code", Kind::Text),
+        may("language", Kind::Text),
+        may("adminUserId", Kind::Id),
+    ];
     let body = shaped(call, &FIELDS)?;
-    let (name, code, language) = (shape::named(body, "name")?.unwrap_or_default(), shape::code(body)?, shape::language(body)?);
+    let (name, code, language) = (
+        shape::named(body, "name")?.unwrap_or_default(),
+        shape::code(body)?,
+        shape::language(body)?,
+    );
     let admin = shape::id(body, "adminUserId");
     if admin == Some(entered.user) {
         return Err(Refusal::of(403, "self_escalation"));
@@ -152,7 +192,10 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let language = ["en", "fr", "no language"][dice.below(3)];
     let code = ["acme", "globex-2", "zeta"][dice.below(3)];
     let mut body = dice.some(vec![("name", 0.7, json!(name)), ("language", 0.3, json!(language))]);
-    body.extend(dice.some(vec![("enabled", if disabled { 0.7 } else { 0.1 }, json!(enabled)), ("code", 0.1, json!(code))]));
+    body.extend(dice.some(vec![
+        ("enabled", if disabled { 0.7 } else { 0.1 }, json!(enabled)),
+        ("code", 0.1, json!(code)),
+    ]));
     dice.send(body.into());
     let version = dice.world.mandate(mandate)?.version;
     dice.at_version(version);
@@ -168,7 +211,8 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
         may_but_null("version", Kind::Whole),
     ];
     let body = shaped(call, &FIELDS)?;
-    let (name, code, language) = (shape::named(body, "name")?, shape::code(body)?, shape::language(body)?);
+    let (name, code, language) =
+        (shape::named(body, "name")?, shape::code(body)?, shape::language(body)?);
     let enabled = shape::flag(body, "enabled");
     // Name and language by the mandate's admins; the rest by SysAdmins only.
     if !entered.as_sys && (code.is_some() || enabled.is_some()) {
@@ -221,7 +265,8 @@ fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
 }
 
 fn draw_restore(dice: &mut Dice<'_>) -> Option<()> {
-    let deleted: Vec<Uuid> = dice.world.mandates.iter().filter(|row| row.deleted).map(|row| row.id).collect();
+    let deleted: Vec<Uuid> =
+        dice.world.mandates.iter().filter(|row| row.deleted).map(|row| row.id).collect();
     if deleted.is_empty() || dice.chance(0.1) {
         return draw_one(dice);
     }

@@ -20,24 +20,41 @@ const ONE: &str = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}";
 const GUARD: Guard = Guard::MandateOrSys("members", UPDATE);
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::put("replace_member_roles", ALL, GUARD, draw_replace, replace).asking(&[&["dryRun"]]),
+    Operation::put("replace_member_roles", ALL, GUARD, draw_replace, replace)
+        .asking(&[&["dryRun"]]),
     Operation::put("assign_member_role", ONE, GUARD, draw_one, assign).asking(&[&["dryRun"]]),
     Operation::delete("revoke_member_role", ONE, GUARD, draw_revoke, revoke).asking(&[&["dryRun"]]),
 ];
 
 /// 404 that points to those that are not roles of the mandate, or of its instance.
-pub fn require_named(world: &World, mandate: Uuid, instance: Option<Uuid>, body: &Map<String, Value>) -> Result<(), Refusal> {
+pub fn require_named(
+    world: &World,
+    mandate: Uuid,
+    instance: Option<Uuid>,
+    body: &Map<String, Value>,
+) -> Result<(), Refusal> {
     let unknown = unknown_roles(world, mandate, instance, body);
     if unknown.is_empty() { Ok(()) } else { Err(Refusal::unknown("unknown_role", &unknown)) }
 }
 
-pub fn unknown_roles(world: &World, mandate: Uuid, instance: Option<Uuid>, body: &Map<String, Value>) -> Vec<String> {
-    shape::unknown_among(body, "roleIds", |id| world.roles_of(mandate, instance).any(|role| role.id == id))
+pub fn unknown_roles(
+    world: &World,
+    mandate: Uuid,
+    instance: Option<Uuid>,
+    body: &Map<String, Value>,
+) -> Vec<String> {
+    shape::unknown_among(body, "roleIds", |id| {
+        world.roles_of(mandate, instance).any(|role| role.id == id)
+    })
 }
 
 /// 404 where the role of a path is not one of the mandate.
 fn require_known(world: &World, mandate: Uuid, role: Uuid) -> Result<(), Refusal> {
-    if world.roles_of(mandate, None).any(|known| known.id == role) { Ok(()) } else { Err(Refusal::not_found()) }
+    if world.roles_of(mandate, None).any(|known| known.id == role) {
+        Ok(())
+    } else {
+        Err(Refusal::not_found())
+    }
 }
 
 /// A delegate gives only what is within their own access, and never `admin`; nobody raises their own.
@@ -50,7 +67,8 @@ pub fn require_grantable<'a>(
     if !world.is_delegate(entered) {
         return Ok(());
     }
-    let (own, catalogue) = (world.in_mandate(entered.mandate(), entered.user), Catalogue::of_mandates());
+    let (own, catalogue) =
+        (world.in_mandate(entered.mandate(), entered.user), Catalogue::of_mandates());
     let grantable = |id: &Uuid| {
         let role = world.role(*id).unwrap();
         !role.protected && role.permissions.within(&own, &catalogue)
@@ -58,7 +76,10 @@ pub fn require_grantable<'a>(
     if roles.into_iter().all(grantable) {
         return Ok(());
     }
-    Err(Refusal::of(403, if target == entered.user { "self_escalation" } else { "grant_exceeds_own_access" }))
+    Err(Refusal::of(
+        403,
+        if target == entered.user { "self_escalation" } else { "grant_exceeds_own_access" },
+    ))
 }
 
 fn draw_member(dice: &mut Dice<'_>) -> Option<(Uuid, Uuid)> {
@@ -92,8 +113,17 @@ fn draw_one(dice: &mut Dice<'_>) -> Option<()> {
 
 fn draw_revoke(dice: &mut Dice<'_>) -> Option<()> {
     let whom = draw_member(dice)?;
-    let held: Vec<Uuid> = dice.world.member(whom.0, whom.1).into_iter().flat_map(|row| row.roles.iter().copied()).collect();
-    let role = if dice.chance(0.8) && !held.is_empty() { dice.one_of(&held)? } else { dice.role_of(whom.0, None)? };
+    let held: Vec<Uuid> = dice
+        .world
+        .member(whom.0, whom.1)
+        .into_iter()
+        .flat_map(|row| row.roles.iter().copied())
+        .collect();
+    let role = if dice.chance(0.8) && !held.is_empty() {
+        dice.one_of(&held)?
+    } else {
+        dice.role_of(whom.0, None)?
+    };
     dice.arg(role);
     version(dice, whom);
     Some(())
@@ -121,7 +151,9 @@ fn revoke(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     call.id("userId")?;
     let role = call.id("roleId")?;
     let known = require_known(world, entered.mandate(), role);
-    change(world, entered, call, known, |held| held.iter().copied().filter(|id| *id != role).collect())
+    change(world, entered, call, known, |held| {
+        held.iter().copied().filter(|id| *id != role).collect()
+    })
 }
 
 fn change(
@@ -144,7 +176,8 @@ fn change(
     }
     require_grantable(world, entered, user, after.difference(&before))?;
     world.require_targets(entered, None, [user])?;
-    let given: Vec<_> = after.difference(&before).map(|role| &world.role(*role).unwrap().permissions).collect();
+    let given: Vec<_> =
+        after.difference(&before).map(|role| &world.role(*role).unwrap().permissions).collect();
     world.require_opens_nothing(entered, None, &[user].into(), &given)?;
     if after.is_empty() {
         return Err(Refusal::of(409, "last_role"));

@@ -10,7 +10,9 @@ use super::super::operations::{LIST, Operation, Told};
 use super::super::pages::{Asked, Row};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Kind, may, needs, shaped};
-use super::super::world::access::{CREATE, Catalogue, DELETE, MINE, Merged, NEAR, OPERATIONS as NAMES, READ, UPDATE, letter};
+use super::super::world::access::{
+    CREATE, Catalogue, DELETE, MINE, Merged, NEAR, OPERATIONS as NAMES, READ, UPDATE, letter,
+};
 use super::super::world::{Event, Member, Role, World};
 use super::member_roles::{require_grantable, require_named};
 use super::questions::reaching;
@@ -21,10 +23,25 @@ const ONE: &str = "/api/mandates/{mandateId}/users/{userId}";
 pub const OPERATIONS: &[Operation] = &[
     Operation::get("list_members", ALL, Guard::MandateOrSys("members", READ), draw_list, list)
         .asking(&[LIST, &["roleId", "groupId", "enabled", "q"]]),
-    Operation::post("add_member", ALL, Guard::MandateOrSys("members", CREATE), draw_add, add).asking(&[&["dryRun"]]),
+    Operation::post("add_member", ALL, Guard::MandateOrSys("members", CREATE), draw_add, add)
+        .asking(&[&["dryRun"]]),
     Operation::get("get_member", ONE, Guard::MandateOrSys("members", READ), draw_one, get),
-    Operation::patch("update_member", ONE, Guard::MandateOrSys("members", UPDATE), draw_update, update).asking(&[&["dryRun"]]),
-    Operation::delete("remove_member", ONE, Guard::MandateOrSysOrOneself("members", DELETE), draw_remove, remove).asking(&[&["dryRun"]]),
+    Operation::patch(
+        "update_member",
+        ONE,
+        Guard::MandateOrSys("members", UPDATE),
+        draw_update,
+        update,
+    )
+    .asking(&[&["dryRun"]]),
+    Operation::delete(
+        "remove_member",
+        ONE,
+        Guard::MandateOrSysOrOneself("members", DELETE),
+        draw_remove,
+        remove,
+    )
+    .asking(&[&["dryRun"]]),
     Operation::get(
         "get_member_access",
         "/api/mandates/{mandateId}/users/{userId}/access",
@@ -44,7 +61,13 @@ fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
             dice.ask("roleId", role);
         }
         1 => {
-            let groups: Vec<Uuid> = dice.world.groups.iter().filter(|row| row.mandate == mandate).map(|row| row.id).collect();
+            let groups: Vec<Uuid> = dice
+                .world
+                .groups
+                .iter()
+                .filter(|row| row.mandate == mandate)
+                .map(|row| row.id)
+                .collect();
             let group = dice.one_of(&groups)?;
             dice.ask("groupId", group);
         }
@@ -65,7 +88,11 @@ fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome 
     let asked = Asked::of(world, call, &["username", "createdAt"])?;
     let mandate = entered.mandate();
     let level = world.level(entered, "members", READ);
-    let in_group = |user: Uuid| group.is_none_or(|id| world.group(mandate, id).is_some_and(|group| group.members.contains(&user)));
+    let in_group = |user: Uuid| {
+        group.is_none_or(|id| {
+            world.group(mandate, id).is_some_and(|group| group.members.contains(&user))
+        })
+    };
     let is_found = |row: &Member, text: &str| {
         let user = world.user(row.user);
         if row.used { user.is_found(text) } else { user.username.contains(text) }
@@ -103,8 +130,14 @@ fn draw_add(dice: &mut Dice<'_>) -> Option<()> {
 
 /// Exactly one of id, username and address.
 fn named(world: &World, body: &Map<String, Value>) -> Result<Uuid, Refusal> {
-    let (id, username, email) = (shape::id(body, "targetUserId"), shape::text(body, "username"), shape::text(body, "email"));
-    if [id.is_some(), username.is_some(), email.is_some()].iter().filter(|given| **given).count() != 1 {
+    let (id, username, email) = (
+        shape::id(body, "targetUserId"),
+        shape::text(body, "username"),
+        shape::text(body, "email"),
+    );
+    if [id.is_some(), username.is_some(), email.is_some()].iter().filter(|given| **given).count()
+        != 1
+    {
         return Err(Refusal::invalid());
     }
     Ok(world.find_user(id, username, email).unwrap_or_default())
@@ -125,14 +158,19 @@ fn place(body: &Map<String, Value>) -> &'static str {
 impl World {
     /// Whether the call adds this user, by whatever name.
     pub fn is_to_be_added(&self, call: &Call, user: Uuid) -> bool {
-        let body = call.json().and_then(Value::as_object).filter(|_| call.operation.id == "add_member");
+        let body =
+            call.json().and_then(Value::as_object).filter(|_| call.operation.id == "add_member");
         body.is_some_and(|body| named(self, body).is_ok_and(|target| target == user))
     }
 }
 
 fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    const FIELDS: [shape::Field; 4] =
-        [may("targetUserId", Kind::Id), may("username", Kind::Text), may("email", Kind::Text), needs("roleIds", Kind::Ids)];
+    const FIELDS: [shape::Field; 4] = [
+        may("targetUserId", Kind::Id),
+        may("username", Kind::Text),
+        may("email", Kind::Text),
+        needs("roleIds", Kind::Ids),
+    ];
     let body = shaped(call, &FIELDS)?;
     let (target, roles) = (named(world, body)?, shape::ids(body, "roleIds"));
     if roles.is_empty() {
@@ -147,21 +185,32 @@ fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     let found = world.living_user(target).map(|user| user.id);
     let refusal = match found {
         None => Some(Refusal::unknown_at("unknown_user", place(body))),
-        Some(_) if world.member(mandate, target).is_some() => Some(Refusal::of(409, "already_member")),
+        Some(_) if world.member(mandate, target).is_some() => {
+            Some(Refusal::of(409, "already_member"))
+        }
         Some(_) => None,
     };
     if let Some(refusal) = refusal {
         if shape::id(body, "targetUserId").is_none() {
-            let event = Event { resource: None, target: found, ..Event::of("lookup_failed", "user", "") };
+            let event =
+                Event { resource: None, target: found, ..Event::of("lookup_failed", "user", "") };
             world.note(entered.user, mandate, event);
         }
         return Err(refusal);
     }
     if call.is_dry_run() && shape::id(body, "targetUserId").is_none() {
-        world.note(entered.user, mandate, Event::of("user_looked_up", "user", target).target(target));
+        world.note(
+            entered.user,
+            mandate,
+            Event::of("user_looked_up", "user", target).target(target),
+        );
     }
     world.join(mandate, target, roles, world.is_delegate(entered) || entered.flag);
-    world.note(entered.user, mandate, Event::of("user_added_to_mandate", "member", target).target(target));
+    world.note(
+        entered.user,
+        mandate,
+        Event::of("user_added_to_mandate", "member", target).target(target),
+    );
     Ok(Reply::created(world.member_answer(world.member(mandate, target).unwrap())))
 }
 
@@ -173,10 +222,20 @@ fn draw_one(dice: &mut Dice<'_>) -> Option<()> {
 }
 
 /// The member of the path, where the operation reaches it.
-pub fn reached(world: &World, entered: &Entered, call: &Call, operation: usize) -> Result<Uuid, Refusal> {
+pub fn reached(
+    world: &World,
+    entered: &Entered,
+    call: &Call,
+    operation: usize,
+) -> Result<Uuid, Refusal> {
     let user = call.id("userId")?;
     world.member(entered.mandate(), user).ok_or_else(Refusal::not_found)?;
-    world.admit(entered, "members", operation, world.nearness_of(entered.mandate(), entered.user, user))?;
+    world.admit(
+        entered,
+        "members",
+        operation,
+        world.nearness_of(entered.mandate(), entered.user, user),
+    )?;
     Ok(user)
 }
 
@@ -241,14 +300,23 @@ fn remove(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     // Leaving needs no permission.
     let own = if user == entered.user { MINE } else { 0 };
     let level = |operation| world.level(entered, "members", operation).max(own);
-    admit("members", DELETE, (level(DELETE), level(READ)), world.nearness_of(mandate, entered.user, user))?;
+    admit(
+        "members",
+        DELETE,
+        (level(DELETE), level(READ)),
+        world.nearness_of(mandate, entered.user, user),
+    )?;
     require_version(call, member.version)?;
     world.require_targets(entered, None, [user])?;
     if world.is_last_admin(mandate, user) {
         return Err(Refusal::of(409, "last_mandate_admin"));
     }
     world.leave(mandate, user);
-    world.note(entered.user, mandate, Event::of("user_removed_from_mandate", "member", user).target(user));
+    world.note(
+        entered.user,
+        mandate,
+        Event::of("user_removed_from_mandate", "member", user).target(user),
+    );
     Ok(Reply::nothing())
 }
 
@@ -264,26 +332,39 @@ fn draw_access(dice: &mut Dice<'_>) -> Option<()> {
 }
 
 /// Whether the caller may be told that somebody holds a role: one that they may read, or any of their own.
-fn is_told(world: &World, entered: &Entered, user: Uuid, instance: Option<Uuid>, role: &Role) -> bool {
-    let admitted = instance.filter(|instance| !entered.as_sys && world.is_admitted(*instance, entered.user));
-    let own = admitted.map_or(0, |instance| world.in_instance(instance, entered.user).level("instance-roles", READ));
+fn is_told(
+    world: &World,
+    entered: &Entered,
+    user: Uuid,
+    instance: Option<Uuid>,
+    role: &Role,
+) -> bool {
+    let admitted =
+        instance.filter(|instance| !entered.as_sys && world.is_admitted(*instance, entered.user));
+    let own = admitted.map_or(0, |instance| {
+        world.in_instance(instance, entered.user).level("instance-roles", READ)
+    });
     let level = world.level(entered, "roles", READ).max(own);
-    user == entered.user || world.nearness(entered.mandate(), entered.user, &world.holders(role.id)) <= level
+    user == entered.user
+        || world.nearness(entered.mandate(), entered.user, &world.holders(role.id)) <= level
 }
 
 /// Merged access, each level with the roles that it comes from, of those that are told.
 fn sourced(roles: &[&Role], catalogue: &Catalogue, is_told: &dyn Fn(&Role) -> bool) -> Value {
     let merged = Merged::of(roles.iter().map(|role| &role.permissions), catalogue);
     let told: Vec<&Role> = roles.iter().copied().filter(|role| is_told(role)).collect();
-    let giving =
-        |gives: &dyn Fn(&Role) -> bool| -> Vec<&str> { told.iter().filter(|role| gives(role)).map(|role| role.label.as_str()).collect() };
+    let giving = |gives: &dyn Fn(&Role) -> bool| -> Vec<&str> {
+        told.iter().filter(|role| gives(role)).map(|role| role.label.as_str()).collect()
+    };
     let table = |table: &String| {
         let rule = merged.tables[table];
         let mut answer = rule.answer();
         answer["from"] = json!({ "view": giving(&|role| role.permissions.rule(table).view) });
         for (operation, name) in NAMES.into_iter().enumerate() {
             let level = rule.levels[operation];
-            answer["from"][name] = json!(giving(&|role| level > 0 && role.permissions.rule(table).levels[operation] == level));
+            answer["from"][name] = json!(giving(
+                &|role| level > 0 && role.permissions.rule(table).levels[operation] == level
+            ));
         }
         (table.clone(), answer)
     };
@@ -301,12 +382,21 @@ fn access(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     let instance = call.asked_as::<Uuid>("instanceId")?;
     let (mandate, user) = (entered.mandate(), reached(world, entered, call, READ)?);
     let mut answer =
-        sourced(&world.mandate_roles(mandate, user), &Catalogue::of_mandates(), &|role| is_told(world, entered, user, None, role));
+        sourced(&world.mandate_roles(mandate, user), &Catalogue::of_mandates(), &|role| {
+            is_told(world, entered, user, None, role)
+        });
     if let Some(instance) = instance {
-        world.find_instance(instance).filter(|row| row.mandate == mandate).ok_or_else(Refusal::not_found)?;
+        world
+            .find_instance(instance)
+            .filter(|row| row.mandate == mandate)
+            .ok_or_else(Refusal::not_found)?;
         let is_told = |role: &Role| is_told(world, entered, user, Some(instance), role);
-        let more = sourced(&world.instance_roles(instance, user), &world.catalogue_of(instance), &is_told);
-        answer["roles"].as_array_mut().unwrap().extend(more["roles"].as_array().unwrap().iter().cloned());
+        let more =
+            sourced(&world.instance_roles(instance, user), &world.catalogue_of(instance), &is_told);
+        answer["roles"]
+            .as_array_mut()
+            .unwrap()
+            .extend(more["roles"].as_array().unwrap().iter().cloned());
         for part in ["tables", "views"] {
             answer[part].as_object_mut().unwrap().extend(more[part].as_object().unwrap().clone());
         }

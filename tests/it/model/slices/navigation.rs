@@ -12,7 +12,8 @@ use super::super::world::access::Merged;
 use super::super::world::{Role, Texts, World, key};
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("get_my_features", "/api/features/my", Guard::User, draw_my, my).asking(&[&["lang"]]),
+    Operation::get("get_my_features", "/api/features/my", Guard::User, draw_my, my)
+        .asking(&[&["lang"]]),
     Operation::get("get_my_access", "/api/access/me", Guard::Context, draw_access, access),
 ];
 
@@ -31,13 +32,17 @@ fn labels(roles: &[&Role]) -> Vec<String> {
 /// One language of a label: the wanted one, else English, else any.
 fn in_language(label: &Texts, language: Option<&str>) -> Texts {
     let Some(language) = language else { return label.clone() };
-    let found = label.get_key_value(language).or_else(|| label.get_key_value("en")).or_else(|| label.iter().next());
+    let found = label
+        .get_key_value(language)
+        .or_else(|| label.get_key_value("en"))
+        .or_else(|| label.iter().next());
     found.into_iter().map(|(language, text)| (language.clone(), text.clone())).collect()
 }
 
 /// The label of the held role that grants the most; of several the first.
 fn greatest(world: &World, instance: Uuid, roles: &[&Role]) -> Option<String> {
-    let weight = |role: &Role| Merged::of([&role.permissions], &world.catalogue_of(instance)).weight();
+    let weight =
+        |role: &Role| Merged::of([&role.permissions], &world.catalogue_of(instance)).weight();
     let most = roles.iter().map(|role| weight(role)).max()?;
     roles.iter().find(|role| weight(role) == most).map(|role| role.label.clone())
 }
@@ -58,7 +63,8 @@ fn my(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     if language.is_some_and(|tag| tag.len() != 2) {
         return Err(Refusal::of(400, "invalid_parameter"));
     }
-    let mut mandates: Vec<_> = world.mandates.iter().filter(|row| world.is_alive(row.id, entered.user)).collect();
+    let mut mandates: Vec<_> =
+        world.mandates.iter().filter(|row| world.is_alive(row.id, entered.user)).collect();
     mandates.sort_by_key(|row| (key(&row.name), row.id));
     let mut answers = Vec::new();
     for mandate in mandates {
@@ -66,9 +72,11 @@ fn my(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
         let mut all: Vec<_> = world.features.iter().collect();
         all.sort_by_key(|feature| &feature.code);
         for feature in all {
-            let mut open = world.open_instances(mandate.id, entered.user, |code| code == feature.code);
+            let mut open =
+                world.open_instances(mandate.id, entered.user, |code| code == feature.code);
             open.sort_by_key(|id| (key(&world.instance(*id).label), *id));
-            let instances: Vec<Value> = open.into_iter().map(|id| instance_answer(world, entered.user, id)).collect();
+            let instances: Vec<Value> =
+                open.into_iter().map(|id| instance_answer(world, entered.user, id)).collect();
             if !instances.is_empty() {
                 let label = in_language(&feature.label, language);
                 features.push(json!({ "code": feature.code, "label": label, "icon": feature.icon, "instances": instances }));
@@ -107,7 +115,10 @@ fn access(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
         add(&world.mandate_roles(mandate, entered.user), &world.in_mandate(mandate, entered.user));
     }
     if let Some(instance) = entered.named_instance() {
-        add(&world.instance_roles(instance, entered.user), &world.in_instance(instance, entered.user));
+        add(
+            &world.instance_roles(instance, entered.user),
+            &world.in_instance(instance, entered.user),
+        );
     }
     Ok(Reply::ok(json!({
         "userId": entered.user, "mandateId": entered.named_mandate(), "instanceId": entered.named_instance(),

@@ -12,18 +12,23 @@ use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Kind, may, may_but_null, shaped};
 use super::super::world::access::{MINE, Merged, READ, UPDATE};
 use super::super::world::{Permissions, Role, World};
-use super::roles::{at_version, catalogue, draw_read, draw_role, note, open, readable, require_within_own};
+use super::roles::{
+    at_version, catalogue, draw_read, draw_role, note, open, readable, require_within_own,
+};
 
 const ONE: &str = "/api/roles/{roleId}/permissions";
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::get("get_role_permissions", ONE, Guard::Role(READ), draw_read, get),
-    Operation::put("replace_role_permissions", ONE, Guard::Role(UPDATE), draw_replace, replace).asking(&[&["dryRun"]]),
-    Operation::patch("update_role_permissions", ONE, Guard::Role(UPDATE), draw_update, update).asking(&[&["dryRun"]]),
+    Operation::put("replace_role_permissions", ONE, Guard::Role(UPDATE), draw_replace, replace)
+        .asking(&[&["dryRun"]]),
+    Operation::patch("update_role_permissions", ONE, Guard::Role(UPDATE), draw_update, update)
+        .asking(&[&["dryRun"]]),
 ];
 
 fn get(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    readable(world, entered, call).map(|role| Reply::ok(role.permissions.answer(&catalogue(world, &role))))
+    readable(world, entered, call)
+        .map(|role| Reply::ok(role.permissions.answer(&catalogue(world, &role))))
 }
 
 fn draw_replace(dice: &mut Dice<'_>) -> Option<()> {
@@ -37,8 +42,11 @@ fn draw_replace(dice: &mut Dice<'_>) -> Option<()> {
 }
 
 fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    const FIELDS: [shape::Field; 3] =
-        [may_but_null("tables", Kind::Rules), may_but_null("views", Kind::Flags), may("version", Kind::Whole)];
+    const FIELDS: [shape::Field; 3] = [
+        may_but_null("tables", Kind::Rules),
+        may_but_null("views", Kind::Flags),
+        may("version", Kind::Whole),
+    ];
     let wanted = shape::permissions(shaped(call, &FIELDS)?);
     let sent = (wanted.tables.keys().cloned().collect(), wanted.views.keys().cloned().collect());
     change(world, entered, call, &sent, |_| wanted)
@@ -95,10 +103,20 @@ fn patched(mut permissions: Permissions, body: &Map<String, Value>) -> Permissio
 }
 
 fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    const FIELDS: [shape::Field; 3] =
-        [may_but_null("tables", Kind::RulePatches), may_but_null("views", Kind::FlagsOrNull), may_but_null("version", Kind::Whole)];
+    const FIELDS: [shape::Field; 3] = [
+        may_but_null("tables", Kind::RulePatches),
+        may_but_null("views", Kind::FlagsOrNull),
+        may_but_null("version", Kind::Whole),
+    ];
     let body = shaped(call, &FIELDS)?;
-    let named = |part: &str| body.get(part).and_then(Value::as_object).into_iter().flatten().map(|row| row.0.clone()).collect();
+    let named = |part: &str| {
+        body.get(part)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|row| row.0.clone())
+            .collect()
+    };
     change(world, entered, call, &(named("tables"), named("views")), |before| patched(before, body))
 }
 
@@ -129,7 +147,12 @@ fn change(
     if raises_own(world, entered, &role, &after) {
         return Err(Refusal::of(403, "self_escalation"));
     }
-    if !role.is_template() && !after.within(&Merged::of([&role.permissions], &catalogue(world, &role)), &catalogue(world, &role)) {
+    if !role.is_template()
+        && !after.within(
+            &Merged::of([&role.permissions], &catalogue(world, &role)),
+            &catalogue(world, &role),
+        )
+    {
         world.require_opens_nothing(entered, role.instance, &world.holders(role.id), &[&after])?;
     }
     let answer = after.answer(&catalogue(world, &role));

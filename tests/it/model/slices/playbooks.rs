@@ -22,12 +22,19 @@ const fn guard(operation: usize) -> Guard {
 }
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_playbooks", ALL, guard(READ), draw_list, list).asking(&[LIST, &["q", "ownerId", "deleted"]]),
+    Operation::get("list_playbooks", ALL, guard(READ), draw_list, list)
+        .asking(&[LIST, &["q", "ownerId", "deleted"]]),
     Operation::post("create_playbook", ALL, guard(CREATE), draw_create, create),
     Operation::get("get_playbook", ONE, guard(READ), |dice| draw_playbook(dice).map(|_| ()), get),
     Operation::patch("update_playbook", ONE, guard(UPDATE), draw_update, update),
     Operation::delete("delete_playbook", ONE, guard(DELETE), draw_delete, delete),
-    Operation::post("restore_playbook", "/api/playbooks/{playbook}/restore", guard(DELETE), draw_restore, restore),
+    Operation::post(
+        "restore_playbook",
+        "/api/playbooks/{playbook}/restore",
+        guard(DELETE),
+        draw_restore,
+        restore,
+    ),
 ];
 
 fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
@@ -53,19 +60,27 @@ pub fn nearness(world: &World, entered: &Entered, owner: Uuid) -> u8 {
 }
 
 fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    let (owner, deleted) = (call.asked_as::<Uuid>("ownerId")?, call.asked_as::<bool>("deleted")?.unwrap_or(false));
+    let (owner, deleted) =
+        (call.asked_as::<Uuid>("ownerId")?, call.asked_as::<bool>("deleted")?.unwrap_or(false));
     let asked = Asked::of(world, call, &["name", "createdAt"])?;
     let level = world.own_level(entered, TABLE, READ);
     let found = |row: &&Playbook| {
-        let fits = call.asked("q").is_none_or(|text| key(&row.name).contains(text) || key(&row.title).contains(text));
+        let fits = call
+            .asked("q")
+            .is_none_or(|text| key(&row.name).contains(text) || key(&row.title).contains(text));
         row.instance == entered.instance()
             && row.deleted.is_some() == deleted
             && owner.is_none_or(|owner| row.owner == owner)
             && nearness(world, entered, row.owner) <= level
             && fits
     };
-    let sorted_by = |row: &Playbook| if asked.sort == "name" { key(&row.name) } else { String::new() };
-    let rows = world.playbooks.iter().filter(found).map(|row| Row::of(sorted_by(row), row.id, world.playbook_answer(row)));
+    let sorted_by =
+        |row: &Playbook| if asked.sort == "name" { key(&row.name) } else { String::new() };
+    let rows = world
+        .playbooks
+        .iter()
+        .filter(found)
+        .map(|row| Row::of(sorted_by(row), row.id, world.playbook_answer(row)));
     asked.page(rows.collect())
 }
 
@@ -89,16 +104,33 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
 /// A name that looks like a UUID, or like a way up, could not be told from others in a path.
 fn checked_name(body: &serde_json::Map<String, Value>) -> Result<Option<String>, Refusal> {
     let name = shape::named(body, "name")?;
-    let odd = name.as_ref().is_some_and(|name| name.parse::<Uuid>().is_ok() || name == "." || name == "..");
+    let odd = name
+        .as_ref()
+        .is_some_and(|name| name.parse::<Uuid>().is_ok() || name == "." || name == "..");
     if odd { Err(Refusal::invalid()) } else { Ok(name) }
 }
 
 /// 409 where a living one has the name; whose id is told to those who may read it.
-fn require_free(world: &World, entered: &Entered, name: &str, own: Option<Uuid>) -> Result<(), Refusal> {
-    let living = world.playbooks.iter().filter(|row| row.instance == entered.instance() && row.deleted.is_none());
-    let Some(other) = living.into_iter().find(|row| Some(row.id) != own && key(&row.name) == key(name)) else { return Ok(()) };
+fn require_free(
+    world: &World,
+    entered: &Entered,
+    name: &str,
+    own: Option<Uuid>,
+) -> Result<(), Refusal> {
+    let living = world
+        .playbooks
+        .iter()
+        .filter(|row| row.instance == entered.instance() && row.deleted.is_none());
+    let Some(other) =
+        living.into_iter().find(|row| Some(row.id) != own && key(&row.name) == key(name))
+    else {
+        return Ok(());
+    };
     let readable = world.own_level(entered, TABLE, READ) >= nearness(world, entered, other.owner);
-    Err(Refusal { with: json!({ "id": readable.then_some(other.id) }), ..Refusal::of(409, "name_taken") })
+    Err(Refusal {
+        with: json!({ "id": readable.then_some(other.id) }),
+        ..Refusal::of(409, "name_taken")
+    })
 }
 
 fn note(world: &mut World, entered: &Entered, action: &'static str, id: Uuid) {
@@ -106,8 +138,12 @@ fn note(world: &mut World, entered: &Entered, action: &'static str, id: Uuid) {
 }
 
 fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outcome {
-    let body = shaped(call, &[needs("name", Kind::Text), needs("title", Kind::Text), may("description", Kind::Text)])?;
-    let (name, title) = (checked_name(body)?.unwrap_or_default(), shape::named(body, "title")?.unwrap_or_default());
+    let body = shaped(
+        call,
+        &[needs("name", Kind::Text), needs("title", Kind::Text), may("description", Kind::Text)],
+    )?;
+    let (name, title) =
+        (checked_name(body)?.unwrap_or_default(), shape::named(body, "title")?.unwrap_or_default());
     shape::described(shape::text(body, "description"))?;
     require_free(world, entered, &name, None)?;
     let playbook = Playbook {
@@ -130,7 +166,8 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
 /// A playbook of an instance, by its id or by its name.
 pub fn draw_playbook(dice: &mut Dice<'_>) -> Option<Uuid> {
     let instance = dice.in_feature("playbooks")?;
-    let here: Vec<Playbook> = dice.world.playbooks.iter().filter(|row| row.instance == instance).cloned().collect();
+    let here: Vec<Playbook> =
+        dice.world.playbooks.iter().filter(|row| row.instance == instance).cloned().collect();
     let living: Vec<Playbook> = here.iter().filter(|row| row.deleted.is_none()).cloned().collect();
     let caller = dice.caller();
     let own: Vec<Playbook> = living.iter().filter(|row| row.owner == caller).cloned().collect();
@@ -147,8 +184,15 @@ pub fn draw_playbook(dice: &mut Dice<'_>) -> Option<Uuid> {
 
 /// A playbook by what the path calls it: of a name, the living one or that which was deleted last; where a deleted one is looked
 /// for, the other way round.
-pub fn found<'a>(world: &'a World, entered: &Entered, call: &Call, deleted_first: bool) -> Result<&'a Playbook, Refusal> {
-    let (text, here) = (call.arg("playbook"), || world.playbooks.iter().filter(|row| row.instance == entered.instance()));
+pub fn found<'a>(
+    world: &'a World,
+    entered: &Entered,
+    call: &Call,
+    deleted_first: bool,
+) -> Result<&'a Playbook, Refusal> {
+    let (text, here) = (call.arg("playbook"), || {
+        world.playbooks.iter().filter(|row| row.instance == entered.instance())
+    });
     let found = if let Ok(id) = text.parse::<Uuid>() {
         here().find(|row| row.id == id)
     } else {
@@ -159,7 +203,12 @@ pub fn found<'a>(world: &'a World, entered: &Entered, call: &Call, deleted_first
 }
 
 /// 404 where it may not be seen, 410 where it was deleted, 403 where it may be seen but not this.
-pub fn open<'a>(world: &'a World, entered: &Entered, call: &Call, operation: usize) -> Result<&'a Playbook, Refusal> {
+pub fn open<'a>(
+    world: &'a World,
+    entered: &Entered,
+    call: &Call,
+    operation: usize,
+) -> Result<&'a Playbook, Refusal> {
     let playbook = found(world, entered, call, false)?;
     let needed = nearness(world, entered, playbook.owner);
     if world.own_level(entered, TABLE, READ) < needed {
@@ -189,7 +238,11 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let id = draw_playbook(dice)?;
     let (name, title, description) = (draw_name(dice), dice.name(), dice.description());
     let description = if dice.chance(0.3) { Value::Null } else { description };
-    let body = dice.some(vec![("name", 0.4, json!(name)), ("title", 0.5, json!(title)), ("description", 0.4, description)]);
+    let body = dice.some(vec![
+        ("name", 0.4, json!(name)),
+        ("title", 0.5, json!(title)),
+        ("description", 0.4, description),
+    ]);
     dice.send(body.into());
     at_version(dice, id);
     Some(())
@@ -215,7 +268,8 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     let was = playbook.clone();
     playbook.name = name.unwrap_or_else(|| playbook.name.clone());
     playbook.title = title.unwrap_or_else(|| playbook.title.clone());
-    playbook.description = shape::clearable(body, "description").unwrap_or_else(|| playbook.description.clone());
+    playbook.description =
+        shape::clearable(body, "description").unwrap_or_else(|| playbook.description.clone());
     if *playbook == was {
         return Ok(Reply::ok(world.playbook_answer(&was)));
     }
@@ -246,8 +300,13 @@ fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
 
 fn draw_restore(dice: &mut Dice<'_>) -> Option<()> {
     let instance = dice.in_feature("playbooks")?;
-    let deleted: Vec<Playbook> =
-        dice.world.playbooks.iter().filter(|row| row.instance == instance && row.deleted.is_some()).cloned().collect();
+    let deleted: Vec<Playbook> = dice
+        .world
+        .playbooks
+        .iter()
+        .filter(|row| row.instance == instance && row.deleted.is_some())
+        .cloned()
+        .collect();
     if deleted.is_empty() || dice.chance(0.1) {
         return draw_playbook(dice).map(|_| ());
     }

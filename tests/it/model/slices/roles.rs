@@ -23,9 +23,16 @@ pub const OPERATIONS: &[Operation] = &[
 
 /// A role of the mandate in the header, or a template.
 pub fn draw_role(dice: &mut Dice<'_>) -> Option<Uuid> {
-    let templates: Vec<Uuid> = dice.world.roles.iter().filter(|row| row.is_template()).map(|row| row.id).collect();
+    let templates: Vec<Uuid> =
+        dice.world.roles.iter().filter(|row| row.is_template()).map(|row| row.id).collect();
     let mandate = dice.mandate()?;
-    let instances: Vec<Uuid> = dice.world.instances.iter().filter(|row| row.mandate == mandate).map(|row| row.id).collect();
+    let instances: Vec<Uuid> = dice
+        .world
+        .instances
+        .iter()
+        .filter(|row| row.mandate == mandate)
+        .map(|row| row.id)
+        .collect();
     let role = match dice.below(10) {
         0 => dice.one_of(&templates)?,
         1..=4 if !instances.is_empty() => {
@@ -53,19 +60,37 @@ pub fn readable(world: &World, entered: &Entered, call: &Call) -> Result<Role, R
 }
 
 /// The role of the path, where the operation reaches it.
-fn reached(world: &World, entered: &Entered, call: &Call, operation: usize) -> Result<Role, Refusal> {
+fn reached(
+    world: &World,
+    entered: &Entered,
+    call: &Call,
+    operation: usize,
+) -> Result<Role, Refusal> {
     let role = world.role(call.id("roleId")?).unwrap().clone();
     if role.is_template() {
         return Ok(role);
     }
     let table = if role.instance.is_some() { "instance-roles" } else { "roles" };
-    let levels = (level(world, entered, role.instance, operation), level(world, entered, role.instance, READ));
-    admit(table, operation, levels, world.nearness(entered.mandate(), entered.user, &world.holders(role.id)))?;
+    let levels = (
+        level(world, entered, role.instance, operation),
+        level(world, entered, role.instance, READ),
+    );
+    admit(
+        table,
+        operation,
+        levels,
+        world.nearness(entered.mandate(), entered.user, &world.holders(role.id)),
+    )?;
     Ok(role)
 }
 
 /// The role of the path, open for a change: not protected, of this version and, for a delegate, within their own access.
-pub fn open(world: &World, entered: &Entered, call: &Call, operation: usize) -> Result<Role, Refusal> {
+pub fn open(
+    world: &World,
+    entered: &Entered,
+    call: &Call,
+    operation: usize,
+) -> Result<Role, Refusal> {
     let role = reached(world, entered, call, operation)?;
     if role.protected {
         return Err(Refusal::of(409, "role_protected"));
@@ -81,11 +106,20 @@ pub fn catalogue(world: &World, role: &Role) -> Catalogue {
 }
 
 /// 403 where a delegate would give more than they have, in the context to which the role belongs.
-pub fn require_within_own(world: &World, entered: &Entered, role: &Role, permissions: &Permissions) -> Result<(), Refusal> {
+pub fn require_within_own(
+    world: &World,
+    entered: &Entered,
+    role: &Role,
+    permissions: &Permissions,
+) -> Result<(), Refusal> {
     if role.is_template() || !world.is_delegate(entered) {
         return Ok(());
     }
-    let own = if role.instance.is_some() { world.own_access(entered) } else { world.in_mandate(entered.mandate(), entered.user) };
+    let own = if role.instance.is_some() {
+        world.own_access(entered)
+    } else {
+        world.in_mandate(entered.mandate(), entered.user)
+    };
     let within = permissions.within(&own, &catalogue(world, role));
     if within { Ok(()) } else { Err(Refusal::of(403, "grant_exceeds_own_access")) }
 }
@@ -114,15 +148,21 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
 }
 
 fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    const FIELDS: [shape::Field; 3] =
-        [may_but_null("label", Kind::Text), may("description", Kind::TextPatches), may_but_null("version", Kind::Whole)];
+    const FIELDS: [shape::Field; 3] = [
+        may_but_null("label", Kind::Text),
+        may("description", Kind::TextPatches),
+        may_but_null("version", Kind::Whole),
+    ];
     let body = shaped(call, &FIELDS)?;
     let label = shape::named(body, "label")?;
     let before = open(world, entered, call, UPDATE)?;
     let mut role = before.clone();
     role.label = label.unwrap_or(role.label);
     if let Some(description) = body.get("description") {
-        role.description = description.as_object().map(|patch| shape::merged(role.description, patch)).unwrap_or_default();
+        role.description = description
+            .as_object()
+            .map(|patch| shape::merged(role.description, patch))
+            .unwrap_or_default();
     }
     if role == before {
         return Ok(Reply::ok(before.answer()));

@@ -21,9 +21,19 @@ pub const OPERATIONS: &[Operation] = &[
 fn draw_login(dice: &mut Dice<'_>) -> Option<()> {
     dice.call.session = None;
     // Whoever cannot act signs in, rather than others.
-    let signed_in = |row: &&User| !dice.world.sessions.iter().any(|session| session.user == row.id && !session.ended);
-    let waiting: Vec<Uuid> = dice.world.users.iter().filter(|row| row.active()).filter(signed_in).map(|row| row.id).collect();
-    let user = if dice.chance(0.6) && !waiting.is_empty() { dice.one_of(&waiting)? } else { dice.user()? };
+    let signed_in = |row: &&User| {
+        !dice.world.sessions.iter().any(|session| session.user == row.id && !session.ended)
+    };
+    let waiting: Vec<Uuid> = dice
+        .world
+        .users
+        .iter()
+        .filter(|row| row.active())
+        .filter(signed_in)
+        .map(|row| row.id)
+        .collect();
+    let user =
+        if dice.chance(0.6) && !waiting.is_empty() { dice.one_of(&waiting)? } else { dice.user()? };
     let username = dice.world.user(user).username.clone();
     let username = if dice.chance(0.2) { username.to_uppercase() } else { username };
     let username = if dice.chance(0.02) { "nobody-at-all".to_owned() } else { username };
@@ -36,10 +46,17 @@ fn login(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     let body = shaped(call, &[needs("username", Kind::Text), needs("password", Kind::Text)])?;
     let username = key(shape::text(body, "username").unwrap_or_default());
     let account = world.users.iter().find(|row| row.username == username && !row.erased);
-    let Some(user) = account.filter(|row| row.active() && shape::text(body, "password") == Some(PASSWORD)).map(|row| row.id) else {
+    let Some(user) = account
+        .filter(|row| row.active() && shape::text(body, "password") == Some(PASSWORD))
+        .map(|row| row.id)
+    else {
         // What was typed is told to nobody, and who it was only where there is such an account.
         let target = account.map(|row| row.id);
-        world.trail.push(Event { resource: None, target, ..Event::of("sign_in_failed", "session", "") });
+        world.trail.push(Event {
+            resource: None,
+            target,
+            ..Event::of("sign_in_failed", "session", "")
+        });
         return Err(Refusal::of(401, "invalid_credentials"));
     };
     world.sessions.push(Session { user, ended: false });
@@ -50,23 +67,41 @@ fn login(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
 fn draw_logout(dice: &mut Dice<'_>) -> Option<()> {
     // Rather one of several sessions than the last one.
     let caller = dice.caller();
-    let open = dice.world.sessions.iter().filter(|session| session.user == caller && !session.ended).count();
+    let open = dice
+        .world
+        .sessions
+        .iter()
+        .filter(|session| session.user == caller && !session.ended)
+        .count();
     if open < 2 && dice.world.present().len() < 8 && !dice.daring { None } else { Some(()) }
 }
 
 fn logout(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
     world.sessions[entered.session].ended = true;
-    world.note_everywhere(entered.user, &[], &Event::of("user_signed_out", "session", "~").target(entered.user));
+    world.note_everywhere(
+        entered.user,
+        &[],
+        &Event::of("user_signed_out", "session", "~").target(entered.user),
+    );
     Ok(Reply::nothing())
 }
 
 /// The account, and the mandates that are open to it.
 fn me(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
-    let mut open: Vec<Uuid> = world.mandates.iter().map(|row| row.id).filter(|id| world.is_alive(*id, entered.user)).collect();
+    let mut open: Vec<Uuid> = world
+        .mandates
+        .iter()
+        .map(|row| row.id)
+        .filter(|id| world.is_alive(*id, entered.user))
+        .collect();
     open.sort_by_key(|id| (key(&world.mandate(*id).unwrap().name), *id));
     let mandate = |id: Uuid| {
         let mandate = world.mandate(id).unwrap();
-        let roles: Vec<&str> = world.mandate_roles(id, entered.user).into_iter().map(|role| role.label.as_str()).collect();
+        let roles: Vec<&str> = world
+            .mandate_roles(id, entered.user)
+            .into_iter()
+            .map(|role| role.label.as_str())
+            .collect();
         json!({ "id": id, "name": mandate.name, "code": mandate.code, "roles": roles })
     };
     let mut answer = world.user(entered.user).answer();

@@ -17,7 +17,11 @@ use super::admissions::levels_by_row;
 pub const OPERATIONS: &[Operation] = &[Operation::post(
     "sync_instance_roles",
     "/api/features/instances/{instanceId}/sync-roles",
-    Guard::Instance { through: ("instances", UPDATE), own: Some(("instance-roles", UPDATE)), sys: true },
+    Guard::Instance {
+        through: ("instances", UPDATE),
+        own: Some(("instance-roles", UPDATE)),
+        sys: true,
+    },
     draw,
     sync,
 )
@@ -43,7 +47,11 @@ fn differences(from: &Permissions, to: &Permissions) -> Vec<Value> {
         if a.view != b.view || (a == b && was.is_some() != is.is_some()) {
             changes.push(json!({ "table": table, "operation": "view", "from": was.map(|rule| rule.view), "to": is.map(|rule| rule.view) }));
         }
-        for (operation, name) in NAMES.into_iter().enumerate().filter(|(operation, _)| a.levels[*operation] != b.levels[*operation]) {
+        for (operation, name) in NAMES
+            .into_iter()
+            .enumerate()
+            .filter(|(operation, _)| a.levels[*operation] != b.levels[*operation])
+        {
             let (from, to) = (letter(a.levels[operation]), letter(b.levels[operation]));
             changes.push(json!({ "table": table, "operation": name, "from": from, "to": to }));
         }
@@ -82,8 +90,12 @@ impl Plan {
         let (instance, mut plan) = (world.instance(entered.instance()), Self::default());
         let catalogue = world.catalogue_of(instance.id);
         let mut present: Vec<&Role> = world.roles_of(instance.mandate, Some(instance.id)).collect();
-        let known_to = |role: &Role| Role { permissions: role.permissions.known_to(&catalogue), ..role.clone() };
-        let mut templates: Vec<Role> = world.templates_of(Some(&instance.feature)).map(known_to).collect();
+        let known_to = |role: &Role| Role {
+            permissions: role.permissions.known_to(&catalogue),
+            ..role.clone()
+        };
+        let mut templates: Vec<Role> =
+            world.templates_of(Some(&instance.feature)).map(known_to).collect();
         present.sort_by_key(|role| key(&role.label));
         templates.sort_by_key(|role| key(&role.label));
         let withheld = withheld(world, &templates, &present, add_only);
@@ -96,13 +108,22 @@ impl Plan {
             }
         }
         let known: Vec<Uuid> = templates.iter().map(|role| role.id).collect();
-        for orphan in present.iter().filter(|role| role.template.is_some_and(|id| !known.contains(&id))) {
+        for orphan in
+            present.iter().filter(|role| role.template.is_some_and(|id| !known.contains(&id)))
+        {
             plan.orphaned(world, orphan, add_only);
         }
         plan
     }
 
-    fn tell(&mut self, world: &World, role: &Role, change: &str, more: Value, holders: &BTreeSet<Uuid>) {
+    fn tell(
+        &mut self,
+        world: &World,
+        role: &Role,
+        change: &str,
+        more: Value,
+        holders: &BTreeSet<Uuid>,
+    ) {
         let mut told = json!({ "role": role.label, "change": change, "permissions": [] });
         told.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         if !holders.is_empty() {
@@ -132,7 +153,14 @@ impl Plan {
         }
     }
 
-    fn copied(&mut self, world: &World, entered: &Entered, template: &Role, copy: &Role, label_is_taken: bool) {
+    fn copied(
+        &mut self,
+        world: &World,
+        entered: &Entered,
+        template: &Role,
+        copy: &Role,
+        label_is_taken: bool,
+    ) {
         let more = difference(world, entered, copy, template, !label_is_taken);
         if !is_something(&more) {
             self.counts[UNCHANGED] += 1;
@@ -143,15 +171,19 @@ impl Plan {
             return;
         }
         self.counts[UPDATED] += 1;
-        let merged = |role: &Role| Merged::of([&role.permissions], &world.catalogue_of(entered.instance()));
-        self.raises_caller |= world.holders(copy.id).contains(&entered.user) && !merged(template).within(&merged(copy));
+        let merged =
+            |role: &Role| Merged::of([&role.permissions], &world.catalogue_of(entered.instance()));
+        self.raises_caller |= world.holders(copy.id).contains(&entered.user)
+            && !merged(template).within(&merged(copy));
         self.edited.extend([copy.permissions.clone(), template.permissions.clone()]);
         let texts = more.get("label").is_some() || more.get("description").is_some();
         self.reset.push(Role {
             label: if label_is_taken { copy.label.clone() } else { template.label.clone() },
             description: template.description.clone(),
             permissions: template.permissions.clone(),
-            version: copy.version + i64::from(texts) + i64::from(copy.permissions != template.permissions),
+            version: copy.version
+                + i64::from(texts)
+                + i64::from(copy.permissions != template.permissions),
             ..copy.clone()
         });
         self.tell(world, copy, "updated", more, &[].into());
@@ -184,11 +216,23 @@ fn id_of(id: &Value) -> Uuid {
 }
 
 /// All in which a copy is not as its template.
-fn difference(world: &World, entered: &Entered, copy: &Role, template: &Role, with_label: bool) -> Value {
+fn difference(
+    world: &World,
+    entered: &Entered,
+    copy: &Role,
+    template: &Role,
+    with_label: bool,
+) -> Value {
     let known = world.catalogue_of(entered.instance());
     let mut permissions = differences(&copy.permissions, &template.permissions);
-    for (view, _) in copy.permissions.views.iter().filter(|(view, allowed)| !**allowed && !known.views.contains(*view)) {
-        permissions.push(json!({ "view": view, "operation": "allowed", "from": false, "to": null }));
+    for (view, _) in copy
+        .permissions
+        .views
+        .iter()
+        .filter(|(view, allowed)| !**allowed && !known.views.contains(*view))
+    {
+        permissions
+            .push(json!({ "view": view, "operation": "allowed", "from": false, "to": null }));
     }
     let mut more = json!({ "permissions": permissions });
     if with_label && copy.label != template.label {
@@ -206,16 +250,28 @@ fn is_something(more: &Value) -> bool {
 
 /// The labels that are not to be had: those of roles that stay as they are, and of copies that cannot have the label of their
 /// template for that reason.
-fn withheld(world: &World, templates: &[Role], present: &[&Role], add_only: bool) -> BTreeSet<String> {
-    let template_of = |role: &Role| templates.iter().find(|template| role.template == Some(template.id));
+fn withheld(
+    world: &World,
+    templates: &[Role],
+    present: &[&Role],
+    add_only: bool,
+) -> BTreeSet<String> {
+    let template_of =
+        |role: &Role| templates.iter().find(|template| role.template == Some(template.id));
     let stays = |role: &Role| {
-        let goes = role.template.is_some() && template_of(role).is_none() && world.holders(role.id).is_empty();
+        let goes = role.template.is_some()
+            && template_of(role).is_none()
+            && world.holders(role.id).is_empty();
         add_only || !(template_of(role).is_some() || goes)
     };
-    let mut withheld: BTreeSet<String> = present.iter().filter(|role| stays(role)).map(|role| key(&role.label)).collect();
+    let mut withheld: BTreeSet<String> =
+        present.iter().filter(|role| stays(role)).map(|role| key(&role.label)).collect();
     for _ in present {
-        let stuck = |role: &&&Role| template_of(role).is_some_and(|template| withheld.contains(&key(&template.label)));
-        let stuck: Vec<String> = present.iter().filter(stuck).map(|role| key(&role.label)).collect();
+        let stuck = |role: &&&Role| {
+            template_of(role).is_some_and(|template| withheld.contains(&key(&template.label)))
+        };
+        let stuck: Vec<String> =
+            present.iter().filter(stuck).map(|role| key(&role.label)).collect();
         withheld.extend(stuck);
     }
     withheld
@@ -229,7 +285,10 @@ fn sync(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outco
     let mut plan = Plan::of(world, entered, add_only);
     for change in plan.changes.iter_mut().filter(|change| change.get("holders").is_some()) {
         let holders = change["holders"].as_array().unwrap().iter();
-        let named: Vec<Value> = holders.filter(|row| world.may_name(call, entered, id_of(&row["userId"]))).cloned().collect();
+        let named: Vec<Value> = holders
+            .filter(|row| world.may_name(call, entered, id_of(&row["userId"])))
+            .cloned()
+            .collect();
         if named.is_empty() {
             change.as_object_mut().unwrap().remove("holders");
         } else {
@@ -240,13 +299,20 @@ fn sync(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outco
         return Err(Refusal::of(403, "self_escalation"));
     }
     let (own, catalogue) = (world.own_access(entered), world.catalogue_of(entered.instance()));
-    if world.is_delegate(entered) && plan.edited.iter().any(|permissions| !permissions.within(&own, &catalogue)) {
+    if world.is_delegate(entered)
+        && plan.edited.iter().any(|permissions| !permissions.within(&own, &catalogue))
+    {
         return Err(Refusal::of(403, "grant_exceeds_own_access"));
     }
     for role in &plan.reset {
         let before = Merged::of([&world.role(role.id).unwrap().permissions], &catalogue);
         if !role.permissions.within(&before, &catalogue) {
-            world.require_opens_nothing(entered, Some(entered.instance()), &world.holders(role.id), &[&role.permissions])?;
+            world.require_opens_nothing(
+                entered,
+                Some(entered.instance()),
+                &world.holders(role.id),
+                &[&role.permissions],
+            )?;
         }
     }
     let (mandate, instance) = (entered.mandate(), entered.instance());
@@ -261,7 +327,11 @@ fn sync(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outco
             copy.permissions = copy.permissions.known_to(&catalogue);
         }
         if !(plan.add.is_empty() && plan.reset.is_empty() && plan.remove.is_empty()) {
-            world.note(entered.user, mandate, Event::of("instance_roles_synced", "instance", instance));
+            world.note(
+                entered.user,
+                mandate,
+                Event::of("instance_roles_synced", "instance", instance),
+            );
         }
     }
     Ok(Reply::ok(plan.answer()))

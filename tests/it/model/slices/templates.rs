@@ -15,12 +15,19 @@ use super::role_lists::{bare, require_free};
 const ALL: &str = "/api/features/templates/roles";
 
 pub const OPERATIONS: &[Operation] = &[
-    Operation::get("list_template_roles", ALL, Guard::Sys, draw_list, list).asking(&[LIST, &["featureCode"]]),
+    Operation::get("list_template_roles", ALL, Guard::Sys, draw_list, list)
+        .asking(&[LIST, &["featureCode"]]),
     Operation::post("create_template_role", ALL, Guard::Sys, draw_create, create),
 ];
 
 fn some_feature(dice: &mut Dice<'_>) -> Option<String> {
-    let codes: Vec<String> = dice.world.features.iter().map(|row| row.code.clone()).chain(["nothing".to_owned()]).collect();
+    let codes: Vec<String> = dice
+        .world
+        .features
+        .iter()
+        .map(|row| row.code.clone())
+        .chain(["nothing".to_owned()])
+        .collect();
     dice.one_of(&codes)
 }
 
@@ -39,14 +46,17 @@ fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     if wanted.is_some_and(|code| world.feature(code).is_none()) {
         return Err(Refusal::not_found());
     }
-    let found = |role: &&Role| role.is_template() && wanted.is_none_or(|code| role.feature.as_deref() == Some(code));
+    let found = |role: &&Role| {
+        role.is_template() && wanted.is_none_or(|code| role.feature.as_deref() == Some(code))
+    };
     let found = world.roles.iter().map(AsRef::as_ref).filter(found);
     asked.page(found.map(|role| Row::of(key(&role.label), role.id, role.answer())).collect())
 }
 
 fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
     let (label, description, code) = (dice.name(), dice.texts(), some_feature(dice)?);
-    let mut body = dice.some(vec![("featureCode", 0.8, json!(code)), ("description", 0.4, description)]);
+    let mut body =
+        dice.some(vec![("featureCode", 0.8, json!(code)), ("description", 0.4, description)]);
     body.insert("roleLabel".to_owned(), json!(label));
     // A template of mandates goes to every mandate that is made; there are not to be many.
     let many = dice.world.templates_of(None).count() > 5;
@@ -58,7 +68,14 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
 }
 
 fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outcome {
-    let body = shaped(call, &[needs("roleLabel", Kind::Text), may("featureCode", Kind::Text), may("description", Kind::Texts)])?;
+    let body = shaped(
+        call,
+        &[
+            needs("roleLabel", Kind::Text),
+            may("featureCode", Kind::Text),
+            may("description", Kind::Texts),
+        ],
+    )?;
     let label = shape::named(body, "roleLabel")?.unwrap_or_default();
     let feature = shape::text(body, "featureCode").map(str::to_owned);
     if feature.as_ref().is_some_and(|code| world.feature(code).is_none()) {

@@ -23,9 +23,16 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::post("create_user", ALL, Guard::Sys, draw_create, create),
     Operation::get("get_user", ONE, Guard::SysOrOneself, |dice| draw_one(dice).map(|_| ()), get),
     Operation::patch("update_user", ONE, Guard::SysOrOneself, draw_update, update),
-    Operation::delete("erase_user", ONE, Guard::SysOrOneself, draw_erase, erase).asking(&[&["mode"]]),
-    Operation::get("lookup_user", "/api/users/lookup", Guard::Mandate("members", CREATE), draw_lookup, lookup)
-        .asking(&[&["username", "email"]]),
+    Operation::delete("erase_user", ONE, Guard::SysOrOneself, draw_erase, erase)
+        .asking(&[&["mode"]]),
+    Operation::get(
+        "lookup_user",
+        "/api/users/lookup",
+        Guard::Mandate("members", CREATE),
+        draw_lookup,
+        lookup,
+    )
+    .asking(&[&["username", "email"]]),
 ];
 
 fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
@@ -41,12 +48,14 @@ fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
         dice.ask("q", text);
     }
     let user = dice.user()?;
-    let (name, address) = (dice.world.user(user).username.to_uppercase(), dice.world.user(user).email.clone());
+    let (name, address) =
+        (dice.world.user(user).username.to_uppercase(), dice.world.user(user).email.clone());
     match dice.below(8) {
         0 => dice.ask("username", name),
         1 => dice.ask("email", address.unwrap_or_else(|| "nobody@example.com".to_owned())),
         2 => {
-            let mandate = dice.one_of(&dice.world.mandates.iter().map(|row| row.id).collect::<Vec<_>>())?;
+            let mandate =
+                dice.one_of(&dice.world.mandates.iter().map(|row| row.id).collect::<Vec<_>>())?;
             dice.ask("mandateId", mandate);
         }
         _ => {}
@@ -60,7 +69,11 @@ fn with_mandates(world: &World, user: &User) -> Value {
     mandates.sort_by_key(|id| (key(&world.mandate(*id).unwrap().name), *id));
     let mandate = |id: Uuid| {
         let (mandate, member) = (world.mandate(id).unwrap(), world.member(id, user.id).unwrap());
-        let roles: Vec<&str> = world.by_label(member.roles.iter()).into_iter().map(|role| role.label.as_str()).collect();
+        let roles: Vec<&str> = world
+            .by_label(member.roles.iter())
+            .into_iter()
+            .map(|role| role.label.as_str())
+            .collect();
         json!({ "id": id, "name": mandate.name, "code": mandate.code, "enabled": member.enabled, "roles": roles })
     };
     let mut answer = user.answer();
@@ -75,12 +88,27 @@ fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     let found = |row: &&User| {
         let fits = call.asked("q").is_none_or(|text| row.is_found(text))
             && call.asked("username").is_none_or(|name| row.username == key(name))
-            && call.asked("email").is_none_or(|address| row.email.as_deref().map(key) == Some(key(address)))
-            && mandate.is_none_or(|id| world.living_mandate(id).is_some() && world.member(id, row.id).is_some());
-        !row.erased && enabled.is_none_or(|enabled| row.enabled == enabled) && sys.is_none_or(|sys| row.sys_admin == sys) && fits
+            && call
+                .asked("email")
+                .is_none_or(|address| row.email.as_deref().map(key) == Some(key(address)))
+            && mandate.is_none_or(|id| {
+                world.living_mandate(id).is_some() && world.member(id, row.id).is_some()
+            });
+        !row.erased
+            && enabled.is_none_or(|enabled| row.enabled == enabled)
+            && sys.is_none_or(|sys| row.sys_admin == sys)
+            && fits
     };
-    let sorted_by = |row: &User| if asked.sort == "username" { row.username.clone() } else { String::new() };
-    asked.page(world.users.iter().filter(found).map(|row| Row::of(sorted_by(row), row.id, with_mandates(world, row))).collect())
+    let sorted_by =
+        |row: &User| if asked.sort == "username" { row.username.clone() } else { String::new() };
+    asked.page(
+        world
+            .users
+            .iter()
+            .filter(found)
+            .map(|row| Row::of(sorted_by(row), row.id, with_mandates(world, row)))
+            .collect(),
+    )
 }
 
 fn draw_email(dice: &mut Dice<'_>) -> Value {
@@ -97,9 +125,11 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
     if dice.world.users.len() > 22 {
         return None;
     }
-    let (number, email, first, sys) = (dice.below(40), draw_email(dice), dice.name(), dice.chance(0.2));
-    let username =
-        [format!("person-{number}"), format!("Person-{number}"), "no name".to_owned()][[0, 0, 0, 0, 0, 1, 2][dice.below(7)]].clone();
+    let (number, email, first, sys) =
+        (dice.below(40), draw_email(dice), dice.name(), dice.chance(0.2));
+    let username = [format!("person-{number}"), format!("Person-{number}"), "no name".to_owned()]
+        [[0, 0, 0, 0, 0, 1, 2][dice.below(7)]]
+    .clone();
     let password = [PASSWORD, "password1234", "short"][[0, 0, 0, 0, 0, 0, 1, 2][dice.below(8)]];
     let mut body = dice.some(vec![
         ("email", 0.5, email),
@@ -107,7 +137,10 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
         ("language", 0.2, json!("de")),
         ("isSysAdmin", 0.2, json!(sys)),
     ]);
-    body.extend([("username".to_owned(), json!(username)), ("password".to_owned(), json!(password))]);
+    body.extend([
+        ("username".to_owned(), json!(username)),
+        ("password".to_owned(), json!(password)),
+    ]);
     dice.send(body.into());
     Some(())
 }
@@ -115,7 +148,11 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
 /// An address, as far as the ones that are played need it.
 fn email(body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
     let email = shape::text(body, "email").map(|text| text.trim().to_owned());
-    if email.as_ref().is_some_and(|email| !email.contains('@')) { Err(Refusal::invalid()) } else { Ok(email) }
+    if email.as_ref().is_some_and(|email| !email.contains('@')) {
+        Err(Refusal::invalid())
+    } else {
+        Ok(email)
+    }
 }
 
 fn require_free(world: &World, user: &User) -> Result<(), Refusal> {
@@ -158,7 +195,11 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     };
     require_free(world, &user)?;
     let answer = user.answer();
-    world.note_everywhere(entered.user, &[], &Event::of("user_created", "user", user.id).target(user.id));
+    world.note_everywhere(
+        entered.user,
+        &[],
+        &Event::of("user_created", "user", user.id).target(user.id),
+    );
     world.users.push(user);
     Ok(Reply::created(answer))
 }
@@ -191,7 +232,11 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let (first, last, email) = (dice.name(), dice.name(), draw_email(dice));
     let (enabled, sys) = (dice.chance(if disabled { 0.95 } else { 0.6 }), dice.chance(0.4));
     let email = if dice.chance(0.2) { Value::Null } else { email };
-    let mut body = dice.some(vec![("firstName", 0.4, json!(first)), ("lastName", 0.3, json!(last)), ("language", 0.2, json!("fr"))]);
+    let mut body = dice.some(vec![
+        ("firstName", 0.4, json!(first)),
+        ("lastName", 0.3, json!(last)),
+        ("language", 0.2, json!("fr")),
+    ]);
     if user != dice.caller() || dice.chance(0.2) {
         body.extend(dice.some(vec![
             ("email", 0.3, email),
@@ -216,10 +261,16 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     ];
     call.id("userId")?;
     let body = shaped(call, &FIELDS)?;
-    let (first, last, language, address) =
-        (shape::named(body, "firstName")?, shape::named(body, "lastName")?, shape::language(body)?, email(body)?);
+    let (first, last, language, address) = (
+        shape::named(body, "firstName")?,
+        shape::named(body, "lastName")?,
+        shape::language(body)?,
+        email(body)?,
+    );
     // Owners change their names and language; the rest is for SysAdmins.
-    if !entered.as_sys && ["email", "enabled", "isSysAdmin"].iter().any(|name| body.contains_key(*name)) {
+    if !entered.as_sys
+        && ["email", "enabled", "isSysAdmin"].iter().any(|name| body.contains_key(*name))
+    {
         return Err(Refusal::for_sys_admins());
     }
     let before = found(world, call)?;
@@ -231,7 +282,8 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     require_others(world, before.id, enabled == Some(false), sys == Some(false))?;
     let mut after = before.clone();
     if body.contains_key("email") {
-        after.verified = before.verified && before.email.as_deref().map(key) == address.as_deref().map(key);
+        after.verified =
+            before.verified && before.email.as_deref().map(key) == address.as_deref().map(key);
         after.email = address;
     }
     after.first_name = if body.contains_key("firstName") { first } else { after.first_name };
@@ -251,13 +303,22 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
         world.end_sessions(after.id);
     }
     let answer = after.answer();
-    world.note_everywhere(entered.user, &told, &Event::of("user_updated", "user", after.id).target(after.id));
+    world.note_everywhere(
+        entered.user,
+        &told,
+        &Event::of("user_updated", "user", after.id).target(after.id),
+    );
     *world.user_mut(before.id) = after;
     Ok(Reply::ok(answer))
 }
 
 /// The platform keeps an active SysAdmin, and every mandate an effective admin.
-fn require_others(world: &World, user: Uuid, loses_account: bool, loses_flag: bool) -> Result<(), Refusal> {
+fn require_others(
+    world: &World,
+    user: Uuid,
+    loses_account: bool,
+    loses_flag: bool,
+) -> Result<(), Refusal> {
     if (loses_account || loses_flag) && world.is_last_sys_admin(user) {
         return Err(Refusal::of(409, "last_sys_admin"));
     }
@@ -300,7 +361,8 @@ fn erase(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome
     }
     let body = shaped_if_any(call, &[may("password", Kind::Text)])?;
     if id == entered.user {
-        let password = body.and_then(|body| shape::text(body, "password")).ok_or_else(Refusal::invalid)?;
+        let password =
+            body.and_then(|body| shape::text(body, "password")).ok_or_else(Refusal::invalid)?;
         if password != PASSWORD {
             return Err(Refusal::of(401, "invalid_credentials"));
         }
@@ -310,7 +372,8 @@ fn erase(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome
     require_others(world, id, true, false)?;
     let told = world.trails_of(id);
     world.note_everywhere(entered.user, &told, &Event::of("user_erased", "user", id).target(id));
-    let memberships: Vec<Uuid> = world.members.iter().filter(|row| row.user == id).map(|row| row.mandate).collect();
+    let memberships: Vec<Uuid> =
+        world.members.iter().filter(|row| row.user == id).map(|row| row.mandate).collect();
     for mandate in memberships {
         world.leave(mandate, id);
     }
@@ -345,7 +408,12 @@ fn draw_lookup(dice: &mut Dice<'_>) -> Option<()> {
 
 impl World {
     /// An account that was not erased, by what names it.
-    pub fn find_user(&self, id: Option<Uuid>, username: Option<&str>, email: Option<&str>) -> Option<Uuid> {
+    pub fn find_user(
+        &self,
+        id: Option<Uuid>,
+        username: Option<&str>,
+        email: Option<&str>,
+    ) -> Option<Uuid> {
         let named = |row: &&User| {
             id.is_none_or(|id| row.id == id)
                 && username.is_none_or(|name| row.username == key(name))

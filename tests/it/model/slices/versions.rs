@@ -25,7 +25,13 @@ const fn guard(operation: usize) -> Guard {
 pub const OPERATIONS: &[Operation] = &[
     Operation::get("list_playbook_versions", ALL, guard(READ), draw_list, list).asking(&[LIST]),
     Operation::post("create_playbook_version", ALL, guard(CREATE), draw_create, create),
-    Operation::get("get_playbook_version", ONE, guard(READ), |dice| draw_version(dice).map(|_| ()), get),
+    Operation::get(
+        "get_playbook_version",
+        ONE,
+        guard(READ),
+        |dice| draw_version(dice).map(|_| ()),
+        get,
+    ),
     Operation::put("update_playbook_version", ONE, guard(UPDATE), draw_update, update),
     Operation::delete("delete_playbook_version", ONE, guard(DELETE), draw_delete, delete),
     Operation::post(
@@ -74,8 +80,12 @@ fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome 
     let asked = Asked::of(world, call, &["-number"])?;
     let playbook = parent(world, entered, call)?;
     let level = world.own_level(entered, TABLE, READ);
-    let found = versions(world, playbook).iter().filter(|row| !row.deleted && nearness(world, entered, row.owner) <= level);
-    asked.page(found.map(|row| Row::of(format!("{:010}", row.number), Uuid::nil(), row.row())).collect())
+    let found = versions(world, playbook)
+        .iter()
+        .filter(|row| !row.deleted && nearness(world, entered, row.owner) <= level);
+    asked.page(
+        found.map(|row| Row::of(format!("{:010}", row.number), Uuid::nil(), row.row())).collect(),
+    )
 }
 
 fn content(dice: &mut Dice<'_>) -> String {
@@ -96,7 +106,11 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
 
 fn checked_content(body: &serde_json::Map<String, Value>) -> Result<String, Refusal> {
     let content = shape::text(body, "content").unwrap_or_default().to_owned();
-    if content.trim().is_empty() || content.len() > 1024 * 1024 { Err(Refusal::invalid()) } else { Ok(content) }
+    if content.trim().is_empty() || content.len() > 1024 * 1024 {
+        Err(Refusal::invalid())
+    } else {
+        Ok(content)
+    }
 }
 
 fn note(world: &mut World, entered: &Entered, action: &'static str, playbook: Uuid) {
@@ -137,7 +151,8 @@ fn draw_version(dice: &mut Dice<'_>) -> Option<(Uuid, i64)> {
 }
 
 fn found<'a>(world: &'a World, playbook: Uuid, call: &Call) -> Result<&'a Version, Refusal> {
-    let number: i64 = call.arg("number").parse().map_err(|_| Refusal::of(400, "invalid_parameter"))?;
+    let number: i64 =
+        call.arg("number").parse().map_err(|_| Refusal::of(400, "invalid_parameter"))?;
     versions(world, playbook).iter().find(|row| row.number == number).ok_or_else(Refusal::not_found)
 }
 
@@ -147,7 +162,13 @@ fn checked_number(call: &Call) -> Result<(), Refusal> {
 }
 
 /// 404 where it may not be seen, 410 where it was deleted, 403 where it may be seen but not this.
-fn open<'a>(world: &'a World, entered: &Entered, playbook: Uuid, call: &Call, operation: usize) -> Result<&'a Version, Refusal> {
+fn open<'a>(
+    world: &'a World,
+    entered: &Entered,
+    playbook: Uuid,
+    call: &Call,
+    operation: usize,
+) -> Result<&'a Version, Refusal> {
     let version = found(world, playbook, call)?;
     let needed = nearness(world, entered, version.owner);
     if world.own_level(entered, TABLE, READ) < needed {
@@ -178,15 +199,17 @@ fn revisions(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Out
     let playbook = parent(world, entered, call)?;
     let version = open(world, entered, playbook, call, READ)?;
     let row = |(index, row): (usize, &Revision)| {
-        let value =
-            json!({ "revision": index + 1, "authorId": row.author, "size": row.content.len(), "rolledBackFrom": row.rolled_back_from });
+        let value = json!({ "revision": index + 1, "authorId": row.author, "size": row.content.len(), "rolledBackFrom": row.rolled_back_from });
         Row::of(format!("{index:010}"), Uuid::nil(), value)
     };
     asked.page(version.revisions.iter().enumerate().map(row).collect())
 }
 
 fn at_revision(dice: &mut Dice<'_>, (playbook, number): (Uuid, i64)) {
-    let revision = versions(dice.world, playbook).iter().find(|row| row.number == number).map_or(1, Version::revision);
+    let revision = versions(dice.world, playbook)
+        .iter()
+        .find(|row| row.number == number)
+        .map_or(1, Version::revision);
     dice.at_version(revision);
 }
 
@@ -245,7 +268,11 @@ fn rollback(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outc
     let index = usize::try_from(source - 1).map_err(|_| Refusal::not_found())?;
     let content = before.revisions.get(index).ok_or_else(Refusal::not_found)?.content.clone();
     let version = change(world, playbook, before.number);
-    version.revisions.push(Revision { author: entered.user, content, rolled_back_from: Some(source) });
+    version.revisions.push(Revision {
+        author: entered.user,
+        content,
+        rolled_back_from: Some(source),
+    });
     let answer = version.answer();
     note(world, entered, "playbook_version_rolled_back", playbook);
     Ok(Reply::ok(answer))
@@ -263,14 +290,20 @@ fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     let before = open(world, entered, playbook, call, DELETE)?;
     require_version(call, before.revision())?;
     let number = before.number;
-    find_mut(world, playbook).with_versions(|versions| versions.iter_mut().find(|row| row.number == number).unwrap().deleted = true);
+    find_mut(world, playbook).with_versions(|versions| {
+        versions.iter_mut().find(|row| row.number == number).unwrap().deleted = true
+    });
     note(world, entered, "playbook_version_deleted", playbook);
     Ok(Reply::ok(json!({ "number": number, "deletedAt": "~20", "purgeAt": "~20" })))
 }
 
 fn draw_restore(dice: &mut Dice<'_>) -> Option<()> {
     let (playbook, _) = draw_version(dice)?;
-    let deleted: Vec<i64> = versions(dice.world, playbook).iter().filter(|row| row.deleted).map(|row| row.number).collect();
+    let deleted: Vec<i64> = versions(dice.world, playbook)
+        .iter()
+        .filter(|row| row.deleted)
+        .map(|row| row.number)
+        .collect();
     if dice.chance(0.9) {
         dice.call.args[1] = dice.one_of(&deleted)?.to_string();
     }
@@ -286,7 +319,9 @@ fn restore(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
         return Err(Refusal::of(409, "not_deleted"));
     }
     let (number, answer) = (before.number, before.answer());
-    find_mut(world, playbook).with_versions(|versions| versions.iter_mut().find(|row| row.number == number).unwrap().deleted = false);
+    find_mut(world, playbook).with_versions(|versions| {
+        versions.iter_mut().find(|row| row.number == number).unwrap().deleted = false
+    });
     note(world, entered, "playbook_version_restored", playbook);
     Ok(Reply::ok(answer))
 }

@@ -65,25 +65,42 @@ impl World {
     }
     /// The roles of a mandate, or of one of its instances.
     pub fn roles_of(&self, mandate: Uuid, instance: Option<Uuid>) -> impl Iterator<Item = &Role> {
-        self.roles.iter().map(Rc::as_ref).filter(move |role| role.mandate == Some(mandate) && role.instance == instance)
+        self.roles
+            .iter()
+            .map(Rc::as_ref)
+            .filter(move |role| role.mandate == Some(mandate) && role.instance == instance)
     }
     /// The templates of a feature, or of mandates.
     pub fn templates_of(&self, feature: Option<&str>) -> impl Iterator<Item = &Role> {
-        self.roles.iter().map(Rc::as_ref).filter(move |role| role.is_template() && role.feature.as_deref() == feature)
+        self.roles
+            .iter()
+            .map(Rc::as_ref)
+            .filter(move |role| role.is_template() && role.feature.as_deref() == feature)
     }
     /// Who is signed in and may be.
     pub fn present(&self) -> BTreeSet<Uuid> {
-        let open = self.sessions.iter().filter(|session| !session.ended && self.user(session.user).active());
+        let open = self
+            .sessions
+            .iter()
+            .filter(|session| !session.ended && self.user(session.user).active());
         open.map(|session| session.user).collect()
     }
     /// Signs somebody out everywhere.
     pub fn end_sessions(&mut self, user: Uuid) {
-        self.sessions.iter_mut().filter(|session| session.user == user).for_each(|session| session.ended = true);
+        self.sessions
+            .iter_mut()
+            .filter(|session| session.user == user)
+            .for_each(|session| session.ended = true);
     }
     /// Who holds a role, enabled or not.
     pub fn holders(&self, role: Uuid) -> BTreeSet<Uuid> {
-        let members = self.members.iter().filter(|row| row.roles.contains(&role)).map(|row| row.user);
-        members.chain(self.admissions.iter().filter(|row| row.roles.contains(&role)).map(|row| row.user)).collect()
+        let members =
+            self.members.iter().filter(|row| row.roles.contains(&role)).map(|row| row.user);
+        members
+            .chain(
+                self.admissions.iter().filter(|row| row.roles.contains(&role)).map(|row| row.user),
+            )
+            .collect()
     }
     /// The living mandates that somebody belongs to, enabled or not.
     pub fn mandates_of(&self, user: Uuid) -> Vec<Uuid> {
@@ -97,7 +114,12 @@ impl World {
     /// Enabled members with the role `admin` whose accounts are active.
     pub fn effective_admins(&self, mandate: Uuid) -> BTreeSet<Uuid> {
         let admin = |role: &Uuid| self.role(*role).is_some_and(|role| role.protected);
-        let counts = |row: &&Member| row.mandate == mandate && row.enabled && row.roles.iter().any(admin) && self.user(row.user).active();
+        let counts = |row: &&Member| {
+            row.mandate == mandate
+                && row.enabled
+                && row.roles.iter().any(admin)
+                && self.user(row.user).active()
+        };
         self.members.iter().filter(counts).map(|row| row.user).collect()
     }
     pub fn is_last_admin(&self, mandate: Uuid, user: Uuid) -> bool {

@@ -82,9 +82,15 @@ impl User {
     }
     /// Whether a search finds it by name or address.
     pub fn is_found(&self, text: &str) -> bool {
-        let names = format!("{} {}", self.first_name.as_deref().unwrap_or_default(), self.last_name.as_deref().unwrap_or_default());
+        let names = format!(
+            "{} {}",
+            self.first_name.as_deref().unwrap_or_default(),
+            self.last_name.as_deref().unwrap_or_default()
+        );
         let email = self.email.as_deref().unwrap_or_default();
-        self.username.contains(text) || email.to_lowercase().contains(text) || names.to_lowercase().contains(text)
+        self.username.contains(text)
+            || email.to_lowercase().contains(text)
+            || names.to_lowercase().contains(text)
     }
 }
 
@@ -109,7 +115,9 @@ impl World {
     pub fn member_answer(&self, member: &Member) -> Value {
         let user = self.user(member.user);
         let told = |text: &Option<String>| text.clone().filter(|_| member.used);
-        let groups = self.groups.iter().filter(|group| group.mandate == member.mandate && group.members.contains(&member.user));
+        let groups = self.groups.iter().filter(|group| {
+            group.mandate == member.mandate && group.members.contains(&member.user)
+        });
         let groups: BTreeSet<Uuid> = groups.map(|group| group.id).collect();
         json!({
             "userId": member.user, "username": user.username, "email": told(&user.email), "firstName": told(&user.first_name),
@@ -121,11 +129,21 @@ impl World {
     /// A new member joins the groups that new members join; not where a delegate or a SysAdmin brings somebody back.
     pub fn join(&mut self, mandate: Uuid, user: Uuid, roles: BTreeSet<Uuid>, restrained: bool) {
         self.joined += 1;
-        self.members.push(Member { mandate, user, enabled: true, roles, used: false, version: 1, joined: self.joined });
+        self.members.push(Member {
+            mandate,
+            user,
+            enabled: true,
+            roles,
+            used: false,
+            version: 1,
+            joined: self.joined,
+        });
         if restrained && self.former.contains(&(mandate, user)) {
             return;
         }
-        for group in self.groups.iter_mut().filter(|group| group.mandate == mandate && group.auto_join) {
+        for group in
+            self.groups.iter_mut().filter(|group| group.mandate == mandate && group.auto_join)
+        {
             group.members.insert(user);
         }
     }

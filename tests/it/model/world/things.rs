@@ -109,7 +109,10 @@ impl Feature {
     /// What roles of its instances can speak of: its own tables and the two that every instance has.
     pub fn catalogue(&self) -> Catalogue {
         let tables = self.tables.iter().map(String::as_str).chain(["access", "instance-roles"]);
-        Catalogue { tables: tables.map(str::to_owned).collect(), views: self.views.iter().cloned().collect() }
+        Catalogue {
+            tables: tables.map(str::to_owned).collect(),
+            views: self.views.iter().cloned().collect(),
+        }
     }
 }
 

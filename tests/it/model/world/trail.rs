@@ -18,7 +18,14 @@ pub struct Event {
 
 impl Event {
     pub fn of(action: &'static str, kind: &'static str, resource: impl ToString) -> Self {
-        Self { mandate: None, actor: None, action, kind, resource: Some(resource.to_string()), target: None }
+        Self {
+            mandate: None,
+            actor: None,
+            action,
+            kind,
+            resource: Some(resource.to_string()),
+            target: None,
+        }
     }
     pub fn target(self, user: Uuid) -> Self {
         Self { target: Some(user), ..self }
@@ -40,6 +47,10 @@ impl World {
     /// Notes it in the platform's trail and in those of these mandates.
     pub fn note_everywhere(&mut self, actor: Uuid, mandates: &[Uuid], event: &Event) {
         let scopes = std::iter::once(None).chain(mandates.iter().copied().map(Some));
-        self.trail.extend(scopes.map(|mandate| Event { mandate, actor: Some(actor), ..event.clone() }));
+        self.trail.extend(scopes.map(|mandate| Event {
+            mandate,
+            actor: Some(actor),
+            ..event.clone()
+        }));
     }
 }

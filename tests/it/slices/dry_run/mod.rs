@@ -23,11 +23,20 @@ async fn send(desk: &Desk<'_>, method: &Method, path: &str, body: Option<&Value>
 }
 
 /// The preview of a call; nothing may be different afterwards.
-async fn ask(app: &TestApp, desk: &Desk<'_>, method: Method, path: &str, body: Option<Value>) -> Value {
+async fn ask(
+    app: &TestApp,
+    desk: &Desk<'_>,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Value {
     let before = app.digest().await;
     let answer = send(desk, &method, &asking(path), body.as_ref()).await;
     assert_eq!(app.digest().await, before, "{method} {path} changed something");
-    assert_eq!((answer.header("etag"), answer.header("location"), answer.header("cache-control")), ("", "", "no-store"));
+    assert_eq!(
+        (answer.header("etag"), answer.header("location"), answer.header("cache-control")),
+        ("", "", "no-store")
+    );
     answer.expect(200)
 }
 

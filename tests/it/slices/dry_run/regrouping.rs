@@ -15,7 +15,10 @@ use crate::harness::world::Person;
 /// A new group with these people.
 async fn group(world: &World, name: &str, people: &[&Person]) -> String {
     let (acme, admin) = (&world.acme, world.admin());
-    let path = acme.path(&format!("/groups/{}", admin.post(acme.path("/groups"), json!({ "name": name })).await.id()));
+    let path = acme.path(&format!(
+        "/groups/{}",
+        admin.post(acme.path("/groups"), json!({ "name": name })).await.id()
+    ));
     admin.put(format!("{path}/members"), ids(people)).await.expect(200);
     path
 }
@@ -49,22 +52,38 @@ const LOSES: bool = false;
 async fn adding_somebody_tells_their_levels_and_who_reaches_whom_then() {
     let world = World::new().await;
     let (app, acme, admin) = (&world.app, &world.acme, world.admin());
-    admin.post(acme.path("/groups"), json!({ "name": "newcomers", "autoJoin": true })).await.expect(201);
+    admin
+        .post(acme.path("/groups"), json!({ "name": "newcomers", "autoJoin": true }))
+        .await
+        .expect(201);
     let nina = app.account("nina", false).await;
     let list = acme.path("/users");
     let adding = |role: &str| Some(json!({ "targetUserId": nina, "roleIds": [acme.role(role)] }));
     let told = ask(app, &admin, Method::POST, &list, adding("user")).await;
     let levels = ["groups.read n>m", "instances.read n>m", "members.read n>g", "roles.read n>m"];
-    assert_eq!((lines(&told, acme), figures(&told)), (levels.map(str::to_owned).to_vec(), [1, 4, 0, 1]));
+    assert_eq!(
+        (lines(&told, acme), figures(&told)),
+        (levels.map(str::to_owned).to_vec(), [1, 4, 0, 1])
+    );
     // The admin reads all anyway; the other member has `g`, as nina will.
-    let expected = [(nina, GAINS, acme.admin.id), (nina, GAINS, acme.member.id), (acme.member.id, GAINS, nina)];
+    let expected = [
+        (nina, GAINS, acme.admin.id),
+        (nina, GAINS, acme.member.id),
+        (acme.member.id, GAINS, nina),
+    ];
     assert_eq!((reach(&told), reached(&told)), (expected.into(), [2, 3, 0]));
     let viewing = ask(app, &admin, Method::POST, &list, adding("viewer")).await;
-    assert_eq!(reach(&viewing), [(acme.member.id, GAINS, nina)].into(), "a viewer reads everybody by `a`");
+    assert_eq!(
+        reach(&viewing),
+        [(acme.member.id, GAINS, nina)].into(),
+        "a viewer reads everybody by `a`"
+    );
 
     admin.post(list, adding("user").unwrap()).await.expect(201);
-    let removed = ask(app, &admin, Method::DELETE, &acme.path(&format!("/users/{nina}")), None).await;
-    let back: BTreeSet<_> = reach(&told).into_iter().map(|(user, _, other)| (user, LOSES, other)).collect();
+    let removed =
+        ask(app, &admin, Method::DELETE, &acme.path(&format!("/users/{nina}")), None).await;
+    let back: BTreeSet<_> =
+        reach(&told).into_iter().map(|(user, _, other)| (user, LOSES, other)).collect();
     assert_eq!((reach(&removed), reached(&removed)), (back, [2, 0, 3]));
 }
 
@@ -96,10 +115,15 @@ async fn disabling_a_member_tells_their_levels() {
     let member = acme.path(&format!("/users/{}", acme.member.id));
     let switch = |enabled: bool| Some(json!({ "enabled": enabled }));
     let off = ask(app, &admin, Method::PATCH, &member, switch(false)).await;
-    let levels = |arrow: fn(&str) -> String| ["groups.read m", "instances.read m", "members.read g", "roles.read m"].map(arrow).to_vec();
+    let levels = |arrow: fn(&str) -> String| {
+        ["groups.read m", "instances.read m", "members.read g", "roles.read m"].map(arrow).to_vec()
+    };
     let to_nothing = levels(|line| format!("{line}>n"));
     assert_eq!((lines(&off, acme), figures(&off)), (to_nothing, [1, 0, 4, 1]));
-    assert_eq!(figures(&ask(app, &world.root(), Method::PATCH, &member, switch(true)).await), [0, 0, 0, 1]);
+    assert_eq!(
+        figures(&ask(app, &world.root(), Method::PATCH, &member, switch(true)).await),
+        [0, 0, 0, 1]
+    );
     admin.patch(member.clone(), switch(false).unwrap()).await.expect(200);
     let on = ask(app, &admin, Method::PATCH, &member, switch(true)).await;
     assert_eq!(lines(&on, acme), levels(|line| line.replace(' ', "").replace("read", "read n>")));
@@ -116,24 +140,33 @@ async fn a_change_of_a_group_tells_whom_its_people_reach_by_it() {
     let board = group(&world, "board", &[&acme.member, &cleo]).await;
     let members = |group: &str| format!("{group}/members");
 
-    let same = ask(app, &admin, Method::PUT, &members(&board), Some(ids(&[&acme.admin, &cleo, &dan]))).await;
+    let same =
+        ask(app, &admin, Method::PUT, &members(&board), Some(ids(&[&acme.admin, &cleo, &dan])))
+            .await;
     let nothing = json!({ "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 } });
     assert_eq!(same["reach"], nothing, "they are all in `everyone` together");
     assert_eq!((&same["changes"], figures(&same)), (&json!([]), [0, 0, 0, 1]));
 
     // Dan reads by `a`, and the admin: they are reached, and reach nobody by groups.
-    let emptied = ask(app, &admin, Method::PUT, &members(&everyone), Some(json!({ "userIds": [] }))).await;
+    let emptied =
+        ask(app, &admin, Method::PUT, &members(&everyone), Some(json!({ "userIds": [] }))).await;
     let (member, cleo_id) = (acme.member.id, cleo.id);
     let lost = |user: Uuid| [(user, LOSES, acme.admin.id), (user, LOSES, dan.id)];
-    assert_eq!((reach(&emptied), reached(&emptied)), ([lost(member), lost(cleo_id)].concat().into_iter().collect(), [2, 0, 4]));
+    assert_eq!(
+        (reach(&emptied), reached(&emptied)),
+        ([lost(member), lost(cleo_id)].concat().into_iter().collect(), [2, 0, 4])
+    );
     let deleted = ask(app, &admin, Method::DELETE, &everyone, None).await;
     assert_eq!(deleted, emptied);
     assert_eq!(admin.get(everyone.clone()).await.expect(200)["memberCount"], json!(4));
 
     admin.delete(everyone).await.expect(204);
-    let widened = ask(app, &admin, Method::PUT, &members(&board), Some(ids(&[&acme.member, &cleo, &dan]))).await;
+    let widened =
+        ask(app, &admin, Method::PUT, &members(&board), Some(ids(&[&acme.member, &cleo, &dan])))
+            .await;
     assert_eq!(reach(&widened), [(member, GAINS, dan.id), (cleo_id, GAINS, dan.id)].into());
-    let replaced = ask(app, &admin, Method::PUT, &members(&board), Some(ids(&[&acme.member, &dan]))).await;
+    let replaced =
+        ask(app, &admin, Method::PUT, &members(&board), Some(ids(&[&acme.member, &dan]))).await;
     let expected = [(member, GAINS, dan.id), (member, LOSES, cleo_id), (cleo_id, LOSES, member)];
     assert_eq!((reach(&replaced), reached(&replaced)), (expected.into(), [2, 1, 2]));
 }
@@ -148,7 +181,10 @@ async fn auto_join_changes_nobodys_reach() {
     for body in [json!({ "autoJoin": false }), json!({ "name": "all of us" }), json!({})] {
         let told = ask(app, &admin, Method::PATCH, &everyone, Some(body)).await;
         let nothing = json!({ "users": 0, "gained": 0, "lost": 0 });
-        assert_eq!(told, json!({ "changes": [], "totals": nothing, "adminsLeft": 1, "reach": { "changes": [], "totals": nothing } }));
+        assert_eq!(
+            told,
+            json!({ "changes": [], "totals": nothing, "adminsLeft": 1, "reach": { "changes": [], "totals": nothing } })
+        );
     }
     assert_eq!(admin.get(everyone).await.expect(200), before);
 }
@@ -168,7 +204,8 @@ async fn only_people_whom_the_caller_reads_are_named() {
     world.admin().delete(acme.path(&format!("/groups/{}", acme.everyone))).await.expect(204);
     let told = ask(app, &world.desk(&kim, acme), Method::DELETE, &pair, None).await;
     assert_eq!(reached(&told), [2, 0, 2]);
-    let expected = json!([{ "userId": acme.member.id, "gains": [], "loses": [], "gained": 0, "lost": 1 }]);
+    let expected =
+        json!([{ "userId": acme.member.id, "gains": [], "loses": [], "gained": 0, "lost": 1 }]);
     assert_eq!(told["reach"]["changes"], expected, "the other is a stranger to kim");
 }
 
@@ -193,9 +230,17 @@ async fn a_group_of_ten_thousand_is_counted_whole_and_listed_in_part() {
     let changes = told["reach"]["changes"].as_array().unwrap();
     assert_eq!(changes.len(), 100);
     for change in changes {
-        assert_eq!((&change["lost"], change["loses"].as_array().unwrap().len()), (&json!(9_999), 100));
+        assert_eq!(
+            (&change["lost"], change["loses"].as_array().unwrap().len()),
+            (&json!(9_999), 100)
+        );
     }
     let first = "select array(select user_id from group_members where group_id = $1 and user_id <> $2 order by user_id limit 100)";
-    let first: Vec<Uuid> = sqlx::query_scalar(first).bind(acme.everyone).bind(acme.admin.id).fetch_one(&app.sql).await.unwrap();
+    let first: Vec<Uuid> = sqlx::query_scalar(first)
+        .bind(acme.everyone)
+        .bind(acme.admin.id)
+        .fetch_one(&app.sql)
+        .await
+        .unwrap();
     assert_eq!(changes.iter().map(|change| uuid(&change["userId"])).collect::<Vec<_>>(), first);
 }

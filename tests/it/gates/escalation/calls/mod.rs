@@ -76,8 +76,14 @@ const OF_FEATURES: u32 = 20;
 
 /// The mutating operations of each feature, as `METHOD path`, with the case that shows how one is called.
 static FEATURE_OPERATIONS: LazyLock<Vec<(&'static str, Case)>> = LazyLock::new(|| {
-    let of_features = cases::all().into_iter().filter(|(operation, case)| operation.is_mutation() && features::of(case).is_some());
-    of_features.map(|(operation, case)| (format!("{} {}", operation.method, operation.path).leak() as &str, case)).collect()
+    let of_features = cases::all()
+        .into_iter()
+        .filter(|(operation, case)| operation.is_mutation() && features::of(case).is_some());
+    of_features
+        .map(|(operation, case)| {
+            (format!("{} {}", operation.method, operation.path).leak() as &str, case)
+        })
+        .collect()
 });
 
 /// The operations of the OpenAPI document that are tried here, as `METHOD path`.
@@ -123,7 +129,8 @@ impl Dice<'_> {
     /// A call of one of these operations of the core.
     pub fn call_among(&mut self, wanted: impl Fn(&str) -> bool) -> Call {
         let among: Vec<_> = OPERATIONS.iter().filter(|(operation, ..)| wanted(operation)).collect();
-        let (operation, class, _) = **among.choose_weighted(self.random, |(.., weight)| *weight).unwrap();
+        let (operation, class, _) =
+            **among.choose_weighted(self.random, |(.., weight)| *weight).unwrap();
         let actor = self.actor(class);
         let (method, template) = operation.split_once(' ').unwrap();
         let mandate = self.mandate();
@@ -133,10 +140,14 @@ impl Dice<'_> {
         let lies = self.random.random_bool(0.03);
         let header = if lies { self.mandate() } else { mandate_of_path };
         let is_sys_admin = actor <= OTHER_SYS_ADMIN;
-        let without = class == SysAdmins || class == Anybody || (is_sys_admin && class == Both && self.random.random_bool(0.7));
-        let templates = is_sys_admin && template.starts_with("/api/roles") && self.random.random_bool(0.5);
+        let without = class == SysAdmins
+            || class == Anybody
+            || (is_sys_admin && class == Both && self.random.random_bool(0.7));
+        let templates =
+            is_sys_admin && template.starts_with("/api/roles") && self.random.random_bool(0.5);
         let target = self.user(actor);
-        let mandate = if operation.ends_with("/restore") { self.deleted_mandate() } else { mandate };
+        let mandate =
+            if operation.ends_with("/restore") { self.deleted_mandate() } else { mandate };
         let role = if templates { self.template() } else { self.role(header) };
         let group = self.group(mandate);
         let path = template
@@ -147,30 +158,58 @@ impl Dice<'_> {
             .replace("{instanceId}", &place.1.to_string())
             .replace("{featureCode}", &self.feature());
         let path = match operation {
-            "POST /api/features/instances/{instanceId}/sync-roles" => format!("{path}?addOnly={}", self.random.random_bool(0.3)),
+            "POST /api/features/instances/{instanceId}/sync-roles" => {
+                format!("{path}?addOnly={}", self.random.random_bool(0.3))
+            }
             "DELETE /api/users/{userId}" => format!("{path}?mode=erase"),
             _ => path,
         };
         let mut body = self.body(operation, actor, (mandate, group), place, role);
-        let poisoned = self.random.random_bool(0.03) && body.as_mut().is_some_and(|body| self.poison(body));
+        let poisoned =
+            self.random.random_bool(0.03) && body.as_mut().is_some_and(|body| self.poison(body));
         let method = method.parse().unwrap();
-        Call { operation, actor, method, path, mandate: (!without && !templates).then_some(header), instance: None, body, poisoned }
+        Call {
+            operation,
+            actor,
+            method,
+            path,
+            mandate: (!without && !templates).then_some(header),
+            instance: None,
+            body,
+            poisoned,
+        }
     }
 
     /// Work with the data of the feature that is staged, by somebody who is admitted or not.
     fn feature_call(&mut self) -> Call {
-        let staged: Vec<_> =
-            FEATURE_OPERATIONS.iter().filter(|(_, case)| features::of(case).map(|s| s.feature.code) == Some(self.feature)).collect();
+        let staged: Vec<_> = FEATURE_OPERATIONS
+            .iter()
+            .filter(|(_, case)| features::of(case).map(|s| s.feature.code) == Some(self.feature))
+            .collect();
         let (operation, case) = staged.choose(self.random).unwrap();
-        let actor = if self.random.random_bool(0.5) { *[ADMIN, ADMIN + 1].choose(self.random).unwrap() } else { self.actor(Members) };
+        let actor = if self.random.random_bool(0.5) {
+            *[ADMIN, ADMIN + 1].choose(self.random).unwrap()
+        } else {
+            self.actor(Members)
+        };
         let mut names = self.names.clone();
         names.insert("unique", format!("u{}", self.random.random::<u32>()));
         let mut body = case.body.map(|body| serde_json::from_str(&fill(body, &names)).unwrap());
-        let poisoned = self.random.random_bool(0.03) && body.as_mut().is_some_and(|body| self.poison(body));
+        let poisoned =
+            self.random.random_bool(0.03) && body.as_mut().is_some_and(|body| self.poison(body));
         let (method, _) = operation.split_once(' ').unwrap();
         let path = fill(case.uri, &names);
         let instance = case.instance.map(|instance| fill(instance, &names));
-        Call { operation, actor, method: method.parse().unwrap(), path, mandate: Some(self.scene.main), instance, body, poisoned }
+        Call {
+            operation,
+            actor,
+            method: method.parse().unwrap(),
+            path,
+            mandate: Some(self.scene.main),
+            instance,
+            body,
+            poisoned,
+        }
     }
 
     /// Half the time somebody who might be let in, else anybody but the SysAdmins.
@@ -208,25 +247,48 @@ impl Dice<'_> {
     }
 
     fn deleted_mandate(&mut self) -> Uuid {
-        let deleted: Vec<Uuid> = self.view.mandates.iter().filter(|mandate| mandate.1).map(|mandate| mandate.0).collect();
-        if self.random.random_bool(0.9) { self.pick(&deleted).unwrap_or_default() } else { self.mandate() }
+        let deleted: Vec<Uuid> = self
+            .view
+            .mandates
+            .iter()
+            .filter(|mandate| mandate.1)
+            .map(|mandate| mandate.0)
+            .collect();
+        if self.random.random_bool(0.9) {
+            self.pick(&deleted).unwrap_or_default()
+        } else {
+            self.mandate()
+        }
     }
 
     /// Mostly somebody who is not there yet, if that is not oneself again.
     fn newcomer(&mut self, actor: usize, is_there: impl Fn(Uuid) -> bool) -> Uuid {
-        let others: Vec<Uuid> = self.view.users.iter().map(|user| user.0).filter(|user| !is_there(*user)).collect();
-        if self.random.random_bool(0.7) { self.pick(&others).unwrap_or_default() } else { self.user(actor) }
+        let others: Vec<Uuid> =
+            self.view.users.iter().map(|user| user.0).filter(|user| !is_there(*user)).collect();
+        if self.random.random_bool(0.7) {
+            self.pick(&others).unwrap_or_default()
+        } else {
+            self.user(actor)
+        }
     }
 
     fn group(&mut self, mandate: Uuid) -> Uuid {
-        let own: Vec<Uuid> = self.view.groups.iter().filter(|group| group.0 == mandate).map(|group| group.1).collect();
+        let own: Vec<Uuid> = self
+            .view
+            .groups
+            .iter()
+            .filter(|group| group.0 == mandate)
+            .map(|group| group.1)
+            .collect();
         self.pick(&own).unwrap_or_default()
     }
 
     /// An instance, with its mandate.
     fn instance(&mut self) -> (Uuid, Uuid) {
-        let (main, anywhere): (Vec<_>, Vec<_>) =
-            self.desks().map(|instance| (instance.0, instance.1)).partition(|place| place.0 == self.scene.main);
+        let (main, anywhere): (Vec<_>, Vec<_>) = self
+            .desks()
+            .map(|instance| (instance.0, instance.1))
+            .partition(|place| place.0 == self.scene.main);
         let own = if self.random.random_bool(0.94) { &main } else { &anywhere };
         self.pick(own).unwrap_or_default()
     }
@@ -292,6 +354,7 @@ impl Dice<'_> {
             ("actorId", json!(self.people[ADMIN].id)),
         ];
         let (field, value) = fields.choose(self.random).unwrap();
-        body.as_object_mut().is_some_and(|body| body.insert((*field).to_owned(), value.clone()).is_none())
+        body.as_object_mut()
+            .is_some_and(|body| body.insert((*field).to_owned(), value.clone()).is_none())
     }
 }
