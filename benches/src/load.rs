@@ -43,7 +43,7 @@ impl Tools {
             );
         };
         let beside_server =
-            bailiwick::db::embedded::find_binaries().map(|folder| folder.join("pgbench"));
+            bailiwick::kernel::db::embedded::find_binaries().map(|folder| folder.join("pgbench"));
         let pgbench = beside_server.filter(|path| path.is_file()).or_else(|| in_path("pgbench"));
         if pgbench.is_none() {
             eprintln!(

@@ -21,7 +21,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use bailiwick::db::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use bailiwick::kernel::db::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 

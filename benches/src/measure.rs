@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use bailiwick::db::embedded::EmbeddedPostgres;
+use bailiwick::kernel::db::embedded::EmbeddedPostgres;
 use serde::Serialize;
 
 use crate::children::{Memory, Serving, clean, free_address};

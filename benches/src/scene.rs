@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use bailiwick::auth::session::Claims;
-use bailiwick::auth::token::Tokens;
-use bailiwick::clock::SystemClock;
-use bailiwick::crypto::Keys;
-use bailiwick::db::embedded::EmbeddedPostgres;
+use bailiwick::kernel::clock::SystemClock;
+use bailiwick::kernel::credentials::claims::Claims;
+use bailiwick::kernel::credentials::token::Tokens;
+use bailiwick::kernel::crypto::Keys;
+use bailiwick::kernel::db::embedded::EmbeddedPostgres;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};

@@ -6,7 +6,7 @@ use super::level::{Level, Operation};
 use super::merge::Merged;
 use super::permission::Permissions;
 use super::tables::{Catalogue, Mandate, Table, least_level};
-use crate::ids::UserId;
+use crate::kernel::ids::UserId;
 
 /// What somebody may be allowed: an operation on a table's rows, or to be shown a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::level::{Level, Operation};
 use super::permission::{Permissions, Rule};
 use super::tables::{Catalogue, WILDCARD};
-use crate::ids::RoleId;
+use crate::kernel::ids::RoleId;
 
 /// A role as somebody holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::level::{Level, Operation};
 use super::tables::{Catalogue, INSTANCE_TABLES, MAX_TABLES, MAX_VIEWS, WILDCARD};
-use crate::error::{FieldError, pointer_to};
+use crate::kernel::error::{FieldError, pointer_to};
 
 /// A permission for one table: whether it is shown, and a level for each operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

@@ -11,11 +11,11 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::open::Opened;
 use super::{one_line, ours, say};
-use crate::clock::{Clock, SystemClock};
-use crate::config::Settings;
 use crate::context::Services;
-use crate::db::{bootstrap, safety, unreachable};
-use crate::limits::nodes;
+use crate::kernel::clock::{Clock, SystemClock};
+use crate::kernel::config::Settings;
+use crate::kernel::db::{bootstrap, safety, unreachable};
+use crate::tenancy::limits::nodes;
 
 const OLDEST_VERSION: i64 = 150_000;
 /// Tokens and sessions expire by the service's clock while the database's triggers know only their own.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::error::Result;
+use crate::kernel::error::Result;
 use crate::seeds;
 
 /// The lines to print; the demo's only where its data is.

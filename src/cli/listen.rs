@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::was_set;
-use crate::config::Loaded;
+use crate::kernel::config::Loaded;
 
 /// A service that was killed a moment ago may hold the port until the kernel has cleared it away.
 const PATIENCE: Duration = Duration::from_secs(2);

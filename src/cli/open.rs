@@ -10,12 +10,12 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tracing::log::LevelFilter;
 
-use crate::clock::SystemClock;
-use crate::config::{Secret, Settings};
 use crate::context::Services;
-use crate::db::bootstrap::Applied;
-use crate::db::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
-use crate::db::{Database, bootstrap, fetch, safety, unreachable};
+use crate::kernel::clock::SystemClock;
+use crate::kernel::config::{Secret, Settings};
+use crate::kernel::db::bootstrap::Applied;
+use crate::kernel::db::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
+use crate::kernel::db::{Database, bootstrap, fetch, safety, unreachable};
 
 /// What `fetch` brings: data that another version made cannot be served by it, so that fetching it would be in vain.
 const FETCHED_VERSION: u32 = 17;

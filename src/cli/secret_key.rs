@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-use crate::config::SecretKey;
+use crate::kernel::config::SecretKey;
 
 const NAME: &str = "secret.key";
 

@@ -7,11 +7,12 @@ use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::open::Opened;
 use super::{ours, say};
-use crate::builtin::FEATURES;
-use crate::config::Settings;
+use crate::assembly::FEATURES;
 use crate::context::Services;
-use crate::error::Result;
-use crate::{features, seeds};
+use crate::kernel::config::Settings;
+use crate::kernel::error::Result;
+use crate::seeds;
+use crate::tenancy::catalogue;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Seed {
@@ -85,7 +86,7 @@ async fn apply(settings: &Settings, opened: &Opened, what: Seed) -> anyhow::Resu
 }
 
 async fn fill(services: &Services, what: Seed) -> Result<&'static str> {
-    features::bring_up_to_date(services, FEATURES).await?;
+    catalogue::bring_up_to_date(services, FEATURES).await?;
     match what {
         Seed::Demo(_) => Ok(match seeds::demo(services).await? {
             seeds::Outcome::Loaded => "The demo is loaded. Everybody's password is bailiwick-demo.",

@@ -13,14 +13,19 @@ use super::listen::{Listeners, Reserved};
 use super::open::Opened;
 use super::stop::Stop;
 use super::{descriptors, greeting, ours, say, secret_key};
-use crate::app::App;
-use crate::clock::SystemClock;
-use crate::config::{Loaded, SecretKey, Settings};
+use crate::assembly;
 use crate::context::Services;
-use crate::db::bootstrap;
-use crate::error::Code;
-use crate::jobs::Scheduler;
-use crate::{builtin, features, http, limits, seeds, telemetry};
+use crate::http;
+use crate::http::app::App;
+use crate::kernel::clock::SystemClock;
+use crate::kernel::config::{Loaded, SecretKey, Settings};
+use crate::kernel::db::bootstrap;
+use crate::kernel::error::Code;
+use crate::kernel::telemetry;
+use crate::platform::jobs::Scheduler;
+use crate::seeds;
+use crate::tenancy::catalogue;
+use crate::tenancy::limits;
 
 /// How often measurements are folded into their buckets, and callers forgotten whose limits are full again.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
@@ -87,7 +92,7 @@ async fn make_ready(
         Arc::new(SystemClock),
     )
     .map_err(ours)?;
-    features::bring_up_to_date(app.services(), app.features()).await.map_err(ours)?;
+    catalogue::bring_up_to_date(app.services(), app.features()).await.map_err(ours)?;
     limits::nodes::beat(&app).await.map_err(ours)?;
     let has_demo = opened.is_embedded() && demo(&app, listening).await?;
     Ok(Ready { app, has_demo, migrations_applied })
@@ -125,7 +130,7 @@ async fn demo(app: &App, listening: SocketAddr) -> anyhow::Result<bool> {
 }
 
 /// Only into a database that nobody uses yet. Tells whether the demo is there, from now or from before.
-async fn load_demo(services: &Services) -> crate::error::Result<bool> {
+async fn load_demo(services: &Services) -> crate::kernel::error::Result<bool> {
     if seeds::has_no_users(services).await? {
         seeds::demo(services).await?;
         return Ok(true);
@@ -180,7 +185,7 @@ async fn serve_api(app: App, listener: TcpListener, finishing: watch::Receiver<b
 }
 
 async fn run_jobs(app: App, finishing: watch::Receiver<bool>) {
-    Scheduler::new(app.services().clone(), builtin::JOBS).run(asked_to_finish(finishing)).await;
+    Scheduler::new(app.services().clone(), assembly::JOBS).run(asked_to_finish(finishing)).await;
 }
 
 async fn asked_to_finish(mut finishing: watch::Receiver<bool>) {

@@ -13,9 +13,9 @@ use crate::access::decision::{self, Target, Verdict};
 use crate::access::tables::{INSTANCE_TABLES, Instances, Members, Read, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
 use crate::context::Grant;
-use crate::db::{Reader, Whose};
-use crate::error::{Error, Result};
-use crate::ids::{InstanceId, MandateId, UserId, uuids};
+use crate::kernel::db::{Reader, Whose};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::{InstanceId, MandateId, UserId, uuids};
 
 /// A caller who asks what somebody may do in a mandate, and, where the header names one, in an instance.
 #[derive(Debug, Clone)]

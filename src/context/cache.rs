@@ -9,8 +9,8 @@ use moka::sync::Cache;
 use super::load::{Epochs, FoundInstance, OpenInstance};
 use super::{InstanceAccess, MandateAccess};
 use crate::access::{Catalogue, HeldRole, Merged};
-use crate::ids::{InstanceId, MandateId, UserId};
-use crate::weight;
+use crate::kernel::ids::{InstanceId, MandateId, UserId};
+use crate::kernel::weight;
 
 /// What all entries of each kind may take on a node: about as many as there are people at work at a time, in bytes since a role
 /// may speak of hundreds of tables.

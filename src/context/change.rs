@@ -17,11 +17,11 @@ use sqlx::PgConnection;
 
 use super::load;
 use super::{Authority, Caller, InstanceContext, MandateContext, Services, SystemContext, enter};
-use crate::db::{ActAs, Intent, Transaction};
-use crate::error::{Code, Error, Result};
-use crate::ids::{InstanceId, MandateId, UserId, uuids};
+use crate::kernel::db::{ActAs, Intent, Transaction};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::{InstanceId, MandateId, UserId, uuids};
 
-/// Proof that the audit trail has the event; made by [`crate::audit`] only.
+/// Proof that the audit trail has the event; made by [`crate::platform::audit`] only.
 #[derive(Debug)]
 pub struct Recorded(());
 
@@ -340,7 +340,7 @@ where
     for _ in 0..2 {
         match work().await {
             Err(error) if error.is_transient() => {
-                tracing::debug!(cause = ?error.cause(), "repeating a transaction that lost a race")
+                tracing::debug!(cause = ?error.cause(), "repeating a transaction that lost a race");
             }
             outcome => return outcome,
         }

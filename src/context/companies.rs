@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::reach::{LISTED, ReachPreview};
-use crate::ids::{GroupId, UserId};
+use crate::kernel::ids::{GroupId, UserId};
 
 /// The groups that somebody is in.
 pub(super) type Company = BTreeSet<GroupId>;

@@ -8,8 +8,8 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::access::{Catalogue, HeldRole, Merged};
-use crate::error::Result;
-use crate::ids::{InstanceId, MandateId, RoleId, UserId, uuids};
+use crate::kernel::error::Result;
+use crate::kernel::ids::{InstanceId, MandateId, RoleId, UserId, uuids};
 
 /// The mandate itself, or one of its instances.
 pub(super) type Place = Option<InstanceId>;

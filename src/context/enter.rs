@@ -19,10 +19,10 @@ use super::{
 };
 use crate::access::Level;
 use crate::access::tables::least_level;
-use crate::auth::session::Claims;
-use crate::db::{ActAs, Intent, Reader};
-use crate::error::{Code, Error, Result};
-use crate::ids::{InstanceId, MandateId, RoleId, UserId};
+use crate::kernel::credentials::claims::Claims;
+use crate::kernel::db::{ActAs, Intent, Reader};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::{InstanceId, MandateId, RoleId, UserId};
 
 pub use super::entered::{DeferredCaller, Entered, Reach};
 

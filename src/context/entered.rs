@@ -6,8 +6,8 @@ use super::asking::Asking;
 use super::{
     Caller, InstanceContext, MandateContext, RoleContext, Services, SessionContext, SystemContext,
 };
-use crate::auth::session::Claims;
-use crate::ids::MandateId;
+use crate::kernel::credentials::claims::Claims;
+use crate::kernel::ids::MandateId;
 
 /// What a guard lets into a handler.
 #[expect(

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::Services;
 use super::cache::CachedInstance;
 use super::load::{self, Epochs, OpenInstance};
-use crate::error::{Code, Error, Result};
-use crate::ids::{InstanceId, MandateId, UserId};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::{InstanceId, MandateId, UserId};
 
 /// The enabled instances to which a member is admitted.
 pub(super) async fn open_instances(

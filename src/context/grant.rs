@@ -29,8 +29,8 @@ use uuid::Uuid;
 use crate::access::decision::reaches;
 use crate::access::tables::{Op, Table, least_level};
 use crate::access::{Level, Operation};
-use crate::error::{Code, Error, Result};
-use crate::ids::{InstanceId, MandateId, UserId};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::{InstanceId, MandateId, UserId};
 
 /// Leave to do `O` on table `T` in one mandate (and instance), to the rows that a level reaches.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use super::{Change, InstanceContext, MandateContext, SystemContext};
 use crate::access::grant::{Bound, role_within};
 use crate::access::tables::{Instances, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation, Permissions, Rules, Views};
-use crate::error::{Code, Error, Result};
-use crate::ids::{InstanceId, UserId};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::{InstanceId, UserId};
 
 /// A context in which roles are given: a mandate, or one of its instances.
 pub trait Giving: Sync {

@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::{InstanceAccess, MandateAccess};
 use crate::access::decision::Target;
 use crate::access::{Catalogue, HeldRole, Level};
-use crate::error::Result;
-use crate::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
+use crate::kernel::error::Result;
+use crate::kernel::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
 
 /// The numbers that a cached context stands and falls with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,10 +41,10 @@ use chrono::{DateTime, Utc};
 
 use crate::access::tables::{Access, Create, FeatureTable, Members, Op, Read, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
-use crate::clock::Clock;
-use crate::db::{ActAs, Database, Intent, Reader, Whose, once};
-use crate::error::{Error, Result};
-use crate::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
+use crate::kernel::clock::Clock;
+use crate::kernel::db::{ActAs, Database, Intent, Reader, Whose, once};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
 
 pub use cache::ContextCache;
 pub use change::{Change, Locks, Reading, Recorded, Writing};

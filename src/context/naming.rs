@@ -8,8 +8,8 @@ use sqlx::PgConnection;
 use super::{InstanceContext, MandateContext, load};
 use crate::access::tables::{Access, Instances, Members, Read, Table};
 use crate::access::{Level, Operation};
-use crate::error::Result;
-use crate::ids::{UserId, uuids};
+use crate::kernel::error::Result;
+use crate::kernel::ids::{UserId, uuids};
 
 impl MandateContext {
     /// Those of these users whom the caller's `members.read` reaches, and the caller. SysAdmins on somebody's mandate read all.

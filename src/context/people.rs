@@ -11,8 +11,8 @@ use sqlx::types::Json;
 use super::effective::Place;
 use crate::access::grant::Bound;
 use crate::access::{Catalogue, HeldRole, Level, Merged, Permissions};
-use crate::error::Result;
-use crate::ids::{GroupId, InstanceId, MandateId, RoleId, UserId, uuids};
+use crate::kernel::error::Result;
+use crate::kernel::ids::{GroupId, InstanceId, MandateId, RoleId, UserId, uuids};
 
 /// All that somebody was given in a mandate, in it and in its instances.
 #[derive(Debug, Clone)]

@@ -13,9 +13,9 @@ use super::effective::{EffectiveAccess, Place, effective_access, effective_admin
 use super::reach::{Changed, Moves, ReachPreview};
 use super::{Change, InstanceContext, MandateContext, Recorded, Writing};
 use crate::access::{Level, Merged, Operation};
-use crate::db::ActAs;
-use crate::error::Result;
-use crate::ids::{GroupId, InstanceId, MandateId, RoleId, UserId};
+use crate::kernel::db::ActAs;
+use crate::kernel::error::Result;
+use crate::kernel::ids::{GroupId, InstanceId, MandateId, RoleId, UserId};
 
 /// The most users whose changes are listed.
 const LISTED: usize = 200;

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use super::companies::{Both, Companies, Company, Regrouped};
 use super::effective::{EffectiveAccess, effective_access};
 use super::preview::Concerned;
-use crate::error::{Error, Result};
-use crate::ids::{GroupId, MandateId, UserId, uuids};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::{GroupId, MandateId, UserId, uuids};
 
 /// The most people whose reach is listed, and the most people that are listed of each, gained and lost.
 pub(super) const LISTED: usize = 100;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sqlx::PgConnection;
 
-use crate::db::Transaction;
+use crate::kernel::db::Transaction;
 
 /// What a test does at one of the moments.
 pub type Step<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -15,8 +15,8 @@ use super::{Change, MandateContext};
 use crate::access::grant::Bound;
 use crate::access::tables::{Groups, Table};
 use crate::access::{Level, Permissions};
-use crate::error::{Code, Error, Result};
-use crate::ids::{GroupId, UserId, uuids};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::{GroupId, UserId, uuids};
 
 /// Who is in a group, before and after.
 #[derive(Debug)]
@@ -276,7 +276,7 @@ impl Alike {
 struct Reached<'a> {
     people: &'a People,
     own: &'a Live,
-    known: HashMap<Vec<(super::effective::Place, &'a [crate::ids::RoleId])>, Level>,
+    known: HashMap<Vec<(super::effective::Place, &'a [crate::kernel::ids::RoleId])>, Level>,
 }
 
 impl Reached<'_> {

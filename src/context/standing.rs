@@ -5,8 +5,8 @@ use sqlx::PgExecutor;
 use sqlx::types::Json;
 
 use crate::access::HeldRole;
-use crate::error::Result;
-use crate::ids::{InstanceId, MandateId, UserId};
+use crate::kernel::error::Result;
+use crate::kernel::ids::{InstanceId, MandateId, UserId};
 
 /// What is disabled or missing on the way, and what is held there all the same.
 #[derive(Debug, Clone)]

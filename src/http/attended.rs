@@ -8,8 +8,8 @@ use tracing::Span;
 use tracing::field::{Empty, display};
 
 use super::rate_limit::Identity;
-use crate::ids::{MandateId, UserId};
-use crate::telemetry::{self, Asked, REQUEST};
+use crate::kernel::ids::{MandateId, UserId};
+use crate::kernel::telemetry::{self, Asked, REQUEST};
 
 /// Whose request it is turns out there: a token that comes with it says nothing of who signs in.
 const SIGN_IN: &str = "/api/auth/login";

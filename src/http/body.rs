@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::forms::expected;
 use super::objects::{Distinct, Objects};
-use crate::app::App;
-use crate::error::{Code, Error, FieldError, Result, pointer_to};
+use crate::http::app::App;
+use crate::kernel::error::{Code, Error, FieldError, Result, pointer_to};
 
 /// The deepest nesting of a body.
 const MAX_DEPTH: usize = 64;

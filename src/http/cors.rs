@@ -15,7 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::rate_limit::Free;
-use crate::config::Settings;
+use crate::kernel::config::Settings;
 
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 /// What a page may send.

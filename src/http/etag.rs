@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::extract::json_response;
-use crate::app::App;
-use crate::error::{Code, Error, Result};
+use crate::http::app::App;
+use crate::kernel::error::{Code, Error, Result};
 
 /// A resource that is read, changed and read again.
 pub trait Resource: Serialize {

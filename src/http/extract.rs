@@ -14,14 +14,14 @@ use serde::de::DeserializeOwned;
 pub use super::body::parse_part;
 use super::body::{parse, read_body, require_json};
 use super::forms::{Forms, expected};
-use crate::app::App;
 use crate::context::asking::Asking;
 use crate::context::enter::{DeferredCaller, Entered, Reach};
 use crate::context::{
     Caller, InstanceContext, MandateContext, RequestMeta, RoleContext, SessionContext,
     SystemContext,
 };
-use crate::error::{Code, Error, Result};
+use crate::http::app::App;
+use crate::kernel::error::{Code, Error, Result};
 
 /// A JSON body, or a JSON answer that nobody may keep.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, Parameter};
 
-use crate::ids::AnyId;
+use crate::kernel::ids::AnyId;
 
 /// What each parameter of an operation in path and query takes, by name.
 #[derive(Debug, Clone, Default)]

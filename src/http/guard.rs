@@ -18,18 +18,18 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::attended::in_mandate;
 use super::body::{BodyLimit, require_unencoded};
-use super::completion;
 use super::dry_run::DryRun;
 use super::extract::Query;
 use super::forms::Forms;
 use super::idempotency;
 use super::rate_limit::{Identity, Purse, named_mandate};
-use crate::app::App;
 use crate::context::RequestMeta;
 use crate::context::enter::{Arrival, Entered, enter};
 use crate::context::policy::{Class, Policy};
-use crate::error::{Code, Error, Result};
-use crate::ids::MandateId;
+use crate::http::app::App;
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::MandateId;
+use crate::openapi::completion;
 
 /// The routes of a slice.
 pub type Routes = OpenApiRouter<App>;
@@ -173,7 +173,7 @@ fn only_known_parameters(query: Option<&str>, known: &BTreeSet<String>) -> Resul
     Ok(())
 }
 
-pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let all = [
         (Method::GET, &mut item.get),
         (Method::PUT, &mut item.put),

@@ -1,7 +1,7 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is sent again with its key has one effect and
 //! gets the same answer. The guard asks for a kept answer after it let the caller in, so that who lost the right meanwhile is
 //! refused, and before anything is looked up, so that a repeated DELETE gets its 204. How effect and answer come to be one is
-//! told in [`crate::db::once`]. Only effects are remembered: refusals, failures and dry runs are not; and of an effect whose answer
+//! told in [`crate::kernel::db::once`]. Only effects are remembered: refusals, failures and dry runs are not; and of an effect whose answer
 //! told of somebody who was erased since, only that it was had.
 
 use axum::body::{Body, to_bytes};
@@ -13,13 +13,13 @@ use axum::response::Response;
 use chrono::Duration;
 
 use super::body::read_body;
-use crate::app::App;
-use crate::auth::session::Claims;
 use crate::context::enter::Entered;
 use crate::context::policy::Policy;
-use crate::db::once::{Answer, Finished, Key, Pending, once};
-use crate::error::{Code, Error, Result};
-use crate::ids::{SessionId, UserId, ids_in_one_case};
+use crate::http::app::App;
+use crate::kernel::credentials::claims::Claims;
+use crate::kernel::db::once::{Answer, Finished, Key, Pending, once};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::{SessionId, UserId, ids_in_one_case};
 
 /// How long answers are kept.
 const KEPT: Duration = Duration::hours(24);
@@ -32,12 +32,12 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CACHE_CONTROL, ETAG, LOCATION];
 
 /// Whether a method is for effects.
-pub(super) fn has_effect(method: &Method) -> bool {
+pub(crate) fn has_effect(method: &Method) -> bool {
     [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
 }
 
 /// Whether an operation remembers what it answered. One that only asks has no effect.
-pub(super) fn remembers(method: &Method, policy: &Policy) -> bool {
+pub(crate) fn remembers(method: &Method, policy: &Policy) -> bool {
     has_effect(method) && !policy.is_public() && !policy.asks
 }
 

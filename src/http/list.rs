@@ -9,11 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::Json;
-use crate::app::App;
-use crate::db::page::{Asked, Paging, Rows};
-use crate::error::{Error, Result};
-use crate::ids::ids_in_one_case;
-use crate::names::{self, MAX_KEY};
+use crate::http::app::App;
+use crate::kernel::db::page::{Asked, Paging, Rows};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::ids_in_one_case;
+use crate::kernel::names::{self, MAX_KEY};
 
 /// The most bytes that the items of a page make; with the cursor and the braces, a page has at most 1 MiB.
 const MAX_ITEMS: usize = (1 << 20) - (4 << 10);
@@ -173,8 +173,8 @@ macro_rules! list_query {
             $($(#[$field_doc])* $field: Option<$type>,)*
         }
         impl $name {
-            fn asked(&self) -> $crate::db::page::Asked<'_> {
-                $crate::db::page::Asked {
+            fn asked(&self) -> $crate::kernel::db::page::Asked<'_> {
+                $crate::kernel::db::page::Asked {
                     limit: self.limit,
                     cursor: self.cursor.as_deref(),
                     sort: self.sort.as_deref(),

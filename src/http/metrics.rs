@@ -6,7 +6,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-use crate::app::App;
+use crate::http::app::App;
 
 /// The routes of the metrics listener.
 pub fn router(app: &App) -> Router {
@@ -16,5 +16,5 @@ pub fn router(app: &App) -> Router {
 async fn get_metrics(State(app): State<App>) -> impl IntoResponse {
     let headers =
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];
-    (headers, crate::telemetry::render(&app.services().db))
+    (headers, crate::kernel::telemetry::render(&app.services().db))
 }

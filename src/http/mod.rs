@@ -1,9 +1,9 @@
 //! HTTP: the assembly of all routes, and what every request goes through on its way in and out.
 
+pub mod app;
 pub(crate) mod attended;
 mod body;
 pub(crate) mod client;
-pub(crate) mod completion;
 mod cors;
 pub mod dry_run;
 pub mod etag;
@@ -15,7 +15,6 @@ pub mod instant;
 pub mod list;
 pub mod metrics;
 mod objects;
-pub(crate) mod openapi;
 pub mod patch;
 pub(crate) mod problem;
 mod protection;
@@ -41,9 +40,9 @@ use utoipa::openapi::OpenApi as OpenApiDocument;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
-use crate::app::App;
 use crate::context::RequestMeta;
-use crate::error::{Code, Error, Result};
+use crate::http::app::App;
+use crate::kernel::error::{Code, Error, Result};
 use attended::Attended;
 use rate_limit::Identity;
 
@@ -52,24 +51,24 @@ pub type Service = MapRequest<Router, fn(Request) -> Request>;
 
 /// Every route of the service, in one list. A slice that is missing here is not served.
 fn all_routes(app: &App) -> OpenApiRouter<App> {
-    let routes = OpenApiRouter::with_openapi(openapi::Document::openapi())
-        .merge(crate::auth::routes(app))
-        .merge(crate::mandates::routes(app))
-        .merge(crate::limits::routes(app))
-        .merge(crate::members::routes(app))
-        .merge(crate::groups::routes(app))
-        .merge(crate::roles::routes(app))
-        .merge(crate::features::routes(app))
-        .merge(crate::instances::routes(app))
-        .merge(crate::navigation::routes(app))
-        .merge(crate::questions::routes(app))
-        .merge(crate::users::routes(app))
-        .merge(crate::audit::routes(app))
-        .merge(crate::ops::routes(app));
+    let routes = OpenApiRouter::with_openapi(crate::openapi::Document::openapi())
+        .merge(crate::identity::auth::routes(app))
+        .merge(crate::tenancy::mandates::routes(app))
+        .merge(crate::tenancy::limits::routes(app))
+        .merge(crate::tenancy::members::routes(app))
+        .merge(crate::tenancy::groups::routes(app))
+        .merge(crate::tenancy::roles::routes(app))
+        .merge(crate::tenancy::catalogue::routes(app))
+        .merge(crate::tenancy::instances::routes(app))
+        .merge(crate::tenancy::navigation::routes(app))
+        .merge(crate::tenancy::questions::routes(app))
+        .merge(crate::identity::users::routes(app))
+        .merge(crate::platform::audit::routes(app))
+        .merge(crate::platform::ops::routes(app));
     app.features().iter().fold(routes, |routes, feature| {
         let mut routes = routes.merge((feature.routes)(app));
         let [(_, name), _] = feature.label;
-        openapi::add_tag(routes.get_openapi_mut(), name, feature.purpose);
+        crate::openapi::add_tag(routes.get_openapi_mut(), name, feature.purpose);
         routes
     })
 }
@@ -77,7 +76,7 @@ fn all_routes(app: &App) -> OpenApiRouter<App> {
 /// The OpenAPI document of the routes as they are declared.
 #[must_use]
 pub fn document(app: &App) -> OpenApiDocument {
-    completion::completed(all_routes(app).split_for_parts().1)
+    crate::openapi::completion::completed(all_routes(app).split_for_parts().1)
 }
 
 /// The document as `openapi/openapi.json` keeps it.
@@ -92,7 +91,7 @@ pub fn service(app: &App) -> Service {
     let (router, document) = all_routes(app).split_for_parts();
     app.set_document(&document);
     let router = router
-        .merge(crate::ops::docs_page())
+        .merge(crate::platform::ops::docs_page())
         .fallback(|| async { Error::new(Code::RouteNotFound, "There is no such route.") })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), bounded));

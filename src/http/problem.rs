@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use crate::error::{Code, Error, FieldError};
+use crate::kernel::error::{Code, Error, FieldError};
 
 /// A refusal or failure.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,7 +44,7 @@ pub struct Problem {
 
 impl Problem {
     /// The body of a refusal.
-    pub(super) fn of(error: &Error, path: &str, request_id: &str) -> Self {
+    pub(crate) fn of(error: &Error, path: &str, request_id: &str) -> Self {
         Self {
             kind: format!("/problems/{}", error.code().name()),
             title: error.code().title(),

@@ -24,7 +24,7 @@ use tower::ServiceExt;
 use super::rate_limit::network_of;
 use super::unreadable::Explaining;
 use super::{Service, is_trusted_proxy, service};
-use crate::app::App;
+use crate::http::app::App;
 
 /// The most that hyper reads to find the end of the headers. Above [`super::MAX_HEADER_BYTES`], which is refused with a problem
 /// document; beyond this it answers 431 by itself and closes.

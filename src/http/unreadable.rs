@@ -18,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use uuid::Uuid;
 
 use super::{MAX_HEADER_BYTES, MAX_URI_BYTES, problem, protection};
-use crate::error::{Code, Error};
-use crate::telemetry;
+use crate::kernel::error::{Code, Error};
+use crate::kernel::telemetry;
 
 /// Longer than any head that hyper writes by itself.
 const LONGEST: usize = 256;

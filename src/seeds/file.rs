@@ -8,8 +8,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::access::Permissions;
-use crate::error::{Error, Result};
-use crate::ids::{InstanceId, MandateId, UserId};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::{InstanceId, MandateId, UserId};
 
 pub(super) type Texts = BTreeMap<String, String>;
 

@@ -4,9 +4,9 @@ use uuid::Uuid;
 
 use super::PASSWORD;
 use super::file::Demo;
-use crate::auth::password::Passwords;
 use crate::context::{RequestMeta, Services, SystemContext};
-use crate::error::Result;
+use crate::kernel::credentials::password::Passwords;
+use crate::kernel::error::Result;
 
 /// The usernames of those that still have the password that they were made with. All of a load share one hash, and one of those
 /// that share one stands for them: verifying each would take minutes.

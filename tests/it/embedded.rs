@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use bailiwick::db::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres, find_binaries};
+use bailiwick::kernel::db::embedded::{
+    EmbeddedError, EmbeddedOptions, EmbeddedPostgres, find_binaries,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use sqlx::postgres::PgConnectOptions;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bailiwick::config;
+use bailiwick::kernel::config;
 
 use crate::harness::process::Service;
 

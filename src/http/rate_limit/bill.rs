@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use super::Payer;
 use super::budgets::Ticket;
 use crate::context::policy::{Class, UNLIMITED};
-use crate::error::{Error, Result};
+use crate::kernel::error::{Error, Result};
 
 /// What a request was charged for one class.
 #[derive(Debug, Clone)]

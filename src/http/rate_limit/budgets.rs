@@ -15,9 +15,9 @@ use tower_governor::key_extractor::KeyExtractor;
 
 use super::bill::Charged;
 use super::{Identity, Payer, WhatFor, Who};
-use crate::config::Settings;
 use crate::context::policy::{Class, PerMinute};
-use crate::ids::MandateId;
+use crate::kernel::config::Settings;
+use crate::kernel::ids::MandateId;
 
 /// The key of the buckets. (They are asked by us, not by a layer that would take the key from the request.)
 #[derive(Debug, Clone, Copy)]

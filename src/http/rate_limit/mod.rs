@@ -22,13 +22,13 @@ use axum::routing::MethodRouter;
 
 use self::budgets::Budgets;
 pub use self::purse::{Deposit, Purse};
-use crate::app::App;
-use crate::auth::session::Claims;
-use crate::config::Settings;
 use crate::context::Services;
 use crate::context::policy::{Charging, Class, PerMinute, Policy};
-use crate::error::{Code, Error};
-use crate::ids::{MandateId, UserId};
+use crate::http::app::App;
+use crate::kernel::config::Settings;
+use crate::kernel::credentials::claims::Claims;
+use crate::kernel::error::{Code, Error};
+use crate::kernel::ids::{MandateId, UserId};
 
 /// Who sent the request, as far as its token says; put there before any route is chosen.
 #[derive(Debug, Clone, Default)]

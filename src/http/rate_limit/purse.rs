@@ -10,11 +10,11 @@ use axum::http::request::Parts;
 use super::bill::{Bill, Charged};
 use super::budgets::Budgets;
 use super::{Identity, Toll, WhatFor, named_mandate};
-use crate::app::App;
 use crate::context::policy::Class;
-use crate::crypto::digest;
-use crate::error::{Error, Result};
-use crate::ids::MandateId;
+use crate::http::app::App;
+use crate::kernel::crypto::digest;
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::MandateId;
 
 /// A handler that takes it can charge more than the door did.
 #[derive(Clone)]

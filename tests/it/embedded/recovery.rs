@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use bailiwick::db::embedded::EmbeddedPostgres;
+use bailiwick::kernel::db::embedded::EmbeddedPostgres;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::{Connection, PgConnection};

@@ -13,7 +13,7 @@ const fn work(id: &'static str, uri: &'static str, status: u16) -> Case {
 }
 
 pub const STAGED: Staged = Staged {
-    feature: bailiwick::bookings::FEATURE,
+    feature: bailiwick::features::bookings::FEATURE,
     cases: &[
         work("list_bookings", "/api/bookings", 200),
         work("list_bookings", "/api/bookings?status=pending&from=2030-01-01T00:00:00Z&sort=-createdAt", 200).of("filtered"),

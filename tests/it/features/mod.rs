@@ -8,7 +8,7 @@ mod playbooks;
 
 use std::sync::LazyLock;
 
-use bailiwick::features::BuiltIn;
+use bailiwick::tenancy::catalogue::BuiltIn;
 use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ pub const ALL: &[&Staged] = &[&playbooks::STAGED, &bookings::STAGED, &journal::S
 pub fn served() -> &'static [BuiltIn] {
     static FEATURES: LazyLock<Vec<BuiltIn>> = LazyLock::new(|| {
         let known: Vec<BuiltIn> = ALL.iter().map(|staged| staged.feature).collect();
-        for feature in bailiwick::builtin::FEATURES {
+        for feature in bailiwick::assembly::FEATURES {
             assert!(
                 known.iter().any(|other| other.code == feature.code),
                 "stage the feature `{}` in tests/it/features",

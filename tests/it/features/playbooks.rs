@@ -12,7 +12,7 @@ const fn work(id: &'static str, uri: &'static str, status: u16) -> Case {
 }
 
 pub const STAGED: Staged = Staged {
-    feature: bailiwick::playbooks::FEATURE,
+    feature: bailiwick::features::playbooks::FEATURE,
     cases: &[
         work("list_playbooks", "/api/playbooks", 200),
         work("create_playbook", "/api/playbooks", 201).body(r#"{"name": "$unique", "title": "A title"}"#).told(Mandate),

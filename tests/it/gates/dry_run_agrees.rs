@@ -61,7 +61,7 @@ fn a_dry_run_tells_what_the_call_then_does() {
     let mut total = Tally::default();
     for tally in
         play_all(first..first + worlds, async |theatre: &Theatre, seed, tally: &mut Tally| {
-            play(theatre, seed, &known, tally).await
+            play(theatre, seed, &known, tally).await;
         })
     {
         total.refused += tally.refused;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bailiwick::error::Code;
+use bailiwick::kernel::error::Code;
 use serde_json::Value;
 
 use super::contract::{codes, contract};

@@ -1,10 +1,10 @@
 //! However a database came to be, it is the same: migrated at once or step by step, and with the demo loaded once or twice.
 
-use bailiwick::clock::SystemClock;
 use bailiwick::context::Services;
-use bailiwick::db::Database;
-use bailiwick::db::bootstrap::{self, Applied, MIGRATOR};
-use bailiwick::db::safety;
+use bailiwick::kernel::clock::SystemClock;
+use bailiwick::kernel::db::Database;
+use bailiwick::kernel::db::bootstrap::{self, Applied, MIGRATOR};
+use bailiwick::kernel::db::safety;
 use bailiwick::seeds;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -123,6 +123,8 @@ async fn the_demo_loaded_twice_is_the_demo_loaded_once() {
     let once = contents(&options).await;
     assert_ne!(once, empty);
     assert_eq!(seeds::demo(&services).await.unwrap(), seeds::Outcome::WasThere);
-    bailiwick::features::bring_up_to_date(&services, bailiwick::builtin::FEATURES).await.unwrap();
+    bailiwick::tenancy::catalogue::bring_up_to_date(&services, bailiwick::assembly::FEATURES)
+        .await
+        .unwrap();
     assert_eq!(contents(&options).await, once);
 }

@@ -11,7 +11,7 @@ use crate::harness::TestApp;
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
 
 fn printed() -> String {
-    bailiwick::http::document_text(&bailiwick::app::App::detached().unwrap()).unwrap()
+    bailiwick::http::document_text(&bailiwick::http::app::App::detached().unwrap()).unwrap()
 }
 
 #[tokio::test]

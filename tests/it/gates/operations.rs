@@ -1,7 +1,7 @@
 //! The operations of the OpenAPI document, as gates look at them.
 
 use axum::http::Method;
-use bailiwick::app::App;
+use bailiwick::http::app::App;
 use serde_json::Value;
 
 /// Questions with a body. May only get longer with a reason: whoever is here leaves no event in the audit trail.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use axum::http::Method;
-use bailiwick::error::Code;
+use bailiwick::kernel::error::Code;
 use serde_json::Value;
 
 use super::cases::{self, Case, Names, mentioned};

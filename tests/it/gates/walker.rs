@@ -147,14 +147,14 @@ impl Ground {
         }
         match (steps.relation, row) {
             (Relation::Mine, Some("target")) => {
-                approach = approach.aiming("target", self.walker.id)
+                approach = approach.aiming("target", self.walker.id);
             }
             (Relation::Mine, Some("admitted")) => {
-                approach = approach.aiming("admitted", self.walker.id)
+                approach = approach.aiming("admitted", self.walker.id);
             }
             (Relation::Mine, Some(row)) => self.sql(fill(mine(row, in_instance), &names)).await,
             (Relation::Near, Some(row)) => {
-                self.sql(fill(&format!("{CIRCLE}; {}", near(row)), &names)).await
+                self.sql(fill(&format!("{CIRCLE}; {}", near(row)), &names)).await;
             }
             _ => {}
         }

@@ -35,7 +35,8 @@ fn worst(number: usize) -> Vec<String> {
     let is_short = |name: &str| name.chars().count() <= room + ending.len();
     let names = units.iter().flat_map(|unit| {
         let within = |name: &str| {
-            is_short(name) && bailiwick::names::key(name).is_some_and(|key| key.len() <= MAX_KEY)
+            is_short(name)
+                && bailiwick::kernel::names::key(name).is_some_and(|key| key.len() <= MAX_KEY)
         };
         [full(unit, &is_short), full(unit, &within)]
     });

@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bailiwick::clock::SystemClock;
 use bailiwick::context::Services;
-use bailiwick::db::embedded::{EmbeddedOptions, EmbeddedPostgres, find_binaries};
-use bailiwick::db::{Database, bootstrap, fetch};
+use bailiwick::kernel::clock::SystemClock;
+use bailiwick::kernel::db::embedded::{EmbeddedOptions, EmbeddedPostgres, find_binaries};
+use bailiwick::kernel::db::{Database, bootstrap, fetch};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
@@ -98,7 +98,7 @@ pub(super) async fn start_on(
         Some(found) => found,
         None => {
             fetch::fetch_postgres(&std::env::temp_dir().join("bailiwick-test-postgres"), |line| {
-                eprintln!("{line}")
+                eprintln!("{line}");
             })
             .await
             .unwrap()
@@ -128,7 +128,9 @@ async fn make_template(cluster: &EmbeddedPostgres) {
     migrate_features(&options).await;
     let db = Database::lazy(&options, 2);
     let services = Services::new(db.clone(), std::sync::Arc::new(SystemClock));
-    bailiwick::features::bring_up_to_date(&services, crate::features::served()).await.unwrap();
+    bailiwick::tenancy::catalogue::bring_up_to_date(&services, crate::features::served())
+        .await
+        .unwrap();
     db.close().await;
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use bailiwick::builtin::JOBS;
-use bailiwick::clock::ShiftedClock;
+use bailiwick::assembly::JOBS;
 use bailiwick::context::Services;
-use bailiwick::db::Database;
-use bailiwick::jobs::{Scheduler, Step};
+use bailiwick::kernel::clock::ShiftedClock;
+use bailiwick::kernel::db::Database;
+use bailiwick::platform::jobs::{Scheduler, Step};
 use chrono::Duration;
 use sqlx::Executor;
 

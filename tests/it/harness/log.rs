@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use bailiwick::telemetry::{self, Look};
+use bailiwick::kernel::telemetry::{self, Look};
 use serde_json::Value;
 use tracing::dispatcher::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;

@@ -18,7 +18,8 @@ pub fn spoil(dice: &mut Dice<'_>) {
         6 if dice.call.operation.method != "GET" => dice.call.if_match = Some("\"999\"".to_owned()),
         7 => dice.call.mandate = None,
         8 => {
-            dice.call.mandate = any_of(dice, dice.world.mandates.iter().map(|row| row.id).collect())
+            dice.call.mandate =
+                any_of(dice, dice.world.mandates.iter().map(|row| row.id).collect());
         }
         9 => dice.call.mandate = Some("not-an-id".to_owned()),
         10 => change_arg(dice, false),
@@ -35,7 +36,7 @@ pub fn spoil(dice: &mut Dice<'_>) {
         16 => change_body(dice, Body::Json(json!(["name"]))),
         _ => {
             dice.call.instance =
-                any_of(dice, dice.world.instances.iter().map(|row| row.id).collect())
+                any_of(dice, dice.world.instances.iter().map(|row| row.id).collect());
         }
     }
 }

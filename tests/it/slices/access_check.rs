@@ -278,9 +278,9 @@ async fn questions_about_others_are_for_who_may_read_them() {
             let answer = ask(user).await;
             // Both hold `user`, which reads the members of its groups.
             if place < reached {
-                assert_eq!(answers(answer), ["g+", "g+"], "{level}")
+                assert_eq!(answers(answer), ["g+", "g+"], "{level}");
             } else {
-                answer.refused(404, "not_found")
+                answer.refused(404, "not_found");
             }
         }
         for user in [world.globex.member.id, Uuid::now_v7(), world.sys_admin.id] {

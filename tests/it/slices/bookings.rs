@@ -1,7 +1,7 @@
 //! Bookings: what a request must say, and what is answered.
 
 use axum::http::Method;
-use bailiwick::clock::Clock;
+use bailiwick::kernel::clock::Clock;
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;

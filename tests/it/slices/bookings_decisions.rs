@@ -1,7 +1,7 @@
 //! What becomes of bookings: decisions and deletion, the versions that guard them, and what the trail keeps.
 
 use axum::http::Method;
-use bailiwick::clock::Clock;
+use bailiwick::kernel::clock::Clock;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! Calls from pages of other origins: refused unless the settings name the origin. And `security.txt`.
 
 use axum::http::Method;
-use bailiwick::clock::Clock;
+use bailiwick::kernel::clock::Clock;
 
 use crate::harness::{Answer, TestApp};
 

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
-use bailiwick::db::Phase;
-use bailiwick::telemetry;
+use bailiwick::kernel::db::Phase;
+use bailiwick::kernel::telemetry;
 use futures_util::FutureExt;
 use serde_json::json;
 use sqlx::Connection;

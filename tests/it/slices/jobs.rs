@@ -2,10 +2,10 @@
 
 use std::time::Duration as Pause;
 
-use bailiwick::audit::{self, Action, Event, ResourceType};
 use bailiwick::context::{RequestMeta, SystemContext};
-use bailiwick::error::Result;
-use bailiwick::jobs::{self, Job, Scheduler, Step, Task, Worked};
+use bailiwick::kernel::error::Result;
+use bailiwick::platform::audit::{self, Action, Event, ResourceType};
+use bailiwick::platform::jobs::{self, Job, Scheduler, Step, Task, Worked};
 use chrono::Duration;
 use sqlx::Row;
 
@@ -92,7 +92,7 @@ async fn failures(app: &TestApp, name: &str) -> (i32, String) {
 async fn a_job_that_fails_leaves_nothing_is_tried_again_later_and_keeps_nobody() {
     let world = crate::harness::World::new().await;
     let (app, scheduler) = (&world.app, scheduler(&world.app));
-    bailiwick::telemetry::metrics_handle(); // counts from its first call on
+    bailiwick::kernel::telemetry::metrics_handle(); // counts from its first call on
     run_due(&scheduler).await;
     assert_eq!(ran(app, "steady").await, 1);
     for (name, why) in [("frail", "wanted"), ("panics", "panicked"), ("too_late", "member_roles")] {
@@ -116,7 +116,7 @@ async fn a_job_that_fails_leaves_nothing_is_tried_again_later_and_keeps_nobody()
     run_due(&scheduler).await;
     assert_eq!((failures(app, "frail").await, ran(app, "frail").await), ((0, String::new()), 1));
     assert_eq!(ran(app, "steady").await, 1, "its hour is not over");
-    let metrics = bailiwick::telemetry::render(&app.db);
+    let metrics = bailiwick::kernel::telemetry::render(&app.db);
     for outcome in ["failed", "done"] {
         assert!(
             metrics.contains(&format!(

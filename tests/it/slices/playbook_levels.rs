@@ -69,9 +69,9 @@ async fn reading() {
             for key in [id.to_string(), name(owner)] {
                 let answer = desk.get(path(&key)).await;
                 if place < reach {
-                    assert_eq!(answer.id(), *id)
+                    assert_eq!(answer.id(), *id);
                 } else {
-                    answer.refused(404, "not_found")
+                    answer.refused(404, "not_found");
                 }
             }
         }

@@ -44,9 +44,9 @@ async fn reading() {
             {
                 let answer = desk.get(path).await;
                 if place < reach {
-                    drop(answer.expect(200))
+                    drop(answer.expect(200));
                 } else {
-                    answer.refused(404, "not_found")
+                    answer.refused(404, "not_found");
                 }
             }
         }

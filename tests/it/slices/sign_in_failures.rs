@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use bailiwick::telemetry;
+use bailiwick::kernel::telemetry;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;

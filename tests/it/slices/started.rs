@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use bailiwick::db::bootstrap::{self, MIGRATOR};
-use bailiwick::telemetry;
+use bailiwick::kernel::db::bootstrap::{self, MIGRATOR};
+use bailiwick::kernel::telemetry;
 use serde_json::{Value, json};
 
 use crate::harness::TestApp;

@@ -1,7 +1,7 @@
 //! What is no HTTP request, over a real socket: it is refused as everything is, with a document that says why and by which id the
 //! log knows it.
 
-use bailiwick::telemetry;
+use bailiwick::kernel::telemetry;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 

@@ -5,7 +5,7 @@ mod routes;
 mod store;
 
 use bailiwick::access::{Level, Rule};
-use bailiwick::features::{BuiltIn, TemplateRole};
+use bailiwick::tenancy::catalogue::{BuiltIn, TemplateRole};
 
 use super::Staged;
 use crate::gates::cases::{Case, Trail::Mandate, case};

@@ -1,17 +1,18 @@
 //! `/api/journal`.
 
 use bailiwick::access::tables::{Create, Delete, Read, Update};
-use bailiwick::app::App;
-use bailiwick::audit::{self, Action, Event, ResourceType};
 use bailiwick::context::policy::Policy;
 use bailiwick::context::{InstanceContext, Recorded};
-use bailiwick::error::{Error, Result};
+use bailiwick::http::app::App;
 use bailiwick::http::etag::{Precondition, Resource, Versioned};
 use bailiwick::http::extract::{Created, FromPath, Json, NoContent, Query};
 use bailiwick::http::guard::{Guard, Routes};
 use bailiwick::http::list::{Lister, Page, PageAnswer};
-use bailiwick::ids::AnyId;
-use bailiwick::{list_query, names};
+use bailiwick::kernel::error::{Error, Result};
+use bailiwick::kernel::ids::AnyId;
+use bailiwick::kernel::names;
+use bailiwick::list_query;
+use bailiwick::platform::audit::{self, Action, Event, ResourceType};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;

@@ -3,8 +3,8 @@
 use bailiwick::access::Level;
 use bailiwick::access::tables::{Create, Delete, Op, Read, Update};
 use bailiwick::context::Grant;
-use bailiwick::db::page::{Paging, Position, Rows};
-use bailiwick::error::Result;
+use bailiwick::kernel::db::page::{Paging, Position, Rows};
+use bailiwick::kernel::error::Result;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};

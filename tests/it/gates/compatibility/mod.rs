@@ -141,7 +141,7 @@ impl Against<'_> {
                 // One that is not known is refused.
                 None => self.tell(name, "is gone"),
                 Some(other) => {
-                    self.schemas(Direction::Sent, name, &parameter["schema"], &other["schema"])
+                    self.schemas(Direction::Sent, name, &parameter["schema"], &other["schema"]);
                 }
             }
         }

@@ -172,7 +172,7 @@ impl<'a> Comparison<'a> {
         }
         if self.is_sent() {
             is.required.difference(&was.required).for_each(|name| {
-                self.found.push((format!("{at}/{name}"), "is required now".into()))
+                self.found.push((format!("{at}/{name}"), "is required now".into()));
             });
         } else {
             let kept = was
@@ -180,7 +180,7 @@ impl<'a> Comparison<'a> {
                 .difference(&is.required)
                 .filter(|name| is.properties.contains_key(*name));
             kept.for_each(|name| {
-                self.found.push((format!("{at}/{name}"), "may be left out now".into()))
+                self.found.push((format!("{at}/{name}"), "may be left out now".into()));
             });
         }
         self.compare_others(at, was, is);
@@ -190,7 +190,7 @@ impl<'a> Comparison<'a> {
         let closed = |others: &Value| *others == false;
         match (was.others, is.others) {
             (Some(old), Some(new)) if !closed(old) && !closed(new) => {
-                self.compare(&format!("{at}/*"), old, new)
+                self.compare(&format!("{at}/*"), old, new);
             }
             (old, Some(new)) if self.is_sent() && !old.is_some_and(closed) && old != Some(new) => {
                 self.tell(at, "takes no members of other names any more");

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::http::Method;
-use bailiwick::error::Code;
+use bailiwick::kernel::error::Code;
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
@@ -98,7 +98,7 @@ impl Contract {
             Place::Operation(operation) => self.check(operation, method, answer),
             Place::OtherMethod => self.check_shape(method, path, answer, &[Code::MethodNotAllowed]),
             Place::Page if answer.header("content-type") == PROBLEM => {
-                self.check_shape(method, path, answer, &[])
+                self.check_shape(method, path, answer, &[]);
             }
             Place::Page => {}
             Place::Nowhere => self.check_shape(method, path, answer, &[Code::RouteNotFound]),

@@ -130,7 +130,7 @@ impl Follower<'_> {
                 self.theatre.sign_in_again(user).await;
             }
             "enable_membership" => {
-                drop(self.send(Method::PATCH, self.membership(), enable()).await)
+                drop(self.send(Method::PATCH, self.membership(), enable()).await);
             }
             "enable_admission" => drop(
                 self.send(Method::PATCH, format!("{}/{user}", self.admissions()), enable()).await,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bailiwick::access::decision::{self, Target, Verdict};
 use bailiwick::access::tables::WILDCARD;
 use bailiwick::access::{Level, Merged, Operation, Permissions, Rule};
-use bailiwick::ids::UserId;
+use bailiwick::kernel::ids::UserId;
 use uuid::Uuid;
 
 use super::super::reference::{Question, Role, World, known};
@@ -116,7 +116,7 @@ fn count(
             (Some(named), Some(wildcard)) if named > wildcard => note("named, more than its `*`"),
             (Some(named), None) if named > 0 => note("named"),
             (None, Some(wildcard)) if role.level(asked.table, asked.operation) < wildcard => {
-                note(lowered(asked.table))
+                note(lowered(asked.table));
             }
             (None, Some(wildcard)) if wildcard > 0 => note("`*`"),
             _ => {}

@@ -11,8 +11,8 @@ type Id = usize;
 /// What takes a function to make a refusal from.
 const TAKES_A_REFUSAL: [&str; 5] =
     ["ok_or_else", "map_err", "map_or_else", "unwrap_or_else", "on_constraint"];
-/// Parts of `http/` and `db/` that handlers call; the rest is the guard's and the driver's, which the document tells of by itself.
-const CALLED: [&str; 3] = ["http/etag.rs", "http/list.rs", "db/page.rs"];
+/// Parts of `http/` and `kernel/db/` that handlers call; the rest is the guard's and the driver's, which the document tells of by itself.
+const CALLED: [&str; 4] = ["http/app.rs", "http/etag.rs", "http/list.rs", "kernel/db/page.rs"];
 
 /// The service's functions and how they call one another.
 pub struct Calls {
@@ -85,9 +85,9 @@ impl Calls {
         let file = &self.functions[id].file;
         let within = |folder: &str| file.starts_with(folder) && !CALLED.contains(&file.as_str());
         // Which rule of the database a statement breaks is said where the statement is, not where errors are made of it.
-        let translates = file == "error.rs"
+        let translates = file == "kernel/error.rs"
             && ["from", "on_constraint"].contains(&self.functions[id].name.as_str());
-        if within("http/") || within("db/") || translates {
+        if within("http/") || within("kernel/db/") || translates {
             return Vec::new();
         }
         let body = self.body(id);
@@ -200,7 +200,8 @@ impl Calls {
         if !exactly.is_empty() {
             return exactly;
         }
-        let slice = |file: &str| file.split('/').next().unwrap_or_default().to_owned();
+        // A room and the slice in it.
+        let slice = |file: &str| file.split('/').take(2).collect::<Vec<_>>().join("/");
         let uses = &self.files[&caller.file].uses;
         let near = |id: &Id| {
             let Function { file, of, .. } = &self.functions[*id];

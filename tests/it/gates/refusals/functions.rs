@@ -29,7 +29,7 @@ pub struct File {
     pub uses: HashMap<String, Vec<String>>,
 }
 
-/// A source's place among the modules: `roles/mod.rs` is `roles`.
+/// A source's place among the modules: `tenancy/roles/mod.rs` is `tenancy::roles`.
 fn module(path: &str) -> Vec<String> {
     let parts = path.trim_end_matches(".rs").split('/').filter(|part| *part != "mod");
     parts.map(str::to_owned).collect()

@@ -7,8 +7,8 @@ mod tokens;
 
 use std::collections::BTreeSet;
 
-use bailiwick::app::App;
-use bailiwick::error::Code;
+use bailiwick::http::app::App;
+use bailiwick::kernel::error::Code;
 use serde_json::Value;
 
 use self::calls::Calls;

@@ -291,7 +291,7 @@ fn delete(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     require_version(call, before.revision())?;
     let number = before.number;
     find_mut(world, playbook).with_versions(|versions| {
-        versions.iter_mut().find(|row| row.number == number).unwrap().deleted = true
+        versions.iter_mut().find(|row| row.number == number).unwrap().deleted = true;
     });
     note(world, entered, "playbook_version_deleted", playbook);
     Ok(Reply::ok(json!({ "number": number, "deletedAt": "~20", "purgeAt": "~20" })))
@@ -320,7 +320,7 @@ fn restore(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     }
     let (number, answer) = (before.number, before.answer());
     find_mut(world, playbook).with_versions(|versions| {
-        versions.iter_mut().find(|row| row.number == number).unwrap().deleted = false
+        versions.iter_mut().find(|row| row.number == number).unwrap().deleted = false;
     });
     note(world, entered, "playbook_version_restored", playbook);
     Ok(Reply::ok(answer))

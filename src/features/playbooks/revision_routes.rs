@@ -1,0 +1,207 @@
+//! Editing a version, and taking edits back. Every edit is kept as a revision; a rollback is an edit too, so that nothing is lost
+//! by it and a second one takes the first back.
+
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::find::{self, Named};
+use super::version_read;
+use super::version_routes::{MAX_BODY, checked_content, described, event};
+use super::version_store::{self as store, Next};
+use super::{PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, Revision};
+use crate::access::tables::{Read, Update};
+use crate::context::policy::Policy;
+use crate::context::{Grant, InstanceContext, Recorded, Writing};
+use crate::http::app::App;
+use crate::http::etag::{Precondition, Versioned};
+use crate::http::extract::{FromPath, Json, OptionalJson, Query};
+use crate::http::guard::{Guard, Routes};
+use crate::http::list::{Lister, Page, PageAnswer};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::PlaybookId;
+use crate::list_query;
+use crate::platform::audit::{self, Action};
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(
+            routes!(update_playbook_version)
+                .guard(app, Policy::feature::<PlaybookVersions, Update>().body_up_to(MAX_BODY)),
+        )
+        .routes(
+            routes!(rollback_playbook_version)
+                .guard(app, Policy::feature::<PlaybookVersions, Update>()),
+        )
+        .routes(
+            routes!(list_playbook_revisions)
+                .guard(app, Policy::feature::<PlaybookVersions, Read>()),
+        )
+}
+
+/// A version that is about to be edited, in a playbook that is open and locked.
+struct Edited {
+    writing: Writing,
+    grant: Grant<PlaybookVersions, Update>,
+    playbook: PlaybookId,
+    before: PlaybookVersion,
+}
+
+impl Edited {
+    async fn open(
+        context: &InstanceContext,
+        (name, number): (&str, i32),
+        precondition: &Precondition,
+        believed: Option<i64>,
+    ) -> Result<Self> {
+        let (playbooks, grant) =
+            (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Update>()?);
+        let now = context.mandate().now();
+        let mut writing = context.write().await?;
+        let playbook = find::open_for_change(&mut writing, &playbooks, &Named::of(name), now)
+            .await?
+            .playbook
+            .id;
+        let before =
+            store::find(&mut writing, &grant, playbook, number, now).await?.open(&grant)?;
+        precondition.check_with(i64::from(before.revision), believed)?;
+        Ok(Self { writing, grant, playbook, before })
+    }
+
+    /// Whether the content is what the version holds already.
+    async fn holds(&mut self, content: &str) -> Result<bool> {
+        if usize::try_from(self.before.size) != Ok(content.len()) {
+            return Ok(false);
+        }
+        store::holds(&mut self.writing, &self.grant, (self.playbook, &self.before), content).await
+    }
+
+    /// Makes `next` the version's content; 404 where it names a revision that is not there.
+    async fn revise(
+        mut self,
+        context: &InstanceContext,
+        action: Action,
+        next: Next<'_>,
+    ) -> Result<PlaybookContent> {
+        let place = (self.playbook, self.before.number);
+        let after =
+            store::revise(&mut self.writing, &self.grant, place, next, context.mandate().now())
+                .await?;
+        let after = after.ok_or_else(Error::not_found)?;
+        let source = if let Next::Revision(revision) = next { Some(revision) } else { None };
+        let details = json!({ "before": described(&self.before), "after": described(&after.version), "rolledBackFrom": source });
+        let recorded = audit::record(
+            &mut self.writing,
+            context.mandate(),
+            event(action, self.playbook).details(details),
+        )
+        .await?;
+        self.writing.commit(recorded).await?;
+        Ok(after)
+    }
+}
+
+/// What a version is to hold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdatePlaybookVersion {
+    /// At most 1 MiB of UTF-8, not blank.
+    #[schema(example = "1. Say that you are on it. 2. Look at the graphs.")]
+    content: String,
+    /// The revision that is to be edited; 409 when it is another by now.
+    #[schema(example = 1)]
+    version: Option<i64>,
+}
+
+/// Edits a version's content; what it held is kept as a revision.
+#[utoipa::path(put, path = "/api/playbooks/{playbook}/versions/{number}", tag = "Playbooks",
+    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
+    request_body = UpdatePlaybookVersion,
+    responses((status = 200, description = "The version", body = PlaybookContent), (status = 409, description = "version_conflict"),
+              (status = 410, description = "gone"), (status = 412, description = "Changed meanwhile")))]
+async fn update_playbook_version(
+    context: InstanceContext,
+    precondition: Precondition,
+    path: FromPath<(String, i32)>,
+    Json(body): Json<UpdatePlaybookVersion>,
+) -> Result<Versioned<PlaybookContent>> {
+    let FromPath((name, number)) = path;
+    checked_content(&body.content)?;
+    let mut edited = Edited::open(&context, (&name, number), &precondition, body.version).await?;
+    if edited.holds(&body.content).await? {
+        edited.writing.commit(Recorded::nothing_changed()).await?;
+        return Ok(Versioned(PlaybookContent { version: edited.before, content: body.content }));
+    }
+    edited
+        .revise(&context, Action::PlaybookVersionUpdated, Next::Content(&body.content))
+        .await
+        .map(Versioned)
+}
+
+/// Which revision's content is wanted back.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RollbackPlaybookVersion {
+    /// The one before the current one when left out.
+    #[schema(example = 1)]
+    to_revision: Option<i32>,
+    /// The revision that is to be rolled back; 409 when it is another by now.
+    #[schema(example = 2)]
+    version: Option<i64>,
+}
+
+/// Makes an earlier revision's content current again, as a new revision. Twice gives back the first.
+#[utoipa::path(put, path = "/api/playbooks/{playbook}/versions/{number}/rollback", tag = "Playbooks",
+    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
+    request_body = Option<RollbackPlaybookVersion>,
+    responses((status = 200, description = "The version", body = PlaybookContent),
+              (status = 409, description = "no_previous_revision, version_conflict"), (status = 410, description = "gone"),
+              (status = 412, description = "Changed meanwhile")))]
+async fn rollback_playbook_version(
+    context: InstanceContext,
+    precondition: Precondition,
+    path: FromPath<(String, i32)>,
+    OptionalJson(body): OptionalJson<RollbackPlaybookVersion>,
+) -> Result<Versioned<PlaybookContent>> {
+    let FromPath((name, number)) = path;
+    let wanted = body.unwrap_or_default();
+    let edited = Edited::open(&context, (&name, number), &precondition, wanted.version).await?;
+    let previous = edited.before.revision - 1;
+    if wanted.to_revision.is_none() && previous < 1 {
+        return Err(Error::new(Code::NoPreviousRevision, "The version was never edited."));
+    }
+    let next = Next::Revision(wanted.to_revision.unwrap_or(previous));
+    edited.revise(&context, Action::PlaybookVersionRolledBack, next).await.map(Versioned)
+}
+
+list_query! {
+    /// Sorted by `revision`, newest first.
+    RevisionsQuery {}
+}
+
+/// The revisions of a version, without their content.
+#[utoipa::path(get, path = "/api/playbooks/{playbook}/versions/{number}/revisions", tag = "Playbooks",
+    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number"), RevisionsQuery),
+    responses((status = 200, description = "A page of revisions", body = Page<Revision>), (status = 410, description = "gone")))]
+async fn list_playbook_revisions(
+    context: InstanceContext,
+    lister: Lister,
+    path: FromPath<(String, i32)>,
+    Query(query): Query<RevisionsQuery>,
+) -> Result<PageAnswer<Revision>> {
+    let FromPath((name, number)) = path;
+    let paging = lister.paging(&["-revision"], query.asked())?;
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
+    let now = context.mandate().now();
+    let mut reading = context.read().await?;
+    let found = find::find(&mut reading, &playbooks, &Named::of(&name), now)
+        .await?
+        .ok_or_else(Error::not_found)?;
+    let playbook = found.open(&playbooks)?.playbook.id;
+    store::find(&mut reading, &grant, playbook, number, now).await?.open(&grant)?;
+    let rows = version_read::revisions(&mut reading, &grant, (playbook, number), &paging).await?;
+    reading.finish().await?;
+    Ok(lister.answer(&paging, rows))
+}

@@ -1,0 +1,237 @@
+//! Reading versions and revisions. The playbook and what is in it come in one statement; content only where it is asked for.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::find::Named;
+use super::version_store::FoundVersion;
+use super::{PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, Revision, gone};
+use crate::access::Level;
+use crate::access::tables::Read;
+use crate::context::Grant;
+use crate::kernel::db::page::{Paging, Position, Rows};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::PlaybookId;
+
+/// What a reader finds: the playbook first, then what is in it. Both in one statement.
+struct Seen {
+    playbook_needed: i16,
+    playbook_purge_at: Option<DateTime<Utc>>,
+    number: Option<i32>,
+    owner_id: Option<Uuid>,
+    created_at: Option<DateTime<Utc>>,
+    updated_at: Option<DateTime<Utc>>,
+    revision: Option<i32>,
+    size: Option<i32>,
+    purge_at: Option<DateTime<Utc>>,
+    needed: Option<i16>,
+    content: Option<String>,
+}
+
+impl Seen {
+    /// The playbook itself has to be open to the reader.
+    fn require_playbook(&self, playbooks: &Grant<Playbooks, Read>) -> Result<()> {
+        playbooks.admit(Level::from_number(self.playbook_needed))?;
+        self.playbook_purge_at.map_or(Ok(()), |purge_at| Err(gone(purge_at)))
+    }
+
+    fn version(self) -> Option<(FoundVersion, String)> {
+        let version = PlaybookVersion {
+            number: self.number?,
+            owner_id: self.owner_id?.into(),
+            created_at: self.created_at?,
+            updated_at: self.updated_at?,
+            revision: self.revision?,
+            size: self.size?,
+        };
+        let needed = Level::from_number(self.needed.unwrap_or_default());
+        Some((
+            FoundVersion { version, purge_at: self.purge_at, needed },
+            self.content.unwrap_or_default(),
+        ))
+    }
+}
+
+/// `$inside` is joined to the playbook that a path means.
+macro_rules! inside_playbook {
+    ([$($inside:tt)+], $content:tt, [$($order:tt)+], $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            Seen,
+            r#"select case when p.owner_id = $5 then 1::smallint
+                           when p.owner_id in (select g.user_id from group_peers($1, $5) g) then 2::smallint
+                           else 3::smallint end as "playbook_needed!",
+                      p.purge_at as playbook_purge_at, v.number as "number?", v.owner_id as "owner_id?", v.created_at as "created_at?",
+                      v.updated_at as "updated_at?", v.revision as "revision?", v.size as "size?", v.purge_at as "purge_at?",
+                      case when v.owner_id = $5 then 1::smallint
+                           when v.owner_id in (select g.user_id from group_peers($1, $5) g) then 2::smallint
+                           else 3::smallint end as needed, "# + $content + r#" as "content?"
+               from playbooks p left join lateral ("# + $($inside)+ + r#") v on true
+               where p.mandate_id = $1 and p.instance_id = $2
+                 and p.id = coalesce($3::uuid, (select n.id from playbooks n
+                                                where n.mandate_id = $1 and n.instance_id = $2 and n.name_key = $4
+                                                  and n.living = any (array[true, false])
+                                                order by n.living desc, n.deleted_at desc limit 1))
+                 and (p.purge_at is null or p.purge_at > $6)"# + $($order)+,
+            $($argument),+
+        )
+    };
+}
+
+/// A version with its content.
+pub(super) async fn read(
+    connection: &mut PgConnection,
+    playbooks: &Grant<Playbooks, Read>,
+    grant: &Grant<PlaybookVersions, Read>,
+    (named, number): (&Named, i32),
+    now: DateTime<Utc>,
+) -> Result<PlaybookContent> {
+    let seen = inside_playbook!(
+        ["select * from playbook_versions o
+          where o.mandate_id = p.mandate_id and o.instance_id = p.instance_id and o.playbook_id = p.id and o.number = $7
+            and (o.purge_at is null or o.purge_at > $6)"],
+        "(select r.content from playbook_revisions r
+          where r.mandate_id = v.mandate_id and r.instance_id = v.instance_id and r.playbook_id = v.playbook_id and r.number = v.number
+            and r.revision = v.revision)",
+        [""],
+        grant.mandate_uuid(),
+        grant.instance_uuid(),
+        named.id(),
+        named.key(),
+        grant.caller_uuid(),
+        now,
+        number,
+    )
+    .fetch_optional(connection)
+    .await?
+    .ok_or_else(Error::not_found)?;
+    seen.require_playbook(playbooks)?;
+    let (found, content) = seen.version().ok_or_else(Error::not_found)?;
+    Ok(PlaybookContent { version: found.open(grant)?, content })
+}
+
+/// The living versions of a playbook that the grant reaches, by number.
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    playbooks: &Grant<Playbooks, Read>,
+    grant: &Grant<PlaybookVersions, Read>,
+    named: &Named,
+    paging: &Paging,
+    now: DateTime<Utc>,
+) -> Result<Rows<PlaybookVersion>> {
+    macro_rules! versions {
+        ($compare:tt, $order:tt) => {
+            inside_playbook!(
+                ["select * from playbook_versions o
+                 where o.mandate_id = p.mandate_id and o.instance_id = p.instance_id and o.playbook_id = p.id and o.deleted_at is null
+                   and ($8 = 3 or o.owner_id = $5 or ($8 = 2 and o.owner_id in (select g.user_id from group_peers($1, $5) g)))
+                   and o.number " + $compare + " $7 order by o.number" + $order + " limit $9"],
+                "null::text",
+                [" order by v.number" + $order],
+                grant.mandate_uuid(),
+                grant.instance_uuid(),
+                named.id(),
+                named.key(),
+                grant.caller_uuid(),
+                now,
+                paging.bound_number(),
+                i32::from(grant.level_number()),
+                paging.fetch(),
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows =
+        if paging.descending { versions!("<", " desc").await? } else { versions!(">", "").await? };
+    rows.first().ok_or_else(Error::not_found)?.require_playbook(playbooks)?;
+    let total = if paging.count { Some(count(connection, grant, named).await?) } else { None };
+    let versions = rows.into_iter().filter_map(Seen::version).collect();
+    Ok(paging.cut(versions, total, |(found, _): (FoundVersion, String)| {
+        let position = Position::new(found.version.number, Uuid::nil());
+        (found.version, position)
+    }))
+}
+
+async fn count(
+    connection: &mut PgConnection,
+    grant: &Grant<PlaybookVersions, Read>,
+    named: &Named,
+) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from playbook_versions v
+           where v.mandate_id = $1 and v.instance_id = $2 and v.deleted_at is null
+             and v.playbook_id = (select n.id from playbooks n
+                                  where n.mandate_id = $1 and n.instance_id = $2 and n.living and (n.id = $3 or n.name_key = $4))
+             and ($5 = 3 or v.owner_id = $6 or ($5 = 2 and v.owner_id in (select g.user_id from group_peers($1, $6) g)))"#,
+        grant.mandate_uuid(),
+        grant.instance_uuid(),
+        named.id(),
+        named.key(),
+        i32::from(grant.level_number()),
+        grant.caller_uuid(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}
+
+/// The revisions of a version, without their content.
+pub(super) async fn revisions(
+    connection: &mut PgConnection,
+    grant: &Grant<PlaybookVersions, Read>,
+    (playbook, number): (PlaybookId, i32),
+    paging: &Paging,
+) -> Result<Rows<Revision>> {
+    macro_rules! revisions {
+        ($compare:tt, $order:tt) => {
+            sqlx::query_as!(
+                Revision,
+                "select revision, author_id, created_at, size, rolled_back_from from playbook_revisions
+                 where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4 and revision "
+                    + $compare
+                    + " $5 order by revision"
+                    + $order
+                    + " limit $6",
+                grant.mandate_uuid(),
+                grant.instance_uuid(),
+                playbook.uuid(),
+                number,
+                paging.bound_number(),
+                paging.fetch(),
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows = if paging.descending {
+        revisions!("<", " desc").await?
+    } else {
+        revisions!(">", "").await?
+    };
+    let total = if paging.count {
+        Some(count_revisions(connection, grant, (playbook, number)).await?)
+    } else {
+        None
+    };
+    Ok(paging.cut(rows, total, |revision: Revision| {
+        let position = Position::new(revision.revision, Uuid::nil());
+        (revision, position)
+    }))
+}
+
+async fn count_revisions(
+    connection: &mut PgConnection,
+    grant: &Grant<PlaybookVersions, Read>,
+    (playbook, number): (PlaybookId, i32),
+) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from playbook_revisions
+           where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4"#,
+        grant.mandate_uuid(),
+        grant.instance_uuid(),
+        playbook.uuid(),
+        number,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}

@@ -1,0 +1,274 @@
+//! `/api/playbooks/{playbook}/versions`: the numbered versions of a playbook. Whoever works with them must be able to read the
+//! playbook; whose a version is decides about the rest.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::find::{self, Named};
+use super::version_read;
+use super::version_store::{self as store, FoundVersion};
+use super::{
+    PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, RESTORABLE, not_deleted,
+};
+use crate::access::tables::{Create, Delete, Read};
+use crate::context::InstanceContext;
+use crate::context::policy::Policy;
+use crate::http::app::App;
+use crate::http::etag::{Precondition, Versioned};
+use crate::http::extract::{Created, FromPath, Json, Query};
+use crate::http::guard::{Guard, Routes};
+use crate::http::list::{Lister, Page, PageAnswer};
+use crate::kernel::error::{FieldError, Result};
+use crate::kernel::ids::PlaybookId;
+use crate::kernel::names;
+use crate::list_query;
+use crate::platform::audit::{self, Action, Event, ResourceType};
+
+/// The most that a version holds, in bytes of UTF-8.
+const MAX_CONTENT: usize = 1024 * 1024;
+/// The body around it: JSON writes some characters with six.
+pub(super) const MAX_BODY: usize = 6 * MAX_CONTENT + 64 * 1024;
+/// Leaves room for the next ones.
+const MAX_NUMBER: i64 = 1_000_000_000;
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(
+            routes!(list_playbook_versions).guard(app, Policy::feature::<PlaybookVersions, Read>()),
+        )
+        .routes(
+            routes!(create_playbook_version)
+                .guard(app, Policy::feature::<PlaybookVersions, Create>().body_up_to(MAX_BODY)),
+        )
+        .routes(
+            routes!(get_playbook_version).guard(app, Policy::feature::<PlaybookVersions, Read>()),
+        )
+        .routes(
+            routes!(delete_playbook_version)
+                .guard(app, Policy::feature::<PlaybookVersions, Delete>()),
+        )
+        .routes(
+            routes!(restore_playbook_version)
+                .guard(app, Policy::feature::<PlaybookVersions, Delete>()),
+        )
+}
+
+list_query! {
+    /// Sorted by `number`, newest first.
+    VersionsQuery {}
+}
+
+/// The playbook's versions that the caller's level reaches, without their content.
+#[utoipa::path(get, path = "/api/playbooks/{playbook}/versions", tag = "Playbooks",
+    params(("playbook" = String, Path, description = "The playbook's id or name"), VersionsQuery),
+    responses((status = 200, description = "A page of versions", body = Page<PlaybookVersion>), (status = 410, description = "gone")))]
+async fn list_playbook_versions(
+    context: InstanceContext,
+    lister: Lister,
+    FromPath(name): FromPath<String>,
+    Query(query): Query<VersionsQuery>,
+) -> Result<PageAnswer<PlaybookVersion>> {
+    let paging = lister.paging(&["-number"], query.asked())?;
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
+    let mut reading = context.read().await?;
+    let rows = version_read::list(
+        &mut reading,
+        &playbooks,
+        &grant,
+        &Named::of(&name),
+        &paging,
+        context.mandate().now(),
+    )
+    .await?;
+    reading.finish().await?;
+    Ok(lister.answer(&paging, rows))
+}
+
+/// The content of a version, within bounds.
+pub(super) fn checked_content(content: &str) -> std::result::Result<(), FieldError> {
+    if names::is_empty_document(content) {
+        return Err(FieldError::new("/content", "blank", "must not be blank"));
+    }
+    if content.len() > MAX_CONTENT {
+        return Err(FieldError::new(
+            "/content",
+            "too_long",
+            format!("must have at most {MAX_CONTENT} bytes of UTF-8 (1 MiB)"),
+        ));
+    }
+    if content.contains('\0') {
+        return Err(FieldError::new(
+            "/content",
+            "invalid_characters",
+            "must not contain the character U+0000",
+        ));
+    }
+    Ok(())
+}
+
+/// A new version.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreatePlaybookVersion {
+    /// At most 1 MiB of UTF-8, not blank.
+    #[schema(example = "1. Say that you are on it.")]
+    content: String,
+    /// Its number; the next one when left out.
+    #[schema(example = 4, minimum = 1)]
+    version: Option<i64>,
+}
+
+impl CreatePlaybookVersion {
+    fn checked_number(&self) -> std::result::Result<Option<i32>, FieldError> {
+        let Some(number) = self.version else { return Ok(None) };
+        let within = (1..=MAX_NUMBER).contains(&number);
+        let number = i32::try_from(number).ok().filter(|_| within);
+        number.map(Some).ok_or_else(|| {
+            FieldError::new("/version", "out_of_range", format!("must be from 1 to {MAX_NUMBER}"))
+        })
+    }
+}
+
+/// Adds a version, which is the caller's.
+#[utoipa::path(post, path = "/api/playbooks/{playbook}/versions", tag = "Playbooks", params(("playbook" = String, Path, description = "The playbook's id or name")),
+    request_body = CreatePlaybookVersion,
+    responses((status = 201, description = "The version", body = PlaybookContent), (status = 409, description = "version_exists"),
+              (status = 410, description = "gone")))]
+async fn create_playbook_version(
+    context: InstanceContext,
+    FromPath(name): FromPath<String>,
+    Json(body): Json<CreatePlaybookVersion>,
+) -> Result<Created<Versioned<PlaybookContent>>> {
+    checked_content(&body.content)?;
+    let number = body.checked_number()?;
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Create>()?);
+    let now = context.mandate().now();
+    let mut writing = context.write().await?;
+    let parent = find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?;
+    grant.admit(parent.needed)?;
+    let playbook = parent.playbook.id;
+    if let Some(number) = number {
+        store::free_number(&mut writing, &grant, (playbook, number), now).await?;
+    }
+    let version = store::insert(&mut writing, &grant, playbook, number, &body.content, now).await?;
+    store::note_latest(&mut writing, &grant, playbook, now).await?;
+    let event = event(Action::PlaybookVersionCreated, playbook)
+        .details(json!({ "after": described(&version) }));
+    let recorded = audit::record(&mut writing, context.mandate(), event).await?;
+    writing.commit(recorded).await?;
+    let location = format!("/api/playbooks/{playbook}/versions/{}", version.number);
+    Ok(Created { location, answer: Versioned(PlaybookContent { version, content: body.content }) })
+}
+
+/// A version with its content.
+#[utoipa::path(get, path = "/api/playbooks/{playbook}/versions/{number}", tag = "Playbooks",
+    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
+    responses((status = 200, description = "The version", body = PlaybookContent), (status = 410, description = "gone")))]
+async fn get_playbook_version(
+    context: InstanceContext,
+    path: FromPath<(String, i32)>,
+) -> Result<Versioned<PlaybookContent>> {
+    let FromPath((name, number)) = path;
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
+    let mut reading = context.read().await?;
+    let version = version_read::read(
+        &mut reading,
+        &playbooks,
+        &grant,
+        (&Named::of(&name), number),
+        context.mandate().now(),
+    )
+    .await?;
+    reading.finish().await?;
+    Ok(Versioned(version))
+}
+
+/// A version that was deleted.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionDeletion {
+    #[schema(example = 3)]
+    number: i32,
+    deleted_at: DateTime<Utc>,
+    /// Until then it can be restored.
+    purge_at: DateTime<Utc>,
+}
+
+/// Deletes a version: hidden at once, and restorable for 7 days.
+#[utoipa::path(delete, path = "/api/playbooks/{playbook}/versions/{number}", tag = "Playbooks",
+    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
+    responses((status = 200, description = "Deleted, until purged restorable", body = VersionDeletion), (status = 410, description = "gone"),
+              (status = 412, description = "Changed meanwhile")))]
+async fn delete_playbook_version(
+    context: InstanceContext,
+    precondition: Precondition,
+    path: FromPath<(String, i32)>,
+) -> Result<Json<VersionDeletion>> {
+    let FromPath((name, number)) = path;
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
+    let now = context.mandate().now();
+    let mut writing = context.write().await?;
+    let playbook =
+        find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.playbook.id;
+    let before = store::find(&mut writing, &grant, playbook, number, now).await?.open(&grant)?;
+    precondition.check(i64::from(before.revision))?;
+    let deletion = VersionDeletion { number, deleted_at: now, purge_at: now + RESTORABLE };
+    store::delete(&mut writing, &grant, (playbook, number), now, deletion.purge_at).await?;
+    store::note_latest(&mut writing, &grant, playbook, now).await?;
+    let details = json!({ "before": described(&before), "purgeAt": deletion.purge_at });
+    let recorded = audit::record(
+        &mut writing,
+        context.mandate(),
+        event(Action::PlaybookVersionDeleted, playbook).details(details),
+    )
+    .await?;
+    writing.commit(recorded).await?;
+    Ok(Json(deletion))
+}
+
+/// Restores a deleted version.
+#[utoipa::path(post, path = "/api/playbooks/{playbook}/versions/{number}/restore", tag = "Playbooks",
+    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
+    responses((status = 200, description = "The version", body = PlaybookContent), (status = 409, description = "not_deleted"),
+              (status = 410, description = "gone")))]
+async fn restore_playbook_version(
+    context: InstanceContext,
+    path: FromPath<(String, i32)>,
+) -> Result<Versioned<PlaybookContent>> {
+    let FromPath((name, number)) = path;
+    let (playbooks, grant) =
+        (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
+    let now = context.mandate().now();
+    let mut writing = context.write().await?;
+    let playbook =
+        find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.playbook.id;
+    let FoundVersion { version, purge_at, needed } =
+        store::find(&mut writing, &grant, playbook, number, now).await?;
+    grant.admit(needed)?;
+    if purge_at.is_none() {
+        return Err(not_deleted());
+    }
+    let restored = store::restore(&mut writing, &grant, (playbook, number)).await?;
+    store::note_latest(&mut writing, &grant, playbook, now).await?;
+    let event = event(Action::PlaybookVersionRestored, playbook)
+        .details(json!({ "after": described(&version) }));
+    let recorded = audit::record(&mut writing, context.mandate(), event).await?;
+    writing.commit(recorded).await?;
+    Ok(Versioned(PlaybookContent { version, content: restored }))
+}
+
+/// An event of a version. It is told under the playbook's id; `details` have the version's number.
+pub(super) fn event(action: Action, playbook: PlaybookId) -> Event {
+    Event::new(action, ResourceType::PlaybookVersion, playbook)
+}
+
+pub(super) fn described(version: &PlaybookVersion) -> serde_json::Value {
+    json!({ "number": version.number, "revision": version.revision, "size": version.size })
+}

@@ -1,0 +1,206 @@
+//! `/api/auth`: signing in and out, and who one is.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::USER_AGENT;
+use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
+use tracing::Instrument;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::failures::{self, Reason};
+use super::store::{self, Credentials, NewSession, OwnMandate};
+use crate::context::enter::unauthenticated;
+use crate::context::policy::{Class, Policy};
+use crate::context::{RequestMeta, SessionContext, SystemContext};
+use crate::http::app::App;
+use crate::http::attended;
+use crate::http::extract::{Json, NoContent};
+use crate::http::guard::{Guard, Routes};
+use crate::http::rate_limit::Purse;
+use crate::identity::users::{self, User};
+use crate::kernel::credentials::token::KeySet;
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::{SessionId, UserId};
+use crate::kernel::names;
+use crate::platform::audit::{self, Action, Event, ResourceType};
+
+pub fn routes(app: &App) -> Routes {
+    failures::begin_to_count();
+    Routes::new()
+        .routes(routes!(login).guard(
+            app,
+            Policy::public().class(Class::Auth).charged_by_the_handler(Class::AuthAddress),
+        ))
+        .routes(routes!(logout).guard(app, Policy::own_session().class(Class::Auth)))
+        .routes(routes!(get_me).guard(app, Policy::own_session().class(Class::Auth)))
+        .routes(routes!(get_key_set).guard(app, Policy::public().class(Class::Public)))
+}
+
+/// A username and its password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    #[schema(example = "alice")]
+    username: String,
+    #[schema(example = "bailiwick-demo", format = Password)]
+    password: String,
+}
+
+/// A token to send as `Authorization: Bearer <accessToken>`.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenAnswer {
+    access_token: String,
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// Seconds until the token expires.
+    #[schema(example = 900)]
+    expires_in: i64,
+}
+
+/// Signs in. Attempts are limited for each username from an address (class `auth`), and for each address (`auth-address`).
+#[utoipa::path(post, path = "/api/auth/login", tag = "Sign-in", request_body = Login,
+    responses((status = 200, description = "Signed in", body = TokenAnswer), (status = 401, description = "invalid_credentials")))]
+async fn login(
+    State(app): State<App>,
+    system: SystemContext,
+    meta: RequestMeta,
+    headers: HeaderMap,
+    purse: Purse,
+    body: Result<Json<Login>>,
+) -> Result<Json<TokenAnswer>> {
+    let name = body.as_ref().ok().and_then(|Json(body)| names::account_key(&body.username));
+    purse.charge_sign_in(name.as_deref())?;
+    let Json(body) = body?;
+    let attempt = attempted(app.clone(), system.clone(), name.unwrap_or_default(), body.password);
+    let user = tokio::spawn(attempt.in_current_span()).await.map_err(Error::internal)??;
+    attended::by_user(user);
+    let now = system.now();
+    let session = NewSession {
+        id: SessionId::new(),
+        user,
+        now,
+        expires_at: now + Duration::days(i64::from(app.settings().session_days)),
+        user_agent: headers
+            .get(USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .map(|text| &text[..text.len().min(400)]),
+        address: meta.address.map(|address| address.to_string()),
+    };
+    let mut writing = system.write().await?;
+    if !store::open_session(&mut writing, &session).await? {
+        drop(writing);
+        return Err(failures::refused(&app, system, Some(user), Reason::AccountDisabled).await);
+    }
+    let event =
+        Event::new(Action::UserSignedIn, ResourceType::Session, session.id).target(user).by(user);
+    let recorded = audit::record_platform(&mut writing, &system, event).await?;
+    writing.commit(recorded).await?;
+    let (access_token, expires_in) = app.tokens().issue(user, session.id)?;
+    Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in }))
+}
+
+/// Who may sign in. For a task of its own: whoever hangs up while a password is hashed has tried all the same, and is told of.
+async fn attempted(
+    app: App,
+    system: SystemContext,
+    name: String,
+    password: String,
+) -> Result<UserId> {
+    let services = app.services().clone();
+    let attempt = async move {
+        let mut reading = system.read().await?;
+        let found = store::credentials(&mut reading, &name).await?;
+        reading.finish().await?;
+        let account = found.as_ref().map(|found| found.user);
+        match verified(&app, found, password).await? {
+            Ok(user) => Ok(user),
+            Err(reason) => Err(failures::refused(&app, system, account, reason).await),
+        }
+    };
+    services.attended(attempt).await
+}
+
+/// Who may sign in with the password; else why not. Each of them takes the same work.
+async fn verified(
+    app: &App,
+    found: Option<Credentials>,
+    password: String,
+) -> Result<Result<UserId, Reason>> {
+    let usable = match found {
+        None => Err(Reason::UnknownAccount),
+        Some(account) if !account.enabled => Err(Reason::AccountDisabled),
+        Some(Credentials { password_hash: None, .. }) => Err(Reason::NoPassword),
+        Some(Credentials { user, password_hash: Some(hash), .. }) => Ok((user, hash)),
+    };
+    let hash = usable.as_ref().ok().map(|(_, hash)| hash.clone());
+    let is_it = app.passwords().verify(password, hash).await?;
+    Ok(usable.and_then(|(user, _)| if is_it { Ok(user) } else { Err(Reason::WrongPassword) }))
+}
+
+/// Ends the session. Its tokens stop working with the next request, on every node.
+#[utoipa::path(post, path = "/api/auth/logout", tag = "Sign-in", responses((status = 204, description = "Signed out")))]
+async fn logout(context: SessionContext) -> Result<NoContent> {
+    let (caller, session) = (context.caller(), context.session());
+    let mut writing = caller.write().await?;
+    if !store::end_session(&mut writing, session, caller.now()).await? {
+        // Another request was faster, and told of it.
+        return Err(unauthenticated());
+    }
+    let event =
+        Event::new(Action::UserSignedOut, ResourceType::Session, session).target(caller.user());
+    let recorded = audit::record_platform(&mut writing, caller, event).await?;
+    writing.commit(recorded).await?;
+    Ok(NoContent)
+}
+
+/// The signed-in user: their account, the mandates that are open to them, and the session.
+#[derive(Serialize, ToSchema)]
+pub struct Me {
+    #[serde(flatten)]
+    user: User,
+    mandates: Vec<OwnMandate>,
+    session: OwnSession,
+}
+
+/// The session of the token.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnSession {
+    id: SessionId,
+    created_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
+
+/// Who is signed in, and where they may work.
+#[utoipa::path(get, path = "/api/auth/me", tag = "Sign-in", responses((status = 200, description = "The signed-in user", body = Me)))]
+async fn get_me(context: SessionContext) -> Result<Json<Me>> {
+    let mut reading = context.caller().read().await?;
+    let user = users::find_own(&mut reading, context.caller()).await?;
+    let session = store::session(&mut reading, context.session()).await?;
+    reading.finish().await?;
+    let own = OwnSession {
+        id: context.session(),
+        created_at: session.created_at,
+        expires_at: session.expires_at,
+    };
+    Ok(Json(Me { user, mandates: session.mandates, session: own }))
+}
+
+/// The public keys that verify access tokens (RFC 7517). Applications may keep them for an hour.
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "Sign-in", responses((status = 200, description = "A JWK set", body = KeySet)))]
+async fn get_key_set(
+    State(app): State<App>,
+) -> ([(axum::http::HeaderName, &'static str); 1], Json<KeySet>) {
+    ([(axum::http::header::CACHE_CONTROL, "public, max-age=3600")], Json(app.tokens().key_set()))
+}
+
+/// The audit trail's view of a sign-in: the actor is who signed in, though nobody was signed in before.
+impl Event {
+    fn by(mut self, user: UserId) -> Self {
+        self.actor = Some(user);
+        self
+    }
+}

@@ -1,0 +1,120 @@
+//! Accounts and sessions, as signing in needs them.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::kernel::error::Result;
+use crate::kernel::ids::{MandateId, SessionId, UserId};
+
+pub(super) struct Credentials {
+    pub user: UserId,
+    pub password_hash: Option<String>,
+    pub enabled: bool,
+}
+
+/// The account of a username.
+pub(super) async fn credentials(
+    connection: &mut PgConnection,
+    username_key: &str,
+) -> Result<Option<Credentials>> {
+    let row = sqlx::query!("select id, password_hash, enabled from users where username_key = $1 and erased_at is null", username_key)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| Credentials {
+        user: row.id.into(),
+        password_hash: row.password_hash,
+        enabled: row.enabled,
+    }))
+}
+
+pub(super) struct NewSession<'a> {
+    pub id: SessionId,
+    pub user: UserId,
+    pub now: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub user_agent: Option<&'a str>,
+    pub address: Option<String>,
+}
+
+/// Opens a session, if the account may still sign in.
+pub(super) async fn open_session(
+    connection: &mut PgConnection,
+    session: &NewSession<'_>,
+) -> Result<bool> {
+    let opened = sqlx::query!(
+        "with account as (
+           update users set last_login_at = $3 where id = $2 and enabled and erased_at is null returning id)
+         insert into sessions (id, user_id, created_at, expires_at, user_agent, address)
+         select $1, id, $3, $4, $5, $6::text::inet from account",
+        session.id.uuid(),
+        session.user.uuid(),
+        session.now,
+        session.expires_at,
+        session.user_agent,
+        session.address.as_deref(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(opened.rows_affected() == 1)
+}
+
+/// Ends a session; whether it had not ended yet.
+pub(super) async fn end_session(
+    connection: &mut PgConnection,
+    session: SessionId,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let ended = sqlx::query!(
+        "update sessions set revoked_at = $2 where id = $1 and revoked_at is null",
+        session.uuid(),
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(ended.rows_affected() == 1)
+}
+
+/// A mandate as its member sees it at sign-in.
+#[derive(Debug, serde::Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = OwnMandate)]
+pub struct OwnMandate {
+    pub id: MandateId,
+    pub name: String,
+    pub code: String,
+    /// Labels of the roles held there.
+    #[schema(example = json!(["user"]))]
+    pub roles: Vec<String>,
+}
+
+pub(super) struct SessionRow {
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub mandates: Vec<OwnMandate>,
+}
+
+/// The session and the mandates that are open to its user, in one statement.
+pub(super) async fn session(
+    connection: &mut PgConnection,
+    session: SessionId,
+) -> Result<SessionRow> {
+    let row = sqlx::query!(
+        r#"select s.created_at, s.expires_at,
+             (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'code', d.code, 'roles',
+                       (select coalesce(jsonb_agg(r.label order by r.label_key), '[]')
+                        from member_roles mr join roles r on r.mandate_id = mr.mandate_id and r.id = mr.role_id
+                        where mr.mandate_id = m.mandate_id and mr.user_id = m.user_id)) order by d.name_key, d.id), '[]')
+              from memberships m join mandates d on d.id = m.mandate_id
+              where m.user_id = s.user_id and m.enabled and d.enabled and d.deleted_at is null) as "mandates!: Json<Vec<OwnMandate>>"
+           from sessions s where s.id = $1"#,
+        session.uuid()
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(SessionRow {
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        mandates: row.mandates.0,
+    })
+}

@@ -1,0 +1,4 @@
+//! Who somebody is: accounts, signing in, sessions.
+
+pub mod auth;
+pub mod users;

@@ -1,0 +1,151 @@
+//! `DELETE /api/users/{userId}?mode=erase`: a person is forgotten, and the account stays as a pseudonym.
+
+use std::collections::HashMap;
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::routes;
+
+use super::{erasure, store};
+use crate::context::change::retrying;
+use crate::context::enter::Entered;
+use crate::context::policy::Policy;
+use crate::context::{Actor, Caller, Change, Locks, SystemContext};
+use crate::http::app::App;
+use crate::http::etag::Precondition;
+use crate::http::extract::{FromPath, Json, OptionalJson, Query};
+use crate::http::guard::{Guard, Routes};
+use crate::kernel::db::once;
+use crate::kernel::error::{Code, Error, FieldError, Result};
+use crate::kernel::ids::UserId;
+use crate::platform::audit::{self, Action, Event, ResourceType};
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new().routes(routes!(erase_user).guard(app, Policy::sys().or_oneself()))
+}
+
+/// How an account goes.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct EraseQuery {
+    /// Has to be said, since nothing brings the account back.
+    #[param(inline)]
+    mode: Mode,
+}
+
+/// The one way in which an account goes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Erase,
+}
+
+/// What shows that it is oneself who wants to be erased. SysAdmins who erase somebody else send nothing.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseUser {
+    /// One's own.
+    #[schema(format = Password)]
+    password: Option<String>,
+}
+
+/// An account that is no longer anybody's.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Erasure {
+    id: UserId,
+    erased_at: DateTime<Utc>,
+}
+
+/// Erases an account for good: names, address, password, sessions and memberships go, and username and address are free again. Answers
+/// that told of it are asked for in vain, though their `Idempotency-Key` was not used up: `answer_erased`.
+/// What the account made and what the audit trail tells stays, under a pseudonym.
+#[utoipa::path(delete, path = "/api/users/{userId}", tag = "Users",
+    params(("userId" = Uuid, Path, description = "The account"), EraseQuery), request_body = Option<EraseUser>,
+    responses((status = 200, description = "Erased", body = Erasure), (status = 401, description = "invalid_credentials"), (status = 409, description = "last_sys_admin, last_mandate_admin"),
+              (status = 410, description = "Erased already: gone"), (status = 412, description = "Changed meanwhile")))]
+async fn erase_user(
+    State(app): State<App>,
+    entered: Entered,
+    precondition: Precondition,
+    FromPath(path): FromPath<HashMap<String, UserId>>,
+    Query(EraseQuery { mode: Mode::Erase }): Query<EraseQuery>,
+    OptionalJson(body): OptionalJson<EraseUser>,
+) -> Result<Json<Erasure>> {
+    let user = path.get("userId").copied().ok_or_else(Error::not_found)?;
+    let precondition = &precondition;
+    if let Some(caller) = oneself(&entered, user) {
+        require_password(&app, caller, body).await?;
+        return retrying(|| erase_own(caller, precondition)).await.map(Json);
+    }
+    let Entered::System(system) = &entered else { return Err(Error::not_found()) };
+    retrying(|| erase_as_sys_admin(system, user, precondition)).await.map(Json)
+}
+
+/// The caller, where the account is their own. That SysAdmins govern accounts makes their own no less theirs.
+fn oneself(entered: &Entered, user: UserId) -> Option<&Caller> {
+    let caller = match entered {
+        Entered::User(caller, ..) => Some(caller),
+        Entered::System(system) => system.caller(),
+        _ => None,
+    };
+    caller.filter(|caller| caller.user() == user)
+}
+
+/// A session that somebody found open erases nobody. Hashed before the transaction: locks do not wait for it.
+async fn require_password(app: &App, caller: &Caller, body: Option<EraseUser>) -> Result<()> {
+    let sent = body.and_then(|body| body.password);
+    let password = sent.ok_or_else(|| {
+        FieldError::new("/password", "required", "is required to erase one's own account")
+    })?;
+    let mut reading = caller.read().await?;
+    let hash = erasure::password_hash(&mut reading, caller.user()).await?;
+    reading.finish().await?;
+    if app.passwords().verify(password, hash).await? {
+        return Ok(());
+    }
+    Err(Error::new(Code::InvalidCredentials, "The password is wrong."))
+}
+
+async fn erase_own(caller: &Caller, precondition: &Precondition) -> Result<Erasure> {
+    let change = caller.change(Locks::account(caller.user())).await?;
+    erase(change, caller, caller.user(), precondition).await
+}
+
+async fn erase_as_sys_admin(
+    system: &SystemContext,
+    user: UserId,
+    precondition: &Precondition,
+) -> Result<Erasure> {
+    let change = system.change(Locks::account(user)).await?;
+    erase(change, system, user, precondition).await
+}
+
+async fn erase<C: Send>(
+    mut change: Change<C>,
+    actor: &impl Actor,
+    user: UserId,
+    precondition: &Precondition,
+) -> Result<Erasure> {
+    let Some(before) = store::find_for_change(&mut change, user).await? else {
+        return Err(store::missing(&mut change, user).await?);
+    };
+    precondition.check(before.version)?;
+    store::require_other_sys_admin(&mut change, user).await?;
+    store::require_other_admins(&mut change, user).await?;
+    let told = store::mandates_of(&mut change, user).await?;
+    let erased = Erasure { id: user, erased_at: actor.now() };
+    erasure::erase(&mut change, user, erased.erased_at).await?;
+    once::forget(&mut change, user).await?;
+    let details =
+        json!({ "before": { "enabled": before.enabled, "isSysAdmin": before.is_sys_admin } });
+    let event =
+        Event::new(Action::UserErased, ResourceType::User, user).target(user).details(details);
+    let recorded = audit::record_everywhere(&mut change, actor, &told, event).await?;
+    audit::forget_addresses(&mut change, user).await?;
+    change.commit(recorded).await?;
+    Ok(erased)
+}

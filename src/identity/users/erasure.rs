@@ -1,0 +1,67 @@
+//! What erasing an account takes away, and what it leaves: the row under a pseudonym, so that whatever somebody made or did
+//! still has a maker, and the audit trail.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::kernel::error::Result;
+use crate::kernel::ids::UserId;
+
+/// What an erased account is called. By chance alone: what follows from its id could be taken by somebody else beforehand, to
+/// stand in the way.
+fn pseudonym() -> String {
+    let chance = Uuid::new_v4().simple().to_string();
+    format!("erased-{}", &chance[..12])
+}
+
+/// Takes everything personal from an account that was not erased yet, its memberships with all that hangs on them, and its
+/// sessions. Their rows stay until they are purged, since the trail names them, but not where they came from.
+pub(super) async fn erase(
+    connection: &mut PgConnection,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "with ended as (
+           update sessions set revoked_at = coalesce(revoked_at, $3), user_agent = null, address = null where user_id = $1),
+         left_behind as (delete from memberships where user_id = $1)
+         update users set username = $2, username_key = $2, email = null, email_key = null, email_verified = false,
+           first_name = null, last_name = null, language = 'en', password_hash = null, last_login_at = null,
+           enabled = false, is_sys_admin = false, erased_at = $3, version = version + 1
+         where id = $1 and erased_at is null",
+        user.uuid(),
+        pseudonym(),
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What a password is verified against.
+pub(super) async fn password_hash(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> Result<Option<String>> {
+    let hash = sqlx::query_scalar!(
+        "select password_hash from users where id = $1 and erased_at is null",
+        user.uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(hash.flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::names::checked_username;
+
+    #[test]
+    fn a_pseudonym_is_a_username_like_any_other_and_never_the_same_twice() {
+        let (one, other) = (pseudonym(), pseudonym());
+        assert_eq!(checked_username("/username", &one).as_ref(), Ok(&one));
+        assert_ne!(one, other);
+    }
+}

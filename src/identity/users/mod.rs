@@ -1,0 +1,68 @@
+//! Accounts of the platform. An account has no access to anything by itself.
+
+mod erase_routes;
+mod erasure;
+mod lookup_routes;
+mod named;
+mod routes;
+pub mod store;
+
+use serde::Serialize;
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+
+use chrono::{DateTime, Utc};
+
+use crate::context::Caller;
+use crate::context::enter::unauthenticated;
+use crate::http::app::App;
+use crate::http::etag::Resource;
+use crate::http::guard::Routes;
+use crate::kernel::error::Result;
+use crate::kernel::ids::UserId;
+
+pub use named::{Named, is_named, resolve};
+
+pub fn routes(app: &App) -> Routes {
+    routes::routes(app).merge(erase_routes::routes(app)).merge(lookup_routes::routes(app))
+}
+
+/// An account. Never a hash.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    pub id: UserId,
+    #[schema(example = "bob")]
+    pub username: String,
+    pub email: Option<String>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    #[schema(example = "en")]
+    pub language: String,
+    pub enabled: bool,
+    pub is_sys_admin: bool,
+    pub email_verified: bool,
+    pub mfa_enabled: bool,
+    pub created_at: DateTime<Utc>,
+    pub last_login_at: Option<DateTime<Utc>>,
+    pub version: i64,
+}
+
+impl Resource for User {
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+/// As much of an account as those learn who may add it to a mandate.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct KnownUser {
+    pub id: UserId,
+    #[schema(example = "erin")]
+    pub username: String,
+}
+
+/// The caller's own account. Erased since the request came in, it ended the session too.
+pub async fn find_own(connection: &mut PgConnection, caller: &Caller) -> Result<User> {
+    store::find(connection, caller.user()).await?.ok_or_else(unauthenticated)
+}

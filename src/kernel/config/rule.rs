@@ -1,0 +1,405 @@
+//! What a value may be. Each rule carries the words that say so, and every rule works on text, so that one check serves
+//! the environment, a file and the defaults alike.
+
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use figment::value::Value;
+use ipnet::IpNet;
+use tracing_subscriber::EnvFilter;
+
+use super::LogFormat;
+use super::secret::{Secret, SecretKey};
+
+/// How a value may be written in TOML, beside plain text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Text,
+    Number,
+    Switch,
+    List,
+    /// Never quoted in a message, and also read from the file that `…_FILE` names.
+    Secret,
+}
+
+impl Shape {
+    /// The TOML value as the text that stands for it in the environment; `None` where the type does not fit.
+    pub(super) fn text(self, value: &Value) -> Option<String> {
+        match (self, value) {
+            (_, Value::String(_, text)) => Some(text.clone()),
+            (Self::Number, value) => (value.to_u128().map(|number| number.to_string()))
+                .or_else(|| value.to_i128().map(|number| number.to_string())),
+            (Self::Switch, Value::Bool(_, on)) => Some(on.show()),
+            (Self::List, Value::Array(_, items)) => {
+                let items: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+                items.map(|items| items.join(","))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How `bailiwick config` shows a value that is in force.
+pub(super) trait Show {
+    fn show(&self) -> String;
+}
+
+type Check<T> = Box<dyn Fn(&str) -> Option<T>>;
+
+pub(super) struct Rule<T> {
+    /// Completes "expected …".
+    pub(super) expected: String,
+    pub(super) shape: Shape,
+    pub(super) check: Check<T>,
+}
+
+impl<T: 'static> Rule<T> {
+    fn new(
+        shape: Shape,
+        expected: impl Into<String>,
+        check: impl Fn(&str) -> Option<T> + 'static,
+    ) -> Self {
+        Self { expected: expected.into(), shape, check: Box::new(check) }
+    }
+
+    fn map<U: 'static>(self, change: impl Fn(T) -> U + 'static) -> Rule<U> {
+        let check = self.check;
+        Rule::new(self.shape, self.expected, move |text| check(text).map(&change))
+    }
+}
+
+/// A setting that may be left unset. Empty values are refused before any rule is asked, so that only the default of
+/// such a setting is the empty text.
+pub(super) fn optional<T: 'static>(rule: Rule<T>) -> Rule<Option<T>> {
+    let check = rule.check;
+    Rule::new(rule.shape, rule.expected, move |text| {
+        if text.is_empty() { Some(None) } else { check(text).map(Some) }
+    })
+}
+
+pub(super) fn address() -> Rule<SocketAddr> {
+    Rule::new(
+        Shape::Text,
+        "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
+        |text| text.parse().ok(),
+    )
+}
+
+pub(super) fn address_or_off() -> Rule<Option<SocketAddr>> {
+    let expected = "`off`, or an IP address and a port, such as 127.0.0.1:9090";
+    Rule::new(Shape::Text, expected, |text| match text {
+        "off" => Some(None),
+        address => address.parse().ok().map(Some),
+    })
+}
+
+pub(super) fn path() -> Rule<PathBuf> {
+    Rule::new(Shape::Text, "a path", |text| (!text.contains('\0')).then(|| PathBuf::from(text)))
+}
+
+pub(super) fn switch() -> Rule<bool> {
+    Rule::new(Shape::Switch, "`on` or `off`", |text| match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    })
+}
+
+pub(super) fn between<T>(low: T, high: T) -> Rule<T>
+where
+    T: FromStr + PartialOrd + Display + 'static,
+{
+    let expected = format!("a whole number from {low} to {high}");
+    Rule::new(Shape::Number, expected, move |text| {
+        text.parse().ok().filter(|number| (&low..=&high).contains(&number))
+    })
+}
+
+pub(super) fn seconds(low: u64, high: u64) -> Rule<Duration> {
+    between(low, high).map(Duration::from_secs)
+}
+
+pub(super) fn database_url() -> Rule<Secret> {
+    let expected = "a URL that begins with postgres:// or postgresql://";
+    Rule::new(Shape::Secret, expected, |text| {
+        let known = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        (known && is_one_word(text)).then(|| Secret::new(text))
+    })
+}
+
+pub(super) fn secret_key() -> Rule<SecretKey> {
+    let expected = "32 random bytes in standard base64, which `openssl rand -base64 32` makes";
+    Rule::new(Shape::Secret, expected, SecretKey::from_base64)
+}
+
+pub(super) fn networks() -> Rule<Vec<IpNet>> {
+    list("IP addresses or networks separated by commas, such as 10.0.0.0/8,192.168.1.7", network)
+}
+
+fn list<T: 'static>(expected: &str, item: impl Fn(&str) -> Option<T> + 'static) -> Rule<Vec<T>> {
+    Rule::new(Shape::List, expected, move |text| {
+        if text.is_empty() {
+            return Some(Vec::new());
+        }
+        text.split(',').map(|part| item(part.trim())).collect()
+    })
+}
+
+pub(super) fn origins() -> Rule<Vec<HeaderValue>> {
+    list(
+        "origins separated by commas, such as https://app.example.org,http://localhost:3000",
+        origin,
+    )
+}
+
+/// As browsers send it (RFC 6454, section 6.2): compared byte by byte, so that only that spelling is let through.
+fn origin(text: &str) -> Option<HeaderValue> {
+    let url = url::Url::parse(text).ok()?;
+    let is_web = ["http", "https"].contains(&url.scheme());
+    (is_web && url.origin().ascii_serialization() == text)
+        .then(|| HeaderValue::from_str(text).ok())?
+}
+
+pub(super) fn contact() -> Rule<String> {
+    let expected = "an address to write or go to, such as mailto:security@example.org or https://example.org/security";
+    Rule::new(Shape::Text, expected, |text| {
+        let url = url::Url::parse(text).ok()?;
+        (["mailto", "https", "tel"].contains(&url.scheme()) && is_one_word(text))
+            .then(|| text.to_owned())
+    })
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    let network: Option<IpNet> = text.parse().ok();
+    network.map(|network| network.trunc()).or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+pub(super) fn issuer() -> Rule<String> {
+    let expected = "an http or https URL such as https://id.example.org, in lower case up to the path, \
+                    without user, trailing slash, query or fragment";
+    Rule::new(Shape::Text, expected, |text| is_issuer(text).then(|| text.to_owned()))
+}
+
+/// Whoever verifies a token compares its issuer byte by byte, so that only the one canonical spelling is let through.
+fn is_issuer(text: &str) -> bool {
+    let Some(rest) = (text.strip_prefix("https://")).or_else(|| text.strip_prefix("http://"))
+    else {
+        return false;
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, "-"));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let in_brackets = (host.strip_prefix('[')).and_then(|host| host.strip_suffix(']'));
+    let host_fits = match in_brackets {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(is_host_character),
+    };
+    let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number > 0));
+    let path_fits = !path.is_empty() && !path.ends_with('/') && path.chars().all(is_path_character);
+    host_fits && port_fits && path_fits
+}
+
+fn is_host_character(character: char) -> bool {
+    matches!(character, 'a'..='z' | '0'..='9' | '-' | '.')
+}
+
+fn is_path_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:@".contains(character)
+}
+
+fn is_one_word(text: &str) -> bool {
+    !text.chars().any(|character| character.is_whitespace() || character.is_control())
+}
+
+pub(super) fn log_format() -> Rule<LogFormat> {
+    let expected = "`text`, `json` or `auto`";
+    Rule::new(Shape::Text, expected, |text| {
+        LogFormat::ALL.into_iter().find(|format| format.name() == text)
+    })
+}
+
+pub(super) fn log_filter() -> Rule<String> {
+    let expected = "a log filter, such as info or info,sqlx=warn";
+    Rule::new(Shape::Text, expected, |text| {
+        EnvFilter::from_str(text).is_ok().then(|| text.to_owned())
+    })
+}
+
+macro_rules! shown_as_written {
+    ($($type:ty),*) => {
+        $(impl Show for $type {
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        })*
+    };
+}
+shown_as_written!(SocketAddr, String, u32, usize, std::num::NonZeroU32, SecretKey);
+
+impl Show for bool {
+    fn show(&self) -> String {
+        if *self { "on" } else { "off" }.to_owned()
+    }
+}
+
+impl Show for PathBuf {
+    fn show(&self) -> String {
+        self.display().to_string()
+    }
+}
+
+impl Show for Duration {
+    fn show(&self) -> String {
+        self.as_secs().to_string()
+    }
+}
+
+impl Show for LogFormat {
+    fn show(&self) -> String {
+        self.name().to_owned()
+    }
+}
+
+impl Show for Secret {
+    fn show(&self) -> String {
+        self.masked_url()
+    }
+}
+
+impl Show for Vec<IpNet> {
+    fn show(&self) -> String {
+        let items: Vec<String> = self.iter().map(ToString::to_string).collect();
+        items.join(",")
+    }
+}
+
+impl Show for Vec<HeaderValue> {
+    fn show(&self) -> String {
+        let items: Vec<&str> = self.iter().filter_map(|value| value.to_str().ok()).collect();
+        items.join(",")
+    }
+}
+
+impl<T: Show> Show for Option<T> {
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(|| "off".to_owned(), Show::show)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts<T>(rule: &Rule<T>, text: &str) -> bool {
+        (rule.check)(text).is_some()
+    }
+
+    #[test]
+    fn an_issuer_has_one_spelling() {
+        for right in [
+            "http://127.0.0.1:8080",
+            "https://id.example.org",
+            "https://id.example.org/acme/eu",
+            "http://[::1]:8080",
+            "http://[::1]",
+        ] {
+            assert!(accepts(&issuer(), right), "{right}");
+        }
+        for wrong in [
+            "id.example.org",
+            "ftp://id.example.org",
+            "https://",
+            "https:///path",
+            "https://id.example.org/",
+            "https://id.example.org/acme/",
+            "https://id.example.org?a",
+            "https://id.example.org/x#y",
+            "https://user@id.example.org",
+            "https://id.example.org:0",
+            "https://id.example.org:",
+            "https://id.example.org:99999",
+            "https://ID.example.org",
+            "HTTPS://id.example.org",
+            "https://id example.org",
+            "https://[::1",
+            "https://[zz]",
+            " https://id.example.org",
+        ] {
+            assert!(!accepts(&issuer(), wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_keep_their_range() {
+        let rule = between(2_u32, 500);
+        assert!(["2", "500"].iter().all(|text| accepts(&rule, text)));
+        assert!(
+            ["1", "501", "-3", "7.5", " 7", "99999999999", "x"]
+                .iter()
+                .all(|text| !accepts(&rule, text))
+        );
+        assert_eq!(rule.expected, "a whole number from 2 to 500");
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks() {
+        let read = |text: &str| (networks().check)(text).map(|list| list.show());
+        assert_eq!(
+            read("10.1.2.3/8, 192.168.1.7,::1").as_deref(),
+            Some("10.0.0.0/8,192.168.1.7/32,::1/128")
+        );
+        assert_eq!(read(""), Some(String::new()));
+        assert_eq!(read("10.0.0.0/8,"), None);
+        assert_eq!(read("10.0.0.0/33"), None);
+        assert_eq!(read("proxy.example.org"), None);
+    }
+
+    #[test]
+    fn origins_are_spelled_as_browsers_send_them() {
+        let read = |text: &str| (origins().check)(text).map(|list| list.show());
+        assert_eq!(
+            read("https://app.example.org, http://localhost:3000").as_deref(),
+            Some("https://app.example.org,http://localhost:3000")
+        );
+        assert_eq!(read(""), Some(String::new()));
+        for wrong in [
+            "*",
+            "null",
+            "https://App.example.org",
+            "https://app.example.org/",
+            "https://app.example.org:443",
+            "ftp://a.b",
+            "a.b",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn contacts_are_reachable() {
+        assert!(
+            accepts(&contact(), "mailto:security@example.org")
+                && accepts(&contact(), "https://example.org/security")
+        );
+        for wrong in [
+            "security@example.org",
+            "http://example.org",
+            "mailto:a@b.c\nExpires: never",
+            "/security",
+        ] {
+            assert!(!accepts(&contact(), wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn log_filters_are_tried() {
+        assert!(accepts(&log_filter(), "info,sqlx=warn,bailiwick::identity::auth=debug"));
+        assert!(!accepts(&log_filter(), "info,sqlx=louder"));
+    }
+}

@@ -1,0 +1,14 @@
+//! What an access token says of a request, once it is verified.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::ids::{SessionId, UserId};
+
+/// Who a verified token speaks for. Whether the session is still alive is asked of the database on every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    pub user: UserId,
+    pub session: SessionId,
+    pub expires_at: DateTime<Utc>,
+}

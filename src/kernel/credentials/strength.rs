@@ -1,0 +1,94 @@
+//! How easily a password is guessed (zxcvbn, Wheeler 2016). Within `auth` only: the estimate may take long, so it is made
+//! on a password worker and nowhere else.
+
+use crate::kernel::error::FieldError;
+
+/// Shortest and longest password, in characters (NIST SP 800-63B allows more than 64; a cap bounds the work).
+const LENGTH: std::ops::RangeInclusive<usize> = 12..=128;
+/// What may be longer is cut, before anything is computed of it: an own name counts by its beginning.
+const OWN_NAME: usize = 128;
+/// A person has fewer names; each makes the estimate longer.
+const OWN_NAMES: usize = 8;
+
+/// What is wrong with a length. Cheap, so that it is told before anything is estimated.
+pub(super) fn check_length(pointer: &str, password: &str) -> Result<(), FieldError> {
+    let length = password.chars().take(LENGTH.end() + 1).count();
+    if LENGTH.contains(&length) {
+        return Ok(());
+    }
+    let detail = format!("must have {} to {} characters", LENGTH.start(), LENGTH.end());
+    Err(FieldError::new(pointer, "password_length", detail.clone())
+        .because(vec![format!("It {detail}.")]))
+}
+
+/// The names to hold against a password, no more and no longer than can matter.
+pub(super) fn bounded(own_names: &[&str]) -> Vec<String> {
+    own_names.iter().take(OWN_NAMES).map(|name| name.chars().take(OWN_NAME).collect()).collect()
+}
+
+/// Of a longer password the beginning is estimated: what is hard to guess so far stays so, and some patterns of 128 characters take
+/// hundreds of times what their first 40 do.
+const ESTIMATED: usize = 40;
+
+/// Refuses what is easily guessed, given the user's own names. The length has been checked.
+pub(super) fn check_estimate(
+    pointer: &str,
+    password: &str,
+    own_names: &[String],
+) -> Result<(), FieldError> {
+    let own_names: Vec<&str> = own_names.iter().map(String::as_str).collect();
+    let beginning =
+        password.char_indices().nth(ESTIMATED).map_or(password, |(end, _)| &password[..end]);
+    let estimate = zxcvbn::zxcvbn(beginning, &own_names);
+    if u8::from(estimate.score()) >= 3 {
+        return Ok(());
+    }
+    let mut reasons = Vec::new();
+    if let Some(feedback) = estimate.feedback() {
+        reasons.extend(feedback.warning().map(|warning| warning.to_string()));
+        reasons.extend(feedback.suggestions().iter().map(ToString::to_string));
+    }
+    if reasons.is_empty() {
+        reasons.push("It is too easy to guess.".to_owned());
+    }
+    Err(FieldError::new(
+        pointer,
+        "password_too_weak",
+        format!("is too easy to guess. {}", reasons.join(" ")),
+    )
+    .because(reasons))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(password: &str, own_names: &[&str]) -> Result<(), FieldError> {
+        check_length("/password", password)?;
+        check_estimate("/password", password, &bounded(own_names))
+    }
+
+    #[test]
+    fn weak_passwords_are_refused_and_good_ones_are_not() {
+        assert!(check("short", &[]).is_err());
+        assert!(check("password1234", &[]).is_err());
+        assert!(check("annemariehuber", &["annemarie", "huber"]).is_err());
+        assert!(check("plum-Kettle-94-orbit", &[]).is_ok());
+        assert!(check(&"plum-Kettle-94-orbit".repeat(7), &[]).is_err(), "140 characters");
+    }
+
+    #[test]
+    fn of_a_long_password_the_beginning_is_estimated() {
+        // Every character of it may stand for several others: whole, it would take minutes here.
+        let costly: String = "4@8({[<369!1|7$50+%2".chars().cycle().take(128).collect();
+        assert!(check(&costly, &[]).is_ok());
+        assert!(check(&format!("{}{}", "a".repeat(40), "plum-Kettle-94-orbit"), &[]).is_err());
+    }
+
+    #[test]
+    fn names_are_cut_before_they_are_compared() {
+        let endless = "x".repeat(1_000_000);
+        let names = bounded(&[endless.as_str(); 20]);
+        assert_eq!((names.len(), names[0].len()), (8, 128));
+    }
+}

@@ -1,0 +1,79 @@
+//! What of an operation and its policy decides which headers it looks at and what it refuses before its handler runs.
+
+use axum::http::Method;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{Operation, ParameterIn};
+
+use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES};
+use crate::context::policy::{Clause, Policy};
+use crate::http::idempotency;
+
+pub(super) struct Asked {
+    pub guarded: bool,
+    /// A table opens it, so that it works in a mandate.
+    pub table: bool,
+    /// The table is a feature's, so that it works in an instance.
+    pub feature_table: bool,
+    /// Being a SysAdmin opens it too.
+    pub sys: bool,
+    /// Being a SysAdmin, or oneself, opens it.
+    pub principal: bool,
+    /// It looks at context headers that are sent.
+    pub context: bool,
+    /// The path names a mandate, or what belongs to one.
+    pub names_mandate: bool,
+    /// The path has parameters.
+    pub path: bool,
+    /// Path or query have parameters.
+    pub parameters: bool,
+    pub body: bool,
+    /// It heeds an `Idempotency-Key`.
+    pub remembers: bool,
+    /// It has an effect, but refuses an `Idempotency-Key`.
+    pub forgets: bool,
+}
+
+impl Asked {
+    pub(super) fn of(operation: &Operation, method: &Method, policy: &Policy) -> Self {
+        let tables: Vec<&str> = policy.clauses.iter().filter_map(table_of).collect();
+        let is_own =
+            |table: &&str| MANDATE_TABLES.contains(table) || INSTANCE_TABLES.contains(table);
+        let sys = policy.has(Clause::Sys) || policy.has(Clause::SysTemplates);
+        let (in_path, in_query) =
+            (names(operation, &ParameterIn::Path), names(operation, &ParameterIn::Query));
+        Self {
+            guarded: !policy.is_public(),
+            table: !tables.is_empty(),
+            feature_table: !tables.iter().all(is_own),
+            sys,
+            principal: sys || policy.has(Clause::Oneself),
+            context: policy.context,
+            names_mandate: !policy.has(Clause::User)
+                && ["mandateId", "instanceId"].iter().any(|name| in_path.contains(name)),
+            path: !in_path.is_empty(),
+            parameters: !in_path.is_empty() || !in_query.is_empty(),
+            body: operation.request_body.is_some(),
+            remembers: idempotency::remembers(method, policy),
+            forgets: idempotency::has_effect(method) && policy.is_public(),
+        }
+    }
+}
+
+fn table_of(clause: &Clause) -> Option<&'static str> {
+    match clause {
+        Clause::Table { table, .. } => Some(table),
+        _ => None,
+    }
+}
+
+/// The names of the parameters in one place.
+fn names<'a>(operation: &'a Operation, place: &ParameterIn) -> Vec<&'a str> {
+    let parameters =
+        operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+            RefOr::T(parameter) if parameter.parameter_in == *place => {
+                Some(parameter.name.as_str())
+            }
+            _ => None,
+        });
+    parameters.collect()
+}

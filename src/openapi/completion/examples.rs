@@ -1,0 +1,133 @@
+//! An example of every parameter, body and answer. One that a handler declares stays.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder};
+use utoipa::openapi::schema::{Object, Schema};
+use utoipa::openapi::{Content, OpenApi, RefOr, Required};
+
+use super::compose::{Composer, lower_first, target, written};
+use super::problems::Refused;
+use super::refusals::PROBLEM;
+use super::words;
+use crate::http::guard::operations;
+
+pub(super) fn write(document: &mut OpenApi) {
+    let Some(components) = &document.components else { return };
+    let composer = Composer::new(json!(components.schemas));
+    for (path, item) in &mut document.paths.paths {
+        for (_, operation) in operations(item) {
+            let values = parameters(operation, &composer);
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                body.content.iter_mut().for_each(|(kind, content)| fill(kind, content, &composer));
+            }
+            answers(&filled(path, &values), operation, &composer);
+        }
+    }
+}
+
+/// Gives every parameter an example, and answers them by name.
+fn parameters(operation: &mut Operation, composer: &Composer) -> BTreeMap<String, Value> {
+    let mut values = BTreeMap::new();
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        let described = json!(parameter);
+        let own = described.get("example").or_else(|| written(&described["schema"]));
+        let value =
+            own.cloned().unwrap_or_else(|| example_of(parameter, &described["schema"], composer));
+        if own.is_none() {
+            show(parameter, &described["schema"], value.clone(), composer);
+        }
+        values.insert(parameter.name.clone(), value);
+    }
+    values
+}
+
+fn example_of(parameter: &Parameter, schema: &Value, composer: &Composer) -> Value {
+    // A list says by which fields it can be sorted.
+    let sorted_by = parameter
+        .description
+        .as_deref()
+        .and_then(|text| text.split("Sorted by `").nth(1)?.split('`').next());
+    match (parameter.name.as_str(), sorted_by) {
+        ("sort", Some(field)) => field.into(),
+        ("X-Mandate-Id" | "X-Instance-Id", _) => words::id(&member_name(&parameter.name)).into(),
+        (name, _) => composer.example(&member_name(name), schema),
+    }
+}
+
+/// `X-Mandate-Id` is `mandateId`.
+fn member_name(header: &str) -> String {
+    lower_first(&header.trim_start_matches("X-").replace('-', ""))
+}
+
+/// An example of a parameter that must be sent stands beside it, for callers to type over. One of an optional parameter stands
+/// in its schema: the documentation page would send the other kind along unasked.
+fn show(parameter: &mut Parameter, schema: &Value, value: Value, composer: &Composer) {
+    if matches!(parameter.required, Required::True) {
+        *parameter = with_example(parameter, value);
+        return;
+    }
+    if target(schema).is_some() {
+        parameter.schema = serde_json::from_value::<Object>(composer.resolved(schema).clone())
+            .ok()
+            .map(|object| Schema::from(object).into());
+    }
+    match &mut parameter.schema {
+        Some(RefOr::T(Schema::Object(object))) => object.examples = vec![value],
+        Some(RefOr::T(Schema::Array(array))) => array.examples = vec![value],
+        _ => *parameter = with_example(parameter, value),
+    }
+}
+
+fn with_example(parameter: &Parameter, value: Value) -> Parameter {
+    ParameterBuilder::new()
+        .name(parameter.name.clone())
+        .parameter_in(parameter.parameter_in.clone())
+        .description(parameter.description.clone())
+        .required(parameter.required.clone())
+        .deprecated(parameter.deprecated.clone())
+        .schema(parameter.schema.clone())
+        .style(parameter.style.clone())
+        .explode(parameter.explode)
+        .allow_reserved(parameter.allow_reserved)
+        .extensions(parameter.extensions.clone())
+        .example(Some(value))
+        .build()
+}
+
+/// The path with the examples of its parameters in it.
+fn filled(path: &str, values: &BTreeMap<String, Value>) -> String {
+    values.iter().fold(path.to_owned(), |path, (name, value)| {
+        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        path.replace(&format!("{{{name}}}"), &shown)
+    })
+}
+
+fn answers(path: &str, operation: &mut Operation, composer: &Composer) {
+    let refused = Refused::of(path, operation, composer);
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        for (kind, content) in &mut response.content {
+            match content {
+                RefOr::T(content) if kind == PROBLEM && has_none(content) => {
+                    content.example = refused.example(status, &response.description);
+                }
+                content => fill(kind, content, composer),
+            }
+        }
+    }
+}
+
+fn fill(kind: &str, content: &mut RefOr<Content>, composer: &Composer) {
+    let RefOr::T(content) = content else { return };
+    if let (true, true, Some(schema)) = (kind.ends_with("json"), has_none(content), &content.schema)
+    {
+        content.example = Some(composer.example("", &json!(schema)));
+    }
+}
+
+fn has_none(content: &Content) -> bool {
+    content.example.is_none() && content.examples.is_empty()
+}

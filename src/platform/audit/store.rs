@@ -1,0 +1,360 @@
+//! The trail's rows. Two texts of the same insert: a statement runs under one database role only, since plans that depend on
+//! row-level security are made anew when the role changes.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Action, Event, ResourceType};
+use crate::access::tables::{Audit, Read};
+use crate::context::{Actor, Grant};
+use crate::kernel::db::failpoint::{Moment, reach};
+use crate::kernel::db::page::{Paging, Position, Rows};
+use crate::kernel::error::Result;
+use crate::kernel::ids::{EventId, MandateId, UserId};
+
+/// An event of the trail. `actorName` is the account's present name.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEvent {
+    pub id: EventId,
+    pub at: DateTime<Utc>,
+    pub actor_id: Option<UserId>,
+    pub actor_name: Option<String>,
+    #[schema(value_type = Option<Uuid>, example = json!(null))]
+    pub impersonated_by: Option<UserId>,
+    pub actor_ip: Option<String>,
+    pub mandate_id: Option<MandateId>,
+    /// A word that the filter `action` takes; later versions know more.
+    #[schema(example = "role_assigned")]
+    pub action: String,
+    /// A word that the filter `resourceType` takes.
+    #[schema(example = "member")]
+    pub resource_type: String,
+    #[schema(example = "01900000-0000-7000-8000-00000000a003")]
+    pub resource_id: Option<String>,
+    pub target_user_id: Option<UserId>,
+    /// What changed, before and after, and what went with what was deleted: ids, labels and levels. Of a text the first 1,024 bytes are kept,
+    /// of a list of what went (`userIds`, `added`, `removed`, `admissions` …) the first 80,000, beside how many there were (`count`,
+    /// `addedCount` …).
+    #[schema(value_type = BTreeMap<String, Value>, example = json!({"before": {"roles": ["user"]}, "after": {"roles": ["admin", "user"]}}))]
+    pub details: Value,
+    pub request_id: Option<String>,
+}
+
+struct EventRow {
+    id: Uuid,
+    at: DateTime<Utc>,
+    actor_id: Option<Uuid>,
+    actor_name: Option<String>,
+    impersonated_by: Option<Uuid>,
+    actor_ip: Option<String>,
+    mandate_id: Option<Uuid>,
+    action: String,
+    resource_type: String,
+    resource_id: Option<String>,
+    target_user_id: Option<Uuid>,
+    details: Value,
+    request_id: Option<String>,
+}
+
+impl From<EventRow> for AuditEvent {
+    fn from(row: EventRow) -> Self {
+        Self {
+            id: row.id.into(),
+            at: row.at,
+            actor_id: row.actor_id.map(Into::into),
+            actor_name: row.actor_name,
+            impersonated_by: row.impersonated_by.map(Into::into),
+            actor_ip: row.actor_ip,
+            mandate_id: row.mandate_id.map(Into::into),
+            action: row.action,
+            resource_type: row.resource_type,
+            resource_id: row.resource_id,
+            target_user_id: row.target_user_id.map(Into::into),
+            details: row.details,
+            request_id: row.request_id,
+        }
+    }
+}
+
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    scope: Option<MandateId>,
+    event: &Event,
+) -> Result<()> {
+    reach(Moment::AfterEffect);
+    let by = actor.actor().or(event.actor);
+    sqlx::query!(
+        "with event as (
+           insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, target_user_id, details, request_id)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10))
+         insert into audit_addresses (event_id, mandate_id, actor_id, address)
+         select $1, $4, $12::uuid, $11::text::inet where $11::text is not null",
+        EventId::new().uuid(),
+        actor.now(),
+        by.map(UserId::uuid),
+        scope.map(MandateId::uuid),
+        event.action.name(),
+        event.resource_type.name(),
+        event.resource_id,
+        event.target_user.map(UserId::uuid),
+        event.details,
+        actor.meta().request_id,
+        actor.meta().address.map(|address| address.to_string()),
+        event.address_of.or(by).map(UserId::uuid),
+    )
+    .execute(connection)
+    .await?;
+    reach(Moment::AfterAuditRow);
+    Ok(())
+}
+
+pub(super) async fn insert_as_system(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    scopes: &[Option<MandateId>],
+    event: &Event,
+) -> Result<()> {
+    reach(Moment::AfterEffect);
+    let by = actor.actor().or(event.actor);
+    let ids: Vec<Uuid> = scopes.iter().map(|_| EventId::new().uuid()).collect();
+    let mandates: Vec<Option<Uuid>> =
+        scopes.iter().map(|scope| scope.map(MandateId::uuid)).collect();
+    sqlx::query!(
+        "with scopes as (select * from unnest($1::uuid[], $4::uuid[]) s (id, mandate_id)),
+         event as (
+           insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, target_user_id, details, request_id)
+           select s.id, $2, $3, s.mandate_id, $5, $6, $7, $8, $9, $10 from scopes s)
+         insert into audit_addresses (event_id, mandate_id, actor_id, address)
+         select s.id, s.mandate_id, $12::uuid, $11::text::inet from scopes s where $11::text is not null",
+        &ids,
+        actor.now(),
+        by.map(UserId::uuid),
+        &mandates as &[Option<Uuid>],
+        event.action.name(),
+        event.resource_type.name(),
+        event.resource_id,
+        event.target_user.map(UserId::uuid),
+        event.details,
+        actor.meta().request_id,
+        actor.meta().address.map(|address| address.to_string()),
+        event.address_of.or(by).map(UserId::uuid),
+    )
+    .execute(connection)
+    .await?;
+    reach(Moment::AfterAuditRow);
+    Ok(())
+}
+
+pub(super) async fn delete_addresses(connection: &mut PgConnection, actor: UserId) -> Result<()> {
+    sqlx::query!("delete from audit_addresses where actor_id = $1", actor.uuid())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Many events in one statement; what a job did, so that there is no request and no address.
+pub(super) async fn insert_each_as_system(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    events: &[(MandateId, Event)],
+) -> Result<()> {
+    let ids: Vec<Uuid> = events.iter().map(|_| EventId::new().uuid()).collect();
+    let mandates: Vec<Uuid> = events.iter().map(|(mandate, _)| mandate.uuid()).collect();
+    let text = |field: fn(&Event) -> &str| {
+        events.iter().map(|(_, event)| field(event).to_owned()).collect::<Vec<_>>()
+    };
+    let resources: Vec<Option<String>> =
+        events.iter().map(|(_, event)| event.resource_id.clone()).collect();
+    let details: Vec<Value> = events.iter().map(|(_, event)| event.details.clone()).collect();
+    sqlx::query!(
+        "insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, details)
+         select e.id, $2, $3, e.mandate_id, e.action, e.resource_type, e.resource_id, e.details
+         from unnest($1::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
+           e (id, mandate_id, action, resource_type, resource_id, details)",
+        &ids,
+        actor.now(),
+        actor.actor().map(UserId::uuid),
+        &mandates,
+        &text(|event| event.action.name()),
+        &text(|event| event.resource_type.name()),
+        &resources as &[Option<String>],
+        &details,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What a trail is narrowed to.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    pub actor: Option<Uuid>,
+    pub action: Option<Action>,
+    pub resource_type: Option<ResourceType>,
+    pub target: Option<Uuid>,
+    pub from: Option<DateTime<Utc>>,
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    fn action(&self) -> Option<&'static str> {
+        self.action.map(Action::name)
+    }
+    fn resource_type(&self) -> Option<&'static str> {
+        self.resource_type.map(ResourceType::name)
+    }
+}
+
+/// The two directions of one list: by time, and among events of one time by id.
+macro_rules! events {
+    ($scope:tt, $compare:tt, $direction:tt, $($argument:expr),+) => {
+        sqlx::query_as!(
+            EventRow,
+            "select e.id, e.at, e.actor_id, user_display_name(e.actor_id) as actor_name, e.impersonated_by,
+                    host(a.address) as actor_ip, e.mandate_id, e.action, e.resource_type, e.resource_id, e.target_user_id,
+                    e.details, e.request_id
+             from audit_events e left join audit_addresses a on a.event_id = e.id
+             where " + $scope + "
+               and ($2::uuid is null or e.actor_id = $2) and ($3::text is null or e.action = $3)
+               and ($10::text is null or e.resource_type = $10) and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
+               and ($5::timestamptz is null or e.at >= $5) and ($6::timestamptz is null or e.at < $6)
+               and (e.at, e.id) " + $compare + " ($7, $8)
+             order by e.at " + $direction + ", e.id " + $direction + " limit $9",
+            $($argument),+
+        )
+    };
+}
+
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    grant: &Grant<Audit, Read>,
+    filter: &Filter,
+    paging: &Paging,
+) -> Result<Rows<AuditEvent>> {
+    macro_rules! of_mandate {
+        ($compare:tt, $direction:tt) => {
+            events!(
+                "e.mandate_id = $1 and ($11 = 3 or e.actor_id = $12
+                   or ($11 = 2 and e.actor_id in (select p.user_id from group_peers($1, $12) p)))",
+                $compare,
+                $direction,
+                grant.mandate_uuid(),
+                filter.actor,
+                filter.action(),
+                filter.target,
+                filter.from,
+                filter.to,
+                paging.bound_time(),
+                paging.bound_id(),
+                paging.fetch(),
+                filter.resource_type(),
+                i32::from(grant.level_number()),
+                grant.caller_uuid()
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows = if paging.descending {
+        of_mandate!("<", "desc").await?
+    } else {
+        of_mandate!(">", "asc").await?
+    };
+    let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
+    Ok(page(paging, rows, total))
+}
+
+fn page(paging: &Paging, rows: Vec<EventRow>, total: Option<i64>) -> Rows<AuditEvent> {
+    paging.cut(rows, total, |row: EventRow| {
+        let position = Position::new(row.at, row.id);
+        (row.into(), position)
+    })
+}
+
+async fn count(
+    connection: &mut PgConnection,
+    grant: &Grant<Audit, Read>,
+    filter: &Filter,
+) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from audit_events e
+           where e.mandate_id = $1
+             and ($2::uuid is null or e.actor_id = $2) and ($3::text is null or e.action = $3)
+             and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
+             and ($5::timestamptz is null or e.at >= $5) and ($6::timestamptz is null or e.at < $6)
+             and ($9::text is null or e.resource_type = $9)
+             and ($7 = 3 or e.actor_id = $8 or ($7 = 2 and e.actor_id in (select p.user_id from group_peers($1, $8) p)))"#,
+        grant.mandate_uuid(),
+        filter.actor,
+        filter.action(),
+        filter.target,
+        filter.from,
+        filter.to,
+        i32::from(grant.level_number()),
+        grant.caller_uuid(),
+        filter.resource_type(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}
+
+/// The platform's own trail.
+pub(super) async fn list_platform(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    paging: &Paging,
+) -> Result<Rows<AuditEvent>> {
+    macro_rules! of_platform {
+        ($compare:tt, $direction:tt) => {
+            events!(
+                "e.mandate_id is null and ($1::uuid is null)",
+                $compare,
+                $direction,
+                None::<Uuid>,
+                filter.actor,
+                filter.action(),
+                filter.target,
+                filter.from,
+                filter.to,
+                paging.bound_time(),
+                paging.bound_id(),
+                paging.fetch(),
+                filter.resource_type()
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows = if paging.descending {
+        of_platform!("<", "desc").await?
+    } else {
+        of_platform!(">", "asc").await?
+    };
+    let total = if paging.count { Some(count_platform(connection, filter).await?) } else { None };
+    Ok(page(paging, rows, total))
+}
+
+async fn count_platform(connection: &mut PgConnection, filter: &Filter) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from audit_events e
+           where e.mandate_id is null
+             and ($1::uuid is null or e.actor_id = $1) and ($2::text is null or e.action = $2)
+             and ($3::uuid is null or e.target_user_id = $3 or e.resource_id = $3::text)
+             and ($4::timestamptz is null or e.at >= $4) and ($5::timestamptz is null or e.at < $5)
+             and ($6::text is null or e.resource_type = $6)"#,
+        filter.actor,
+        filter.action(),
+        filter.target,
+        filter.from,
+        filter.to,
+        filter.resource_type(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}

@@ -1,0 +1,140 @@
+//! Jobs in the database.
+
+use chrono::{DateTime, Utc};
+use sqlx::{Executor, PgConnection};
+
+use crate::kernel::error::Result;
+
+/// A job that is due, its row locked.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub name: String,
+    pub subject: String,
+    pub failures: i32,
+}
+
+/// Asks for a job about each of these subjects; one that is asked for already stays as it is.
+pub async fn ask(
+    connection: &mut PgConnection,
+    name: &str,
+    subjects: &[String],
+    due_at: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into jobs (name, subject, due_at) select $1, subject, $3 from unnest($2::text[]) subject on conflict do nothing",
+        name,
+        subjects,
+        due_at
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Sees to it that the jobs that come round by themselves are there.
+pub(super) async fn stand(
+    connection: &mut PgConnection,
+    names: &[String],
+    due_at: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into jobs (name, subject, due_at) select name, '', $2 from unnest($1::text[]) name on conflict do nothing",
+        names,
+        due_at
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes what has been due longest and nobody else has taken. Only of these names: another version's jobs wait for it.
+pub(super) async fn take(
+    connection: &mut PgConnection,
+    names: &[String],
+    now: DateTime<Utc>,
+) -> Result<Option<Due>> {
+    let due = sqlx::query_as!(
+        Due,
+        "select name, subject, failures from jobs where due_at <= $2 and name = any($1) order by due_at limit 1 for update skip locked",
+        names,
+        now
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(due)
+}
+
+/// When the next job falls due. Those that are due already are in somebody's hands.
+pub(super) async fn next_due(
+    connection: &mut PgConnection,
+    names: &[String],
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>> {
+    let next = sqlx::query_scalar!(
+        "select min(due_at) from jobs where due_at > $2 and name = any($1)",
+        names,
+        now
+    );
+    Ok(next.fetch_one(connection).await?)
+}
+
+/// From here, work can be undone without letting go of the job.
+pub(super) async fn begin_work(connection: &mut PgConnection) -> Result<()> {
+    connection.execute("savepoint work").await?;
+    Ok(())
+}
+
+/// Runs the deferred checks while the work can still be undone.
+pub(super) async fn check_work(connection: &mut PgConnection) -> Result<()> {
+    connection.execute("set constraints all immediate").await?;
+    Ok(())
+}
+
+pub(super) async fn undo_work(connection: &mut PgConnection) -> Result<()> {
+    connection.execute("rollback to savepoint work").await?;
+    Ok(())
+}
+
+/// The job is done for now, and due again then.
+pub(super) async fn done_until(
+    connection: &mut PgConnection,
+    job: &Due,
+    due_at: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "update jobs set due_at = $3, failures = 0, last_error = null where name = $1 and subject = $2",
+        job.name,
+        job.subject,
+        due_at
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The job is over.
+pub(super) async fn over(connection: &mut PgConnection, job: &Due) -> Result<()> {
+    sqlx::query!("delete from jobs where name = $1 and subject = $2", job.name, job.subject)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The job has failed, and is tried again then.
+pub(super) async fn postpone(
+    connection: &mut PgConnection,
+    job: &Due,
+    due_at: DateTime<Utc>,
+    why: &str,
+) -> Result<()> {
+    sqlx::query!(
+        "update jobs set due_at = $3, failures = failures + 1, last_error = $4 where name = $1 and subject = $2",
+        job.name,
+        job.subject,
+        due_at,
+        why
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! What a feature that comes with the service is made of, and bringing the catalogue up to date with them at start. Templates
+//! that are missing are added; what SysAdmins changed in a template, and what mandates changed in their copies, stays.
+
+use serde_json::json;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::access::{Permissions, Rule};
+use crate::context::{RequestMeta, Services, SystemContext};
+use crate::http::app::App;
+use crate::http::guard::Routes;
+use crate::kernel::error::Result;
+use crate::kernel::names::Name;
+use crate::platform::audit::{self, Action, Event, ResourceType};
+use crate::tenancy::roles::{Texts, copies};
+
+/// A text in the two languages of the product.
+pub type Bilingual = [(&'static str, &'static str); 2];
+
+/// A feature as the service brings it: all that the rest of the service has to know of it.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltIn {
+    pub code: &'static str,
+    pub label: Bilingual,
+    /// What it is for, in a line of the API's documentation, where its operations stand under its English label.
+    pub purpose: &'static str,
+    pub icon: &'static str,
+    /// Its tables; [`feature_tables!`](crate::feature_tables) makes types of them.
+    pub tables: &'static [&'static str],
+    pub views: &'static [&'static str],
+    /// The template roles that new instances get copies of.
+    pub roles: &'static [TemplateRole],
+    pub routes: fn(&App) -> Routes,
+}
+
+/// A template role as a feature brings it.
+#[derive(Debug, Clone, Copy)]
+pub struct TemplateRole {
+    pub label: &'static str,
+    pub description: Bilingual,
+    /// What it permits, by table.
+    pub rules: &'static [(&'static str, Rule)],
+    /// The views that it allows.
+    pub views: &'static [&'static str],
+}
+
+impl TemplateRole {
+    fn permissions(&self) -> Permissions {
+        let tables = self.rules.iter().map(|(table, rule)| ((*table).to_owned(), *rule)).collect();
+        Permissions {
+            tables,
+            views: self.views.iter().map(|view| ((*view).to_owned(), true)).collect(),
+        }
+    }
+}
+
+fn texts(pairs: Bilingual) -> Texts {
+    pairs.into_iter().map(|(language, text)| (language.to_owned(), text.to_owned())).collect()
+}
+
+/// Brings the catalogue up to date with what the service brings. Safe on every start and on several nodes at once.
+pub async fn bring_up_to_date(services: &Services, features: &[BuiltIn]) -> Result<()> {
+    let system = SystemContext::unattended(services.clone(), RequestMeta::default());
+    let mut writing = system.write().await?;
+    // Nodes that start together take turns.
+    sqlx::query!("select pg_advisory_xact_lock(7210002)").fetch_one(&mut *writing).await?;
+    let mut changed = Vec::new();
+    for feature in features {
+        if bring_feature(&mut writing, &system, feature).await? {
+            changed.push(feature.code);
+        }
+    }
+    if changed.is_empty() {
+        return writing.commit(crate::context::Recorded::nothing_changed()).await;
+    }
+    let event = Event::new(Action::CatalogueUpdated, ResourceType::Feature, changed.join(","))
+        .details(json!({ "features": changed }));
+    let recorded = audit::record_platform(&mut writing, &system, event).await?;
+    writing.commit(recorded).await
+}
+
+async fn bring_feature(
+    connection: &mut PgConnection,
+    system: &SystemContext,
+    feature: &BuiltIn,
+) -> Result<bool> {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let written = sqlx::query!(
+        "insert into features (code, label, icon, tables, views, built_in, created_at) values ($1, $2, $3, $4, $5, true, $6)
+         on conflict (code) do update set label = excluded.label, icon = excluded.icon, tables = excluded.tables, views = excluded.views,
+           built_in = true, version = features.version + 1
+         where (features.label, features.icon, features.tables, features.views, features.built_in)
+           is distinct from (excluded.label, excluded.icon, excluded.tables, excluded.views, true)",
+        feature.code,
+        Json(texts(feature.label)) as _,
+        feature.icon,
+        &owned(feature.tables),
+        &owned(feature.views),
+        system.now(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    let mut changed = written.rows_affected() > 0;
+    let known = copies::templates(connection, Some(feature.code)).await?;
+    for role in feature.roles {
+        if known.iter().any(|template| template.role.label == role.label) {
+            continue;
+        }
+        let made = copies::insert(
+            connection,
+            Some(feature.code),
+            &Name::of_stored(role.label),
+            &texts(role.description),
+            system.now(),
+        )
+        .await?;
+        copies::replace_permissions(connection, &made, &role.permissions()).await?;
+        changed = true;
+    }
+    Ok(changed)
+}

@@ -1,0 +1,177 @@
+//! The catalogue in the database. It belongs to no mandate: everybody reads it, only the system writes it.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{Feature, InUse, MAX_IN_USE, in_use};
+use crate::kernel::db::page::{Paging, Position, Rows};
+use crate::kernel::error::{Code, Error, OnConstraint, Result};
+use crate::tenancy::roles::Texts;
+
+struct FeatureRow {
+    code: String,
+    label: Value,
+    icon: String,
+    tables: Vec<String>,
+    views: Vec<String>,
+    built_in: bool,
+    version: i64,
+    created_at: DateTime<Utc>,
+}
+
+impl From<FeatureRow> for Feature {
+    fn from(row: FeatureRow) -> Self {
+        Self {
+            code: row.code,
+            label: serde_json::from_value::<Texts>(row.label).unwrap_or_default(),
+            icon: row.icon,
+            tables: row.tables,
+            views: row.views,
+            built_in: row.built_in,
+            version: row.version,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// The features, by code.
+pub(super) async fn list(connection: &mut PgConnection, paging: &Paging) -> Result<Rows<Feature>> {
+    macro_rules! features {
+        ($compare:tt, $order:tt) => {
+            sqlx::query_as!(
+                FeatureRow,
+                "select code, label, icon, tables, views, built_in, version, created_at from features where code "
+                    + $compare
+                    + " $1 order by code"
+                    + $order
+                    + " limit $2",
+                paging.bound_text(),
+                paging.fetch(),
+            )
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows =
+        if paging.descending { features!("<", " desc").await? } else { features!(">", "").await? };
+    let total = if paging.count { Some(count(connection).await?) } else { None };
+    Ok(paging.cut(rows, total, |row: FeatureRow| {
+        let position = Position::new(row.code.clone(), Uuid::nil());
+        (row.into(), position)
+    }))
+}
+
+async fn count(connection: &mut PgConnection) -> Result<i64> {
+    let total = sqlx::query_scalar!(r#"select count(*) as "total!" from features"#)
+        .fetch_one(connection)
+        .await?;
+    Ok(total)
+}
+
+/// A feature by its code.
+pub async fn find(connection: &mut PgConnection, code: &str) -> Result<Option<Feature>> {
+    let row = sqlx::query_as!(
+        FeatureRow,
+        "select code, label, icon, tables, views, built_in, version, created_at from features where code = $1",
+        code
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Feature::from))
+}
+
+/// The same, locked until the transaction ends.
+pub(super) async fn find_for_change(
+    connection: &mut PgConnection,
+    code: &str,
+) -> Result<Option<Feature>> {
+    let row = sqlx::query_as!(
+        FeatureRow,
+        "select code, label, icon, tables, views, built_in, version, created_at from features where code = $1 for update",
+        code
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Feature::from))
+}
+
+pub(super) struct NewFeature<'a> {
+    pub code: &'a str,
+    pub label: &'a Texts,
+    pub icon: &'a str,
+    pub tables: &'a [String],
+    pub views: &'a [String],
+    pub now: DateTime<Utc>,
+}
+
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    feature: &NewFeature<'_>,
+) -> Result<Feature> {
+    let row = sqlx::query_as!(
+        FeatureRow,
+        "insert into features (code, label, icon, tables, views, created_at) values ($1, $2, $3, $4, $5, $6)
+         returning code, label, icon, tables, views, built_in, version, created_at",
+        feature.code,
+        Json(feature.label) as _,
+        feature.icon,
+        feature.tables,
+        feature.views,
+        feature.now,
+    )
+    .fetch_one(connection)
+    .await;
+    row.on_constraint("features_pkey", || {
+        Error::new(Code::CodeTaken, "Another feature has this code.")
+    })
+    .map(Feature::from)
+}
+
+/// Writes the feature as it is to be.
+pub(super) async fn update(connection: &mut PgConnection, feature: &Feature) -> Result<Feature> {
+    let row = sqlx::query_as!(
+        FeatureRow,
+        "update features set label = $2, icon = $3, tables = $4, views = $5, version = version + 1 where code = $1
+         returning code, label, icon, tables, views, built_in, version, created_at",
+        feature.code,
+        Json(&feature.label) as _,
+        feature.icon,
+        &feature.tables,
+        &feature.views,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(row.into())
+}
+
+/// 409 that names them where mandates have instances of it; those of deleted mandates too, which may be restored.
+pub(super) async fn require_unused(connection: &mut PgConnection, code: &str) -> Result<()> {
+    let rows = sqlx::query!(
+        "select id, label, mandate_id from feature_instances where feature_code = $1 order by label_sort, id limit $2",
+        code,
+        MAX_IN_USE
+    )
+    .fetch_all(connection)
+    .await?;
+    let used = rows.into_iter().map(|row| InUse {
+        id: row.id.into(),
+        label: row.label,
+        mandate_id: row.mandate_id.into(),
+    });
+    let used: Vec<InUse> = used.collect();
+    if used.is_empty() { Ok(()) } else { Err(in_use(&used)) }
+}
+
+/// Deletes a feature and its templates.
+pub(super) async fn delete(connection: &mut PgConnection, code: &str) -> Result<()> {
+    sqlx::query!("delete from roles where scope = 'feature-template' and feature_code = $1", code)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("delete from features where code = $1", code)
+        .execute(connection)
+        .await
+        .on_constraint("feature_instances_feature_code_fkey", || in_use(&[]))?;
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Groups: named sets of members of one mandate. They decide whom level `g` reaches.
+
+mod member_routes;
+mod reaching;
+mod routes;
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::http::app::App;
+use crate::http::etag::Resource;
+use crate::kernel::error::{Code, Error};
+use crate::kernel::ids::GroupId;
+
+pub use reaching::{Reaching, ReachingGroup};
+
+pub fn routes(app: &App) -> OpenApiRouter<App> {
+    routes::routes(app).merge(member_routes::routes(app))
+}
+
+/// A group.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Group {
+    pub id: GroupId,
+    #[schema(example = "everyone")]
+    pub name: String,
+    #[schema(example = "All members")]
+    pub description: Option<String>,
+    /// Whether new members of the mandate join it automatically.
+    #[schema(example = true)]
+    pub auto_join: bool,
+    pub member_count: i64,
+    /// Rises with every change of the group or of its members.
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Resource for Group {
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+fn name_taken() -> Error {
+    Error::new(Code::NameTaken, "Another group of this mandate has this name.")
+}

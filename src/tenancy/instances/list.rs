@@ -1,0 +1,150 @@
+//! Instances, listed by label: of a mandate as far as a member's level reaches, and of every mandate for SysAdmins.
+
+use sqlx::PgConnection;
+
+use super::FeatureInstance;
+use crate::access::tables::{Instances, Read};
+use crate::context::Grant;
+use crate::kernel::db::page::{Paging, Position, Rows};
+use crate::kernel::error::Result;
+use crate::kernel::ids::MandateId;
+
+/// A row as it is told, with its place in the list.
+macro_rules! placed {
+    ($row:expr) => {{
+        let instance = FeatureInstance {
+            id: $row.id.into(),
+            feature_code: $row.feature_code,
+            mandate_id: $row.mandate_id.into(),
+            label: $row.label,
+            enabled: $row.enabled,
+            version: $row.version,
+            created_at: $row.created_at,
+        };
+        let position = Position::new($row.label_sort, instance.id.uuid());
+        (instance, position)
+    }};
+}
+
+/// The instances that the grant reaches: all, those open to group peers, or those open to the caller.
+pub(super) async fn in_mandate(
+    connection: &mut PgConnection,
+    grant: &Grant<Instances, Read>,
+    feature: Option<&str>,
+    paging: &Paging,
+) -> Result<Rows<FeatureInstance>> {
+    macro_rules! instances {
+        ($compare:tt, $order:tt) => {
+            sqlx::query!(
+                "select i.id, i.feature_code, i.mandate_id, i.label, i.label_sort, i.enabled, i.version, i.created_at
+                 from feature_instances i
+                 where i.mandate_id = $1
+                   and ($2 = 3 or i.id in (select a.instance_id from feature_accesses a where a.mandate_id = $1 and a.enabled
+                         and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id from group_peers($1, $3) p)))))
+                   and ($4::text is null or i.feature_code = $4)
+                   and (i.label_sort, i.id) "
+                    + $compare
+                    + " ($5, $6)
+                 order by "
+                    + $order
+                    + " limit $7",
+                grant.mandate_uuid(),
+                i32::from(grant.level_number()),
+                grant.caller_uuid(),
+                feature,
+                paging.bound_text(),
+                paging.bound_id(),
+                paging.fetch(),
+            )
+            .map(|row| placed!(row))
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows = if paging.descending {
+        instances!("<", "i.label_sort desc, i.id desc").await?
+    } else {
+        instances!(">", "i.label_sort, i.id").await?
+    };
+    let total =
+        if paging.count { Some(count_in_mandate(connection, grant, feature).await?) } else { None };
+    Ok(paging.cut(rows, total, |placed| placed))
+}
+
+async fn count_in_mandate(
+    connection: &mut PgConnection,
+    grant: &Grant<Instances, Read>,
+    feature: Option<&str>,
+) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from feature_instances i
+           where i.mandate_id = $1
+             and ($2 = 3 or i.id in (select a.instance_id from feature_accesses a where a.mandate_id = $1 and a.enabled
+                   and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id from group_peers($1, $3) p)))))
+             and ($4::text is null or i.feature_code = $4)"#,
+        grant.mandate_uuid(),
+        i32::from(grant.level_number()),
+        grant.caller_uuid(),
+        feature,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}
+
+/// Those of the mandates that are not deleted, or of one of them; by label.
+pub(super) async fn everywhere(
+    connection: &mut PgConnection,
+    mandate: Option<MandateId>,
+    feature: Option<&str>,
+    paging: &Paging,
+) -> Result<Rows<FeatureInstance>> {
+    macro_rules! instances {
+        ($compare:tt, $order:tt) => {
+            sqlx::query!(
+                "select i.id, i.feature_code, i.mandate_id, i.label, i.label_sort, i.enabled, i.version, i.created_at
+                 from feature_instances i join mandates d on d.id = i.mandate_id
+                 where d.deleted_at is null and ($1::uuid is null or i.mandate_id = $1) and ($2::text is null or i.feature_code = $2)
+                   and (i.label_sort, i.id) "
+                    + $compare
+                    + " ($3, $4)
+                 order by "
+                    + $order
+                    + " limit $5",
+                mandate.map(MandateId::uuid),
+                feature,
+                paging.bound_text(),
+                paging.bound_id(),
+                paging.fetch(),
+            )
+            .map(|row| placed!(row))
+            .fetch_all(&mut *connection)
+        };
+    }
+    let rows = if paging.descending {
+        instances!("<", "i.label_sort desc, i.id desc").await?
+    } else {
+        instances!(">", "i.label_sort, i.id").await?
+    };
+    let total = if paging.count {
+        Some(count_everywhere(connection, mandate, feature).await?)
+    } else {
+        None
+    };
+    Ok(paging.cut(rows, total, |placed| placed))
+}
+
+async fn count_everywhere(
+    connection: &mut PgConnection,
+    mandate: Option<MandateId>,
+    feature: Option<&str>,
+) -> Result<i64> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from feature_instances i join mandates d on d.id = i.mandate_id
+           where d.deleted_at is null and ($1::uuid is null or i.mandate_id = $1) and ($2::text is null or i.feature_code = $2)"#,
+        mandate.map(MandateId::uuid),
+        feature,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
+}

@@ -1,0 +1,66 @@
+//! Feature instances: one use of a feature by one mandate, with its own roles and its own admissions.
+
+mod access_routes;
+mod belongings;
+mod list;
+mod routes;
+pub mod store;
+mod sync_routes;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::http::app::App;
+use crate::http::etag::Resource;
+use crate::kernel::error::{Code, Error};
+use crate::kernel::ids::{InstanceId, MandateId, RoleId, UserId};
+
+pub fn routes(app: &App) -> OpenApiRouter<App> {
+    routes::routes(app).merge(access_routes::routes(app)).merge(sync_routes::routes(app))
+}
+
+/// A feature instance.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FeatureInstance {
+    pub id: InstanceId,
+    #[schema(example = "trustee")]
+    pub feature_code: String,
+    pub mandate_id: MandateId,
+    #[schema(example = "Accounting 2026")]
+    pub label: String,
+    pub enabled: bool,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Resource for FeatureInstance {
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+/// A user's admission to an instance.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FeatureAccess {
+    pub user_id: UserId,
+    #[schema(example = "bob")]
+    pub username: String,
+    pub instance_id: InstanceId,
+    pub role_ids: Vec<RoleId>,
+    pub enabled: bool,
+    pub version: i64,
+}
+
+impl Resource for FeatureAccess {
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+fn label_taken() -> Error {
+    Error::new(Code::LabelTaken, "Another instance of this feature in this mandate has this label.")
+}

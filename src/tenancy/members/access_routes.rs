@@ -1,0 +1,177 @@
+//! `/api/mandates/{mandateId}/users/{userId}/access`: what a member may do, and which roles it comes from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::routes;
+
+use super::store;
+use crate::access::tables::{Members, Read};
+use crate::access::{Catalogue, HeldRole, Merged, Operation, Rule};
+use crate::context::MandateContext;
+use crate::context::policy::Policy;
+use crate::http::app::App;
+use crate::http::extract::{FromPath, Json, Query};
+use crate::http::guard::{Guard, Routes};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::{InstanceId, MandateId, UserId};
+use crate::tenancy::groups::{Reaching, ReachingGroup};
+use crate::tenancy::roles::Readable;
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(get_member_access).guard(app, Policy::table::<Members, Read>().or_sys()))
+}
+
+/// Where the member's access is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct AccessQuery {
+    /// Also in this instance of the mandate.
+    #[param(value_type = Option<Uuid>)]
+    instance_id: Option<InstanceId>,
+}
+
+/// A member's merged access, each level with the roles that it comes from. Roles that the caller may not read are left out, and what
+/// they permit is told without its source; one's own roles everybody is told. Groups are named to who may read them.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberAccess {
+    /// Labels of the roles that count, of those that the caller may read.
+    roles: Vec<String>,
+    tables: BTreeMap<String, SourcedRule>,
+    views: BTreeMap<String, SourcedView>,
+    /// Where some level is `g`: the groups through which it reaches, at most 20, by name; else null.
+    groups: Option<Vec<ReachingGroup>>,
+    /// How many groups there are.
+    #[schema(example = json!(null))]
+    group_count: Option<i64>,
+    /// The same for people.
+    #[schema(example = json!(null))]
+    groups_detail: Option<String>,
+}
+
+/// A merged rule, and for each part of it the labels of the roles that give it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"view": true, "read": "a", "create": "m", "update": "m", "delete": "n", "from": {
+    "view": ["trustee-accountant"], "read": ["trustee-accountant"], "create": ["trustee-accountant"], "update": ["trustee-accountant"],
+    "delete": []}}))]
+pub struct SourcedRule {
+    #[serde(flatten)]
+    rule: Rule,
+    /// By `view`, `read`, `create`, `update` and `delete`.
+    from: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// Whether a view is allowed, and the labels of the roles that allow it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SourcedView {
+    allowed: bool,
+    #[schema(example = json!(["trustee-accountant"]))]
+    from: Vec<String>,
+}
+
+impl MemberAccess {
+    fn of(roles: &[HeldRole], catalogue: &Catalogue, readable: &Readable) -> Self {
+        let merged = Merged::of(roles.iter().map(|role| &role.permissions), catalogue);
+        let told: Vec<&HeldRole> = roles.iter().filter(|role| readable.tells(role)).collect();
+        let giving = |gives: &dyn Fn(&HeldRole) -> bool| {
+            told.iter()
+                .filter(|role| gives(role))
+                .map(|role| role.label.clone())
+                .collect::<Vec<_>>()
+        };
+        let tables = merged.tables.iter().map(|(table, rule)| {
+            let mut from = BTreeMap::new();
+            from.insert("view", giving(&|role| role.permissions.rule_for(table, catalogue).view));
+            for operation in Operation::ALL {
+                let level = rule.level(operation);
+                let gives = |role: &HeldRole| {
+                    level > crate::access::Level::None
+                        && role.permissions.rule_for(table, catalogue).level(operation) == level
+                };
+                from.insert(operation.name(), giving(&gives));
+            }
+            (table.clone(), SourcedRule { rule: *rule, from })
+        });
+        let views = merged.views.iter().map(|(view, allowed)| {
+            let gives =
+                |role: &HeldRole| role.permissions.views.get(view).copied().unwrap_or(false);
+            (view.clone(), SourcedView { allowed: *allowed, from: giving(&gives) })
+        });
+        let (tables, views) = (tables.collect(), views.collect());
+        Self {
+            roles: giving(&|_| true),
+            tables,
+            views,
+            groups: None,
+            group_count: None,
+            groups_detail: None,
+        }
+    }
+
+    /// Whether what it comes to hangs on who shares a group.
+    fn hangs_on_groups(&self) -> bool {
+        self.tables.values().any(|sourced| {
+            Operation::ALL.iter().any(|operation| sourced.rule.level(*operation).is_group())
+        })
+    }
+
+    fn through(self, reaching: Reaching) -> Self {
+        let detail = reaching.told();
+        Self {
+            group_count: Some(reaching.count),
+            groups_detail: Some(detail),
+            groups: Some(reaching.groups),
+            ..self
+        }
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        self.roles.extend(other.roles);
+        self.tables.extend(other.tables);
+        self.views.extend(other.views);
+        self
+    }
+}
+
+/// What a member may do in the mandate and, if asked, in one of its instances. What is disabled gives nothing. Which roles it comes from
+/// is told as `explain` tells it: only of roles that the caller may read.
+#[utoipa::path(get, path = "/api/mandates/{mandateId}/users/{userId}/access", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), AccessQuery),
+    responses((status = 200, description = "The member's access", body = MemberAccess)))]
+async fn get_member_access(
+    context: MandateContext,
+    path: FromPath<(MandateId, UserId)>,
+    Query(query): Query<AccessQuery>,
+) -> Result<Json<MemberAccess>> {
+    let FromPath((_, user)) = path;
+    let grant = context.grant::<Members, Read>()?;
+    let mut reading = context.read().await?;
+    let found = store::find(&mut reading, &grant, user).await?.ok_or_else(Error::not_found)?;
+    reading.finish().await?;
+    grant.admit(found.needed)?;
+    let alive = context.access_of(&grant, user).await?;
+    let roles = alive.as_ref().map_or(&[][..], |access| &access.roles);
+    let mut answer = MemberAccess::of(
+        roles,
+        &Catalogue::mandate(),
+        &Readable::in_mandate(&context, user).await?,
+    );
+    if let Some(instance) = query.instance_id {
+        let (catalogue, access) = context
+            .instance_access_of(&grant, user, instance)
+            .await?
+            .ok_or_else(Error::not_found)?;
+        let roles =
+            access.as_ref().filter(|_| alive.is_some()).map_or(&[][..], |access| &access.roles);
+        let readable = Readable::in_instance(&context.in_instance(instance).await?, user).await?;
+        answer = answer.and(MemberAccess::of(roles, &catalogue, &readable));
+    }
+    if answer.hangs_on_groups() {
+        answer = answer.through(Reaching::of(&context, &grant, user, None).await?);
+    }
+    Ok(Json(answer))
+}

@@ -1,0 +1,258 @@
+//! `/api/mandates/{mandateId}/users/{userId}/roles`: which mandate roles a member holds.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::json;
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::Member;
+use super::routes::present;
+use super::store::{self, Found};
+use crate::access::Permissions;
+use crate::access::tables::{Members, Update};
+use crate::context::change::retrying;
+use crate::context::judge::{Receiver, require_may_give};
+use crate::context::policy::{Class, Policy};
+use crate::context::{
+    Change, Concerned, Locks, MandateContext, Outcome, Recorded, require_opens_nothing,
+};
+use crate::http::app::App;
+use crate::http::dry_run::DryRun;
+use crate::http::etag::{Precondition, Versioned};
+use crate::http::extract::{FromPath, Json};
+use crate::http::guard::{Guard, Routes};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::{MandateId, RoleId, UserId};
+use crate::platform::audit::{self, Action, Event, ResourceType};
+use crate::tenancy::roles::{self, NamedRoles};
+
+pub(super) fn routes(app: &App) -> Routes {
+    let policy = || Policy::table::<Members, Update>().or_sys().class(Class::MemberWrite);
+    Routes::new()
+        .routes(routes!(replace_member_roles).guard(app, policy()))
+        .routes(routes!(assign_member_role).guard(app, policy()))
+        .routes(routes!(revoke_member_role).guard(app, policy()))
+}
+
+/// A mandate role that is to be given or taken.
+pub(super) struct Named {
+    pub id: RoleId,
+    pub label: String,
+    protected: bool,
+    permissions: Permissions,
+}
+
+impl Named {
+    /// 403 where the caller may not give it to this user.
+    pub fn require_grantable(&self, context: &MandateContext, target: UserId) -> Result<()> {
+        self.require_grantable_to(context, Receiver::of(context, target))
+    }
+    /// The same before it is looked up who the others are: what is refused does not depend on it.
+    pub fn require_grantable_to(&self, context: &MandateContext, receiver: Receiver) -> Result<()> {
+        require_may_give(context, receiver, &self.permissions, self.protected)
+    }
+}
+
+/// The mandate roles of these ids; 404 where one is not a role of this mandate.
+pub(super) async fn require_known(
+    change: &mut Change<MandateContext>,
+    roles: &[RoleId],
+) -> Result<Vec<Named>> {
+    let mandate = change.context.mandate();
+    let found = known(change, mandate, roles).await?;
+    if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
+}
+
+/// Those that a body names; 404 that points to what is not a role of this mandate. Also before anything is locked.
+pub(super) async fn require_named(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    roles: &NamedRoles,
+) -> Result<Vec<Named>> {
+    let found = known(connection, mandate, roles.ids()).await?;
+    roles.require_among(&found.iter().map(|role| role.id).collect())?;
+    Ok(found)
+}
+
+async fn known(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    roles: &[RoleId],
+) -> Result<Vec<Named>> {
+    let found = roles::store::permissions_of(connection, mandate, None, roles).await?;
+    Ok(found
+        .into_iter()
+        .map(|(id, label, protected, permissions)| Named { id, label, protected, permissions })
+        .collect())
+}
+
+/// The roles that a member is to hold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ReplaceRoles {
+    /// At least one role of the mandate.
+    #[schema(min_items = 1)]
+    pub role_ids: Vec<RoleId>,
+    /// The version that is to be changed; 409 when it is another by now.
+    pub version: Option<i64>,
+}
+
+/// How the set of roles is to change.
+enum Wanted<'a> {
+    Exactly(&'a NamedRoles),
+    With(RoleId),
+    Without(RoleId),
+}
+
+impl Wanted<'_> {
+    fn applied_to(&self, held: &[RoleId]) -> BTreeSet<RoleId> {
+        let mut roles: BTreeSet<RoleId> = held.iter().copied().collect();
+        match self {
+            Wanted::Exactly(roles) => return roles.ids().iter().copied().collect(),
+            Wanted::With(role) => roles.insert(*role),
+            Wanted::Without(role) => roles.remove(role),
+        };
+        roles
+    }
+    /// 404 where one is not a role of this mandate.
+    async fn require_known(&self, change: &mut Change<MandateContext>) -> Result<()> {
+        let mandate = change.context.mandate();
+        match self {
+            Wanted::Exactly(roles) => require_named(change, mandate, roles).await.map(drop),
+            Wanted::With(role) | Wanted::Without(role) => {
+                require_known(change, &[*role]).await.map(drop)
+            }
+        }
+    }
+}
+
+/// Replaces a member's roles.
+#[utoipa::path(put, path = "/api/mandates/{mandateId}/users/{userId}/roles", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
+    request_body = ReplaceRoles,
+    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_mandate_admin, version_conflict"),
+              (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
+              (status = 404, description = "No such member, or no such role: then `errors` points to it"),
+              (status = 412, description = "Changed meanwhile")))]
+async fn replace_member_roles(
+    context: MandateContext,
+    precondition: Precondition,
+    path: FromPath<(MandateId, UserId)>,
+    Json(body): Json<ReplaceRoles>,
+) -> Result<Outcome<Versioned<Member>>> {
+    let FromPath((_, user)) = path;
+    let roles = NamedRoles::checked(body.role_ids)?;
+    let (context, precondition, wanted) = (&context, &precondition, &Wanted::Exactly(&roles));
+    retrying(|| change_roles(context, user, precondition, body.version, wanted)).await
+}
+
+/// Gives a member one role; nothing changes where they hold it.
+#[utoipa::path(put, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), ("roleId" = Uuid, Path, description = "The role"), DryRun),
+    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_mandate_admin"),
+              (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
+              (status = 412, description = "Changed meanwhile")))]
+async fn assign_member_role(
+    context: MandateContext,
+    precondition: Precondition,
+    path: FromPath<(MandateId, UserId, RoleId)>,
+) -> Result<Outcome<Versioned<Member>>> {
+    let FromPath((_, user, role)) = path;
+    let (context, precondition, wanted) = (&context, &precondition, &Wanted::With(role));
+    retrying(|| change_roles(context, user, precondition, None, wanted)).await
+}
+
+/// Takes one role from a member; nothing changes where they do not hold it. The last one cannot go.
+#[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), ("roleId" = Uuid, Path, description = "The role"), DryRun),
+    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_role, last_mandate_admin"),
+              (status = 403, description = "self_escalation, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+async fn revoke_member_role(
+    context: MandateContext,
+    precondition: Precondition,
+    path: FromPath<(MandateId, UserId, RoleId)>,
+) -> Result<Outcome<Versioned<Member>>> {
+    let FromPath((_, user, role)) = path;
+    let (context, precondition, wanted) = (&context, &precondition, &Wanted::Without(role));
+    retrying(|| change_roles(context, user, precondition, None, wanted)).await
+}
+
+async fn change_roles(
+    context: &MandateContext,
+    user: UserId,
+    precondition: &Precondition,
+    version: Option<i64>,
+    wanted: &Wanted<'_>,
+) -> Result<Outcome<Versioned<Member>>> {
+    let mut change = context.change(Locks::mandate_only()).await?;
+    let grant = change.context.grant::<Members, Update>()?;
+    let Found { member, needed } =
+        store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    grant.admit(needed)?;
+    precondition.check_with(member.version, version)?;
+    if change.context.is_sys_admin() && user == change.context.caller().user() {
+        return Err(Error::new(Code::SelfEscalation, "SysAdmins do not change their own roles."));
+    }
+    wanted.require_known(&mut change).await?;
+    let before: BTreeSet<RoleId> = member.role_ids.iter().copied().collect();
+    let after = wanted.applied_to(&member.role_ids);
+    if after == before {
+        return change
+            .conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(member))
+            .await;
+    }
+    let concerned =
+        require_known(&mut change, &before.union(&after).copied().collect::<Vec<_>>()).await?;
+    may_change(&mut change, user, &concerned, &before, &after).await?;
+    change.as_tenant().await?;
+    store::set_roles(&mut change, &grant, user, &after.iter().copied().collect::<Vec<_>>()).await?;
+    let labels = |of: &BTreeSet<RoleId>| {
+        concerned
+            .iter()
+            .filter(|role| of.contains(&role.id))
+            .map(|role| role.label.clone())
+            .collect::<Vec<_>>()
+    };
+    let details =
+        json!({ "before": { "roles": labels(&before) }, "after": { "roles": labels(&after) } });
+    let event =
+        Event::new(Action::RoleAssigned, ResourceType::Member, user).target(user).details(details);
+    let recorded = audit::record(&mut change, context, event).await?;
+    let member = present(&mut change, user).await?;
+    change.conclude(recorded, Concerned::User(user), Versioned(member)).await
+}
+
+/// Whether the caller may change the roles that way; under the locks.
+async fn may_change(
+    change: &mut Change<MandateContext>,
+    user: UserId,
+    concerned: &[Named],
+    before: &BTreeSet<RoleId>,
+    after: &BTreeSet<RoleId>,
+) -> Result<()> {
+    for role in
+        concerned.iter().filter(|role| after.contains(&role.id) && !before.contains(&role.id))
+    {
+        role.require_grantable(&change.context, user)?;
+    }
+    change.require_targets_within_own(&[user]).await?;
+    let added =
+        concerned.iter().filter(|role| after.contains(&role.id) && !before.contains(&role.id));
+    let given: Vec<_> = added.map(|role| &role.permissions).collect();
+    let context = change.context.clone();
+    require_opens_nothing(change, &context, &[user], &given).await?;
+    if after.is_empty() {
+        return Err(Error::new(Code::LastRole, "This is the member's last role."));
+    }
+    let loses_admin = concerned
+        .iter()
+        .any(|role| role.protected && before.contains(&role.id) && !after.contains(&role.id));
+    let mandate = change.context.mandate();
+    if loses_admin && store::is_last_admin(change, mandate, user).await? {
+        return Err(Error::last_mandate_admin());
+    }
+    Ok(())
+}

@@ -1,0 +1,403 @@
+//! `/api/mandates/{mandateId}/users`: who belongs to the mandate.
+
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::Member;
+use super::role_routes::{require_known, require_named};
+use super::store::{self, Filter, Found, Joins};
+use crate::access::tables::{Create, Delete, Members, Read, Update};
+use crate::context::change::retrying;
+use crate::context::judge::Receiver;
+use crate::context::policy::{Class, Policy};
+use crate::context::{AccessPreview, Change, Concerned, Locks, MandateContext, Outcome, Recorded};
+use crate::http::app::App;
+use crate::http::dry_run::DryRun;
+use crate::http::etag::{Precondition, Versioned};
+use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
+use crate::http::guard::{Guard, Routes};
+use crate::http::list::{Lister, Page, PageAnswer, Search};
+use crate::http::rate_limit::Purse;
+use crate::identity::users;
+use crate::identity::users::Named;
+use crate::kernel::error::{Code, Error, FieldError, Result};
+use crate::kernel::ids::{GroupId, MandateId, RoleId, UserId};
+use crate::kernel::missing::Thing;
+use crate::kernel::names;
+use crate::list_query;
+use crate::platform::audit::{self, Action, Event, ResourceType};
+use crate::tenancy::roles::NamedRoles;
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(list_members).guard(app, Policy::table::<Members, Read>().or_sys()))
+        .routes(
+            routes!(add_member)
+                .guard(app, Policy::table::<Members, Create>().or_sys().class(Class::MemberWrite)),
+        )
+        .routes(routes!(get_member).guard(app, Policy::table::<Members, Read>().or_sys()))
+        .routes(
+            routes!(update_member)
+                .guard(app, Policy::table::<Members, Update>().or_sys().class(Class::MemberWrite)),
+        )
+        .routes(routes!(remove_member).guard(
+            app,
+            Policy::table::<Members, Delete>().or_sys().or_oneself().class(Class::MemberWrite),
+        ))
+}
+
+list_query! {
+    /// Sorted by `username` or `createdAt`.
+    MembersQuery {
+        /// Only holders of this role.
+        #[param(value_type = Option<Uuid>)]
+        role_id: RoleId,
+        /// Only members of this group.
+        #[param(value_type = Option<Uuid>)]
+        group_id: GroupId,
+        /// Only enabled ones, or only disabled ones.
+        enabled: bool,
+        /// Part of a username; of an address or name where those are shown.
+        #[param(value_type = Option<String>)]
+        q: Search,
+    }
+}
+
+/// The mandate's members.
+#[utoipa::path(get, path = "/api/mandates/{mandateId}/users", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), MembersQuery),
+    responses((status = 200, description = "A page of members", body = Page<Member>)))]
+async fn list_members(
+    context: MandateContext,
+    lister: Lister,
+    Query(query): Query<MembersQuery>,
+) -> Result<PageAnswer<Member>> {
+    let paging = lister.paging(&["username", "createdAt"], query.asked())?;
+    let grant = context.grant::<Members, Read>()?;
+    let filter = Filter {
+        role: query.role_id.map(RoleId::uuid),
+        group: query.group_id.map(GroupId::uuid),
+        enabled: query.enabled,
+        text: query.q.map(Search::into_key),
+    };
+    let mut reading = context.read().await?;
+    let rows = store::list(&mut reading, &grant, &filter, &paging).await?;
+    reading.finish().await?;
+    Ok(lister.answer(&paging, rows))
+}
+
+/// Whom to add, by exactly one of id, username and address, and with which roles.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({"username": "erin", "roleIds": ["01900000-0000-7000-8000-0000164531fc"]}))]
+pub struct AddMember {
+    target_user_id: Option<UserId>,
+    #[schema(example = "erin")]
+    username: Option<String>,
+    email: Option<String>,
+    /// At least one role of the mandate.
+    #[schema(min_items = 1)]
+    role_ids: Vec<RoleId>,
+}
+
+impl AddMember {
+    fn named(&self) -> Result<Named> {
+        match (self.target_user_id, self.username.as_deref(), self.email.as_deref()) {
+            (Some(id), None, None) => Ok(Named::Id(id)),
+            (None, Some(username), None) => {
+                Ok(Named::UsernameKey(names::account_key(username).unwrap_or_default()))
+            }
+            (None, None, Some(email)) => {
+                Ok(Named::EmailKey(names::account_key(email).unwrap_or_default()))
+            }
+            _ => Err(FieldError::new(
+                "/targetUserId",
+                "exactly_one",
+                "or `username` or `email` must be given, exactly one of them",
+            )
+            .into()),
+        }
+    }
+
+    /// Where the body names whom.
+    fn place(&self) -> &'static str {
+        match (&self.username, &self.email) {
+            (Some(_), _) => "/username",
+            (_, Some(_)) => "/email",
+            _ => "/targetUserId",
+        }
+    }
+}
+
+/// Adds a user to the mandate. A username or address that becomes no member is told in the mandate's audit trail and costs one of the
+/// class `auth`; so does a dry run by one, which is told as looking somebody up is.
+#[utoipa::path(post, path = "/api/mandates/{mandateId}/users", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), DryRun),
+    request_body = AddMember,
+    responses((status = 201, description = "The member", body = Member),
+              (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview), (status = 409, description = "already_member"),
+              (status = 404, description = "No such user or role: `errors` points to it"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
+async fn add_member(
+    context: MandateContext,
+    purse: Purse,
+    Json(body): Json<AddMember>,
+) -> Result<Outcome<Created<Versioned<Member>>>> {
+    let named = body.named()?;
+    let (place, roles) = (body.place(), NamedRoles::checked(body.role_ids)?);
+    may_give(&context, &roles, &named).await?;
+    let named = (place, &named);
+    let outcome = if matches!(named.1, Named::Id(_)) {
+        add_named(&context, named, &roles).await.map_err(|(refusal, _)| refusal)?.0
+    } else {
+        add_by_name(&context, &purse, named, &roles).await?
+    };
+    Ok(outcome.map(|member| Created {
+        location: format!("/api/mandates/{}/users/{}", context.mandate(), member.user_id),
+        answer: Versioned(member),
+    }))
+}
+
+/// Only a name that becomes a member costs nothing and is not told of; where nothing is left to pay with, none is looked up.
+async fn add_by_name(
+    context: &MandateContext,
+    purse: &Purse,
+    named: (&str, &Named),
+    roles: &NamedRoles,
+) -> Result<Outcome<Member>> {
+    let deposit = purse.deposit(Class::Auth)?;
+    match add_named(context, named, roles).await {
+        Ok((Outcome::Done(member), _)) => {
+            deposit.give_back();
+            Ok(Outcome::Done(member))
+        }
+        // Nobody became a member, and yet the caller knows now who is called so.
+        Ok((preview, target)) => {
+            let event = Event::new(Action::UserLookedUp, ResourceType::User, target).target(target);
+            audit::record_in_earnest(context, event).await?;
+            Ok(preview)
+        }
+        Err((refusal, found)) => {
+            // Whatever comes after somebody was found says that they are there, a time limit or a twin's claim too.
+            let tells = found.is_some() || refusal.code().status() < 500;
+            if tells {
+                let event = Event::of_nothing(Action::LookupFailed, ResourceType::User);
+                let event = found.into_iter().fold(event, Event::target);
+                audit::record_in_earnest(context, event).await?;
+            }
+            Err(refusal)
+        }
+    }
+}
+
+/// Whether the caller may give the roles, asked before it is looked up whom the request names: the answer is the same whether there is
+/// such an account. (Asked again under the locks.)
+async fn may_give(context: &MandateContext, roles: &NamedRoles, named: &Named) -> Result<()> {
+    let mut reading = context.caller().read().await?;
+    let oneself = users::is_named(&mut reading, context.caller().user(), named).await?;
+    if oneself && context.is_sys_admin() {
+        return Err(not_oneself());
+    }
+    let receiver = if oneself { Receiver::Oneself } else { Receiver::SomebodyElse };
+    for role in require_named(&mut reading, context.mandate(), roles).await? {
+        role.require_grantable_to(context, receiver)?;
+    }
+    reading.finish().await
+}
+
+fn not_oneself() -> Error {
+    Error::new(Code::SelfEscalation, "SysAdmins do not add themselves to a mandate.")
+}
+
+/// Adds whom the request names; with the answer, and with a refusal, comes who that is, where it is somebody. They are found before the
+/// locks, which are taken by id, and looked at again under them.
+async fn add_named(
+    context: &MandateContext,
+    (place, named): (&str, &Named),
+    roles: &NamedRoles,
+) -> Result<(Outcome<Member>, UserId), (Error, Option<UserId>)> {
+    let found = async {
+        let grant = context.grant::<Members, Create>()?;
+        let mut reading = context.caller().read().await?;
+        let found = users::resolve(&mut reading, &grant, named).await?;
+        reading.finish().await?;
+        found.ok_or_else(|| Thing::User.missing(place))
+    };
+    let target = found.await.map_err(|refusal| (refusal, None))?;
+    match retrying(|| add(context, (place, target), roles)).await {
+        Ok(outcome) => Ok((outcome, target)),
+        Err(refusal) => Err((refusal, Some(target))),
+    }
+}
+
+async fn add(
+    context: &MandateContext,
+    (place, target): (&str, UserId),
+    roles: &NamedRoles,
+) -> Result<Outcome<Member>> {
+    let mut change = context.change(Locks::newcomer(target)).await?;
+    let grant = change.context.grant::<Members, Create>()?;
+    users::store::find(&mut change, target).await?.ok_or_else(|| Thing::User.missing(place))?;
+    if change.context.is_sys_admin() && target == change.context.caller().user() {
+        return Err(not_oneself());
+    }
+    let given = require_named(&mut change, context.mandate(), roles).await?;
+    for role in &given {
+        role.require_grantable(&change.context, target)?;
+    }
+    change.as_tenant().await?;
+    // Rows of somebody who comes back are there already: a delegate does not bring them near, nor a SysAdmin near themselves.
+    let restrained = change.context.is_delegate() || change.context.caller().is_sys_admin();
+    let joins = if restrained { Joins::UnlessBack } else { Joins::Groups };
+    store::insert(&mut change, &grant, target, roles.ids(), joins, context.now()).await?;
+    let labels: Vec<_> = given.iter().map(|role| role.label.as_str()).collect();
+    let event = Event::new(Action::UserAddedToMandate, ResourceType::Member, target)
+        .target(target)
+        .details(json!({ "after": { "roles": labels } }));
+    let recorded = audit::record(&mut change, context, event).await?;
+    let member = present(&mut change, target).await?;
+    change.conclude(recorded, Concerned::Membership(target), member).await
+}
+
+/// The member as they are now, for the answer.
+pub(super) async fn present(change: &mut Change<MandateContext>, user: UserId) -> Result<Member> {
+    let grant = change.context.grant_over_oneself::<Members, Read>()?;
+    let found = store::find(change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    Ok(found.member)
+}
+
+/// A member.
+#[utoipa::path(get, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member")),
+    responses((status = 200, description = "The member", body = Member)))]
+async fn get_member(
+    context: MandateContext,
+    path: FromPath<(MandateId, UserId)>,
+) -> Result<Versioned<Member>> {
+    let FromPath((_, user)) = path;
+    let grant = context.grant::<Members, Read>()?;
+    let mut reading = context.read().await?;
+    let found = store::find(&mut reading, &grant, user).await?.ok_or_else(Error::not_found)?;
+    reading.finish().await?;
+    grant.admit(found.needed)?;
+    Ok(Versioned(found.member))
+}
+
+/// Whether the membership counts.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateMember {
+    enabled: bool,
+    /// The version that is to be changed; 409 when it is another by now.
+    version: Option<i64>,
+}
+
+/// Enables or disables a membership.
+#[utoipa::path(patch, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
+    request_body = UpdateMember,
+    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_mandate_admin, version_conflict"),
+              (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+async fn update_member(
+    context: MandateContext,
+    precondition: Precondition,
+    path: FromPath<(MandateId, UserId)>,
+    Json(body): Json<UpdateMember>,
+) -> Result<Outcome<Versioned<Member>>> {
+    let FromPath((_, user)) = path;
+    let (context, precondition, body) = (&context, &precondition, &body);
+    retrying(|| set_enabled(context, user, precondition, body)).await
+}
+
+async fn set_enabled(
+    context: &MandateContext,
+    user: UserId,
+    precondition: &Precondition,
+    body: &UpdateMember,
+) -> Result<Outcome<Versioned<Member>>> {
+    let mut change = context.change(Locks::mandate_only()).await?;
+    let grant = change.context.grant::<Members, Update>()?;
+    let Found { member, needed } =
+        store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    grant.admit(needed)?;
+    precondition.check_with(member.version, body.version)?;
+    if body.enabled && user == change.context.caller().user() && !member.enabled {
+        return Err(Error::new(Code::SelfEscalation, "Nobody enables their own membership."));
+    }
+    change.require_targets_within_own(&[user]).await?;
+    if body.enabled && !member.enabled {
+        change.require_revival_opens_nothing(user).await?;
+    }
+    if !body.enabled && store::is_last_admin(&mut change, grant.mandate(), user).await? {
+        return Err(Error::last_mandate_admin());
+    }
+    if body.enabled == member.enabled {
+        return change
+            .conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(member))
+            .await;
+    }
+    change.as_tenant().await?;
+    store::set_enabled(&mut change, &grant, user, body.enabled).await?;
+    let details =
+        json!({ "before": { "enabled": member.enabled }, "after": { "enabled": body.enabled } });
+    let event =
+        Event::new(Action::MemberUpdated, ResourceType::Member, user).target(user).details(details);
+    let recorded = audit::record(&mut change, context, event).await?;
+    let member = present(&mut change, user).await?;
+    change.conclude(recorded, Concerned::User(user), Versioned(member)).await
+}
+
+/// Removes a member, or leaves. Feature accesses and places in groups of this mandate go too.
+#[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
+    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
+    responses((status = 204, description = "Removed"),
+              (status = 403, description = "target_exceeds_own_access"),
+              (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview), (status = 409, description = "last_mandate_admin"), (status = 412, description = "Changed meanwhile")))]
+async fn remove_member(
+    context: MandateContext,
+    precondition: Precondition,
+    path: FromPath<(MandateId, UserId)>,
+) -> Result<Outcome<NoContent>> {
+    let FromPath((_, user)) = path;
+    let (context, precondition) = (&context, &precondition);
+    retrying(|| remove(context, user, precondition)).await
+}
+
+async fn remove(
+    context: &MandateContext,
+    user: UserId,
+    precondition: &Precondition,
+) -> Result<Outcome<NoContent>> {
+    let mut change = context.change(Locks::mandate_only()).await?;
+    let leaves = user == change.context.caller().user();
+    let grant = if leaves {
+        change.context.grant_over_oneself::<Members, Delete>()?
+    } else {
+        change.context.grant::<Members, Delete>()?
+    };
+    let Found { member, needed } =
+        store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    grant.admit(needed)?;
+    precondition.check(member.version)?;
+    change.require_targets_within_own(&[user]).await?;
+    if store::is_last_admin(&mut change, grant.mandate(), user).await? {
+        return Err(Error::last_mandate_admin());
+    }
+    let held = require_known(&mut change, &member.role_ids).await?;
+    let admissions = store::admissions(&mut change, &grant, user).await?;
+    change.as_tenant().await?;
+    store::delete(&mut change, &grant, user).await?;
+    let labels: Vec<_> = held.iter().map(|role| role.label.as_str()).collect();
+    let details = json!({ "before": { "roles": labels, "enabled": member.enabled } });
+    let event = Event::new(Action::UserRemovedFromMandate, ResourceType::Member, user)
+        .target(user)
+        .details(details);
+    let event = event.listing("groupIds", "groupCount", &member.group_ids).listing(
+        "admissions",
+        "admissionCount",
+        &admissions,
+    );
+    let recorded = audit::record(&mut change, context, event).await?;
+    change.conclude(recorded, Concerned::Membership(user), NoContent).await
+}

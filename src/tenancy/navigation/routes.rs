@@ -1,0 +1,82 @@
+//! `GET /api/features/my`.
+
+use axum::body::Body as HttpBody;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::routes;
+
+use super::cache::Body;
+use super::{Navigation, languages_of, store};
+use crate::context::enter::{DeferredCaller, unauthenticated};
+use crate::context::policy::Policy;
+use crate::http::app::App;
+use crate::http::etag::unless_known;
+use crate::http::extract::Query;
+use crate::http::guard::{Guard, Routes};
+use crate::kernel::crypto::{base64url, digest};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::names;
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(get_my_features).guard(app, Policy::user().checked_by_its_statement()))
+}
+
+/// In which language labels are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct NavigationQuery {
+    /// Leaves the language that answers this one (RFC 4647 lookup: `de-CH` is answered by `de`), else `en`.
+    lang: Option<String>,
+}
+
+/// Everything that is open to the caller: mandates, features, instances, and what they may do in each. Only what is alive.
+#[utoipa::path(get, path = "/api/features/my", tag = "Navigation", params(NavigationQuery),
+    responses((status = 200, description = "The caller's navigation", body = Navigation), (status = 304, description = "Not changed")))]
+async fn get_my_features(
+    State(app): State<App>,
+    caller: DeferredCaller,
+    headers: HeaderMap,
+    Query(query): Query<NavigationQuery>,
+) -> Result<Response> {
+    let checked = query.lang.as_deref().map(|tag| names::checked_language("lang", tag)).transpose();
+    // What is no language is looked for nowhere.
+    let language = checked.as_ref().ok().and_then(Option::as_deref);
+    let user = caller.claims.user;
+    let kept = app.navigation().get(user, language);
+    let now = caller.services.clock.now();
+    let found = store::find(
+        caller.services.db.reader(),
+        caller.claims,
+        now,
+        kept.as_ref().map(|body| body.epochs),
+    )
+    .await?;
+    let found = found.ok_or_else(unauthenticated)?;
+    // Only now, since who is not signed in is told nothing else.
+    if let Err(error) = &checked {
+        return Err(Error::new(Code::InvalidParameter, format!("`lang` {}", error.detail)));
+    }
+    let body = match (found.rows, kept) {
+        (None, Some(kept)) => kept,
+        (rows, _) => {
+            let rows = rows.unwrap_or_default();
+            let languages = languages_of(&rows);
+            let json =
+                serde_json::to_vec(&Navigation::of(rows, language)).map_err(Error::internal)?;
+            let tag = format!("\"{}\"", base64url(&digest(&json)[..16]));
+            let body = Body { epochs: found.epochs, json: json.into_boxed_slice().into(), tag };
+            app.navigation().keep(user, language, languages, body.clone());
+            body
+        }
+    };
+    Ok(unless_known(&headers, &body.tag, || {
+        let mut response = Response::new(HttpBody::from(body.json.clone()));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }))
+}

@@ -1,0 +1,306 @@
+//! AuthZEN: the OpenID Foundation's Authorization API 1.0, over the same answers. Sections are that specification's.
+//!
+//! | there | here |
+//! |---|---|
+//! | subject (5.1): `type` `user`, `id` | the caller, or a member whom they may read: by UUID or username |
+//! | resource (5.2): `type`, `properties.ownerId` | the table, and whose row it is; `id` is not looked at |
+//! | action (5.3): `name` | `read`, `create`, `update` or `delete` |
+//! | context (5.4): `mandate`, `instance` | the mandate of `X-Mandate-Id`, and one of its instances |
+//!
+//! What is not known is denied, with a reason (5.5.1); a question of several that cannot be asked is denied alone (7.2.1).
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::MAX_QUESTIONS;
+use super::authzen::{AuthzenContext, Call, Decided, Defaults, Semantics, Undecided};
+use super::deciding::decide;
+use crate::access::Level;
+use crate::access::decision::Verdict;
+use crate::context::asking::Asking;
+use crate::context::policy::{Class, Policy};
+use crate::http::app::App;
+use crate::http::extract::{Json, parse_part};
+use crate::http::guard::{Guard, Routes};
+use crate::kernel::error::{Error, FieldError, Result};
+
+pub(super) fn routes(app: &App) -> Routes {
+    let asked = || Policy::user().asks_about_access();
+    Routes::new()
+        .routes(routes!(evaluate_access).guard(app, asked()))
+        .routes(routes!(evaluate_accesses).guard(app, asked()))
+        .routes(
+            routes!(get_authzen_configuration).guard(app, Policy::public().class(Class::Public)),
+        )
+}
+
+/// Who wants to do something (5.1).
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+pub struct AuthzenSubject {
+    #[serde(rename = "type")]
+    #[schema(example = "user")]
+    pub kind: String,
+    /// The user's id, or the username.
+    #[schema(example = "01900000-0000-7000-8000-00000000a003")]
+    pub id: String,
+    #[serde(default)]
+    #[expect(dead_code, reason = "taken, as the specification says, and not looked at")]
+    properties: Map<String, Value>,
+}
+
+/// To what (5.2).
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+pub struct AuthzenResource {
+    /// The table.
+    #[serde(rename = "type")]
+    #[schema(example = "members")]
+    pub kind: String,
+    /// Not looked at: whose row it is decides, not which.
+    #[schema(example = "any")]
+    #[expect(dead_code, reason = "required by the specification, and not looked at")]
+    id: String,
+    /// `ownerId`: whose row it is, by id or username; without it, any row that the action may reach.
+    #[serde(default)]
+    pub properties: Map<String, Value>,
+}
+
+/// What they want to do (5.3).
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+pub struct AuthzenAction {
+    /// `read`, `create`, `update` or `delete`.
+    #[schema(example = "read")]
+    pub name: String,
+    #[serde(default)]
+    #[expect(dead_code, reason = "taken, as the specification says, and not looked at")]
+    properties: Map<String, Value>,
+}
+
+/// A question (6.1).
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluateAccess {
+    subject: AuthzenSubject,
+    action: AuthzenAction,
+    resource: AuthzenResource,
+    /// `mandate`, which has to be the one of `X-Mandate-Id`, and `instance`.
+    #[serde(default)]
+    context: AuthzenContext,
+}
+
+/// Several questions, and what is the same in all of them (7.1).
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluateAccesses {
+    subject: Option<AuthzenSubject>,
+    action: Option<AuthzenAction>,
+    resource: Option<AuthzenResource>,
+    context: Option<AuthzenContext>,
+    /// At most 100; none: the question that the other members ask by themselves. One that is wrong is denied, and the others answered.
+    #[serde(default)]
+    #[schema(max_items = 100, value_type = Vec<PartOfEvaluation>)]
+    evaluations: Vec<Value>,
+    #[serde(default)]
+    options: EvaluationOptions,
+}
+
+/// What differs from the defaults (7.1.1).
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PartOfEvaluation {
+    subject: Option<AuthzenSubject>,
+    action: Option<AuthzenAction>,
+    resource: Option<AuthzenResource>,
+    context: Option<AuthzenContext>,
+}
+
+/// How the questions are gone through (7.1.2).
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct EvaluationOptions {
+    #[serde(default)]
+    evaluations_semantic: Semantics,
+}
+
+/// The answer (5.5): whether it is allowed, and at which level the operation is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuthzenDecision {
+    #[schema(example = true)]
+    decision: bool,
+    context: AuthzenDecisionContext,
+}
+
+/// Beside the decision (5.5.1).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuthzenDecisionContext {
+    level: Level,
+    /// Why there was nothing to decide, for programs; null where there was.
+    #[schema(example = "unknown_subject")]
+    reason: Option<String>,
+    /// The same for people.
+    detail: Option<String>,
+    /// Where in the body the reason is: a JSON pointer.
+    #[schema(example = "/evaluations/1/subject/id")]
+    pointer: Option<String>,
+}
+
+/// The answers in the order of the questions (7.2).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuthzenDecisions {
+    evaluations: Vec<AuthzenDecision>,
+}
+
+/// One answer, or several.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AuthzenAnswer {
+    Several(AuthzenDecisions),
+    One(AuthzenDecision),
+}
+
+impl AuthzenDecision {
+    fn denied(reason: String, detail: String, pointer: Option<String>) -> Self {
+        let context = AuthzenDecisionContext {
+            level: Level::None,
+            reason: Some(reason),
+            detail: Some(detail),
+            pointer,
+        };
+        Self { decision: false, context }
+    }
+
+    fn unknown(field: FieldError) -> Self {
+        Self::denied(field.code.into_owned(), field.detail, Some(field.pointer))
+    }
+
+    fn refused(error: &Error) -> Self {
+        match error.errors() {
+            [field, ..] => Self::unknown(field.clone()),
+            [] => Self::denied(error.code().name(), error.detail().to_owned(), None),
+        }
+    }
+
+    /// Of a question that is asked alone: one that cannot be asked is refused.
+    fn of_one(decided: Decided) -> Result<Self> {
+        match decided {
+            Ok(verdict) => Ok(verdict.into()),
+            Err(Undecided::Unknown(field)) => Ok(Self::unknown(field)),
+            Err(Undecided::Refused(error)) => Err(error),
+        }
+    }
+
+    /// Of a question among others: one that cannot be asked is denied, and the others are answered.
+    fn of_several(decided: Decided) -> Self {
+        match decided {
+            Ok(verdict) => verdict.into(),
+            Err(Undecided::Unknown(field)) => Self::unknown(field),
+            Err(Undecided::Refused(error)) => Self::refused(&error),
+        }
+    }
+}
+
+impl From<Verdict> for AuthzenDecision {
+    fn from(verdict: Verdict) -> Self {
+        let context = AuthzenDecisionContext {
+            level: verdict.level,
+            reason: None,
+            detail: None,
+            pointer: None,
+        };
+        Self { decision: verdict.allowed, context }
+    }
+}
+
+async fn decide_one(asking: &Asking, call: Call) -> Result<AuthzenDecision> {
+    let decided = decide(asking, vec![Ok(call)]).await?.pop();
+    AuthzenDecision::of_one(decided.ok_or_else(|| Error::internal("a question was asked"))?)
+}
+
+/// Access evaluation: whether somebody may do something (AuthZEN 1.0, section 6). A subject, a resource or an action that is not known
+/// is denied, with a reason.
+#[utoipa::path(post, path = "/access/v1/evaluation", tag = "Access", request_body = EvaluateAccess,
+    responses((status = 200, description = "The decision", body = AuthzenDecision), (status = 404, description = "No such instance: not_found"),
+              (status = 400, description = "instance_context_missing"), (status = 403, description = "mandate_access_denied")))]
+async fn evaluate_access(
+    asking: Asking,
+    Json(body): Json<EvaluateAccess>,
+) -> Result<Json<AuthzenDecision>> {
+    let call = Call::new(String::new(), body.subject, body.action, body.resource, body.context);
+    decide_one(&asking, call).await.map(Json)
+}
+
+/// Access evaluations: up to 100 questions at once (AuthZEN 1.0, section 7). Each answers for itself: one that is wrong is denied, with
+/// a reason.
+#[utoipa::path(post, path = "/access/v1/evaluations", tag = "Access", request_body = EvaluateAccesses,
+    responses((status = 200, description = "The decisions, as far as they were gone through", body = AuthzenAnswer),
+              (status = 404, description = "No such instance: not_found"), (status = 400, description = "instance_context_missing"),
+              (status = 403, description = "mandate_access_denied")))]
+async fn evaluate_accesses(
+    asking: Asking,
+    Json(body): Json<EvaluateAccesses>,
+) -> Result<Json<AuthzenAnswer>> {
+    if body.evaluations.len() > MAX_QUESTIONS {
+        return Err(FieldError::new(
+            "/evaluations",
+            "too_many",
+            format!("must ask at most {MAX_QUESTIONS} questions"),
+        )
+        .into());
+    }
+    let defaults = Defaults {
+        subject: body.subject,
+        action: body.action,
+        resource: body.resource,
+        context: body.context,
+    };
+    if body.evaluations.is_empty() {
+        let call = defaults.completed(String::new(), Defaults::default())?;
+        return decide_one(&asking, call).await.map(|decision| Json(AuthzenAnswer::One(decision)));
+    }
+    let calls = body
+        .evaluations
+        .iter()
+        .enumerate()
+        .map(|(index, part)| call_of(&defaults, index, part))
+        .collect();
+    let mut evaluations: Vec<_> =
+        decide(&asking, calls).await?.into_iter().map(AuthzenDecision::of_several).collect();
+    let last = evaluations
+        .iter()
+        .position(|decision| body.options.evaluations_semantic.ends_with(decision.decision));
+    evaluations.truncate(last.map_or(evaluations.len(), |last| last + 1));
+    Ok(Json(AuthzenAnswer::Several(AuthzenDecisions { evaluations })))
+}
+
+fn call_of(defaults: &Defaults, index: usize, part: &Value) -> Decided<Call> {
+    let base = format!("/evaluations/{index}");
+    let PartOfEvaluation { subject, action, resource, context } =
+        parse_part(part, &base).map_err(Undecided::Refused)?;
+    defaults
+        .completed(base, Defaults { subject, action, resource, context })
+        .map_err(Undecided::Unknown)
+}
+
+/// Where the endpoints are (9).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuthzenConfiguration {
+    #[schema(example = "https://id.example.org")]
+    policy_decision_point: String,
+    #[schema(example = "https://id.example.org/access/v1/evaluation")]
+    access_evaluation_endpoint: String,
+    #[schema(example = "https://id.example.org/access/v1/evaluations")]
+    access_evaluations_endpoint: String,
+}
+
+/// The metadata of this decision point (AuthZEN 1.0, section 9).
+#[utoipa::path(get, path = "/.well-known/authzen-configuration", tag = "Access",
+    responses((status = 200, description = "The metadata", body = AuthzenConfiguration)))]
+async fn get_authzen_configuration(State(app): State<App>) -> Json<AuthzenConfiguration> {
+    let base = app.tokens().issuer();
+    Json(AuthzenConfiguration {
+        policy_decision_point: base.to_owned(),
+        access_evaluation_endpoint: format!("{base}/access/v1/evaluation"),
+        access_evaluations_endpoint: format!("{base}/access/v1/evaluations"),
+    })
+}

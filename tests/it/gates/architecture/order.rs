@@ -1,0 +1,186 @@
+//! One direction: which folder of `src/` may know which, read from what each file imports.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{code, is_of_a_slice};
+use crate::gates::sources::sources;
+
+/// The rooms from below to above. A file knows its own room and those below.
+const ORDER: [&str; 12] = [
+    "kernel", "access", "context", "openapi", "http", "identity", "tenancy", "platform",
+    "features", "assembly", "seeds", "cli",
+];
+/// What still points upwards. The list may only get shorter.
+const UPWARDS: [(&str, &str); 7] = [
+    ("http", "assembly"),     // the features that the service is made of
+    ("http", "identity"),     // the list of all routes
+    ("http", "tenancy"),      // the same, and the cache of navigation
+    ("http", "platform"),     // the same, and how the schema is
+    ("openapi", "http"),      // which operations remember answers
+    ("identity", "platform"), // the audit trail and jobs
+    ("tenancy", "platform"),  // the same
+];
+/// Modules of a slice that others can reach into. The list may only get shorter.
+const OPEN: [&str; 15] = [
+    "features/playbooks/purge",
+    "identity/auth/purge",
+    "identity/auth/routes",
+    "identity/users/store",
+    "platform/jobs/answers",
+    "tenancy/catalogue/store",
+    "tenancy/groups/store",
+    "tenancy/instances/store",
+    "tenancy/limits/nodes",
+    "tenancy/mandates/purge",
+    "tenancy/mandates/store",
+    "tenancy/members/store",
+    "tenancy/roles/copies",
+    "tenancy/roles/store",
+    "tenancy/roles/sync",
+];
+/// Slices that know each other both ways. The list may only get shorter.
+const MUTUAL: [(&str, &str); 1] = [
+    // A template role is of a feature, and a feature brings template roles.
+    ("tenancy/catalogue", "tenancy/roles"),
+];
+
+/// The room of a file, by its path in `src/`.
+fn room(path: &str) -> &str {
+    path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+}
+
+/// The folder right below a room that a file is in: a slice, or a part of the kernel.
+fn part(path: &str) -> String {
+    path.split('/').take(2).collect::<Vec<_>>().join("/").trim_end_matches(".rs").to_owned()
+}
+
+/// What a file takes from the crate, as the paths that it writes: `tenancy/roles`, `kernel/error`.
+fn imports(text: &str) -> BTreeSet<String> {
+    let code = code(text);
+    let paths = code.split("crate::").skip(1).flat_map(|rest| {
+        let head: String =
+            rest.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
+        let inside = head.ends_with("::").then(|| rest[head.len()..].strip_prefix('{')).flatten();
+        let Some(inside) = inside else { return vec![head] };
+        // `use crate::a::{b, c::D};`
+        let inside = inside.split('}').next().unwrap_or_default();
+        inside.split(',').map(|item| format!("{head}{}", item.trim())).collect()
+    });
+    paths.map(|path| path.split("::").take(2).collect::<Vec<_>>().join("/")).collect()
+}
+
+fn place(room: &str) -> Option<usize> {
+    ORDER.iter().position(|known| *known == room)
+}
+
+/// Whoever imports from a room above their own, and what.
+fn upwards() -> BTreeMap<(String, String), String> {
+    let mut found = BTreeMap::new();
+    for (path, text) in sources("src") {
+        let own = room(&path);
+        if ["lib", "main"].contains(&own) {
+            continue;
+        }
+        let own_place = place(own).unwrap_or_else(|| panic!("src/{path} is in no known room"));
+        for import in imports(&text) {
+            if place(room(&import)).is_some_and(|place| place > own_place) {
+                found
+                    .entry((own.to_owned(), room(&import).to_owned()))
+                    .or_insert_with(|| format!("src/{path} uses crate::{import}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_room_knows_only_those_below_it() {
+    let found = upwards();
+    for ((own, other), example) in &found {
+        assert!(
+            UPWARDS.contains(&(own.as_str(), other.as_str())),
+            "{example}; {own} stands below {other}: {ORDER:?}"
+        );
+    }
+    for (own, other) in UPWARDS {
+        assert!(
+            found.contains_key(&(own.to_owned(), other.to_owned())),
+            "{own} no longer knows {other}: take them off the list"
+        );
+    }
+}
+
+#[test]
+fn the_access_model_is_pure() {
+    for (path, text) in sources("src/access") {
+        let code = code(&text);
+        assert!(
+            !code.contains("sqlx") && !code.contains("axum") && !code.contains("kernel::db"),
+            "src/access/{path} knows the database or HTTP"
+        );
+    }
+}
+
+/// Whom each part of a room knows in the same room.
+fn neighbours() -> BTreeMap<String, BTreeSet<String>> {
+    let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in sources("src") {
+        let own = part(&path);
+        let in_room = imports(&text).into_iter().filter(|import| room(import) == room(&path));
+        known.entry(own.clone()).or_default().extend(in_room.filter(|import| *import != own));
+    }
+    known
+}
+
+#[test]
+fn slices_of_a_room_form_no_circles() {
+    let known = neighbours();
+    let forgiven =
+        |one: &str, other: &str| MUTUAL.contains(&(one, other)) || MUTUAL.contains(&(other, one));
+    let next = |one: &str| -> Vec<String> {
+        let all = known.get(one).into_iter().flatten();
+        all.filter(|other| is_of_a_slice(other) && !forgiven(one, other)).cloned().collect()
+    };
+    for slice in known.keys().filter(|part| is_of_a_slice(part)) {
+        let (mut open, mut reached) = (next(slice), BTreeSet::new());
+        while let Some(other) = open.pop() {
+            assert_ne!(&other, slice, "a circle leads from {slice} back to it, over {reached:?}");
+            if reached.insert(other.clone()) {
+                open.extend(next(&other));
+            }
+        }
+    }
+    for (one, other) in MUTUAL {
+        let knows = |one: &str, other: &str| known.get(one).is_some_and(|all| all.contains(other));
+        assert!(
+            knows(one, other) && knows(other, one),
+            "{one} and {other} are no circle any more: take them off the list"
+        );
+    }
+}
+
+/// A feature that knew another could not be left out.
+#[test]
+fn features_know_no_other_feature() {
+    for (own, known) in neighbours().into_iter().filter(|(own, _)| room(own) == "features") {
+        assert!(known.is_empty(), "src/{own} uses {known:?}");
+    }
+}
+
+/// What others may use of a slice is what its `mod.rs` hands out; its files are its own.
+#[test]
+fn of_another_slice_only_what_its_mod_hands_out() {
+    let mut open = BTreeSet::new();
+    for (path, text) in sources("src").into_iter().filter(|(path, _)| is_of_a_slice(path)) {
+        let Some(folder) = path.strip_suffix("/mod.rs").filter(|folder| folder.contains('/'))
+        else {
+            continue;
+        };
+        for line in text.lines().filter(|line| line.starts_with("pub") && line.contains(" mod ")) {
+            let name = line.rsplit(' ').next().unwrap_or_default().trim_end_matches(';');
+            open.insert(format!("{folder}/{name}"));
+        }
+    }
+    let expected: BTreeSet<String> = OPEN.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(open, expected, "declare it `mod`, and hand out what others need from mod.rs");
+}

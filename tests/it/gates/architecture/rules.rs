@@ -1,0 +1,158 @@
+//! What may be said only in one place, and in which form, read from the sources.
+
+use std::collections::BTreeSet;
+
+use super::{code, is_of_a_slice};
+use crate::gates::sources::sources;
+
+#[test]
+fn routes_hold_no_sql_and_stores_no_http() {
+    for (path, text) in sources("src") {
+        let (code, file) = (code(&text), path.rsplit('/').next().unwrap());
+        let slice = is_of_a_slice(&path);
+        if slice && file.ends_with("routes.rs") {
+            assert!(
+                !code.contains("sqlx::query"),
+                "src/{path} holds SQL; it belongs into store.rs"
+            );
+        }
+        if slice && file.ends_with("store.rs") {
+            assert!(
+                !code.contains("axum") && !code.contains("crate::http"),
+                "src/{path} knows HTTP"
+            );
+        }
+    }
+}
+
+/// A time that a request names is an `Instant`, which is bounded; a bare one may be any that chrono can think of. An id is of one of
+/// our types, which have one spelling; a bare one has five.
+#[test]
+fn requests_name_no_bare_times_or_ids() {
+    let mut looked_at = 0;
+    for (path, text) in sources("src").into_iter().filter(|(path, _)| !path.ends_with("store.rs")) {
+        let code = code(&text);
+        let derived = code.split("#[derive(").skip(1).filter(|part| {
+            part.split(')').next().is_some_and(|derives| {
+                ["Deserialize", "ToSchema"].iter().all(|name| derives.contains(name))
+            })
+        });
+        for block in derived.chain(code.split("list_query! {").skip(1)) {
+            looked_at += 1;
+            let block = block.split("\n}").next().unwrap_or_default();
+            let bare = |line: &str| ["DateTime<", "Uuid"].iter().any(|name| line.contains(name));
+            let bare = block.lines().find(|line| !line.trim_start().starts_with('#') && bare(line));
+            assert_eq!(bare, None, "src/{path}: take an `Instant`, or an id of `kernel::ids`");
+        }
+        assert!(!code.contains("FromPath<Uuid"), "src/{path}: take an id of `kernel::ids`");
+    }
+    assert!(looked_at >= 30, "only {looked_at} requests were found");
+}
+
+/// Where the database is opened, and why there.
+const OPENS: [(&str, &str); 3] = [
+    ("context/", "contexts begin every transaction"),
+    (
+        "platform/ops/schema.rs",
+        "a readiness check has to tell what is wrong when no context can be had",
+    ),
+    ("tenancy/navigation/routes.rs", "its one statement checks the session too: one round trip"),
+];
+
+#[test]
+fn only_contexts_open_the_database() {
+    let mut opening = BTreeSet::new();
+    for (path, text) in sources("src") {
+        let code = code(&text);
+        if path.starts_with("kernel/db/")
+            || !(code.contains(".reader()")
+                || code.contains(".begin(")
+                || code.contains(".bare_connection("))
+        {
+            continue;
+        }
+        let excused = OPENS.iter().find(|(place, _)| path.starts_with(place));
+        opening.insert(
+            excused
+                .unwrap_or_else(|| panic!("src/{path} opens the database; ask a context for it"))
+                .0,
+        );
+    }
+    assert_eq!(opening.len(), OPENS.len(), "an exception is no longer needed: {opening:?}");
+}
+
+/// What runs beside requests, or before one is known.
+const BESIDE_REQUESTS: [&str; 5] =
+    ["cli/", "kernel/db/breaker.rs", "kernel/db/embedded/", "kernel/db/fetch.rs", "http/server.rs"];
+
+/// A task does not know by itself for whom it was started: what it logs could be found by no request's id.
+#[test]
+fn what_a_request_starts_logs_as_the_request() {
+    for (path, text) in sources("src") {
+        if BESIDE_REQUESTS.iter().any(|beside| path.starts_with(beside)) {
+            continue;
+        }
+        for started in code(&text).split("spawn(").skip(1) {
+            let what = started.split(')').next().unwrap_or_default();
+            assert!(
+                what.ends_with(".in_current_span("),
+                "src/{path} starts a task that logs for nobody: spawn({what}…"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_the_audit_says_that_something_was_recorded_and_only_contexts_make_grants() {
+    for (path, text) in sources("src") {
+        let code = code(&text);
+        let within = |folder: &str| path.starts_with(folder);
+        assert!(
+            within("platform/audit/") || !code.contains("Recorded::new()"),
+            "src/{path} claims an audit event"
+        );
+        assert!(within("context/") || !code.contains("Grant::decide"), "src/{path} makes a grant");
+        assert!(
+            within("http/")
+                || path == "platform/ops/routes.rs"
+                || !code.contains("Router::new()")
+                || code.contains("Routes::new()"),
+            "src/{path} makes a router"
+        );
+        assert!(!code.contains("#[allow("), "src/{path}: `#[expect(…, reason)]` instead");
+        assert!(
+            !code.contains("todo!(") && !text.contains("TODO") && !text.contains("FIXME"),
+            "src/{path} is unfinished"
+        );
+    }
+}
+
+/// Longer than 450 lines; the list may only get shorter, and nothing is much longer.
+const LONG: [&str; 11] = [
+    "context/enter.rs",
+    "context/mod.rs",
+    "kernel/names.rs",
+    "tenancy/roles/store.rs",
+    "tests: embedded.rs",
+    "tests: gates/walls.rs",
+    "tests: model/enter.rs",
+    "tests: slices/access_levels.rs",
+    "tests: slices/authzen.rs",
+    "tests: slices/templates_sync.rs",
+    "tests: slices/users_erase.rs",
+];
+
+#[test]
+fn files_stay_short() {
+    for (path, text) in sources("src")
+        .into_iter()
+        .chain(sources("tests/it").into_iter().map(|(path, text)| (format!("tests: {path}"), text)))
+    {
+        let lines = text.lines().count();
+        let forgiven = LONG.contains(&path.as_str());
+        assert!(
+            lines <= 450 || (forgiven && lines <= 570),
+            "{path} has {lines} lines: make a folder of it"
+        );
+    }
+}
