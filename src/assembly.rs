@@ -1,11 +1,11 @@
 //! The features that come with the service, in one list. A feature is a folder with a `FEATURE`, its migration, and a line here:
 //! its tables, template roles and routes come with it, and every gate covers them. Below, likewise, what runs by itself.
 
+use crate::context::jobs::Job;
 use crate::features::bookings;
 use crate::features::playbooks;
 use crate::identity::auth;
 use crate::platform::jobs;
-use crate::platform::jobs::Job;
 use crate::tenancy::catalogue::BuiltIn;
 use crate::tenancy::mandates;
 

@@ -8,13 +8,13 @@ use clap::{Args, Subcommand};
 
 use super::open::Opened;
 use super::{ours, say};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{RequestMeta, Services, SystemContext};
 use crate::kernel::config::Settings;
 use crate::kernel::credentials::password::Passwords;
 use crate::kernel::error::{Code, Error, FieldError, OnConstraint, Result};
 use crate::kernel::ids::UserId;
 use crate::kernel::names;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {

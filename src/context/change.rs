@@ -15,25 +15,12 @@ use std::sync::Arc;
 
 use sqlx::PgConnection;
 
+use super::audit::Recorded;
 use super::load;
 use super::{Authority, Caller, InstanceContext, MandateContext, Services, SystemContext, enter};
 use crate::kernel::db::{ActAs, Intent, Transaction};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId, uuids};
-
-/// Proof that the audit trail has the event; made by [`crate::platform::audit`] only.
-#[derive(Debug)]
-pub struct Recorded(());
-
-impl Recorded {
-    pub(crate) fn new() -> Self {
-        Self(())
-    }
-    /// For what changes nothing that a trail would tell: an idempotent repetition.
-    pub fn nothing_changed() -> Self {
-        Self(())
-    }
-}
 
 /// A transaction that reads.
 #[derive(Debug)]

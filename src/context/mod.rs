@@ -14,6 +14,7 @@
 //! Whom an answer may name is decided in `naming`.
 
 pub mod asking;
+pub mod audit;
 mod cache;
 pub mod change;
 mod companies;
@@ -22,6 +23,7 @@ pub mod enter;
 mod entered;
 mod find;
 pub mod grant;
+pub mod jobs;
 pub mod judge;
 mod load;
 mod naming;
@@ -46,8 +48,9 @@ use crate::kernel::db::{ActAs, Database, Intent, Reader, Whose, once};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
 
+pub use audit::Recorded;
 pub use cache::ContextCache;
-pub use change::{Change, Locks, Reading, Recorded, Writing};
+pub use change::{Change, Locks, Reading, Writing};
 pub use grant::Grant;
 pub use load::{Epochs, OpenInstance};
 pub use preview::{AccessPreview, Concerned, Outcome};

@@ -10,12 +10,12 @@ use uuid::Uuid;
 use super::PASSWORD;
 use super::file::{Demo, Feature, Holder, Instance, Mandate, Template, User};
 use crate::access::Operation;
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{Recorded, RequestMeta, Services, SystemContext};
 use crate::kernel::credentials::password::Passwords;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{GroupId, MandateId, MembershipId, RoleId};
 use crate::kernel::names;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 /// What loading the demo did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::PASSWORD;
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{RequestMeta, Services, SystemContext};
 use crate::kernel::credentials::password::Passwords;
 use crate::kernel::error::{Code, Error, Result};
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 /// How much to make, and from which seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use super::store;
 use super::{Booking, Bookings};
 use crate::access::tables::{Create, Delete, Read, Update};
 use crate::context::InstanceContext;
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::Policy;
 use crate::http::app::App;
 use crate::http::etag::{Precondition, Versioned, resource_unless_known};
@@ -26,7 +27,6 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::BookingId;
 use crate::kernel::names;
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()

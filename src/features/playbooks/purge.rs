@@ -5,10 +5,10 @@ use chrono::Duration;
 use serde_json::json;
 
 use super::version_routes;
+use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::jobs::{BATCH, Job, Task, Worked};
 use crate::kernel::error::Result;
 use crate::kernel::ids::MandateId;
-use crate::platform::audit::{self, Action, Event, ResourceType};
-use crate::platform::jobs::{BATCH, Job, Task, Worked};
 
 /// Purges playbooks, with their versions.
 pub const PLAYBOOKS: Job = Job {

@@ -12,6 +12,7 @@ use super::version_routes::{MAX_BODY, checked_content, described, event};
 use super::version_store::{self as store, Next};
 use super::{PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, Revision};
 use crate::access::tables::{Read, Update};
+use crate::context::audit::{self, Action};
 use crate::context::policy::Policy;
 use crate::context::{Grant, InstanceContext, Recorded, Writing};
 use crate::http::app::App;
@@ -22,7 +23,6 @@ use crate::http::list::{Lister, Page, PageAnswer};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::PlaybookId;
 use crate::list_query;
-use crate::platform::audit::{self, Action};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()

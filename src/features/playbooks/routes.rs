@@ -14,6 +14,7 @@ use super::list::{self, Filter};
 use super::store::{self, Changes, NewPlaybook};
 use super::{Playbook, Playbooks, RESTORABLE};
 use crate::access::tables::{Create, Delete, Read, Update};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::Policy;
 use crate::context::{InstanceContext, Recorded};
 use crate::http::app::App;
@@ -26,7 +27,6 @@ use crate::kernel::error::{Code, Error, FieldError, Result, keep};
 use crate::kernel::ids::{PlaybookId, UserId};
 use crate::kernel::names::{self, Name};
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::access::tables::{Create, Delete, Read};
 use crate::context::InstanceContext;
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::Policy;
 use crate::http::app::App;
 use crate::http::etag::{Precondition, Versioned};
@@ -25,7 +26,6 @@ use crate::kernel::error::{FieldError, Result};
 use crate::kernel::ids::PlaybookId;
 use crate::kernel::names;
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 /// The most that a version holds, in bytes of UTF-8.
 const MAX_CONTENT: usize = 1024 * 1024;

@@ -7,11 +7,11 @@ use serde_json::json;
 use tracing::Instrument;
 
 use crate::context::SystemContext;
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::UserId;
 use crate::kernel::telemetry;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 /// The event has been written by then, if the database has room for it. Nobody waits longer, for whatever account.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -4,8 +4,8 @@
 use chrono::Duration;
 
 use crate::context::Recorded;
+use crate::context::jobs::{BATCH, Job, Task, Worked};
 use crate::kernel::error::Result;
-use crate::platform::jobs::{BATCH, Job, Task, Worked};
 
 /// How long the row of a session stays after it has ended or expired, for whoever asks the database where somebody signed in.
 const KEPT: Duration = Duration::days(7);

@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 
 use super::failures::{self, Reason};
 use super::store::{self, Credentials, NewSession, OwnMandate};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::enter::unauthenticated;
 use crate::context::policy::{Class, Policy};
 use crate::context::{RequestMeta, SessionContext, SystemContext};
@@ -24,7 +25,6 @@ use crate::kernel::credentials::token::KeySet;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{SessionId, UserId};
 use crate::kernel::names;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 pub fn routes(app: &App) -> Routes {
     failures::begin_to_count();

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::{erasure, store};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::enter::Entered;
 use crate::context::policy::Policy;
@@ -21,7 +22,6 @@ use crate::http::guard::{Guard, Routes};
 use crate::kernel::db::once;
 use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::UserId;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(routes!(erase_user).guard(app, Policy::sys().or_oneself()))

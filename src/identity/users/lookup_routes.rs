@@ -9,13 +9,13 @@ use super::KnownUser;
 use super::named::{self, Named};
 use crate::access::tables::{Create, Members};
 use crate::context::MandateContext;
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::{Class, Policy};
 use crate::http::app::App;
 use crate::http::extract::{Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::names;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(

@@ -11,6 +11,7 @@ use validator::ValidateEmail;
 
 use super::User;
 use super::store::{self, Changes, Filter, NewUser, UserWithMandates};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::enter::Entered;
 use crate::context::policy::Policy;
@@ -26,7 +27,6 @@ use crate::kernel::error::{Code, Error, FieldError, Result, keep};
 use crate::kernel::ids::{MandateId, UserId};
 use crate::kernel::names;
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()

@@ -3,8 +3,8 @@
 use utoipa_axum::routes;
 
 use super::store::{self, AuditEvent, Filter};
-use super::{Action, ResourceType};
 use crate::access::tables::{Audit, Read};
+use crate::context::audit::{Action, ResourceType};
 use crate::context::policy::Policy;
 use crate::context::{MandateContext, SystemContext};
 use crate::http::app::App;

@@ -2,8 +2,8 @@
 
 use chrono::Duration;
 
-use super::{BATCH, Job, Task, Worked};
 use crate::context::Recorded;
+use crate::context::jobs::{BATCH, Job, Task, Worked};
 use crate::kernel::error::Result;
 
 /// Forgets them, a batch in each transaction.

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 use super::store::{self, Due};
-use super::{Job, Task, Work, Worked};
+use crate::context::jobs::{Job, Task, Work, Worked};
 use crate::context::{Recorded, RequestMeta, Services, SystemContext};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::telemetry;
@@ -95,7 +95,7 @@ impl Scheduler {
                 due.name
             )));
         };
-        let outcome = run(job, &due, Task { context, subject: due.subject.clone(), writing }).await;
+        let outcome = run(job, &due, Task::new(context, due.subject.clone(), writing)).await;
         telemetry::job(job.name, matches!(outcome, Ok(true)));
         outcome.map(|_| Step::Ran)
     }
@@ -145,18 +145,18 @@ async fn guarded(mut work: Work<'_>) -> Result<Worked> {
 }
 
 async fn settle(job: &Job, due: &Due, task: Task, worked: Worked) -> Result<()> {
-    let Task { context, mut writing, .. } = task;
+    let (context, mut writing) = task.into_parts();
     let now = context.now();
     match job.every {
-        _ if worked.in_part => store::done_until(&mut writing, due, now).await?,
+        _ if worked.is_in_part() => store::done_until(&mut writing, due, now).await?,
         Some(every) => store::done_until(&mut writing, due, now + every).await?,
         None => store::over(&mut writing, due).await?,
     }
-    writing.commit(worked.recorded).await
+    writing.commit(worked.into_recorded()).await
 }
 
 async fn postpone(due: &Due, task: Task, error: &Error) -> Result<()> {
-    let Task { context, mut writing, .. } = task;
+    let (context, mut writing) = task.into_parts();
     let delay = delay_after(due.failures);
     let why = error.cause().map_or_else(|| error.detail().to_owned(), ToString::to_string);
     tracing::error!(

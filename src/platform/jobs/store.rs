@@ -13,24 +13,6 @@ pub(super) struct Due {
     pub failures: i32,
 }
 
-/// Asks for a job about each of these subjects; one that is asked for already stays as it is.
-pub async fn ask(
-    connection: &mut PgConnection,
-    name: &str,
-    subjects: &[String],
-    due_at: DateTime<Utc>,
-) -> Result<()> {
-    sqlx::query!(
-        "insert into jobs (name, subject, due_at) select $1, subject, $3 from unnest($2::text[]) subject on conflict do nothing",
-        name,
-        subjects,
-        due_at
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 /// Sees to it that the jobs that come round by themselves are there.
 pub(super) async fn stand(
     connection: &mut PgConnection,

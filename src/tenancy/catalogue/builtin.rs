@@ -6,12 +6,12 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::access::{Permissions, Rule};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{RequestMeta, Services, SystemContext};
 use crate::http::app::App;
 use crate::http::guard::Routes;
 use crate::kernel::error::Result;
 use crate::kernel::names::Name;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 use crate::tenancy::roles::{Texts, copies};
 
 /// A text in the two languages of the product.

@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 use super::Feature;
 use super::store::{self, NewFeature};
 use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES, MAX_TABLES, MAX_VIEWS};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::judge::require_no_own_gain;
 use crate::context::policy::Policy;
 use crate::context::{Caller, Recorded, SystemContext};
@@ -25,7 +26,6 @@ use crate::kernel::error::{Code, Error, FieldError, Result, keep};
 use crate::kernel::names;
 use crate::kernel::translations::{self, Kind, TextsPatch};
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 use crate::tenancy::roles::Texts;
 use crate::tenancy::roles::copies::{self, Template};
 

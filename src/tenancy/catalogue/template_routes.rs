@@ -7,6 +7,7 @@ use utoipa_axum::routes;
 
 use super::store;
 use crate::context::SystemContext;
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::Policy;
 use crate::http::app::App;
 use crate::http::etag::Versioned;
@@ -16,7 +17,6 @@ use crate::http::list::{Lister, Page, PageAnswer};
 use crate::kernel::error::{Error, Result, keep};
 use crate::kernel::translations::{self, Kind};
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 use crate::tenancy::roles::{Role, Texts, checked_label, copies};
 
 pub(super) fn routes(app: &App) -> Routes {

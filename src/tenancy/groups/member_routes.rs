@@ -8,6 +8,7 @@ use utoipa_axum::routes;
 
 use super::store::{self, GroupMember};
 use crate::access::tables::{Groups, Read, Update};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Concerned, Locks, MandateContext, Outcome, Recorded, Regrouping};
@@ -22,7 +23,6 @@ use crate::kernel::error::{Error, FieldError, Result};
 use crate::kernel::ids::{GroupId, MandateId, UserId};
 use crate::kernel::missing::Thing;
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 /// The largest group that can be put at once.
 const MAX_MEMBERS: usize = 20_000;

@@ -8,6 +8,7 @@ use utoipa_axum::routes;
 use super::Group;
 use super::store::{self, Changes};
 use crate::access::tables::{Create, Delete, Groups, Read, Update};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{AccessPreview, Concerned, Grant, Locks, MandateContext, Outcome, Recorded};
@@ -22,7 +23,6 @@ use crate::kernel::error::{Code, Error, Result, keep};
 use crate::kernel::ids::{GroupId, MandateId};
 use crate::kernel::names::{self, Name};
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()

@@ -11,6 +11,7 @@ use super::FeatureAccess;
 use super::store::{self, FoundAccess};
 use crate::access::tables::{Access, Create, Delete, Instances, Op, Read, Update};
 use crate::access::{Level, Operation, Permissions};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_brings_instance_no_nearer, require_may_give};
 use crate::context::policy::{Class, Policy};
@@ -28,7 +29,6 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{InstanceId, RoleId, UserId};
 use crate::kernel::missing::Thing;
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 use crate::tenancy::roles::{self, NamedRoles};
 
 pub(super) fn routes(app: &App) -> Routes {

@@ -9,6 +9,7 @@ use utoipa_axum::routes;
 
 use super::{FeatureInstance, belongings, list, store};
 use crate::access::tables::{Create, Delete, Instances, Read, Update};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::enter::{Reach, mandate_access_denied};
 use crate::context::policy::Policy;
@@ -24,7 +25,6 @@ use crate::kernel::ids::MandateId;
 use crate::kernel::missing::Thing;
 use crate::kernel::names::{self, Name};
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 use crate::tenancy::catalogue;
 use crate::tenancy::roles::copies::{self, Copy, Target};
 

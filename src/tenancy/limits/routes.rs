@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::{ClassLimits, MandateLimits, store};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{Locks, Recorded, SystemContext};
@@ -17,7 +18,6 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::patch;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::MandateId;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 pub fn routes(app: &App) -> Routes {
     Routes::new()

@@ -7,10 +7,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::context::Recorded;
+use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::jobs::{self, BATCH, Job, Task, Worked};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::MandateId;
-use crate::platform::audit::{self, Action, Event, ResourceType};
-use crate::platform::jobs::{self, BATCH, Job, Task, Worked};
 
 /// Finds what is to be purged.
 pub const FIND: Job = Job {

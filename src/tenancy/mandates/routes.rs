@@ -9,6 +9,7 @@ use utoipa_axum::routes;
 use super::Mandate;
 use super::store::{self, Changes, Filter, NewMandate};
 use crate::access::tables::{Mandate as MandateTable, Read, Update};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Actor, Locks, MandateContext, Recorded, SystemContext};
@@ -24,7 +25,6 @@ use crate::kernel::ids::{MandateId, UserId};
 use crate::kernel::missing::Thing;
 use crate::kernel::names::{self, Name};
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 use crate::tenancy::members;
 use crate::tenancy::roles::copies::{self, Target};
 

@@ -13,6 +13,7 @@ use super::routes::present;
 use super::store::{self, Found};
 use crate::access::Permissions;
 use crate::access::tables::{Members, Update};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_may_give};
 use crate::context::policy::{Class, Policy};
@@ -26,7 +27,6 @@ use crate::http::extract::{FromPath, Json};
 use crate::http::guard::{Guard, Routes};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{MandateId, RoleId, UserId};
-use crate::platform::audit::{self, Action, Event, ResourceType};
 use crate::tenancy::roles::{self, NamedRoles};
 
 pub(super) fn routes(app: &App) -> Routes {

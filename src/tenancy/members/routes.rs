@@ -9,6 +9,7 @@ use super::Member;
 use super::role_routes::{require_known, require_named};
 use super::store::{self, Filter, Found, Joins};
 use crate::access::tables::{Create, Delete, Members, Read, Update};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::Receiver;
 use crate::context::policy::{Class, Policy};
@@ -27,7 +28,6 @@ use crate::kernel::ids::{GroupId, MandateId, RoleId, UserId};
 use crate::kernel::missing::Thing;
 use crate::kernel::names;
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 use crate::tenancy::roles::NamedRoles;
 
 pub(super) fn routes(app: &App) -> Routes {

@@ -7,6 +7,7 @@ use utoipa_axum::routes;
 use super::store::{self, NewRole};
 use super::{CreateRole, Role};
 use crate::access::tables::{Create, InstanceRoles, Read, Roles};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::Policy;
 use crate::context::{InstanceContext, MandateContext};
 use crate::http::app::App;
@@ -16,7 +17,6 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::kernel::error::Result;
 use crate::list_query;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()

@@ -8,6 +8,7 @@ use super::store::{self, Changing, Deleting, Found};
 use crate::access::grant::Bound;
 use crate::access::tables::{Delete, InstanceRoles, Op, Roles, Update};
 use crate::access::{Catalogue, Level, Merged, Permissions};
+use crate::context::audit::{self, Event};
 use crate::context::judge::require_within_own;
 use crate::context::{
     Change, Concerned, Grant, InstanceContext, Locks, MandateContext, Outcome, Recorded,
@@ -16,7 +17,6 @@ use crate::context::{
 use crate::http::etag::Precondition;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
-use crate::platform::audit::{self, Event};
 
 /// The change of access that a role's change is.
 pub(super) enum Opened {

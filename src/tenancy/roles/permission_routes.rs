@@ -16,6 +16,7 @@ use super::open::{OpenRole, open_in_instance, open_in_mandate};
 use super::{Role, copies, described, routes as role_routes, store};
 use crate::access::tables::{InstanceRoles, Read, Roles, Update};
 use crate::access::{Catalogue, Level, Permissions, Rule, Stale};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{Outcome, Recorded, RoleContext, SystemContext};
@@ -27,7 +28,6 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::patch;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::RoleId;
-use crate::platform::audit::{self, Action, Event, ResourceType};
 use crate::tenancy::catalogue;
 
 /// The largest body: rules for every table and view that a feature can have.

@@ -13,6 +13,7 @@ use super::store::Found;
 use super::{Role, Texts, checked_label, copies, described, store};
 use crate::access::Permissions;
 use crate::access::tables::{Delete, InstanceRoles, Read, Roles, Update};
+use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{Recorded, RoleContext, SystemContext};
@@ -25,7 +26,6 @@ use crate::kernel::error::{Error, Result, keep};
 use crate::kernel::ids::RoleId;
 use crate::kernel::names::Name;
 use crate::kernel::translations::{Kind, TextsPatch};
-use crate::platform::audit::{self, Action, Event, ResourceType};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()

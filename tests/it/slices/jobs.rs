@@ -2,10 +2,11 @@
 
 use std::time::Duration as Pause;
 
+use bailiwick::context::audit::{self, Action, Event, ResourceType};
+use bailiwick::context::jobs::{self, Job, Task, Worked};
 use bailiwick::context::{RequestMeta, SystemContext};
 use bailiwick::kernel::error::Result;
-use bailiwick::platform::audit::{self, Action, Event, ResourceType};
-use bailiwick::platform::jobs::{self, Job, Scheduler, Step, Task, Worked};
+use bailiwick::platform::jobs::{Scheduler, Step};
 use chrono::Duration;
 use sqlx::Row;
 

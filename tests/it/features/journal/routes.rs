@@ -1,6 +1,7 @@
 //! `/api/journal`.
 
 use bailiwick::access::tables::{Create, Delete, Read, Update};
+use bailiwick::context::audit::{self, Action, Event, ResourceType};
 use bailiwick::context::policy::Policy;
 use bailiwick::context::{InstanceContext, Recorded};
 use bailiwick::http::app::App;
@@ -12,7 +13,6 @@ use bailiwick::kernel::error::{Error, Result};
 use bailiwick::kernel::ids::AnyId;
 use bailiwick::kernel::names;
 use bailiwick::list_query;
-use bailiwick::platform::audit::{self, Action, Event, ResourceType};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;

@@ -108,7 +108,7 @@ fn only_the_audit_says_that_something_was_recorded_and_only_contexts_make_grants
         let code = code(&text);
         let within = |folder: &str| path.starts_with(folder);
         assert!(
-            within("platform/audit/") || !code.contains("Recorded::new()"),
+            within("context/audit/") || !code.contains("Recorded(())"),
             "src/{path} claims an audit event"
         );
         assert!(within("context/") || !code.contains("Grant::decide"), "src/{path} makes a grant");

@@ -1,0 +1,122 @@
+//! Writing the trail's rows. Two texts of the same insert: a statement runs under one database role only, since plans that
+//! depend on row-level security are made anew when the role changes.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Event;
+use crate::context::Actor;
+use crate::kernel::db::failpoint::{Moment, reach};
+use crate::kernel::error::Result;
+use crate::kernel::ids::{EventId, MandateId, UserId};
+
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    scope: Option<MandateId>,
+    event: &Event,
+) -> Result<()> {
+    reach(Moment::AfterEffect);
+    let by = actor.actor().or(event.actor);
+    sqlx::query!(
+        "with event as (
+           insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, target_user_id, details, request_id)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10))
+         insert into audit_addresses (event_id, mandate_id, actor_id, address)
+         select $1, $4, $12::uuid, $11::text::inet where $11::text is not null",
+        EventId::new().uuid(),
+        actor.now(),
+        by.map(UserId::uuid),
+        scope.map(MandateId::uuid),
+        event.action.name(),
+        event.resource_type.name(),
+        event.resource_id,
+        event.target_user.map(UserId::uuid),
+        event.details,
+        actor.meta().request_id,
+        actor.meta().address.map(|address| address.to_string()),
+        event.address_of.or(by).map(UserId::uuid),
+    )
+    .execute(connection)
+    .await?;
+    reach(Moment::AfterAuditRow);
+    Ok(())
+}
+
+pub(super) async fn insert_as_system(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    scopes: &[Option<MandateId>],
+    event: &Event,
+) -> Result<()> {
+    reach(Moment::AfterEffect);
+    let by = actor.actor().or(event.actor);
+    let ids: Vec<Uuid> = scopes.iter().map(|_| EventId::new().uuid()).collect();
+    let mandates: Vec<Option<Uuid>> =
+        scopes.iter().map(|scope| scope.map(MandateId::uuid)).collect();
+    sqlx::query!(
+        "with scopes as (select * from unnest($1::uuid[], $4::uuid[]) s (id, mandate_id)),
+         event as (
+           insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, target_user_id, details, request_id)
+           select s.id, $2, $3, s.mandate_id, $5, $6, $7, $8, $9, $10 from scopes s)
+         insert into audit_addresses (event_id, mandate_id, actor_id, address)
+         select s.id, s.mandate_id, $12::uuid, $11::text::inet from scopes s where $11::text is not null",
+        &ids,
+        actor.now(),
+        by.map(UserId::uuid),
+        &mandates as &[Option<Uuid>],
+        event.action.name(),
+        event.resource_type.name(),
+        event.resource_id,
+        event.target_user.map(UserId::uuid),
+        event.details,
+        actor.meta().request_id,
+        actor.meta().address.map(|address| address.to_string()),
+        event.address_of.or(by).map(UserId::uuid),
+    )
+    .execute(connection)
+    .await?;
+    reach(Moment::AfterAuditRow);
+    Ok(())
+}
+
+pub(super) async fn delete_addresses(connection: &mut PgConnection, actor: UserId) -> Result<()> {
+    sqlx::query!("delete from audit_addresses where actor_id = $1", actor.uuid())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Many events in one statement; what a job did, so that there is no request and no address.
+pub(super) async fn insert_each_as_system(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    events: &[(MandateId, Event)],
+) -> Result<()> {
+    let ids: Vec<Uuid> = events.iter().map(|_| EventId::new().uuid()).collect();
+    let mandates: Vec<Uuid> = events.iter().map(|(mandate, _)| mandate.uuid()).collect();
+    let text = |field: fn(&Event) -> &str| {
+        events.iter().map(|(_, event)| field(event).to_owned()).collect::<Vec<_>>()
+    };
+    let resources: Vec<Option<String>> =
+        events.iter().map(|(_, event)| event.resource_id.clone()).collect();
+    let details: Vec<Value> = events.iter().map(|(_, event)| event.details.clone()).collect();
+    sqlx::query!(
+        "insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, details)
+         select e.id, $2, $3, e.mandate_id, e.action, e.resource_type, e.resource_id, e.details
+         from unnest($1::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
+           e (id, mandate_id, action, resource_type, resource_id, details)",
+        &ids,
+        actor.now(),
+        actor.actor().map(UserId::uuid),
+        &mandates,
+        &text(|event| event.action.name()),
+        &text(|event| event.resource_type.name()),
+        &resources as &[Option<String>],
+        &details,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
