@@ -1,13 +1,21 @@
-//! The features that come with the service, in one list. A feature is a folder with a `FEATURE`, its migration, and a line here:
-//! its tables, template roles and routes come with it, and every gate covers them. Below, likewise, what runs by itself.
+//! The one file that knows everything that the service is made of: its routes, its features, what runs by itself, and the
+//! document of it all. A slice brings its routes, a feature its `FEATURE`, a job its `Job`; each is a line here.
+
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as OpenApiDocument;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::context::jobs::Job;
-use crate::features::bookings;
-use crate::features::playbooks;
-use crate::identity::auth;
-use crate::platform::jobs;
-use crate::tenancy::catalogue::BuiltIn;
-use crate::tenancy::mandates;
+use crate::features::{bookings, playbooks};
+use crate::http::app::App;
+use crate::http::guard::Routes;
+use crate::http::{self, Service};
+use crate::identity::{auth, users};
+use crate::kernel::error::{Error, Result};
+use crate::openapi::{self, Document};
+use crate::platform::{audit, jobs, ops};
+use crate::tenancy::catalogue::{self, BuiltIn};
+use crate::tenancy::{groups, instances, limits, mandates, members, navigation, questions, roles};
 
 /// Every built-in feature.
 pub const FEATURES: &[BuiltIn] = &[playbooks::FEATURE, bookings::FEATURE];
@@ -21,6 +29,50 @@ pub const JOBS: &[Job] = &[
     auth::purge::SESSIONS,
     jobs::answers::FORGET,
 ];
+
+/// Every route, in one list. A slice that is missing here is not served.
+fn all_routes(app: &App, features: &[BuiltIn]) -> Routes {
+    let routes = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(auth::routes(app))
+        .merge(mandates::routes(app))
+        .merge(limits::routes(app))
+        .merge(members::routes(app))
+        .merge(groups::routes(app))
+        .merge(roles::routes(app))
+        .merge(catalogue::routes(app))
+        .merge(instances::routes(app))
+        .merge(navigation::routes(app))
+        .merge(questions::routes(app))
+        .merge(users::routes(app))
+        .merge(audit::routes(app))
+        .merge(ops::routes(app));
+    features.iter().fold(routes, |routes, feature| {
+        let mut routes = routes.merge((feature.routes)(app));
+        let [(_, name), _] = feature.label;
+        openapi::add_tag(routes.get_openapi_mut(), name, feature.purpose);
+        routes
+    })
+}
+
+/// The service with these built-in features: [`FEATURES`], or tests' own.
+#[must_use]
+pub fn service(app: &App, features: &[BuiltIn]) -> Service {
+    let (router, document) = all_routes(app, features).split_for_parts();
+    app.set_document(&document);
+    http::service(app, router.merge(ops::docs_page()))
+}
+
+/// The OpenAPI document of the routes as they are declared, with these built-in features.
+#[must_use]
+pub fn document(app: &App, features: &[BuiltIn]) -> OpenApiDocument {
+    openapi::completion::completed(all_routes(app, features).split_for_parts().1)
+}
+
+/// The document as `openapi/openapi.json` keeps it.
+pub fn document_text(app: &App) -> Result<String> {
+    let text = document(app, FEATURES).to_pretty_json().map_err(Error::internal)?;
+    Ok(text + "\n")
+}
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand};
 
-use crate::http;
+use crate::assembly;
 use crate::http::app::App;
 use crate::kernel::config::{ConfigErrors, Loaded, Settings};
 use crate::kernel::db::bootstrap::Applied;
@@ -163,7 +163,7 @@ fn was_set(loaded: &Loaded, name: &str) -> bool {
 
 fn openapi() -> anyhow::Result<ExitCode> {
     let app = App::detached().map_err(ours)?;
-    say(http::document_text(&app).map_err(ours)?.trim_end());
+    say(assembly::document_text(&app).map_err(ours)?.trim_end());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -92,7 +92,7 @@ async fn make_ready(
         Arc::new(SystemClock),
     )
     .map_err(ours)?;
-    catalogue::bring_up_to_date(app.services(), app.features()).await.map_err(ours)?;
+    catalogue::bring_up_to_date(app.services(), assembly::FEATURES).await.map_err(ours)?;
     limits::nodes::beat(&app).await.map_err(ours)?;
     let has_demo = opened.is_embedded() && demo(&app, listening).await?;
     Ok(Ready { app, has_demo, migrations_applied })
@@ -181,7 +181,8 @@ async fn run(
 }
 
 async fn serve_api(app: App, listener: TcpListener, finishing: watch::Receiver<bool>) {
-    http::server::serve(&app, listener, asked_to_finish(finishing)).await;
+    let service = assembly::service(&app, assembly::FEATURES);
+    http::server::serve(&app, service, listener, asked_to_finish(finishing)).await;
 }
 
 async fn run_jobs(app: App, finishing: watch::Receiver<bool>) {

@@ -1,4 +1,5 @@
-//! What the service is made of, put together once and shared by every request.
+//! What every request needs, put together once. A slice that keeps something of its own keeps it in the slice, as a layer on
+//! its routes.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +9,6 @@ use sqlx::postgres::PgConnectOptions;
 use utoipa::openapi::OpenApi;
 use uuid::Uuid;
 
-use crate::assembly::FEATURES;
 use crate::context::Services;
 use crate::http::client::Unheeded;
 use crate::http::rate_limit::Limits;
@@ -20,9 +20,6 @@ use crate::kernel::crypto::Keys;
 use crate::kernel::db::Database;
 use crate::kernel::error::{Error, Result};
 use crate::openapi::completion::Declared;
-use crate::platform::ops::{SchemaState, SchemaWatch};
-use crate::tenancy::catalogue::BuiltIn;
-use crate::tenancy::navigation::NavigationCache;
 
 /// The running service's parts. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -39,9 +36,6 @@ struct Parts {
     limits: Limits,
     unheeded: Unheeded,
     node: Uuid,
-    navigation: NavigationCache,
-    schema: SchemaWatch,
-    features: &'static [BuiltIn],
     document: OnceLock<Bytes>,
 }
 
@@ -54,17 +48,15 @@ impl App {
         db: Database,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        Self::with_services(settings, secret, issuer, Services::new(db, clock), FEATURES)
+        Self::with_services(settings, secret, issuer, Services::new(db, clock))
     }
 
-    /// The same over services that were made elsewhere, and with these built-in features: tests switch caches off this way, and
-    /// add a feature of their own.
+    /// The same over services that were made elsewhere: tests switch caches off this way.
     pub fn with_services(
         settings: Settings,
         secret: &[u8; 32],
         issuer: String,
         services: Services,
-        features: &'static [BuiltIn],
     ) -> Result<Self> {
         let keys = Keys::derive(secret);
         let lifetime = Duration::minutes(i64::from(settings.access_token_minutes));
@@ -75,13 +67,6 @@ impl App {
             limits: Limits::new(&settings),
             unheeded: Unheeded::default(),
             node: Uuid::now_v7(),
-            navigation: if services.cache.is_on() {
-                NavigationCache::default()
-            } else {
-                NavigationCache::off()
-            },
-            schema: SchemaWatch::default(),
-            features,
             document: OnceLock::new(),
             keys,
             services,
@@ -91,22 +76,11 @@ impl App {
 
     /// An app without a database, for printing the OpenAPI document. Needs a tokio runtime, as pools do.
     pub fn detached() -> Result<Self> {
-        Self::detached_with(FEATURES)
-    }
-
-    /// The same with these built-in features.
-    pub fn detached_with(features: &'static [BuiltIn]) -> Result<Self> {
         let loaded = Settings::load_from(std::iter::empty(), std::path::Path::new("/nonexistent"))
             .map_err(|error| Error::internal(error.to_string()))?;
         let db = Database::lazy(&PgConnectOptions::new(), 2);
         let services = Services::new(db, Arc::new(SystemClock));
-        Self::with_services(
-            loaded.settings,
-            &[0; 32],
-            "http://localhost".to_owned(),
-            services,
-            features,
-        )
+        Self::with_services(loaded.settings, &[0; 32], "http://localhost".to_owned(), services)
     }
 
     pub fn settings(&self) -> &Settings {
@@ -135,17 +109,6 @@ impl App {
     /// This node among those that share the database.
     pub(crate) fn node(&self) -> Uuid {
         self.0.node
-    }
-    pub(crate) fn navigation(&self) -> &NavigationCache {
-        &self.0.navigation
-    }
-    /// How the database's schema is, as it was seen just now.
-    pub(crate) async fn schema(&self) -> Result<SchemaState> {
-        self.0.schema.state(&self.0.services.db).await
-    }
-    /// The features that come with the service.
-    pub fn features(&self) -> &'static [BuiltIn] {
-        self.0.features
     }
     pub(crate) fn set_document(&self, document: &OpenApi) {
         // A second assembly over the same app has the same document.

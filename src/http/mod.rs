@@ -1,4 +1,4 @@
-//! HTTP: the assembly of all routes, and what every request goes through on its way in and out.
+//! HTTP: what every request goes through on its way in and out, whichever route it takes.
 
 pub mod app;
 pub(crate) mod attended;
@@ -35,63 +35,21 @@ use tower::util::MapRequest;
 use tower::{Layer, util::MapRequestLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
-use utoipa::OpenApi;
-use utoipa::openapi::OpenApi as OpenApiDocument;
-use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use crate::context::RequestMeta;
 use crate::http::app::App;
-use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::error::{Code, Error};
 use attended::Attended;
 use rate_limit::Identity;
 
 /// The whole service: routes behind everything that every request goes through.
 pub type Service = MapRequest<Router, fn(Request) -> Request>;
 
-/// Every route of the service, in one list. A slice that is missing here is not served.
-fn all_routes(app: &App) -> OpenApiRouter<App> {
-    let routes = OpenApiRouter::with_openapi(crate::openapi::Document::openapi())
-        .merge(crate::identity::auth::routes(app))
-        .merge(crate::tenancy::mandates::routes(app))
-        .merge(crate::tenancy::limits::routes(app))
-        .merge(crate::tenancy::members::routes(app))
-        .merge(crate::tenancy::groups::routes(app))
-        .merge(crate::tenancy::roles::routes(app))
-        .merge(crate::tenancy::catalogue::routes(app))
-        .merge(crate::tenancy::instances::routes(app))
-        .merge(crate::tenancy::navigation::routes(app))
-        .merge(crate::tenancy::questions::routes(app))
-        .merge(crate::identity::users::routes(app))
-        .merge(crate::platform::audit::routes(app))
-        .merge(crate::platform::ops::routes(app));
-    app.features().iter().fold(routes, |routes, feature| {
-        let mut routes = routes.merge((feature.routes)(app));
-        let [(_, name), _] = feature.label;
-        crate::openapi::add_tag(routes.get_openapi_mut(), name, feature.purpose);
-        routes
-    })
-}
-
-/// The OpenAPI document of the routes as they are declared.
+/// The service: these routes, behind everything that every request goes through.
 #[must_use]
-pub fn document(app: &App) -> OpenApiDocument {
-    crate::openapi::completion::completed(all_routes(app).split_for_parts().1)
-}
-
-/// The document as `openapi/openapi.json` keeps it.
-pub fn document_text(app: &App) -> Result<String> {
-    let text = document(app).to_pretty_json().map_err(Error::internal)?;
-    Ok(text + "\n")
-}
-
-/// Assembles the service.
-#[must_use]
-pub fn service(app: &App) -> Service {
-    let (router, document) = all_routes(app).split_for_parts();
-    app.set_document(&document);
-    let router = router
-        .merge(crate::platform::ops::docs_page())
+pub fn service(app: &App, routes: Router<App>) -> Service {
+    let router = routes
         .fallback(|| async { Error::new(Code::RouteNotFound, "There is no such route.") })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), bounded));

@@ -23,7 +23,7 @@ use tower::ServiceExt;
 
 use super::rate_limit::network_of;
 use super::unreadable::Explaining;
-use super::{Service, is_trusted_proxy, service};
+use super::{Service, is_trusted_proxy};
 use crate::http::app::App;
 
 /// The most that hyper reads to find the end of the headers. Above [`super::MAX_HEADER_BYTES`], which is refused with a problem
@@ -41,12 +41,17 @@ const OLDEST: Duration = Duration::from_mins(10);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Answers connections until `stop`; then refuses new ones, and ends when those that are there have had their answers.
-pub async fn serve(app: &App, listener: TcpListener, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    app: &App,
+    service: Service,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) {
     let settings = app.settings();
     let slots = Arc::new(Semaphore::new(settings.max_connections));
     let all = u32::try_from(settings.max_connections).unwrap_or(u32::MAX);
     let (finish, finishing) = watch::channel(false);
-    let door = Door { app: app.clone(), service: service(app), seats: Seats::default(), finishing };
+    let door = Door { app: app.clone(), service, seats: Seats::default(), finishing };
     let mut stop = pin!(stop);
     loop {
         let next = async {

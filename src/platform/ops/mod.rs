@@ -8,4 +8,3 @@ mod routes;
 mod schema;
 
 pub use routes::{docs_page, routes};
-pub use schema::{SchemaState, SchemaWatch};

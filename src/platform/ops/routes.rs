@@ -1,9 +1,9 @@
 //! `/healthz`, `/readyz`, `/startupz`, `/ping`, `/openapi.json`, `/.well-known/security.txt`, `/docs`, `/problems/{code}` and what `/` leads to.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
+use axum::{Extension, Router};
 use chrono::{Duration, SecondsFormat};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::problem_page;
+use super::schema::SchemaWatch;
 use crate::context::policy::{Class, Policy};
 use crate::http::app::App;
 use crate::http::extract::{FromPath, Json};
@@ -30,6 +31,7 @@ pub fn routes(app: &App) -> Routes {
         .routes(routes!(get_openapi).guard(app, open().class(Class::Public)))
         .routes(routes!(get_security_contact).guard(app, open().class(Class::Public)))
         .routes(routes!(get_problem).guard(app, open()))
+        .layer(Extension(SchemaWatch::default()))
 }
 
 /// Swagger UI under `/docs/`. It reads `/openapi.json` as any other client does; its own files are in the binary. (Not
@@ -81,8 +83,11 @@ pub struct Readiness {
     (status = 200, description = "Ready", body = Readiness),
     (status = 503, description = "Not ready; `checks` names what fails: unavailable", body = Problem, content_type = "application/problem+json"),
     (status = 504, description = "Took too long: timed_out")))]
-async fn get_readiness(State(app): State<App>) -> Result<Json<Readiness>> {
-    let checks = checks(&app).await;
+async fn get_readiness(
+    State(app): State<App>,
+    Extension(schema): Extension<SchemaWatch>,
+) -> Result<Json<Readiness>> {
+    let checks = checks(&app, &schema).await;
     if checks.values().all(|check| check == "ok") {
         return Ok(Json(Readiness { status: "ready", checks }));
     }
@@ -93,8 +98,8 @@ async fn get_readiness(State(app): State<App>) -> Result<Json<Readiness>> {
     Err(Error::new(Code::Unavailable, detail).with("checks", failing).retry_after(2))
 }
 
-async fn checks(app: &App) -> Map<String, Value> {
-    let (database, schema) = match app.schema().await {
+async fn checks(app: &App, schema: &SchemaWatch) -> Map<String, Value> {
+    let (database, schema) = match schema.state(&app.services().db).await {
         Ok(state) if state.is_current() => (json!("ok"), json!("ok")),
         Ok(state) => {
             (json!("ok"), json!(format!("{} migrations are pending", state.pending.len())))
@@ -109,8 +114,11 @@ async fn checks(app: &App) -> Map<String, Value> {
     (status = 200, description = "Started", body = Health),
     (status = 503, description = "Migrations are pending, or the database is away: unavailable, database_unavailable; also overloaded", body = Problem, content_type = "application/problem+json"),
     (status = 504, description = "Took too long: timed_out")))]
-async fn get_startup(State(app): State<App>) -> Result<Json<Health>> {
-    require_schema(&app).await?;
+async fn get_startup(
+    State(app): State<App>,
+    Extension(schema): Extension<SchemaWatch>,
+) -> Result<Json<Health>> {
+    require_schema(&app, &schema).await?;
     Ok(Json(Health { status: "started" }))
 }
 
@@ -126,13 +134,16 @@ pub struct Pong {
     (status = 200, description = "Here", body = Pong),
     (status = 503, description = "Migrations are pending, or the database is away: unavailable, database_unavailable; also overloaded", body = Problem, content_type = "application/problem+json"),
     (status = 504, description = "Took too long: timed_out")))]
-async fn get_ping(State(app): State<App>) -> Result<Json<Pong>> {
-    require_schema(&app).await?;
+async fn get_ping(
+    State(app): State<App>,
+    Extension(schema): Extension<SchemaWatch>,
+) -> Result<Json<Pong>> {
+    require_schema(&app, &schema).await?;
     Ok(Json(Pong { message: "ok" }))
 }
 
-async fn require_schema(app: &App) -> Result<()> {
-    let state = app.schema().await?;
+async fn require_schema(app: &App, schema: &SchemaWatch) -> Result<()> {
+    let state = schema.state(&app.services().db).await?;
     if state.is_current() {
         return Ok(());
     }

@@ -18,7 +18,7 @@ const HOLDS: Duration = Duration::from_millis(500);
 
 /// How the database's schema compares with the one this binary brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaState {
+pub(super) struct SchemaState {
     /// Migrations that are still to come. More than the binary knows is no fault: while nodes are replaced one after the
     /// other, the old ones go on over a schema that is newer than they are.
     pub pending: Vec<i64>,
@@ -37,8 +37,8 @@ impl SchemaState {
 }
 
 /// The last answer, for all who ask.
-#[derive(Debug, Default)]
-pub struct SchemaWatch {
+#[derive(Debug, Clone, Default)]
+pub(super) struct SchemaWatch {
     last: Arc<Mutex<Option<Seen>>>,
 }
 

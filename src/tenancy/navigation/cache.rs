@@ -73,7 +73,7 @@ impl Kept {
 
 /// The bodies of one node, by user.
 #[derive(Debug, Clone)]
-pub struct NavigationCache(Option<Cache<UserId, Arc<Kept>>>);
+pub(super) struct NavigationCache(Option<Cache<UserId, Arc<Kept>>>);
 
 impl Default for NavigationCache {
     fn default() -> Self {

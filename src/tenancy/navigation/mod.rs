@@ -20,8 +20,6 @@ use crate::kernel::languages;
 use crate::tenancy::roles::Texts;
 use store::Row;
 
-pub use cache::NavigationCache;
-
 pub fn routes(app: &App) -> OpenApiRouter<App> {
     routes::routes(app).merge(access_routes::routes(app))
 }

@@ -1,7 +1,7 @@
 //! `GET /api/features/my`.
 
+use axum::Extension;
 use axum::body::Body as HttpBody;
-use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
-use super::cache::Body;
+use super::cache::{Body, NavigationCache};
 use super::{Navigation, languages_of, store};
 use crate::context::enter::{DeferredCaller, unauthenticated};
 use crate::context::policy::Policy;
@@ -22,8 +22,14 @@ use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::names;
 
 pub(super) fn routes(app: &App) -> Routes {
+    let kept = if app.services().cache.is_on() {
+        NavigationCache::default()
+    } else {
+        NavigationCache::off()
+    };
     Routes::new()
         .routes(routes!(get_my_features).guard(app, Policy::user().checked_by_its_statement()))
+        .layer(Extension(kept))
 }
 
 /// In which language labels are wanted.
@@ -38,7 +44,7 @@ struct NavigationQuery {
 #[utoipa::path(get, path = "/api/features/my", tag = "Navigation", params(NavigationQuery),
     responses((status = 200, description = "The caller's navigation", body = Navigation), (status = 304, description = "Not changed")))]
 async fn get_my_features(
-    State(app): State<App>,
+    Extension(bodies): Extension<NavigationCache>,
     caller: DeferredCaller,
     headers: HeaderMap,
     Query(query): Query<NavigationQuery>,
@@ -47,7 +53,7 @@ async fn get_my_features(
     // What is no language is looked for nowhere.
     let language = checked.as_ref().ok().and_then(Option::as_deref);
     let user = caller.claims.user;
-    let kept = app.navigation().get(user, language);
+    let kept = bodies.get(user, language);
     let now = caller.services.clock.now();
     let found = store::find(
         caller.services.db.reader(),
@@ -70,7 +76,7 @@ async fn get_my_features(
                 serde_json::to_vec(&Navigation::of(rows, language)).map_err(Error::internal)?;
             let tag = format!("\"{}\"", base64url(&digest(&json)[..16]));
             let body = Body { epochs: found.epochs, json: json.into_boxed_slice().into(), tag };
-            app.navigation().keep(user, language, languages, body.clone());
+            bodies.keep(user, language, languages, body.clone());
             body
         }
     };

@@ -11,7 +11,7 @@ use crate::harness::TestApp;
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
 
 fn printed() -> String {
-    bailiwick::http::document_text(&bailiwick::http::app::App::detached().unwrap()).unwrap()
+    bailiwick::assembly::document_text(&bailiwick::http::app::App::detached().unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn the_file_is_the_routers_document() {
 async fn the_document_is_the_same_every_time_and_the_service_answers_it() {
     assert_eq!(printed(), printed());
     let app = TestApp::start().await;
-    let text = bailiwick::http::document_text(&app.app).unwrap();
+    let text = bailiwick::assembly::document_text(&app.app).unwrap();
     let served = app.get("/openapi.json").send().await.expect(200);
     assert_eq!(served, serde_json::from_str::<Value>(&text).unwrap());
     assert_eq!(served, document(), "settings and a database make no difference");

@@ -1,6 +1,7 @@
 //! The operations of the OpenAPI document, as gates look at them.
 
 use axum::http::Method;
+use bailiwick::assembly;
 use bailiwick::http::app::App;
 use serde_json::Value;
 
@@ -40,8 +41,8 @@ pub fn operations(document: &Value) -> Vec<Operation> {
 
 /// The document of the router under test, as JSON.
 pub fn document() -> Value {
-    let app = App::detached_with(crate::features::served()).unwrap();
-    serde_json::to_value(bailiwick::http::document(&app)).unwrap()
+    let app = App::detached().unwrap();
+    serde_json::to_value(assembly::document(&app, crate::features::served())).unwrap()
 }
 
 impl Operation {

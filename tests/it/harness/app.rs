@@ -9,9 +9,10 @@ use axum::ServiceExt as AxumServiceExt;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use bailiwick::assembly;
 use bailiwick::context::{ContextCache, Services};
+use bailiwick::http::Service;
 use bailiwick::http::app::App;
-use bailiwick::http::{self, Service};
 use bailiwick::kernel::clock::ShiftedClock;
 use bailiwick::kernel::config::Settings;
 use bailiwick::kernel::db::Database;
@@ -42,7 +43,7 @@ pub struct TestApp {
     pub options: PgConnectOptions,
     /// The service's own pools.
     pub db: Database,
-    service: Service,
+    pub service: Service,
 }
 
 /// An answer, read whole.
@@ -230,14 +231,8 @@ impl TestApp {
             .settings;
         let db = Database::lazy(&options, connections);
         let services = Services::with_cache(db.clone(), clock.clone(), cache);
-        let app = App::with_services(
-            settings,
-            &[7; 32],
-            "http://test".to_owned(),
-            services,
-            crate::features::served(),
-        )
-        .unwrap();
+        let app =
+            App::with_services(settings, &[7; 32], "http://test".to_owned(), services).unwrap();
         let sql = PgPoolOptions::new()
             .max_connections(4)
             .after_connect(|connection, _| {
@@ -246,7 +241,7 @@ impl TestApp {
                 })
             })
             .connect_lazy_with(options.clone());
-        let service = http::service(&app);
+        let service = assembly::service(&app, crate::features::served());
         Self { app, clock, sql, options, db, service }
     }
 

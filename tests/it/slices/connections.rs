@@ -31,12 +31,12 @@ impl Listening {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let app = app.app.clone();
+        let (app, service) = (app.app.clone(), app.service.clone());
         let server = tokio::spawn(async move {
             let stopped = async {
                 let _ = stopped.await;
             };
-            server::serve(&app, listener, stopped).await;
+            server::serve(&app, service, listener, stopped).await;
         });
         Self { address, stop, server }
     }

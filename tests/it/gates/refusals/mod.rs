@@ -7,6 +7,7 @@ mod tokens;
 
 use std::collections::BTreeSet;
 
+use bailiwick::assembly;
 use bailiwick::http::app::App;
 use bailiwick::kernel::error::Code;
 use serde_json::Value;
@@ -92,7 +93,7 @@ fn names_version(document: &Value, operation: &Operation) -> bool {
 
 /// The document of the service as it is built, without the tests' own feature.
 fn served() -> Value {
-    serde_json::to_value(bailiwick::http::document(&App::detached().unwrap())).unwrap()
+    serde_json::to_value(assembly::document(&App::detached().unwrap(), assembly::FEATURES)).unwrap()
 }
 
 #[tokio::test]
