@@ -22,12 +22,12 @@ pub const FEATURES: &[BuiltIn] = &[playbooks::FEATURE, bookings::FEATURE];
 
 /// Every job.
 pub const JOBS: &[Job] = &[
-    playbooks::purge::PLAYBOOKS,
-    playbooks::purge::VERSIONS,
-    mandates::purge::FIND,
-    mandates::purge::PURGE,
-    auth::purge::SESSIONS,
-    jobs::answers::FORGET,
+    playbooks::PURGE_PLAYBOOKS,
+    playbooks::PURGE_VERSIONS,
+    mandates::FIND_DELETED,
+    mandates::PURGE,
+    auth::PURGE_SESSIONS,
+    jobs::FORGET_ANSWERS,
 ];
 
 /// Every route, in one list. A slice that is missing here is not served.

@@ -15,7 +15,7 @@ use crate::context::Services;
 use crate::kernel::clock::{Clock, SystemClock};
 use crate::kernel::config::Settings;
 use crate::kernel::db::{bootstrap, safety, unreachable};
-use crate::tenancy::limits::nodes;
+use crate::tenancy::limits;
 
 const OLDEST_VERSION: i64 = 150_000;
 /// Tokens and sessions expire by the service's clock while the database's triggers know only their own.
@@ -154,7 +154,7 @@ fn check_clock(database: DateTime<Utc>, ours: DateTime<Utc>) -> anyhow::Result<S
 
 /// Whether nodes are told of clients' addresses by somebody whom nobody trusts.
 async fn check_proxies(services: &Services, settings: &Settings) -> anyhow::Result<String> {
-    let unheeded = nodes::forwarding_unheeded(services).await.map_err(ours)?;
+    let unheeded = limits::forwarding_unheeded(services).await.map_err(ours)?;
     if unheeded > 0 {
         bail!(
             "requests to {unheeded} nodes carried X-Forwarded-For in the last day, and those trust no proxy, so that all clients of a \

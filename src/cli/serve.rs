@@ -62,7 +62,7 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let outcome = run(&ready.app, listeners, &opened, &mut stop).await;
     // A database that has ended takes no farewell: whoever starts the service again would wait for it in vain.
     if outcome.is_ok() {
-        let _ = timeout(Duration::from_secs(1), limits::nodes::leave(&ready.app)).await;
+        let _ = timeout(Duration::from_secs(1), limits::leave(&ready.app)).await;
         // Connections of requests that were abandoned are not waited for.
         let _ = timeout(Duration::from_secs(2), ready.app.services().db.close()).await;
     }
@@ -93,7 +93,7 @@ async fn make_ready(
     )
     .map_err(ours)?;
     catalogue::bring_up_to_date(app.services(), assembly::FEATURES).await.map_err(ours)?;
-    limits::nodes::beat(&app).await.map_err(ours)?;
+    limits::beat(&app).await.map_err(ours)?;
     let has_demo = opened.is_embedded() && demo(&app, listening).await?;
     Ok(Ready { app, has_demo, migrations_applied })
 }
@@ -209,11 +209,11 @@ async fn keep_up(app: App) {
 }
 
 async fn beat(app: App) {
-    let mut next = tokio::time::interval(limits::nodes::EVERY);
+    let mut next = tokio::time::interval(limits::BEAT_EVERY);
     next.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         next.tick().await;
-        if let Err(error) = limits::nodes::beat(&app).await
+        if let Err(error) = limits::beat(&app).await
             // That is said once, where it is noticed.
             && error.code() != Code::DatabaseUnavailable
         {

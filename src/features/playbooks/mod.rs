@@ -8,7 +8,7 @@
 
 mod find;
 mod list;
-pub mod purge;
+mod purge;
 mod revision_routes;
 mod routes;
 mod store;
@@ -27,6 +27,8 @@ use crate::http::etag::Resource;
 use crate::kernel::error::{Code, Error};
 use crate::kernel::ids::{InstanceId, PlaybookId, UserId};
 use crate::tenancy::catalogue::{BuiltIn, TemplateRole};
+
+pub use purge::{PURGE_PLAYBOOKS, PURGE_VERSIONS};
 
 crate::feature_tables!("playbooks" {
     /// Playbooks; mine when I made them.

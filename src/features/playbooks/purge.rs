@@ -11,13 +11,13 @@ use crate::kernel::error::Result;
 use crate::kernel::ids::MandateId;
 
 /// Purges playbooks, with their versions.
-pub const PLAYBOOKS: Job = Job {
+pub const PURGE_PLAYBOOKS: Job = Job {
     name: "purge_playbooks",
     every: Some(Duration::minutes(1)),
     work: |task| Box::pin(playbooks(task)),
 };
 /// Purges versions.
-pub const VERSIONS: Job = Job {
+pub const PURGE_VERSIONS: Job = Job {
     name: "purge_playbook_versions",
     every: Some(Duration::minutes(1)),
     work: |task| Box::pin(versions(task)),

@@ -1,8 +1,9 @@
 //! Signing in: sessions, access tokens and the key that verifies them.
 
 mod failures;
-pub mod purge;
-pub(crate) mod routes;
+mod purge;
+mod routes;
 mod store;
 
+pub use purge::PURGE_SESSIONS;
 pub use routes::routes;

@@ -11,7 +11,7 @@ use crate::kernel::error::Result;
 const KEPT: Duration = Duration::days(7);
 
 /// Purges sessions, a batch in each transaction.
-pub const SESSIONS: Job = Job {
+pub const PURGE_SESSIONS: Job = Job {
     name: "purge_sessions",
     every: Some(Duration::hours(1)),
     work: |task| Box::pin(sessions(task)),

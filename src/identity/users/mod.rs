@@ -5,7 +5,7 @@ mod erasure;
 mod lookup_routes;
 mod named;
 mod routes;
-pub mod store;
+mod store;
 
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -22,6 +22,7 @@ use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
 
 pub use named::{Named, is_named, resolve};
+pub use store::find;
 
 pub fn routes(app: &App) -> Routes {
     routes::routes(app).merge(erase_routes::routes(app)).merge(lookup_routes::routes(app))

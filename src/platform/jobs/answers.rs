@@ -7,7 +7,7 @@ use crate::context::jobs::{BATCH, Job, Task, Worked};
 use crate::kernel::error::Result;
 
 /// Forgets them, a batch in each transaction.
-pub const FORGET: Job = Job {
+pub const FORGET_ANSWERS: Job = Job {
     name: "forget_answers",
     every: Some(Duration::minutes(1)),
     work: |task| Box::pin(forget(task)),

@@ -12,7 +12,8 @@ use crate::http::app::App;
 use crate::http::guard::Routes;
 use crate::kernel::error::Result;
 use crate::kernel::names::Name;
-use crate::tenancy::roles::{Texts, copies};
+use crate::kernel::translations::Texts;
+use crate::tenancy::roles;
 
 /// A text in the two languages of the product.
 pub type Bilingual = [(&'static str, &'static str); 2];
@@ -101,12 +102,12 @@ async fn bring_feature(
     .execute(&mut *connection)
     .await?;
     let mut changed = written.rows_affected() > 0;
-    let known = copies::templates(connection, Some(feature.code)).await?;
+    let known = roles::templates(connection, Some(feature.code)).await?;
     for role in feature.roles {
         if known.iter().any(|template| template.role.label == role.label) {
             continue;
         }
-        let made = copies::insert(
+        let made = roles::insert_template(
             connection,
             Some(feature.code),
             &Name::of_stored(role.label),
@@ -114,7 +115,7 @@ async fn bring_feature(
             system.now(),
         )
         .await?;
-        copies::replace_permissions(connection, &made, &role.permissions()).await?;
+        roles::replace_template_permissions(connection, &made, &role.permissions()).await?;
         changed = true;
     }
     Ok(changed)

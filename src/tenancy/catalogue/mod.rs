@@ -3,7 +3,7 @@
 
 mod builtin;
 mod routes;
-pub mod store;
+mod store;
 mod template_routes;
 
 use chrono::{DateTime, Utc};
@@ -18,7 +18,7 @@ use crate::http::etag::Resource;
 use crate::kernel::error::{Code, Error};
 use crate::kernel::ids::{InstanceId, MandateId};
 use crate::kernel::missing::Thing;
-use crate::tenancy::roles::Texts;
+use crate::kernel::translations::Texts;
 
 pub use builtin::{Bilingual, BuiltIn, TemplateRole, bring_up_to_date};
 pub use store::find;

@@ -24,10 +24,10 @@ use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::patch;
 use crate::kernel::error::{Code, Error, FieldError, Result, keep};
 use crate::kernel::names;
+use crate::kernel::translations::Texts;
 use crate::kernel::translations::{self, Kind, TextsPatch};
 use crate::list_query;
-use crate::tenancy::roles::Texts;
-use crate::tenancy::roles::copies::{self, Template};
+use crate::tenancy::roles::{self, Template};
 
 /// Segments under `/api/features` that mean something else.
 const RESERVED: [&str; 3] = ["my", "instances", "templates"];
@@ -341,7 +341,7 @@ async fn delete_feature(
         return Err(built_in());
     }
     store::require_unused(&mut writing, &code).await?;
-    let templates = copies::templates(&mut writing, Some(&code)).await?;
+    let templates = roles::templates(&mut writing, Some(&code)).await?;
     store::delete(&mut writing, &code).await?;
     let event = Event::new(Action::FeatureDeleted, ResourceType::Feature, &code)
         .details(json!({ "before": described(&before) }));

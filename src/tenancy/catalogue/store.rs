@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Feature, InUse, MAX_IN_USE, in_use};
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
-use crate::tenancy::roles::Texts;
+use crate::kernel::translations::Texts;
 
 struct FeatureRow {
     code: String,

@@ -15,9 +15,10 @@ use crate::http::extract::{Created, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::kernel::error::{Error, Result, keep};
+use crate::kernel::translations::Texts;
 use crate::kernel::translations::{self, Kind};
 use crate::list_query;
-use crate::tenancy::roles::{Role, Texts, checked_label, copies};
+use crate::tenancy::roles::{self, Role, checked_label};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -46,7 +47,7 @@ async fn list_template_roles(
     if let Some(code) = &query.feature_code {
         store::find(&mut reading, code).await?.ok_or_else(Error::not_found)?;
     }
-    let rows = copies::list(&mut reading, query.feature_code.as_deref(), &paging).await?;
+    let rows = roles::list_templates(&mut reading, query.feature_code.as_deref(), &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }
@@ -86,7 +87,7 @@ async fn create_template_role(
         return Err(Error::invalid(errors));
     };
     let mut writing = system.write().await?;
-    let role = copies::insert(
+    let role = roles::insert_template(
         &mut writing,
         body.feature_code.as_deref(),
         &label,

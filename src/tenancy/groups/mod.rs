@@ -3,7 +3,7 @@
 mod member_routes;
 mod reaching;
 mod routes;
-pub mod store;
+mod store;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

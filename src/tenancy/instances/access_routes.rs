@@ -97,7 +97,7 @@ async fn require_known(
 
 async fn known(change: &mut Change<InstanceContext>, roles: &[RoleId]) -> Result<Vec<NamedRole>> {
     let (mandate, instance) = (change.context.mandate().mandate(), change.context.instance());
-    roles::store::permissions_of(change, mandate, Some(instance), roles).await
+    roles::permissions_of(change, mandate, Some(instance), roles).await
 }
 
 fn ids(roles: &[NamedRole]) -> BTreeSet<RoleId> {

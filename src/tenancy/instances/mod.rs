@@ -4,7 +4,7 @@ mod access_routes;
 mod belongings;
 mod list;
 mod routes;
-pub mod store;
+mod store;
 mod sync_routes;
 
 use chrono::{DateTime, Utc};

@@ -26,7 +26,7 @@ use crate::kernel::missing::Thing;
 use crate::kernel::names::{self, Name};
 use crate::list_query;
 use crate::tenancy::catalogue;
-use crate::tenancy::roles::copies::{self, Copy, Target};
+use crate::tenancy::roles::{self, Copy, Target};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -146,7 +146,7 @@ async fn create(
     catalogue::find(&mut change, &body.feature_code).await?.ok_or_else(catalogue::unknown)?;
     let wanted = body.copy_template_roles.unwrap_or(true);
     let templates = if wanted {
-        copies::templates(&mut change, Some(&body.feature_code)).await?
+        roles::templates(&mut change, Some(&body.feature_code)).await?
     } else {
         Vec::new()
     };
@@ -158,7 +158,7 @@ async fn create(
         instance: Some((instance.id, &body.feature_code)),
         now: context.now(),
     };
-    let made = copies::copy(&mut change, &templates, target).await?;
+    let made = roles::copy_templates(&mut change, &templates, target).await?;
     if let Some(role) = &body.grant_creator_role {
         admit_creator(&mut change, &instance, &made, role).await?;
     }

@@ -14,8 +14,8 @@ use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::{InstanceId, RoleId, UserId, uuids};
 use crate::kernel::names::Name;
 use crate::tenancy::catalogue;
-use crate::tenancy::roles::store::role_of;
-use crate::tenancy::roles::sync::{Holder, Present};
+use crate::tenancy::roles::role_of;
+use crate::tenancy::roles::{Holder, Present};
 
 struct InstanceRow {
     id: Uuid,

@@ -19,9 +19,8 @@ use crate::http::guard::{Guard, Routes};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
 use crate::kernel::names::Name;
-use crate::tenancy::roles::copies::{self, Target};
-use crate::tenancy::roles::store as role_store;
-use crate::tenancy::roles::sync::{Plan, Reset, SyncReport, plan};
+use crate::tenancy::roles::{self, Target};
+use crate::tenancy::roles::{Plan, Reset, SyncReport, plan};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(
@@ -59,7 +58,7 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     let grant =
         change.context.grant_by_row::<InstanceRoles, Update>("instances", Operation::Update)?;
     grant.admit(Level::All)?; // a sync reaches every role of the instance
-    let templates = copies::templates(&mut change, Some(context.feature_code())).await?;
+    let templates = roles::templates(&mut change, Some(context.feature_code())).await?;
     let present = store::roles_with_holders(&mut change, &grant).await?;
     let caller = change.context.mandate().caller().user();
     let mut plan = plan(
@@ -134,14 +133,14 @@ async fn apply(
     for Reset { copy, to, label, description } in &plan.reset {
         if label.is_some() || description.is_some() {
             let label = label.as_deref().map(Name::of_stored);
-            role_store::update(change, grant, copy.role.id, label.as_ref(), description.as_ref())
+            roles::update(change, grant, copy.role.id, label.as_ref(), description.as_ref())
                 .await?;
         }
         if copy.permissions != *to {
-            role_store::replace_permissions(change, grant, &copy.role, to).await?;
+            roles::replace_permissions(change, grant, &copy.role, to).await?;
         }
     }
-    copies::copy(change, &plan.add, target).await?;
+    roles::copy_templates(change, &plan.add, target).await?;
     Ok(())
 }
 

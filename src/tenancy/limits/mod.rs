@@ -1,7 +1,7 @@
 //! Rate limits beyond the settings: what SysAdmins grant or take from a mandate, and between how many nodes a budget is divided.
 //! How a request is charged is told in [`crate::http::rate_limit`].
 
-pub mod nodes;
+mod nodes;
 mod routes;
 mod store;
 
@@ -15,6 +15,7 @@ use crate::http::etag::Resource;
 use crate::http::patch;
 use crate::kernel::ids::MandateId;
 
+pub use nodes::{BEAT_EVERY, beat, forwarding_unheeded, leave};
 pub use routes::routes;
 
 /// Requests a minute by class of routes; a class that is left out has what the settings say.

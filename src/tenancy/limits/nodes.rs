@@ -12,7 +12,7 @@ use crate::http::app::App;
 use crate::kernel::error::Result;
 
 /// Between two beats. A node that was silent for three of them counts as gone.
-pub const EVERY: Duration = Duration::from_secs(5);
+pub const BEAT_EVERY: Duration = Duration::from_secs(5);
 
 /// Says that this node is alive, and learns of the others and of the limits that they were told.
 pub async fn beat(app: &App) -> Result<()> {
@@ -65,7 +65,7 @@ async fn seen(connection: &mut PgConnection, node: Uuid, forwards_unheeded: bool
              gone as (delete from nodes where id <> $1 and seen_at < now() - interval '1 day')
            select count(*) as "others!" from nodes where id <> $1 and seen_at > now() - make_interval(secs => $2)"#,
         node,
-        3.0 * EVERY.as_secs_f64(),
+        3.0 * BEAT_EVERY.as_secs_f64(),
         forwards_unheeded,
     )
     .fetch_one(connection)

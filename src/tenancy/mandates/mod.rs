@@ -1,8 +1,8 @@
 //! Mandates: the tenants. SysAdmins make, disable, delete and restore them; their admins rename them.
 
-pub mod purge;
+mod purge;
 mod routes;
-pub mod store;
+mod store;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::http::etag::Resource;
 use crate::kernel::ids::MandateId;
 
+pub use purge::{FIND_DELETED, PURGE};
 pub use routes::routes;
 
 /// A mandate.

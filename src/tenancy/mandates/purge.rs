@@ -13,7 +13,7 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::MandateId;
 
 /// Finds what is to be purged.
-pub const FIND: Job = Job {
+pub const FIND_DELETED: Job = Job {
     name: "find_mandates_to_purge",
     every: Some(Duration::minutes(1)),
     work: |task| Box::pin(find(task)),

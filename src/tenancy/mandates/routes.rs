@@ -26,7 +26,7 @@ use crate::kernel::missing::Thing;
 use crate::kernel::names::{self, Name};
 use crate::list_query;
 use crate::tenancy::members;
-use crate::tenancy::roles::copies::{self, Target};
+use crate::tenancy::roles::{self, Target};
 
 /// How long a deleted mandate can be restored.
 const RESTORABLE: Duration = Duration::days(30);
@@ -155,7 +155,7 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
                 "SysAdmins do not make themselves admin of a mandate.",
             ));
         }
-        let account = users::store::find(&mut change, admin)
+        let account = users::find(&mut change, admin)
             .await?
             .ok_or_else(|| Thing::User.missing("/adminUserId"))?;
         if !account.enabled {
@@ -172,7 +172,7 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
         now,
     };
     store::insert(&mut change, &new).await?;
-    let templates = copies::templates(&mut change, None).await?;
+    let templates = roles::templates(&mut change, None).await?;
     let mut event = Event::new(Action::MandateCreated, ResourceType::Mandate, id).details(json!({
         "after": { "name": wanted.name.as_str(), "language": wanted.language },
         "roles": templates.iter().map(|template| &template.role.label).collect::<Vec<_>>(),
@@ -184,11 +184,12 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
     let caller = change.context.actor().unwrap_or_default();
     change.enter(id, None, caller).await?;
     let copies =
-        copies::copy(&mut change, &templates, Target { mandate: id, instance: None, now }).await?;
+        roles::copy_templates(&mut change, &templates, Target { mandate: id, instance: None, now })
+            .await?;
     if let Some(admin) = wanted.admin {
         let roles: Vec<_> =
             copies.iter().filter(|copy| copy.protected).map(|copy| copy.id).collect();
-        members::store::insert_first(&mut change, id, admin, &roles, now).await?;
+        members::insert_first(&mut change, id, admin, &roles, now).await?;
     }
     let mandate = store::find_new(&mut change, id).await?;
     change.commit(recorded).await?;

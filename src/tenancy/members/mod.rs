@@ -4,7 +4,7 @@ mod access_routes;
 mod named;
 mod role_routes;
 mod routes;
-pub mod store;
+mod store;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::http::etag::Resource;
 use crate::kernel::ids::{GroupId, MembershipId, RoleId, UserId};
 
 pub use named::{NamedMember, named};
-pub use store::nearness;
+pub use store::{insert_first, nearness};
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
     routes::routes(app).merge(role_routes::routes(app)).merge(access_routes::routes(app))

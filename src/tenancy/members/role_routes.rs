@@ -82,7 +82,7 @@ async fn known(
     mandate: MandateId,
     roles: &[RoleId],
 ) -> Result<Vec<Named>> {
-    let found = roles::store::permissions_of(connection, mandate, None, roles).await?;
+    let found = roles::permissions_of(connection, mandate, None, roles).await?;
     Ok(found
         .into_iter()
         .map(|(id, label, protected, permissions)| Named { id, label, protected, permissions })

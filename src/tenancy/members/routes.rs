@@ -238,7 +238,7 @@ async fn add(
 ) -> Result<Outcome<Member>> {
     let mut change = context.change(Locks::newcomer(target)).await?;
     let grant = change.context.grant::<Members, Create>()?;
-    users::store::find(&mut change, target).await?.ok_or_else(|| Thing::User.missing(place))?;
+    users::find(&mut change, target).await?.ok_or_else(|| Thing::User.missing(place))?;
     if change.context.is_sys_admin() && target == change.context.caller().user() {
         return Err(not_oneself());
     }

@@ -17,7 +17,7 @@ use crate::access::{Catalogue, HeldRole, Merged, Rule};
 use crate::http::app::App;
 use crate::kernel::ids::{InstanceId, MandateId};
 use crate::kernel::languages;
-use crate::tenancy::roles::Texts;
+use crate::kernel::translations::Texts;
 use store::Row;
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {

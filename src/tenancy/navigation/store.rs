@@ -11,7 +11,7 @@ use crate::access::HeldRole;
 use crate::kernel::credentials::claims::Claims;
 use crate::kernel::error::Result;
 use crate::kernel::ids::{InstanceId, MandateId};
-use crate::tenancy::roles::Texts;
+use crate::kernel::translations::Texts;
 
 /// The numbers that a kept body stands and falls with. `mandates` is the sum over the user's mandates: it only grows while the
 /// memberships stay, and those are covered by `user`.

@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use super::store::{RoleRow, role_of};
 use super::{Role, Scope, Texts, described, label_taken, store};
-use crate::access::{Permissions, Rules, Views};
+use crate::access::{Catalogue, Permissions, Rules, Views};
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::{InstanceId, MandateId, RoleId};
+use crate::kernel::missing::Thing;
 use crate::kernel::names::{self, Name};
-use crate::tenancy::catalogue;
 
 /// A template with what it permits.
 #[derive(Debug, Clone)]
@@ -134,6 +134,17 @@ pub async fn template_for_change(
     template(connection, role).await
 }
 
+/// The tables and views of a feature that permissions can speak of, for its template roles.
+pub(super) async fn catalogue_of(
+    connection: &mut PgConnection,
+    feature: &str,
+) -> Result<Option<Catalogue>> {
+    let found = sqlx::query!("select tables, views from features where code = $1", feature)
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.map(|feature| Catalogue::instance(feature.tables, feature.views)))
+}
+
 /// Where copies go.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
@@ -242,7 +253,7 @@ pub async fn insert(
     .await;
     row.on_constraint("roles_mandate_template_label_key", label_taken)
         .on_constraint("roles_feature_template_label_key", label_taken)
-        .on_constraint("roles_feature_code_fkey", catalogue::unknown)
+        .on_constraint("roles_feature_code_fkey", || Thing::Feature.missing("/featureCode"))
         .map(Role::from)
 }
 

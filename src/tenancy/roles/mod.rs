@@ -4,15 +4,15 @@
 //! - [`copies`]: copying templates onto new mandates and instances.
 //! - [`sync`]: bringing an instance's copies back in line with their templates.
 
-pub mod copies;
+mod copies;
 mod list_routes;
 mod named;
 mod open;
 mod permission_routes;
 mod readable;
 mod routes;
-pub mod store;
-pub mod sync;
+mod store;
+mod sync;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,11 +25,17 @@ use crate::http::etag::Resource;
 use crate::kernel::error::{Code, Error, FieldError, Result, keep};
 use crate::kernel::ids::{InstanceId, MandateId, RoleId};
 use crate::kernel::names::Name;
-use crate::kernel::translations::{self, Kind};
+use crate::kernel::translations::{self, Kind, Texts};
 
-pub use crate::kernel::translations::Texts;
+pub use copies::{
+    Copy, Target, Template, copy as copy_templates, insert as insert_template,
+    list as list_templates, replace_permissions as replace_template_permissions, templates,
+};
 pub use named::NamedRoles;
 pub use readable::Readable;
+pub(crate) use store::{RoleRow, role_of};
+pub use store::{permissions_of, replace_permissions, update};
+pub use sync::{Holder, Plan, Present, Reset, SyncReport, plan};
 
 /// The routes under `/api/roles`, and the roles of mandates and instances.
 pub fn routes(app: &App) -> OpenApiRouter<App> {

@@ -28,7 +28,6 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::patch;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::RoleId;
-use crate::tenancy::catalogue;
 
 /// The largest body: rules for every table and view that a feature can have.
 const MAX_BODY: usize = 256 * 1024;
@@ -102,9 +101,7 @@ async fn get_role_permissions(context: RoleContext, headers: HeaderMap) -> Resul
 /// What a template can speak of.
 async fn of_template(connection: &mut PgConnection, template: &Role) -> Result<Catalogue> {
     match &template.feature_code {
-        Some(code) => {
-            Ok(catalogue::find(connection, code).await?.ok_or_else(Error::not_found)?.catalogue())
-        }
+        Some(code) => copies::catalogue_of(connection, code).await?.ok_or_else(Error::not_found),
         None => Ok(Catalogue::mandate()),
     }
 }

@@ -48,7 +48,7 @@ impl From<RoleRow> for Role {
 /// The role in a row that also holds something else (the rows of `query!` have no name to implement `From` for).
 macro_rules! role_of {
     ($row:expr) => {
-        $crate::tenancy::roles::Role::from($crate::tenancy::roles::store::RoleRow {
+        $crate::tenancy::roles::Role::from($crate::tenancy::roles::RoleRow {
             id: $row.id,
             label: $row.label,
             description: $row.description,

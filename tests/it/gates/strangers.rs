@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::Method;
-use bailiwick::tenancy::limits::nodes::beat;
+use bailiwick::tenancy::limits::beat;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;

@@ -1,6 +1,6 @@
 //! Limits that a mandate has of its own, for its members and nobody else.
 
-use bailiwick::tenancy::limits::nodes::beat;
+use bailiwick::tenancy::limits::beat;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

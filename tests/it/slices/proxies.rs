@@ -1,6 +1,6 @@
 //! Whose request it is that comes through a proxy: in the trail and in the limits alike.
 
-use bailiwick::tenancy::limits::nodes::{beat, forwarding_unheeded, leave};
+use bailiwick::tenancy::limits::{beat, forwarding_unheeded, leave};
 use serde_json::{Value, json};
 
 use crate::gates::sources::sources;

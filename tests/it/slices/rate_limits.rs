@@ -1,6 +1,6 @@
 //! Limits for each caller and class of routes.
 
-use bailiwick::tenancy::limits::nodes::{beat, leave};
+use bailiwick::tenancy::limits::{beat, leave};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
