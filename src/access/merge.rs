@@ -135,6 +135,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::access::tables::{MANDATE_TABLES, WILDCARD};
 
     fn level() -> impl Strategy<Value = Level> {
         prop::sample::select(Level::ORDER.to_vec())
@@ -145,15 +146,8 @@ mod tests {
         )
     }
     fn permissions() -> impl Strategy<Value = Permissions> {
-        let table = prop::sample::select(vec![
-            "*",
-            "mandate",
-            "members",
-            "groups",
-            "roles",
-            "instances",
-            "audit",
-        ]);
+        let tables: Vec<&str> = std::iter::once(WILDCARD).chain(MANDATE_TABLES).collect();
+        let table = prop::sample::select(tables);
         btree_map(table.prop_map(str::to_owned), rule(), 0..5)
             .prop_map(|tables| Permissions { tables, views: BTreeMap::new() })
     }

@@ -16,13 +16,6 @@ pub const MAX_TABLES: usize = 200;
 /// How many views a feature has at most.
 pub const MAX_VIEWS: usize = 500;
 
-/// The tables of every mandate.
-pub const MANDATE_TABLES: [&str; 6] =
-    ["mandate", "members", "groups", "roles", "instances", "audit"];
-
-/// The tables that every instance knows besides those of its feature.
-pub const INSTANCE_TABLES: [&str; 2] = ["access", "instance-roles"];
-
 /// A table that guards and store functions name at compile time.
 pub trait Table: Send + Sync + 'static {
     /// The name in permissions, in `x-access` and in refusals.
@@ -57,49 +50,122 @@ pub trait Op: Send + Sync + 'static {
     const OPERATION: Operation;
 }
 
-macro_rules! markers {
-    ($trait:ident, $constant:ident: $type:ty { $($(#[$doc:meta])* $name:ident = $value:expr),+ $(,)? }) => {$(
-        $(#[$doc])*
+/// Where roles speak of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In every mandate.
+    Mandate,
+    /// In every instance, besides the tables of its feature.
+    Instance,
+}
+
+/// A table of the core.
+#[derive(Debug)]
+pub struct CoreTable {
+    pub name: &'static str,
+    pub place: Place,
+    /// The levels that it knows for [`Operation::ALL`], in their order.
+    levels: [&'static [Level]; 4],
+}
+
+const EVERY: &[Level] = &Level::ORDER;
+/// Nobody's rows in particular.
+const COARSE: &[Level] = &[Level::None, Level::All];
+/// Nobody does it, whatever their role says.
+const NEVER: &[Level] = &[Level::None];
+
+/// Declares the tables of the core, a row each: the type that guards name, the name in permissions,
+/// where it is, and the levels that it knows for reading, creating, updating and deleting.
+macro_rules! core_tables {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident = $value:literal in every $place:ident: $levels:expr
+    ),+ $(,)?) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub struct $name;
+            impl Table for $name {
+                const NAME: &'static str = $value;
+            }
+        )+
+        /// The tables of the core.
+        pub const CORE_TABLES: &[CoreTable] =
+            &[$(CoreTable { name: $value, place: Place::$place, levels: $levels }),+];
+    };
+}
+
+core_tables! {
+    /// The mandate's name and settings.
+    Mandate = "mandate" in every Mandate: [COARSE, COARSE, COARSE, COARSE],
+    /// Memberships, with the mandate roles that they carry.
+    Members = "members" in every Mandate: [EVERY, COARSE, EVERY, EVERY],
+    Groups = "groups" in every Mandate: [EVERY, EVERY, EVERY, EVERY],
+    /// The mandate's roles and their permissions.
+    Roles = "roles" in every Mandate: [EVERY, EVERY, EVERY, EVERY],
+    /// Feature instances.
+    Instances = "instances" in every Mandate: [EVERY, EVERY, EVERY, EVERY],
+    Audit = "audit" in every Mandate: [EVERY, NEVER, NEVER, NEVER],
+    /// Who is admitted to an instance, and with which roles.
+    Access = "access" in every Instance: [EVERY, EVERY, EVERY, EVERY],
+    /// An instance's roles and their permissions.
+    InstanceRoles = "instance-roles" in every Instance: [EVERY, EVERY, EVERY, EVERY],
+}
+
+/// Tables of mandates that are still to come. A feature that has one of that name already keeps it.
+pub const TABLES_TO_COME: [&str; 5] = ["webhooks", "events", "files", "usage", "api_keys"];
+
+/// The tables of every mandate.
+pub const MANDATE_TABLES: [&str; how_many(Place::Mandate)] = names(Place::Mandate);
+
+/// The tables that every instance knows besides those of its feature.
+pub const INSTANCE_TABLES: [&str; how_many(Place::Instance)] = names(Place::Instance);
+
+const fn how_many(place: Place) -> usize {
+    let (mut count, mut row) = (0, 0);
+    while row < CORE_TABLES.len() {
+        count += (CORE_TABLES[row].place as usize == place as usize) as usize;
+        row += 1;
+    }
+    count
+}
+
+const fn names<const COUNT: usize>(place: Place) -> [&'static str; COUNT] {
+    let (mut names, mut count, mut row) = ([""; COUNT], 0, 0);
+    while row < CORE_TABLES.len() {
+        if CORE_TABLES[row].place as usize == place as usize {
+            names[count] = CORE_TABLES[row].name;
+            count += 1;
+        }
+        row += 1;
+    }
+    names
+}
+
+macro_rules! operations {
+    ($($name:ident),+ $(,)?) => {$(
         #[derive(Debug, Clone, Copy)]
         pub struct $name;
-        impl $trait for $name {
-            const $constant: $type = $value;
+        impl Op for $name {
+            const OPERATION: Operation = Operation::$name;
         }
     )+};
 }
 
-markers!(Table, NAME: &'static str {
-    /// The mandate's name and settings.
-    Mandate = "mandate",
-    /// Memberships, with the mandate roles that they carry.
-    Members = "members",
-    Groups = "groups",
-    /// The mandate's roles and their permissions.
-    Roles = "roles",
-    /// Feature instances.
-    Instances = "instances",
-    Audit = "audit",
-    /// Who is admitted to an instance, and with which roles.
-    Access = "access",
-    /// An instance's roles and their permissions.
-    InstanceRoles = "instance-roles",
-});
-
-markers!(Op, OPERATION: Operation {
-    Read = Operation::Read,
-    Create = Operation::Create,
-    Update = Operation::Update,
-    Delete = Operation::Delete,
-});
-
-const NONE_OR_ALL: &[Level] = &[Level::None, Level::All];
-const ONLY_NONE: &[Level] = &[Level::None];
+operations!(Read, Create, Update, Delete);
 
 fn known_levels(table: &str, operation: Operation) -> &'static [Level] {
-    match (table, operation) {
-        ("mandate", _) | ("members", Operation::Create) => NONE_OR_ALL,
-        ("audit", Operation::Create | Operation::Update | Operation::Delete) => ONLY_NONE,
-        _ => &Level::ORDER,
+    CORE_TABLES
+        .iter()
+        .find(|known| known.name == table)
+        .map_or(EVERY, |known| known.levels[operation as usize])
+}
+
+impl CoreTable {
+    /// The levels that it knows for an operation, ascending.
+    #[must_use]
+    pub fn levels(&self, operation: Operation) -> &'static [Level] {
+        self.levels[operation as usize]
     }
 }
 

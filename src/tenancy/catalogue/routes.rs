@@ -11,7 +11,9 @@ use utoipa_axum::routes;
 
 use super::Feature;
 use super::store::{self, NewFeature};
-use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES, MAX_TABLES, MAX_VIEWS};
+use crate::access::tables::{
+    INSTANCE_TABLES, MANDATE_TABLES, MAX_TABLES, MAX_VIEWS, TABLES_TO_COME,
+};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::judge::require_no_own_gain;
 use crate::context::policy::Policy;
@@ -35,8 +37,6 @@ const RESERVED: [&str; 3] = ["my", "instances", "templates"];
 const MAX_TABLE_NAME: usize = 128;
 /// The largest body: all of these, and texts in all languages.
 const MAX_BODY: usize = 256 * 1024;
-/// Mandate tables to come. A feature that has one of that name already keeps it.
-const TABLES_TO_COME: [&str; 5] = ["webhooks", "events", "files", "usage", "api_keys"];
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
