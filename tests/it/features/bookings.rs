@@ -1,6 +1,7 @@
 //! Bookings, for the gates.
 
 use super::Staged;
+use crate::core::{made, made_of, tables::row};
 use crate::gates::cases::{Case, Trail::Mandate, case};
 
 const BOOKING: &str = "/api/bookings/$booking";
@@ -30,7 +31,11 @@ pub const STAGED: Staged = Staged {
         values ('$booking', '$mandate', '$place', '$owner', now() + interval '9 years', 90, 'Topic $word', 'Main Street 1', 'Springfield', 'US', 'pending', null, null, now()),
                ('$decided', '$mandate', '$place', '$owner', now() + interval '9 years', 90, 'Topic $word', 'Main Street 1', 'Springfield', 'US', 'accepted', '$admin', now(), now());",
     owners: &[
-        ("booking", "update bookings set owner_id = '$owner' where id = '$booking'"),
-        ("decided", "update bookings set owner_id = '$owner' where id = '$decided'"),
+        row("booking", "update bookings set owner_id = '$owner' where id = '$booking'"),
+        row("decided", "update bookings set owner_id = '$owner' where id = '$decided'"),
+    ],
+    made: &[
+        made("booking", &["create_booking"]),
+        made_of("booking", "decided", &["accept_booking"]),
     ],
 };

@@ -12,6 +12,8 @@ use bailiwick::tenancy::catalogue::BuiltIn;
 use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
 
+use crate::core::Made;
+use crate::core::tables::Row;
 use crate::gates::cases::{Case, Names};
 
 /// A feature's part in the gates.
@@ -26,7 +28,9 @@ pub struct Staged {
     /// Makes the rows that calls aim at, in the mandate `$mandate` and the instance `$place`; they are `$owner`'s.
     pub rows: &'static str,
     /// For each id that paths name: how its row (and what is in it) comes to be `$owner`'s.
-    pub owners: &'static [(&'static str, &'static str)],
+    pub owners: &'static [Row],
+    /// How others than the gates make what calls aim at.
+    pub made: &'static [Made],
 }
 
 /// Every feature that tests serve.

@@ -1,7 +1,8 @@
 //! Playbooks, for the gates.
 
 use super::Staged;
-use crate::gates::cases::{Case, Trail::Mandate, case};
+use crate::core::{made, made_of, tables::row};
+use crate::gates::cases::{Case, Trail::Mandate, Unlike::AnotherEachTime, case};
 
 const PLAYBOOK: &str = "/api/playbooks/$playbook";
 const VERSION: &str = "/api/playbooks/$playbook/versions/1";
@@ -25,7 +26,11 @@ pub const STAGED: Staged = Staged {
         work("create_playbook_version", "/api/playbooks/$playbook/versions", 201).body(r#"{"content": "$unique"}"#).told(Mandate),
         work("get_playbook_version", VERSION, 200),
         work("update_playbook_version", VERSION, 200).body(r#"{"content": "$unique"}"#).told(Mandate),
-        work("rollback_playbook_version", "/api/playbooks/$playbook/versions/1/rollback", 200).body("{}").told(Mandate),
+        work("rollback_playbook_version", "/api/playbooks/$playbook/versions/1/rollback", 200).body("{}").told(Mandate)
+            .unlike(&[(
+                AnotherEachTime,
+                "each rollback goes one revision further back, or forth again",
+            )]),
         work("list_playbook_revisions", "/api/playbooks/$playbook/versions/1/revisions", 200),
         work("delete_playbook_version", VERSION, 200).told(Mandate),
         work("restore_playbook_version", "/api/playbooks/$playbook/versions/2/restore", 200).told(Mandate),
@@ -43,11 +48,24 @@ pub const STAGED: Staged = Staged {
         values ('$mandate', '$place', '$playbook', 1, 1, '$owner', now(), 3, 'one'), ('$mandate', '$place', '$playbook', 1, 2, '$owner', now(), 3, 'two'),
                ('$mandate', '$place', '$playbook', 2, 1, '$owner', now(), 3, 'off');",
     owners: &[
-        (
+        row(
             "playbook",
             "update playbooks set owner_id = '$owner' where id = '$playbook';
              update playbook_versions set owner_id = '$owner' where playbook_id = '$playbook'",
         ),
-        ("shelved", "update playbooks set owner_id = '$owner' where id = '$shelved'"),
+        row("shelved", "update playbooks set owner_id = '$owner' where id = '$shelved'"),
+    ],
+    made: &[
+        made(
+            "playbook",
+            &[
+                "create_playbook",
+                "create_playbook_version",
+                "update_playbook_version",
+                "create_playbook_version",
+                "delete_playbook_version /api/playbooks/$playbook/versions/2",
+            ],
+        ),
+        made_of("playbook", "shelved", &["delete_playbook"]),
     ],
 };

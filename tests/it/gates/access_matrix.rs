@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::core::tables::MANDATE_TABLES;
 use crate::harness::World;
 use crate::harness::world::Person;
 
 const OPERATIONS: [&str; 4] = ["read", "create", "update", "delete"];
-const MANDATE_TABLES: [&str; 6] = ["mandate", "members", "groups", "roles", "instances", "audit"];
 
 #[tokio::test]
 async fn template_roles_let_their_holders_do_what_is_written_down() {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor};
 use uuid::Uuid;
 
-use super::cases::{Case, Names};
+use super::cases::{Case, Names, Unlike};
+use super::once;
 use super::operations::{Operation, document, operations};
 use super::stage::{Approach, Ground, call, on_grounds};
 use crate::harness::app::{Answer, PASSWORD};
@@ -41,7 +42,7 @@ fn nothing_that_was_answered_outlives_who_it_tells_of() {
 }
 
 async fn outlived(ground: &Ground, operation: &Operation, case: &Case) -> Tally {
-    if operation.is_public() || !operation.has_effect() || operation.id == "logout" {
+    if !once::is_kept(operation, case) || case.is(Unlike::EndsTheSession) {
         return Tally::default();
     }
     let app = &ground.world.app;
@@ -334,7 +335,7 @@ async fn the_database_reads_whom_an_answer_names() {
 async fn whoever_reads_the_document_learns_that_answers_may_be_erased() {
     let remembering = operations(&document())
         .into_iter()
-        .filter(|operation| operation.has_effect() && !operation.is_public());
+        .filter(|operation| operation.takes_header("Idempotency-Key"));
     for operation in remembering {
         let told: &Value = &operation.value["responses"]["410"]["description"];
         assert!(

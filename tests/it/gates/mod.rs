@@ -1,5 +1,6 @@
-//! The gates: what a new endpoint or table cannot slip past. Those that call operations are driven by one table ([`cases`]),
-//! which has to know every operation of the OpenAPI document.
+//! The gates: what a new endpoint or table cannot slip past. Those that call operations go by what
+//! slices say of themselves ([`crate::core`], [`crate::features`]): every operation of the OpenAPI
+//! document has a case there ([`cases`]).
 
 mod access_matrix;
 mod architecture;
@@ -11,6 +12,7 @@ pub mod cases;
 mod compatibility;
 pub mod contract;
 mod deletions;
+mod described;
 mod dry_run_agrees;
 pub mod effort;
 mod erasure;
@@ -42,6 +44,7 @@ pub mod sources;
 mod stage;
 mod strangers;
 mod strangers_accounts;
+mod tables;
 mod tenant_isolation;
 mod two_editors;
 mod walker;

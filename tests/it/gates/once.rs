@@ -1,7 +1,7 @@
 //! Every operation with an effect has it once, however often it is sent with one `Idempotency-Key`: a new one cannot be served
 //! without that.
 
-use super::cases::Case;
+use super::cases::{Case, Unlike};
 use super::operations::Operation;
 use super::sources::sources;
 use super::stage::{Approach, Ground, call, on_grounds};
@@ -12,10 +12,14 @@ fn every_effect_is_had_once() {
     assert!(tried >= 45, "only {tried} effects were repeated");
 }
 
+/// Whether what it answers is kept, for whoever sends it again.
+pub fn is_kept(operation: &Operation, case: &Case) -> bool {
+    operation.has_effect() && !operation.is_public() && !case.is(Unlike::NoKey)
+}
+
 async fn repeated(ground: &Ground, operation: &Operation, case: &Case) -> usize {
-    // Whoever signs out, or is erased by their own hand, has no session to repeat anything with.
-    let ends_the_session = operation.id == "logout";
-    if operation.is_public() || ends_the_session || !operation.has_effect() {
+    // Whoever signs out has no session to repeat anything with.
+    if !is_kept(operation, case) || case.is(Unlike::EndsTheSession) {
         return 0;
     }
     let names = ground.stage_for(case, &ground.world.acme).await;
@@ -45,7 +49,7 @@ fn a_repetition_from_another_session_is_not_a_smaller_effect() {
 }
 
 async fn from_another_session(ground: &Ground, operation: &Operation, case: &Case) -> usize {
-    if operation.is_public() || !operation.has_effect() {
+    if !is_kept(operation, case) {
         return 0;
     }
     let by_itself = left_alive(ground, operation, case, false).await;

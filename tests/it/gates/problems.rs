@@ -7,7 +7,7 @@ use axum::http::Method;
 use bailiwick::kernel::error::Code;
 use serde_json::Value;
 
-use super::cases::{self, Case, Names, mentioned};
+use super::cases::{self, Case, Names};
 use super::operations::{Operation, document, operations};
 use super::stage::{Approach, Ground, call, on_grounds};
 use crate::harness::app::Answer;
@@ -63,13 +63,8 @@ async fn malformed(ground: &Ground, operation: &Operation, case: &Case) -> usize
     {
         wrong.pop();
     }
-    for name in [
-        "mandate", "target", "admitted", "account", "group", "role", "irole", "template",
-        "instance", "deleted",
-    ] {
-        if mentioned(case.uri.split('?').next().unwrap()).contains(name) {
-            wrong.push((rightful.clone().aiming(name, "not-a-uuid"), 400, "invalid_parameter"));
-        }
+    for name in ids_in_path(operation, case) {
+        wrong.push((rightful.clone().aiming(name, "not-a-uuid"), 400, "invalid_parameter"));
     }
     if let Some(body) = case.body {
         let may_be_left_out =
@@ -110,6 +105,18 @@ async fn malformed(ground: &Ground, operation: &Operation, case: &Case) -> usize
         asked += 1;
     }
     asked
+}
+
+/// What the path's parameters are called in the case that take nothing but ids.
+fn ids_in_path(operation: &Operation, case: &Case) -> impl Iterator<Item = &'static str> {
+    let parameters = operation.value["parameters"].as_array().into_iter().flatten();
+    let is_id =
+        |parameter: &&Value| parameter["in"] == "path" && parameter["schema"]["format"] == "uuid";
+    let ids: Vec<&str> = parameters.filter(is_id).filter_map(|id| id["name"].as_str()).collect();
+    let path = case.uri.split('?').next().unwrap();
+    let pairs = operation.path.split('/').zip(path.split('/'));
+    let named = pairs.filter(|(known, _)| ids.contains(&known.trim_matches(['{', '}'])));
+    named.filter_map(|(_, own)| own.strip_prefix('$')).collect::<Vec<_>>().into_iter()
 }
 
 fn path_of(case: &Case, names: &Names, approach: &Approach) -> String {

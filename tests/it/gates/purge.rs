@@ -36,7 +36,11 @@ async fn a_mandate_with_rows_in_every_table_is_purged_whole_and_its_twin_is_not_
     let mut trail = 0;
     for table in &tables {
         let found = rows(app, table, globex).await;
-        assert!(found > 0, "{} has no row to be purged: put one into stage.sql", table.name);
+        assert!(
+            found > 0,
+            "{} has no row to be purged: put one into its slice in tests/it/core",
+            table.name
+        );
         trail += if TRAIL.contains(&table.name.as_str()) { found } else { 0 };
     }
     let (twin, own) = (digest(app, acme).await, digest(app, globex).await);

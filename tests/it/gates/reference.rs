@@ -4,8 +4,8 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-pub const MANDATE_TABLES: [&str; 6] =
-    ["mandate", "members", "groups", "roles", "instances", "audit"];
+use crate::core::tables::{MANDATE_TABLES, lowered};
+
 pub const CREATE: usize = 1;
 
 #[derive(Debug, Clone, Default, Serialize)]
@@ -51,12 +51,8 @@ pub struct Question {
 impl World {
     /// The level, and whether it is allowed: to a row of the owner, or to any row.
     pub fn answer(&self, asked: &Question) -> (u8, bool) {
-        let level = self
-            .counting(asked)
-            .iter()
-            .map(|role| role.level(asked.table, asked.operation))
-            .max()
-            .unwrap_or(0);
+        let levels = self.counting(asked).into_iter();
+        let level = levels.map(|role| role.level(asked.table, asked.operation)).max().unwrap_or(0);
         (level, level > 0 && asked.owner.is_none_or(|owner| self.reaches(level, asked, owner)))
     }
 
@@ -85,11 +81,9 @@ impl World {
     pub fn reaches(&self, level: u8, asked: &Question, owner: Uuid) -> bool {
         let can_own = asked.table != "mandate";
         let mine = can_own && owner == asked.user;
-        let shared =
-            |members: &Vec<Uuid>| members.contains(&owner) && members.contains(&asked.user);
-        let near = mine
-            || (can_own
-                && self.groups.iter().any(|group| group.1 == asked.mandate && shared(&group.2)));
+        let own_groups = self.groups.iter().filter(|group| group.1 == asked.mandate);
+        let mut shared = own_groups.filter(|group| group.2.contains(&owner));
+        let near = mine || (can_own && shared.any(|group| group.2.contains(&asked.user)));
         [false, mine, near, true][usize::from(level)]
     }
 }
@@ -100,17 +94,7 @@ impl Role {
         let rule = |name: &str| {
             self.rules.iter().find(|rule| rule.0 == name).map(|rule| rule.2[operation])
         };
-        let lowered = |level: u8| {
-            known(table, operation).iter().copied().filter(|known| *known <= level).max()
-        };
-        rule(table).or_else(|| rule("*").and_then(lowered)).unwrap_or(0)
-    }
-}
-
-pub fn known(table: &str, operation: usize) -> &'static [u8] {
-    match (table, operation) {
-        ("mandate", _) | ("members", CREATE) => &[0, 3],
-        ("audit", 1..) => &[0],
-        _ => &[0, 1, 2, 3],
+        let lowered = |level| lowered(table, operation, level);
+        rule(table).or_else(|| rule("*").map(lowered)).unwrap_or(0)
     }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::cases::{self, Case, Names, fill};
 use super::operations::Operation;
+use crate::core;
 use crate::features::{self, Staged};
 use crate::harness::app::{Answer, PASSWORD, uuid};
 use crate::harness::world::{Person, Tenant};
@@ -73,10 +74,13 @@ impl Ground {
     pub async fn mend(&self) {
         let (acme, admin, ended) = (self.world.acme.id, self.world.acme.admin.id, self.ended.id);
         let (walker, name) = (self.walker.id, &self.walker.name);
+        // All accounts with a password have the same.
         self.sql(format!(
             "update users set username = '{name}', username_key = '{name}', enabled = true, erased_at = null,
                password_hash = (select password_hash from users where id = '{admin}')
              where id = '{walker}' and erased_at is not null;
+             update users u set password_hash = same.password_hash from users same
+             where same.id = '{ended}' and u.password_hash <> same.password_hash;
              update mandates set deleted_at = null, purge_at = null, enabled = true, limits = default where id = '{acme}';
              update memberships set enabled = true where mandate_id = '{acme}' and user_id = '{admin}';
              update sessions set revoked_at = null where user_id <> '{ended}'"
@@ -98,7 +102,7 @@ impl Ground {
 
     async fn stage_with(&self, tenant: &Tenant, features: &[&Staged]) -> Names {
         let names = fresh_names(tenant);
-        let mut script = fill(include_str!("stage.sql"), &names);
+        let mut script = fill(&core::rows(), &names);
         for staged in features {
             script.push_str(&fill(
                 &format!("{}{}", features::INSTANCE, staged.rows),
@@ -119,11 +123,8 @@ async fn another(world: &World, name: &str) -> Uuid {
 }
 
 fn fresh_names(tenant: &Tenant) -> Names {
-    let ids = [
-        "target", "newcomer", "account", "admitted", "peer", "role", "spare", "held", "kept",
-        "group", "circle", "instance", "irole", "ispare", "iheld", "template", "deleted",
-    ];
-    let mut names: Names = ids.into_iter().map(|name| (name, Uuid::now_v7().to_string())).collect();
+    let fresh = |name| (name, Uuid::now_v7().to_string());
+    let mut names: Names = core::fresh_ids().map(fresh).collect();
     // The end of a version 7 id is what chance adds: unlike its beginning, never twice the same.
     let tail = |id: Uuid| id.simple().to_string()[20..].to_owned();
     for staged in features::ALL {

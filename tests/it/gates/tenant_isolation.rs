@@ -8,15 +8,9 @@ use uuid::Uuid;
 use super::cases::{Case, Names, mentioned};
 use super::operations::Operation;
 use super::stage::{Approach, Ground, call, on_grounds};
-use crate::features;
 use crate::harness::app::Answer;
 use crate::harness::digest::digest;
-
-/// Names of things that belong to a mandate, besides those of features; the others are the platform's.
-const OF_A_MANDATE: [&str; 10] = [
-    "mandate", "target", "admitted", "role", "spare", "held", "group", "instance", "irole",
-    "ispare",
-];
+use crate::{core, features};
 
 #[test]
 fn a_swapped_id_finds_nothing_and_changes_nothing() {
@@ -30,11 +24,8 @@ pub async fn isolated(ground: &Ground, operation: &Operation, case: &Case) -> us
     let twins = ground.stage_for(case, &world.globex).await;
     // The own call in the twin's stead must not differ by who used the mandate before.
     let before = digests(ground).await;
-    let swapped: Vec<&'static str> = OF_A_MANDATE
-        .into_iter()
-        .chain(features::ids())
-        .filter(|name| case.mentions(name))
-        .collect();
+    let swapped: Vec<&'static str> =
+        core::mandate_ids().chain(features::ids()).filter(|name| case.mentions(name)).collect();
     for name in &swapped {
         by_admin(ground, operation, case, (&own, &twins), name).await;
         by_sys_admin(ground, operation, case, (&own, &twins), name, swapped.len()).await;

@@ -2,9 +2,10 @@
 
 use uuid::Uuid;
 
-use super::cases::{Case, Names, fill, mentioned};
+use super::cases::{Case, Names, fill};
 use super::operations::Operation;
 use super::stage::{Approach, Ground};
+use crate::core::tables::{self, INSTANCE_TABLES, Row, Whose};
 use crate::features::{self, Staged};
 
 /// How the row that is aimed at belongs to the walker.
@@ -27,14 +28,12 @@ pub struct Steps {
     pub relation: Relation,
 }
 
-const INSTANCE_TABLES: [&str; 2] = ["access", "instance-roles"];
-
 impl Steps {
     /// Every level that the policy's tables know, with the row mine, near and far where there is one.
     pub fn all(operation: &Operation, case: &Case) -> Vec<Steps> {
         let mut steps = Vec::new();
         for (table, done) in operation.tables() {
-            let knows_only_all = table == "mandate" || (table, done) == ("members", "create");
+            let knows_only_all = !tables::known_to(table, done).contains(&1);
             let has_row = row_of(table, case).is_some();
             let mut add = |level, relations: &[Relation]| {
                 let made = |relation: &Relation| Steps {
@@ -65,23 +64,11 @@ impl Steps {
     }
 }
 
-/// The name of the row of a table that a case aims at.
-fn row_of(table: &str, case: &Case) -> Option<&'static str> {
-    let in_path = |name: &str| mentioned(case.uri.split('?').next().unwrap()).contains(name);
-    match table {
-        "members" => in_path("target").then_some("target"),
-        "groups" => in_path("group").then_some("group"),
-        "roles" => ["role", "irole"].into_iter().find(|name| in_path(name)),
-        "instances" => in_path("instance").then_some("instance"),
-        "access" if in_path("admitted") => Some("admitted"),
-        "access" => (in_path("instance") && case.mentions("target")).then_some("target"),
-        "instance-roles" => in_path("irole").then_some("irole"),
-        _ => features::of_table(table)?
-            .owners
-            .iter()
-            .map(|(name, _)| *name)
-            .find(|name| in_path(name)),
-    }
+/// The row of a table that a case aims at.
+fn row_of(table: &str, case: &Case) -> Option<&'static Row> {
+    let rows =
+        features::of_table(table).map_or_else(|| tables::rows_of(table), |staged| staged.owners);
+    tables::aimed_at(rows, case)
 }
 
 impl Ground {
@@ -124,39 +111,48 @@ impl Ground {
 
     /// The walker with one permission. Fresh names: an instance knows its walker once.
     pub async fn walker(&self, steps: &Steps, case: &Case, names: &Names) -> Approach {
-        let mut approach = self.walker_without_permission().await;
+        let approach = self.walker_without_permission().await;
         let staged = features::of_table(&steps.table);
-        let mut names = self.walker_names(staged, names);
-        let row = row_of(&steps.table, case);
+        let names = self.walker_names(staged, names);
         let in_instance = staged.is_some() || INSTANCE_TABLES.contains(&steps.table.as_str());
         if in_instance {
             self.sql(fill(ADMITTED, &names)).await;
         }
         self.sql(fill(&permission(steps, in_instance), &names)).await;
-        if let (Some(staged), Some(row)) = (staged, row) {
+        let Some(row) = row_of(&steps.table, case) else { return approach };
+        if let Some(staged) = staged {
             self.sql(way_there(staged, &steps.table, &names)).await;
-            let owner = match steps.relation {
-                Relation::Mine => self.walker.id.to_string(),
-                Relation::Near => names["peer"].clone(),
-                Relation::NoRow | Relation::Far => return approach,
-            };
-            names.insert("owner", owner);
-            let (_, belongs) = staged.owners.iter().find(|(name, _)| *name == row).unwrap();
-            self.sql(fill(&format!("{CIRCLE}; {belongs}"), &names)).await;
-            return approach;
         }
-        match (steps.relation, row) {
-            (Relation::Mine, Some("target")) => {
-                approach = approach.aiming("target", self.walker.id);
+        self.related(steps.relation, row, names, approach).await
+    }
+
+    /// Makes the row be the walker's, or somebody's who is near.
+    async fn related(
+        &self,
+        relation: Relation,
+        row: &Row,
+        mut names: Names,
+        approach: Approach,
+    ) -> Approach {
+        let owner = match relation {
+            Relation::Mine => self.walker.id.to_string(),
+            Relation::Near => names["peer"].clone(),
+            Relation::NoRow | Relation::Far => return approach,
+        };
+        let is_near = relation == Relation::Near;
+        if is_near {
+            self.sql(fill(CIRCLE, &names)).await;
+        }
+        match row.whose {
+            Whose::Person if is_near => {
+                names.insert("near", names[row.name].clone());
+                self.sql(fill(IN_CIRCLE, &names)).await;
             }
-            (Relation::Mine, Some("admitted")) => {
-                approach = approach.aiming("admitted", self.walker.id);
+            Whose::Person => return approach.aiming(row.name, self.walker.id),
+            Whose::By(statement) => {
+                names.insert("owner", owner);
+                self.sql(fill(statement, &names)).await;
             }
-            (Relation::Mine, Some(row)) => self.sql(fill(mine(row, in_instance), &names)).await,
-            (Relation::Near, Some(row)) => {
-                self.sql(fill(&format!("{CIRCLE}; {}", near(row)), &names)).await;
-            }
-            _ => {}
         }
         approach
     }
@@ -186,51 +182,25 @@ const CIRCLE: &str = "
     insert into group_members (mandate_id, group_id, user_id) values
       ('$mandate', '$circle', '$walker'), ('$mandate', '$circle', '$peer') on conflict do nothing";
 
+/// Somebody else does too.
+const IN_CIRCLE: &str = "
+    insert into group_members (mandate_id, group_id, user_id)
+    values ('$mandate', '$circle', '$near') on conflict do nothing";
+
 /// The table's every operation at the level, as far as it is known there.
 fn permission(steps: &Steps, in_instance: bool) -> String {
     let (table, level) = (&steps.table, steps.level);
-    let read_only = table == "audit";
-    let create = if read_only || (table == "members" && level < 3) { 0 } else { level };
-    let change = if read_only { 0 } else { level };
+    let at = |operation| {
+        if tables::known(table, operation).contains(&level) { level } else { 0 }
+    };
     let (role, scope) = if in_instance { ("$own", "instance") } else { ("$walks", "mandate") };
     format!(
-        "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level, delete_level)
-         values ('{role}', '{scope}', '$mandate', '{table}', true, {level}, {create}, {change}, {change})"
+        "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view,
+                                       read_level, create_level, update_level, delete_level)
+         values ('{role}', '{scope}', '$mandate', '{table}', true, {}, {}, {}, {})",
+        at(0),
+        at(1),
+        at(2),
+        at(3)
     )
-}
-
-fn mine(row: &str, admitted_already: bool) -> &'static str {
-    match (row, admitted_already) {
-        ("group", _) => "insert into group_members (mandate_id, group_id, user_id) values ('$mandate', '$group', '$walker')",
-        ("role", _) => "insert into member_roles (mandate_id, user_id, role_id) values ('$mandate', '$walker', '$role')",
-        ("instance", false) => {
-            "insert into feature_accesses (mandate_id, instance_id, user_id, created_at) values ('$mandate', '$instance', '$walker', now());
-             insert into access_roles (mandate_id, instance_id, user_id, role_id) values ('$mandate', '$instance', '$walker', '$iheld')"
-        }
-        ("irole", true) => {
-            "insert into access_roles (mandate_id, instance_id, user_id, role_id) values ('$mandate', '$instance', '$walker', '$irole')"
-        }
-        ("irole", false) => {
-            "insert into feature_accesses (mandate_id, instance_id, user_id, created_at) values ('$mandate', '$instance', '$walker', now());
-             insert into access_roles (mandate_id, instance_id, user_id, role_id) values ('$mandate', '$instance', '$walker', '$irole')"
-        }
-        _ => unreachable!("no other row becomes mine"),
-    }
-}
-
-fn near(row: &str) -> &'static str {
-    match row {
-        "target" => "insert into group_members (mandate_id, group_id, user_id) values ('$mandate', '$circle', '$target') on conflict do nothing",
-        "admitted" => "insert into group_members (mandate_id, group_id, user_id) values ('$mandate', '$circle', '$admitted') on conflict do nothing",
-        "group" => "insert into group_members (mandate_id, group_id, user_id) values ('$mandate', '$group', '$peer') on conflict do nothing",
-        "role" => "insert into member_roles (mandate_id, user_id, role_id) values ('$mandate', '$peer', '$role') on conflict do nothing",
-        "instance" => {
-            "insert into feature_accesses (mandate_id, instance_id, user_id, created_at) values ('$mandate', '$instance', '$peer', now()) on conflict do nothing"
-        }
-        "irole" => {
-            "insert into feature_accesses (mandate_id, instance_id, user_id, created_at) values ('$mandate', '$instance', '$peer', now()) on conflict do nothing;
-             insert into access_roles (mandate_id, instance_id, user_id, role_id) values ('$mandate', '$instance', '$peer', '$irole') on conflict do nothing"
-        }
-        _ => unreachable!("nobody is near to another row"),
-    }
 }

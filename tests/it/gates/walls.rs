@@ -171,7 +171,7 @@ async fn a_statement_without_a_filter_reads_only_the_own_mandate() {
                 .await;
         assert!(
             twins > 0,
-            "{table} has no row of the twin: put one into stage.sql, or nothing is shown here"
+            "{table} has no row of the twin: put one into its slice in tests/it/core, or nothing is shown"
         );
         let mut tenant = acting_on(app, &of, acme).await;
         match count(

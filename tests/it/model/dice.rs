@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::call::{Body, Call};
 use super::world::World;
 use super::world::access::Catalogue;
-use crate::gates::reference::known;
+use crate::core::tables::known;
 
 const WORDS: [&str; 8] = ["Alpha", "beta", "GAMMA", "Delta", "Straße", "omega", "Zeta x", "kappa"];
 const DESCRIPTIONS: [&str; 3] = ["", "What it is for", "Zweck: alles, «überall»"];

@@ -8,7 +8,8 @@ use bailiwick::access::{Level, Rule};
 use bailiwick::tenancy::catalogue::{BuiltIn, TemplateRole};
 
 use super::Staged;
-use crate::gates::cases::{Case, Trail::Mandate, case};
+use crate::core::{made, tables::row};
+use crate::gates::cases::{Case, Trail::Mandate, Unlike::NotPlayed, case};
 
 bailiwick::feature_tables!("journal" {
     /// Entries; mine when I wrote them.
@@ -49,7 +50,9 @@ pub const MIGRATION: &str = "
 const ENTRY: &str = "/api/journal/$entry";
 
 const fn write(id: &'static str, uri: &'static str, status: u16) -> Case {
-    case(id, uri, status).instance("$journal")
+    case(id, uri, status)
+        .instance("$journal")
+        .unlike(&[(NotPlayed, "it is of a feature that only tests know")])
 }
 
 pub const STAGED: Staged = Staged {
@@ -63,5 +66,6 @@ pub const STAGED: Staged = Staged {
     ],
     ids: &["entry"],
     rows: "insert into journal_entries (id, mandate_id, instance_id, owner_id, text) values ('$entry', '$mandate', '$place', '$owner', '$word');",
-    owners: &[("entry", "update journal_entries set owner_id = '$owner' where id = '$entry'")],
+    owners: &[row("entry", "update journal_entries set owner_id = '$owner' where id = '$entry'")],
+    made: &[made("entry", &["create_entry"])],
 };

@@ -8,8 +8,8 @@ use sqlx::PgPool;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-const MANDATE_TABLES: [&str; 6] = ["mandate", "members", "groups", "roles", "instances", "audit"];
-const INSTANCE_TABLES: [&str; 2] = ["access", "instance-roles"];
+use crate::core::tables::{self, INSTANCE_TABLES, MANDATE_TABLES};
+
 const WILDCARD: &str = "*";
 /// The protected role is within nobody's access but an admin's: a table of its own here.
 const ADMIN: &str = "@admin";
@@ -70,6 +70,10 @@ pub type Place = (Uuid, Option<Uuid>);
 pub type Row = (Place, String, usize, Uuid);
 const GROUP: u8 = 2;
 
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
 fn is_table(table: &str) -> bool {
     table != WILDCARD && table != ADMIN && !table.starts_with("view ")
 }
@@ -126,7 +130,7 @@ impl Snapshot {
             .filter(|row| row.0 == mandate && row.1 == user)
             .map(|row| self.role(row.2));
         let held: Vec<&Role> = held.collect();
-        let mut tables = union(&held, &MANDATE_TABLES.map(str::to_owned), &[]);
+        let mut tables = union(&held, &owned(&MANDATE_TABLES), &[]);
         if held.iter().any(|role| role.protected) {
             access.admin_of.insert(mandate);
             tables.insert(ADMIN.to_owned(), [1; 5]);
@@ -143,7 +147,7 @@ impl Snapshot {
                 .map(|row| self.role(row.2));
             let (_, tables, views) = self.features.iter().find(|row| row.0 == *feature).unwrap();
             let known: Vec<String> =
-                tables.iter().cloned().chain(INSTANCE_TABLES.map(str::to_owned)).collect();
+                tables.iter().cloned().chain(owned(&INSTANCE_TABLES)).collect();
             access.places.insert(
                 (mandate, Some(*instance)),
                 union(&held.collect::<Vec<_>>(), &known, views),
@@ -343,15 +347,8 @@ impl Role {
 
 /// `*` falls to the next lower level that the table knows.
 fn lowered(table: &str, [view, read, create, update, delete]: Levels) -> Levels {
-    let all_or_none = |level: u8| if level == 3 { 3 } else { 0 };
-    match table {
-        "mandate" => {
-            [view, all_or_none(read), all_or_none(create), all_or_none(update), all_or_none(delete)]
-        }
-        "members" => [view, read, all_or_none(create), update, delete],
-        "audit" => [view, read, 0, 0, 0],
-        _ => [view, read, create, update, delete],
-    }
+    let fall = |operation, level| tables::lowered(table, operation, level);
+    [view, fall(0, read), fall(1, create), fall(2, update), fall(3, delete)]
 }
 
 impl Access {

@@ -6,13 +6,14 @@ create function staged_roles(stage jsonb) returns table (id uuid, mandate_id uui
     protected bool, tables jsonb, views jsonb)
 $$;
 create function set_stage(people uuid[], sys_admins uuid[], stage jsonb) returns void language plpgsql as $$
-declare of_feature regclass;
+declare of_mandate regclass;
 begin
   -- Without triggers: cascades, epochs and recounts would cost more than the sequence. The epochs are raised below.
   perform set_config('session_replication_role', 'replica', true);
-  for of_feature in select polrelid from pg_policy where polname = 'instance' loop execute format('delete from %s', of_feature); end loop;
-  delete from access_roles; delete from feature_accesses; delete from group_members; delete from groups; delete from member_roles;
-  delete from memberships; delete from former_members; delete from mandate_epochs; delete from feature_instances; delete from mandates;
+  for of_mandate in select polrelid from pg_policy where polname = 'tenant' and polrelid::regclass::text
+      not in ('users', 'roles', 'role_permissions', 'role_views', 'audit_events', 'audit_addresses') loop
+    execute format('delete from %s', of_mandate);
+  end loop;
   delete from role_permissions where role_id not in (select id from kept_role);
   delete from role_views where role_id not in (select id from kept_role);
   delete from roles where id not in (select id from kept_role);
@@ -22,7 +23,8 @@ begin
   delete from users where id <> all (people);
   delete from user_epochs where user_id <> all (people);
   update users u set username = k.username, username_key = k.username_key, password_hash = k.password_hash, erased_at = null
-    from kept_user k where k.id = u.id and u.erased_at is not null;
+    from kept_user k
+    where k.id = u.id and (u.erased_at is not null or u.password_hash is distinct from k.password_hash);
   update user_epochs set epoch = epoch + 1;
   update catalogue_epoch set epoch = epoch + 1;
   update users set enabled = true, is_sys_admin = (id = any (sys_admins)) where not enabled or is_sys_admin <> (id = any (sys_admins));

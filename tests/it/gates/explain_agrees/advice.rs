@@ -5,12 +5,12 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::reference::{MANDATE_TABLES, known};
 use super::answers::refusal;
 use super::letter;
 use super::memory::Tally;
 use super::stage::{Drawn, Stage, Theatre};
 use super::worlds::{OPERATIONS, id};
+use crate::core::tables::{MANDATE_TABLES, known};
 use crate::harness::Answer;
 
 /// Takes the advice on a question, where there is any and the overseer may act on it. Changes the world.

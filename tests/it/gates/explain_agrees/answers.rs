@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::reference::{MANDATE_TABLES, Question, Role, World};
+use super::super::reference::{Question, Role, World};
 use super::guard::{Outcome, context_refusal};
 use super::memory::{Tally, needed};
 use super::stage::{Drawn, Stage, Theatre};
 use super::worlds::{OPERATIONS, READ};
 use super::{letter, tables_scope};
+use crate::core::tables::MANDATE_TABLES;
 use crate::harness::Answer;
 
 /// Asks both, and compares.

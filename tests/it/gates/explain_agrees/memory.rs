@@ -9,9 +9,10 @@ use bailiwick::access::{Level, Merged, Operation, Permissions, Rule};
 use bailiwick::kernel::ids::UserId;
 use uuid::Uuid;
 
-use super::super::reference::{Question, Role, World, known};
+use super::super::reference::{Question, Role, World};
 use super::tables_scope;
 use super::worlds::Scope;
+use crate::core::tables::known;
 
 /// How often each kind of question was asked and answered.
 pub type Tally = BTreeMap<Cow<'static, str>, usize>;

@@ -9,7 +9,8 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
-use super::super::reference::{MANDATE_TABLES, Question, Role, World, known};
+use super::super::reference::{Question, Role, World};
+use crate::core::tables::{INSTANCE_TABLES, MANDATE_TABLES, known};
 use crate::features;
 
 const WORDS: [&str; 12] =
@@ -39,7 +40,7 @@ impl Scope {
         let (own, views) =
             feature.map_or((&[][..], &[][..]), |feature| (feature.tables, feature.views));
         let names = |names: &[&str]| names.iter().copied().map(str::to_owned).collect::<Vec<_>>();
-        let tables = own.iter().copied().chain(["access", "instance-roles"]).collect();
+        let tables = own.iter().chain(INSTANCE_TABLES.iter()).copied().collect();
         Self { tables, views, catalogue: Catalogue::instance(names(own), names(views)) }
     }
 }

@@ -92,7 +92,7 @@ fn names_version(document: &Value, operation: &Operation) -> bool {
 }
 
 /// The document of the service as it is built, without the tests' own feature.
-fn served() -> Value {
+pub fn served() -> Value {
     serde_json::to_value(assembly::document(&App::detached().unwrap(), assembly::FEATURES)).unwrap()
 }
 

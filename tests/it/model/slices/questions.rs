@@ -15,7 +15,7 @@ use super::super::world::access::{
     ALL, Catalogue, MINE, Merged, NEAR, OPERATIONS as NAMES, READ, least, letter,
 };
 use super::super::world::{Feature, Group, World, key};
-use crate::gates::reference::{MANDATE_TABLES, known};
+use crate::core::tables::{MANDATE_TABLES, known};
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::post("check_access", "/api/access/check", Guard::Asking(None), draw_check, check),

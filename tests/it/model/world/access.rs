@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Role, World};
-use crate::gates::reference::{MANDATE_TABLES, known};
+use crate::core::tables::{MANDATE_TABLES, known};
 
 pub const READ: usize = 0;
 pub const CREATE: usize = 1;

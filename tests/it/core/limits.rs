@@ -1,0 +1,14 @@
+//! Own limits of mandates.
+
+use super::{ONLY_CASES, Slice};
+use crate::gates::cases::{Trail::Both, case};
+
+const LIMITS: &str = "/api/mandates/$mandate/limits";
+
+pub const SLICE: Slice = Slice {
+    cases: &[
+        case("get_mandate_limits", LIMITS, 200),
+        case("replace_mandate_limits", LIMITS, 200).body(r#"{"classes": {"read": 90}}"#).told(Both),
+    ],
+    ..ONLY_CASES
+};

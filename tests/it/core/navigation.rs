@@ -1,0 +1,13 @@
+//! What one's own navigation shows, and what oneself may do.
+
+use super::{ONLY_CASES, Slice};
+use crate::gates::cases::case;
+
+pub const SLICE: Slice = Slice {
+    cases: &[
+        case("get_my_features", "/api/features/my", 200),
+        case("get_my_access", "/api/access/me", 200),
+        case("get_my_access", "/api/access/me", 200).of("in an instance").instance("$instance"),
+    ],
+    ..ONLY_CASES
+};

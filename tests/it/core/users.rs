@@ -1,0 +1,45 @@
+//! Accounts.
+
+use super::{ONLY_CASES, Slice};
+use crate::gates::cases::{
+    Trail::{Both, Mandate, Platform},
+    Unlike::ToldRead,
+    case,
+};
+
+const USERS: &str = "/api/users";
+const ACCOUNT: &str = "/api/users/$account";
+
+/// What is said of a look-up.
+const SEEN: &str = "whoever tries out whether somebody has an account is to be seen doing it";
+
+pub const SLICE: Slice = Slice {
+    cases: &[
+        case("list_users", USERS, 200),
+        case("create_user", USERS, 201)
+            .body(r#"{"username": "$unique", "password": "$password"}"#)
+            .told(Platform),
+        case("get_user", ACCOUNT, 200),
+        case("update_user", ACCOUNT, 200).body(r#"{"language": "de"}"#).told(Platform),
+        case("update_user", "/api/users/$target", 200)
+            .of("disabling a member")
+            .body(r#"{"enabled": false}"#)
+            .told(Both)
+            .sys_only(),
+        case("erase_user", "/api/users/$account?mode=erase", 200)
+            .body(r#"{"password": "$password"}"#)
+            .told(Platform),
+        case("erase_user", "/api/users/$target?mode=erase", 200)
+            .of("a member")
+            .told(Both)
+            .sys_only(),
+        case("lookup_user", "/api/users/lookup?username=newcomer-$person", 200)
+            .told(Mandate)
+            .unlike(&[(ToldRead, SEEN)]),
+        case("lookup_user", "/api/users/lookup?email=newcomer-$person@example.com", 200)
+            .of("by address")
+            .told(Mandate)
+            .unlike(&[(ToldRead, SEEN)]),
+    ],
+    ..ONLY_CASES
+};
