@@ -65,6 +65,10 @@ impl Operation {
             .filter_map(|clause| Some((clause["table"].as_str()?, clause["operation"].as_str()?)))
             .collect()
     }
+    /// Whether SysAdmins come in for nothing but templates.
+    pub fn admits_for_templates_only(&self) -> bool {
+        self.clauses().any(|clause| clause["only"] == "templates")
+    }
     /// Whether only SysAdmins (and, for an account, its owner) come in.
     pub fn is_for_sys_admins(&self) -> bool {
         self.tables().is_empty() && self.admits("sysAdmin")

@@ -6,19 +6,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::stage::{TABLES, VIEWS, permissions};
-use super::Dice;
+use super::{Dice, Picked};
 use crate::harness::app::PASSWORD;
 
 impl Dice<'_> {
-    /// The group is the mandate's; the second place is a mandate with an instance.
-    pub(super) fn body(
-        &mut self,
-        operation: &str,
-        actor: usize,
-        (mandate, group): (Uuid, Uuid),
-        place: (Uuid, Uuid),
-        role: Uuid,
-    ) -> Option<Value> {
+    pub(super) fn body(&mut self, operation: &str, picked: &Picked) -> Option<Value> {
+        let Picked { actor, mandate, group, role, place, .. } = *picked;
         let (method, path) = operation.split_once(' ').unwrap();
         match path.split('/').nth(2).unwrap() {
             "mandates" => self.mandate_body(method, path, actor, (mandate, group)),

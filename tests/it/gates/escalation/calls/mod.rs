@@ -2,8 +2,7 @@
 //! id, wider roles, templates, roles of elsewhere) and sometimes carry a field that nobody asked for.
 
 mod bodies;
-
-use std::sync::LazyLock;
+mod tried;
 
 use axum::http::Method;
 use rand::RngExt;
@@ -12,85 +11,17 @@ use rand::seq::IndexedRandom;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::cases::{self, Case, Names, fill};
+use super::super::cases::{Case, Names, fill};
 use super::reach::Snapshot;
 use super::stage::{ADMIN, Actor, OTHER_SYS_ADMIN, SYS_ADMIN, Scene};
 use crate::features;
-
-/// Who is let in at all.
-#[derive(Clone, Copy, PartialEq)]
-enum For {
-    SysAdmins,
-    Both,
-    Members,
-    Anybody,
-}
-use For::{Anybody, Both, Members, SysAdmins};
-
-/// Every mutating operation, who is let in, and how often it is called beside the others. Rare: what costs a password hash,
-/// and what ends the sequence for its caller or for all.
-const OPERATIONS: [(&str, For, u32); 39] = [
-    ("POST /api/mandates", SysAdmins, 9),
-    ("PATCH /api/mandates/{mandateId}", Both, 12),
-    ("PUT /api/mandates/{mandateId}", Both, 13),
-    ("DELETE /api/mandates/{mandateId}", SysAdmins, 5),
-    ("POST /api/mandates/{mandateId}/restore", SysAdmins, 6),
-    ("PUT /api/mandates/{mandateId}/limits", SysAdmins, 6),
-    ("POST /api/mandates/{mandateId}/users", Both, 25),
-    ("PATCH /api/mandates/{mandateId}/users/{userId}", Both, 20),
-    ("DELETE /api/mandates/{mandateId}/users/{userId}", Both, 8),
-    ("PUT /api/mandates/{mandateId}/users/{userId}/roles", Both, 50),
-    ("PUT /api/mandates/{mandateId}/users/{userId}/roles/{roleId}", Both, 50),
-    ("DELETE /api/mandates/{mandateId}/users/{userId}/roles/{roleId}", Both, 25),
-    ("POST /api/mandates/{mandateId}/groups", Members, 7),
-    ("PATCH /api/mandates/{mandateId}/groups/{groupId}", Members, 9),
-    ("DELETE /api/mandates/{mandateId}/groups/{groupId}", Members, 12),
-    ("PUT /api/mandates/{mandateId}/groups/{groupId}/members", Members, 60),
-    ("POST /api/mandates/{mandateId}/roles", Both, 8),
-    ("PATCH /api/roles/{roleId}", Members, 15),
-    ("DELETE /api/roles/{roleId}", Members, 24),
-    ("PUT /api/roles/{roleId}/permissions", Members, 60),
-    ("PATCH /api/roles/{roleId}/permissions", Members, 60),
-    ("POST /api/features", SysAdmins, 6),
-    ("PATCH /api/features/{featureCode}", SysAdmins, 11),
-    ("DELETE /api/features/{featureCode}", SysAdmins, 17),
-    ("POST /api/features/instances", Members, 14),
-    ("PATCH /api/features/instances/{instanceId}", Both, 7),
-    ("DELETE /api/features/instances/{instanceId}", Both, 9),
-    ("POST /api/features/instances/{instanceId}/sync-roles", Both, 25),
-    ("POST /api/features/instances/{instanceId}/roles", Members, 7),
-    ("POST /api/features/instances/{instanceId}/users", Members, 40),
-    ("PATCH /api/features/instances/{instanceId}/users/{userId}", Members, 30),
-    ("DELETE /api/features/instances/{instanceId}/users/{userId}", Members, 19),
-    ("PUT /api/features/instances/{instanceId}/users/{userId}/roles", Members, 50),
-    ("POST /api/features/templates/roles", SysAdmins, 6),
-    ("POST /api/users", SysAdmins, 4),
-    ("PATCH /api/users/{userId}", Anybody, 30),
-    ("DELETE /api/users/{userId}", Anybody, 3),
-    ("POST /api/auth/login", Anybody, 2),
-    ("POST /api/auth/logout", Anybody, 2),
-];
+use crate::harness::app::PASSWORD;
+use tried::For::{self, Anybody, Both, Members, SysAdmins};
+pub use tried::operations;
+use tried::{OF_CORE, OF_FEATURES, Tried};
 
 /// How many of a hundred calls work with the data of a feature.
-const OF_FEATURES: u32 = 20;
-
-/// The mutating operations of each feature, as `METHOD path`, with the case that shows how one is called.
-static FEATURE_OPERATIONS: LazyLock<Vec<(&'static str, Case)>> = LazyLock::new(|| {
-    let of_features = cases::all()
-        .into_iter()
-        .filter(|(operation, case)| operation.is_mutation() && features::of(case).is_some());
-    of_features
-        .map(|(operation, case)| {
-            (format!("{} {}", operation.method, operation.path).leak() as &str, case)
-        })
-        .collect()
-});
-
-/// The operations of the OpenAPI document that are tried here, as `METHOD path`.
-pub fn operations() -> impl Iterator<Item = &'static str> {
-    let core = OPERATIONS.iter().map(|(operation, ..)| *operation);
-    core.chain(FEATURE_OPERATIONS.iter().map(|(operation, _)| *operation))
-}
+const WITH_FEATURES: u32 = 20;
 
 /// A call to be made.
 #[derive(Debug)]
@@ -107,6 +38,18 @@ pub struct Call {
     pub poisoned: bool,
 }
 
+/// What a call is about: who makes it, and things for its path and its body.
+#[derive(Debug, Clone, Copy)]
+struct Picked {
+    actor: usize,
+    mandate: Uuid,
+    target: Uuid,
+    group: Uuid,
+    role: Uuid,
+    /// A mandate with one of its instances.
+    place: (Uuid, Uuid),
+}
+
 /// What a random call is drawn from.
 pub struct Dice<'a> {
     pub random: &'a mut StdRng,
@@ -120,7 +63,7 @@ pub struct Dice<'a> {
 
 impl Dice<'_> {
     pub fn call(&mut self) -> Call {
-        if self.random.random_ratio(OF_FEATURES, 100) {
+        if self.random.random_ratio(WITH_FEATURES, 100) {
             return self.feature_call();
         }
         self.call_among(|_| true)
@@ -128,9 +71,9 @@ impl Dice<'_> {
 
     /// A call of one of these operations of the core.
     pub fn call_among(&mut self, wanted: impl Fn(&str) -> bool) -> Call {
-        let among: Vec<_> = OPERATIONS.iter().filter(|(operation, ..)| wanted(operation)).collect();
-        let (operation, class, _) =
-            **among.choose_weighted(self.random, |(.., weight)| *weight).unwrap();
+        let among: Vec<_> = OF_CORE.iter().filter(|tried| wanted(tried.name)).collect();
+        let tried = *among.choose_weighted(self.random, |tried| tried.weight).unwrap();
+        let (operation, class) = (tried.name, tried.class);
         let actor = self.actor(class);
         let (method, template) = operation.split_once(' ').unwrap();
         let mandate = self.mandate();
@@ -150,21 +93,8 @@ impl Dice<'_> {
             if operation.ends_with("/restore") { self.deleted_mandate() } else { mandate };
         let role = if templates { self.template() } else { self.role(header) };
         let group = self.group(mandate);
-        let path = template
-            .replace("{mandateId}", &mandate.to_string())
-            .replace("{userId}", &target.to_string())
-            .replace("{groupId}", &group.to_string())
-            .replace("{roleId}", &role.to_string())
-            .replace("{instanceId}", &place.1.to_string())
-            .replace("{featureCode}", &self.feature());
-        let path = match operation {
-            "POST /api/features/instances/{instanceId}/sync-roles" => {
-                format!("{path}?addOnly={}", self.random.random_bool(0.3))
-            }
-            "DELETE /api/users/{userId}" => format!("{path}?mode=erase"),
-            _ => path,
-        };
-        let mut body = self.body(operation, actor, (mandate, group), place, role);
+        let picked = Picked { actor, mandate, target, group, role, place };
+        let (path, mut body) = self.request(tried, &picked);
         let poisoned =
             self.random.random_bool(0.03) && body.as_mut().is_some_and(|body| self.poison(body));
         let method = method.parse().unwrap();
@@ -180,13 +110,59 @@ impl Dice<'_> {
         }
     }
 
+    /// Path and body; as the case has them, where nothing greedier is known of the operation.
+    fn request(&mut self, tried: &Tried, picked: &Picked) -> (String, Option<Value>) {
+        let (_, template) = tried.name.split_once(' ').unwrap();
+        let path = template
+            .replace("{mandateId}", &picked.mandate.to_string())
+            .replace("{userId}", &picked.target.to_string())
+            .replace("{groupId}", &picked.group.to_string())
+            .replace("{roleId}", &picked.role.to_string())
+            .replace("{instanceId}", &picked.place.1.to_string())
+            .replace("{featureCode}", &self.feature());
+        let path = match tried.name {
+            "POST /api/features/instances/{instanceId}/sync-roles" => {
+                format!("{path}?addOnly={}", self.random.random_bool(0.3))
+            }
+            "DELETE /api/users/{userId}" => format!("{path}?mode=erase"),
+            _ => path,
+        };
+        let body = self.body(tried.name, picked);
+        if path.contains('{') || (body.is_none() && tried.case.body.is_some()) {
+            return self.as_usual(&tried.case, picked);
+        }
+        (path, body)
+    }
+
+    fn as_usual(&mut self, case: &Case, picked: &Picked) -> (String, Option<Value>) {
+        let mut names = self.names.clone();
+        let Picked { actor, mandate, target, group, role, place } = *picked;
+        let ids = [
+            ("mandate", mandate),
+            ("target", target),
+            ("newcomer", target),
+            ("account", target),
+            ("admitted", target),
+            ("group", group),
+            ("role", role),
+            ("spare", role),
+            ("instance", place.1),
+        ];
+        names.extend(ids.map(|(name, id)| (name, id.to_string())));
+        names.insert("unique", format!("u{}", self.random.random::<u32>()));
+        names.insert("username", self.people[actor].name.to_owned());
+        names.insert("password", PASSWORD.to_owned());
+        let body = case.body.map(|body| serde_json::from_str(&fill(body, &names)).unwrap());
+        (fill(case.uri, &names), body)
+    }
+
     /// Work with the data of the feature that is staged, by somebody who is admitted or not.
     fn feature_call(&mut self) -> Call {
-        let staged: Vec<_> = FEATURE_OPERATIONS
+        let staged: Vec<_> = OF_FEATURES
             .iter()
-            .filter(|(_, case)| features::of(case).map(|s| s.feature.code) == Some(self.feature))
+            .filter(|tried| features::of(&tried.case).map(|s| s.feature.code) == Some(self.feature))
             .collect();
-        let (operation, case) = staged.choose(self.random).unwrap();
+        let Tried { name: operation, case, .. } = staged.choose(self.random).unwrap();
         let actor = if self.random.random_bool(0.5) {
             *[ADMIN, ADMIN + 1].choose(self.random).unwrap()
         } else {
