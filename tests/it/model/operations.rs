@@ -88,32 +88,7 @@ impl Told {
 
 /// All that are played.
 pub fn all() -> impl Iterator<Item = &'static Operation> {
-    [
-        slices::sign_in::OPERATIONS,
-        slices::mandates::OPERATIONS,
-        slices::limits::OPERATIONS,
-        slices::members::OPERATIONS,
-        slices::member_roles::OPERATIONS,
-        slices::groups::OPERATIONS,
-        slices::role_lists::OPERATIONS,
-        slices::roles::OPERATIONS,
-        slices::permissions::OPERATIONS,
-        slices::templates::OPERATIONS,
-        slices::features::OPERATIONS,
-        slices::instances::OPERATIONS,
-        slices::sync::OPERATIONS,
-        slices::admissions::OPERATIONS,
-        slices::navigation::OPERATIONS,
-        slices::playbooks::OPERATIONS,
-        slices::versions::OPERATIONS,
-        slices::bookings::OPERATIONS,
-        slices::users::OPERATIONS,
-        slices::questions::OPERATIONS,
-        slices::authzen::OPERATIONS,
-        slices::audit::OPERATIONS,
-    ]
-    .into_iter()
-    .flatten()
+    slices::ALL.iter().copied().flatten()
 }
 
 pub fn named(id: &str) -> &'static Operation {
