@@ -9,6 +9,7 @@ use super::prelude::PEOPLE;
 use super::shape;
 use super::world::{Event, Feature, Role, Texts, User, World};
 use crate::harness::TestApp;
+use crate::harness::app::PASSWORD;
 
 const FEATURES: &str =
     "select code, label, icon, tables, views, built_in, version from features order by code";
@@ -66,6 +67,7 @@ fn person(id: Uuid, name: &str, sys_admin: bool) -> User {
     User {
         id,
         username: name.to_owned(),
+        password: PASSWORD.to_owned(),
         email: Some(format!("{name}@example.com")),
         first_name: Some(name.to_owned()),
         last_name: None,

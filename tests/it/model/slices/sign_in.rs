@@ -10,7 +10,6 @@ use super::super::operations::{Operation, Told};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Kind, needs, shaped};
 use super::super::world::{Event, Session, User, World, key};
-use crate::harness::app::PASSWORD;
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::post("login", "/api/auth/login", Guard::Public, draw_login, login),
@@ -34,10 +33,10 @@ fn draw_login(dice: &mut Dice<'_>) -> Option<()> {
         .collect();
     let user =
         if dice.chance(0.6) && !waiting.is_empty() { dice.one_of(&waiting)? } else { dice.user()? };
-    let username = dice.world.user(user).username.clone();
+    let User { username, password: right, .. } = dice.world.user(user).clone();
     let username = if dice.chance(0.2) { username.to_uppercase() } else { username };
     let username = if dice.chance(0.02) { "nobody-at-all".to_owned() } else { username };
-    let password = if dice.chance(0.9) { PASSWORD } else { "not-the-Password-1" };
+    let password = if dice.chance(0.9) { right } else { "not-the-Password-1".to_owned() };
     dice.send(json!({ "username": username, "password": password }));
     Some(())
 }
@@ -47,7 +46,7 @@ fn login(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     let username = key(shape::text(body, "username").unwrap_or_default());
     let account = world.users.iter().find(|row| row.username == username && !row.erased);
     let Some(user) = account
-        .filter(|row| row.active() && shape::text(body, "password") == Some(PASSWORD))
+        .filter(|row| row.active() && shape::text(body, "password") == Some(&row.password))
         .map(|row| row.id)
     else {
         // What was typed is told to nobody, and who it was only where there is such an account.

@@ -183,6 +183,7 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
     let user = User {
         id: told.id(),
         username,
+        password: PASSWORD.to_owned(),
         email: email(body)?,
         first_name: shape::named(body, "firstName")?,
         last_name: shape::named(body, "lastName")?,
@@ -340,7 +341,8 @@ fn draw_erase(dice: &mut Dice<'_>) -> Option<()> {
     }
     let own = user == dice.caller();
     if own && dice.chance(0.8) || dice.chance(0.1) {
-        let password = if dice.chance(0.85) { PASSWORD } else { "not-the-Password-1" };
+        let right = dice.world.user(user).password.clone();
+        let password = if dice.chance(0.85) { right } else { "not-the-Password-1".to_owned() };
         dice.send(json!({ "password": password }));
     }
     at_version_without_body(dice, user);
@@ -363,7 +365,7 @@ fn erase(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome
     if id == entered.user {
         let password =
             body.and_then(|body| shape::text(body, "password")).ok_or_else(Refusal::invalid)?;
-        if password != PASSWORD {
+        if password != world.user(id).password {
             return Err(Refusal::of(401, "invalid_credentials"));
         }
     }

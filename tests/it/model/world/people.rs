@@ -11,6 +11,7 @@ use super::{World, listed};
 pub struct User {
     pub id: Uuid,
     pub username: String,
+    pub password: String,
     pub email: Option<String>,
     pub first_name: Option<String>,
     pub last_name: Option<String>,
