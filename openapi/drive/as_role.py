@@ -21,7 +21,7 @@ from schemathesis.generation import GenerationMode
 
 # Makes the world, and is known to Schemathesis from then on.
 import hooks
-from world import LEAST_CALLS
+from world import DRIVER, LEAST_CALLS
 
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "openapi.json"
@@ -65,7 +65,7 @@ def replay(known: list, found: dict) -> list[str]:
     case = operation.Case(
         path_parameters={parameter.name: "" for parameter in parameters},
         query=found.get("query", {}),
-        headers={"Authorization": f"Bearer {hooks.WORLD.client.sign_in('driver')}", "X-Mandate-Id": hooks.WORLD.mandate},
+        headers={"Authorization": f"Bearer {hooks.WORLD.client.sign_in(DRIVER)}", "X-Mandate-Id": hooks.WORLD.mandate},
         **({"body": found["body"], "media_type": "application/json"} if "body" in found else {}),
     )
     hooks.replays = True

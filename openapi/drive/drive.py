@@ -20,6 +20,8 @@ from world import LEAST_CALLS, ROLES
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "openapi.json"
 OUTPUT = HERE.parents[1] / "target" / "openapi"
+# How the gates call each operation, as they wrote it down.
+DESCRIBED = OUTPUT / "described.json"
 METHODS = ("get", "put", "post", "delete", "patch")
 # Those that call; each has a service that ends after it.
 running: list[subprocess.Popen] = []
@@ -41,6 +43,7 @@ def drive(role: str, seed: int, more: list[str]) -> tuple[int, dict[str, Counter
             "DRIVE_SEED": str(seed),
             "DRIVE_COUNTS": str(counts),
             "DRIVE_CASES": str(OUTPUT / f"{role}.cases"),
+            "DRIVE_DESCRIBED": str(DESCRIBED),
             # The order of sets is a choice too.
             "PYTHONHASHSEED": "0",
         }

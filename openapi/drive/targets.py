@@ -1,183 +1,183 @@
-"""What each operation is called on: ids that exist, in path, headers, query and body.
+"""What each operation is called on and with: the cases by which the gates call it (`tests/it/core`, `tests/it/features`), filled
+with ids of things that are there.
 
-An operation that is not mentioned gets the ids that its parameters' names ask for. One that ends or changes what it is called on
-gets something of its own, and a new one when that is used up.
+The gates put rows into tables; here everything is made over REST, by the operations that the same descriptions name for it. An
+operation that has an effect gets things of its own, and new ones when those are used up.
 """
 
-from collections.abc import Callable
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from world import ADMIN, MEMBER, PASSWORD, REQUEST, World
+from world import ADMIN, DRIVER, HELD, KEEPER, PASSWORD, STEWARD, SYS_ADMIN, Refused, World
 
-RULE = {"view": True, "read": "m", "create": "n", "update": "n", "delete": "n"}
-
-Path = dict[str, object]
-
-
-def common(world: World) -> Path:
-    """What a parameter's name stands for, where the operation does not say otherwise."""
-    return {
-        "mandateId": world.mandate,
-        "userId": world.chance.choice([world.driver_id, *world.colleagues]),
-        "groupId": world.chance.choice(world.groups),
-        "roleId": world.spare_role,
-        "instanceId": world.chance.choice(list(world.instances.values())),
-        "featureCode": "trustee",
-        "playbook": world.playbook,
-        "number": 1,
-        "bookingId": world.booking,
-        "code": "not_found",
-    }
-
-
-def _member(world: World) -> Path:
-    return {"mandateId": world.mandate, "userId": world.member()}
-
-
-def _member_with_spare_role(world: World) -> Path:
-    path = _member(world) | {"roleId": world.spare_role}
-    world.spare_of(path["userId"])
-    return path
-
-
-def _admitted(world: World) -> Path:
-    instance, account = world.admitted()
-    return {"instanceId": instance, "userId": account}
-
-
-def _group(world: World) -> Path:
-    return {"mandateId": world.mandate, "groupId": world.group()}
-
-
-def _version(playbook: str, number: int) -> Path:
-    return {"playbook": playbook, "number": number}
-
-
-# Operations that end or change what they are called on.
-OF_ITS_OWN: dict[str, Callable[[World], Path]] = {
-    "update_mandate": lambda world: {"mandateId": world.new_mandate()},
-    "put_mandate": lambda world: {"mandateId": world.new_mandate()},
-    "delete_mandate": lambda world: {"mandateId": world.new_mandate()},
-    "restore_mandate": lambda world: {"mandateId": world.deleted_mandate()},
-    "update_member": _member,
-    "remove_member": _member,
-    "replace_member_roles": _member,
-    "assign_member_role": lambda world: _member(world) | {"roleId": world.spare_role},
-    "revoke_member_role": _member_with_spare_role,
-    "update_group": _group,
-    "delete_group": _group,
-    "replace_group_members": _group,
-    "update_role": lambda world: {"roleId": world.any_role()},
-    "delete_role": lambda world: {"roleId": world.any_role()},
-    "replace_role_permissions": lambda world: {"roleId": world.any_role()},
-    "update_role_permissions": lambda world: {"roleId": world.any_role()},
-    "update_feature": lambda world: {"featureCode": world.feature()},
-    "delete_feature": lambda world: {"featureCode": world.feature()},
-    "update_feature_instance": lambda world: {"instanceId": world.instance("trustee")},
-    "delete_feature_instance": lambda world: {"instanceId": world.instance("trustee")},
-    "sync_instance_roles": lambda world: {"instanceId": world.instance("trustee")},
-    "add_instance_user": lambda world: {"instanceId": world.instances["trustee"]},
-    "update_instance_user": _admitted,
-    "remove_instance_user": _admitted,
-    "replace_instance_user_roles": _admitted,
-    "update_user": lambda world: {"userId": world.account()[0]},
-    "erase_user": lambda world: {"userId": world.account()[0]},
-    "update_playbook": lambda world: {"playbook": world.new_playbook()},
-    "delete_playbook": lambda world: {"playbook": world.new_playbook()},
-    "restore_playbook": lambda world: {"playbook": world.deleted_playbook()},
-    "create_playbook_version": lambda world: {"playbook": world.new_playbook()},
-    "update_playbook_version": lambda world: _version(world.playbook_with_versions(), 1),
-    "delete_playbook_version": lambda world: _version(world.playbook_with_versions(), 2),
-    "restore_playbook_version": lambda world: _version(world.playbook_with_a_deleted_version(), 2),
-    "rollback_playbook_version": lambda world: _version(world.playbook_with_versions(), 1),
-    "accept_booking": lambda world: {"bookingId": world.new_booking()},
-    "reject_booking": lambda world: {"bookingId": world.new_booking()},
-    "delete_booking": lambda world: {"bookingId": world.own_booking()},
-}
-
-
-def caller(world: World, operation: str) -> tuple[str, Path] | None:
-    """Somebody else who calls in the driver's place, where the call would end the driver's session or account."""
-    if operation == "logout":
-        return world.client.sign_in("driver"), {}
-    if operation == "erase_user" and world.role in (ADMIN, MEMBER):
-        account, name = world.account()
-        return world.client.sign_in(name), {"userId": account}
-    return None
-
-
-def _question(world: World) -> dict:
-    return {
-        "subject": {"type": "user", "id": world.chance.choice(world.colleagues)},
-        "action": {"name": "read"},
-        "resource": {"type": "members", "id": "any"},
-        "context": {"mandate": world.mandate},
-    }
-
-
-# Bodies that are taken. Members that are null are left out of what was generated.
-BODIES: dict[str, Callable[[World], dict]] = {
-    "login": lambda world: {"username": "driver", "password": PASSWORD},
-    "create_user": lambda world: {"username": world.unique("made"), "password": PASSWORD, "email": None, "isSysAdmin": None},
-    "update_user": lambda world: {"email": None, "isSysAdmin": None, "language": "de"},
-    "erase_user": lambda world: {"password": PASSWORD},
-    "create_mandate": lambda world: {"name": world.unique("made"), "code": None, "language": "en", "adminUserId": world.keeper_id},
-    "update_mandate": lambda world: {"name": world.unique("named"), "code": None, "language": "en", "enabled": None},
-    "put_mandate": lambda world: {"name": world.unique("named"), "code": None, "language": "en", "enabled": None},
-    "add_member": lambda world: {
-        "targetUserId": world.account()[0],
-        "username": None,
-        "email": None,
-        "roleIds": [world.roles["user"]],
-    },
-    "replace_member_roles": lambda world: {"roleIds": [world.roles["user"], world.spare_role]},
-    "create_group": lambda world: {"name": world.unique("made")},
-    "update_group": lambda world: {"name": world.unique("named")},
-    "replace_group_members": lambda world: {"userIds": world.colleagues},
-    "create_mandate_role": lambda world: {"label": world.unique("made"), "description": {"en": "Made"}},
-    "create_instance_role": lambda world: {"label": world.unique("made"), "description": {"en": "Made"}},
-    "create_template_role": lambda world: {
-        "roleLabel": world.unique("made"),
-        "featureCode": "trustee",
-        "description": {"en": "Made"},
-    },
-    "update_role": lambda world: {"label": world.unique("named"), "description": {"en": "Named"}},
-    "replace_role_permissions": lambda world: {"tables": {"*": RULE}, "views": {}},
-    "update_role_permissions": lambda world: {"tables": {"*": RULE}, "views": {}},
-    "create_feature": lambda world: {"code": world.unique("made"), "label": {"en": "Made"}, "tables": ["tickets"], "views": ["inbox"]},
-    "update_feature": lambda world: {"label": {"en": "Named"}, "tables": ["tickets"], "views": ["inbox"]},
-    "create_feature_instance": lambda world: {
-        "featureCode": "trustee",
-        "label": world.unique("made"),
-        "grantCreatorRole": None,
-    },
-    "update_feature_instance": lambda world: {"label": world.unique("named")},
-    "add_instance_user": lambda world: {
-        "userId": world.member(),
-        "roleIds": [world.instance_roles["trustee"]["trustee-viewer"]],
-    },
-    "replace_instance_user_roles": lambda world: {"roleIds": [world.instance_roles["trustee"]["trustee-accountant"]]},
-    "check_access": lambda world: {
-        "checks": [{"table": "members", "operation": "read"}],
-        "userId": None,
-    },
-    "explain_access": lambda world: {"table": "members", "userId": None, "ownerId": None},
-    "evaluate_access": _question,
-    "evaluate_accesses": lambda world: _question(world) | {"evaluations": [{"resource": {"type": "roles", "id": "any"}}]},
-    "create_playbook": lambda world: {"name": world.unique("made"), "title": "A title", "description": None},
-    "update_playbook": lambda world: {"name": world.unique("named"), "title": "A title", "description": None},
-    "create_playbook_version": lambda world: {"content": "text", "version": None},
-    "update_playbook_version": lambda world: {"content": world.unique("text")},
-    "rollback_playbook_version": lambda world: {"toRevision": None},
-    "create_booking": lambda world: dict(REQUEST),
-    "accept_booking": lambda world: {"note": "See you then."},
-    "reject_booking": lambda world: {"note": "Not then."},
-}
-
-# Query parameters that stand in each other's way.
-QUERIES: dict[str, Callable[[World], dict]] = {
-    "lookup_user": lambda world: world.chance.choice(
-        [{"username": "driver", "email": None}, {"username": None, "email": "driver@example.com"}]
-    ),
-}
+NAME = re.compile(r"\$([a-z]+)")
+# Where things are made, rather than what is changed.
+PLACES = ("mandate", "instance")
 # Query parameters that only an earlier answer can tell.
 ONLY_FROM_ANSWERS = ("cursor",)
+
+Names = dict[str, str]
+
+
+def mentioned(text: str) -> list[str]:
+    return NAME.findall(text)
+
+
+def fill(text: str, names: Names) -> str:
+    return NAME.sub(lambda name: names[name.group(1)], text)
+
+
+@dataclass
+class Call:
+    """One way to call an operation, with what its names stand for."""
+
+    path: dict[str, str]
+    query: dict[str, str]
+    body: dict | None
+    instance: str
+    # Who calls instead of the driver.
+    caller: str | None
+
+
+@dataclass
+class Operation:
+    id: str
+    method: str
+    path: str
+    access: dict
+    cases: list[dict] = field(default_factory=list)
+
+    def clauses(self, key: str) -> list[str]:
+        return [clause[key] for clause in self.access.get("anyOf", []) if key in clause]
+
+    @property
+    def is_for_sys_admins(self) -> bool:
+        return not self.clauses("table") and "sysAdmin" in self.clauses("principal")
+
+    def path_of(self, uri: str) -> dict[str, str]:
+        """What the parameters are in the path of a case."""
+        parts = zip(self.path.split("/"), uri.partition("?")[0].split("/"))
+        return {known.strip("{}"): own for known, own in parts if known.startswith("{")}
+
+
+class Targets:
+    def __init__(self, world: World, document: dict, described: dict):
+        self.world = world
+        self.operations = {
+            found["operationId"]: Operation(found["operationId"], method.upper(), path, found["x-access"])
+            for path, item in document["paths"].items()
+            for method, found in item.items()
+            if isinstance(found, dict) and "operationId" in found
+        }
+        for case in described["cases"]:
+            self.operations[case["operation"]].cases.append(case)
+        self.made = {made["name"]: made for made in described["made"]}
+        # What stays: read by everybody, and changed by nobody.
+        self.standing: Names = {}
+
+    def changes(self, operation: str) -> bool:
+        """Whether it changes or ends what its path names, rather than to add to it."""
+        case = self.operations[operation].cases[0]
+        return case["hasEffect"] and case["status"] != 201
+
+    def may_be_anothers(self, operation: str) -> bool:
+        """Whether it is about rows that may be the driver's own or not, and be refused for that."""
+        return self.world.role in HELD and bool(self.operations[operation].clauses("feature"))
+
+    def choose(self, name: str) -> Call:
+        """A call that may succeed, on things that are there."""
+        operation, world = self.operations[name], self.world
+        open_to_role = [case for case in operation.cases if world.role == SYS_ADMIN or not case["sysOnly"]]
+        case = world.chance.choice(open_to_role)
+        path, _, query = case["uri"].partition("?")
+        names, aimed = self.places(), mentioned(path)[-1:]
+        if self.changes(name):
+            names |= {place: self.new(place, names) for place in PLACES if [place] == aimed}
+        for wanted in mentioned(case["uri"]) + mentioned(case["body"] or ""):
+            if wanted not in names:
+                names[wanted] = self.new(wanted, names) if case["hasEffect"] else self.lasting(wanted)
+        caller = self.caller(operation, case, names, aimed)
+        pairs = [pair.partition("=") for pair in query.split("&") if pair]
+        return Call(
+            path={parameter: fill(text, names) for parameter, text in operation.path_of(path).items()},
+            query={key: fill(value, names) for key, _, value in pairs},
+            body=case["body"] and json.loads(fill(case["body"], names)),
+            instance=names["instance"],
+            caller=caller,
+        )
+
+    def caller(self, operation: Operation, case: dict, names: Names, aimed: list[str]) -> str | None:
+        """Somebody else who calls in the driver's place: where the call would end the driver's session or account, and those who
+        may do it with themselves only."""
+        world = self.world
+        if case["concernsTheCaller"]:
+            return world.usernames[self.new("account", names)]
+        may = "oneself" in operation.clauses("principal") and world.role in HELD
+        if may and (not operation.clauses("table") or world.chance.random() < 0.5):
+            return world.usernames[names[aimed[0]]]
+        return None
+
+    def places(self) -> Names:
+        world = self.world
+        return {
+            "mandate": world.mandate,
+            "instance": world.chance.choice(list(world.instances.values())),
+            "username": DRIVER,
+            "password": PASSWORD,
+            "person": world.person,
+            "unique": world.unique(),
+        }
+
+    def lasting(self, name: str) -> str:
+        """Something that everybody reads, and nobody changes."""
+        if name not in self.standing:
+            self.standing[name] = self.new(name, self.places())
+            self.world.protected.add(self.standing[name])
+        return self.standing[name]
+
+    def new(self, name: str, names: Names) -> str:
+        """A new thing: what an operation makes, or another thing that something was done with."""
+        made, world = self.made[name], self.world
+        own = {other: value for other, value in names.items() if other != name}
+        if name == "mandate":
+            own["newcomer"] = world.driver_id if world.role == ADMIN else world.keeper_id
+        if made["from"]:
+            own[name] = own[made["from"]] = self.new(made["from"], own)
+        by_driver = world.role in HELD and world.chance.random() < 0.5
+        for step in made["by"]:
+            answer = self.make(step, own, by_driver)
+            if name not in own:
+                own[name] = answer.get("id") or answer["code"]
+        # Whatever else was needed for it belongs to it: who holds a role, say.
+        names |= {other: value for other, value in own.items() if other not in (*names, name, made["from"])}
+        return own[name]
+
+    def make(self, step: str, names: Names, by_driver: bool) -> dict:
+        """Calls an operation as its case says; a step may name another path."""
+        operation = self.operations[step.partition(" ")[0]]
+        case = operation.cases[0]
+        uri, body = step.partition(" ")[2] or case["uri"], case["body"] or ""
+        names["unique"] = self.world.unique()
+        for wanted in mentioned(uri) + mentioned(body):
+            if wanted not in names:
+                names[wanted] = self.new(wanted, names)
+        filled = json.loads(fill(body, names)) if body else None
+        answer = self.send(operation, fill(uri, names), filled, by_driver)
+        if operation.id == "create_user":
+            self.world.usernames[answer["id"]] = filled["username"]
+        return answer or {}
+
+    def send(self, operation: Operation, uri: str, body: dict | None, by_driver: bool):
+        """By the driver, whose rows they then are; by the keeper where the driver may not."""
+        world = self.world
+        if operation.is_for_sys_admins:
+            return world.client.call(operation.method, uri, world.token(STEWARD), json=body)
+        feature = next(iter(operation.clauses("feature")), None)
+        if by_driver and feature:
+            try:
+                return world.in_mandate(operation.method, uri, world.token(DRIVER), body, feature)
+            except Refused:
+                pass
+        return world.in_mandate(operation.method, uri, world.token(KEEPER), body, feature)
