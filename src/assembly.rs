@@ -65,7 +65,7 @@ pub fn service(app: &App, features: &[BuiltIn]) -> Service {
 /// The OpenAPI document of the routes as they are declared, with these built-in features.
 #[must_use]
 pub fn document(app: &App, features: &[BuiltIn]) -> OpenApiDocument {
-    openapi::completion::completed(all_routes(app, features).split_for_parts().1)
+    openapi::completed(all_routes(app, features).split_for_parts().1)
 }
 
 /// The document as `openapi/openapi.json` keeps it.

@@ -19,7 +19,7 @@ use crate::kernel::credentials::token::Tokens;
 use crate::kernel::crypto::Keys;
 use crate::kernel::db::Database;
 use crate::kernel::error::{Error, Result};
-use crate::openapi::completion::Declared;
+use crate::openapi::Declared;
 
 /// The running service's parts. Cheap to clone.
 #[derive(Debug, Clone)]

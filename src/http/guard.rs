@@ -10,10 +10,8 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
-use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::attended::in_mandate;
@@ -29,13 +27,20 @@ use crate::context::policy::{Class, Policy};
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::MandateId;
-use crate::openapi::completion;
+use crate::openapi::{self, operations, refusals};
 
 /// The routes of a slice.
 pub type Routes = OpenApiRouter<App>;
 
-/// Declares a route's policy.
+/// Declares a route: what its handler refuses, whether it changes versions, and last its policy.
 pub trait Guard {
+    /// The handler refuses with these codes. Those of the guard come by themselves.
+    #[must_use]
+    fn refuses(self, codes: &[Code]) -> Self;
+    /// The handler changes a resource that has a version, and lets the caller say which one is
+    /// meant.
+    #[must_use]
+    fn versioned(self) -> Self;
     #[must_use]
     fn guard(self, app: &App, policy: Policy) -> Self;
 }
@@ -49,6 +54,20 @@ struct Guarding {
 }
 
 impl Guard for UtoipaMethodRouter<App> {
+    fn refuses(mut self, codes: &[Code]) -> Self {
+        let items = self.1.paths.values_mut();
+        items.flat_map(operations).for_each(|(_, operation)| refusals::add(operation, codes));
+        self
+    }
+
+    fn versioned(mut self) -> Self {
+        let (schemas, paths, _) = &mut self;
+        for (_, operation) in paths.paths.values_mut().flat_map(operations) {
+            openapi::declare_versions(operation, schemas);
+        }
+        self
+    }
+
     fn guard(self, app: &App, policy: Policy) -> Self {
         let (schemas, mut paths, router) = self;
         let (mut query, mut forms) = (BTreeSet::new(), Forms::default());
@@ -59,7 +78,7 @@ impl Guard for UtoipaMethodRouter<App> {
                 let class = *class.get_or_insert(by_method);
                 query.extend(query_parameters(operation));
                 forms.note(operation);
-                describe(operation, &method, &policy, class);
+                openapi::declare(operation, &method, &policy, class);
             }
         }
         let class = class.unwrap_or(Class::Default);
@@ -173,18 +192,6 @@ fn only_known_parameters(query: Option<&str>, known: &BTreeSet<String>) -> Resul
     Ok(())
 }
 
-pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
-    let all = [
-        (Method::GET, &mut item.get),
-        (Method::PUT, &mut item.put),
-        (Method::POST, &mut item.post),
-        (Method::DELETE, &mut item.delete),
-        (Method::PATCH, &mut item.patch),
-    ];
-    all.into_iter()
-        .filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
-}
-
 fn query_parameters(operation: &Operation) -> Vec<String> {
     let parameters = operation.parameters.iter().flatten();
     parameters
@@ -195,36 +202,4 @@ fn query_parameters(operation: &Operation) -> Vec<String> {
             _ => None,
         })
         .collect()
-}
-
-/// What the guard adds to the document: the security, the policy, the context headers, and its own refusals.
-fn describe(operation: &mut Operation, method: &Method, policy: &Policy, class: Class) {
-    let extension = Extensions::builder().add("x-access", policy.describe(class)).build();
-    operation.extensions.get_or_insert_with(Extensions::default).merge(extension);
-    let security = if policy.is_public() {
-        Vec::new()
-    } else {
-        vec![SecurityRequirement::new("bearer", Vec::<String>::new())]
-    };
-    operation.security = Some(security);
-    without_null(operation);
-    completion::declare(operation, method, policy);
-}
-
-/// A body that may be left out is not one that may be null: utoipa says both of an `Option`.
-fn without_null(operation: &mut Operation) {
-    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
-    for content in body.content.values_mut() {
-        let RefOr::T(content) = content else { continue };
-        let Some(schema) = &mut content.schema else { continue };
-        let named = match schema {
-            RefOr::T(Schema::OneOf(either)) => {
-                either.items.iter().find(|item| matches!(item, RefOr::Ref(_))).cloned()
-            }
-            _ => None,
-        };
-        if let Some(named) = named {
-            *schema = named;
-        }
-    }
 }

@@ -37,7 +37,8 @@ pub struct Problem {
     /// For 422 each field that was refused; for 404 each that names what is not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
-    /// What some codes tell besides, such as the `table`, `operation` and level `needed` of `permission_denied`.
+    /// What some codes tell besides, such as the `table`, the `operation` and the level `needed`
+    /// where roles do not allow it.
     #[serde(flatten)]
     extra: Map<String, Value>,
 }

@@ -1,11 +1,30 @@
-//! The OpenAPI document. `bailiwick openapi` prints it, `openapi/openapi.json` keeps it, and a gate compares the two.
+//! The OpenAPI document. `bailiwick openapi` prints it, `openapi/openapi.json` keeps it, and a gate
+//! compares the two.
+//!
+//! What it says of every operation alike follows from what routes declare, so that no route has to
+//! repeat it and none can forget it: who may call it, what it refuses with which codes, the headers
+//! of versions and repeats, and an example of every parameter, body and answer.
 
-pub(crate) mod completion;
+mod compose;
+mod declared;
+mod examples;
+mod facts;
+mod headers;
+mod nullable;
+mod problems;
+pub(crate) mod refusals;
+mod responses;
+mod schemas;
+mod summaries;
+mod words;
 
+use axum::http::Method;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::{Modify, OpenApi};
 
+pub(crate) use self::declared::{Declared, declare, declare_versions};
 use crate::http::problem::Problem;
 
 #[derive(OpenApi)]
@@ -56,4 +75,35 @@ impl Modify for Bearer {
             .get_or_insert_default()
             .add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }
+}
+
+/// The document of the routes, completed.
+pub(crate) fn completed(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    if let Some(components) = &mut document.components {
+        schemas::name_what_is_held(components);
+        schemas::join_closed_parts(components);
+    }
+    for item in document.paths.paths.values_mut() {
+        for (_, operation) in operations(item) {
+            summaries::explain(operation);
+            headers::declare(operation);
+        }
+    }
+    nullable::require_nullable_members(&mut document);
+    examples::write(&mut document);
+    responses::write(&mut document);
+    document
+}
+
+/// The operations of a path.
+pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    let all = [
+        (Method::GET, &mut item.get),
+        (Method::PUT, &mut item.put),
+        (Method::POST, &mut item.post),
+        (Method::DELETE, &mut item.delete),
+        (Method::PATCH, &mut item.patch),
+    ];
+    all.into_iter()
+        .filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
 }

@@ -23,7 +23,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::instant::Instant;
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::patch;
-use crate::kernel::error::{Error, Result};
+use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::BookingId;
 use crate::kernel::names;
 use crate::list_query;
@@ -33,9 +33,21 @@ pub(super) fn routes(app: &App) -> Routes {
         .routes(routes!(list_bookings).guard(app, Policy::feature::<Bookings, Read>()))
         .routes(routes!(create_booking).guard(app, Policy::feature::<Bookings, Create>()))
         .routes(routes!(get_booking).guard(app, Policy::feature::<Bookings, Read>()))
-        .routes(routes!(accept_booking).guard(app, Policy::feature::<Bookings, Update>()))
-        .routes(routes!(reject_booking).guard(app, Policy::feature::<Bookings, Update>()))
-        .routes(routes!(delete_booking).guard(app, Policy::feature::<Bookings, Delete>()))
+        .routes(
+            routes!(accept_booking)
+                .refuses(&[Code::OwnRequest, Code::AlreadyDecided])
+                .versioned()
+                .guard(app, Policy::feature::<Bookings, Update>()),
+        )
+        .routes(
+            routes!(reject_booking)
+                .refuses(&[Code::OwnRequest, Code::AlreadyDecided])
+                .versioned()
+                .guard(app, Policy::feature::<Bookings, Update>()),
+        )
+        .routes(
+            routes!(delete_booking).versioned().guard(app, Policy::feature::<Bookings, Delete>()),
+        )
 }
 
 list_query! {
@@ -95,7 +107,8 @@ async fn create_booking(
 
 /// A booking.
 #[utoipa::path(get, path = "/api/bookings/{bookingId}", tag = "Bookings", params(("bookingId" = uuid::Uuid, Path, description = "The booking")),
-    responses((status = 200, description = "The booking", body = Booking), (status = 304, description = "Not changed")))]
+    responses((status = 200, description = "The booking", body = Booking),
+              (status = 304, description = "Not changed")))]
 async fn get_booking(
     context: InstanceContext,
     headers: HeaderMap,
@@ -125,8 +138,7 @@ pub struct DecideBooking {
 /// Accepts a pending booking, which must not be the caller's own request unless they hold level `a`.
 #[utoipa::path(post, path = "/api/bookings/{bookingId}/accept", tag = "Bookings",
     params(("bookingId" = uuid::Uuid, Path, description = "The booking")), request_body = Option<DecideBooking>,
-    responses((status = 200, description = "The booking, accepted", body = Booking), (status = 403, description = "own_request"),
-              (status = 409, description = "already_decided, version_conflict"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The booking, accepted", body = Booking)))]
 async fn accept_booking(
     context: InstanceContext,
     precondition: Precondition,
@@ -139,8 +151,7 @@ async fn accept_booking(
 /// Rejects a pending booking, which must not be the caller's own request unless they hold level `a`.
 #[utoipa::path(post, path = "/api/bookings/{bookingId}/reject", tag = "Bookings",
     params(("bookingId" = uuid::Uuid, Path, description = "The booking")), request_body = Option<DecideBooking>,
-    responses((status = 200, description = "The booking, rejected", body = Booking), (status = 403, description = "own_request"),
-              (status = 409, description = "already_decided, version_conflict"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The booking, rejected", body = Booking)))]
 async fn reject_booking(
     context: InstanceContext,
     precondition: Precondition,
@@ -189,7 +200,7 @@ async fn decide(
 
 /// Deletes a booking for good, decided or not, and answers what it was.
 #[utoipa::path(delete, path = "/api/bookings/{bookingId}", tag = "Bookings", params(("bookingId" = uuid::Uuid, Path, description = "The booking")),
-    responses((status = 200, description = "The deleted booking", body = Booking), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The deleted booking", body = Booking)))]
 async fn delete_booking(
     context: InstanceContext,
     precondition: Precondition,

@@ -28,14 +28,19 @@ pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(
             routes!(update_playbook_version)
+                .refuses(&[Code::Gone])
+                .versioned()
                 .guard(app, Policy::feature::<PlaybookVersions, Update>().body_up_to(MAX_BODY)),
         )
         .routes(
             routes!(rollback_playbook_version)
+                .refuses(&[Code::NoPreviousRevision, Code::Gone])
+                .versioned()
                 .guard(app, Policy::feature::<PlaybookVersions, Update>()),
         )
         .routes(
             routes!(list_playbook_revisions)
+                .refuses(&[Code::Gone])
                 .guard(app, Policy::feature::<PlaybookVersions, Read>()),
         )
 }
@@ -118,8 +123,7 @@ pub struct UpdatePlaybookVersion {
 #[utoipa::path(put, path = "/api/playbooks/{playbook}/versions/{number}", tag = "Playbooks",
     params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
     request_body = UpdatePlaybookVersion,
-    responses((status = 200, description = "The version", body = PlaybookContent), (status = 409, description = "version_conflict"),
-              (status = 410, description = "gone"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The version", body = PlaybookContent)))]
 async fn update_playbook_version(
     context: InstanceContext,
     precondition: Precondition,
@@ -155,9 +159,7 @@ pub struct RollbackPlaybookVersion {
 #[utoipa::path(put, path = "/api/playbooks/{playbook}/versions/{number}/rollback", tag = "Playbooks",
     params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
     request_body = Option<RollbackPlaybookVersion>,
-    responses((status = 200, description = "The version", body = PlaybookContent),
-              (status = 409, description = "no_previous_revision, version_conflict"), (status = 410, description = "gone"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The version", body = PlaybookContent)))]
 async fn rollback_playbook_version(
     context: InstanceContext,
     precondition: Precondition,
@@ -183,7 +185,7 @@ list_query! {
 /// The revisions of a version, without their content.
 #[utoipa::path(get, path = "/api/playbooks/{playbook}/versions/{number}/revisions", tag = "Playbooks",
     params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number"), RevisionsQuery),
-    responses((status = 200, description = "A page of revisions", body = Page<Revision>), (status = 410, description = "gone")))]
+    responses((status = 200, description = "A page of revisions", body = Page<Revision>)))]
 async fn list_playbook_revisions(
     context: InstanceContext,
     lister: Lister,

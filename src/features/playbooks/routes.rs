@@ -31,11 +31,33 @@ use crate::list_query;
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_playbooks).guard(app, Policy::feature::<Playbooks, Read>()))
-        .routes(routes!(create_playbook).guard(app, Policy::feature::<Playbooks, Create>()))
-        .routes(routes!(get_playbook).guard(app, Policy::feature::<Playbooks, Read>()))
-        .routes(routes!(update_playbook).guard(app, Policy::feature::<Playbooks, Update>()))
-        .routes(routes!(delete_playbook).guard(app, Policy::feature::<Playbooks, Delete>()))
-        .routes(routes!(restore_playbook).guard(app, Policy::feature::<Playbooks, Delete>()))
+        .routes(
+            routes!(create_playbook)
+                .refuses(&[Code::NameTaken])
+                .guard(app, Policy::feature::<Playbooks, Create>()),
+        )
+        .routes(
+            routes!(get_playbook)
+                .refuses(&[Code::Gone])
+                .guard(app, Policy::feature::<Playbooks, Read>()),
+        )
+        .routes(
+            routes!(update_playbook)
+                .refuses(&[Code::NameTaken, Code::Gone])
+                .versioned()
+                .guard(app, Policy::feature::<Playbooks, Update>()),
+        )
+        .routes(
+            routes!(delete_playbook)
+                .refuses(&[Code::Gone])
+                .versioned()
+                .guard(app, Policy::feature::<Playbooks, Delete>()),
+        )
+        .routes(
+            routes!(restore_playbook)
+                .refuses(&[Code::NotDeleted, Code::NameTaken])
+                .guard(app, Policy::feature::<Playbooks, Delete>()),
+        )
 }
 
 list_query! {
@@ -120,7 +142,7 @@ pub struct CreatePlaybook {
 
 /// Makes a playbook, which is the caller's. It has no version yet.
 #[utoipa::path(post, path = "/api/playbooks", tag = "Playbooks", request_body = CreatePlaybook,
-    responses((status = 201, description = "The playbook", body = Playbook), (status = 409, description = "name_taken")))]
+    responses((status = 201, description = "The playbook", body = Playbook)))]
 async fn create_playbook(
     context: InstanceContext,
     Json(body): Json<CreatePlaybook>,
@@ -159,8 +181,8 @@ async fn create_playbook(
 
 /// A playbook.
 #[utoipa::path(get, path = "/api/playbooks/{playbook}", tag = "Playbooks", params(("playbook" = String, Path, description = "Its id or its name")),
-    responses((status = 200, description = "The playbook", body = Playbook), (status = 304, description = "Not changed"),
-              (status = 410, description = "gone")))]
+    responses((status = 200, description = "The playbook", body = Playbook),
+              (status = 304, description = "Not changed")))]
 async fn get_playbook(
     context: InstanceContext,
     headers: HeaderMap,
@@ -218,8 +240,7 @@ impl UpdatePlaybook {
 /// Changes a playbook's name, title or description.
 #[utoipa::path(patch, path = "/api/playbooks/{playbook}", tag = "Playbooks", params(("playbook" = String, Path, description = "Its id or its name")),
     request_body = UpdatePlaybook,
-    responses((status = 200, description = "The playbook", body = Playbook), (status = 409, description = "name_taken, version_conflict"),
-              (status = 410, description = "gone"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The playbook", body = Playbook)))]
 async fn update_playbook(
     context: InstanceContext,
     precondition: Precondition,
@@ -268,8 +289,8 @@ pub struct PlaybookDeletion {
 
 /// Deletes a playbook with its versions: hidden at once, and restorable for 7 days.
 #[utoipa::path(delete, path = "/api/playbooks/{playbook}", tag = "Playbooks", params(("playbook" = String, Path, description = "Its id or its name")),
-    responses((status = 200, description = "Deleted, until purged restorable", body = PlaybookDeletion), (status = 410, description = "gone"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses(
+        (status = 200, description = "Deleted, until purged restorable", body = PlaybookDeletion)))]
 async fn delete_playbook(
     context: InstanceContext,
     precondition: Precondition,
@@ -296,7 +317,7 @@ async fn delete_playbook(
 
 /// Restores a deleted playbook with its versions. By a name: the one of that name that was deleted last.
 #[utoipa::path(post, path = "/api/playbooks/{playbook}/restore", tag = "Playbooks", params(("playbook" = String, Path, description = "Its id or its name")),
-    responses((status = 200, description = "The playbook", body = Playbook), (status = 409, description = "not_deleted, name_taken")))]
+    responses((status = 200, description = "The playbook", body = Playbook)))]
 async fn restore_playbook(
     context: InstanceContext,
     FromPath(name): FromPath<String>,

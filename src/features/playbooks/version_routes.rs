@@ -22,7 +22,7 @@ use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
-use crate::kernel::error::{FieldError, Result};
+use crate::kernel::error::{Code, FieldError, Result};
 use crate::kernel::ids::PlaybookId;
 use crate::kernel::names;
 use crate::list_query;
@@ -37,21 +37,29 @@ const MAX_NUMBER: i64 = 1_000_000_000;
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(
-            routes!(list_playbook_versions).guard(app, Policy::feature::<PlaybookVersions, Read>()),
+            routes!(list_playbook_versions)
+                .refuses(&[Code::Gone])
+                .guard(app, Policy::feature::<PlaybookVersions, Read>()),
         )
         .routes(
             routes!(create_playbook_version)
+                .refuses(&[Code::VersionExists, Code::Gone])
                 .guard(app, Policy::feature::<PlaybookVersions, Create>().body_up_to(MAX_BODY)),
         )
         .routes(
-            routes!(get_playbook_version).guard(app, Policy::feature::<PlaybookVersions, Read>()),
+            routes!(get_playbook_version)
+                .refuses(&[Code::Gone])
+                .guard(app, Policy::feature::<PlaybookVersions, Read>()),
         )
         .routes(
             routes!(delete_playbook_version)
+                .refuses(&[Code::Gone])
+                .versioned()
                 .guard(app, Policy::feature::<PlaybookVersions, Delete>()),
         )
         .routes(
             routes!(restore_playbook_version)
+                .refuses(&[Code::NotDeleted, Code::Gone])
                 .guard(app, Policy::feature::<PlaybookVersions, Delete>()),
         )
 }
@@ -64,7 +72,7 @@ list_query! {
 /// The playbook's versions that the caller's level reaches, without their content.
 #[utoipa::path(get, path = "/api/playbooks/{playbook}/versions", tag = "Playbooks",
     params(("playbook" = String, Path, description = "The playbook's id or name"), VersionsQuery),
-    responses((status = 200, description = "A page of versions", body = Page<PlaybookVersion>), (status = 410, description = "gone")))]
+    responses((status = 200, description = "A page of versions", body = Page<PlaybookVersion>)))]
 async fn list_playbook_versions(
     context: InstanceContext,
     lister: Lister,
@@ -136,8 +144,7 @@ impl CreatePlaybookVersion {
 /// Adds a version, which is the caller's.
 #[utoipa::path(post, path = "/api/playbooks/{playbook}/versions", tag = "Playbooks", params(("playbook" = String, Path, description = "The playbook's id or name")),
     request_body = CreatePlaybookVersion,
-    responses((status = 201, description = "The version", body = PlaybookContent), (status = 409, description = "version_exists"),
-              (status = 410, description = "gone")))]
+    responses((status = 201, description = "The version", body = PlaybookContent)))]
 async fn create_playbook_version(
     context: InstanceContext,
     FromPath(name): FromPath<String>,
@@ -168,7 +175,7 @@ async fn create_playbook_version(
 /// A version with its content.
 #[utoipa::path(get, path = "/api/playbooks/{playbook}/versions/{number}", tag = "Playbooks",
     params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
-    responses((status = 200, description = "The version", body = PlaybookContent), (status = 410, description = "gone")))]
+    responses((status = 200, description = "The version", body = PlaybookContent)))]
 async fn get_playbook_version(
     context: InstanceContext,
     path: FromPath<(String, i32)>,
@@ -203,8 +210,8 @@ pub struct VersionDeletion {
 /// Deletes a version: hidden at once, and restorable for 7 days.
 #[utoipa::path(delete, path = "/api/playbooks/{playbook}/versions/{number}", tag = "Playbooks",
     params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
-    responses((status = 200, description = "Deleted, until purged restorable", body = VersionDeletion), (status = 410, description = "gone"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses(
+        (status = 200, description = "Deleted, until purged restorable", body = VersionDeletion)))]
 async fn delete_playbook_version(
     context: InstanceContext,
     precondition: Precondition,
@@ -236,8 +243,7 @@ async fn delete_playbook_version(
 /// Restores a deleted version.
 #[utoipa::path(post, path = "/api/playbooks/{playbook}/versions/{number}/restore", tag = "Playbooks",
     params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
-    responses((status = 200, description = "The version", body = PlaybookContent), (status = 409, description = "not_deleted"),
-              (status = 410, description = "gone")))]
+    responses((status = 200, description = "The version", body = PlaybookContent)))]
 async fn restore_playbook_version(
     context: InstanceContext,
     path: FromPath<(String, i32)>,

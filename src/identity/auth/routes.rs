@@ -22,14 +22,14 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
 use crate::identity::users::{self, User};
 use crate::kernel::credentials::token::KeySet;
-use crate::kernel::error::{Error, Result};
+use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{SessionId, UserId};
 use crate::kernel::names;
 
 pub fn routes(app: &App) -> Routes {
     failures::begin_to_count();
     Routes::new()
-        .routes(routes!(login).guard(
+        .routes(routes!(login).refuses(&[Code::InvalidCredentials]).guard(
             app,
             Policy::public().class(Class::Auth).charged_by_the_handler(Class::AuthAddress),
         ))
@@ -62,7 +62,7 @@ pub struct TokenAnswer {
 
 /// Signs in. Attempts are limited for each username from an address (class `auth`), and for each address (`auth-address`).
 #[utoipa::path(post, path = "/api/auth/login", tag = "Sign-in", request_body = Login,
-    responses((status = 200, description = "Signed in", body = TokenAnswer), (status = 401, description = "invalid_credentials")))]
+    responses((status = 200, description = "Signed in", body = TokenAnswer)))]
 async fn login(
     State(app): State<App>,
     system: SystemContext,

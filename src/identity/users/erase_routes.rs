@@ -24,7 +24,17 @@ use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::UserId;
 
 pub(super) fn routes(app: &App) -> Routes {
-    Routes::new().routes(routes!(erase_user).guard(app, Policy::sys().or_oneself()))
+    Routes::new().routes(
+        routes!(erase_user)
+            .refuses(&[
+                Code::InvalidCredentials,
+                Code::LastSysAdmin,
+                Code::LastMandateAdmin,
+                Code::Gone,
+            ])
+            .versioned()
+            .guard(app, Policy::sys().or_oneself()),
+    )
 }
 
 /// How an account goes.
@@ -60,13 +70,14 @@ pub struct Erasure {
     erased_at: DateTime<Utc>,
 }
 
-/// Erases an account for good: names, address, password, sessions and memberships go, and username and address are free again. Answers
-/// that told of it are asked for in vain, though their `Idempotency-Key` was not used up: `answer_erased`.
-/// What the account made and what the audit trail tells stays, under a pseudonym.
+/// Erases an account for good: names, address, password, sessions and memberships go, and username
+/// and address are free again. Answers that told of it are asked for in vain, though their
+/// `Idempotency-Key` was not used up (410). What the account made and what the audit trail tells
+/// stays, under a pseudonym.
 #[utoipa::path(delete, path = "/api/users/{userId}", tag = "Users",
     params(("userId" = Uuid, Path, description = "The account"), EraseQuery), request_body = Option<EraseUser>,
-    responses((status = 200, description = "Erased", body = Erasure), (status = 401, description = "invalid_credentials"), (status = 409, description = "last_sys_admin, last_mandate_admin"),
-              (status = 410, description = "Erased already: gone"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "Erased", body = Erasure),
+              (status = 410, description = "Erased already")))]
 async fn erase_user(
     State(app): State<App>,
     entered: Entered,

@@ -19,7 +19,9 @@ use crate::kernel::names;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(
-        routes!(lookup_user).guard(app, Policy::table::<Members, Create>().class(Class::Auth)),
+        routes!(lookup_user)
+            .refuses(&[Code::NotFound])
+            .guard(app, Policy::table::<Members, Create>().class(Class::Auth)),
     )
 }
 
@@ -52,7 +54,8 @@ impl LookupQuery {
 
 /// Finds an account by its whole username or address, as in adding a member. Each time is told in the mandate's audit trail.
 #[utoipa::path(get, path = "/api/users/lookup", tag = "Users", params(LookupQuery),
-    responses((status = 200, description = "The account", body = KnownUser), (status = 404, description = "Nobody is called so: not_found")))]
+    responses((status = 200, description = "The account", body = KnownUser),
+              (status = 404, description = "Nobody is called so")))]
 async fn lookup_user(
     context: MandateContext,
     Query(query): Query<LookupQuery>,

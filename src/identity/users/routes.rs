@@ -31,9 +31,24 @@ use crate::list_query;
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_users).guard(app, Policy::sys()))
-        .routes(routes!(create_user).guard(app, Policy::sys()))
-        .routes(routes!(get_user).guard(app, Policy::sys().or_oneself()))
-        .routes(routes!(update_user).guard(app, Policy::sys().or_oneself()))
+        .routes(
+            routes!(create_user)
+                .refuses(&[Code::UsernameTaken, Code::EmailTaken])
+                .guard(app, Policy::sys()),
+        )
+        .routes(routes!(get_user).refuses(&[Code::Gone]).guard(app, Policy::sys().or_oneself()))
+        .routes(
+            routes!(update_user)
+                .refuses(&[
+                    Code::SelfEscalation,
+                    Code::LastSysAdmin,
+                    Code::LastMandateAdmin,
+                    Code::EmailTaken,
+                    Code::Gone,
+                ])
+                .versioned()
+                .guard(app, Policy::sys().or_oneself()),
+        )
 }
 
 list_query! {
@@ -169,7 +184,7 @@ fn checked_email(email: &str) -> std::result::Result<(String, String), FieldErro
 
 /// Makes an account. It has no access to anything until a mandate adds it.
 #[utoipa::path(post, path = "/api/users", tag = "Users", request_body = CreateUser,
-    responses((status = 201, description = "The account", body = User), (status = 409, description = "username_taken, email_taken")))]
+    responses((status = 201, description = "The account", body = User)))]
 async fn create_user(
     State(app): State<App>,
     system: SystemContext,
@@ -200,7 +215,8 @@ async fn create_user(
 
 /// An account: any for SysAdmins, else one's own.
 #[utoipa::path(get, path = "/api/users/{userId}", tag = "Users", params(("userId" = Uuid, Path, description = "The account")),
-    responses((status = 200, description = "The account", body = User), (status = 410, description = "Erased: gone")))]
+    responses((status = 200, description = "The account", body = User),
+              (status = 410, description = "Erased")))]
 async fn get_user(
     entered: Entered,
     FromPath(path): FromPath<HashMap<String, UserId>>,
@@ -281,9 +297,8 @@ impl UpdateUser {
 /// Changes an account. One that is disabled is signed out everywhere, for good: enabling it again revives no session.
 #[utoipa::path(patch, path = "/api/users/{userId}", tag = "Users", params(("userId" = Uuid, Path, description = "The account")),
     request_body = UpdateUser,
-    responses((status = 200, description = "The account", body = User), (status = 412, description = "Changed meanwhile"),
-              (status = 403, description = "self_escalation"), (status = 409, description = "last_sys_admin, last_mandate_admin, email_taken, version_conflict"),
-              (status = 410, description = "Erased: gone")))]
+    responses((status = 200, description = "The account", body = User),
+              (status = 410, description = "Erased")))]
 async fn update_user(
     entered: Entered,
     precondition: Precondition,

@@ -17,7 +17,6 @@ use crate::context::policy::{Class, Policy};
 use crate::http::app::App;
 use crate::http::extract::{FromPath, Json};
 use crate::http::guard::{Guard, Routes};
-use crate::http::problem::Problem;
 use crate::kernel::error::{Code, Error, Result};
 
 pub fn routes(app: &App) -> Routes {
@@ -25,12 +24,38 @@ pub fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(get_root).guard(app, open()))
         .routes(routes!(get_health).guard(app, open().unlimited()))
-        .routes(routes!(get_readiness).guard(app, open().unlimited()))
-        .routes(routes!(get_startup).guard(app, open().unlimited()))
-        .routes(routes!(get_ping).guard(app, open().unlimited()))
+        .routes(
+            routes!(get_readiness)
+                .refuses(&[Code::Unavailable, Code::TimedOut])
+                .guard(app, open().unlimited()),
+        )
+        .routes(
+            routes!(get_startup)
+                .refuses(&[
+                    Code::Unavailable,
+                    Code::DatabaseUnavailable,
+                    Code::Overloaded,
+                    Code::TimedOut,
+                ])
+                .guard(app, open().unlimited()),
+        )
+        .routes(
+            routes!(get_ping)
+                .refuses(&[
+                    Code::Unavailable,
+                    Code::DatabaseUnavailable,
+                    Code::Overloaded,
+                    Code::TimedOut,
+                ])
+                .guard(app, open().unlimited()),
+        )
         .routes(routes!(get_openapi).guard(app, open().class(Class::Public)))
-        .routes(routes!(get_security_contact).guard(app, open().class(Class::Public)))
-        .routes(routes!(get_problem).guard(app, open()))
+        .routes(
+            routes!(get_security_contact)
+                .refuses(&[Code::NotFound])
+                .guard(app, open().class(Class::Public)),
+        )
+        .routes(routes!(get_problem).refuses(&[Code::NotFound]).guard(app, open()))
         .layer(Extension(SchemaWatch::default()))
 }
 
@@ -79,10 +104,10 @@ pub struct Readiness {
 }
 
 /// The service may get traffic: its database answers and has the schema that this version needs.
-#[utoipa::path(get, path = "/readyz", tag = "Operations", responses(
-    (status = 200, description = "Ready", body = Readiness),
-    (status = 503, description = "Not ready; `checks` names what fails: unavailable", body = Problem, content_type = "application/problem+json"),
-    (status = 504, description = "Took too long: timed_out")))]
+#[utoipa::path(get, path = "/readyz", tag = "Operations",
+    responses(
+        (status = 200, description = "Ready", body = Readiness),
+        (status = 503, description = "Not ready; `checks` names what fails")))]
 async fn get_readiness(
     State(app): State<App>,
     Extension(schema): Extension<SchemaWatch>,
@@ -110,10 +135,10 @@ async fn checks(app: &App, schema: &SchemaWatch) -> Map<String, Value> {
 }
 
 /// The service has started: all migrations have run.
-#[utoipa::path(get, path = "/startupz", tag = "Operations", responses(
-    (status = 200, description = "Started", body = Health),
-    (status = 503, description = "Migrations are pending, or the database is away: unavailable, database_unavailable; also overloaded", body = Problem, content_type = "application/problem+json"),
-    (status = 504, description = "Took too long: timed_out")))]
+#[utoipa::path(get, path = "/startupz", tag = "Operations",
+    responses(
+        (status = 200, description = "Started", body = Health),
+        (status = 503, description = "Migrations are pending, or the database is away")))]
 async fn get_startup(
     State(app): State<App>,
     Extension(schema): Extension<SchemaWatch>,
@@ -130,10 +155,10 @@ pub struct Pong {
 }
 
 /// Answers `ok`, except while migrations are pending.
-#[utoipa::path(get, path = "/ping", tag = "Operations", responses(
-    (status = 200, description = "Here", body = Pong),
-    (status = 503, description = "Migrations are pending, or the database is away: unavailable, database_unavailable; also overloaded", body = Problem, content_type = "application/problem+json"),
-    (status = 504, description = "Took too long: timed_out")))]
+#[utoipa::path(get, path = "/ping", tag = "Operations",
+    responses(
+        (status = 200, description = "Here", body = Pong),
+        (status = 503, description = "Migrations are pending, or the database is away")))]
 async fn get_ping(
     State(app): State<App>,
     Extension(schema): Extension<SchemaWatch>,
@@ -168,7 +193,7 @@ const BELIEVED: Duration = Duration::days(30);
     responses(
         (status = 200, description = "The contact", body = String, content_type = "text/plain",
             example = json!("Contact: mailto:security@example.org\nExpires: 2027-01-31T00:00:00Z\nPreferred-Languages: en\n")),
-        (status = 404, description = "Nobody is named: not_found", body = Problem, content_type = "application/problem+json")))]
+        (status = 404, description = "Nobody is named")))]
 async fn get_security_contact(State(app): State<App>) -> Result<Response> {
     let unnamed = || {
         Error::new(
@@ -189,8 +214,9 @@ async fn get_security_contact(State(app): State<App>) -> Result<Response> {
 #[utoipa::path(get, path = "/problems/{code}", tag = "Operations",
     params(("code" = String, Path, description = "The problem's `code`", example = "not_found")),
     responses(
-        (status = 200, description = "The explanation, for people", body = String, content_type = "text/html"),
-        (status = 404, description = "No such code", body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The explanation, for people",
+            body = String, content_type = "text/html"),
+        (status = 404, description = "No such code")))]
 async fn get_problem(FromPath(code): FromPath<String>) -> Result<Response> {
     let code = Code::from_name(&code).ok_or_else(Error::not_found)?;
     Ok(problem_page::render(code))

@@ -41,10 +41,24 @@ const MAX_BODY: usize = 256 * 1024;
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_features).guard(app, Policy::user()))
-        .routes(routes!(create_feature).guard(app, Policy::sys().body_up_to(MAX_BODY)))
+        .routes(
+            routes!(create_feature)
+                .refuses(&[Code::CodeTaken])
+                .guard(app, Policy::sys().body_up_to(MAX_BODY)),
+        )
         .routes(routes!(get_feature).guard(app, Policy::user()))
-        .routes(routes!(update_feature).guard(app, Policy::sys().body_up_to(MAX_BODY)))
-        .routes(routes!(delete_feature).guard(app, Policy::sys()))
+        .routes(
+            routes!(update_feature)
+                .refuses(&[Code::SelfEscalation, Code::FeatureBuiltIn, Code::FeatureInUse])
+                .versioned()
+                .guard(app, Policy::sys().body_up_to(MAX_BODY)),
+        )
+        .routes(
+            routes!(delete_feature)
+                .refuses(&[Code::FeatureInUse, Code::FeatureBuiltIn])
+                .versioned()
+                .guard(app, Policy::sys()),
+        )
 }
 
 list_query! {
@@ -69,7 +83,8 @@ async fn list_features(
 
 /// A feature.
 #[utoipa::path(get, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
-    responses((status = 200, description = "The feature", body = Feature), (status = 304, description = "Not changed"), (status = 404, description = "Not there")))]
+    responses((status = 200, description = "The feature", body = Feature),
+              (status = 304, description = "Not changed")))]
 async fn get_feature(
     caller: Caller,
     headers: HeaderMap,
@@ -198,7 +213,7 @@ fn titled(code: &str) -> Texts {
 
 /// Registers a feature.
 #[utoipa::path(post, path = "/api/features", tag = "Features", request_body = CreateFeature,
-    responses((status = 201, description = "The feature", body = Feature), (status = 409, description = "code_taken")))]
+    responses((status = 201, description = "The feature", body = Feature)))]
 async fn create_feature(
     system: SystemContext,
     Json(body): Json<CreateFeature>,
@@ -291,8 +306,7 @@ fn built_in() -> Error {
 /// Changes a feature. Tables and views that instances may use are only added.
 #[utoipa::path(patch, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
     request_body = UpdateFeature,
-    responses((status = 200, description = "The feature", body = Feature), (status = 404, description = "Not there"), (status = 403, description = "self_escalation"),
-              (status = 409, description = "feature_built_in, feature_in_use, version_conflict"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The feature", body = Feature)))]
 async fn update_feature(
     system: SystemContext,
     precondition: Precondition,
@@ -327,8 +341,7 @@ async fn update_feature(
 
 /// Deletes a feature that no mandate has an instance of, and its templates.
 #[utoipa::path(delete, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
-    responses((status = 204, description = "Deleted"), (status = 404, description = "Not there"), (status = 409, description = "feature_in_use, feature_built_in"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses((status = 204, description = "Deleted")))]
 async fn delete_feature(
     system: SystemContext,
     precondition: Precondition,

@@ -14,16 +14,19 @@ use crate::http::etag::Versioned;
 use crate::http::extract::{Created, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
-use crate::kernel::error::{Error, Result, keep};
-use crate::kernel::translations::Texts;
-use crate::kernel::translations::{self, Kind};
+use crate::kernel::error::{Code, Error, Result, keep};
+use crate::kernel::translations::{self, Kind, Texts};
 use crate::list_query;
 use crate::tenancy::roles::{self, Role, checked_label};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
-        .routes(routes!(list_template_roles).guard(app, Policy::sys()))
-        .routes(routes!(create_template_role).guard(app, Policy::sys()))
+        .routes(routes!(list_template_roles).refuses(&[Code::NotFound]).guard(app, Policy::sys()))
+        .routes(
+            routes!(create_template_role)
+                .refuses(&[Code::NotFound, Code::LabelTaken])
+                .guard(app, Policy::sys()),
+        )
 }
 
 list_query! {
@@ -36,7 +39,8 @@ list_query! {
 
 /// All templates, or those of a feature.
 #[utoipa::path(get, path = "/api/features/templates/roles", tag = "Roles", params(TemplatesQuery),
-    responses((status = 200, description = "A page of templates", body = Page<Role>), (status = 404, description = "No such feature")))]
+    responses((status = 200, description = "A page of templates", body = Page<Role>),
+              (status = 404, description = "No such feature")))]
 async fn list_template_roles(
     system: SystemContext,
     lister: Lister,
@@ -67,8 +71,8 @@ pub struct CreateTemplateRole {
 
 /// Makes a template role. Mandates and instances that exist are not changed.
 #[utoipa::path(post, path = "/api/features/templates/roles", tag = "Roles", request_body = CreateTemplateRole,
-    responses((status = 201, description = "The template", body = Role), (status = 404, description = "No such feature: `errors` points to it"),
-              (status = 409, description = "label_taken")))]
+    responses((status = 201, description = "The template", body = Role),
+              (status = 404, description = "No such feature: `errors` points to it")))]
 async fn create_template_role(
     system: SystemContext,
     Json(body): Json<CreateTemplateRole>,

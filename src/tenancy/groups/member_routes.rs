@@ -19,7 +19,7 @@ use crate::http::extract::{FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::kernel::db::page::{Asked, Paging, Rows};
-use crate::kernel::error::{Error, FieldError, Result};
+use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::{GroupId, MandateId, UserId};
 use crate::kernel::missing::Thing;
 use crate::list_query;
@@ -32,10 +32,21 @@ const MAX_BODY: usize = 1024 * 1024;
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_group_members).guard(app, Policy::table::<Groups, Read>()))
-        .routes(routes!(replace_group_members).guard(
-            app,
-            Policy::table::<Groups, Update>().class(Class::MemberWrite).body_up_to(MAX_BODY),
-        ))
+        .routes(
+            routes!(replace_group_members)
+                .refuses(&[
+                    Code::SelfEscalation,
+                    Code::TargetExceedsOwnAccess,
+                    Code::GrantExceedsOwnAccess,
+                ])
+                .versioned()
+                .guard(
+                    app,
+                    Policy::table::<Groups, Update>()
+                        .class(Class::MemberWrite)
+                        .body_up_to(MAX_BODY),
+                ),
+        )
 }
 
 list_query! {
@@ -77,8 +88,12 @@ pub struct ReplaceGroupMembers {
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/groups/{groupId}/members", tag = "Groups",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group"), DryRun),
     request_body = ReplaceGroupMembers,
-    responses((status = 200, description = "The first page of the group's members", body = Outcome<Page<GroupMember>>), (status = 412, description = "Changed meanwhile"),
-              (status = 403, description = "self_escalation, target_exceeds_own_access, grant_exceeds_own_access"), (status = 404, description = "No such group, or not a member of the mandate: then `errors` points to them")))]
+    responses(
+        (status = 200, description = "The first page of the group's members",
+            body = Outcome<Page<GroupMember>>),
+        (status = 404,
+            description = "No such group, or not a member of the mandate: then `errors` points to them"
+        )))]
 async fn replace_group_members(
     context: MandateContext,
     lister: Lister,

@@ -27,10 +27,24 @@ use crate::list_query;
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_groups).guard(app, Policy::table::<Groups, Read>().or_sys()))
-        .routes(routes!(create_group).guard(app, Policy::table::<Groups, Create>()))
+        .routes(
+            routes!(create_group)
+                .refuses(&[Code::SelfEscalation, Code::NameTaken])
+                .guard(app, Policy::table::<Groups, Create>()),
+        )
         .routes(routes!(get_group).guard(app, Policy::table::<Groups, Read>()))
-        .routes(routes!(update_group).guard(app, Policy::table::<Groups, Update>()))
-        .routes(routes!(delete_group).guard(app, Policy::table::<Groups, Delete>()))
+        .routes(
+            routes!(update_group)
+                .refuses(&[Code::SelfEscalation, Code::NameTaken])
+                .versioned()
+                .guard(app, Policy::table::<Groups, Update>()),
+        )
+        .routes(
+            routes!(delete_group)
+                .refuses(&[Code::TargetExceedsOwnAccess])
+                .versioned()
+                .guard(app, Policy::table::<Groups, Delete>()),
+        )
 }
 
 list_query! {
@@ -100,8 +114,7 @@ pub struct CreateGroup {
 /// Makes a group. Whoever is to be in it is put there by its members.
 #[utoipa::path(post, path = "/api/mandates/{mandateId}/groups", tag = "Groups", params(("mandateId" = Uuid, Path, description = "The mandate")),
     request_body = CreateGroup,
-    responses((status = 201, description = "The group", body = Group), (status = 403, description = "self_escalation"),
-              (status = 409, description = "name_taken")))]
+    responses((status = 201, description = "The group", body = Group)))]
 async fn create_group(
     context: MandateContext,
     Json(body): Json<CreateGroup>,
@@ -187,9 +200,7 @@ pub struct UpdateGroup {
 #[utoipa::path(patch, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group"), DryRun),
     request_body = UpdateGroup,
-    responses((status = 200, description = "The group", body = Outcome<Group>), (status = 403, description = "self_escalation"),
-              (status = 409, description = "name_taken, version_conflict"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The group", body = Outcome<Group>)))]
 async fn update_group(
     context: MandateContext,
     precondition: Precondition,
@@ -248,8 +259,10 @@ async fn update(
 /// Deletes a group; its members stay members of the mandate.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group"), DryRun),
-    responses((status = 204, description = "Deleted"), (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview),
-              (status = 403, description = "target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 200, description = "With `dryRun=true`: what would change",
+            body = AccessPreview)))]
 async fn delete_group(
     context: MandateContext,
     precondition: Precondition,

@@ -25,7 +25,7 @@ use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
-use crate::kernel::error::{Error, Result};
+use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, RoleId, UserId};
 use crate::kernel::missing::Thing;
 use crate::list_query;
@@ -39,11 +39,40 @@ pub(super) fn routes(app: &App) -> Routes {
             routes!(list_instance_users)
                 .guard(app, Policy::table::<Instances, Read>().or::<Access, Read>()),
         )
-        .routes(routes!(add_instance_user).guard(app, write(manage().or::<Access, Create>())))
-        .routes(routes!(update_instance_user).guard(app, write(manage().or::<Access, Update>())))
-        .routes(routes!(remove_instance_user).guard(app, write(manage().or::<Access, Delete>())))
         .routes(
-            routes!(replace_instance_user_roles).guard(app, write(manage().or::<Access, Update>())),
+            routes!(add_instance_user)
+                .refuses(&[
+                    Code::AlreadyHasAccess,
+                    Code::SelfEscalation,
+                    Code::GrantExceedsOwnAccess,
+                ])
+                .guard(app, write(manage().or::<Access, Create>())),
+        )
+        .routes(
+            routes!(update_instance_user)
+                .refuses(&[
+                    Code::SelfEscalation,
+                    Code::GrantExceedsOwnAccess,
+                    Code::TargetExceedsOwnAccess,
+                ])
+                .versioned()
+                .guard(app, write(manage().or::<Access, Update>())),
+        )
+        .routes(
+            routes!(remove_instance_user)
+                .refuses(&[Code::TargetExceedsOwnAccess])
+                .versioned()
+                .guard(app, write(manage().or::<Access, Delete>())),
+        )
+        .routes(
+            routes!(replace_instance_user_roles)
+                .refuses(&[
+                    Code::SelfEscalation,
+                    Code::GrantExceedsOwnAccess,
+                    Code::TargetExceedsOwnAccess,
+                ])
+                .versioned()
+                .guard(app, write(manage().or::<Access, Update>())),
         )
 }
 
@@ -127,9 +156,10 @@ fn labels(roles: &[NamedRole], of: &BTreeSet<RoleId>) -> Vec<String> {
 #[utoipa::path(post, path = "/api/features/instances/{instanceId}/users", tag = "Instances",
     params(("instanceId" = Uuid, Path, description = "The instance"), DryRun),
     request_body = AddInstanceUser,
-    responses((status = 201, description = "The admission", body = FeatureAccess),
-              (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview), (status = 409, description = "already_has_access"),
-              (status = 404, description = "Not a member, or no such role: `errors` points to it"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
+    responses(
+        (status = 201, description = "The admission", body = FeatureAccess),
+        (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview),
+        (status = 404, description = "Not a member, or no such role: `errors` points to it")))]
 async fn add_instance_user(
     context: InstanceContext,
     Json(body): Json<AddInstanceUser>,
@@ -196,8 +226,7 @@ pub struct UpdateInstanceUser {
 #[utoipa::path(patch, path = "/api/features/instances/{instanceId}/users/{userId}", tag = "Instances",
     params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted"), DryRun),
     request_body = UpdateInstanceUser,
-    responses((status = 200, description = "The admission", body = Outcome<FeatureAccess>), (status = 409, description = "version_conflict"),
-              (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The admission", body = Outcome<FeatureAccess>)))]
 async fn update_instance_user(
     context: InstanceContext,
     precondition: Precondition,
@@ -262,8 +291,10 @@ async fn set_enabled(
 /// Ends an admission.
 #[utoipa::path(delete, path = "/api/features/instances/{instanceId}/users/{userId}", tag = "Instances",
     params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted"), DryRun),
-    responses((status = 204, description = "Ended"), (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview),
-              (status = 403, description = "target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+    responses(
+        (status = 204, description = "Ended"),
+        (status = 200, description = "With `dryRun=true`: what would change",
+            body = AccessPreview)))]
 async fn remove_instance_user(
     context: InstanceContext,
     precondition: Precondition,
@@ -310,10 +341,9 @@ pub struct ReplaceInstanceUserRoles {
 #[utoipa::path(put, path = "/api/features/instances/{instanceId}/users/{userId}/roles", tag = "Instances",
     params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted"), DryRun),
     request_body = ReplaceInstanceUserRoles,
-    responses((status = 200, description = "The admission", body = Outcome<FeatureAccess>), (status = 409, description = "version_conflict"),
-              (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
-              (status = 404, description = "Not admitted, or no such role: then `errors` points to it"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses(
+        (status = 200, description = "The admission", body = Outcome<FeatureAccess>),
+        (status = 404, description = "Not admitted, or no such role: then `errors` points to it")))]
 async fn replace_instance_user_roles(
     context: InstanceContext,
     precondition: Precondition,

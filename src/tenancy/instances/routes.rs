@@ -33,16 +33,23 @@ pub(super) fn routes(app: &App) -> Routes {
         .routes(
             routes!(list_feature_instances).guard(app, Policy::table::<Instances, Read>().or_sys()),
         )
-        .routes(routes!(create_feature_instance).guard(app, Policy::table::<Instances, Create>()))
+        .routes(
+            routes!(create_feature_instance)
+                .refuses(&[Code::LabelTaken, Code::NotFound, Code::SelfEscalation])
+                .guard(app, Policy::table::<Instances, Create>()),
+        )
         .routes(
             routes!(get_feature_instance).guard(app, Policy::table::<Instances, Read>().or_sys()),
         )
         .routes(
             routes!(update_feature_instance)
+                .refuses(&[Code::SelfEscalation, Code::GrantExceedsOwnAccess, Code::LabelTaken])
+                .versioned()
                 .guard(app, Policy::table::<Instances, Update>().or_sys()),
         )
         .routes(
             routes!(delete_feature_instance)
+                .versioned()
                 .guard(app, Policy::table::<Instances, Delete>().or_sys()),
         )
 }
@@ -113,8 +120,8 @@ pub struct CreateInstance {
 
 /// Opens a feature in the mandate, with copies of the feature's template roles.
 #[utoipa::path(post, path = "/api/features/instances", tag = "Instances", request_body = CreateInstance,
-    responses((status = 201, description = "The instance", body = FeatureInstance), (status = 409, description = "label_taken"),
-              (status = 404, description = "No such feature or role: `errors` points to it"), (status = 403, description = "self_escalation")))]
+    responses((status = 201, description = "The instance", body = FeatureInstance),
+              (status = 404, description = "No such feature or role: `errors` points to it")))]
 async fn create_feature_instance(
     context: MandateContext,
     Json(body): Json<CreateInstance>,
@@ -192,7 +199,8 @@ async fn admit_creator(
 
 /// An instance.
 #[utoipa::path(get, path = "/api/features/instances/{instanceId}", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
-    responses((status = 200, description = "The instance", body = FeatureInstance), (status = 304, description = "Not changed")))]
+    responses((status = 200, description = "The instance", body = FeatureInstance),
+              (status = 304, description = "Not changed")))]
 async fn get_feature_instance(context: InstanceContext, headers: HeaderMap) -> Result<Response> {
     let grant = context.grant_row::<Instances, Read>()?;
     let mut reading = context.read().await?;
@@ -221,9 +229,7 @@ pub struct UpdateInstance {
 /// Renames, enables or disables an instance.
 #[utoipa::path(patch, path = "/api/features/instances/{instanceId}", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
     request_body = UpdateInstance,
-    responses((status = 200, description = "The instance", body = FeatureInstance), (status = 403, description = "self_escalation, grant_exceeds_own_access"),
-              (status = 409, description = "label_taken, version_conflict"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The instance", body = FeatureInstance)))]
 async fn update_feature_instance(
     context: InstanceContext,
     precondition: Precondition,
@@ -273,7 +279,7 @@ async fn change(
 
 /// Deletes an instance with its roles, admissions and data.
 #[utoipa::path(delete, path = "/api/features/instances/{instanceId}", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
-    responses((status = 204, description = "Deleted"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 204, description = "Deleted")))]
 async fn delete_feature_instance(
     context: InstanceContext,
     precondition: Precondition,

@@ -24,10 +24,12 @@ use crate::tenancy::roles::{Plan, Reset, SyncReport, plan};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(
-        routes!(sync_instance_roles).guard(
-            app,
-            Policy::table::<Instances, Update>().or::<InstanceRoles, Update>().or_sys(),
-        ),
+        routes!(sync_instance_roles)
+            .refuses(&[Code::LabelTaken, Code::SelfEscalation, Code::GrantExceedsOwnAccess])
+            .guard(
+                app,
+                Policy::table::<Instances, Update>().or::<InstanceRoles, Update>().or_sys(),
+            ),
     )
 }
 
@@ -43,8 +45,7 @@ struct SyncQuery {
 /// Brings the instance's copies in line with the feature's templates. Roles made by hand and roles that somebody holds stay.
 #[utoipa::path(post, path = "/api/features/instances/{instanceId}/sync-roles", tag = "Instances",
     params(("instanceId" = Uuid, Path, description = "The instance"), SyncQuery, DryRun),
-    responses((status = 200, description = "What changed, or would change", body = SyncReport), (status = 409, description = "label_taken"),
-              (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
+    responses((status = 200, description = "What changed, or would change", body = SyncReport)))]
 async fn sync_instance_roles(
     context: InstanceContext,
     Query(query): Query<SyncQuery>,

@@ -22,7 +22,7 @@ use crate::kernel::ids::MandateId;
 pub fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(get_mandate_limits).guard(app, Policy::sys()))
-        .routes(routes!(replace_mandate_limits).guard(app, Policy::sys()))
+        .routes(routes!(replace_mandate_limits).versioned().guard(app, Policy::sys()))
 }
 
 /// The limits that were set for a mandate; for every other class the settings hold.
@@ -54,8 +54,7 @@ pub struct ReplaceMandateLimits {
 /// answers, and on others within seconds.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/limits", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
     request_body = ReplaceMandateLimits,
-    responses((status = 200, description = "The limits", body = MandateLimits), (status = 409, description = "version_conflict"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The limits", body = MandateLimits)))]
 async fn replace_mandate_limits(
     State(app): State<App>,
     system: SystemContext,

@@ -34,7 +34,11 @@ const RESTORABLE: Duration = Duration::days(30);
 pub fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_mandates).guard(app, Policy::sys().class(Class::ListMandates)))
-        .routes(routes!(create_mandate).guard(app, Policy::sys()))
+        .routes(
+            routes!(create_mandate)
+                .refuses(&[Code::CodeTaken, Code::NotFound, Code::SelfEscalation])
+                .guard(app, Policy::sys()),
+        )
         .routes(
             routes!(get_mandate).guard(
                 app,
@@ -42,11 +46,23 @@ pub fn routes(app: &App) -> Routes {
             ),
         )
         .routes(
-            routes!(update_mandate).guard(app, Policy::table::<MandateTable, Update>().or_sys()),
+            routes!(update_mandate)
+                .refuses(&[Code::CodeTaken])
+                .versioned()
+                .guard(app, Policy::table::<MandateTable, Update>().or_sys()),
         )
-        .routes(routes!(put_mandate).guard(app, Policy::table::<MandateTable, Update>().or_sys()))
-        .routes(routes!(delete_mandate).guard(app, Policy::sys()))
-        .routes(routes!(restore_mandate).guard(app, Policy::sys()))
+        .routes(
+            routes!(put_mandate)
+                .refuses(&[Code::CodeTaken])
+                .versioned()
+                .guard(app, Policy::table::<MandateTable, Update>().or_sys()),
+        )
+        .routes(routes!(delete_mandate).versioned().guard(app, Policy::sys()))
+        .routes(
+            routes!(restore_mandate)
+                .refuses(&[Code::NotDeleted, Code::CodeTaken])
+                .guard(app, Policy::sys()),
+        )
 }
 
 list_query! {
@@ -133,8 +149,9 @@ impl CreateMandate {
 
 /// Makes a mandate with copies of the template roles and the group `everyone`, and names its first admin.
 #[utoipa::path(post, path = "/api/mandates", tag = "Mandates", request_body = CreateMandate,
-    responses((status = 201, description = "The mandate", body = Mandate), (status = 409, description = "code_taken"),
-              (status = 404, description = "No such user: `errors` points to it"), (status = 403, description = "self_escalation: name somebody else")))]
+    responses((status = 201, description = "The mandate", body = Mandate),
+              (status = 404, description = "No such user: `errors` points to it"),
+              (status = 403, description = "Not allowed, or the caller is named as the admin")))]
 async fn create_mandate(
     system: SystemContext,
     Json(body): Json<CreateMandate>,
@@ -253,8 +270,7 @@ impl UpdateMandate {
 /// Changes a mandate: its name and language by its admins, its code and whether it is enabled by SysAdmins.
 #[utoipa::path(patch, path = "/api/mandates/{mandateId}", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
     request_body = UpdateMandate,
-    responses((status = 200, description = "The mandate", body = Mandate), (status = 409, description = "code_taken, version_conflict"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The mandate", body = Mandate)))]
 async fn update_mandate(
     context: MandateContext,
     precondition: Precondition,
@@ -266,8 +282,7 @@ async fn update_mandate(
 /// The same as PATCH: what is left out stays.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
     request_body = UpdateMandate,
-    responses((status = 200, description = "The mandate", body = Mandate), (status = 409, description = "code_taken, version_conflict"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The mandate", body = Mandate)))]
 async fn put_mandate(
     context: MandateContext,
     precondition: Precondition,
@@ -376,7 +391,7 @@ pub struct Deletion {
 
 /// Deletes a mandate: everything in it becomes unreachable at once, and can be restored for 30 days.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
-    responses((status = 200, description = "Deleted, until purged restorable", body = Deletion), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "Deleted, until purged restorable", body = Deletion)))]
 async fn delete_mandate(
     system: SystemContext,
     precondition: Precondition,
@@ -406,7 +421,7 @@ async fn delete(
 
 /// Restores a deleted mandate with everything in it.
 #[utoipa::path(post, path = "/api/mandates/{mandateId}/restore", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
-    responses((status = 200, description = "The mandate", body = Mandate), (status = 409, description = "not_deleted, code_taken")))]
+    responses((status = 200, description = "The mandate", body = Mandate)))]
 async fn restore_mandate(
     system: SystemContext,
     FromPath(mandate): FromPath<MandateId>,

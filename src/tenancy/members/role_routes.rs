@@ -32,9 +32,39 @@ use crate::tenancy::roles::{self, NamedRoles};
 pub(super) fn routes(app: &App) -> Routes {
     let policy = || Policy::table::<Members, Update>().or_sys().class(Class::MemberWrite);
     Routes::new()
-        .routes(routes!(replace_member_roles).guard(app, policy()))
-        .routes(routes!(assign_member_role).guard(app, policy()))
-        .routes(routes!(revoke_member_role).guard(app, policy()))
+        .routes(
+            routes!(replace_member_roles)
+                .refuses(&[
+                    Code::LastMandateAdmin,
+                    Code::SelfEscalation,
+                    Code::GrantExceedsOwnAccess,
+                    Code::TargetExceedsOwnAccess,
+                ])
+                .versioned()
+                .guard(app, policy()),
+        )
+        .routes(
+            routes!(assign_member_role)
+                .refuses(&[
+                    Code::LastMandateAdmin,
+                    Code::SelfEscalation,
+                    Code::GrantExceedsOwnAccess,
+                    Code::TargetExceedsOwnAccess,
+                ])
+                .versioned()
+                .guard(app, policy()),
+        )
+        .routes(
+            routes!(revoke_member_role)
+                .refuses(&[
+                    Code::LastRole,
+                    Code::LastMandateAdmin,
+                    Code::SelfEscalation,
+                    Code::TargetExceedsOwnAccess,
+                ])
+                .versioned()
+                .guard(app, policy()),
+        )
 }
 
 /// A mandate role that is to be given or taken.
@@ -133,10 +163,10 @@ impl Wanted<'_> {
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/users/{userId}/roles", tag = "Members",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
     request_body = ReplaceRoles,
-    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_mandate_admin, version_conflict"),
-              (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
-              (status = 404, description = "No such member, or no such role: then `errors` points to it"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses(
+        (status = 200, description = "The member", body = Outcome<Member>),
+        (status = 404,
+            description = "No such member, or no such role: then `errors` points to it")))]
 async fn replace_member_roles(
     context: MandateContext,
     precondition: Precondition,
@@ -152,9 +182,7 @@ async fn replace_member_roles(
 /// Gives a member one role; nothing changes where they hold it.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}", tag = "Members",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), ("roleId" = Uuid, Path, description = "The role"), DryRun),
-    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_mandate_admin"),
-              (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"),
-              (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The member", body = Outcome<Member>)))]
 async fn assign_member_role(
     context: MandateContext,
     precondition: Precondition,
@@ -168,8 +196,7 @@ async fn assign_member_role(
 /// Takes one role from a member; nothing changes where they do not hold it. The last one cannot go.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}", tag = "Members",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), ("roleId" = Uuid, Path, description = "The role"), DryRun),
-    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_role, last_mandate_admin"),
-              (status = 403, description = "self_escalation, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The member", body = Outcome<Member>)))]
 async fn revoke_member_role(
     context: MandateContext,
     precondition: Precondition,

@@ -35,17 +35,33 @@ pub(super) fn routes(app: &App) -> Routes {
         .routes(routes!(list_members).guard(app, Policy::table::<Members, Read>().or_sys()))
         .routes(
             routes!(add_member)
+                .refuses(&[Code::AlreadyMember, Code::SelfEscalation, Code::GrantExceedsOwnAccess])
                 .guard(app, Policy::table::<Members, Create>().or_sys().class(Class::MemberWrite)),
         )
         .routes(routes!(get_member).guard(app, Policy::table::<Members, Read>().or_sys()))
         .routes(
             routes!(update_member)
+                .refuses(&[
+                    Code::LastMandateAdmin,
+                    Code::SelfEscalation,
+                    Code::GrantExceedsOwnAccess,
+                    Code::TargetExceedsOwnAccess,
+                ])
+                .versioned()
                 .guard(app, Policy::table::<Members, Update>().or_sys().class(Class::MemberWrite)),
         )
-        .routes(routes!(remove_member).guard(
-            app,
-            Policy::table::<Members, Delete>().or_sys().or_oneself().class(Class::MemberWrite),
-        ))
+        .routes(
+            routes!(remove_member)
+                .refuses(&[Code::TargetExceedsOwnAccess, Code::LastMandateAdmin])
+                .versioned()
+                .guard(
+                    app,
+                    Policy::table::<Members, Delete>()
+                        .or_sys()
+                        .or_oneself()
+                        .class(Class::MemberWrite),
+                ),
+        )
 }
 
 list_query! {
@@ -136,9 +152,10 @@ impl AddMember {
 #[utoipa::path(post, path = "/api/mandates/{mandateId}/users", tag = "Members",
     params(("mandateId" = Uuid, Path, description = "The mandate"), DryRun),
     request_body = AddMember,
-    responses((status = 201, description = "The member", body = Member),
-              (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview), (status = 409, description = "already_member"),
-              (status = 404, description = "No such user or role: `errors` points to it"), (status = 403, description = "self_escalation, grant_exceeds_own_access")))]
+    responses(
+        (status = 201, description = "The member", body = Member),
+        (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview),
+        (status = 404, description = "No such user or role: `errors` points to it")))]
 async fn add_member(
     context: MandateContext,
     purse: Purse,
@@ -297,8 +314,7 @@ pub struct UpdateMember {
 #[utoipa::path(patch, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
     request_body = UpdateMember,
-    responses((status = 200, description = "The member", body = Outcome<Member>), (status = 409, description = "last_mandate_admin, version_conflict"),
-              (status = 403, description = "self_escalation, grant_exceeds_own_access, target_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 200, description = "The member", body = Outcome<Member>)))]
 async fn update_member(
     context: MandateContext,
     precondition: Precondition,
@@ -351,9 +367,10 @@ async fn set_enabled(
 /// Removes a member, or leaves. Feature accesses and places in groups of this mandate go too.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
     params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
-    responses((status = 204, description = "Removed"),
-              (status = 403, description = "target_exceeds_own_access"),
-              (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview), (status = 409, description = "last_mandate_admin"), (status = 412, description = "Changed meanwhile")))]
+    responses(
+        (status = 204, description = "Removed"),
+        (status = 200, description = "With `dryRun=true`: what would change",
+            body = AccessPreview)))]
 async fn remove_member(
     context: MandateContext,
     precondition: Precondition,

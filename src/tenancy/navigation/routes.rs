@@ -42,7 +42,8 @@ struct NavigationQuery {
 
 /// Everything that is open to the caller: mandates, features, instances, and what they may do in each. Only what is alive.
 #[utoipa::path(get, path = "/api/features/my", tag = "Navigation", params(NavigationQuery),
-    responses((status = 200, description = "The caller's navigation", body = Navigation), (status = 304, description = "Not changed")))]
+    responses((status = 200, description = "The caller's navigation", body = Navigation),
+              (status = 304, description = "Not changed")))]
 async fn get_my_features(
     Extension(bodies): Extension<NavigationCache>,
     caller: DeferredCaller,

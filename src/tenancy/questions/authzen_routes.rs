@@ -25,13 +25,21 @@ use crate::context::policy::{Class, Policy};
 use crate::http::app::App;
 use crate::http::extract::{Json, parse_part};
 use crate::http::guard::{Guard, Routes};
-use crate::kernel::error::{Error, FieldError, Result};
+use crate::kernel::error::{Code, Error, FieldError, Result};
 
 pub(super) fn routes(app: &App) -> Routes {
     let asked = || Policy::user().asks_about_access();
     Routes::new()
-        .routes(routes!(evaluate_access).guard(app, asked()))
-        .routes(routes!(evaluate_accesses).guard(app, asked()))
+        .routes(
+            routes!(evaluate_access)
+                .refuses(&[Code::NotFound, Code::InstanceContextMissing, Code::MandateAccessDenied])
+                .guard(app, asked()),
+        )
+        .routes(
+            routes!(evaluate_accesses)
+                .refuses(&[Code::NotFound, Code::InstanceContextMissing, Code::MandateAccessDenied])
+                .guard(app, asked()),
+        )
         .routes(
             routes!(get_authzen_configuration).guard(app, Policy::public().class(Class::Public)),
         )
@@ -220,8 +228,8 @@ async fn decide_one(asking: &Asking, call: Call) -> Result<AuthzenDecision> {
 /// Access evaluation: whether somebody may do something (AuthZEN 1.0, section 6). A subject, a resource or an action that is not known
 /// is denied, with a reason.
 #[utoipa::path(post, path = "/access/v1/evaluation", tag = "Access", request_body = EvaluateAccess,
-    responses((status = 200, description = "The decision", body = AuthzenDecision), (status = 404, description = "No such instance: not_found"),
-              (status = 400, description = "instance_context_missing"), (status = 403, description = "mandate_access_denied")))]
+    responses((status = 200, description = "The decision", body = AuthzenDecision),
+              (status = 404, description = "No such instance")))]
 async fn evaluate_access(
     asking: Asking,
     Json(body): Json<EvaluateAccess>,
@@ -234,8 +242,7 @@ async fn evaluate_access(
 /// a reason.
 #[utoipa::path(post, path = "/access/v1/evaluations", tag = "Access", request_body = EvaluateAccesses,
     responses((status = 200, description = "The decisions, as far as they were gone through", body = AuthzenAnswer),
-              (status = 404, description = "No such instance: not_found"), (status = 400, description = "instance_context_missing"),
-              (status = 403, description = "mandate_access_denied")))]
+              (status = 404, description = "No such instance")))]
 async fn evaluate_accesses(
     asking: Asking,
     Json(body): Json<EvaluateAccesses>,

@@ -12,11 +12,15 @@ use crate::context::policy::Policy;
 use crate::http::app::App;
 use crate::http::extract::Json;
 use crate::http::guard::{Guard, Routes};
-use crate::kernel::error::{FieldError, Result};
+use crate::kernel::error::{Code, FieldError, Result};
 use crate::kernel::ids::UserId;
 
 pub(super) fn routes(app: &App) -> Routes {
-    Routes::new().routes(routes!(check_access).guard(app, Policy::user().asks_about_access()))
+    Routes::new().routes(
+        routes!(check_access)
+            .refuses(&[Code::NotFound, Code::InstanceContextMissing, Code::PermissionDenied])
+            .guard(app, Policy::user().asks_about_access()),
+    )
 }
 
 /// A question: about the rows of a table, or about a view.
@@ -68,8 +72,8 @@ impl From<Verdict> for CheckResult {
 /// Answers up to 100 questions at once. A feature's table or view is looked up in the instance of `X-Instance-Id`; without one, in the
 /// only instance that is open to the user and knows it.
 #[utoipa::path(post, path = "/api/access/check", tag = "Access", request_body = CheckAccess,
-    responses((status = 200, description = "The answers", body = CheckResults), (status = 404, description = "No such member, or not to be read: not_found"),
-              (status = 400, description = "instance_context_missing"), (status = 403, description = "permission_denied")))]
+    responses((status = 200, description = "The answers", body = CheckResults),
+              (status = 404, description = "No such member, or not to be read")))]
 async fn check_access(asking: Asking, Json(body): Json<CheckAccess>) -> Result<Json<CheckResults>> {
     if body.checks.is_empty() {
         return Err(FieldError::new("/checks", "too_few", "must ask at least one question").into());

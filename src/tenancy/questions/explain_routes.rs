@@ -14,14 +14,18 @@ use crate::context::policy::Policy;
 use crate::http::app::App;
 use crate::http::extract::Json;
 use crate::http::guard::{Guard, Routes};
-use crate::kernel::error::Result;
+use crate::kernel::error::{Code, Result};
 use crate::kernel::ids::UserId;
 use crate::tenancy::groups::Reaching;
 use crate::tenancy::members;
 use crate::tenancy::roles::Readable;
 
 pub(super) fn routes(app: &App) -> Routes {
-    Routes::new().routes(routes!(explain_access).guard(app, Policy::user().asks_about_access()))
+    Routes::new().routes(
+        routes!(explain_access)
+            .refuses(&[Code::NotFound, Code::InstanceContextMissing, Code::PermissionDenied])
+            .guard(app, Policy::user().asks_about_access()),
+    )
 }
 
 /// What is to be explained: an operation on a table, or a view.
@@ -44,8 +48,8 @@ pub struct ExplainAccess {
 /// Says whether a user may do something, which roles and groups that comes from, and what it would take. These are steps: once they
 /// are done, it is allowed.
 #[utoipa::path(post, path = "/api/access/explain", tag = "Access", request_body = ExplainAccess,
-    responses((status = 200, description = "The explanation", body = Explanation), (status = 404, description = "No such member, or not to be read: not_found"),
-              (status = 400, description = "instance_context_missing"), (status = 403, description = "permission_denied")))]
+    responses((status = 200, description = "The explanation", body = Explanation),
+              (status = 404, description = "No such member, or not to be read")))]
 async fn explain_access(
     asking: Asking,
     Json(body): Json<ExplainAccess>,

@@ -15,19 +15,24 @@ use crate::http::etag::Versioned;
 use crate::http::extract::{Created, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
-use crate::kernel::error::Result;
+use crate::kernel::error::{Code, Result};
 use crate::list_query;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(routes!(list_mandate_roles).guard(app, Policy::table::<Roles, Read>().or_sys()))
-        .routes(routes!(create_mandate_role).guard(app, Policy::table::<Roles, Create>().or_sys()))
+        .routes(
+            routes!(create_mandate_role)
+                .refuses(&[Code::LabelTaken])
+                .guard(app, Policy::table::<Roles, Create>().or_sys()),
+        )
         .routes(
             routes!(list_instance_roles)
                 .guard(app, Policy::table::<Roles, Read>().or::<InstanceRoles, Read>()),
         )
         .routes(
             routes!(create_instance_role)
+                .refuses(&[Code::LabelTaken])
                 .guard(app, Policy::table::<Roles, Create>().or::<InstanceRoles, Create>()),
         )
 }
@@ -57,7 +62,7 @@ async fn list_mandate_roles(
 /// Makes a role of the mandate. It permits nothing until permissions are put.
 #[utoipa::path(post, path = "/api/mandates/{mandateId}/roles", tag = "Roles", params(("mandateId" = Uuid, Path, description = "The mandate")),
     request_body = CreateRole,
-    responses((status = 201, description = "The role", body = Role), (status = 409, description = "label_taken")))]
+    responses((status = 201, description = "The role", body = Role)))]
 async fn create_mandate_role(
     context: MandateContext,
     Json(body): Json<CreateRole>,
@@ -97,7 +102,7 @@ async fn list_instance_roles(
 /// Makes a role of the instance. It permits nothing until permissions are put.
 #[utoipa::path(post, path = "/api/features/instances/{instanceId}/roles", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
     request_body = CreateRole,
-    responses((status = 201, description = "The role", body = Role), (status = 409, description = "label_taken")))]
+    responses((status = 201, description = "The role", body = Role)))]
 async fn create_instance_role(
     context: InstanceContext,
     Json(body): Json<CreateRole>,

@@ -26,7 +26,7 @@ use crate::http::etag::{Precondition, Resource, Versioned, resource_unless_known
 use crate::http::extract::Json;
 use crate::http::guard::{Guard, Routes};
 use crate::http::patch;
-use crate::kernel::error::{Error, Result};
+use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::RoleId;
 
 /// The largest body: rules for every table and view that a feature can have.
@@ -44,8 +44,18 @@ pub(super) fn routes(app: &App) -> Routes {
             app,
             Policy::table::<Roles, Read>().or::<InstanceRoles, Read>().or_sys_for_templates(),
         ))
-        .routes(routes!(replace_role_permissions).guard(app, change()))
-        .routes(routes!(update_role_permissions).guard(app, change()))
+        .routes(
+            routes!(replace_role_permissions)
+                .refuses(&[Code::RoleProtected, Code::GrantExceedsOwnAccess, Code::SelfEscalation])
+                .versioned()
+                .guard(app, change()),
+        )
+        .routes(
+            routes!(update_role_permissions)
+                .refuses(&[Code::RoleProtected, Code::GrantExceedsOwnAccess, Code::SelfEscalation])
+                .versioned()
+                .guard(app, change()),
+        )
 }
 
 /// What a role permits; its version is the role's.
@@ -79,7 +89,8 @@ impl Resource for RolePermissions {
 
 /// What a role permits.
 #[utoipa::path(get, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
-    responses((status = 200, description = "The role's permissions", body = RolePermissions), (status = 304, description = "Not changed")))]
+    responses((status = 200, description = "The role's permissions", body = RolePermissions),
+              (status = 304, description = "Not changed")))]
 async fn get_role_permissions(context: RoleContext, headers: HeaderMap) -> Result<Response> {
     let found = role_routes::read(&context).await?;
     let catalogue = match &context {
@@ -251,8 +262,8 @@ impl RulePatch {
 /// Replaces all that a role permits.
 #[utoipa::path(put, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
     request_body = ReplacePermissions,
-    responses((status = 200, description = "The role's permissions", body = Outcome<RolePermissions>), (status = 409, description = "role_protected"),
-              (status = 403, description = "grant_exceeds_own_access, self_escalation"), (status = 412, description = "Changed meanwhile")))]
+    responses(
+        (status = 200, description = "The role's permissions", body = Outcome<RolePermissions>)))]
 async fn replace_role_permissions(
     context: RoleContext,
     precondition: Precondition,
@@ -265,8 +276,8 @@ async fn replace_role_permissions(
 /// Adds, changes or removes some of what a role permits.
 #[utoipa::path(patch, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
     request_body = PermissionsPatch,
-    responses((status = 200, description = "The role's permissions", body = Outcome<RolePermissions>), (status = 409, description = "role_protected"),
-              (status = 403, description = "grant_exceeds_own_access, self_escalation"), (status = 412, description = "Changed meanwhile")))]
+    responses(
+        (status = 200, description = "The role's permissions", body = Outcome<RolePermissions>)))]
 async fn update_role_permissions(
     context: RoleContext,
     precondition: Precondition,

@@ -22,7 +22,7 @@ use crate::http::etag::{Precondition, Versioned, resource_unless_known};
 use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::patch;
-use crate::kernel::error::{Error, Result, keep};
+use crate::kernel::error::{Code, Error, Result, keep};
 use crate::kernel::ids::RoleId;
 use crate::kernel::names::Name;
 use crate::kernel::translations::{Kind, TextsPatch};
@@ -33,14 +33,28 @@ pub(super) fn routes(app: &App) -> Routes {
             app,
             Policy::table::<Roles, Read>().or::<InstanceRoles, Read>().or_sys_for_templates(),
         ))
-        .routes(routes!(update_role).guard(
-            app,
-            Policy::table::<Roles, Update>().or::<InstanceRoles, Update>().or_sys_for_templates(),
-        ))
-        .routes(routes!(delete_role).guard(
-            app,
-            Policy::table::<Roles, Delete>().or::<InstanceRoles, Delete>().or_sys_for_templates(),
-        ))
+        .routes(
+            routes!(update_role)
+                .refuses(&[Code::GrantExceedsOwnAccess, Code::RoleProtected, Code::LabelTaken])
+                .versioned()
+                .guard(
+                    app,
+                    Policy::table::<Roles, Update>()
+                        .or::<InstanceRoles, Update>()
+                        .or_sys_for_templates(),
+                ),
+        )
+        .routes(
+            routes!(delete_role)
+                .refuses(&[Code::RoleInUse, Code::RoleProtected, Code::GrantExceedsOwnAccess])
+                .versioned()
+                .guard(
+                    app,
+                    Policy::table::<Roles, Delete>()
+                        .or::<InstanceRoles, Delete>()
+                        .or_sys_for_templates(),
+                ),
+        )
 }
 
 /// The role and its permissions, as far as the caller may read it.
@@ -80,7 +94,8 @@ pub(super) async fn read(context: &RoleContext) -> Result<Found> {
 
 /// A role.
 #[utoipa::path(get, path = "/api/roles/{roleId}", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
-    responses((status = 200, description = "The role", body = Role), (status = 304, description = "Not changed")))]
+    responses((status = 200, description = "The role", body = Role),
+              (status = 304, description = "Not changed")))]
 async fn get_role(context: RoleContext, headers: HeaderMap) -> Result<Response> {
     let found = read(&context).await?;
     Ok(resource_unless_known(&headers, &found.role))
@@ -161,9 +176,7 @@ impl Changes {
 /// Renames or describes a role.
 #[utoipa::path(patch, path = "/api/roles/{roleId}", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
     request_body = UpdateRole,
-    responses((status = 200, description = "The role", body = Role), (status = 412, description = "Changed meanwhile"),
-              (status = 403, description = "grant_exceeds_own_access"),
-              (status = 409, description = "role_protected, label_taken, version_conflict")))]
+    responses((status = 200, description = "The role", body = Role)))]
 async fn update_role(
     context: RoleContext,
     precondition: Precondition,
@@ -248,8 +261,7 @@ fn renamed(before: &Role, after: &Role) -> Event {
 
 /// Deletes a role that nobody holds. Copies of a template stay.
 #[utoipa::path(delete, path = "/api/roles/{roleId}", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
-    responses((status = 204, description = "Deleted"), (status = 409, description = "role_in_use, role_protected"),
-              (status = 403, description = "grant_exceeds_own_access"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 204, description = "Deleted")))]
 async fn delete_role(context: RoleContext, precondition: Precondition) -> Result<NoContent> {
     let precondition = &precondition;
     match &context {

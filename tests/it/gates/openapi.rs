@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use axum::http::Method;
+use bailiwick::kernel::error::Code;
 use serde_json::Value;
 
-use super::operations::{document, operations};
+use super::operations::{codes, document, operations, resolved};
 use crate::harness::TestApp;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
@@ -27,9 +28,8 @@ async fn the_file_is_the_routers_document() {
 async fn the_document_is_the_same_every_time_and_the_service_answers_it() {
     assert_eq!(printed(), printed());
     let app = TestApp::start().await;
-    let text = bailiwick::assembly::document_text(&app.app).unwrap();
+    assert_eq!(bailiwick::assembly::document_text(&app.app).unwrap(), printed());
     let served = app.get("/openapi.json").send().await.expect(200);
-    assert_eq!(served, serde_json::from_str::<Value>(&text).unwrap());
     assert_eq!(served, document(), "settings and a database make no difference");
 }
 
@@ -169,5 +169,66 @@ async fn every_operation_is_described() {
                 .any(|status| status.starts_with(['2', '3'])),
             "{id} never succeeds"
         );
+    }
+}
+
+/// A code stands where programs read it, so that no prose can misspell or outlive it.
+#[tokio::test]
+async fn no_text_of_the_document_names_a_code() {
+    let document = document();
+    let mut texts = Vec::new();
+    collect_texts(&document, "", &mut texts);
+    assert!(texts.len() > 500, "only {} texts were found", texts.len());
+    for (at, text) in texts {
+        let mut words = text.split(|c: char| !c.is_ascii_alphabetic() && c != '_');
+        // Some are words of the language too.
+        let named = words.find(|word| {
+            let is_meant = word.contains('_') || text.contains(&format!("`{word}`"));
+            is_meant && Code::from_name(word).is_some()
+        });
+        assert_eq!(named, None, "{at} says: {text}");
+    }
+}
+
+fn collect_texts(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let at = format!("{at}/{name}");
+                match member.as_str() {
+                    Some(text) if ["description", "summary"].contains(&name.as_str()) => {
+                        found.push((at, text.to_owned()));
+                    }
+                    // What stands there is data.
+                    _ if ["example", "examples"].contains(&name.as_str()) => {}
+                    _ => collect_texts(member, &at, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, at, found)),
+        _ => {}
+    }
+}
+
+/// Every refusal is one of the shared ones, of codes of its status: none is declared in another
+/// way.
+#[tokio::test]
+async fn refusals_are_shared_and_name_codes_of_their_status() {
+    let document = document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                let at = format!("{method} {path} {status}");
+                let is_shared = answer["$ref"].is_string();
+                assert_eq!(is_shared, status.starts_with(['4', '5']), "{at}: {answer}");
+                let answer = resolved(&document, answer);
+                let codes = codes(&answer);
+                assert_eq!(codes.is_empty(), !is_shared, "{at}");
+                for code in codes {
+                    let known = Code::from_name(code).unwrap_or_else(|| panic!("{at}: {code}"));
+                    assert_eq!(known.status().to_string(), *status, "{at}: {code}");
+                }
+            }
+        }
     }
 }

@@ -33,10 +33,53 @@ pub fn operations(document: &Value) -> Vec<Operation> {
             id,
             method,
             path: path.clone(),
-            value: value.clone(),
+            value: whole(document, value),
         })
     })
     .collect()
+}
+
+/// A part of the document behind a reference; what stands beside the reference is said instead of
+/// the part's own.
+pub fn resolved(document: &Value, part: &Value) -> Value {
+    let Some(reference) = part["$ref"].as_str() else { return part.clone() };
+    let target = document.pointer(reference.trim_start_matches('#'));
+    let mut found = target.unwrap_or_else(|| panic!("{reference} leads nowhere")).clone();
+    for (name, said) in part.as_object().unwrap().iter().filter(|(name, _)| *name != "$ref") {
+        found[name] = said.clone();
+    }
+    found
+}
+
+/// An operation with its parameters, answers, headers and examples in place of references to them.
+/// Schemas stay behind theirs, which are their names.
+fn whole(document: &Value, operation: &Value) -> Value {
+    let resolve = |part: &mut Value| *part = resolved(document, part);
+    let mut whole = operation.clone();
+    whole
+        .get_mut("parameters")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+        .for_each(resolve);
+    for answer in members(&mut whole, "responses") {
+        resolve(answer);
+        members(answer, "headers").for_each(resolve);
+        for content in members(answer, "content") {
+            members(content, "examples").for_each(resolve);
+        }
+    }
+    whole
+}
+
+fn members<'a>(holder: &'a mut Value, name: &str) -> impl Iterator<Item = &'a mut Value> {
+    let held = holder.get_mut(name).and_then(Value::as_object_mut);
+    held.into_iter().flat_map(|held| held.values_mut())
+}
+
+/// The codes that an answer of the document names.
+pub fn codes(answer: &Value) -> Vec<&str> {
+    answer["x-codes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// The document of the router under test, as JSON.

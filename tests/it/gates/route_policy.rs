@@ -91,11 +91,21 @@ fn no_route_is_declared_without_a_policy() {
         for declared in flat.split("routes!(").skip(1) {
             let after = declared.split_once(')').map_or("", |(_, rest)| rest);
             assert!(
-                after.trim_start().starts_with(".guard("),
+                after_refusals(after).starts_with(".guard("),
                 "{path}: `routes!({}` has no `.guard(app, Policy::…)`",
                 &declared[..declared.len().min(40)]
             );
         }
+    }
+}
+
+/// What follows behind that which a route says of its refusals.
+fn after_refusals(declared: &str) -> &str {
+    let declared = declared.trim_start();
+    let refuses = declared.strip_prefix(".refuses(&[").and_then(|rest| rest.split_once("])"));
+    match refuses.map(|(_, rest)| rest).or_else(|| declared.strip_prefix(".versioned()")) {
+        Some(rest) => after_refusals(rest),
+        None => declared,
     }
 }
 

@@ -64,7 +64,8 @@ impl SyncReport {
 pub struct RoleChange {
     /// The role's label as it was.
     pub role: String,
-    /// `added`, `updated`, `removed`, `kept`, `differs`, or `skipped: label_taken`.
+    /// `added`, `updated`, `removed`, `kept`, `differs`, or `skipped: ` with the code of what is
+    /// in the way.
     #[schema(example = "updated")]
     pub change: &'static str,
     /// Where the label changes, or would if no other role had it.

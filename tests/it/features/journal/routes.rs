@@ -25,8 +25,8 @@ pub fn routes(app: &App) -> Routes {
         .routes(routes!(list_entries).guard(app, Policy::feature::<Entries, Read>()))
         .routes(routes!(create_entry).guard(app, Policy::feature::<Entries, Create>()))
         .routes(routes!(get_entry).guard(app, Policy::feature::<Entries, Read>()))
-        .routes(routes!(replace_entry).guard(app, Policy::feature::<Entries, Update>()))
-        .routes(routes!(delete_entry).guard(app, Policy::feature::<Entries, Delete>()))
+        .routes(routes!(replace_entry).versioned().guard(app, Policy::feature::<Entries, Update>()))
+        .routes(routes!(delete_entry).versioned().guard(app, Policy::feature::<Entries, Delete>()))
 }
 
 impl Resource for Entry {
@@ -103,7 +103,7 @@ async fn get_entry(
 
 /// Says something else.
 #[utoipa::path(put, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
-    request_body = WriteEntry, responses((status = 200, description = "The entry", body = Entry), (status = 412, description = "Changed meanwhile")))]
+    request_body = WriteEntry, responses((status = 200, description = "The entry", body = Entry)))]
 async fn replace_entry(
     context: InstanceContext,
     precondition: Precondition,
@@ -135,7 +135,7 @@ async fn replace_entry(
 
 /// Tears an entry out.
 #[utoipa::path(delete, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
-    responses((status = 204, description = "Deleted"), (status = 412, description = "Changed meanwhile")))]
+    responses((status = 204, description = "Deleted")))]
 async fn delete_entry(
     context: InstanceContext,
     precondition: Precondition,

@@ -13,7 +13,7 @@ use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
 use self::routes::{Place, Routes};
-use super::operations::{Operation, document, operations};
+use super::operations::{Operation, codes, document, operations};
 use crate::harness::app::Answer;
 
 /// The media type of refusals.
@@ -148,12 +148,11 @@ impl Contract {
             );
         }
         if kind == PROBLEM {
-            let named = words(&documented["description"]).any(|word| word == answer.code());
+            let named = codes(documented);
             assert!(
-                named,
-                "{id} does not document `{}` for {status}, but {}",
-                answer.code(),
-                documented["description"]
+                named.contains(&answer.code()),
+                "{id} does not document `{}` for {status}, but {named:?}",
+                answer.code()
             );
         }
         for header in
@@ -170,18 +169,6 @@ impl Contract {
 /// The answer to a browser's question before it sends the request (CORS): no operation's.
 fn is_preflight(method: &Method, answer: &Answer) -> bool {
     method == Method::OPTIONS && answer.status.is_success()
-}
-
-/// The codes of a status that a description names.
-pub fn codes(description: &Value, status: u16) -> Vec<String> {
-    words(description)
-        .filter(|word| Code::from_name(word).is_some_and(|code| code.status() == status))
-        .map(str::to_owned)
-        .collect()
-}
-
-fn words(description: &Value) -> impl Iterator<Item = &str> {
-    description.as_str().unwrap_or_default().split(|c: char| !c.is_ascii_lowercase() && c != '_')
 }
 
 /// Closes an object wherever one may stand. Not the parts of an `allOf`: each would refuse what the others mention; nor what is

@@ -1,5 +1,6 @@
-//! What values look like by what they are called. They are the demo's (`seeds/demo.toml`), and the same everywhere: whoever
-//! pastes an example into a service with the demo finds Acme, its accounting and Bob.
+//! What values look like by what they are called. They are the demo's (`seeds/demo.toml`), and the
+//! same everywhere: whoever pastes an example into a service with the demo finds Acme, its
+//! accounting and Bob.
 
 /// The example ids: version 7, of the same instant as the demo's.
 const ID: &str = "01900000-0000-7000-8000-";

@@ -1,5 +1,5 @@
-//! An example of a schema: the one that the schema has, else one that follows from its parts, and at the leaves from what the
-//! value is called and what form it has. The same every time.
+//! An example of a schema: the one that the schema has, else one that follows from its parts, and
+//! at the leaves from what the value is called and what form it has. The same every time.
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,6 @@
-//! Headers: those that choose the context follow from the policy, the others from the answers that are declared. 412 is for an
-//! `If-Match` or `If-None-Match`, 304 for an `If-None-Match`; 201 says where the new thing is, and 429 and 503 when to come again.
+//! Headers: those that choose the context follow from the policy, those of versions from the route,
+//! the others from the answers that are declared: 304 is for an `If-None-Match`, 201 says where the
+//! new thing is, and 429 and 503 when to come again.
 
 use serde_json::json;
 use utoipa::openapi::header::{Header, HeaderBuilder};
@@ -7,11 +8,11 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn}
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Required};
 
-use super::asked::Asked;
+use super::facts::Facts;
 
 /// Adds the headers that choose the context.
-pub(super) fn choose_context(operation: &mut Operation, asked: &Asked) {
-    let Asked { table, feature_table, sys, context, names_mandate, remembers, .. } = *asked;
+pub(super) fn choose_context(operation: &mut Operation, facts: &Facts) {
+    let Facts { table, feature_table, sys, context, names_mandate, remembers, .. } = *facts;
     let mut wanted = Vec::new();
     if table || context || names_mandate {
         let required = if table && !sys { Required::True } else { Required::False };
@@ -38,43 +39,40 @@ pub(super) fn choose_context(operation: &mut Operation, asked: &Asked) {
     add(operation, wanted);
 }
 
+/// Adds the headers by which a change names the version that it is meant for.
+pub(super) fn name_versions(operation: &mut Operation) {
+    let if_match =
+        "The `ETag` that the resource is believed to have; 412 when it has another by now";
+    let if_none_match = "The `ETag` that the resource must not have (`*`: any); 412 when it has it";
+    add(operation, vec![optional("If-Match", if_match), optional("If-None-Match", if_none_match)]);
+}
+
 /// Adds what the declared answers bring with them.
 pub(super) fn declare(operation: &mut Operation) {
-    let answers = |status: &str| operation.responses.responses.contains_key(status);
-    let conditions = [
-        (
-            "412",
-            "If-Match",
-            "The `ETag` that the resource is believed to have; 412 when it has another by now",
-        ),
-        (
-            "412",
-            "If-None-Match",
-            "The `ETag` that the resource must not have (`*`: any); 412 when it has it",
-        ),
-        (
-            "304",
-            "If-None-Match",
-            "The `ETag` of the answer that the caller has; 304 while it is still the same",
-        ),
-    ];
-    let conditions = conditions.into_iter().filter(|(status, ..)| answers(status));
-    let wanted = conditions
-        .map(|(_, name, description)| header(name, description, text(None), Required::False))
-        .collect();
-    add(operation, wanted);
-    for (status, response) in &mut operation.responses.responses {
-        let (RefOr::T(response), Some((name, header))) = (response, sent_with(status)) else {
-            continue;
-        };
-        response.headers.entry(name.to_owned()).or_insert_with(|| header.into());
+    let responses = &mut operation.responses.responses;
+    if let Some(RefOr::T(made)) = responses.get_mut("201") {
+        made.headers.entry("Location".to_owned()).or_insert_with(|| location().into());
     }
+    if responses.contains_key("304") {
+        let meaning =
+            "The `ETag` of the answer that the caller has; 304 while it is still the same";
+        add(operation, vec![optional("If-None-Match", meaning)]);
+    }
+}
+
+/// What a refusal brings with it that may be over soon.
+pub(super) fn of_refusal(status: u16) -> Option<(&'static str, Header)> {
+    matches!(status, 429 | 503).then(|| ("Retry-After", seconds()))
 }
 
 fn add(operation: &mut Operation, headers: Vec<Parameter>) {
     if !headers.is_empty() {
         operation.parameters.get_or_insert_default().extend(headers.into_iter().map(RefOr::T));
     }
+}
+
+fn optional(name: &str, description: &str) -> Parameter {
+    header(name, description, text(None), Required::False)
 }
 
 fn header(name: &str, description: &str, schema: Object, required: Required) -> Parameter {
@@ -85,8 +83,8 @@ fn header(name: &str, description: &str, schema: Object, required: Required) -> 
     header.required(required).schema(Some(schema)).build()
 }
 
-/// An id as a header has it. By its form instead of `format: uuid`: of that `openapi-python-client` makes a UUID object also where
-/// only text can be sent.
+/// An id as a header has it. By its form instead of `format: uuid`: of that `openapi-python-client`
+/// makes a UUID object also where only text can be sent.
 fn id() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
@@ -96,14 +94,6 @@ fn id() -> Object {
 
 fn text(format: Option<SchemaFormat>) -> Object {
     ObjectBuilder::new().schema_type(Type::String).format(format).build()
-}
-
-fn sent_with(status: &str) -> Option<(&'static str, Header)> {
-    match status {
-        "201" => Some(("Location", location())),
-        "429" | "503" => Some(("Retry-After", seconds())),
-        _ => None,
-    }
 }
 
 fn location() -> Header {

@@ -1,6 +1,6 @@
 //! Schemas where what is derived from the types is not what was meant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{
@@ -8,7 +8,8 @@ use utoipa::openapi::schema::{
 };
 use utoipa::openapi::{Components, Content, Ref, RefOr};
 
-/// The schema of a page or an outcome holds what it is of once more; generators would make a second type of it.
+/// The schema of a page or an outcome holds what it is of once more; generators would make a second
+/// type of it.
 pub(super) fn name_what_is_held(components: &mut Components) {
     let known: Vec<String> = components.schemas.keys().cloned().collect();
     for name in &known {
@@ -25,15 +26,16 @@ pub(super) fn name_what_is_held(components: &mut Components) {
                 }
             }
             ("Outcome", Some(RefOr::T(Schema::OneOf(outcome)))) => {
-                outcome.items.splice(..1, [held]).for_each(drop);
+                outcome.items.splice(..1, [held]).for_each(drop)
             }
             _ => {}
         }
     }
 }
 
-/// A type that is read refuses unknown members, and its schema says so. As a part of an `allOf` it would refuse what the other
-/// parts add, so that nothing fitted: such parts are put together into one object.
+/// A type that is read refuses unknown members, and its schema says so. As a part of an `allOf` it
+/// would refuse what the other parts add, so that nothing fitted: such parts are put together into
+/// one object.
 pub(super) fn join_closed_parts(components: &mut Components) {
     let known = components.schemas.clone();
     for schema in components.schemas.values_mut() {
@@ -73,33 +75,31 @@ fn object<'a>(
     }
 }
 
-/// The names of the schemas that have a member of this name.
-pub(super) fn with_member(name: &str, components: &Components) -> BTreeSet<String> {
-    let has = |schema: &RefOr<Schema>| {
-        object(schema, &components.schemas)
-            .is_some_and(|object| object.properties.contains_key(name))
-    };
-    components
-        .schemas
-        .iter()
-        .filter(|(_, schema)| has(schema))
-        .map(|(name, _)| name.clone())
-        .collect()
-}
-
-/// Whether an operation's body is of one of these schemas.
-pub(super) fn body_names(operation: &Operation, schemas: &BTreeSet<String>) -> bool {
+/// Whether an operation's body has a member of this name.
+pub(super) fn body_has(
+    operation: &Operation,
+    name: &str,
+    known: &BTreeMap<String, RefOr<Schema>>,
+) -> bool {
     let Some(RefOr::T(body)) = &operation.request_body else { return false };
     body.content.values().any(|content| match content {
-        RefOr::T(Content { schema: Some(RefOr::Ref(reference)), .. }) => {
-            schemas.iter().any(|name| is_to(reference, name))
-        }
+        RefOr::T(Content { schema: Some(schema), .. }) => has_member(schema, name, known),
         _ => false,
     })
 }
 
-fn is_to(reference: &Ref, name: &str) -> bool {
-    reference.ref_location.rsplit('/').next() == Some(name)
+fn has_member(schema: &RefOr<Schema>, name: &str, known: &BTreeMap<String, RefOr<Schema>>) -> bool {
+    let within = |parts: &[RefOr<Schema>]| parts.iter().any(|part| has_member(part, name, known));
+    match schema {
+        RefOr::T(Schema::Object(object)) => object.properties.contains_key(name),
+        RefOr::T(Schema::AllOf(all)) => within(&all.items),
+        RefOr::T(Schema::OneOf(one)) => within(&one.items),
+        RefOr::T(_) => false,
+        RefOr::Ref(reference) => {
+            let target = reference.ref_location.rsplit('/').next().and_then(|name| known.get(name));
+            target.is_some_and(|target| has_member(target, name, known))
+        }
+    }
 }
 
 fn is_closed(object: &Object) -> bool {

@@ -1,5 +1,6 @@
-//! Members of answers. What may be null there is always there, and what may be missing is never null: readers have one question
-//! to ask of a member, not two, and so have the types that generators make.
+//! Members of answers. What may be null there is always there, and what may be missing is never
+//! null: readers have one question to ask of a member, not two, and so have the types that
+//! generators make.
 
 use std::collections::BTreeSet;
 
@@ -78,7 +79,7 @@ fn collect(value: &Value, schemas: &Value, names: &mut BTreeSet<String>) {
     }
     match value {
         Value::Object(members) => {
-            members.values().for_each(|member| collect(member, schemas, names));
+            members.values().for_each(|member| collect(member, schemas, names))
         }
         Value::Array(items) => items.iter().for_each(|item| collect(item, schemas, names)),
         _ => {}

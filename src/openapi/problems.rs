@@ -5,7 +5,6 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::path::Operation;
 
 use super::compose::{Composer, kind};
-use super::refusals::named;
 use super::words;
 use crate::access::{Level, Operation as Done};
 use crate::context::enter::{for_sys_admins, unauthenticated};
@@ -46,10 +45,9 @@ impl Refused {
         }
     }
 
-    /// A problem of the status: of the first code that the description names.
-    pub(super) fn example(&self, status: &str, description: &str) -> Option<Value> {
-        let code = named(description, status).first().copied()?;
-        Some(json!(Problem::of(&self.refusal(code), &self.path, &words::id("requestId"))))
+    /// A problem of the code.
+    pub(super) fn example(&self, code: Code) -> Value {
+        json!(Problem::of(&self.refusal(code), &self.path, &words::id("requestId")))
     }
 
     fn refusal(&self, code: Code) -> Error {
@@ -74,7 +72,8 @@ impl Refused {
         }
     }
 
-    /// The first field that a body must have is missing; where it may all be left out, one is of another type.
+    /// The first field that a body must have is missing; where it may all be left out, one is of
+    /// another type.
     fn wrong_field(&self) -> FieldError {
         if let Some(required) = self.body["required"][0].as_str() {
             return FieldError::new(format!("/{required}"), "required", "is required");

@@ -1,30 +1,45 @@
-//! An example of every parameter, body and answer. One that a handler declares stays.
+//! An example of every parameter, body and answer, and of every code. One that a handler declares
+//! stays. A code's is of the first operation that refuses with it.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder};
 use utoipa::openapi::schema::{Object, Schema};
 use utoipa::openapi::{Content, OpenApi, RefOr, Required};
 
 use super::compose::{Composer, lower_first, target, written};
 use super::problems::Refused;
-use super::refusals::PROBLEM;
-use super::words;
-use crate::http::guard::operations;
+use super::{operations, refusals, words};
 
 pub(super) fn write(document: &mut OpenApi) {
-    let Some(components) = &document.components else { return };
+    let components = document.components.get_or_insert_default();
     let composer = Composer::new(json!(components.schemas));
     for (path, item) in &mut document.paths.paths {
         for (_, operation) in operations(item) {
             let values = parameters(operation, &composer);
-            if let Some(RefOr::T(body)) = &mut operation.request_body {
-                body.content.iter_mut().for_each(|(kind, content)| fill(kind, content, &composer));
+            contents(operation).for_each(|(kind, content)| fill(kind, content, &composer));
+            let refused = Refused::of(&filled(path, &values), operation, &composer);
+            for code in refusals::of(operation) {
+                let example = || ExampleBuilder::new().value(Some(refused.example(code))).build();
+                components.examples.entry(code.name()).or_insert_with(|| example().into());
             }
-            answers(&filled(path, &values), operation, &composer);
         }
     }
+}
+
+/// What an operation takes and answers, by media type.
+fn contents(operation: &mut Operation) -> impl Iterator<Item = (&String, &mut RefOr<Content>)> {
+    let body = match &mut operation.request_body {
+        Some(RefOr::T(body)) => Some(&mut body.content),
+        _ => None,
+    };
+    let answers = operation.responses.responses.values_mut().filter_map(|answer| match answer {
+        RefOr::T(answer) => Some(&mut answer.content),
+        RefOr::Ref(_) => None,
+    });
+    body.into_iter().flatten().chain(answers.flatten())
 }
 
 /// Gives every parameter an example, and answers them by name.
@@ -62,8 +77,9 @@ fn member_name(header: &str) -> String {
     lower_first(&header.trim_start_matches("X-").replace('-', ""))
 }
 
-/// An example of a parameter that must be sent stands beside it, for callers to type over. One of an optional parameter stands
-/// in its schema: the documentation page would send the other kind along unasked.
+/// An example of a parameter that must be sent stands beside it, for callers to type over. One of
+/// an optional parameter stands in its schema: the documentation page would send the other kind
+/// along unasked.
 fn show(parameter: &mut Parameter, schema: &Value, value: Value, composer: &Composer) {
     if matches!(parameter.required, Required::True) {
         *parameter = with_example(parameter, value);
@@ -103,21 +119,6 @@ fn filled(path: &str, values: &BTreeMap<String, Value>) -> String {
         let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         path.replace(&format!("{{{name}}}"), &shown)
     })
-}
-
-fn answers(path: &str, operation: &mut Operation, composer: &Composer) {
-    let refused = Refused::of(path, operation, composer);
-    for (status, response) in &mut operation.responses.responses {
-        let RefOr::T(response) = response else { continue };
-        for (kind, content) in &mut response.content {
-            match content {
-                RefOr::T(content) if kind == PROBLEM && has_none(content) => {
-                    content.example = refused.example(status, &response.description);
-                }
-                content => fill(kind, content, composer),
-            }
-        }
-    }
 }
 
 fn fill(kind: &str, content: &mut RefOr<Content>, composer: &Composer) {

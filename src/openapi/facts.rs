@@ -1,4 +1,5 @@
-//! What of an operation and its policy decides which headers it looks at and what it refuses before its handler runs.
+//! What of an operation and its policy decides which headers it looks at and what it refuses before
+//! its handler runs.
 
 use axum::http::Method;
 use utoipa::openapi::RefOr;
@@ -8,7 +9,7 @@ use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES};
 use crate::context::policy::{Clause, Policy};
 use crate::http::idempotency;
 
-pub(super) struct Asked {
+pub(super) struct Facts {
     pub guarded: bool,
     /// A table opens it, so that it works in a mandate.
     pub table: bool,
@@ -33,7 +34,7 @@ pub(super) struct Asked {
     pub forgets: bool,
 }
 
-impl Asked {
+impl Facts {
     pub(super) fn of(operation: &Operation, method: &Method, policy: &Policy) -> Self {
         let tables: Vec<&str> = policy.clauses.iter().filter_map(table_of).collect();
         let is_own =
