@@ -11,7 +11,7 @@ use crate::http::app::App;
 use crate::http::guard::Routes;
 use crate::http::{self, Service};
 use crate::identity::{auth, users};
-use crate::kernel::error::{Error, Result};
+use crate::kernel::error::Result;
 use crate::openapi::{self, Document};
 use crate::platform::{audit, jobs, ops};
 use crate::tenancy::catalogue::{self, BuiltIn};
@@ -70,8 +70,7 @@ pub fn document(app: &App, features: &[BuiltIn]) -> OpenApiDocument {
 
 /// The document as `openapi/openapi.json` keeps it.
 pub fn document_text(app: &App) -> Result<String> {
-    let text = document(app, FEATURES).to_pretty_json().map_err(Error::internal)?;
-    Ok(text + "\n")
+    openapi::text(&document(app, FEATURES))
 }
 
 #[cfg(test)]

@@ -10,11 +10,13 @@ mod declared;
 mod examples;
 mod facts;
 mod headers;
+mod layout;
 mod nullable;
 mod problems;
 pub(crate) mod refusals;
 mod responses;
 mod schemas;
+mod shared;
 mod summaries;
 mod words;
 
@@ -26,6 +28,7 @@ use utoipa::{Modify, OpenApi};
 
 pub(crate) use self::declared::{Declared, declare, declare_versions};
 use crate::http::problem::Problem;
+use crate::kernel::error::{Error, Result};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -92,7 +95,13 @@ pub(crate) fn completed(mut document: utoipa::openapi::OpenApi) -> utoipa::opena
     nullable::require_nullable_members(&mut document);
     examples::write(&mut document);
     responses::write(&mut document);
+    shared::write(&mut document);
     document
+}
+
+/// A document as text, for people and their tools.
+pub(crate) fn text(document: &utoipa::openapi::OpenApi) -> Result<String> {
+    serde_json::to_string(document).map(|text| layout::laid_out(&text)).map_err(Error::internal)
 }
 
 /// The operations of a path.

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn ids_that_the_demo_fixes_are_the_demos() {
-        let demo = include_str!("../../../seeds/demo.toml");
+        let demo = include_str!("../../seeds/demo.toml");
         for (name, thing) in [
             ("userId", "bob"),
             ("actorId", "alice"),

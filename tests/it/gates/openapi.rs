@@ -232,3 +232,10 @@ async fn refusals_are_shared_and_name_codes_of_their_status() {
         }
     }
 }
+
+/// It is committed twice, and whoever makes a client has to read what is made of it.
+#[test]
+fn the_document_stays_small() {
+    let size = std::fs::metadata(FILE).unwrap().len();
+    assert!(size <= 450_000, "openapi/openapi.json has {size} bytes");
+}

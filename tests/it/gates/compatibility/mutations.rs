@@ -155,10 +155,7 @@ fn what_is_called_or_guarded_otherwise_breaks() {
         r#"every operation: security scheme bearer was {"bearerFormat":"JWT","description":"An access token from POST /api/auth/login","scheme":"bearer","type":"http"} and is {"scheme":"basic","type":"http"}"#,
     );
     is_told(
-        &Set(
-            "/paths/~1api~1features/post/responses/201/headers/Location/schema/type",
-            json!("integer"),
-        ),
+        &Set("/components/headers/Location/schema/type", json!("integer")),
         "POST /api/features: answer 201, header Location was string and is integer",
     );
     is_told(
@@ -262,4 +259,19 @@ fn a_reference_and_what_it_leads_to_are_the_same() {
     let schema = document()["components"]["schemas"]["CreateGroup"].clone();
     let pointer = "/paths/~1api~1mandates~1{mandateId}~1groups/post/requestBody/content/application~1json/schema";
     is_not_told(&Set(pointer, schema));
+}
+
+/// What several operations share is a part of each of them.
+#[test]
+fn what_is_behind_a_reference_is_compared() {
+    is_told(
+        &Set("/components/parameters/limit/schema/maximum", json!(100)),
+        "GET /api/features: query parameter limit has maximum 100 instead of 200",
+    );
+    is_told(
+        &Set("/components/responses/Unauthenticated/content", json!({ "text/plain": {} })),
+        "GET /api/features: answer 401 is no longer application/problem+json",
+    );
+    let limit = document()["components"]["parameters"]["limit"].clone();
+    is_not_told(&Set("/paths/~1api~1features/get/parameters/0", limit));
 }
