@@ -6,6 +6,8 @@
 //! slices with their routes and their SQL: `identity`, `tenancy`, `platform`, and the built-in `features`. `assembly` is the
 //! one file that knows them all. `docs/architecture.md` tells the whole story.
 
+#![forbid(unsafe_code)]
+
 pub mod access;
 pub mod assembly;
 pub mod cli;

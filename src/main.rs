@@ -1,5 +1,7 @@
 //! The binary; everything it does is in the library, where tests reach it.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;

@@ -42,8 +42,7 @@ impl Tools {
                 "wrk is missing, and nothing can be measured without it: `apt-get install -y wrk`"
             );
         };
-        let beside_server =
-            bailiwick::kernel::db::embedded::find_binaries().map(|folder| folder.join("pgbench"));
+        let beside_server = embedded_postgres::find_binaries().map(|folder| folder.join("pgbench"));
         let pgbench = beside_server.filter(|path| path.is_file()).or_else(|| in_path("pgbench"));
         if pgbench.is_none() {
             eprintln!(

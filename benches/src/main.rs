@@ -1,6 +1,8 @@
 //! `cargo run --release -p bailiwick-benches`: the service side by side with what it could at best be, in one run on one
 //! machine, the sides in turn. Ratios are what is reported: absolute figures say more about the machine.
 
+#![forbid(unsafe_code)]
+
 mod bare;
 mod children;
 mod client;
@@ -21,8 +23,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use bailiwick::kernel::db::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use clap::{Parser, Subcommand};
+use embedded_postgres::{EmbeddedOptions, EmbeddedPostgres};
 use tokio::signal::unix::{SignalKind, signal};
 
 use load::Tools;
@@ -102,6 +104,7 @@ async fn run(arguments: Arguments) -> Result<()> {
 
     let options = EmbeddedOptions {
         folder: folder.path().join("cluster"),
+        database: "bailiwick".to_owned(),
         durable: true,
         max_connections: 100,
         settings: Vec::new(),

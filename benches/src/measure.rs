@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use bailiwick::kernel::db::embedded::EmbeddedPostgres;
+use embedded_postgres::EmbeddedPostgres;
 use serde::Serialize;
 
 use crate::children::{Memory, Serving, clean, free_address};

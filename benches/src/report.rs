@@ -190,7 +190,7 @@ impl Report {
     fn targets(&self, text: &mut String) {
         let _ = writeln!(text, "\n{:<68} {:<10} {:<26}", "target", "wanted", "measured");
         let mut line = |what: String, wanted: String, measured: String, met: bool| {
-            target(text, &what, &wanted, &measured, met)
+            target(text, &what, &wanted, &measured, met);
         };
         for (endpoint, side, other, least) in TARGETS {
             if let Some(spread) = self.ratio(endpoint, side, other) {

@@ -10,7 +10,7 @@ use bailiwick::kernel::clock::SystemClock;
 use bailiwick::kernel::credentials::claims::Claims;
 use bailiwick::kernel::credentials::token::Tokens;
 use bailiwick::kernel::crypto::Keys;
-use bailiwick::kernel::db::embedded::EmbeddedPostgres;
+use embedded_postgres::EmbeddedPostgres;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use embedded_postgres::{
+    EmbeddedError, EmbeddedOptions, EmbeddedPostgres, HOW_TO_INSTALL, fetch_postgres,
+};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use sqlx::postgres::PgConnectOptions;
@@ -14,10 +17,11 @@ use crate::context::Services;
 use crate::kernel::clock::SystemClock;
 use crate::kernel::config::{Secret, Settings};
 use crate::kernel::db::bootstrap::Applied;
-use crate::kernel::db::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
-use crate::kernel::db::{Database, bootstrap, fetch, safety, unreachable};
+use crate::kernel::db::{Database, bootstrap, safety, unreachable};
 
-/// What `fetch` brings: data that another version made cannot be served by it, so that fetching it would be in vain.
+/// Its name in the embedded server.
+const DATABASE: &str = "bailiwick";
+/// What is fetched: data that another version made cannot be served by it, so that fetching it would be in vain.
 const FETCHED_VERSION: u32 = 17;
 /// For a database that may be on the other side of a network.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -120,6 +124,7 @@ fn parse(url: &Secret) -> anyhow::Result<PgConnectOptions> {
 async fn start(settings: &Settings) -> anyhow::Result<EmbeddedPostgres> {
     let options = |binaries| EmbeddedOptions {
         folder: settings.data_dir.clone(),
+        database: DATABASE.to_owned(),
         durable: true,
         max_connections: connections(settings.database_pool),
         settings: Vec::new(),
@@ -134,11 +139,13 @@ async fn start(settings: &Settings) -> anyhow::Result<EmbeddedPostgres> {
     }
     if !settings.postgres_fetch {
         bail!(
-            "no PostgreSQL is installed, and BAILIWICK_POSTGRES_FETCH=off forbids fetching one: {}",
-            fetch::HOW_TO_INSTALL
+            "no PostgreSQL is installed, and BAILIWICK_POSTGRES_FETCH=off forbids fetching one: \
+             {HOW_TO_INSTALL}, or set DATABASE_URL"
         );
     }
-    let binaries = fetch::fetch_postgres(&settings.data_dir, |line| eprintln!("{line}")).await?;
+    let announce = |line: &str| eprintln!("{line}; BAILIWICK_POSTGRES_FETCH=off forbids it.");
+    let fetched = fetch_postgres(&settings.data_dir, announce).await;
+    let binaries = fetched.map_err(|error| anyhow!("{error}, or set DATABASE_URL"))?;
     Ok(EmbeddedPostgres::start(options(Some(binaries))).await?)
 }
 

@@ -1,6 +1,7 @@
 //! The tests that need a database: one binary, one throw-away PostgreSQL per run, one database per test, and the real router
 //! in process.
 
+#![forbid(unsafe_code)]
 #![expect(
     clippy::needless_pass_by_value,
     reason = "a call reads better with its values in place than behind references"
@@ -9,7 +10,6 @@
 
 mod clients;
 mod core;
-mod embedded;
 mod features;
 mod gates;
 mod harness;

@@ -168,23 +168,34 @@ fn links_lead_somewhere() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// `gates::walls` is a file of this test program, and `unit auth::token` a module with tests in it.
+/// The folder of the crate that a name begins with, and the rest of the name.
+fn home(name: &str) -> (PathBuf, &str) {
+    let of_a_crate = name.split_once("::").and_then(|(first, rest)| {
+        let folder = root().join("crates").join(first.replace('_', "-"));
+        folder.is_dir().then_some((folder, rest))
+    });
+    of_a_crate.unwrap_or((root(), name))
+}
+
+/// `gates::walls` is a file of this test program, `unit auth::token` a module with tests in it; a
+/// name that begins with a crate of `crates/` is of that crate.
 #[test]
 fn security_names_tests_that_exist() {
     let text = prose(&root().join("docs/security.md"));
     let (mut named, mut missing) = (0, BTreeSet::new());
     for (before, name) in text.split('`').zip(text.split('`').skip(1)).step_by(2) {
-        let path = name.replace("::", "/");
+        let (home, within) = home(name);
+        let path = within.replace("::", "/");
         let file = |place: &str| {
             ["", "/mod"]
-                .map(|end| root().join(format!("{place}/{path}{end}.rs")))
+                .map(|end| home.join(format!("{place}/{path}{end}.rs")))
                 .into_iter()
                 .find(|file| file.exists())
         };
         let found = if before.ends_with("unit ") {
             file("src")
                 .is_some_and(|file| std::fs::read_to_string(file).unwrap().contains("#[test]"))
-        } else if name.starts_with("gates::") || name.starts_with("slices::") {
+        } else if ["gates::", "slices::"].iter().any(|it| name.starts_with(it)) || home != root() {
             file("tests/it").is_some()
         } else {
             continue;

@@ -8,9 +8,7 @@
 
 pub mod bootstrap;
 mod breaker;
-pub mod embedded;
 pub(crate) mod failpoint;
-pub mod fetch;
 mod lent;
 pub mod once;
 pub mod page;

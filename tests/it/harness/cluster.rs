@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bailiwick::context::Services;
 use bailiwick::kernel::clock::SystemClock;
-use bailiwick::kernel::db::embedded::{EmbeddedOptions, EmbeddedPostgres, find_binaries};
-use bailiwick::kernel::db::{Database, bootstrap, fetch};
+use bailiwick::kernel::db::{Database, bootstrap};
+use embedded_postgres::{EmbeddedOptions, EmbeddedPostgres, fetch_postgres, find_binaries};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
@@ -96,18 +96,17 @@ pub(super) async fn start_on(
     std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
     let binaries = match find_binaries() {
         Some(found) => found,
-        None => {
-            fetch::fetch_postgres(&std::env::temp_dir().join("bailiwick-test-postgres"), |line| {
-                eprintln!("{line}");
-            })
-            .await
-            .unwrap()
-        }
+        None => fetch_postgres(&std::env::temp_dir().join("bailiwick-test-postgres"), |line| {
+            eprintln!("{line}");
+        })
+        .await
+        .unwrap(),
     };
     // As the service has it: what tests look up themselves is as short as what it asks.
     let settings = settings.into_iter().chain([("jit".to_owned(), "off".to_owned())]).collect();
     let options = EmbeddedOptions {
         folder,
+        database: "bailiwick".to_owned(),
         durable,
         max_connections: 400,
         settings,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bailiwick::kernel::db::embedded::{EmbeddedPostgres, find_binaries};
+use embedded_postgres::{EmbeddedPostgres, find_binaries};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::cluster;

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bailiwick::kernel::db::embedded::find_binaries;
+use embedded_postgres::find_binaries;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};

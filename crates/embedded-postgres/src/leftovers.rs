@@ -24,19 +24,20 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
-use super::quiet::{QUIET, Quiet};
-use super::{EmbeddedError, account::Account, folder::Folder};
+use crate::quiet::{QUIET, Quiet};
+use crate::{EmbeddedError, account::Account, folder::Folder};
 
 /// An orderly stop writes everything out; after this, the log has to do.
 const ORDERLY: Duration = Duration::from_secs(10);
 /// Server processes without a postmaster end by themselves, unless they are busy.
 const ORPHANED: Duration = Duration::from_secs(1);
-/// One that was told to drop everything has nothing to write. (PostgreSQL itself gives a child that does not hear five seconds.)
+/// One that was told to drop everything has nothing to write. (PostgreSQL itself gives a child that
+/// does not hear five seconds.)
 const DROPPED: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Returns the claim, locked, for the next server to inherit.
-pub(super) async fn clear(folder: &Folder) -> Result<File, EmbeddedError> {
+pub(crate) async fn clear(folder: &Folder) -> Result<File, EmbeddedError> {
     let path = folder.postgres.join("claim");
     let failed = EmbeddedError::not_writable(&path);
     let claim = OpenOptions::new()
@@ -87,9 +88,9 @@ struct Seen {
     asked: Option<(Signal, Duration)>,
 }
 
-/// Asks what is left to end, with more force as time passes, and each thing once. Only what was seen working in the folder
-/// is ever killed; where nothing can be seen, the recorded postmaster is asked, since the claim shows that a server lives.
-/// Returns what was asked for last.
+/// Asks what is left to end, with more force as time passes, and each thing once. Only what was
+/// seen working in the folder is ever killed; where nothing can be seen, the recorded postmaster is
+/// asked, since the claim shows that a server lives. Returns what was asked for last.
 fn urge(folder: &Folder, workers: Option<BTreeSet<i32>>, seen: Seen) -> Option<(Signal, Duration)> {
     let postmaster = folder
         .recorded_postmaster()
@@ -129,7 +130,7 @@ fn remedy(seen: Seen, postmaster: bool) -> Option<Signal> {
 
 /// The server processes that work in the data, or in what `initdb` is making; `None` where that
 /// cannot be told.
-pub(super) fn workers(folder: &Folder) -> Option<BTreeSet<i32>> {
+pub(crate) fn workers(folder: &Folder) -> Option<BTreeSet<i32>> {
     if !cfg!(target_os = "linux") {
         return None;
     }

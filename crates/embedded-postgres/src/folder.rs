@@ -17,17 +17,17 @@ use nix::unistd::Uid;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
-use super::{EmbeddedError, account::Account};
+use crate::{EmbeddedError, account::Account};
 
 /// Fixed, so that neither the environment nor a configuration file moves the socket.
-pub(super) const PORT: u16 = 5432;
+pub(crate) const PORT: u16 = 5432;
 /// What the kernel takes as the path of a socket, without the closing zero.
 const LONGEST_SOCKET: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
 /// A service killed a moment ago may hold the lock until the kernel has torn it down.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     /// Holds everything of the server's.
     pub postgres: PathBuf,
     pub data: PathBuf,
@@ -205,7 +205,7 @@ fn socket_directory(postgres: &Path) -> PathBuf {
     if socket <= LONGEST_SOCKET {
         return inside;
     }
-    let mut name = String::from("bailiwick-");
+    let mut name = String::from("embedded-postgres-");
     for byte in &Sha256::digest(postgres.as_os_str().as_bytes())[..8] {
         let _ = write!(name, "{byte:02x}");
     }

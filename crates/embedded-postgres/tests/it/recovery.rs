@@ -3,12 +3,12 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use bailiwick::kernel::db::embedded::EmbeddedPostgres;
+use embedded_postgres::EmbeddedPostgres;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::{Connection, PgConnection};
 
-use super::{place, rows, start, write_row};
+use crate::harness::{place, rows, start, write_row};
 
 /// PostgreSQL's own stop hangs then: its postmaster waits for a checkpointer that nobody told.
 #[tokio::test]

@@ -1,5 +1,6 @@
-//! Whether a server that is stopping gets anywhere. It writes, or waits for the disk, until it is done; one of which
-//! every process sleeps, look after look, waits for something that will not come.
+//! Whether a server that is stopping gets anywhere. It writes, or waits for the disk, until it is
+//! done; one of which every process sleeps, look after look, waits for something that will not
+//! come.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,14 +8,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// So long nobody sleeps who has something to do: each look is at most 50 ms after the last.
-pub(super) const QUIET: Duration = Duration::from_millis(500);
+pub(crate) const QUIET: Duration = Duration::from_millis(500);
 
 /// Since when nothing was seen at work.
 #[derive(Debug, Default)]
-pub(super) struct Quiet(Option<Instant>);
+pub(crate) struct Quiet(Option<Instant>);
 
 impl Quiet {
-    /// Looks once more, and tells for how long it has been quiet. Where nothing can be seen, it never is.
+    /// Looks once more, and tells for how long it has been quiet. Where nothing can be seen, it
+    /// never is.
     pub fn look(&mut self, workers: Option<&BTreeSet<i32>>) -> Duration {
         let at_work = workers.is_none_or(|workers| {
             workers.is_empty() || workers.iter().any(|pid| is_at_work(Path::new("/proc"), *pid))

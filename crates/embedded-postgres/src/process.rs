@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 /// A running program; dropping it signals the program without waiting.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     pid: i32,
     last_word: Signal,
     exit: watch::Receiver<Option<ExitStatus>>,

@@ -11,9 +11,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio::time::timeout;
 
-use super::log::Log;
-use super::process::Process;
-use super::{EmbeddedError, folder::Folder, postmaster::SUPERUSER};
+use crate::log::Log;
+use crate::process::Process;
+use crate::{EmbeddedError, folder::Folder, postmaster::SUPERUSER};
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// systems that lack the first.
 const LOCALES: [&str; 2] = ["--locale=C.UTF-8", "--no-locale"];
 
-pub(super) async fn cluster(
+pub(crate) async fn cluster(
     folder: &Folder,
     binaries: &Path,
     durable: bool,
@@ -84,7 +84,7 @@ async fn run(
 }
 
 /// Why a program could not be run, or else the bare facts.
-pub(super) fn explain(
+pub(crate) fn explain(
     folder: &Folder,
     program: &Path,
     error: &io::Error,

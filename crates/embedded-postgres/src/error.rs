@@ -48,8 +48,8 @@ pub enum EmbeddedError {
     NoAccount,
 
     #[error(
-        "{} belongs to somebody else or is open to others, so no socket is put there: remove it, or \
-         choose a service folder with a shorter path",
+        "{} belongs to somebody else or is open to others, so no socket is put there: remove it, \
+         or choose a service folder with a shorter path",
         path.display()
     )]
     SocketDirectoryTaken { path: PathBuf },
@@ -75,7 +75,7 @@ pub enum EmbeddedError {
 
 impl EmbeddedError {
     /// For `map_err` on anything done to `path`.
-    pub(super) fn not_writable<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Self {
+    pub(crate) fn not_writable<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Self {
         move |error| Self::FolderNotWritable { path: path.to_owned(), reason: error.to_string() }
     }
 }

@@ -9,11 +9,11 @@ use std::{fs, io};
 
 use nix::unistd::{Gid, Uid, User};
 
-use super::EmbeddedError;
+use crate::EmbeddedError;
 
 /// Who the server runs as when the service is root.
 #[derive(Debug, Clone)]
-pub(super) struct Account {
+pub(crate) struct Account {
     pub uid: Uid,
     pub gid: Gid,
     pub name: String,

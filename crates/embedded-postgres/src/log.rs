@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::EmbeddedError;
+use crate::EmbeddedError;
 
 /// A longer log is emptied at the next start.
 const LIMIT: u64 = 10 * 1024 * 1024;
@@ -17,7 +17,7 @@ const LINES: usize = 6;
 
 /// The log, and where this run's part of it begins.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(crate) struct Log {
     path: PathBuf,
     file: File,
     begin: u64,

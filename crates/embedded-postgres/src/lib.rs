@@ -1,9 +1,9 @@
-//! Starts and stops the PostgreSQL that `cargo run` and the tests use.
+//! Starts and stops a PostgreSQL that belongs to the program: to a service that should run without
+//! anything installed for it, and to its tests.
 //!
-//! A newcomer should need no database server of his own, and the tests should run on the same code
-//! as the service. What makes it more than a `Command::spawn` is that service, postmaster or both
-//! may be killed at any moment and the next start must work at once, with everything committed
-//! still there. Three rules carry that:
+//! What makes it more than a `Command::spawn` is that service, postmaster or both may be killed at
+//! any moment and the next start must work at once, with everything committed still there. Three
+//! rules carry that:
 //!
 //! * a file lock decides who may touch the folder (`folder`);
 //! * a second file lock, inherited by every server process, tells whether any of them still lives
@@ -17,6 +17,7 @@
 mod account;
 mod binaries;
 mod error;
+mod fetch;
 mod folder;
 mod initialise;
 mod leftovers;
@@ -31,6 +32,7 @@ use sqlx::postgres::PgConnectOptions;
 
 pub use binaries::find_binaries;
 pub use error::EmbeddedError;
+pub use fetch::{FetchError, HOW_TO_INSTALL, fetch_postgres};
 
 use folder::Folder;
 use postmaster::Postmaster;
@@ -40,6 +42,8 @@ use postmaster::Postmaster;
 pub struct EmbeddedOptions {
     /// The service's own folder; the cluster lives in `postgres/data` below it.
     pub folder: PathBuf,
+    /// The name of the database that is made at first start, and of the connections to it.
+    pub database: String,
     /// `true` keeps what was committed through a loss of power and checks pages by checksums;
     /// `false` is a throw-away cluster for tests.
     pub durable: bool,
@@ -56,6 +60,7 @@ pub struct EmbeddedPostgres {
     // Dropped in this order: the server is told to stop before the folder is given back.
     postmaster: Postmaster,
     folder: Folder,
+    database: String,
 }
 
 impl EmbeddedPostgres {
@@ -69,7 +74,7 @@ impl EmbeddedPostgres {
             initialise::cluster(&folder, &binaries, options.durable).await?;
         }
         let postmaster = Postmaster::start(&folder, &binaries, &options, claim).await?;
-        Ok(Self { postmaster, folder })
+        Ok(Self { postmaster, folder, database: options.database })
     }
 
     /// Where the socket is: a folder that only the server's account (and root) can enter.
@@ -84,12 +89,12 @@ impl EmbeddedPostgres {
 
     /// The database made at first start.
     pub fn database(&self) -> &str {
-        postmaster::DATABASE
+        &self.database
     }
 
     /// How to connect to `database` as the superuser.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
-        postmaster::connect_options(&self.folder, database)
+        postmaster::connect_options(&self.folder, database, &self.database)
     }
 
     pub fn postmaster_pid(&self) -> u32 {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{EmbeddedError, folder::Folder};
+use crate::{EmbeddedError, folder::Folder};
 
 /// The oldest version whose options are used here.
 const OLDEST: u32 = 15;
@@ -19,7 +19,7 @@ pub fn find_binaries() -> Option<PathBuf> {
 }
 
 /// The programs for this folder: of the version that made its data, if there are any.
-pub(super) fn for_cluster(
+pub(crate) fn for_cluster(
     chosen: Option<&Path>,
     folder: &Folder,
 ) -> Result<PathBuf, EmbeddedError> {

@@ -8,17 +8,16 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::folder::{Folder, PORT};
-use super::log::Log;
-use super::process::Process;
-use super::quiet::{QUIET, Quiet};
-use super::{EmbeddedError, EmbeddedOptions, initialise, leftovers};
+use crate::folder::{Folder, PORT};
+use crate::log::Log;
+use crate::process::Process;
+use crate::quiet::{QUIET, Quiet};
+use crate::{EmbeddedError, EmbeddedOptions, initialise, leftovers};
 
-pub(super) const SUPERUSER: &str = "postgres";
-pub(super) const DATABASE: &str = "bailiwick";
+pub(crate) const SUPERUSER: &str = "postgres";
 
 /// Replaying the log of a killed server takes as long as it takes, within reason.
 const READY: Duration = Duration::from_mins(2);
@@ -31,7 +30,7 @@ const STOPS: [(Signal, Duration); 2] =
     [(Signal::SIGINT, Duration::from_secs(30)), (Signal::SIGQUIT, Duration::from_secs(10))];
 
 #[derive(Debug)]
-pub(super) struct Postmaster {
+pub(crate) struct Postmaster {
     process: Process,
     log: Log,
     place: std::path::PathBuf,
@@ -65,7 +64,8 @@ impl Postmaster {
                 .unwrap_or_else(|detail| EmbeddedError::StartFailed { detail })
         })?;
         let mut postmaster = Self { process, log, place: folder.postgres.clone() };
-        postmaster.ready(&connect_options(folder, SUPERUSER)).await?;
+        let maintenance = connect_options(folder, SUPERUSER, &options.database);
+        postmaster.ready(&maintenance, &options.database).await?;
         Ok(postmaster)
     }
 
@@ -92,11 +92,15 @@ impl Postmaster {
 
     /// A socket that accepts is not enough: a server in the middle of starting or stopping does
     /// that too, and resets.
-    async fn ready(&mut self, options: &PgConnectOptions) -> Result<(), EmbeddedError> {
+    async fn ready(
+        &mut self,
+        options: &PgConnectOptions,
+        database: &str,
+    ) -> Result<(), EmbeddedError> {
         let began = Instant::now();
         let mut pause = Duration::from_millis(2);
         while began.elapsed() < READY {
-            match timeout(ANSWER, ensure_database(options)).await {
+            match timeout(ANSWER, ensure_database(options, database)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(sqlx::Error::Database(error))) if !passes(error.code().as_deref()) => {
                     let detail = error.to_string();
@@ -129,33 +133,43 @@ async fn stuck(folder: &Folder) {
 }
 
 /// At every start, since the service may have been killed right after the cluster was made.
-async fn ensure_database(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+async fn ensure_database(options: &PgConnectOptions, name: &str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
     let there: bool =
         sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
-            .bind(DATABASE)
+            .bind(name)
             .fetch_one(&mut connection)
             .await?;
     if !there {
-        sqlx::query("create database bailiwick").execute(&mut connection).await?;
+        let statement = format!("create database {}", identifier(name));
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
     }
     connection.close().await
 }
 
-/// Refusals that time heals: starting or stopping; and, when an attempt was cut off, a database that
-/// is being made or has been.
+/// No statement takes an identifier as a parameter: quotes make any name one.
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Refusals that time heals: starting or stopping; and, when an attempt was cut off, a database
+/// that is being made or has been.
 fn passes(code: Option<&str>) -> bool {
     code.is_some_and(|code| code.starts_with("57P0") || matches!(code, "55006" | "42P04"))
 }
 
 /// Everything that the environment could set is set: `sqlx` would take the rest from there.
-pub(super) fn connect_options(folder: &Folder, database: &str) -> PgConnectOptions {
+pub(crate) fn connect_options(
+    folder: &Folder,
+    database: &str,
+    application: &str,
+) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
         .socket(&folder.sockets)
         .port(PORT)
         .username(SUPERUSER)
         .database(database)
-        .application_name("bailiwick")
+        .application_name(application)
         .ssl_mode(PgSslMode::Disable)
 }
 
@@ -206,7 +220,8 @@ mod tests {
 
     fn options(durable: bool, extra: &[(&str, &str)]) -> EmbeddedOptions {
         EmbeddedOptions {
-            folder: ".bailiwick".into(),
+            folder: "service".into(),
+            database: "service".into(),
             durable,
             max_connections: 20,
             settings: extra.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
@@ -239,6 +254,11 @@ mod tests {
     #[test]
     fn a_path_stays_one_path() {
         assert_eq!(quoted(Path::new("/a, b/\"c\"")), OsString::from("\"/a, b/\"\"c\"\"\""));
+    }
+
+    #[test]
+    fn a_name_stays_one_name() {
+        assert_eq!(identifier("a\"; drop database b"), "\"a\"\"; drop database b\"");
     }
 
     #[test]
