@@ -26,8 +26,9 @@ use std::marker::PhantomData;
 
 use uuid::Uuid;
 
+use super::Opened;
 use crate::access::decision::reaches;
-use crate::access::tables::{Op, Table, least_level};
+use crate::access::tables::{Create, Op, Table, least_level};
 use crate::access::{Level, Operation};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId};
@@ -102,8 +103,7 @@ impl<T: Table, O: Op> Grant<T, O> {
         Ok(())
     }
 
-    /// 404 where the caller may not even see a row that this level reaches. For rows whose state is told only to those who see
-    /// them; [`Grant::admit`] then decides about the operation.
+    /// 404 where the caller may not even see a row that this level reaches.
     pub fn require_seen(&self, needed: Level) -> Result<()> {
         if reaches(self.read, Some(needed)) { Ok(()) } else { Err(Error::not_found()) }
     }
@@ -113,6 +113,10 @@ impl<T: Table, O: Op> Grant<T, O> {
     }
     pub fn instance(&self) -> Option<InstanceId> {
         self.instance
+    }
+    /// Whose leave it is.
+    pub fn caller(&self) -> UserId {
+        self.caller
     }
     pub fn level(&self) -> Level {
         self.level
@@ -132,6 +136,14 @@ impl<T: Table, O: Op> Grant<T, O> {
     /// For SQL: the level as a number.
     pub fn level_number(&self) -> i16 {
         self.level.number()
+    }
+}
+
+impl<T: Table> Grant<T, Create> {
+    /// 403 where something in this row is not the caller's to make: as near as the row is, so near
+    /// is what is made in it.
+    pub fn require_within<P, O, R>(&self, row: &Opened<P, O, R>) -> Result<()> {
+        self.admit(row.nearness())
     }
 }
 

@@ -8,11 +8,13 @@
 //! - [`asking::Asking`]: a mandate context of somebody who asks what they, or others, may do.
 //! - [`SystemContext`]: the platform itself; made only for SysAdmin routes, signing in, commands and jobs.
 //!
-//! [`enter`] makes them, [`grant`] turns them into leave to touch a table, [`change`] into a transaction that may change access,
-//! [`judge`] (and [`sharing`], for groups) decides whether it may be made, and [`preview`] (with [`reach`], for groups) tells what it
-//! does without doing it.
-//! Whom an answer may name is decided in `naming`.
+//! [`enter`] makes them, [`grant`] turns them into leave to touch a table, which opens the rows
+//! that it reaches ([`Sealed`]); where there is none to touch they give a proof ([`System`],
+//! [`Account`] …). [`change`] into a transaction that may change access, [`judge`] (and
+//! [`sharing`], for groups) decides whether it may be made, and [`preview`] (with [`reach`], for
+//! groups) tells what it does without doing it. Whom an answer may name is decided in `naming`.
 
+mod actor;
 pub mod asking;
 pub mod audit;
 mod cache;
@@ -30,9 +32,11 @@ mod naming;
 mod people;
 pub mod policy;
 pub mod preview;
+mod proof;
 pub mod reach;
 #[cfg(any(test, debug_assertions))]
 pub mod rehearsal;
+mod sealed;
 mod sharing;
 pub mod standing;
 
@@ -48,12 +52,15 @@ use crate::kernel::db::{ActAs, Database, Intent, Reader, Whose, once};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, RoleId, SessionId, UserId};
 
+pub use actor::Actor;
 pub use audit::Recorded;
 pub use cache::ContextCache;
 pub use change::{Change, Locks, Reading, Writing};
 pub use grant::Grant;
 pub use load::{Epochs, OpenInstance};
 pub use preview::{AccessPreview, Concerned, Outcome};
+pub use proof::{Account, Furnished, SignedIn, System};
+pub use sealed::{Opened, Sealed};
 pub use sharing::{Regrouping, require_opens_nothing};
 
 use grant::Levels;
@@ -168,30 +175,6 @@ impl SessionContext {
     }
     pub fn session(&self) -> SessionId {
         self.caller.session
-    }
-}
-
-/// Who did something, for the audit trail.
-pub trait Actor: Sync {
-    fn actor(&self) -> Option<UserId>;
-    fn meta(&self) -> &RequestMeta;
-    /// The mandate whose trail it belongs to; `None` for the platform's.
-    fn scope(&self) -> Option<MandateId>;
-    fn now(&self) -> DateTime<Utc>;
-}
-
-impl Actor for Caller {
-    fn actor(&self) -> Option<UserId> {
-        Some(self.user)
-    }
-    fn meta(&self) -> &RequestMeta {
-        &self.meta
-    }
-    fn scope(&self) -> Option<MandateId> {
-        None
-    }
-    fn now(&self) -> DateTime<Utc> {
-        Caller::now(self)
     }
 }
 
@@ -362,21 +345,6 @@ impl MandateContext {
     }
 }
 
-impl Actor for MandateContext {
-    fn actor(&self) -> Option<UserId> {
-        Some(self.caller.user)
-    }
-    fn meta(&self) -> &RequestMeta {
-        &self.caller.meta
-    }
-    fn scope(&self) -> Option<MandateId> {
-        Some(self.mandate)
-    }
-    fn now(&self) -> DateTime<Utc> {
-        self.caller.now()
-    }
-}
-
 /// A mandate context with one of the mandate's feature instances, named by the path or by `X-Instance-Id`.
 #[derive(Debug, Clone)]
 pub struct InstanceContext {
@@ -397,6 +365,9 @@ impl InstanceContext {
     }
     pub fn feature_code(&self) -> &str {
         &self.feature_code
+    }
+    pub fn now(&self) -> DateTime<Utc> {
+        self.mandate.now()
     }
     /// The tables and views that roles of this instance can speak of.
     pub fn catalogue(&self) -> &Catalogue {
@@ -532,20 +503,5 @@ impl SystemContext {
 
     fn intent(&self) -> Intent {
         self.caller.as_ref().map_or(Intent::Write, Caller::intent)
-    }
-}
-
-impl Actor for SystemContext {
-    fn actor(&self) -> Option<UserId> {
-        self.caller.as_ref().map(Caller::user)
-    }
-    fn meta(&self) -> &RequestMeta {
-        &self.meta
-    }
-    fn scope(&self) -> Option<MandateId> {
-        None
-    }
-    fn now(&self) -> DateTime<Utc> {
-        SystemContext::now(self)
     }
 }
