@@ -68,9 +68,8 @@ async fn list_group_members(
     let paging = lister.paging(&["username"], query.asked())?;
     let grant = context.grant::<Groups, Read>()?;
     let mut reading = context.read().await?;
-    let found = store::find(&mut reading, &grant, group).await?.ok_or_else(Error::not_found)?;
-    grant.admit(found.needed)?;
-    let rows = store::members(&mut reading, &grant, group, &paging).await?;
+    let group = grant.open(store::find(&mut reading, &grant, group).await?)?;
+    let rows = store::members(&mut reading, &group, &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }
@@ -126,13 +125,11 @@ async fn replace(
     let members: &BTreeSet<UserId> = &body.user_ids.iter().copied().collect();
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Update>()?;
-    store::lock(&mut change, &grant, group).await?;
-    let found = store::find(&mut change, &grant, group).await?.ok_or_else(Error::not_found)?;
-    grant.admit(found.needed)?;
-    precondition.check_with(found.group.version, body.version)?;
+    let opened = grant.open(store::find_for_change(&mut change, &grant, group).await?)?;
+    precondition.check_with(opened.version, body.version)?;
     let before: BTreeSet<UserId> =
-        store::member_ids(&mut change, &grant, group).await?.into_iter().collect();
-    let regrouping = Regrouping { nearness: found.needed, before: &before, after: members };
+        store::member_ids(&mut change, &opened).await?.into_iter().collect();
+    let regrouping = Regrouping { nearness: opened.nearness(), before: &before, after: members };
     let (added, removed) = (regrouping.added(), regrouping.removed());
     let strangers = store::strangers(&mut change, &grant, &added).await?;
     if !strangers.is_empty() {
@@ -146,13 +143,8 @@ async fn replace(
     change.as_tenant().await?;
     let mut recorded = Recorded::nothing_changed();
     if *members != before {
-        store::set_members(
-            &mut change,
-            &grant,
-            group,
-            &members.iter().copied().collect::<Vec<_>>(),
-        )
-        .await?;
+        store::set_members(&mut change, &opened, &members.iter().copied().collect::<Vec<_>>())
+            .await?;
         let event = Event::new(Action::GroupMembersChanged, ResourceType::Group, group);
         let event = event.listing("added", "addedCount", &added).listing(
             "removed",
@@ -161,6 +153,6 @@ async fn replace(
         );
         recorded = audit::record(&mut change, context, event).await?;
     }
-    let after = store::members(&mut change, &grant, group, first).await?;
+    let after = store::members(&mut change, &opened, first).await?;
     change.conclude(recorded, Concerned::Group(group), after).await
 }

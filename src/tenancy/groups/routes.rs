@@ -96,7 +96,7 @@ async fn readable(
     let Some(id) = store::named(&mut reading, &grant, name.key()).await? else { return Ok(None) };
     let found = store::find(&mut reading, &grant, id).await?;
     reading.finish().await?;
-    Ok(found.filter(|found| grant.admit(found.needed).is_ok()).map(|_| id))
+    Ok(grant.open(found).ok().map(|group| group.id))
 }
 
 /// A new group.
@@ -171,10 +171,9 @@ async fn get_group(
     let FromPath((_, group)) = path;
     let grant = context.grant::<Groups, Read>()?;
     let mut reading = context.read().await?;
-    let found = store::find(&mut reading, &grant, group).await?.ok_or_else(Error::not_found)?;
+    let found = store::find(&mut reading, &grant, group).await?;
     reading.finish().await?;
-    grant.admit(found.needed)?;
-    Ok(Versioned(found.group))
+    Ok(Versioned(grant.open(found)?.into_row()))
 }
 
 /// What to change of a group.
@@ -236,20 +235,17 @@ async fn update(
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Update>()?;
     change.as_tenant().await?;
-    store::lock(&mut change, &grant, group).await?;
-    let before = store::find(&mut change, &grant, group).await?.ok_or_else(Error::not_found)?;
-    grant.admit(before.needed)?;
-    let before = before.group;
+    let before = grant.open(store::find_for_change(&mut change, &grant, group).await?)?;
     precondition.check_with(before.version, version)?;
     if changes.auto_join.is_some_and(|wanted| wanted != before.auto_join) {
         change.context.require_may_set_auto_join()?;
     }
     if !changes.alter(&before) {
         return change
-            .conclude(Recorded::nothing_changed(), Concerned::Nobody, Versioned(before))
+            .conclude(Recorded::nothing_changed(), Concerned::Nobody, Versioned(before.into_row()))
             .await;
     }
-    let after = store::update(&mut change, &grant, group, changes).await?;
+    let after = store::update(&mut change, &before, changes).await?;
     let details = json!({ "before": described(&before), "after": described(&after) });
     let event = Event::new(Action::GroupUpdated, ResourceType::Group, group).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
@@ -280,17 +276,15 @@ async fn delete(
 ) -> Result<Outcome<NoContent>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Delete>()?;
-    store::lock(&mut change, &grant, group).await?;
-    let found = store::find(&mut change, &grant, group).await?.ok_or_else(Error::not_found)?;
-    grant.admit(found.needed)?;
-    precondition.check(found.group.version)?;
+    let before = grant.open(store::find_for_change(&mut change, &grant, group).await?)?;
+    precondition.check(before.version)?;
     // With the group everybody is taken out of it.
-    let members = store::member_ids(&mut change, &grant, group).await?;
+    let members = store::member_ids(&mut change, &before).await?;
     change.require_targets_within_own(&members).await?;
     change.as_tenant().await?;
-    store::delete(&mut change, &grant, group).await?;
+    store::delete(&mut change, &before).await?;
     let event = Event::new(Action::GroupDeleted, ResourceType::Group, group)
-        .details(json!({ "before": described(&found.group) }));
+        .details(json!({ "before": described(&before) }));
     let event = event.listing("userIds", "count", &members);
     let recorded = audit::record(&mut change, context, event).await?;
     change.conclude(recorded, Concerned::Group(group), NoContent).await

@@ -6,32 +6,20 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::{Group, name_taken};
-use crate::access::Level;
 use crate::access::tables::{Create, Delete, Groups, Op, Read, Update};
-use crate::context::Grant;
+use crate::context::{Grant, Opened, Sealed};
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::{Error, OnConstraint, Result};
 use crate::kernel::ids::{GroupId, UserId, uuids};
 use crate::kernel::names::Name;
 
-struct GroupRow {
-    id: Uuid,
-    name: String,
-    description: Option<String>,
-    auto_join: bool,
-    member_count: i64,
-    version: i64,
-    created_at: DateTime<Utc>,
-}
-
-/// The group's part of a row that has more columns.
-macro_rules! row_of {
+/// The group in a row that has more columns.
+macro_rules! group_of {
     ($row:expr) => {
-        GroupRow {
-            id: $row.id,
+        Group {
+            id: $row.id.into(),
             name: $row.name,
             description: $row.description,
             auto_join: $row.auto_join,
@@ -40,20 +28,6 @@ macro_rules! row_of {
             created_at: $row.created_at,
         }
     };
-}
-
-impl From<GroupRow> for Group {
-    fn from(row: GroupRow) -> Self {
-        Self {
-            id: row.id.into(),
-            name: row.name,
-            description: row.description,
-            auto_join: row.auto_join,
-            member_count: row.member_count,
-            version: row.version,
-            created_at: row.created_at,
-        }
-    }
 }
 
 /// The groups that the grant reaches: all, those of group peers, or one's own.
@@ -82,7 +56,7 @@ pub(super) async fn list(
                 paging.bound_id(),
                 paging.fetch(),
             )
-            .map(|row| (Group::from(row_of!(row)), row.name_sort))
+            .map(|row| (group_of!(row), row.name_sort))
             .fetch_all(&mut *connection)
         };
     }
@@ -119,17 +93,12 @@ async fn count(
     Ok(total)
 }
 
-/// A group, and the least level that reaches it; locked until the transaction ends where it is to be changed.
-pub(super) struct Found {
-    pub group: Group,
-    pub needed: Level,
-}
-
+/// A group by its id.
 pub(super) async fn find<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Groups, O>,
     group: GroupId,
-) -> Result<Option<Found>> {
+) -> Result<Option<Sealed<Groups, Group>>> {
     let row = sqlx::query!(
         r#"select g.id, g.name, g.description, g.auto_join, g.version, g.created_at,
                   (select count(*) from group_members c where c.mandate_id = g.mandate_id and c.group_id = g.id) as "member_count!",
@@ -144,18 +113,7 @@ pub(super) async fn find<O: Op>(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| Found {
-        needed: Level::from_number(row.needed),
-        group: Group::from(GroupRow {
-            id: row.id,
-            name: row.name,
-            description: row.description,
-            auto_join: row.auto_join,
-            member_count: row.member_count,
-            version: row.version,
-            created_at: row.created_at,
-        }),
-    }))
+    Ok(row.map(|row| grant.seal(row.needed, group_of!(row))))
 }
 
 /// The group of this name, wherever the caller's level reaches.
@@ -174,20 +132,21 @@ pub(super) async fn named(
     Ok(id.map(GroupId::from))
 }
 
-/// Locks the group's row, so that its version holds until the transaction ends.
-pub(super) async fn lock<O: Op>(
+/// The same, locked until the transaction ends: what a change begins with. The lock comes first, so
+/// that what is then read is what another change left.
+pub(super) async fn find_for_change<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Groups, O>,
     group: GroupId,
-) -> Result<()> {
+) -> Result<Option<Sealed<Groups, Group>>> {
     sqlx::query!(
         "select id from groups where mandate_id = $1 and id = $2 for no key update",
         grant.mandate_uuid(),
         group.uuid()
     )
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    Ok(())
+    find(connection, grant, group).await
 }
 
 pub(super) async fn insert(
@@ -199,7 +158,7 @@ pub(super) async fn insert(
     now: DateTime<Utc>,
 ) -> Result<Group> {
     let row = sqlx::query_as!(
-        GroupRow,
+        Group,
         r#"insert into groups (id, mandate_id, name, name_key, description, auto_join, created_at) values ($1, $2, $3, $4, $5, $6, $7)
            returning id, name, description, auto_join, 0::bigint as "member_count!", version, created_at"#,
         GroupId::new().uuid(),
@@ -212,7 +171,7 @@ pub(super) async fn insert(
     )
     .fetch_one(connection)
     .await;
-    row.on_constraint("groups_name_key", name_taken).map(Group::from)
+    row.on_constraint("groups_name_key", name_taken)
 }
 
 /// What to change of a group; `Some(None)` clears the description.
@@ -236,19 +195,18 @@ impl Changes {
 
 pub(super) async fn update(
     connection: &mut PgConnection,
-    grant: &Grant<Groups, Update>,
-    group: GroupId,
+    group: &Opened<Groups, Update, Group>,
     changes: &Changes,
 ) -> Result<Group> {
     let row = sqlx::query_as!(
-        GroupRow,
+        Group,
         r#"update groups g set name = coalesce($3, name), name_key = coalesce($4, name_key),
              description = case when $5 then $6 else description end, auto_join = coalesce($7, auto_join), version = version + 1
            where mandate_id = $1 and id = $2
            returning id, name, description, auto_join,
              (select count(*) from group_members c where c.mandate_id = g.mandate_id and c.group_id = g.id) as "member_count!", version, created_at"#,
-        grant.mandate_uuid(),
-        group.uuid(),
+        group.grant().mandate_uuid(),
+        group.id.uuid(),
         changes.name.as_ref().map(Name::as_str),
         changes.name.as_ref().map(Name::key),
         changes.description.is_some(),
@@ -257,18 +215,17 @@ pub(super) async fn update(
     )
     .fetch_one(connection)
     .await;
-    row.on_constraint("groups_name_key", name_taken).map(Group::from)
+    row.on_constraint("groups_name_key", name_taken)
 }
 
 pub(super) async fn delete(
     connection: &mut PgConnection,
-    grant: &Grant<Groups, Delete>,
-    group: GroupId,
+    group: &Opened<Groups, Delete, Group>,
 ) -> Result<()> {
     sqlx::query!(
         "delete from groups where mandate_id = $1 and id = $2",
-        grant.mandate_uuid(),
-        group.uuid()
+        group.grant().mandate_uuid(),
+        group.id.uuid()
     )
     .execute(connection)
     .await?;
@@ -285,22 +242,15 @@ pub struct GroupMember {
 }
 
 struct GroupMemberRow {
-    user_id: Uuid,
+    user_id: UserId,
     username: String,
     username_key: String,
-}
-
-impl From<GroupMemberRow> for GroupMember {
-    fn from(row: GroupMemberRow) -> Self {
-        Self { user_id: row.user_id.into(), username: row.username }
-    }
 }
 
 /// The members of a group, by username.
 pub(super) async fn members<O: Op>(
     connection: &mut PgConnection,
-    grant: &Grant<Groups, O>,
-    group: GroupId,
+    group: &Opened<Groups, O, Group>,
     paging: &Paging,
 ) -> Result<Rows<GroupMember>> {
     macro_rules! members {
@@ -315,8 +265,8 @@ pub(super) async fn members<O: Op>(
                  order by "
                     + $order
                     + " limit $5",
-                grant.mandate_uuid(),
-                group.uuid(),
+                group.grant().mandate_uuid(),
+                group.id.uuid(),
                 paging.bound_text(),
                 paging.bound_id(),
                 paging.fetch(),
@@ -329,23 +279,21 @@ pub(super) async fn members<O: Op>(
     } else {
         members!(">", "u.username_key, u.id").await?
     };
-    let total =
-        if paging.count { Some(count_members(connection, grant, group).await?) } else { None };
+    let total = if paging.count { Some(count_members(connection, group).await?) } else { None };
     Ok(paging.cut(rows, total, |row: GroupMemberRow| {
-        let position = Position::new(row.username_key.clone(), row.user_id);
-        (row.into(), position)
+        let position = Position::new(row.username_key, row.user_id.uuid());
+        (GroupMember { user_id: row.user_id, username: row.username }, position)
     }))
 }
 
 async fn count_members<O: Op>(
     connection: &mut PgConnection,
-    grant: &Grant<Groups, O>,
-    group: GroupId,
+    group: &Opened<Groups, O, Group>,
 ) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from group_members where mandate_id = $1 and group_id = $2"#,
-        grant.mandate_uuid(),
-        group.uuid()
+        group.grant().mandate_uuid(),
+        group.id.uuid()
     )
     .fetch_one(connection)
     .await?;
@@ -372,13 +320,12 @@ pub(super) async fn strangers(
 /// The ids of a group's members.
 pub(super) async fn member_ids<O: Op>(
     connection: &mut PgConnection,
-    grant: &Grant<Groups, O>,
-    group: GroupId,
+    group: &Opened<Groups, O, Group>,
 ) -> Result<Vec<UserId>> {
     let ids = sqlx::query_scalar!(
         "select user_id from group_members where mandate_id = $1 and group_id = $2 order by 1",
-        grant.mandate_uuid(),
-        group.uuid()
+        group.grant().mandate_uuid(),
+        group.id.uuid()
     )
     .fetch_all(connection)
     .await?;
@@ -388,23 +335,22 @@ pub(super) async fn member_ids<O: Op>(
 /// Replaces a group's members and raises its version; 404 where one is not a member of the mandate.
 pub(super) async fn set_members(
     connection: &mut PgConnection,
-    grant: &Grant<Groups, Update>,
-    group: GroupId,
+    group: &Opened<Groups, Update, Group>,
     members: &[UserId],
 ) -> Result<()> {
     let ids = uuids(members);
     sqlx::query!(
         "delete from group_members where mandate_id = $1 and group_id = $2 and user_id <> all ($3)",
-        grant.mandate_uuid(),
-        group.uuid(),
+        group.grant().mandate_uuid(),
+        group.id.uuid(),
         &ids
     )
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
         "insert into group_members (mandate_id, group_id, user_id) select $1, $2, m from unnest($3::uuid[]) m on conflict do nothing",
-        grant.mandate_uuid(),
-        group.uuid(),
+        group.grant().mandate_uuid(),
+        group.id.uuid(),
         &ids
     )
     .execute(&mut *connection)
@@ -412,8 +358,8 @@ pub(super) async fn set_members(
     .on_constraint("group_members_mandate_id_user_id_fkey", Error::not_found)?;
     sqlx::query!(
         "update groups set version = version + 1 where mandate_id = $1 and id = $2",
-        grant.mandate_uuid(),
-        group.uuid()
+        group.grant().mandate_uuid(),
+        group.id.uuid()
     )
     .execute(connection)
     .await?;
