@@ -23,7 +23,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::instant::Instant;
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::patch;
-use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::error::{Code, Result};
 use crate::kernel::ids::BookingId;
 use crate::kernel::names;
 use crate::list_query;
@@ -93,14 +93,14 @@ async fn create_booking(
     context: InstanceContext,
     Json(body): Json<CreateBooking>,
 ) -> Result<Created<Versioned<Booking>>> {
-    let now = context.mandate().now();
+    let now = context.now();
     let new = body.checked(now)?;
     let grant = context.grant::<Bookings, Create>()?;
     let mut writing = context.write().await?;
     let booking = store::insert(&mut writing, &grant, &new, now).await?;
     let event = Event::new(Action::BookingRequested, ResourceType::Booking, booking.id)
         .details(json!({ "after": described(&booking) }));
-    let recorded = audit::record(&mut writing, context.mandate(), event).await?;
+    let recorded = audit::record(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/bookings/{}", booking.id), answer: Versioned(booking) })
 }
@@ -118,8 +118,8 @@ async fn get_booking(
     let mut reading = context.read().await?;
     let found = store::find(&mut reading, &grant, booking).await?;
     reading.finish().await?;
-    let booking = found.ok_or_else(Error::not_found)?.open(&grant)?;
-    Ok(resource_unless_known(&headers, &booking))
+    let booking = grant.open(found)?;
+    Ok(resource_unless_known(&headers, &*booking))
 }
 
 /// What goes with a decision.
@@ -172,28 +172,19 @@ async fn decide(
         body.note.as_deref().map(|note| names::checked_description("/note", note)).transpose()?;
     let grant = context.grant::<Bookings, Update>()?;
     let mut writing = context.write().await?;
-    let before = store::find_for_change(&mut writing, &grant, booking)
-        .await?
-        .ok_or_else(Error::not_found)?
-        .open(&grant)?;
-    require_another_decider(&grant, &before)?;
+    let before = grant.open(store::find_for_change(&mut writing, &grant, booking).await?)?;
+    require_another_decider(&before)?;
     precondition.check_with(before.version, body.version)?;
     let status = before.status.decided(decision)?;
-    let after = store::decide(
-        &mut writing,
-        &grant,
-        booking,
-        (status, note.as_deref()),
-        context.mandate().now(),
-    )
-    .await?;
+    let decided = (status, note.as_deref());
+    let after = store::decide(&mut writing, &before, decided, context.now()).await?;
     let action = match decision {
         Decision::Accept => Action::BookingAccepted,
         Decision::Reject => Action::BookingRejected,
     };
     let event = of_requester(action, &before)
         .details(json!({ "before": described(&before), "after": described(&after) }));
-    let recorded = audit::record(&mut writing, context.mandate(), event).await?;
+    let recorded = audit::record(&mut writing, context, event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))
 }
@@ -208,17 +199,14 @@ async fn delete_booking(
 ) -> Result<Json<Booking>> {
     let grant = context.grant::<Bookings, Delete>()?;
     let mut writing = context.write().await?;
-    let before = store::find_for_change(&mut writing, &grant, booking)
-        .await?
-        .ok_or_else(Error::not_found)?
-        .open(&grant)?;
+    let before = grant.open(store::find_for_change(&mut writing, &grant, booking).await?)?;
     precondition.check(before.version)?;
-    store::delete(&mut writing, &grant, booking).await?;
+    store::delete(&mut writing, &before).await?;
     let event = of_requester(Action::BookingDeleted, &before)
         .details(json!({ "before": described(&before) }));
-    let recorded = audit::record(&mut writing, context.mandate(), event).await?;
+    let recorded = audit::record(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;
-    Ok(Json(before))
+    Ok(Json(before.into_row()))
 }
 
 fn of_requester(action: Action, booking: &Booking) -> Event {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{Booking, Bookings};
 use crate::access::Level;
 use crate::access::tables::Update;
-use crate::context::Grant;
+use crate::context::Opened;
 use crate::kernel::error::{Code, Error, Result};
 
 /// Where a booking stands.
@@ -55,11 +55,9 @@ impl Status {
 
 /// 403 where the caller made the request themselves. Whoever holds level `a` stands above single requests: an instance with one
 /// admin could decide nothing otherwise.
-pub(super) fn require_another_decider(
-    grant: &Grant<Bookings, Update>,
-    booking: &Booking,
-) -> Result<()> {
-    if booking.requested_by.id.uuid() == grant.caller_uuid() && grant.level() < Level::All {
+pub(super) fn require_another_decider(booking: &Opened<Bookings, Update, Booking>) -> Result<()> {
+    let grant = booking.grant();
+    if booking.requested_by.id == grant.caller() && grant.level() < Level::All {
         return Err(Error::new(Code::OwnRequest, "You made this request yourself."));
     }
     Ok(())

@@ -1,21 +1,21 @@
 //! Bookings in the database.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
-use uuid::Uuid;
+use sqlx::{FromRow, PgConnection};
 
 use super::request::NewBooking;
 use super::state::Status;
 use super::{Address, Booking, Bookings, Requester};
 use crate::access::Level;
 use crate::access::tables::{Create, Delete, Op, Update};
-use crate::context::Grant;
+use crate::context::{Grant, Opened, Sealed};
 use crate::kernel::error::Result;
-use crate::kernel::ids::BookingId;
+use crate::kernel::ids::{BookingId, InstanceId, UserId};
 
+#[derive(FromRow)]
 pub(super) struct BookingRow {
-    pub id: Uuid,
-    pub instance_id: Uuid,
+    pub id: BookingId,
+    pub instance_id: InstanceId,
     pub event_time: DateTime<Utc>,
     pub duration_minutes: i32,
     pub topic: String,
@@ -23,15 +23,16 @@ pub(super) struct BookingRow {
     pub city: String,
     pub state: Option<String>,
     pub country: String,
-    pub owner_id: Uuid,
+    pub owner_id: UserId,
     pub email: Option<String>,
     pub status: Status,
-    pub decided_by: Option<Uuid>,
+    pub decided_by: Option<UserId>,
     pub decided_at: Option<DateTime<Utc>>,
     pub decision_note: Option<String>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     /// Only where a path named the booking.
+    #[sqlx(default)]
     pub needed: Option<i16>,
 }
 
@@ -40,13 +41,17 @@ pub(super) struct BookingRow {
 macro_rules! bookings {
     ($before:tt, $needed:tt, [$($after:tt)+], $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
-            $crate::features::bookings::store::BookingRow,
+            BookingRow,
             $before
-                + r#" b.id as "id!", b.instance_id as "instance_id!", b.event_time as "event_time!", b.duration_minutes as "duration_minutes!",
-                      b.topic as "topic!", b.street as "street!", b.city as "city!", b.state, b.country as "country!", b.owner_id as "owner_id!",
+                + r#" b.id as "id!", b.instance_id as "instance_id!", b.event_time as "event_time!",
+                      b.duration_minutes as "duration_minutes!", b.topic as "topic!",
+                      b.street as "street!", b.city as "city!", b.state, b.country as "country!",
+                      b.owner_id as "owner_id!",
                       (select u.email from memberships m join users u on u.id = m.user_id
-                       where m.mandate_id = $1 and m.user_id = b.owner_id and m.first_used_at is not null) as email,
-                      b.status as "status!: Status", b.decided_by, b.decided_at, b.decision_note, b.version as "version!",
+                       where m.mandate_id = $1 and m.user_id = b.owner_id
+                         and m.first_used_at is not null) as email,
+                      b.status as "status!: Status", b.decided_by as "decided_by: UserId",
+                      b.decided_at, b.decision_note, b.version as "version!",
                       b.created_at as "created_at!", "#
                 + $needed
                 + r#" as "needed?" "#
@@ -55,13 +60,12 @@ macro_rules! bookings {
         )
     };
 }
-pub(super) use bookings;
 
 impl BookingRow {
     pub fn booking(self) -> Booking {
         Booking {
-            id: self.id.into(),
-            instance_id: self.instance_id.into(),
+            id: self.id,
+            instance_id: self.instance_id,
             event_time: self.event_time,
             duration_minutes: self.duration_minutes,
             topic: self.topic,
@@ -71,9 +75,9 @@ impl BookingRow {
                 state: self.state,
                 country: self.country,
             },
-            requested_by: Requester { id: self.owner_id.into(), email: self.email },
+            requested_by: Requester { id: self.owner_id, email: self.email },
             status: self.status,
-            decided_by: self.decided_by.map(Into::into),
+            decided_by: self.decided_by,
             decided_at: self.decided_at,
             decision_note: self.decision_note,
             version: self.version,
@@ -111,23 +115,11 @@ pub(super) async fn insert(
     Ok(row.fetch_one(connection).await?.booking())
 }
 
-/// A booking, and the least level that reaches it.
-#[derive(Debug)]
-pub(super) struct Found {
-    booking: Booking,
-    needed: Level,
-}
+/// A booking that was found.
+type Found = Sealed<Bookings, Booking>;
 
-impl Found {
-    fn of(row: BookingRow) -> Self {
-        Self { needed: row.needed.map_or(Level::All, Level::from_number), booking: row.booking() }
-    }
-
-    /// 404 where the caller may not see it, 403 where they may see it but not do this.
-    pub fn open<O: Op>(self, grant: &Grant<Bookings, O>) -> Result<Booking> {
-        grant.admit(self.needed)?;
-        Ok(self.booking)
-    }
+fn sealed<O: Op>(grant: &Grant<Bookings, O>, row: BookingRow) -> Found {
+    grant.seal(row.needed.unwrap_or(Level::All.number()), row.booking())
 }
 
 macro_rules! one {
@@ -145,7 +137,7 @@ macro_rules! one {
         )
         .fetch_optional($connection)
         .await?
-        .map(Found::of)
+        .map(|row| sealed($grant, row))
     };
 }
 
@@ -169,8 +161,7 @@ pub(super) async fn find_for_change<O: Op>(
 /// Notes the caller's decision on a pending booking.
 pub(super) async fn decide(
     connection: &mut PgConnection,
-    grant: &Grant<Bookings, Update>,
-    booking: BookingId,
+    booking: &Opened<Bookings, Update, Booking>,
     (status, note): (Status, Option<&str>),
     now: DateTime<Utc>,
 ) -> Result<Booking> {
@@ -179,11 +170,11 @@ pub(super) async fn decide(
                     where mandate_id = $1 and instance_id = $2 and id = $3 and status = 'pending' returning *) select",
         "null::smallint",
         ["from b"],
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
-        booking.uuid(),
+        booking.grant().mandate_uuid(),
+        booking.grant().instance_uuid(),
+        booking.id.uuid(),
         status.name(),
-        grant.caller_uuid(),
+        booking.grant().caller_uuid(),
         now,
         note,
     );
@@ -192,14 +183,13 @@ pub(super) async fn decide(
 
 pub(super) async fn delete(
     connection: &mut PgConnection,
-    grant: &Grant<Bookings, Delete>,
-    booking: BookingId,
+    booking: &Opened<Bookings, Delete, Booking>,
 ) -> Result<()> {
     sqlx::query!(
         "delete from bookings where mandate_id = $1 and instance_id = $2 and id = $3",
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
-        booking.uuid(),
+        booking.grant().mandate_uuid(),
+        booking.grant().instance_uuid(),
+        booking.id.uuid(),
     )
     .execute(connection)
     .await?;

@@ -9,7 +9,7 @@ use bailiwick::http::etag::{Precondition, Resource, Versioned};
 use bailiwick::http::extract::{Created, FromPath, Json, NoContent, Query};
 use bailiwick::http::guard::{Guard, Routes};
 use bailiwick::http::list::{Lister, Page, PageAnswer};
-use bailiwick::kernel::error::{Error, Result};
+use bailiwick::kernel::error::Result;
 use bailiwick::kernel::ids::AnyId;
 use bailiwick::kernel::names;
 use bailiwick::list_query;
@@ -77,7 +77,7 @@ async fn create_entry(
     let entry = store::insert(&mut writing, &grant, &text).await?;
     let recorded = audit::record(
         &mut writing,
-        context.mandate(),
+        &context,
         Event::new(Action::PlaybookCreated, ResourceType::Playbook, entry.id),
     )
     .await?;
@@ -94,11 +94,9 @@ async fn get_entry(
 ) -> Result<Versioned<Entry>> {
     let grant = context.grant::<Entries, Read>()?;
     let mut reading = context.read().await?;
-    let (entry, needed) =
-        store::find(&mut reading, &grant, entry.uuid()).await?.ok_or_else(Error::not_found)?;
+    let found = store::find(&mut reading, &grant, entry.uuid()).await?;
     reading.finish().await?;
-    grant.admit(needed)?;
-    Ok(Versioned(entry))
+    Ok(Versioned(grant.open(found)?.into_row()))
 }
 
 /// Says something else.
@@ -114,18 +112,16 @@ async fn replace_entry(
     let text = names::checked("/text", &body.text)?;
     let grant = context.grant::<Entries, Update>()?;
     let mut writing = context.write().await?;
-    let (before, needed) =
-        store::find_for_change(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
-    grant.admit(needed)?;
+    let before = grant.open(store::find_for_change(&mut writing, &grant, entry).await?)?;
     precondition.check_with(before.version, body.version)?;
     if text == before.text {
         writing.commit(Recorded::nothing_changed()).await?;
-        return Ok(Versioned(before));
+        return Ok(Versioned(before.into_row()));
     }
-    let after = store::replace(&mut writing, &grant, entry, &text).await?;
+    let after = store::replace(&mut writing, &before, &text).await?;
     let recorded = audit::record(
         &mut writing,
-        context.mandate(),
+        &context,
         Event::new(Action::PlaybookUpdated, ResourceType::Playbook, entry),
     )
     .await?;
@@ -144,14 +140,12 @@ async fn delete_entry(
     let entry = entry.uuid();
     let grant = context.grant::<Entries, Delete>()?;
     let mut writing = context.write().await?;
-    let (before, needed) =
-        store::find_for_change(&mut writing, &grant, entry).await?.ok_or_else(Error::not_found)?;
-    grant.admit(needed)?;
+    let before = grant.open(store::find_for_change(&mut writing, &grant, entry).await?)?;
     precondition.check(before.version)?;
-    store::delete(&mut writing, &grant, entry).await?;
+    store::delete(&mut writing, &before).await?;
     let recorded = audit::record(
         &mut writing,
-        context.mandate(),
+        &context,
         Event::new(Action::PlaybookDeleted, ResourceType::Playbook, entry),
     )
     .await?;

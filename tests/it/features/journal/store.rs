@@ -1,8 +1,7 @@
 //! Entries in the database.
 
-use bailiwick::access::Level;
 use bailiwick::access::tables::{Create, Delete, Op, Read, Update};
-use bailiwick::context::Grant;
+use bailiwick::context::{Grant, Opened, Sealed};
 use bailiwick::kernel::db::page::{Paging, Position, Rows};
 use bailiwick::kernel::error::Result;
 use chrono::{DateTime, Utc};
@@ -56,12 +55,12 @@ pub async fn list(
     }))
 }
 
-/// An entry, and the least level that reaches it.
+/// An entry by its id.
 pub async fn find<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Entries, O>,
     entry: Uuid,
-) -> Result<Option<(Entry, Level)>> {
+) -> Result<Option<Sealed<Entries, Entry>>> {
     let row: Option<(Uuid, Uuid, String, i64, i16)> = sqlx::query_as(
         "select id, owner_id, text, version,
                 case when owner_id = $4 then 1::smallint when owner_id in (select p.user_id from group_peers($1, $4) p) then 2::smallint
@@ -75,7 +74,7 @@ pub async fn find<O: Op>(
     .fetch_optional(connection)
     .await?;
     Ok(row.map(|(id, owner_id, text, version, needed)| {
-        (Entry { id, owner_id, text, version }, Level::from_number(needed))
+        grant.seal(needed, Entry { id, owner_id, text, version })
     }))
 }
 
@@ -84,7 +83,7 @@ pub async fn find_for_change<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Entries, O>,
     entry: Uuid,
-) -> Result<Option<(Entry, Level)>> {
+) -> Result<Option<Sealed<Entries, Entry>>> {
     let lock = sqlx::query(
         "select from journal_entries where mandate_id = $1 and instance_id = $2 and id = $3 for no key update",
     );
@@ -116,8 +115,7 @@ pub async fn insert(
 
 pub async fn replace(
     connection: &mut PgConnection,
-    grant: &Grant<Entries, Update>,
-    entry: Uuid,
+    entry: &Opened<Entries, Update, Entry>,
     text: &str,
 ) -> Result<Entry> {
     let row = sqlx::query_as(
@@ -125,9 +123,9 @@ pub async fn replace(
          returning id, owner_id, text, version",
     );
     Ok(row
-        .bind(grant.mandate_uuid())
-        .bind(grant.instance_uuid())
-        .bind(entry)
+        .bind(entry.grant().mandate_uuid())
+        .bind(entry.grant().instance_uuid())
+        .bind(entry.id)
         .bind(text)
         .fetch_one(connection)
         .await?)
@@ -135,16 +133,15 @@ pub async fn replace(
 
 pub async fn delete(
     connection: &mut PgConnection,
-    grant: &Grant<Entries, Delete>,
-    entry: Uuid,
+    entry: &Opened<Entries, Delete, Entry>,
 ) -> Result<()> {
     let statement = sqlx::query(
         "delete from journal_entries where mandate_id = $1 and instance_id = $2 and id = $3",
     );
     statement
-        .bind(grant.mandate_uuid())
-        .bind(grant.instance_uuid())
-        .bind(entry)
+        .bind(entry.grant().mandate_uuid())
+        .bind(entry.grant().instance_uuid())
+        .bind(entry.id)
         .execute(connection)
         .await?;
     Ok(())
