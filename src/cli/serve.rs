@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::{Id, JoinSet};
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::listen::{Listeners, Reserved};
@@ -145,39 +146,51 @@ async fn run(
     stop: &mut Stop,
 ) -> anyhow::Result<()> {
     let (finish, finishing) = watch::channel(false);
-    let mut jobs = tokio::spawn(run_jobs(app.clone(), finishing.clone()));
-    let mut server = tokio::spawn(serve_api(app.clone(), listeners.api, finishing));
-    let upkeep = tokio::spawn(keep_up(app.clone()));
-    let beating = tokio::spawn(beat(app.clone()));
-    let metrics =
-        listeners.metrics.map(|listener| tokio::spawn(serve_metrics(app.clone(), listener)));
-    let outcome = tokio::select! {
-        ended = &mut server => ended.map_err(anyhow::Error::from),
-        () = opened.is_lost() => Err(anyhow!("the embedded PostgreSQL has ended: start again; whatever was answered is kept")),
-        () = stop.asked() => Ok(()),
-    };
-    if outcome.is_ok() && !server.is_finished() {
-        tracing::info!("stopping; running requests may finish");
-        finish.send_replace(true);
-        let grace = app.settings().shutdown_grace;
-        let both = async { tokio::join!(&mut server, &mut jobs) };
-        tokio::select! {
-            finished = timeout(grace, both) => if finished.is_err() {
-                tracing::warn!("what still ran after {} s was abandoned", grace.as_secs());
-            },
-            () = stop.asked() => tracing::warn!("asked twice to stop; running requests were abandoned"),
+    // A set that is dropped ends its tasks: whoever leaves here leaves none behind.
+    let _endless = endless(app, listeners.metrics);
+    let mut finite = JoinSet::new();
+    let server = finite.spawn(serve_api(app.clone(), listeners.api, finishing.clone())).id();
+    finite.spawn(run_jobs(app.clone(), finishing));
+    tokio::select! {
+        ended = end_of(server, &mut finite) => return ended,
+        () = opened.is_lost() => bail!(
+            "the embedded PostgreSQL has ended: start again; whatever was answered is kept"
+        ),
+        () = stop.asked() => tracing::info!("stopping; running requests may finish"),
+    }
+    finish.send_replace(true);
+    let grace = app.settings().shutdown_grace;
+    let all = async { while finite.join_next().await.is_some() {} };
+    tokio::select! {
+        finished = timeout(grace, all) => if finished.is_err() {
+            tracing::warn!("what still ran after {} s was abandoned", grace.as_secs());
+        },
+        () = stop.asked() => tracing::warn!("asked twice to stop; running requests were abandoned"),
+    }
+    Ok(())
+}
+
+/// What goes on for as long as the service runs, and has nothing to finish.
+fn endless(app: &App, metrics: Option<TcpListener>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(keep_up(app.clone()));
+    tasks.spawn(beat(app.clone()));
+    if let Some(listener) = metrics {
+        tasks.spawn(serve_metrics(app.clone(), listener));
+    }
+    tasks
+}
+
+/// Until one task has ended, whatever others of its set end before.
+async fn end_of(task: Id, tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
+    while let Some(ended) = tasks.join_next_with_id().await {
+        match ended {
+            Ok((id, ())) if id == task => return Ok(()),
+            Err(error) if error.id() == task => return Err(error.into()),
+            _ => {}
         }
     }
-    for task in [
-        Some(server.abort_handle()),
-        Some(jobs.abort_handle()),
-        Some(upkeep.abort_handle()),
-        Some(beating.abort_handle()),
-        metrics.map(|task| task.abort_handle()),
-    ] {
-        task.inspect(tokio::task::AbortHandle::abort);
-    }
-    outcome
+    Ok(())
 }
 
 async fn serve_api(app: App, listener: TcpListener, finishing: watch::Receiver<bool>) {
@@ -193,8 +206,10 @@ async fn asked_to_finish(mut finishing: watch::Receiver<bool>) {
     let _ = finishing.wait_for(|finish| *finish).await;
 }
 
-async fn serve_metrics(app: App, listener: TcpListener) -> std::io::Result<()> {
-    axum::serve(listener, http::metrics::router(&app)).await
+async fn serve_metrics(app: App, listener: TcpListener) {
+    if let Err(error) = axum::serve(listener, http::metrics::router(&app)).await {
+        tracing::warn!(%error, "the metrics are not served any more");
+    }
 }
 
 async fn keep_up(app: App) {
