@@ -18,7 +18,7 @@ use sqlx::PgConnection;
 use super::audit::Recorded;
 use super::load;
 use super::{Authority, Caller, InstanceContext, MandateContext, Services, SystemContext, enter};
-use crate::kernel::db::{ActAs, Intent, Transaction};
+use crate::kernel::db::{ActAs, AdvisoryLock, Intent, Transaction};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId, uuids};
 
@@ -121,10 +121,7 @@ impl Locks {
             return Ok(());
         }
         if self.platform {
-            // Any constant does; it only has to be the same in every process.
-            sqlx::query!("select pg_advisory_xact_lock(7210001)")
-                .fetch_one(&mut *connection)
-                .await?;
+            AdvisoryLock::SysAdmins.take(&mut *connection).await?;
         }
         if !self.users.is_empty() {
             let users: Vec<_> = self.users.iter().copied().collect();

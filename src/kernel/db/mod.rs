@@ -6,6 +6,7 @@
 //! (is the session alive, what may the caller do) in one round trip instead of three. Only `context` uses either
 //! (`tests/it/gates/architecture.rs` keeps it so).
 
+mod advisory;
 pub mod bootstrap;
 mod breaker;
 pub(crate) mod failpoint;
@@ -24,6 +25,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool};
 use tracing::Instrument;
 
+pub use self::advisory::AdvisoryLock;
 use self::breaker::{AT_THE_DOOR, Breaker, Opened};
 pub use self::breaker::{Phase, Sight};
 use self::failpoint::{Moment, reach};

@@ -10,6 +10,7 @@ use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{RequestMeta, Services, SystemContext};
 use crate::http::app::App;
 use crate::http::guard::Routes;
+use crate::kernel::db::AdvisoryLock;
 use crate::kernel::error::Result;
 use crate::kernel::names::Name;
 use crate::kernel::translations::Texts;
@@ -64,7 +65,7 @@ pub async fn bring_up_to_date(services: &Services, features: &[BuiltIn]) -> Resu
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
     let mut writing = system.write().await?;
     // Nodes that start together take turns.
-    sqlx::query!("select pg_advisory_xact_lock(7210002)").fetch_one(&mut *writing).await?;
+    AdvisoryLock::Catalogue.take(&mut writing).await?;
     let mut changed = Vec::new();
     for feature in features {
         if bring_feature(&mut writing, &system, feature).await? {

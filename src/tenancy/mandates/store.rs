@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::Mandate;
 use crate::access::tables::{Mandate as MandateTable, Read, Update};
 use crate::context::Grant;
+use crate::kernel::db::AdvisoryLock;
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::{GroupId, MandateId};
@@ -359,15 +360,16 @@ async fn free_code(connection: &mut PgConnection, base: &str) -> Result<Option<S
         r#"with recursive tried (candidate, n, taken) as (
              select $1::text, 1,
                     case when exists (select 1 from mandates where code_key = $1 and deleted_at is null) then true
-                         else not pg_try_advisory_xact_lock(7210003, hashtext($1)) end
+                         else not pg_try_advisory_xact_lock($2, hashtext($1)) end
              union all
              select next.candidate, next.n,
                     case when exists (select 1 from mandates where code_key = next.candidate and deleted_at is null) then true
-                         else not pg_try_advisory_xact_lock(7210003, hashtext(next.candidate)) end
+                         else not pg_try_advisory_xact_lock($2, hashtext(next.candidate)) end
              from tried cross join lateral (select $1::text || '-' || (tried.n + 1) as candidate, tried.n + 1 as n) next
              where tried.taken and tried.n < 10000)
            select candidate as "candidate!" from tried where not taken"#,
-        base
+        base,
+        AdvisoryLock::MandateCode.number()
     );
     Ok(code.fetch_optional(connection).await?)
 }

@@ -49,6 +49,19 @@ fn requests_name_no_bare_times_or_ids() {
     assert!(looked_at >= 30, "only {looked_at} requests were found");
 }
 
+/// A number says nothing, and two that are the same make strangers wait for each other.
+#[test]
+fn advisory_locks_have_names() {
+    let mut taken = 0;
+    for (path, text) in sources("src") {
+        for lock in code(&text).split("advisory_xact_lock(").skip(1) {
+            taken += 1;
+            assert!(lock.starts_with('$'), "src/{path} locks a number; name it in `AdvisoryLock`");
+        }
+    }
+    assert!(taken >= 4, "only {taken} locks were found");
+}
+
 /// Where the database is opened, and why there.
 const OPENS: [(&str, &str); 3] = [
     ("context/", "contexts begin every transaction"),
