@@ -268,12 +268,10 @@ mod tests {
             let tampered = String::from_utf8(tampered).unwrap();
             let asked = Asked { cursor: Some(&tampered), ..Asked::default() };
             let outcome = Paging::parse(&keys, "members", &["username"], asked);
-            assert!(
-                tampered == cursor || outcome.is_err() || outcome.unwrap().after == paging.after,
-                "byte {index}"
-            );
+            assert!(outcome.is_err(), "byte {index}");
         }
     }
+
     #[test]
     fn a_cursor_holds_every_kind_of_key_exactly() {
         let keys = Keys::derive(&[7; 32]);

@@ -1,4 +1,4 @@
-//! The access model as product.md words it, and nothing besides: levels are 0 (`n`) to 3 (`a`), operations 0 to 3 (read, create,
+//! The access model as README.md words it, and nothing besides: levels are 0 (`n`) to 3 (`a`), operations 0 to 3 (read, create,
 //! update, delete), roles are lists, and each question looks through the whole world. It shares no code with the service.
 
 use serde::Serialize;

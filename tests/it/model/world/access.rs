@@ -1,4 +1,4 @@
-//! The access model as product.md words it: levels are 0 (`n`) to 3 (`a`); operations 0 to 3 (read, create, update, delete).
+//! The access model as README.md words it: levels are 0 (`n`) to 3 (`a`); operations 0 to 3 (read, create, update, delete).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Who may be brought to share a group with whom: pair by pair, as product.md words it.
+//! Who may be brought to share a group with whom: pair by pair, as docs/security.md words it.
 
 use std::collections::BTreeSet;
 
