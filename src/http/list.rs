@@ -7,6 +7,8 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::extract::Json;
 use crate::http::app::App;
@@ -14,6 +16,7 @@ use crate::kernel::db::page::{Asked, Paging, Rows};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::ids_in_one_case;
 use crate::kernel::names::{self, MAX_KEY};
+use crate::openapi::SORT_FIELDS;
 
 /// The most bytes that the items of a page make; with the cursor and the braces, a page has at most 1 MiB.
 const MAX_ITEMS: usize = (1 << 20) - (4 << 10);
@@ -150,10 +153,27 @@ impl std::io::Write for Written {
     }
 }
 
-/// Declares a list's query: the parameters that every list takes, and its own filters.
+/// A list's `sort`, which takes the fields that the list can be sorted by.
+#[must_use]
+pub fn sort_schema(fields: &[&str]) -> Object {
+    let plain = fields.iter().map(|field| field.trim_start_matches('-'));
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .examples(plain.take(1))
+        .extensions(Some(Extensions::from_iter([(SORT_FIELDS, fields)])))
+        .build()
+}
+
+/// Declares a list's query: by which fields it can be sorted, the first when nothing is asked (with
+/// `-` for descending); the parameters that every list takes; and its own filters.
 #[macro_export]
 macro_rules! list_query {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident sorted by $($sort:literal),+ {
+            $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)?
+        }
+    ) => {
         $(#[$doc])*
         #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
         #[serde(rename_all = "camelCase")]
@@ -164,22 +184,30 @@ macro_rules! list_query {
             limit: Option<u16>,
             /// `nextCursor` of the page before.
             cursor: Option<String>,
-            /// A field to sort by, with `-` before it for descending.
-            ///
-            $(#[$doc])*
+            #[param(schema_with = Self::sort_schema)]
             sort: Option<String>,
             /// Whether to count all items into `total`.
             count: Option<bool>,
             $($(#[$field_doc])* $field: Option<$type>,)*
         }
         impl $name {
-            fn asked(&self) -> $crate::kernel::db::page::Asked<'_> {
-                $crate::kernel::db::page::Asked {
+            const SORTS: &[&str] = &[$($sort),+];
+
+            fn sort_schema() -> utoipa::openapi::Object {
+                $crate::http::list::sort_schema(Self::SORTS)
+            }
+
+            fn paging(
+                &self,
+                lister: &$crate::http::list::Lister,
+            ) -> $crate::kernel::error::Result<$crate::kernel::db::page::Paging> {
+                let asked = $crate::kernel::db::page::Asked {
                     limit: self.limit,
                     cursor: self.cursor.as_deref(),
                     sort: self.sort.as_deref(),
                     count: self.count.unwrap_or(false),
-                }
+                };
+                lister.paging(Self::SORTS, asked)
             }
         }
     };

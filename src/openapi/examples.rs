@@ -60,15 +60,9 @@ fn parameters(operation: &mut Operation, composer: &Composer) -> BTreeMap<String
 }
 
 fn example_of(parameter: &Parameter, schema: &Value, composer: &Composer) -> Value {
-    // A list says by which fields it can be sorted.
-    let sorted_by = parameter
-        .description
-        .as_deref()
-        .and_then(|text| text.split("Sorted by `").nth(1)?.split('`').next());
-    match (parameter.name.as_str(), sorted_by) {
-        ("sort", Some(field)) => field.into(),
-        ("X-Mandate-Id" | "X-Instance-Id", _) => words::id(&member_name(&parameter.name)).into(),
-        (name, _) => composer.example(&member_name(name), schema),
+    match parameter.name.as_str() {
+        "X-Mandate-Id" | "X-Instance-Id" => words::id(&member_name(&parameter.name)).into(),
+        name => composer.example(&member_name(name), schema),
     }
 }
 

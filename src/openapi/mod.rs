@@ -17,6 +17,7 @@ pub(crate) mod refusals;
 mod responses;
 mod schemas;
 mod shared;
+mod sorting;
 mod summaries;
 mod words;
 
@@ -27,6 +28,7 @@ use utoipa::openapi::tag::TagBuilder;
 use utoipa::{Modify, OpenApi};
 
 pub(crate) use self::declared::{Declared, declare, declare_versions};
+pub(crate) use self::sorting::SORT_FIELDS;
 use crate::http::problem::Problem;
 use crate::kernel::error::{Error, Result};
 
@@ -90,6 +92,7 @@ pub(crate) fn completed(mut document: utoipa::openapi::OpenApi) -> utoipa::opena
         for (_, operation) in operations(item) {
             summaries::explain(operation);
             headers::declare(operation);
+            sorting::explain(operation);
         }
     }
     nullable::require_nullable_members(&mut document);

@@ -51,8 +51,8 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// What the list is narrowed to. Sorted by `eventTime` or `createdAt`.
-    BookingsQuery {
+    /// What the list is narrowed to.
+    BookingsQuery sorted by "eventTime", "createdAt" {
         /// Where they stand.
         #[param(inline)]
         status: Status,
@@ -73,7 +73,7 @@ async fn list_bookings(
     lister: Lister,
     Query(query): Query<BookingsQuery>,
 ) -> Result<PageAnswer<Booking>> {
-    let paging = lister.paging(&["eventTime", "createdAt"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let grant = context.grant::<Bookings, Read>()?;
     let filter = Filter {
         status: query.status,

@@ -178,8 +178,7 @@ async fn rollback_playbook_version(
 }
 
 list_query! {
-    /// Sorted by `revision`, newest first.
-    RevisionsQuery {}
+    RevisionsQuery sorted by "-revision" {}
 }
 
 /// The revisions of a version, without their content.
@@ -193,7 +192,7 @@ async fn list_playbook_revisions(
     Query(query): Query<RevisionsQuery>,
 ) -> Result<PageAnswer<Revision>> {
     let FromPath((name, number)) = path;
-    let paging = lister.paging(&["-revision"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
     let now = context.mandate().now();

@@ -61,8 +61,8 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// What the list is narrowed to. Sorted by `name` or `createdAt`.
-    PlaybooksQuery {
+    /// What the list is narrowed to.
+    PlaybooksQuery sorted by "name", "createdAt" {
         /// Part of a name or title.
         #[param(value_type = Option<String>)]
         q: Search,
@@ -82,7 +82,7 @@ async fn list_playbooks(
     lister: Lister,
     Query(query): Query<PlaybooksQuery>,
 ) -> Result<PageAnswer<Playbook>> {
-    let paging = lister.paging(&["name", "createdAt"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let grant = context.grant::<Playbooks, Read>()?;
     let filter = Filter {
         owner: query.owner_id.map(UserId::uuid),

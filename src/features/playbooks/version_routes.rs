@@ -65,8 +65,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `number`, newest first.
-    VersionsQuery {}
+    VersionsQuery sorted by "-number" {}
 }
 
 /// The playbook's versions that the caller's level reaches, without their content.
@@ -79,7 +78,7 @@ async fn list_playbook_versions(
     FromPath(name): FromPath<String>,
     Query(query): Query<VersionsQuery>,
 ) -> Result<PageAnswer<PlaybookVersion>> {
-    let paging = lister.paging(&["-number"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
     let mut reading = context.read().await?;

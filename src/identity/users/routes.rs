@@ -52,8 +52,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `username` or `createdAt`.
-    UsersQuery {
+    UsersQuery sorted by "username", "createdAt" {
         /// Part of a username, address or name.
         #[param(value_type = Option<String>)]
         q: Search,
@@ -79,7 +78,7 @@ async fn list_users(
     lister: Lister,
     Query(query): Query<UsersQuery>,
 ) -> Result<PageAnswer<UserWithMandates>> {
-    let paging = lister.paging(&["username", "createdAt"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let key = |name: String| names::account_key(&name).unwrap_or_default();
     let filter = Filter {
         text: query.q.map(Search::into_key),

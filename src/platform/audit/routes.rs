@@ -23,8 +23,7 @@ pub fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `at`, newest first.
-    AuditQuery {
+    AuditQuery sorted by "-at" {
         /// Who did it.
         #[param(value_type = Option<Uuid>)]
         actor_id: UserId,
@@ -68,7 +67,7 @@ async fn list_audit_events(
     lister: Lister,
     Query(query): Query<AuditQuery>,
 ) -> Result<PageAnswer<AuditEvent>> {
-    let paging = lister.paging(&["-at"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let grant = context.grant::<Audit, Read>()?;
     let mut reading = context.read().await?;
     let rows = store::list(&mut reading, &grant, &query.filter(), &paging).await?;
@@ -84,7 +83,7 @@ async fn list_platform_audit_events(
     lister: Lister,
     Query(query): Query<AuditQuery>,
 ) -> Result<PageAnswer<AuditEvent>> {
-    let paging = lister.paging(&["-at"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let mut reading = system.read().await?;
     let rows = store::list_platform(&mut reading, &query.filter(), &paging).await?;
     reading.finish().await?;

@@ -62,8 +62,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `code`.
-    FeaturesQuery {}
+    FeaturesQuery sorted by "code" {}
 }
 
 /// The features that there are.
@@ -74,7 +73,7 @@ async fn list_features(
     lister: Lister,
     Query(query): Query<FeaturesQuery>,
 ) -> Result<PageAnswer<Feature>> {
-    let paging = lister.paging(&["code"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let mut reading = caller.read().await?;
     let rows = store::list(&mut reading, &paging).await?;
     reading.finish().await?;

@@ -30,8 +30,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `label`.
-    TemplatesQuery {
+    TemplatesQuery sorted by "label" {
         /// The feature whose templates are wanted; all templates when left out.
         feature_code: String,
     }
@@ -46,7 +45,7 @@ async fn list_template_roles(
     lister: Lister,
     Query(query): Query<TemplatesQuery>,
 ) -> Result<PageAnswer<Role>> {
-    let paging = lister.paging(&["label"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let mut reading = system.read().await?;
     if let Some(code) = &query.feature_code {
         store::find(&mut reading, code).await?.ok_or_else(Error::not_found)?;

@@ -50,8 +50,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `username`.
-    GroupMembersQuery {}
+    GroupMembersQuery sorted by "username" {}
 }
 
 /// Who is in a group.
@@ -65,7 +64,7 @@ async fn list_group_members(
     Query(query): Query<GroupMembersQuery>,
 ) -> Result<PageAnswer<GroupMember>> {
     let FromPath((_, group)) = path;
-    let paging = lister.paging(&["username"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let grant = context.grant::<Groups, Read>()?;
     let mut reading = context.read().await?;
     let group = grant.open(store::find(&mut reading, &grant, group).await?)?;
@@ -109,7 +108,7 @@ async fn replace_group_members(
         )
         .into());
     }
-    let paging = lister.paging(&["username"], Asked::default())?;
+    let paging = lister.paging(GroupMembersQuery::SORTS, Asked::default())?;
     let (context, precondition, body, first) = (&context, &precondition, &body, &paging);
     let outcome = retrying(|| replace(context, group, precondition, body, first)).await?;
     Ok(outcome.map(|rows| lister.answer(&paging, rows)))

@@ -48,8 +48,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `name`.
-    GroupsQuery {
+    GroupsQuery sorted by "name" {
         /// Part of a name.
         #[param(value_type = Option<String>)]
         q: Search,
@@ -65,7 +64,7 @@ async fn list_groups(
     lister: Lister,
     Query(query): Query<GroupsQuery>,
 ) -> Result<PageAnswer<Group>> {
-    let paging = lister.paging(&["name"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let grant = context.grant::<Groups, Read>()?;
     let text = query.q.map(Search::into_key);
     let mut reading = context.read().await?;

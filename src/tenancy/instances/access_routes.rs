@@ -77,8 +77,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `username`.
-    AccessesQuery {}
+    AccessesQuery sorted by "username" {}
 }
 
 /// Who is admitted to the instance.
@@ -90,7 +89,7 @@ async fn list_instance_users(
     lister: Lister,
     Query(query): Query<AccessesQuery>,
 ) -> Result<PageAnswer<FeatureAccess>> {
-    let paging = lister.paging(&["username"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let grant = context.grant_by_row::<Access, Read>("instances", Operation::Read)?;
     let mut reading = context.read().await?;
     let rows = store::list_accesses(&mut reading, &grant, &paging).await?;

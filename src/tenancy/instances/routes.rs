@@ -55,8 +55,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `label`.
-    InstancesQuery {
+    InstancesQuery sorted by "label" {
         /// Only instances of this feature.
         feature_code: String,
         /// Only instances of this mandate. SysAdmins see those of all mandates where neither this nor `X-Mandate-Id` names one; where
@@ -74,7 +73,7 @@ async fn list_feature_instances(
     lister: Lister,
     Query(query): Query<InstancesQuery>,
 ) -> Result<PageAnswer<FeatureInstance>> {
-    let paging = lister.paging(&["label"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let feature = query.feature_code.as_deref();
     let rows = match reach {
         Reach::Mandate(context) => {

@@ -66,8 +66,7 @@ pub fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `name`, `code` or `createdAt`.
-    MandatesQuery {
+    MandatesQuery sorted by "name", "code", "createdAt" {
         /// Only enabled ones, or only disabled ones.
         enabled: bool,
         /// Whether the deleted ones are wanted.
@@ -90,7 +89,7 @@ async fn list_mandates(
     lister: Lister,
     Query(query): Query<MandatesQuery>,
 ) -> Result<PageAnswer<Mandate>> {
-    let paging = lister.paging(&["name", "code", "createdAt"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let filter = Filter {
         enabled: query.enabled,
         deleted: query.deleted.unwrap_or(false),

@@ -65,8 +65,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `username` or `createdAt`.
-    MembersQuery {
+    MembersQuery sorted by "username", "createdAt" {
         /// Only holders of this role.
         #[param(value_type = Option<Uuid>)]
         role_id: RoleId,
@@ -90,7 +89,7 @@ async fn list_members(
     lister: Lister,
     Query(query): Query<MembersQuery>,
 ) -> Result<PageAnswer<Member>> {
-    let paging = lister.paging(&["username", "createdAt"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let grant = context.grant::<Members, Read>()?;
     let filter = Filter {
         role: query.role_id.map(RoleId::uuid),

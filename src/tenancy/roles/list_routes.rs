@@ -38,8 +38,7 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 list_query! {
-    /// Sorted by `label`.
-    RolesQuery {}
+    RolesQuery sorted by "label" {}
 }
 
 /// The mandate's own roles.
@@ -51,7 +50,7 @@ async fn list_mandate_roles(
     lister: Lister,
     Query(query): Query<RolesQuery>,
 ) -> Result<PageAnswer<Role>> {
-    let paging = lister.paging(&["label"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let grant = context.grant::<Roles, Read>()?;
     let mut reading = context.read().await?;
     let rows = store::list(&mut reading, &grant, &paging).await?;
@@ -91,7 +90,7 @@ async fn list_instance_roles(
     lister: Lister,
     Query(query): Query<RolesQuery>,
 ) -> Result<PageAnswer<Role>> {
-    let paging = lister.paging(&["label"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let grant = context.grant_by_level::<InstanceRoles, Read>("roles")?;
     let mut reading = context.read().await?;
     let rows = store::list(&mut reading, &grant, &paging).await?;

@@ -141,9 +141,10 @@ impl Maker<'_> {
             .iter()
             .find(|parameter| parameter["name"] == "sort")
             .unwrap();
-        let documented = sort["description"].as_str().unwrap().split("Sorted by").nth(1).unwrap();
-        let fields: Vec<&str> = documented.split('`').skip(1).step_by(2).collect();
-        assert!(!fields.is_empty(), "{}: {documented}", case.title());
+        let fields = sort["schema"]["x-sort-fields"].as_array().unwrap();
+        let fields: Vec<&str> =
+            fields.iter().map(|field| field.as_str().unwrap().trim_start_matches('-')).collect();
+        assert!(!fields.is_empty(), "{}: {sort}", case.title());
         let uri =
             fill(case.uri.split("sort=").next().unwrap().trim_end_matches(['?', '&']), &self.names);
         let separator = if uri.contains('?') { '&' } else { '?' };

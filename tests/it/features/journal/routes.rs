@@ -36,8 +36,7 @@ impl Resource for Entry {
 }
 
 list_query! {
-    /// Sorted by `createdAt`.
-    EntriesQuery {}
+    EntriesQuery sorted by "createdAt" {}
 }
 
 /// What an entry says.
@@ -57,7 +56,7 @@ async fn list_entries(
     lister: Lister,
     Query(query): Query<EntriesQuery>,
 ) -> Result<PageAnswer<Entry>> {
-    let paging = lister.paging(&["createdAt"], query.asked())?;
+    let paging = query.paging(&lister)?;
     let grant = context.grant::<Entries, Read>()?;
     let mut reading = context.read().await?;
     let rows = store::list(&mut reading, &grant, &paging).await?;
