@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
+use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::access::Operation;
@@ -70,6 +71,11 @@ pub enum Charging {
     ByTheHandler { door: Class },
     /// Nothing: for probes, which tell a balancer whether the service is there.
     Free,
+}
+
+/// Whether a method is for effects.
+pub(crate) fn has_effect(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
 }
 
 /// Requests a minute, by class.
@@ -220,6 +226,12 @@ impl Policy {
     pub fn body_up_to(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
         self
+    }
+
+    /// Whether it remembers what it answered to an `Idempotency-Key`. A route that only asks has no
+    /// effect.
+    pub(crate) fn remembers(&self, method: &Method) -> bool {
+        has_effect(method) && !self.is_public() && !self.asks
     }
 
     /// The built-in feature in whose instance the route works.

@@ -23,7 +23,7 @@ use super::idempotency;
 use super::rate_limit::{Identity, Purse, named_mandate};
 use crate::context::RequestMeta;
 use crate::context::enter::{Arrival, Entered, enter};
-use crate::context::policy::{Class, Policy};
+use crate::context::policy::{Class, Policy, has_effect};
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::MandateId;
@@ -124,7 +124,7 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Resul
     if let Some(purse) = request.extensions().get::<Purse>() {
         purse.settle(member_of(&guarding, &request, &entered))?;
     }
-    if entered.is_ok() && idempotency::has_effect(request.method()) {
+    if entered.is_ok() && has_effect(request.method()) {
         require_unencoded(request.headers())?;
     }
     if let Some(bytes) = guarding.policy.body_limit {

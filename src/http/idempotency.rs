@@ -7,14 +7,14 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use chrono::Duration;
 
 use super::body::read_body;
 use crate::context::enter::Entered;
-use crate::context::policy::Policy;
+use crate::context::policy::{Policy, has_effect};
 use crate::http::app::App;
 use crate::kernel::credentials::claims::Claims;
 use crate::kernel::db::once::{Answer, Finished, Key, Pending, once};
@@ -30,16 +30,6 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("idempotency-key")
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// What a repetition gets beside status and body.
 const HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CACHE_CONTROL, ETAG, LOCATION];
-
-/// Whether a method is for effects.
-pub(crate) fn has_effect(method: &Method) -> bool {
-    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
-}
-
-/// Whether an operation remembers what it answered. One that only asks has no effect.
-pub(crate) fn remembers(method: &Method, policy: &Policy) -> bool {
-    has_effect(method) && !policy.is_public() && !policy.asks
-}
 
 /// The key that was sent with a request, where the route heeds it.
 pub(super) fn sent(request: &Request, policy: &Policy) -> Result<Option<String>> {

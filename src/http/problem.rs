@@ -8,63 +8,9 @@ use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use serde_json::{Map, Value};
-use utoipa::ToSchema;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use crate::kernel::error::{Code, Error, FieldError};
-
-/// A refusal or failure.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Problem {
-    /// A stable path that explains the code.
-    #[serde(rename = "type")]
-    #[schema(example = "/problems/not_found")]
-    kind: String,
-    title: &'static str,
-    status: u16,
-    /// What was wrong this time.
-    detail: String,
-    /// The path that was asked for.
-    instance: String,
-    /// The problem's code, from a closed list.
-    #[schema(schema_with = codes)]
-    code: String,
-    /// To quote to the operator.
-    request_id: String,
-    /// For 422 each field that was refused; for 404 each that names what is not there.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<FieldError>,
-    /// What some codes tell besides, such as the `table`, the `operation` and the level `needed`
-    /// where roles do not allow it.
-    #[serde(flatten)]
-    extra: Map<String, Value>,
-}
-
-impl Problem {
-    /// The body of a refusal.
-    pub(crate) fn of(error: &Error, path: &str, request_id: &str) -> Self {
-        Self {
-            kind: format!("/problems/{}", error.code().name()),
-            title: error.code().title(),
-            status: error.code().status(),
-            detail: error.detail().to_owned(),
-            instance: path.to_owned(),
-            code: error.code().name(),
-            request_id: request_id.to_owned(),
-            errors: error.errors().to_vec(),
-            extra: error.extra().clone(),
-        }
-    }
-}
-
-/// The closed list of codes.
-fn codes() -> utoipa::openapi::Object {
-    let names: Vec<String> = Code::ALL.iter().map(|code| code.name()).collect();
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
-}
+use crate::kernel::error::{Code, Error};
+use crate::kernel::problem::Problem;
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {

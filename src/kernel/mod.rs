@@ -10,6 +10,7 @@ pub mod ids;
 pub mod languages;
 pub mod missing;
 pub mod names;
+pub(crate) mod problem;
 pub mod telemetry;
 pub mod translations;
 pub(crate) mod weight;

@@ -6,8 +6,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, ParameterIn};
 
 use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES};
-use crate::context::policy::{Clause, Policy};
-use crate::http::idempotency;
+use crate::context::policy::{Clause, Policy, has_effect};
 
 pub(super) struct Facts {
     pub guarded: bool,
@@ -54,8 +53,8 @@ impl Facts {
             path: !in_path.is_empty(),
             parameters: !in_path.is_empty() || !in_query.is_empty(),
             body: operation.request_body.is_some(),
-            remembers: idempotency::remembers(method, policy),
-            forgets: idempotency::has_effect(method) && policy.is_public(),
+            remembers: policy.remembers(method),
+            forgets: has_effect(method) && policy.is_public(),
         }
     }
 }

@@ -29,8 +29,8 @@ use utoipa::{Modify, OpenApi};
 
 pub(crate) use self::declared::{Declared, declare, declare_versions};
 pub(crate) use self::sorting::SORT_FIELDS;
-use crate::http::problem::Problem;
 use crate::kernel::error::{Error, Result};
+use crate::kernel::problem::Problem;
 
 #[derive(OpenApi)]
 #[openapi(

@@ -9,8 +9,8 @@ use super::words;
 use crate::access::{Level, Operation as Done};
 use crate::context::enter::{for_sys_admins, unauthenticated};
 use crate::context::grant::permission_denied;
-use crate::http::problem::Problem;
 use crate::kernel::error::{Code, Error, FieldError};
+use crate::kernel::problem::Problem;
 
 /// What of an operation its refusals tell.
 pub(super) struct Refused {
