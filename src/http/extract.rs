@@ -254,3 +254,18 @@ impl FromRequestParts<App> for SystemContext {
         }
     }
 }
+
+/// Declares the parameters of a path once, for the document and for handlers.
+#[macro_export]
+macro_rules! path_params {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),+ $(,)? }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, PartialEq, Eq, serde::Deserialize, utoipa::IntoParams)]
+        #[serde(rename_all = "camelCase")]
+        #[into_params(parameter_in = Path)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)+ }
+    };
+}

@@ -19,9 +19,19 @@ use crate::access::Level::{All, My, None};
 use crate::access::Rule;
 use crate::http::etag::Resource;
 use crate::kernel::ids::{BookingId, InstanceId, UserId};
+use crate::path_params;
 use crate::tenancy::catalogue::{BuiltIn, TemplateRole};
 
 use state::Status;
+
+path_params! {
+    /// To a booking.
+    BookingPath {
+        /// The booking
+        #[param(inline)]
+        booking_id: BookingId,
+    }
+}
 
 crate::feature_tables!("bookings" {
     /// Requests; a row is mine when I made the request.

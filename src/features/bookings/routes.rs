@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 use super::list::{self, Filter};
 use super::request::CreateBooking;
 use super::state::{Decision, Status, require_another_decider};
-use super::store;
 use super::{Booking, Bookings};
+use super::{BookingPath, store};
 use crate::access::tables::{Create, Delete, Read, Update};
 use crate::context::InstanceContext;
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -106,13 +106,13 @@ async fn create_booking(
 }
 
 /// A booking.
-#[utoipa::path(get, path = "/api/bookings/{bookingId}", tag = "Bookings", params(("bookingId" = uuid::Uuid, Path, description = "The booking")),
+#[utoipa::path(get, path = "/api/bookings/{bookingId}", tag = "Bookings", params(BookingPath),
     responses((status = 200, description = "The booking", body = Booking),
               (status = 304, description = "Not changed")))]
 async fn get_booking(
     context: InstanceContext,
     headers: HeaderMap,
-    FromPath(booking): FromPath<BookingId>,
+    FromPath(BookingPath { booking_id: booking }): FromPath<BookingPath>,
 ) -> Result<Response> {
     let grant = context.grant::<Bookings, Read>()?;
     let mut reading = context.read().await?;
@@ -137,12 +137,12 @@ pub struct DecideBooking {
 
 /// Accepts a pending booking, which must not be the caller's own request unless they hold level `a`.
 #[utoipa::path(post, path = "/api/bookings/{bookingId}/accept", tag = "Bookings",
-    params(("bookingId" = uuid::Uuid, Path, description = "The booking")), request_body = Option<DecideBooking>,
+    params(BookingPath), request_body = Option<DecideBooking>,
     responses((status = 200, description = "The booking, accepted", body = Booking)))]
 async fn accept_booking(
     context: InstanceContext,
     precondition: Precondition,
-    FromPath(booking): FromPath<BookingId>,
+    FromPath(BookingPath { booking_id: booking }): FromPath<BookingPath>,
     OptionalJson(body): OptionalJson<DecideBooking>,
 ) -> Result<Versioned<Booking>> {
     decide(&context, &precondition, booking, body.unwrap_or_default(), Decision::Accept).await
@@ -150,12 +150,12 @@ async fn accept_booking(
 
 /// Rejects a pending booking, which must not be the caller's own request unless they hold level `a`.
 #[utoipa::path(post, path = "/api/bookings/{bookingId}/reject", tag = "Bookings",
-    params(("bookingId" = uuid::Uuid, Path, description = "The booking")), request_body = Option<DecideBooking>,
+    params(BookingPath), request_body = Option<DecideBooking>,
     responses((status = 200, description = "The booking, rejected", body = Booking)))]
 async fn reject_booking(
     context: InstanceContext,
     precondition: Precondition,
-    FromPath(booking): FromPath<BookingId>,
+    FromPath(BookingPath { booking_id: booking }): FromPath<BookingPath>,
     OptionalJson(body): OptionalJson<DecideBooking>,
 ) -> Result<Versioned<Booking>> {
     decide(&context, &precondition, booking, body.unwrap_or_default(), Decision::Reject).await
@@ -190,12 +190,12 @@ async fn decide(
 }
 
 /// Deletes a booking for good, decided or not, and answers what it was.
-#[utoipa::path(delete, path = "/api/bookings/{bookingId}", tag = "Bookings", params(("bookingId" = uuid::Uuid, Path, description = "The booking")),
+#[utoipa::path(delete, path = "/api/bookings/{bookingId}", tag = "Bookings", params(BookingPath),
     responses((status = 200, description = "The deleted booking", body = Booking)))]
 async fn delete_booking(
     context: InstanceContext,
     precondition: Precondition,
-    FromPath(booking): FromPath<BookingId>,
+    FromPath(BookingPath { booking_id: booking }): FromPath<BookingPath>,
 ) -> Result<Json<Booking>> {
     let grant = context.grant::<Bookings, Delete>()?;
     let mut writing = context.write().await?;

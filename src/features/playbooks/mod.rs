@@ -26,9 +26,31 @@ use crate::access::Rule;
 use crate::http::etag::Resource;
 use crate::kernel::error::{Code, Error};
 use crate::kernel::ids::{InstanceId, PlaybookId, UserId};
+use crate::path_params;
 use crate::tenancy::catalogue::{BuiltIn, TemplateRole};
 
 pub use purge::{PURGE_PLAYBOOKS, PURGE_VERSIONS};
+
+path_params! {
+    /// To a playbook.
+    PlaybookPath {
+        /// The playbook's id or name
+        #[param(example = "incident response")]
+        playbook: String,
+    }
+}
+
+path_params! {
+    /// To a version of a playbook.
+    VersionPath {
+        /// The playbook's id or name
+        #[param(example = "incident response")]
+        playbook: String,
+        /// The version's number
+        #[param(example = 1)]
+        number: i32,
+    }
+}
 
 crate::feature_tables!("playbooks" {
     /// Playbooks; mine when I made them.

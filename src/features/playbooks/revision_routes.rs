@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::find::{self, Named};
-use super::version_read;
 use super::version_routes::{MAX_BODY, checked_content, described, event};
 use super::version_store::{self as store, Next};
 use super::{PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, Revision};
+use super::{VersionPath, version_read};
 use crate::access::tables::{Read, Update};
 use crate::context::audit::{self, Action};
 use crate::context::policy::Policy;
@@ -121,16 +121,15 @@ pub struct UpdatePlaybookVersion {
 
 /// Edits a version's content; what it held is kept as a revision.
 #[utoipa::path(put, path = "/api/playbooks/{playbook}/versions/{number}", tag = "Playbooks",
-    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
+    params(VersionPath),
     request_body = UpdatePlaybookVersion,
     responses((status = 200, description = "The version", body = PlaybookContent)))]
 async fn update_playbook_version(
     context: InstanceContext,
     precondition: Precondition,
-    path: FromPath<(String, i32)>,
+    FromPath(VersionPath { playbook: name, number }): FromPath<VersionPath>,
     Json(body): Json<UpdatePlaybookVersion>,
 ) -> Result<Versioned<PlaybookContent>> {
-    let FromPath((name, number)) = path;
     checked_content(&body.content)?;
     let mut edited = Edited::open(&context, (&name, number), &precondition, body.version).await?;
     if edited.holds(&body.content).await? {
@@ -157,16 +156,15 @@ pub struct RollbackPlaybookVersion {
 
 /// Makes an earlier revision's content current again, as a new revision. Twice gives back the first.
 #[utoipa::path(put, path = "/api/playbooks/{playbook}/versions/{number}/rollback", tag = "Playbooks",
-    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
+    params(VersionPath),
     request_body = Option<RollbackPlaybookVersion>,
     responses((status = 200, description = "The version", body = PlaybookContent)))]
 async fn rollback_playbook_version(
     context: InstanceContext,
     precondition: Precondition,
-    path: FromPath<(String, i32)>,
+    FromPath(VersionPath { playbook: name, number }): FromPath<VersionPath>,
     OptionalJson(body): OptionalJson<RollbackPlaybookVersion>,
 ) -> Result<Versioned<PlaybookContent>> {
-    let FromPath((name, number)) = path;
     let wanted = body.unwrap_or_default();
     let edited = Edited::open(&context, (&name, number), &precondition, wanted.version).await?;
     let previous = edited.before.revision - 1;
@@ -183,15 +181,14 @@ list_query! {
 
 /// The revisions of a version, without their content.
 #[utoipa::path(get, path = "/api/playbooks/{playbook}/versions/{number}/revisions", tag = "Playbooks",
-    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number"), RevisionsQuery),
+    params(VersionPath, RevisionsQuery),
     responses((status = 200, description = "A page of revisions", body = Page<Revision>)))]
 async fn list_playbook_revisions(
     context: InstanceContext,
     lister: Lister,
-    path: FromPath<(String, i32)>,
+    FromPath(VersionPath { playbook: name, number }): FromPath<VersionPath>,
     Query(query): Query<RevisionsQuery>,
 ) -> Result<PageAnswer<Revision>> {
-    let FromPath((name, number)) = path;
     let paging = query.paging(&lister)?;
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::find::{self, Named};
 use super::list::{self, Filter};
 use super::store::{self, Changes, NewPlaybook};
-use super::{Playbook, Playbooks, RESTORABLE};
+use super::{Playbook, PlaybookPath, Playbooks, RESTORABLE};
 use crate::access::tables::{Create, Delete, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::Policy;
@@ -180,13 +180,13 @@ async fn create_playbook(
 }
 
 /// A playbook.
-#[utoipa::path(get, path = "/api/playbooks/{playbook}", tag = "Playbooks", params(("playbook" = String, Path, description = "Its id or its name")),
+#[utoipa::path(get, path = "/api/playbooks/{playbook}", tag = "Playbooks", params(PlaybookPath),
     responses((status = 200, description = "The playbook", body = Playbook),
               (status = 304, description = "Not changed")))]
 async fn get_playbook(
     context: InstanceContext,
     headers: HeaderMap,
-    FromPath(name): FromPath<String>,
+    FromPath(PlaybookPath { playbook: name }): FromPath<PlaybookPath>,
 ) -> Result<Response> {
     let grant = context.grant::<Playbooks, Read>()?;
     let mut reading = context.read().await?;
@@ -238,13 +238,13 @@ impl UpdatePlaybook {
 }
 
 /// Changes a playbook's name, title or description.
-#[utoipa::path(patch, path = "/api/playbooks/{playbook}", tag = "Playbooks", params(("playbook" = String, Path, description = "Its id or its name")),
+#[utoipa::path(patch, path = "/api/playbooks/{playbook}", tag = "Playbooks", params(PlaybookPath),
     request_body = UpdatePlaybook,
     responses((status = 200, description = "The playbook", body = Playbook)))]
 async fn update_playbook(
     context: InstanceContext,
     precondition: Precondition,
-    FromPath(name): FromPath<String>,
+    FromPath(PlaybookPath { playbook: name }): FromPath<PlaybookPath>,
     Json(body): Json<UpdatePlaybook>,
 ) -> Result<Versioned<Playbook>> {
     let changes = body.checked()?;
@@ -288,13 +288,13 @@ pub struct PlaybookDeletion {
 }
 
 /// Deletes a playbook with its versions: hidden at once, and restorable for 7 days.
-#[utoipa::path(delete, path = "/api/playbooks/{playbook}", tag = "Playbooks", params(("playbook" = String, Path, description = "Its id or its name")),
+#[utoipa::path(delete, path = "/api/playbooks/{playbook}", tag = "Playbooks", params(PlaybookPath),
     responses(
         (status = 200, description = "Deleted, until purged restorable", body = PlaybookDeletion)))]
 async fn delete_playbook(
     context: InstanceContext,
     precondition: Precondition,
-    FromPath(name): FromPath<String>,
+    FromPath(PlaybookPath { playbook: name }): FromPath<PlaybookPath>,
 ) -> Result<Json<PlaybookDeletion>> {
     let grant = context.grant::<Playbooks, Delete>()?;
     let now = context.mandate().now();
@@ -316,11 +316,13 @@ async fn delete_playbook(
 }
 
 /// Restores a deleted playbook with its versions. By a name: the one of that name that was deleted last.
-#[utoipa::path(post, path = "/api/playbooks/{playbook}/restore", tag = "Playbooks", params(("playbook" = String, Path, description = "Its id or its name")),
-    responses((status = 200, description = "The playbook", body = Playbook)))]
+#[utoipa::path(post, path = "/api/playbooks/{playbook}/restore", tag = "Playbooks",
+    params(PlaybookPath),
+    responses(
+        (status = 200, description = "The playbook", body = Playbook)))]
 async fn restore_playbook(
     context: InstanceContext,
-    FromPath(name): FromPath<String>,
+    FromPath(PlaybookPath { playbook: name }): FromPath<PlaybookPath>,
 ) -> Result<Versioned<Playbook>> {
     let grant = context.grant::<Playbooks, Delete>()?;
     let now = context.mandate().now();

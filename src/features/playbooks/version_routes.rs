@@ -8,11 +8,11 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::find::{self, Named};
-use super::version_read;
 use super::version_store::{self as store, FoundVersion};
 use super::{
     PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, RESTORABLE, not_deleted,
 };
+use super::{PlaybookPath, VersionPath, version_read};
 use crate::access::tables::{Create, Delete, Read};
 use crate::context::InstanceContext;
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -70,12 +70,12 @@ list_query! {
 
 /// The playbook's versions that the caller's level reaches, without their content.
 #[utoipa::path(get, path = "/api/playbooks/{playbook}/versions", tag = "Playbooks",
-    params(("playbook" = String, Path, description = "The playbook's id or name"), VersionsQuery),
+    params(PlaybookPath, VersionsQuery),
     responses((status = 200, description = "A page of versions", body = Page<PlaybookVersion>)))]
 async fn list_playbook_versions(
     context: InstanceContext,
     lister: Lister,
-    FromPath(name): FromPath<String>,
+    FromPath(PlaybookPath { playbook: name }): FromPath<PlaybookPath>,
     Query(query): Query<VersionsQuery>,
 ) -> Result<PageAnswer<PlaybookVersion>> {
     let paging = query.paging(&lister)?;
@@ -141,12 +141,14 @@ impl CreatePlaybookVersion {
 }
 
 /// Adds a version, which is the caller's.
-#[utoipa::path(post, path = "/api/playbooks/{playbook}/versions", tag = "Playbooks", params(("playbook" = String, Path, description = "The playbook's id or name")),
+#[utoipa::path(post, path = "/api/playbooks/{playbook}/versions", tag = "Playbooks",
+    params(PlaybookPath),
     request_body = CreatePlaybookVersion,
-    responses((status = 201, description = "The version", body = PlaybookContent)))]
+    responses(
+        (status = 201, description = "The version", body = PlaybookContent)))]
 async fn create_playbook_version(
     context: InstanceContext,
-    FromPath(name): FromPath<String>,
+    FromPath(PlaybookPath { playbook: name }): FromPath<PlaybookPath>,
     Json(body): Json<CreatePlaybookVersion>,
 ) -> Result<Created<Versioned<PlaybookContent>>> {
     checked_content(&body.content)?;
@@ -173,13 +175,12 @@ async fn create_playbook_version(
 
 /// A version with its content.
 #[utoipa::path(get, path = "/api/playbooks/{playbook}/versions/{number}", tag = "Playbooks",
-    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
+    params(VersionPath),
     responses((status = 200, description = "The version", body = PlaybookContent)))]
 async fn get_playbook_version(
     context: InstanceContext,
-    path: FromPath<(String, i32)>,
+    FromPath(VersionPath { playbook: name, number }): FromPath<VersionPath>,
 ) -> Result<Versioned<PlaybookContent>> {
-    let FromPath((name, number)) = path;
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
     let mut reading = context.read().await?;
@@ -208,15 +209,14 @@ pub struct VersionDeletion {
 
 /// Deletes a version: hidden at once, and restorable for 7 days.
 #[utoipa::path(delete, path = "/api/playbooks/{playbook}/versions/{number}", tag = "Playbooks",
-    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
+    params(VersionPath),
     responses(
         (status = 200, description = "Deleted, until purged restorable", body = VersionDeletion)))]
 async fn delete_playbook_version(
     context: InstanceContext,
     precondition: Precondition,
-    path: FromPath<(String, i32)>,
+    FromPath(VersionPath { playbook: name, number }): FromPath<VersionPath>,
 ) -> Result<Json<VersionDeletion>> {
-    let FromPath((name, number)) = path;
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
     let now = context.mandate().now();
@@ -241,13 +241,12 @@ async fn delete_playbook_version(
 
 /// Restores a deleted version.
 #[utoipa::path(post, path = "/api/playbooks/{playbook}/versions/{number}/restore", tag = "Playbooks",
-    params(("playbook" = String, Path, description = "The playbook's id or name"), ("number" = i32, Path, description = "The version's number")),
+    params(VersionPath),
     responses((status = 200, description = "The version", body = PlaybookContent)))]
 async fn restore_playbook_version(
     context: InstanceContext,
-    path: FromPath<(String, i32)>,
+    FromPath(VersionPath { playbook: name, number }): FromPath<VersionPath>,
 ) -> Result<Versioned<PlaybookContent>> {
-    let FromPath((name, number)) = path;
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
     let now = context.mandate().now();

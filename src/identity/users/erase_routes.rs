@@ -1,7 +1,5 @@
 //! `DELETE /api/users/{userId}?mode=erase`: a person is forgotten, and the account stays as a pseudonym.
 
-use std::collections::HashMap;
-
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,7 +7,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
-use super::{erasure, store};
+use super::{AccountPath, erasure, store};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::enter::Entered;
@@ -75,18 +73,17 @@ pub struct Erasure {
 /// `Idempotency-Key` was not used up (410). What the account made and what the audit trail tells
 /// stays, under a pseudonym.
 #[utoipa::path(delete, path = "/api/users/{userId}", tag = "Users",
-    params(("userId" = Uuid, Path, description = "The account"), EraseQuery), request_body = Option<EraseUser>,
+    params(AccountPath, EraseQuery), request_body = Option<EraseUser>,
     responses((status = 200, description = "Erased", body = Erasure),
               (status = 410, description = "Erased already")))]
 async fn erase_user(
     State(app): State<App>,
     entered: Entered,
     precondition: Precondition,
-    FromPath(path): FromPath<HashMap<String, UserId>>,
+    FromPath(AccountPath { user_id: user }): FromPath<AccountPath>,
     Query(EraseQuery { mode: Mode::Erase }): Query<EraseQuery>,
     OptionalJson(body): OptionalJson<EraseUser>,
 ) -> Result<Json<Erasure>> {
-    let user = path.get("userId").copied().ok_or_else(Error::not_found)?;
     let precondition = &precondition;
     if let Some(caller) = oneself(&entered, user) {
         require_password(&app, caller, body).await?;

@@ -20,9 +20,19 @@ use crate::http::etag::Resource;
 use crate::http::guard::Routes;
 use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
+use crate::path_params;
 
 pub use named::{Named, is_named, resolve};
 pub use store::find;
+
+path_params! {
+    /// To an account.
+    AccountPath {
+        /// The account
+        #[param(inline)]
+        user_id: UserId,
+    }
+}
 
 pub fn routes(app: &App) -> Routes {
     routes::routes(app).merge(erase_routes::routes(app)).merge(lookup_routes::routes(app))

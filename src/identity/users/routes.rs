@@ -1,7 +1,5 @@
 //! `/api/users`: accounts, as SysAdmins manage them and as their owners see them.
 
-use std::collections::HashMap;
-
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
@@ -9,8 +7,8 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use validator::ValidateEmail;
 
-use super::User;
 use super::store::{self, Changes, Filter, NewUser, UserWithMandates};
+use super::{AccountPath, User};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::enter::Entered;
@@ -213,14 +211,13 @@ async fn create_user(
 }
 
 /// An account: any for SysAdmins, else one's own.
-#[utoipa::path(get, path = "/api/users/{userId}", tag = "Users", params(("userId" = Uuid, Path, description = "The account")),
+#[utoipa::path(get, path = "/api/users/{userId}", tag = "Users", params(AccountPath),
     responses((status = 200, description = "The account", body = User),
               (status = 410, description = "Erased")))]
 async fn get_user(
     entered: Entered,
-    FromPath(path): FromPath<HashMap<String, UserId>>,
+    FromPath(AccountPath { user_id: user }): FromPath<AccountPath>,
 ) -> Result<Versioned<User>> {
-    let user = path.get("userId").copied().ok_or_else(Error::not_found)?;
     let mut reading = match entered {
         Entered::System(system) => system.read().await?,
         Entered::User(caller, ..) => caller.read().await?,
@@ -294,17 +291,16 @@ impl UpdateUser {
 }
 
 /// Changes an account. One that is disabled is signed out everywhere, for good: enabling it again revives no session.
-#[utoipa::path(patch, path = "/api/users/{userId}", tag = "Users", params(("userId" = Uuid, Path, description = "The account")),
+#[utoipa::path(patch, path = "/api/users/{userId}", tag = "Users", params(AccountPath),
     request_body = UpdateUser,
     responses((status = 200, description = "The account", body = User),
               (status = 410, description = "Erased")))]
 async fn update_user(
     entered: Entered,
     precondition: Precondition,
-    FromPath(path): FromPath<HashMap<String, UserId>>,
+    FromPath(AccountPath { user_id: user }): FromPath<AccountPath>,
     Json(body): Json<UpdateUser>,
 ) -> Result<Versioned<User>> {
-    let user = path.get("userId").copied().ok_or_else(Error::not_found)?;
     let changes = body.checked()?;
     let (changes, body, precondition) = (&changes, &body, &precondition);
     match &entered {

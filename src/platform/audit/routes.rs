@@ -15,6 +15,7 @@ use crate::http::list::{Lister, Page, PageAnswer};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{AnyId, UserId};
 use crate::list_query;
+use crate::tenancy::mandates::MandatePath;
 
 pub fn routes(app: &App) -> Routes {
     Routes::new()
@@ -60,7 +61,7 @@ impl AuditQuery {
 
 /// The mandate's audit trail.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/audit", tag = "Audit",
-    params(("mandateId" = uuid::Uuid, Path, description = "The mandate"), AuditQuery),
+    params(MandatePath, AuditQuery),
     responses((status = 200, description = "A page of events", body = Page<AuditEvent>)))]
 async fn list_audit_events(
     context: MandateContext,

@@ -7,4 +7,15 @@ mod problem_page;
 mod routes;
 mod schema;
 
+use crate::path_params;
+
 pub use routes::{docs_page, routes};
+
+path_params! {
+    /// To what a code means.
+    ProblemPath {
+        /// The problem's `code`
+        #[param(example = "not_found")]
+        code: String,
+    }
+}

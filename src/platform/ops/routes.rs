@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::problem_page;
 use super::schema::SchemaWatch;
+use super::{ProblemPath, problem_page};
 use crate::context::policy::{Class, Policy};
 use crate::http::app::App;
 use crate::http::extract::{FromPath, Json};
@@ -212,12 +212,12 @@ async fn get_security_contact(State(app): State<App>) -> Result<Response> {
 
 /// Explains a problem's code; the `type` of every problem leads here.
 #[utoipa::path(get, path = "/problems/{code}", tag = "Operations",
-    params(("code" = String, Path, description = "The problem's `code`", example = "not_found")),
+    params(ProblemPath),
     responses(
         (status = 200, description = "The explanation, for people",
             body = String, content_type = "text/html"),
         (status = 404, description = "No such code")))]
-async fn get_problem(FromPath(code): FromPath<String>) -> Result<Response> {
+async fn get_problem(FromPath(ProblemPath { code }): FromPath<ProblemPath>) -> Result<Response> {
     let code = Code::from_name(&code).ok_or_else(Error::not_found)?;
     Ok(problem_page::render(code))
 }

@@ -19,9 +19,19 @@ use crate::kernel::error::{Code, Error};
 use crate::kernel::ids::{InstanceId, MandateId};
 use crate::kernel::missing::Thing;
 use crate::kernel::translations::Texts;
+use crate::path_params;
 
 pub use builtin::{Bilingual, BuiltIn, TemplateRole, bring_up_to_date};
 pub use store::find;
+
+path_params! {
+    /// To a feature.
+    FeaturePath {
+        /// The feature's code
+        #[param(example = "trustee")]
+        feature_code: String,
+    }
+}
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
     routes::routes(app).merge(template_routes::routes(app))

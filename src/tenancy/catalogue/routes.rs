@@ -9,8 +9,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::Feature;
 use super::store::{self, NewFeature};
+use super::{Feature, FeaturePath};
 use crate::access::tables::{
     INSTANCE_TABLES, MANDATE_TABLES, MAX_TABLES, MAX_VIEWS, TABLES_TO_COME,
 };
@@ -81,13 +81,13 @@ async fn list_features(
 }
 
 /// A feature.
-#[utoipa::path(get, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
+#[utoipa::path(get, path = "/api/features/{featureCode}", tag = "Features", params(FeaturePath),
     responses((status = 200, description = "The feature", body = Feature),
               (status = 304, description = "Not changed")))]
 async fn get_feature(
     caller: Caller,
     headers: HeaderMap,
-    FromPath(code): FromPath<String>,
+    FromPath(FeaturePath { feature_code: code }): FromPath<FeaturePath>,
 ) -> Result<Response> {
     let mut reading = caller.read().await?;
     let feature = store::find(&mut reading, &code).await?.ok_or_else(Error::not_found)?;
@@ -303,13 +303,13 @@ fn built_in() -> Error {
 }
 
 /// Changes a feature. Tables and views that instances may use are only added.
-#[utoipa::path(patch, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
+#[utoipa::path(patch, path = "/api/features/{featureCode}", tag = "Features", params(FeaturePath),
     request_body = UpdateFeature,
     responses((status = 200, description = "The feature", body = Feature)))]
 async fn update_feature(
     system: SystemContext,
     precondition: Precondition,
-    FromPath(code): FromPath<String>,
+    FromPath(FeaturePath { feature_code: code }): FromPath<FeaturePath>,
     Json(body): Json<UpdateFeature>,
 ) -> Result<Versioned<Feature>> {
     let mut writing = system.write().await?;
@@ -339,12 +339,12 @@ async fn update_feature(
 }
 
 /// Deletes a feature that no mandate has an instance of, and its templates.
-#[utoipa::path(delete, path = "/api/features/{featureCode}", tag = "Features", params(("featureCode" = String, Path, description = "The feature's code")),
+#[utoipa::path(delete, path = "/api/features/{featureCode}", tag = "Features", params(FeaturePath),
     responses((status = 204, description = "Deleted")))]
 async fn delete_feature(
     system: SystemContext,
     precondition: Precondition,
-    FromPath(code): FromPath<String>,
+    FromPath(FeaturePath { feature_code: code }): FromPath<FeaturePath>,
 ) -> Result<NoContent> {
     let mut writing = system.write().await?;
     let before = store::find_for_change(&mut writing, &code).await?.ok_or_else(Error::not_found)?;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::GroupPath;
 use super::store::{self, GroupMember};
 use crate::access::tables::{Groups, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -20,7 +21,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::kernel::db::page::{Asked, Paging, Rows};
 use crate::kernel::error::{Code, Error, FieldError, Result};
-use crate::kernel::ids::{GroupId, MandateId, UserId};
+use crate::kernel::ids::{GroupId, UserId};
 use crate::kernel::missing::Thing;
 use crate::list_query;
 
@@ -55,15 +56,14 @@ list_query! {
 
 /// Who is in a group.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/groups/{groupId}/members", tag = "Groups",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group"), GroupMembersQuery),
+    params(GroupPath, GroupMembersQuery),
     responses((status = 200, description = "A page of members", body = Page<GroupMember>)))]
 async fn list_group_members(
     context: MandateContext,
     lister: Lister,
-    path: FromPath<(MandateId, GroupId)>,
+    FromPath(GroupPath { group_id: group, .. }): FromPath<GroupPath>,
     Query(query): Query<GroupMembersQuery>,
 ) -> Result<PageAnswer<GroupMember>> {
-    let FromPath((_, group)) = path;
     let paging = query.paging(&lister)?;
     let grant = context.grant::<Groups, Read>()?;
     let mut reading = context.read().await?;
@@ -84,7 +84,7 @@ pub struct ReplaceGroupMembers {
 
 /// Replaces a group's members. Answers the first page of them; the next ones come from the list.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/groups/{groupId}/members", tag = "Groups",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group"), DryRun),
+    params(GroupPath, DryRun),
     request_body = ReplaceGroupMembers,
     responses(
         (status = 200, description = "The first page of the group's members",
@@ -96,10 +96,9 @@ async fn replace_group_members(
     context: MandateContext,
     lister: Lister,
     precondition: Precondition,
-    path: FromPath<(MandateId, GroupId)>,
+    FromPath(GroupPath { group_id: group, .. }): FromPath<GroupPath>,
     Json(body): Json<ReplaceGroupMembers>,
 ) -> Result<Outcome<PageAnswer<GroupMember>>> {
-    let FromPath((_, group)) = path;
     if body.user_ids.len() > MAX_MEMBERS {
         return Err(FieldError::new(
             "/userIds",

@@ -13,9 +13,22 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::http::app::App;
 use crate::http::etag::Resource;
 use crate::kernel::error::{Code, Error};
-use crate::kernel::ids::GroupId;
+use crate::kernel::ids::{GroupId, MandateId};
+use crate::path_params;
 
 pub use reaching::{Reaching, ReachingGroup};
+
+path_params! {
+    /// To a group.
+    GroupPath {
+        /// The mandate
+        #[param(inline)]
+        mandate_id: MandateId,
+        /// The group
+        #[param(inline)]
+        group_id: GroupId,
+    }
+}
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
     routes::routes(app).merge(member_routes::routes(app))

@@ -5,8 +5,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::Group;
 use super::store::{self, Changes};
+use super::{Group, GroupPath};
 use crate::access::tables::{Create, Delete, Groups, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -20,9 +20,10 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::http::patch;
 use crate::kernel::error::{Code, Error, Result, keep};
-use crate::kernel::ids::{GroupId, MandateId};
+use crate::kernel::ids::GroupId;
 use crate::kernel::names::{self, Name};
 use crate::list_query;
+use crate::tenancy::mandates::MandatePath;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -57,7 +58,7 @@ list_query! {
 
 /// The mandate's groups.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/groups", tag = "Groups",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), GroupsQuery),
+    params(MandatePath, GroupsQuery),
     responses((status = 200, description = "A page of groups", body = Page<Group>)))]
 async fn list_groups(
     context: MandateContext,
@@ -111,7 +112,7 @@ pub struct CreateGroup {
 }
 
 /// Makes a group. Whoever is to be in it is put there by its members.
-#[utoipa::path(post, path = "/api/mandates/{mandateId}/groups", tag = "Groups", params(("mandateId" = Uuid, Path, description = "The mandate")),
+#[utoipa::path(post, path = "/api/mandates/{mandateId}/groups", tag = "Groups", params(MandatePath),
     request_body = CreateGroup,
     responses((status = 201, description = "The group", body = Group)))]
 async fn create_group(
@@ -161,13 +162,12 @@ async fn create_group(
 
 /// A group.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group")),
+    params(GroupPath),
     responses((status = 200, description = "The group", body = Group)))]
 async fn get_group(
     context: MandateContext,
-    path: FromPath<(MandateId, GroupId)>,
+    FromPath(GroupPath { group_id: group, .. }): FromPath<GroupPath>,
 ) -> Result<Versioned<Group>> {
-    let FromPath((_, group)) = path;
     let grant = context.grant::<Groups, Read>()?;
     let mut reading = context.read().await?;
     let found = store::find(&mut reading, &grant, group).await?;
@@ -196,16 +196,15 @@ pub struct UpdateGroup {
 
 /// Changes a group. `autoJoin` is for whoever comes later, and changes nobody's access now.
 #[utoipa::path(patch, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group"), DryRun),
+    params(GroupPath, DryRun),
     request_body = UpdateGroup,
     responses((status = 200, description = "The group", body = Outcome<Group>)))]
 async fn update_group(
     context: MandateContext,
     precondition: Precondition,
-    path: FromPath<(MandateId, GroupId)>,
+    FromPath(GroupPath { group_id: group, .. }): FromPath<GroupPath>,
     Json(body): Json<UpdateGroup>,
 ) -> Result<Outcome<Versioned<Group>>> {
-    let FromPath((_, group)) = path;
     let mut errors = Vec::new();
     let name =
         body.name.as_deref().and_then(|name| keep(Name::checked("/name", name), &mut errors));
@@ -253,7 +252,7 @@ async fn update(
 
 /// Deletes a group; its members stay members of the mandate.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}/groups/{groupId}", tag = "Groups",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("groupId" = Uuid, Path, description = "The group"), DryRun),
+    params(GroupPath, DryRun),
     responses(
         (status = 204, description = "Deleted"),
         (status = 200, description = "With `dryRun=true`: what would change",
@@ -261,9 +260,8 @@ async fn update(
 async fn delete_group(
     context: MandateContext,
     precondition: Precondition,
-    path: FromPath<(MandateId, GroupId)>,
+    FromPath(GroupPath { group_id: group, .. }): FromPath<GroupPath>,
 ) -> Result<Outcome<NoContent>> {
-    let FromPath((_, group)) = path;
     let (context, precondition) = (&context, &precondition);
     retrying(|| delete(context, group, precondition)).await
 }

@@ -7,8 +7,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::FeatureAccess;
 use super::store::{self, FoundAccess};
+use super::{AdmissionPath, FeatureAccess, InstancePath};
 use crate::access::tables::{Access, Create, Delete, Instances, Op, Read, Update};
 use crate::access::{Level, Operation, Permissions};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -26,7 +26,7 @@ use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::kernel::error::{Code, Error, Result};
-use crate::kernel::ids::{InstanceId, RoleId, UserId};
+use crate::kernel::ids::{RoleId, UserId};
 use crate::kernel::missing::Thing;
 use crate::list_query;
 use crate::tenancy::roles::{self, NamedRoles};
@@ -82,7 +82,7 @@ list_query! {
 
 /// Who is admitted to the instance.
 #[utoipa::path(get, path = "/api/features/instances/{instanceId}/users", tag = "Instances",
-    params(("instanceId" = Uuid, Path, description = "The instance"), AccessesQuery),
+    params(InstancePath, AccessesQuery),
     responses((status = 200, description = "A page of admissions", body = Page<FeatureAccess>)))]
 async fn list_instance_users(
     context: InstanceContext,
@@ -153,7 +153,7 @@ fn labels(roles: &[NamedRole], of: &BTreeSet<RoleId>) -> Vec<String> {
 
 /// Admits a member of the mandate to the instance.
 #[utoipa::path(post, path = "/api/features/instances/{instanceId}/users", tag = "Instances",
-    params(("instanceId" = Uuid, Path, description = "The instance"), DryRun),
+    params(InstancePath, DryRun),
     request_body = AddInstanceUser,
     responses(
         (status = 201, description = "The admission", body = FeatureAccess),
@@ -223,16 +223,15 @@ pub struct UpdateInstanceUser {
 
 /// Enables or disables an admission.
 #[utoipa::path(patch, path = "/api/features/instances/{instanceId}/users/{userId}", tag = "Instances",
-    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted"), DryRun),
+    params(AdmissionPath, DryRun),
     request_body = UpdateInstanceUser,
     responses((status = 200, description = "The admission", body = Outcome<FeatureAccess>)))]
 async fn update_instance_user(
     context: InstanceContext,
     precondition: Precondition,
-    path: FromPath<(InstanceId, UserId)>,
+    FromPath(AdmissionPath { user_id: user, .. }): FromPath<AdmissionPath>,
     Json(body): Json<UpdateInstanceUser>,
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
-    let FromPath((_, user)) = path;
     let (context, precondition, body) = (&context, &precondition, &body);
     retrying(|| set_enabled(context, user, precondition, body)).await
 }
@@ -289,7 +288,7 @@ async fn set_enabled(
 
 /// Ends an admission.
 #[utoipa::path(delete, path = "/api/features/instances/{instanceId}/users/{userId}", tag = "Instances",
-    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted"), DryRun),
+    params(AdmissionPath, DryRun),
     responses(
         (status = 204, description = "Ended"),
         (status = 200, description = "With `dryRun=true`: what would change",
@@ -297,9 +296,8 @@ async fn set_enabled(
 async fn remove_instance_user(
     context: InstanceContext,
     precondition: Precondition,
-    path: FromPath<(InstanceId, UserId)>,
+    FromPath(AdmissionPath { user_id: user, .. }): FromPath<AdmissionPath>,
 ) -> Result<Outcome<NoContent>> {
-    let FromPath((_, user)) = path;
     let (context, precondition) = (&context, &precondition);
     retrying(|| remove(context, user, precondition)).await
 }
@@ -338,7 +336,7 @@ pub struct ReplaceInstanceUserRoles {
 
 /// Replaces the roles that somebody holds in the instance.
 #[utoipa::path(put, path = "/api/features/instances/{instanceId}/users/{userId}/roles", tag = "Instances",
-    params(("instanceId" = Uuid, Path, description = "The instance"), ("userId" = Uuid, Path, description = "Who was admitted"), DryRun),
+    params(AdmissionPath, DryRun),
     request_body = ReplaceInstanceUserRoles,
     responses(
         (status = 200, description = "The admission", body = Outcome<FeatureAccess>),
@@ -346,10 +344,9 @@ pub struct ReplaceInstanceUserRoles {
 async fn replace_instance_user_roles(
     context: InstanceContext,
     precondition: Precondition,
-    path: FromPath<(InstanceId, UserId)>,
+    FromPath(AdmissionPath { user_id: user, .. }): FromPath<AdmissionPath>,
     Json(body): Json<ReplaceInstanceUserRoles>,
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
-    let FromPath((_, user)) = path;
     let (context, precondition, roles) =
         (&context, &precondition, &NamedRoles::checked(body.role_ids)?);
     retrying(|| replace(context, user, precondition, body.version, roles)).await

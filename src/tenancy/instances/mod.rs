@@ -16,6 +16,28 @@ use crate::http::app::App;
 use crate::http::etag::Resource;
 use crate::kernel::error::{Code, Error};
 use crate::kernel::ids::{InstanceId, MandateId, RoleId, UserId};
+use crate::path_params;
+
+path_params! {
+    /// To an instance, and to what it holds.
+    InstancePath {
+        /// The instance
+        #[param(inline)]
+        instance_id: InstanceId,
+    }
+}
+
+path_params! {
+    /// To somebody's admission.
+    AdmissionPath {
+        /// The instance
+        #[param(inline)]
+        instance_id: InstanceId,
+        /// Who was admitted
+        #[param(inline)]
+        user_id: UserId,
+    }
+}
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
     routes::routes(app).merge(access_routes::routes(app)).merge(sync_routes::routes(app))

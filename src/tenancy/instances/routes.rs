@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{FeatureInstance, belongings, list, store};
+use super::{FeatureInstance, InstancePath, belongings, list, store};
 use crate::access::tables::{Create, Delete, Instances, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -197,9 +197,11 @@ async fn admit_creator(
 }
 
 /// An instance.
-#[utoipa::path(get, path = "/api/features/instances/{instanceId}", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
-    responses((status = 200, description = "The instance", body = FeatureInstance),
-              (status = 304, description = "Not changed")))]
+#[utoipa::path(get, path = "/api/features/instances/{instanceId}", tag = "Instances",
+    params(InstancePath),
+    responses(
+        (status = 200, description = "The instance", body = FeatureInstance),
+        (status = 304, description = "Not changed")))]
 async fn get_feature_instance(context: InstanceContext, headers: HeaderMap) -> Result<Response> {
     let grant = context.grant_row::<Instances, Read>()?;
     let mut reading = context.read().await?;
@@ -226,9 +228,11 @@ pub struct UpdateInstance {
 }
 
 /// Renames, enables or disables an instance.
-#[utoipa::path(patch, path = "/api/features/instances/{instanceId}", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
+#[utoipa::path(patch, path = "/api/features/instances/{instanceId}", tag = "Instances",
+    params(InstancePath),
     request_body = UpdateInstance,
-    responses((status = 200, description = "The instance", body = FeatureInstance)))]
+    responses(
+        (status = 200, description = "The instance", body = FeatureInstance)))]
 async fn update_feature_instance(
     context: InstanceContext,
     precondition: Precondition,
@@ -277,8 +281,10 @@ async fn change(
 }
 
 /// Deletes an instance with its roles, admissions and data.
-#[utoipa::path(delete, path = "/api/features/instances/{instanceId}", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
-    responses((status = 204, description = "Deleted")))]
+#[utoipa::path(delete, path = "/api/features/instances/{instanceId}", tag = "Instances",
+    params(InstancePath),
+    responses(
+        (status = 204, description = "Deleted")))]
 async fn delete_feature_instance(
     context: InstanceContext,
     precondition: Precondition,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
-use super::store;
+use super::{InstancePath, store};
 use crate::access::tables::{InstanceRoles, Instances, Update};
 use crate::access::{Level, Operation};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -44,7 +44,7 @@ struct SyncQuery {
 
 /// Brings the instance's copies in line with the feature's templates. Roles made by hand and roles that somebody holds stay.
 #[utoipa::path(post, path = "/api/features/instances/{instanceId}/sync-roles", tag = "Instances",
-    params(("instanceId" = Uuid, Path, description = "The instance"), SyncQuery, DryRun),
+    params(InstancePath, SyncQuery, DryRun),
     responses((status = 200, description = "What changed, or would change", body = SyncReport)))]
 async fn sync_instance_roles(
     context: InstanceContext,

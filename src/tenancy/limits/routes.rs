@@ -18,6 +18,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::patch;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::MandateId;
+use crate::tenancy::mandates::MandatePath;
 
 pub fn routes(app: &App) -> Routes {
     Routes::new()
@@ -26,11 +27,13 @@ pub fn routes(app: &App) -> Routes {
 }
 
 /// The limits that were set for a mandate; for every other class the settings hold.
-#[utoipa::path(get, path = "/api/mandates/{mandateId}/limits", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
-    responses((status = 200, description = "The limits", body = MandateLimits)))]
+#[utoipa::path(get, path = "/api/mandates/{mandateId}/limits", tag = "Mandates",
+    params(MandatePath),
+    responses(
+        (status = 200, description = "The limits", body = MandateLimits)))]
 async fn get_mandate_limits(
     system: SystemContext,
-    FromPath(mandate): FromPath<MandateId>,
+    FromPath(MandatePath { mandate_id: mandate }): FromPath<MandatePath>,
 ) -> Result<Versioned<MandateLimits>> {
     let mut reading = system.read().await?;
     let limits = store::find(&mut reading, mandate).await?.ok_or_else(Error::not_found)?;
@@ -52,14 +55,16 @@ pub struct ReplaceMandateLimits {
 
 /// Sets the limits of a mandate's members: of each of them, for requests whose `X-Mandate-Id` names it. In force at once on the node that
 /// answers, and on others within seconds.
-#[utoipa::path(put, path = "/api/mandates/{mandateId}/limits", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
+#[utoipa::path(put, path = "/api/mandates/{mandateId}/limits", tag = "Mandates",
+    params(MandatePath),
     request_body = ReplaceMandateLimits,
-    responses((status = 200, description = "The limits", body = MandateLimits)))]
+    responses(
+        (status = 200, description = "The limits", body = MandateLimits)))]
 async fn replace_mandate_limits(
     State(app): State<App>,
     system: SystemContext,
     precondition: Precondition,
-    FromPath(mandate): FromPath<MandateId>,
+    FromPath(MandatePath { mandate_id: mandate }): FromPath<MandatePath>,
     Json(body): Json<ReplaceMandateLimits>,
 ) -> Result<Versioned<MandateLimits>> {
     let (system, precondition, body) = (&system, &precondition, &body);

@@ -6,8 +6,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::Mandate;
 use super::store::{self, Changes, Filter, NewMandate};
+use super::{Mandate, MandatePath};
 use crate::access::tables::{Mandate as MandateTable, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -213,7 +213,7 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
 }
 
 /// A mandate.
-#[utoipa::path(get, path = "/api/mandates/{mandateId}", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
+#[utoipa::path(get, path = "/api/mandates/{mandateId}", tag = "Mandates", params(MandatePath),
     responses((status = 200, description = "The mandate", body = Mandate)))]
 async fn get_mandate(context: MandateContext) -> Result<Versioned<Mandate>> {
     let grant = context.grant::<MandateTable, Read>()?;
@@ -267,7 +267,7 @@ impl UpdateMandate {
 }
 
 /// Changes a mandate: its name and language by its admins, its code and whether it is enabled by SysAdmins.
-#[utoipa::path(patch, path = "/api/mandates/{mandateId}", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
+#[utoipa::path(patch, path = "/api/mandates/{mandateId}", tag = "Mandates", params(MandatePath),
     request_body = UpdateMandate,
     responses((status = 200, description = "The mandate", body = Mandate)))]
 async fn update_mandate(
@@ -279,7 +279,7 @@ async fn update_mandate(
 }
 
 /// The same as PATCH: what is left out stays.
-#[utoipa::path(put, path = "/api/mandates/{mandateId}", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
+#[utoipa::path(put, path = "/api/mandates/{mandateId}", tag = "Mandates", params(MandatePath),
     request_body = UpdateMandate,
     responses((status = 200, description = "The mandate", body = Mandate)))]
 async fn put_mandate(
@@ -389,12 +389,12 @@ pub struct Deletion {
 }
 
 /// Deletes a mandate: everything in it becomes unreachable at once, and can be restored for 30 days.
-#[utoipa::path(delete, path = "/api/mandates/{mandateId}", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
+#[utoipa::path(delete, path = "/api/mandates/{mandateId}", tag = "Mandates", params(MandatePath),
     responses((status = 200, description = "Deleted, until purged restorable", body = Deletion)))]
 async fn delete_mandate(
     system: SystemContext,
     precondition: Precondition,
-    FromPath(mandate): FromPath<MandateId>,
+    FromPath(MandatePath { mandate_id: mandate }): FromPath<MandatePath>,
 ) -> Result<Json<Deletion>> {
     let (system, precondition) = (&system, &precondition);
     retrying(|| delete(system, mandate, precondition)).await.map(Json)
@@ -419,11 +419,13 @@ async fn delete(
 }
 
 /// Restores a deleted mandate with everything in it.
-#[utoipa::path(post, path = "/api/mandates/{mandateId}/restore", tag = "Mandates", params(("mandateId" = Uuid, Path, description = "The mandate")),
-    responses((status = 200, description = "The mandate", body = Mandate)))]
+#[utoipa::path(post, path = "/api/mandates/{mandateId}/restore", tag = "Mandates",
+    params(MandatePath),
+    responses(
+        (status = 200, description = "The mandate", body = Mandate)))]
 async fn restore_mandate(
     system: SystemContext,
-    FromPath(mandate): FromPath<MandateId>,
+    FromPath(MandatePath { mandate_id: mandate }): FromPath<MandatePath>,
 ) -> Result<Versioned<Mandate>> {
     let system = &system;
     retrying(|| restore(system, mandate)).await.map(Versioned)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
-use super::store;
+use super::{MemberPath, store};
 use crate::access::tables::{Members, Read};
 use crate::access::{Catalogue, HeldRole, Merged, Operation, Rule};
 use crate::context::MandateContext;
@@ -15,7 +15,7 @@ use crate::http::app::App;
 use crate::http::extract::{FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::kernel::error::{Error, Result};
-use crate::kernel::ids::{InstanceId, MandateId, UserId};
+use crate::kernel::ids::UserId;
 use crate::tenancy::groups::{Reaching, ReachingGroup};
 use crate::tenancy::roles::Readable;
 
@@ -140,14 +140,13 @@ impl MemberAccess {
 /// What a member may do in the mandate and, if asked, in one of its instances. What is disabled gives nothing. Which roles it comes from
 /// is told as `explain` tells it: only of roles that the caller may read.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/users/{userId}/access", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), AccessQuery),
+    params(MemberPath, AccessQuery),
     responses((status = 200, description = "The member's access", body = MemberAccess)))]
 async fn get_member_access(
     context: MandateContext,
-    path: FromPath<(MandateId, UserId)>,
+    FromPath(MemberPath { user_id: user, .. }): FromPath<MemberPath>,
     Query(query): Query<AccessQuery>,
 ) -> Result<Json<MemberAccess>> {
-    let FromPath((_, user)) = path;
     let grant = context.grant::<Members, Read>()?;
     let mut reading = context.read().await?;
     let found = store::find(&mut reading, &grant, user).await?.ok_or_else(Error::not_found)?;

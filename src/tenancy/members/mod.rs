@@ -13,10 +13,38 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::app::App;
 use crate::http::etag::Resource;
-use crate::kernel::ids::{GroupId, MembershipId, RoleId, UserId};
+use crate::kernel::ids::{GroupId, MandateId, MembershipId, RoleId, UserId};
+use crate::path_params;
 
 pub use named::{NamedMember, named};
 pub use store::{insert_first, nearness};
+
+path_params! {
+    /// To a member.
+    MemberPath {
+        /// The mandate
+        #[param(inline)]
+        mandate_id: MandateId,
+        /// The member
+        #[param(inline)]
+        user_id: UserId,
+    }
+}
+
+path_params! {
+    /// To a role of a member.
+    MemberRolePath {
+        /// The mandate
+        #[param(inline)]
+        mandate_id: MandateId,
+        /// The member
+        #[param(inline)]
+        user_id: UserId,
+        /// The role
+        #[param(inline)]
+        role_id: RoleId,
+    }
+}
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
     routes::routes(app).merge(role_routes::routes(app)).merge(access_routes::routes(app))

@@ -8,9 +8,9 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::Member;
 use super::routes::present;
 use super::store::{self, Found};
+use super::{Member, MemberPath, MemberRolePath};
 use crate::access::Permissions;
 use crate::access::tables::{Members, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -161,7 +161,7 @@ impl Wanted<'_> {
 
 /// Replaces a member's roles.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/users/{userId}/roles", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
+    params(MemberPath, DryRun),
     request_body = ReplaceRoles,
     responses(
         (status = 200, description = "The member", body = Outcome<Member>),
@@ -170,10 +170,9 @@ impl Wanted<'_> {
 async fn replace_member_roles(
     context: MandateContext,
     precondition: Precondition,
-    path: FromPath<(MandateId, UserId)>,
+    FromPath(MemberPath { user_id: user, .. }): FromPath<MemberPath>,
     Json(body): Json<ReplaceRoles>,
 ) -> Result<Outcome<Versioned<Member>>> {
-    let FromPath((_, user)) = path;
     let roles = NamedRoles::checked(body.role_ids)?;
     let (context, precondition, wanted) = (&context, &precondition, &Wanted::Exactly(&roles));
     retrying(|| change_roles(context, user, precondition, body.version, wanted)).await
@@ -181,28 +180,26 @@ async fn replace_member_roles(
 
 /// Gives a member one role; nothing changes where they hold it.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), ("roleId" = Uuid, Path, description = "The role"), DryRun),
+    params(MemberRolePath, DryRun),
     responses((status = 200, description = "The member", body = Outcome<Member>)))]
 async fn assign_member_role(
     context: MandateContext,
     precondition: Precondition,
-    path: FromPath<(MandateId, UserId, RoleId)>,
+    FromPath(MemberRolePath { user_id: user, role_id: role, .. }): FromPath<MemberRolePath>,
 ) -> Result<Outcome<Versioned<Member>>> {
-    let FromPath((_, user, role)) = path;
     let (context, precondition, wanted) = (&context, &precondition, &Wanted::With(role));
     retrying(|| change_roles(context, user, precondition, None, wanted)).await
 }
 
 /// Takes one role from a member; nothing changes where they do not hold it. The last one cannot go.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), ("roleId" = Uuid, Path, description = "The role"), DryRun),
+    params(MemberRolePath, DryRun),
     responses((status = 200, description = "The member", body = Outcome<Member>)))]
 async fn revoke_member_role(
     context: MandateContext,
     precondition: Precondition,
-    path: FromPath<(MandateId, UserId, RoleId)>,
+    FromPath(MemberRolePath { user_id: user, role_id: role, .. }): FromPath<MemberRolePath>,
 ) -> Result<Outcome<Versioned<Member>>> {
-    let FromPath((_, user, role)) = path;
     let (context, precondition, wanted) = (&context, &precondition, &Wanted::Without(role));
     retrying(|| change_roles(context, user, precondition, None, wanted)).await
 }

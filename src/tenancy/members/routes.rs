@@ -5,9 +5,9 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::Member;
 use super::role_routes::{require_known, require_named};
 use super::store::{self, Filter, Found, Joins};
+use super::{Member, MemberPath};
 use crate::access::tables::{Create, Delete, Members, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -24,10 +24,11 @@ use crate::http::rate_limit::Purse;
 use crate::identity::users;
 use crate::identity::users::Named;
 use crate::kernel::error::{Code, Error, FieldError, Result};
-use crate::kernel::ids::{GroupId, MandateId, RoleId, UserId};
+use crate::kernel::ids::{GroupId, RoleId, UserId};
 use crate::kernel::missing::Thing;
 use crate::kernel::names;
 use crate::list_query;
+use crate::tenancy::mandates::MandatePath;
 use crate::tenancy::roles::NamedRoles;
 
 pub(super) fn routes(app: &App) -> Routes {
@@ -82,7 +83,7 @@ list_query! {
 
 /// The mandate's members.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/users", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), MembersQuery),
+    params(MandatePath, MembersQuery),
     responses((status = 200, description = "A page of members", body = Page<Member>)))]
 async fn list_members(
     context: MandateContext,
@@ -149,7 +150,7 @@ impl AddMember {
 /// Adds a user to the mandate. A username or address that becomes no member is told in the mandate's audit trail and costs one of the
 /// class `auth`; so does a dry run by one, which is told as looking somebody up is.
 #[utoipa::path(post, path = "/api/mandates/{mandateId}/users", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), DryRun),
+    params(MandatePath, DryRun),
     request_body = AddMember,
     responses(
         (status = 201, description = "The member", body = Member),
@@ -285,13 +286,12 @@ pub(super) async fn present(change: &mut Change<MandateContext>, user: UserId) -
 
 /// A member.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member")),
+    params(MemberPath),
     responses((status = 200, description = "The member", body = Member)))]
 async fn get_member(
     context: MandateContext,
-    path: FromPath<(MandateId, UserId)>,
+    FromPath(MemberPath { user_id: user, .. }): FromPath<MemberPath>,
 ) -> Result<Versioned<Member>> {
-    let FromPath((_, user)) = path;
     let grant = context.grant::<Members, Read>()?;
     let mut reading = context.read().await?;
     let found = store::find(&mut reading, &grant, user).await?.ok_or_else(Error::not_found)?;
@@ -311,16 +311,15 @@ pub struct UpdateMember {
 
 /// Enables or disables a membership.
 #[utoipa::path(patch, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
+    params(MemberPath, DryRun),
     request_body = UpdateMember,
     responses((status = 200, description = "The member", body = Outcome<Member>)))]
 async fn update_member(
     context: MandateContext,
     precondition: Precondition,
-    path: FromPath<(MandateId, UserId)>,
+    FromPath(MemberPath { user_id: user, .. }): FromPath<MemberPath>,
     Json(body): Json<UpdateMember>,
 ) -> Result<Outcome<Versioned<Member>>> {
-    let FromPath((_, user)) = path;
     let (context, precondition, body) = (&context, &precondition, &body);
     retrying(|| set_enabled(context, user, precondition, body)).await
 }
@@ -365,7 +364,7 @@ async fn set_enabled(
 
 /// Removes a member, or leaves. Feature accesses and places in groups of this mandate go too.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), ("userId" = Uuid, Path, description = "The member"), DryRun),
+    params(MemberPath, DryRun),
     responses(
         (status = 204, description = "Removed"),
         (status = 200, description = "With `dryRun=true`: what would change",
@@ -373,9 +372,8 @@ async fn set_enabled(
 async fn remove_member(
     context: MandateContext,
     precondition: Precondition,
-    path: FromPath<(MandateId, UserId)>,
+    FromPath(MemberPath { user_id: user, .. }): FromPath<MemberPath>,
 ) -> Result<Outcome<NoContent>> {
-    let FromPath((_, user)) = path;
     let (context, precondition) = (&context, &precondition);
     retrying(|| remove(context, user, precondition)).await
 }

@@ -17,6 +17,8 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::kernel::error::{Code, Result};
 use crate::list_query;
+use crate::tenancy::instances::InstancePath;
+use crate::tenancy::mandates::MandatePath;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -43,7 +45,7 @@ list_query! {
 
 /// The mandate's own roles.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/roles", tag = "Roles",
-    params(("mandateId" = Uuid, Path, description = "The mandate"), RolesQuery),
+    params(MandatePath, RolesQuery),
     responses((status = 200, description = "A page of roles", body = Page<Role>)))]
 async fn list_mandate_roles(
     context: MandateContext,
@@ -59,7 +61,7 @@ async fn list_mandate_roles(
 }
 
 /// Makes a role of the mandate. It permits nothing until permissions are put.
-#[utoipa::path(post, path = "/api/mandates/{mandateId}/roles", tag = "Roles", params(("mandateId" = Uuid, Path, description = "The mandate")),
+#[utoipa::path(post, path = "/api/mandates/{mandateId}/roles", tag = "Roles", params(MandatePath),
     request_body = CreateRole,
     responses((status = 201, description = "The role", body = Role)))]
 async fn create_mandate_role(
@@ -83,7 +85,7 @@ async fn create_mandate_role(
 
 /// An instance's roles.
 #[utoipa::path(get, path = "/api/features/instances/{instanceId}/roles", tag = "Instances",
-    params(("instanceId" = Uuid, Path, description = "The instance"), RolesQuery),
+    params(InstancePath, RolesQuery),
     responses((status = 200, description = "A page of roles", body = Page<Role>)))]
 async fn list_instance_roles(
     context: InstanceContext,
@@ -99,9 +101,11 @@ async fn list_instance_roles(
 }
 
 /// Makes a role of the instance. It permits nothing until permissions are put.
-#[utoipa::path(post, path = "/api/features/instances/{instanceId}/roles", tag = "Instances", params(("instanceId" = Uuid, Path, description = "The instance")),
+#[utoipa::path(post, path = "/api/features/instances/{instanceId}/roles", tag = "Instances",
+    params(InstancePath),
     request_body = CreateRole,
-    responses((status = 201, description = "The role", body = Role)))]
+    responses(
+        (status = 201, description = "The role", body = Role)))]
 async fn create_instance_role(
     context: InstanceContext,
     Json(body): Json<CreateRole>,

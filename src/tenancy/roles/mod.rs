@@ -26,6 +26,7 @@ use crate::kernel::error::{Code, Error, FieldError, Result, keep};
 use crate::kernel::ids::{InstanceId, MandateId, RoleId};
 use crate::kernel::names::Name;
 use crate::kernel::translations::{self, Kind, Texts};
+use crate::path_params;
 
 pub use copies::{
     Copy, Target, Template, copy as copy_templates, insert as insert_template,
@@ -36,6 +37,15 @@ pub use readable::Readable;
 pub(crate) use store::{RoleRow, role_of};
 pub use store::{permissions_of, replace_permissions, update};
 pub use sync::{Holder, Plan, Present, Reset, SyncReport, plan};
+
+path_params! {
+    /// To a role.
+    RolePath {
+        /// The role
+        #[param(inline)]
+        role_id: RoleId,
+    }
+}
 
 /// The routes under `/api/roles`, and the roles of mandates and instances.
 pub fn routes(app: &App) -> OpenApiRouter<App> {

@@ -13,7 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::routes;
 
 use super::open::{OpenRole, open_in_instance, open_in_mandate};
-use super::{Role, copies, described, routes as role_routes, store};
+use super::{Role, RolePath, copies, described, routes as role_routes, store};
 use crate::access::tables::{InstanceRoles, Read, Roles, Update};
 use crate::access::{Catalogue, Level, Permissions, Rule, Stale};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -88,7 +88,7 @@ impl Resource for RolePermissions {
 }
 
 /// What a role permits.
-#[utoipa::path(get, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+#[utoipa::path(get, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(RolePath),
     responses((status = 200, description = "The role's permissions", body = RolePermissions),
               (status = 304, description = "Not changed")))]
 async fn get_role_permissions(context: RoleContext, headers: HeaderMap) -> Result<Response> {
@@ -260,7 +260,8 @@ impl RulePatch {
 }
 
 /// Replaces all that a role permits.
-#[utoipa::path(put, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
+#[utoipa::path(put, path = "/api/roles/{roleId}/permissions", tag = "Roles",
+    params(RolePath, DryRun),
     request_body = ReplacePermissions,
     responses(
         (status = 200, description = "The role's permissions", body = Outcome<RolePermissions>)))]
@@ -274,7 +275,8 @@ async fn replace_role_permissions(
 }
 
 /// Adds, changes or removes some of what a role permits.
-#[utoipa::path(patch, path = "/api/roles/{roleId}/permissions", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role"), DryRun),
+#[utoipa::path(patch, path = "/api/roles/{roleId}/permissions", tag = "Roles",
+    params(RolePath, DryRun),
     request_body = PermissionsPatch,
     responses(
         (status = 200, description = "The role's permissions", body = Outcome<RolePermissions>)))]

@@ -10,7 +10,7 @@ use axum::response::Response;
 
 use super::open::{OpenRole, open_in_instance, open_in_mandate};
 use super::store::Found;
-use super::{Role, Texts, checked_label, copies, described, store};
+use super::{Role, RolePath, Texts, checked_label, copies, described, store};
 use crate::access::Permissions;
 use crate::access::tables::{Delete, InstanceRoles, Read, Roles, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -93,7 +93,7 @@ pub(super) async fn read(context: &RoleContext) -> Result<Found> {
 }
 
 /// A role.
-#[utoipa::path(get, path = "/api/roles/{roleId}", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+#[utoipa::path(get, path = "/api/roles/{roleId}", tag = "Roles", params(RolePath),
     responses((status = 200, description = "The role", body = Role),
               (status = 304, description = "Not changed")))]
 async fn get_role(context: RoleContext, headers: HeaderMap) -> Result<Response> {
@@ -174,7 +174,7 @@ impl Changes {
 }
 
 /// Renames or describes a role.
-#[utoipa::path(patch, path = "/api/roles/{roleId}", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+#[utoipa::path(patch, path = "/api/roles/{roleId}", tag = "Roles", params(RolePath),
     request_body = UpdateRole,
     responses((status = 200, description = "The role", body = Role)))]
 async fn update_role(
@@ -260,7 +260,7 @@ fn renamed(before: &Role, after: &Role) -> Event {
 }
 
 /// Deletes a role that nobody holds. Copies of a template stay.
-#[utoipa::path(delete, path = "/api/roles/{roleId}", tag = "Roles", params(("roleId" = Uuid, Path, description = "The role")),
+#[utoipa::path(delete, path = "/api/roles/{roleId}", tag = "Roles", params(RolePath),
     responses((status = 204, description = "Deleted")))]
 async fn delete_role(context: RoleContext, precondition: Precondition) -> Result<NoContent> {
     let precondition = &precondition;

@@ -12,7 +12,7 @@ use bailiwick::http::list::{Lister, Page, PageAnswer};
 use bailiwick::kernel::error::Result;
 use bailiwick::kernel::ids::AnyId;
 use bailiwick::kernel::names;
-use bailiwick::list_query;
+use bailiwick::{list_query, path_params};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -32,6 +32,15 @@ pub fn routes(app: &App) -> Routes {
 impl Resource for Entry {
     fn version(&self) -> i64 {
         self.version
+    }
+}
+
+path_params! {
+    /// To an entry.
+    EntryPath {
+        /// The entry
+        #[param(inline)]
+        entry_id: AnyId,
     }
 }
 
@@ -85,11 +94,11 @@ async fn create_entry(
 }
 
 /// An entry.
-#[utoipa::path(get, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
+#[utoipa::path(get, path = "/api/journal/{entryId}", tag = "Journal", params(EntryPath),
     responses((status = 200, description = "The entry", body = Entry)))]
 async fn get_entry(
     context: InstanceContext,
-    FromPath(entry): FromPath<AnyId>,
+    FromPath(EntryPath { entry_id: entry }): FromPath<EntryPath>,
 ) -> Result<Versioned<Entry>> {
     let grant = context.grant::<Entries, Read>()?;
     let mut reading = context.read().await?;
@@ -99,12 +108,12 @@ async fn get_entry(
 }
 
 /// Says something else.
-#[utoipa::path(put, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
+#[utoipa::path(put, path = "/api/journal/{entryId}", tag = "Journal", params(EntryPath),
     request_body = WriteEntry, responses((status = 200, description = "The entry", body = Entry)))]
 async fn replace_entry(
     context: InstanceContext,
     precondition: Precondition,
-    FromPath(entry): FromPath<AnyId>,
+    FromPath(EntryPath { entry_id: entry }): FromPath<EntryPath>,
     Json(body): Json<WriteEntry>,
 ) -> Result<Versioned<Entry>> {
     let entry = entry.uuid();
@@ -129,12 +138,12 @@ async fn replace_entry(
 }
 
 /// Tears an entry out.
-#[utoipa::path(delete, path = "/api/journal/{entryId}", tag = "Journal", params(("entryId" = Uuid, Path, description = "The entry")),
+#[utoipa::path(delete, path = "/api/journal/{entryId}", tag = "Journal", params(EntryPath),
     responses((status = 204, description = "Deleted")))]
 async fn delete_entry(
     context: InstanceContext,
     precondition: Precondition,
-    FromPath(entry): FromPath<AnyId>,
+    FromPath(EntryPath { entry_id: entry }): FromPath<EntryPath>,
 ) -> Result<NoContent> {
     let entry = entry.uuid();
     let grant = context.grant::<Entries, Delete>()?;

@@ -25,8 +25,9 @@ fn routes_hold_no_sql_and_stores_no_http() {
     }
 }
 
-/// A time that a request names is an `Instant`, which is bounded; a bare one may be any that chrono can think of. An id is of one of
-/// our types, which have one spelling; a bare one has five.
+/// A time that a request names is an `Instant`, which is bounded; a bare one may be any that chrono
+/// can think of. An id is of one of our types, which have one spelling; a bare one has five.
+/// Parameters of a path are named once, for handlers and the document.
 #[test]
 fn requests_name_no_bare_times_or_ids() {
     let mut looked_at = 0;
@@ -37,13 +38,17 @@ fn requests_name_no_bare_times_or_ids() {
                 ["Deserialize", "ToSchema"].iter().all(|name| derives.contains(name))
             })
         });
-        for block in derived.chain(code.split("list_query! {").skip(1)) {
+        let declared =
+            code.split("list_query! {").skip(1).chain(code.split("path_params! {").skip(1));
+        for block in derived.chain(declared) {
             looked_at += 1;
             let block = block.split("\n}").next().unwrap_or_default();
             let bare = |line: &str| ["DateTime<", "Uuid"].iter().any(|name| line.contains(name));
             let bare = block.lines().find(|line| !line.trim_start().starts_with('#') && bare(line));
             assert_eq!(bare, None, "src/{path}: take an `Instant`, or an id of `kernel::ids`");
         }
+        let is_bare = code.contains("FromPath<(") || code.contains(", Path, description");
+        assert!(!is_bare, "src/{path}: declare the path's parameters with `path_params!`");
         assert!(!code.contains("FromPath<Uuid"), "src/{path}: take an id of `kernel::ids`");
     }
     assert!(looked_at >= 30, "only {looked_at} requests were found");
