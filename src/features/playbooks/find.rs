@@ -5,12 +5,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::store::PlaybookRow;
+use super::store::{playbook_of, playbooks};
 use super::{Playbook, Playbooks, gone, not_deleted};
-use crate::access::Level;
 use crate::access::tables::Op;
-use crate::context::Grant;
-use crate::kernel::error::{Error, Result};
+use crate::context::{Grant, Opened, Sealed};
+use crate::kernel::error::Result;
 use crate::kernel::names;
 
 /// How a path calls a playbook. (No name looks like an id.)
@@ -39,31 +38,23 @@ impl Named {
     }
 }
 
-/// A playbook, deleted or not, and the least level that reaches it.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub playbook: Playbook,
-    pub needed: Level,
-}
-
 /// Where several were called so, the living one comes first, or (for restoring) the one that was deleted last. The inner select
 /// runs only for a name.
 macro_rules! playbook {
     ($connection:expr, $grant:expr, $named:expr, $living:expr, $now:expr, $lock:tt) => {
-        sqlx::query!(
-            r#"select p.id, p.instance_id, p.name, p.title, p.description, p.owner_id, user_display_name(p.owner_id) as owner_name,
-                      p.latest_version, p.version, p.created_at, p.updated_at, p.deleted_at, p.purge_at,
-                      case when p.owner_id = $5 then 1::smallint
-                           when p.owner_id in (select g.user_id from group_peers($1, $5) g) then 2::smallint
-                           else 3::smallint end as "needed!"
+        playbooks!(
+            "select",
+            [r#", case when p.owner_id = $5 then 1::smallint
+                       when p.owner_id in (select g.user_id from group_peers($1, $5) g)
+                       then 2::smallint
+                       else 3::smallint end as "needed!"
                from playbooks p
                where p.mandate_id = $1 and p.instance_id = $2
                  and p.id = coalesce($3::uuid, (select n.id from playbooks n
                                                 where n.mandate_id = $1 and n.instance_id = $2 and n.name_key = $4
                                                   and n.living = any (array[true, false])
                                                 order by n.living = $6 desc, n.deleted_at desc limit 1))
-                 and (p.purge_at is null or p.purge_at > $7) "#
-                + $lock,
+                 and (p.purge_at is null or p.purge_at > $7) "# + $lock],
             $grant.mandate_uuid(),
             $grant.instance_uuid(),
             $named.id(),
@@ -74,7 +65,7 @@ macro_rules! playbook {
         )
         .fetch_optional($connection)
         .await?
-        .map(|row| Found { needed: Level::from_number(row.needed), playbook: PlaybookRow::playbook(super::store::row_of!(row)) })
+        .map(|row| $grant.seal(row.needed, playbook_of!(row)))
     };
 }
 
@@ -84,7 +75,7 @@ pub(super) async fn find<O: Op>(
     grant: &Grant<Playbooks, O>,
     named: &Named,
     now: DateTime<Utc>,
-) -> Result<Option<Found>> {
+) -> Result<Option<Sealed<Playbooks, Playbook>>> {
     Ok(playbook!(connection, grant, named, true, now, ""))
 }
 
@@ -94,20 +85,20 @@ async fn find_for_change<O: Op>(
     named: &Named,
     living: bool,
     now: DateTime<Utc>,
-) -> Result<Option<Found>> {
+) -> Result<Option<Sealed<Playbooks, Playbook>>> {
     Ok(playbook!(connection, grant, named, living, now, "for no key update of p"))
 }
 
-impl Found {
-    /// 404 where the caller may not see it, 410 where it was deleted, 403 where they may see it but not do this.
-    pub fn open<O: Op>(self, grant: &Grant<Playbooks, O>) -> Result<Self> {
-        grant.require_seen(self.needed)?;
-        if let Some(purge_at) = self.playbook.purge_at {
-            return Err(gone(purge_at));
-        }
-        grant.admit(self.needed)?;
-        Ok(self)
-    }
+/// The playbook, where it lives: 404 where the caller may not see it, 410 where it was deleted, 403
+/// where they may see it but not do this.
+pub(super) fn living<O: Op>(
+    grant: &Grant<Playbooks, O>,
+    found: Option<Sealed<Playbooks, Playbook>>,
+) -> Result<Opened<Playbooks, O, Playbook>> {
+    grant.open_unless(found, |playbook| {
+        let purge_at = playbook.purge_at?;
+        Some(gone(purge_at))
+    })
 }
 
 /// A living playbook that is about to change, or in which something is; locked until the transaction ends.
@@ -116,11 +107,8 @@ pub(super) async fn open_for_change<O: Op>(
     grant: &Grant<Playbooks, O>,
     named: &Named,
     now: DateTime<Utc>,
-) -> Result<Found> {
-    find_for_change(connection, grant, named, true, now)
-        .await?
-        .ok_or_else(Error::not_found)?
-        .open(grant)
+) -> Result<Opened<Playbooks, O, Playbook>> {
+    living(grant, find_for_change(connection, grant, named, true, now).await?)
 }
 
 /// A deleted playbook that is about to be restored; locked until the transaction ends.
@@ -129,10 +117,7 @@ pub(super) async fn deleted_for_change<O: Op>(
     grant: &Grant<Playbooks, O>,
     named: &Named,
     now: DateTime<Utc>,
-) -> Result<Found> {
-    let found = find_for_change(connection, grant, named, false, now)
-        .await?
-        .ok_or_else(Error::not_found)?;
-    grant.admit(found.needed)?;
-    if found.playbook.purge_at.is_none() { Err(not_deleted()) } else { Ok(found) }
+) -> Result<Opened<Playbooks, O, Playbook>> {
+    let playbook = grant.open(find_for_change(connection, grant, named, false, now).await?)?;
+    if playbook.purge_at.is_none() { Err(not_deleted()) } else { Ok(playbook) }
 }

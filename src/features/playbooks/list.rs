@@ -1,11 +1,11 @@
-//! The list of playbooks. Which rows a caller's level reaches decides which index a page is read from, so each level has a text
-//! of its own; no page reads many rows more than it shows, however far down the list it is.
+//! The list of playbooks. Which rows a caller's level reaches decides which index a page is read
+//! from, so each level has a text of its own, made of named parts; no page reads many rows more
+//! than it shows, however far down the list it is.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::store::row_of;
 use super::{Playbook, Playbooks};
 use crate::access::Level;
 use crate::access::tables::Read;
@@ -23,81 +23,87 @@ pub(super) struct Filter {
     pub now: DateTime<Utc>,
 }
 
-/// A page of the playbooks `p` that `$source` gives, in order.
-macro_rules! page {
-    ([$($source:tt)+], $order:tt, $bound:expr, $connection:expr, $grant:expr, $filter:expr, $paging:expr $(, $owner:expr)?) => {
-        sqlx::query!(
-            r#"select p.id as "id!", p.instance_id as "instance_id!", p.name as "name!", p.title as "title!", p.description,
-                      p.owner_id as "owner_id!", user_display_name(p.owner_id) as owner_name, p.latest_version, p.version as "version!",
-                      p.created_at as "created_at!", p.updated_at as "updated_at!", p.deleted_at, p.purge_at, p.name_sort as "name_sort!"
-               from "# + $($source)+ + " p order by " + $order,
-            $grant.mandate_uuid(),
-            $grant.instance_uuid(),
-            !$filter.deleted,
-            $filter.text.as_deref(),
-            $filter.now,
-            $bound,
-            $paging.bound_id(),
-            $paging.fetch(),
-            $($owner,)?
+/// What is told of a playbook `p`, and by what it is sorted.
+const COLUMNS: &str = "p.id, p.instance_id, p.name, p.title, p.description, p.owner_id,
+    user_display_name(p.owner_id) as owner_name, p.latest_version, p.version, p.created_at,
+    p.updated_at, p.deleted_at, p.purge_at, p.name_sort";
+
+#[derive(FromRow)]
+struct Listed {
+    #[sqlx(flatten)]
+    playbook: Playbook,
+    name_sort: String,
+}
+
+/// Which of an instance's playbooks a page is taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    All,
+    /// Those of the owner `$9`.
+    OfOwner,
+    /// Those of the caller `$9`, and of whoever shares a group with them.
+    OfPeers,
+}
+
+/// The order of a page.
+struct Order {
+    /// Which rows come after the one where the page before ended.
+    after: &'static str,
+    by: &'static str,
+}
+
+impl Order {
+    fn of(paging: &Paging) -> Self {
+        let (after, by) = match (paging.sort.as_str(), paging.descending) {
+            ("name", false) => ("(p.name_sort, p.id) > ($6, $7)", "p.name_sort, p.id"),
+            ("name", true) => ("(p.name_sort, p.id) < ($6, $7)", "p.name_sort desc, p.id desc"),
+            (_, false) => ("(p.created_at, p.id) > ($6, $7)", "p.created_at, p.id"),
+            (_, true) => ("(p.created_at, p.id) < ($6, $7)", "p.created_at desc, p.id desc"),
+        };
+        Self { after, by }
+    }
+
+    /// As many rows as a page has, of those for which the condition holds too: read in order from
+    /// one index.
+    fn page_where(&self, condition: &str) -> String {
+        let Self { after, by } = self;
+        format!(
+            "select * from playbooks p where p.mandate_id = $1 and p.instance_id = $2
+               and p.living = $3 and {condition}
+               and ($4::text is null or strpos(p.name_key, $4) > 0 or strpos(p.title_key, $4) > 0)
+               and (p.living or p.purge_at > $5) and {after} order by {by} limit $8"
         )
-        .map(|row| (row_of!(row).playbook(), row.name_sort))
-        .fetch_all(&mut *$connection)
-        .await?
-    };
-}
+    }
 
-/// Every row of the instance: read in order from one index.
-macro_rules! all {
-    ($after:tt, $order:tt, $($rest:tt)+) => {
-        page!(["(select * from playbooks p where p.mandate_id = $1 and p.instance_id = $2 and p.living = $3
-                  and ($4::text is null or strpos(p.name_key, $4) > 0 or strpos(p.title_key, $4) > 0)
-                  and (p.living or p.purge_at > $5) and " + $after + " order by " + $order + " limit $8)"],
-            $order, $($rest)+)
-    };
-}
+    /// The statement of a page from this source.
+    fn statement(&self, source: Source) -> String {
+        let rows = match source {
+            Source::All => self.page_where("true"),
+            Source::OfOwner => self.page_where("p.owner_id = $9"),
+            Source::OfPeers => self.page_of_peers(),
+        };
+        format!("select {COLUMNS} from ({rows}) p order by {}", self.by)
+    }
 
-/// The rows of one owner: read in order from that owner's part of an index.
-macro_rules! of_owner {
-    ($after:tt, $order:tt, $($rest:tt)+) => {
-        page!(["(select * from playbooks p where p.mandate_id = $1 and p.instance_id = $2 and p.owner_id = $9 and p.living = $3
-                  and ($4::text is null or strpos(p.name_key, $4) > 0 or strpos(p.title_key, $4) > 0)
-                  and (p.living or p.purge_at > $5) and " + $after + " order by " + $order + " limit $8)"],
-            $order, $($rest)+)
-    };
-}
-
-/// The rows of the caller and of those who share a group with them. Few such owners: a page of each, merged. Many: their share
-/// of all rows is large, and reading all in order passes over few. (`is true` keeps the planner from turning the second into a
-/// join, which would sort all of them; the counts are looked at before either is begun.)
-macro_rules! of_peers {
-    ($after:tt, $order:tt, $($rest:tt)+) => {
-        page!(["(with peers as materialized (select g.user_id from group_peers($1, $9) g union select $9::uuid)
-                (select p.* from peers o cross join lateral (
-                   select * from playbooks p where p.mandate_id = $1 and p.instance_id = $2 and p.owner_id = o.user_id and p.living = $3
-                     and ($4::text is null or strpos(p.name_key, $4) > 0 or strpos(p.title_key, $4) > 0)
-                     and (p.living or p.purge_at > $5) and " + $after + " order by " + $order + " limit $8) p
-                 where (select count(*) <= 200 from peers) order by " + $order + " limit $8)
-                union all
-                (select p.* from playbooks p where p.mandate_id = $1 and p.instance_id = $2 and p.living = $3
-                   and (p.owner_id in (select o.user_id from peers o)) is true
-                   and ($4::text is null or strpos(p.name_key, $4) > 0 or strpos(p.title_key, $4) > 0)
-                   and (p.living or p.purge_at > $5) and " + $after + " and (select count(*) > 200 from peers)
-                 order by " + $order + " limit $8))"],
-            $order, $($rest)+)
-    };
-}
-
-/// The four orders of one text.
-macro_rules! ordered {
-    ($text:ident, $paging:expr, $($rest:tt)+) => {
-        match ($paging.sort.as_str(), $paging.descending) {
-            ("name", false) => $text!("(p.name_sort, p.id) > ($6, $7)", "p.name_sort, p.id", $paging.bound_text(), $($rest)+),
-            ("name", true) => $text!("(p.name_sort, p.id) < ($6, $7)", "p.name_sort desc, p.id desc", $paging.bound_text(), $($rest)+),
-            (_, false) => $text!("(p.created_at, p.id) > ($6, $7)", "p.created_at, p.id", $paging.bound_time(), $($rest)+),
-            (_, true) => $text!("(p.created_at, p.id) < ($6, $7)", "p.created_at desc, p.id desc", $paging.bound_time(), $($rest)+),
-        }
-    };
+    /// Few peers: a page of each, merged. Many: their share of all rows is large, and reading all
+    /// in order passes over few. (`is true` keeps the planner from turning the second into a join,
+    /// which would sort all of them; the counts are looked at before either is begun.)
+    fn page_of_peers(&self) -> String {
+        let of_each = self.page_where("p.owner_id = o.user_id");
+        let of_all = self.page_where(
+            "(p.owner_id in (select o.user_id from peers o)) is true
+               and (select count(*) > 200 from peers)",
+        );
+        let by = self.by;
+        format!(
+            "with peers as materialized (
+               select g.user_id from group_peers($1, $9) g union select $9::uuid)
+             (select p.* from peers o cross join lateral ({of_each}) p
+              where (select count(*) <= 200 from peers) order by {by} limit $8)
+             union all
+             ({of_all})"
+        )
+    }
 }
 
 /// The playbooks that the grant reaches.
@@ -108,21 +114,49 @@ pub(super) async fn list(
     paging: &Paging,
 ) -> Result<Rows<Playbook>> {
     let caller = grant.caller_uuid();
-    let rows: Vec<(Playbook, String)> = match (filter.owner, grant.level()) {
+    let rows = match (filter.owner, grant.level()) {
         (Some(owner), _) if !reaches_owner(connection, grant, owner).await? => Vec::new(),
-        (Some(owner), _) => ordered!(of_owner, paging, connection, grant, filter, paging, owner),
-        (None, Level::All) => ordered!(all, paging, connection, grant, filter, paging),
-        (None, Level::Group) => {
-            ordered!(of_peers, paging, connection, grant, filter, paging, caller)
+        (Some(owner), _) => {
+            page(connection, grant, filter, paging, (Source::OfOwner, owner)).await?
         }
-        (None, _) => ordered!(of_owner, paging, connection, grant, filter, paging, caller),
+        (None, Level::All) => {
+            page(connection, grant, filter, paging, (Source::All, caller)).await?
+        }
+        (None, Level::Group) => {
+            page(connection, grant, filter, paging, (Source::OfPeers, caller)).await?
+        }
+        (None, _) => page(connection, grant, filter, paging, (Source::OfOwner, caller)).await?,
     };
     let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
-    Ok(paging.cut(rows, total, |(playbook, name)| {
-        let key = if paging.sort == "name" { name.into() } else { playbook.created_at.into() };
+    Ok(paging.cut(rows, total, |Listed { playbook, name_sort }| {
+        let by_name = paging.sort == "name";
+        let key = if by_name { name_sort.into() } else { playbook.created_at.into() };
         let id = playbook.id.uuid();
         (playbook, Position { key, id })
     }))
+}
+
+async fn page(
+    connection: &mut PgConnection,
+    grant: &Grant<Playbooks, Read>,
+    filter: &Filter,
+    paging: &Paging,
+    (source, owner): (Source, Uuid),
+) -> Result<Vec<Listed>> {
+    // Made of the texts above alone: what a request says comes as arguments.
+    let rows = sqlx::query_as(AssertSqlSafe(Order::of(paging).statement(source)))
+        .bind(grant.mandate_uuid())
+        .bind(grant.instance_uuid())
+        .bind(!filter.deleted)
+        .bind(filter.text.as_deref())
+        .bind(filter.now);
+    let rows = match paging.sort.as_str() {
+        "name" => rows.bind(paging.bound_text()),
+        _ => rows.bind(paging.bound_time()),
+    };
+    let rows = rows.bind(paging.bound_id()).bind(paging.fetch());
+    let rows = if source == Source::All { rows } else { rows.bind(owner) };
+    Ok(rows.fetch_all(connection).await?)
 }
 
 /// Whether the rows of an owner are within the level: asked of the database only where it depends on groups.

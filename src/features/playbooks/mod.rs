@@ -122,7 +122,7 @@ const ROLES: &[TemplateRole] = &[
 const RESTORABLE: Duration = Duration::days(7);
 
 /// A playbook.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema, sqlx::FromRow)]
 #[serde(rename_all = "camelCase")]
 pub struct Playbook {
     pub id: PlaybookId,

@@ -62,14 +62,12 @@ impl Edited {
     ) -> Result<Self> {
         let (playbooks, grant) =
             (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Update>()?);
-        let now = context.mandate().now();
+        let now = context.now();
         let mut writing = context.write().await?;
-        let playbook = find::open_for_change(&mut writing, &playbooks, &Named::of(name), now)
-            .await?
-            .playbook
-            .id;
-        let before =
-            store::find(&mut writing, &grant, playbook, number, now).await?.open(&grant)?;
+        let playbook =
+            find::open_for_change(&mut writing, &playbooks, &Named::of(name), now).await?.id;
+        let found = store::find(&mut writing, &grant, playbook, number, now).await?;
+        let before = store::living(&grant, found)?.into_row().version;
         precondition.check_with(i64::from(before.revision), believed)?;
         Ok(Self { writing, grant, playbook, before })
     }
@@ -91,14 +89,13 @@ impl Edited {
     ) -> Result<PlaybookContent> {
         let place = (self.playbook, self.before.number);
         let after =
-            store::revise(&mut self.writing, &self.grant, place, next, context.mandate().now())
-                .await?;
+            store::revise(&mut self.writing, &self.grant, place, next, context.now()).await?;
         let after = after.ok_or_else(Error::not_found)?;
         let source = if let Next::Revision(revision) = next { Some(revision) } else { None };
         let details = json!({ "before": described(&self.before), "after": described(&after.version), "rolledBackFrom": source });
         let recorded = audit::record(
             &mut self.writing,
-            context.mandate(),
+            context,
             event(action, self.playbook).details(details),
         )
         .await?;
@@ -192,13 +189,11 @@ async fn list_playbook_revisions(
     let paging = query.paging(&lister)?;
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
-    let now = context.mandate().now();
+    let now = context.now();
     let mut reading = context.read().await?;
-    let found = find::find(&mut reading, &playbooks, &Named::of(&name), now)
-        .await?
-        .ok_or_else(Error::not_found)?;
-    let playbook = found.open(&playbooks)?.playbook.id;
-    store::find(&mut reading, &grant, playbook, number, now).await?.open(&grant)?;
+    let found = find::find(&mut reading, &playbooks, &Named::of(&name), now).await?;
+    let playbook = find::living(&playbooks, found)?.id;
+    store::living(&grant, store::find(&mut reading, &grant, playbook, number, now).await?)?;
     let rows = version_read::revisions(&mut reading, &grant, (playbook, number), &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))

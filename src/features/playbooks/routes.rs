@@ -88,7 +88,7 @@ async fn list_playbooks(
         owner: query.owner_id.map(UserId::uuid),
         deleted: query.deleted.unwrap_or(false),
         text: query.q.map(Search::into_key),
-        now: context.mandate().now(),
+        now: context.now(),
     };
     let mut reading = context.read().await?;
     let rows = list::list(&mut reading, &grant, &filter, &paging).await?;
@@ -122,9 +122,9 @@ async fn naming_the_other(context: &InstanceContext, name: Option<&str>, refusal
 async fn readable(context: &InstanceContext, name: &str) -> Result<Option<PlaybookId>> {
     let grant = context.grant::<Playbooks, Read>()?;
     let mut reading = context.read().await?;
-    let found = find::find(&mut reading, &grant, &Named::of(name), context.mandate().now()).await?;
+    let found = find::find(&mut reading, &grant, &Named::of(name), context.now()).await?;
     reading.finish().await?;
-    Ok(found.filter(|found| grant.admit(found.needed).is_ok()).map(|found| found.playbook.id))
+    Ok(grant.open(found).ok().map(|playbook| playbook.id))
 }
 
 /// A new playbook.
@@ -163,7 +163,7 @@ async fn create_playbook(
         name: &name,
         title: &title,
         description: description.as_deref(),
-        now: context.mandate().now(),
+        now: context.now(),
     };
     let playbook = match store::insert(&mut writing, &grant, &new).await {
         Ok(playbook) => playbook,
@@ -174,7 +174,7 @@ async fn create_playbook(
     };
     let event =
         event(Action::PlaybookCreated, &playbook).details(json!({ "after": described(&playbook) }));
-    let recorded = audit::record(&mut writing, context.mandate(), event).await?;
+    let recorded = audit::record(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/playbooks/{}", playbook.id), answer: Versioned(playbook) })
 }
@@ -190,10 +190,9 @@ async fn get_playbook(
 ) -> Result<Response> {
     let grant = context.grant::<Playbooks, Read>()?;
     let mut reading = context.read().await?;
-    let found =
-        find::find(&mut reading, &grant, &Named::of(&name), context.mandate().now()).await?;
+    let found = find::find(&mut reading, &grant, &Named::of(&name), context.now()).await?;
     reading.finish().await?;
-    let playbook = found.ok_or_else(Error::not_found)?.open(&grant)?.playbook;
+    let playbook = find::living(&grant, found)?.into_row();
     Ok(resource_unless_known(&headers, &playbook))
 }
 
@@ -249,16 +248,15 @@ async fn update_playbook(
 ) -> Result<Versioned<Playbook>> {
     let changes = body.checked()?;
     let grant = context.grant::<Playbooks, Update>()?;
-    let now = context.mandate().now();
+    let now = context.now();
     let mut writing = context.write().await?;
-    let before =
-        find::open_for_change(&mut writing, &grant, &Named::of(&name), now).await?.playbook;
+    let before = find::open_for_change(&mut writing, &grant, &Named::of(&name), now).await?;
     precondition.check_with(before.version, body.version)?;
     if !changes.alter(&before) {
         writing.commit(Recorded::nothing_changed()).await?;
-        return Ok(Versioned(before));
+        return Ok(Versioned(before.into_row()));
     }
-    let after = match store::update(&mut writing, &grant, before.id, &changes, now).await {
+    let after = match store::update(&mut writing, &before, &changes, now).await {
         Ok(after) => after,
         Err(refusal) => {
             drop(writing);
@@ -272,7 +270,7 @@ async fn update_playbook(
     };
     let event = event(Action::PlaybookUpdated, &after)
         .details(json!({ "before": described(&before), "after": described(&after) }));
-    let recorded = audit::record(&mut writing, context.mandate(), event).await?;
+    let recorded = audit::record(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))
 }
@@ -297,17 +295,16 @@ async fn delete_playbook(
     FromPath(PlaybookPath { playbook: name }): FromPath<PlaybookPath>,
 ) -> Result<Json<PlaybookDeletion>> {
     let grant = context.grant::<Playbooks, Delete>()?;
-    let now = context.mandate().now();
+    let now = context.now();
     let mut writing = context.write().await?;
-    let before =
-        find::open_for_change(&mut writing, &grant, &Named::of(&name), now).await?.playbook;
+    let before = find::open_for_change(&mut writing, &grant, &Named::of(&name), now).await?;
     precondition.check(before.version)?;
     let deletion = PlaybookDeletion { id: before.id, deleted_at: now, purge_at: now + RESTORABLE };
-    store::delete(&mut writing, &grant, before.id, deletion.deleted_at, deletion.purge_at).await?;
+    store::delete(&mut writing, &before, now, deletion.purge_at).await?;
     let details = json!({ "before": described(&before), "purgeAt": deletion.purge_at });
     let recorded = audit::record(
         &mut writing,
-        context.mandate(),
+        &context,
         event(Action::PlaybookDeleted, &before).details(details),
     )
     .await?;
@@ -325,11 +322,10 @@ async fn restore_playbook(
     FromPath(PlaybookPath { playbook: name }): FromPath<PlaybookPath>,
 ) -> Result<Versioned<Playbook>> {
     let grant = context.grant::<Playbooks, Delete>()?;
-    let now = context.mandate().now();
+    let now = context.now();
     let mut writing = context.write().await?;
-    let before =
-        find::deleted_for_change(&mut writing, &grant, &Named::of(&name), now).await?.playbook;
-    let after = match store::restore(&mut writing, &grant, before.id, now).await {
+    let before = find::deleted_for_change(&mut writing, &grant, &Named::of(&name), now).await?;
+    let after = match store::restore(&mut writing, &before, now).await {
         Ok(after) => after,
         Err(refusal) => {
             drop(writing);
@@ -338,7 +334,7 @@ async fn restore_playbook(
     };
     let event =
         event(Action::PlaybookRestored, &after).details(json!({ "after": described(&after) }));
-    let recorded = audit::record(&mut writing, context.mandate(), event).await?;
+    let recorded = audit::record(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(after))
 }

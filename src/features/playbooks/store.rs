@@ -2,41 +2,41 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::{Playbook, Playbooks};
 use crate::access::tables::{Create, Delete, Update};
-use crate::context::Grant;
+use crate::context::{Grant, Opened};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::PlaybookId;
 use crate::kernel::names::Name;
 
-pub(super) struct PlaybookRow {
-    pub id: Uuid,
-    pub instance_id: Uuid,
-    pub name: String,
-    pub title: String,
-    pub description: Option<String>,
-    pub owner_id: Uuid,
-    pub owner_name: Option<String>,
-    pub latest_version: Option<i32>,
-    pub version: i64,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
-    pub deleted_at: Option<DateTime<Utc>>,
-    pub purge_at: Option<DateTime<Utc>>,
+/// A statement whose rows have the columns of a playbook `p`, and then others.
+macro_rules! playbooks {
+    ($before:tt, [$($after:tt)+], $($argument:expr),+ $(,)?) => {
+        sqlx::query!(
+            $before
+                + r#" p.id as "id!", p.instance_id as "instance_id!", p.name as "name!",
+                      p.title as "title!", p.description, p.owner_id as "owner_id!",
+                      user_display_name(p.owner_id) as owner_name, p.latest_version,
+                      p.version as "version!", p.created_at as "created_at!",
+                      p.updated_at as "updated_at!", p.deleted_at, p.purge_at "#
+                + $($after)+,
+            $($argument),+
+        )
+    };
 }
+pub(super) use playbooks;
 
-/// The playbook's part of a row that has more columns.
-macro_rules! row_of {
+/// The playbook in a row of [`playbooks!`].
+macro_rules! playbook_of {
     ($row:expr) => {
-        $crate::features::playbooks::store::PlaybookRow {
-            id: $row.id,
-            instance_id: $row.instance_id,
+        $crate::features::playbooks::Playbook {
+            id: $row.id.into(),
+            instance_id: $row.instance_id.into(),
             name: $row.name,
             title: $row.title,
             description: $row.description,
-            owner_id: $row.owner_id,
+            owner_id: $row.owner_id.into(),
             owner_name: $row.owner_name,
             latest_version: $row.latest_version,
             version: $row.version,
@@ -47,27 +47,7 @@ macro_rules! row_of {
         }
     };
 }
-pub(super) use row_of;
-
-impl PlaybookRow {
-    pub fn playbook(self) -> Playbook {
-        Playbook {
-            id: self.id.into(),
-            instance_id: self.instance_id.into(),
-            name: self.name,
-            title: self.title,
-            description: self.description,
-            owner_id: self.owner_id.into(),
-            owner_name: self.owner_name,
-            latest_version: self.latest_version,
-            version: self.version,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            deleted_at: self.deleted_at,
-            purge_at: self.purge_at,
-        }
-    }
-}
+pub(super) use playbook_of;
 
 fn name_taken() -> Error {
     Error::new(Code::NameTaken, "Another playbook of this instance has this name.")
@@ -86,12 +66,12 @@ pub(super) async fn insert(
     grant: &Grant<Playbooks, Create>,
     new: &NewPlaybook<'_>,
 ) -> Result<Playbook> {
-    let row = sqlx::query_as!(
-        PlaybookRow,
-        "insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key, description, created_at, updated_at)
+    let row = playbooks!(
+        "insert into playbooks as p (id, mandate_id, instance_id, owner_id, name, name_key, title,
+           title_key, description, created_at, updated_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
-         returning id, instance_id, name, title, description, owner_id, user_display_name(owner_id) as owner_name, latest_version, version,
-           created_at, updated_at, deleted_at, purge_at",
+         returning",
+        [""],
         PlaybookId::new().uuid(),
         grant.mandate_uuid(),
         grant.instance_uuid(),
@@ -103,9 +83,10 @@ pub(super) async fn insert(
         new.description,
         new.now,
     )
+    .map(|row| playbook_of!(row))
     .fetch_one(connection)
     .await;
-    row.on_constraint("playbooks_name_key", name_taken).map(PlaybookRow::playbook)
+    row.on_constraint("playbooks_name_key", name_taken)
 }
 
 /// What to change of a playbook; `Some(None)` clears the description.
@@ -129,21 +110,21 @@ impl Changes {
 
 pub(super) async fn update(
     connection: &mut PgConnection,
-    grant: &Grant<Playbooks, Update>,
-    playbook: PlaybookId,
+    playbook: &Opened<Playbooks, Update, Playbook>,
     changes: &Changes,
     now: DateTime<Utc>,
 ) -> Result<Playbook> {
-    let row = sqlx::query_as!(
-        PlaybookRow,
-        "update playbooks set name = coalesce($4, name), name_key = coalesce($5, name_key), title = coalesce($6, title),
-           title_key = coalesce($7, title_key), description = case when $8 then $9 else description end, version = version + 1, updated_at = $10
+    let row = playbooks!(
+        "update playbooks p set name = coalesce($4, name), name_key = coalesce($5, name_key),
+           title = coalesce($6, title), title_key = coalesce($7, title_key),
+           description = case when $8 then $9 else description end, version = version + 1,
+           updated_at = $10
          where mandate_id = $1 and instance_id = $2 and id = $3 and living
-         returning id, instance_id, name, title, description, owner_id, user_display_name(owner_id) as owner_name, latest_version, version,
-           created_at, updated_at, deleted_at, purge_at",
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
-        playbook.uuid(),
+         returning",
+        [""],
+        playbook.grant().mandate_uuid(),
+        playbook.grant().instance_uuid(),
+        playbook.id.uuid(),
         changes.name.as_ref().map(Name::as_str),
         changes.name.as_ref().map(Name::key),
         changes.title.as_ref().map(Name::as_str),
@@ -152,25 +133,25 @@ pub(super) async fn update(
         changes.description.clone().flatten(),
         now,
     )
+    .map(|row| playbook_of!(row))
     .fetch_one(connection)
     .await;
-    row.on_constraint("playbooks_name_key", name_taken).map(PlaybookRow::playbook)
+    row.on_constraint("playbooks_name_key", name_taken)
 }
 
 /// Hides a playbook until it is restored or purged.
 pub(super) async fn delete(
     connection: &mut PgConnection,
-    grant: &Grant<Playbooks, Delete>,
-    playbook: PlaybookId,
+    playbook: &Opened<Playbooks, Delete, Playbook>,
     now: DateTime<Utc>,
     purge_at: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
         "update playbooks set deleted_at = $4, purge_at = $5, version = version + 1, updated_at = $4
          where mandate_id = $1 and instance_id = $2 and id = $3 and living",
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
-        playbook.uuid(),
+        playbook.grant().mandate_uuid(),
+        playbook.grant().instance_uuid(),
+        playbook.id.uuid(),
         now,
         purge_at,
     )
@@ -182,22 +163,22 @@ pub(super) async fn delete(
 /// Brings a deleted playbook back.
 pub(super) async fn restore(
     connection: &mut PgConnection,
-    grant: &Grant<Playbooks, Delete>,
-    playbook: PlaybookId,
+    playbook: &Opened<Playbooks, Delete, Playbook>,
     now: DateTime<Utc>,
 ) -> Result<Playbook> {
-    let row = sqlx::query_as!(
-        PlaybookRow,
-        "update playbooks set deleted_at = null, purge_at = null, version = version + 1, updated_at = $4
+    let row = playbooks!(
+        "update playbooks p set deleted_at = null, purge_at = null, version = version + 1,
+           updated_at = $4
          where mandate_id = $1 and instance_id = $2 and id = $3 and not living
-         returning id, instance_id, name, title, description, owner_id, user_display_name(owner_id) as owner_name, latest_version, version,
-           created_at, updated_at, deleted_at, purge_at",
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
-        playbook.uuid(),
+         returning",
+        [""],
+        playbook.grant().mandate_uuid(),
+        playbook.grant().instance_uuid(),
+        playbook.id.uuid(),
         now,
     )
+    .map(|row| playbook_of!(row))
     .fetch_one(connection)
     .await;
-    row.on_constraint("playbooks_name_key", name_taken).map(PlaybookRow::playbook)
+    row.on_constraint("playbooks_name_key", name_taken)
 }

@@ -5,9 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::find::Named;
-use super::version_store::FoundVersion;
 use super::{PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, Revision, gone};
-use crate::access::Level;
 use crate::access::tables::Read;
 use crate::context::Grant;
 use crate::kernel::db::page::{Paging, Position, Rows};
@@ -32,11 +30,12 @@ struct Seen {
 impl Seen {
     /// The playbook itself has to be open to the reader.
     fn require_playbook(&self, playbooks: &Grant<Playbooks, Read>) -> Result<()> {
-        playbooks.admit(Level::from_number(self.playbook_needed))?;
+        playbooks.open(Some(playbooks.seal(self.playbook_needed, ())))?;
         self.playbook_purge_at.map_or(Ok(()), |purge_at| Err(gone(purge_at)))
     }
 
-    fn version(self) -> Option<(FoundVersion, String)> {
+    /// The version in it, and its content; `None`: the playbook has no such.
+    fn version(self) -> Option<(PlaybookVersion, String)> {
         let version = PlaybookVersion {
             number: self.number?,
             owner_id: self.owner_id?.into(),
@@ -45,11 +44,19 @@ impl Seen {
             revision: self.revision?,
             size: self.size?,
         };
-        let needed = Level::from_number(self.needed.unwrap_or_default());
-        Some((
-            FoundVersion { version, purge_at: self.purge_at, needed },
-            self.content.unwrap_or_default(),
-        ))
+        Some((version, self.content.unwrap_or_default()))
+    }
+
+    /// The same, where the reader may read it and it was not deleted.
+    fn open(self, grant: &Grant<PlaybookVersions, Read>) -> Result<PlaybookContent> {
+        let (needed, purge_at) = (self.needed.unwrap_or_default(), self.purge_at);
+        let found = self.version().map(|version| grant.seal(needed, version));
+        let opened = grant.open_unless(found, |_| {
+            let purge_at = purge_at?;
+            Some(gone(purge_at))
+        })?;
+        let (version, content) = opened.into_row();
+        Ok(PlaybookContent { version, content })
     }
 }
 
@@ -106,8 +113,7 @@ pub(super) async fn read(
     .await?
     .ok_or_else(Error::not_found)?;
     seen.require_playbook(playbooks)?;
-    let (found, content) = seen.version().ok_or_else(Error::not_found)?;
-    Ok(PlaybookContent { version: found.open(grant)?, content })
+    seen.open(grant)
 }
 
 /// The living versions of a playbook that the grant reaches, by number.
@@ -146,9 +152,9 @@ pub(super) async fn list(
     rows.first().ok_or_else(Error::not_found)?.require_playbook(playbooks)?;
     let total = if paging.count { Some(count(connection, grant, named).await?) } else { None };
     let versions = rows.into_iter().filter_map(Seen::version).collect();
-    Ok(paging.cut(versions, total, |(found, _): (FoundVersion, String)| {
-        let position = Position::new(found.version.number, Uuid::nil());
-        (found.version, position)
+    Ok(paging.cut(versions, total, |(version, _): (PlaybookVersion, String)| {
+        let position = Position::new(version.number, Uuid::nil());
+        (version, position)
     }))
 }
 

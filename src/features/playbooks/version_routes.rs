@@ -88,7 +88,7 @@ async fn list_playbook_versions(
         &grant,
         &Named::of(&name),
         &paging,
-        context.mandate().now(),
+        context.now(),
     )
     .await?;
     reading.finish().await?;
@@ -155,11 +155,11 @@ async fn create_playbook_version(
     let number = body.checked_number()?;
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Create>()?);
-    let now = context.mandate().now();
+    let now = context.now();
     let mut writing = context.write().await?;
     let parent = find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?;
-    grant.admit(parent.needed)?;
-    let playbook = parent.playbook.id;
+    grant.require_within(&parent)?;
+    let playbook = parent.id;
     if let Some(number) = number {
         store::free_number(&mut writing, &grant, (playbook, number), now).await?;
     }
@@ -167,7 +167,7 @@ async fn create_playbook_version(
     store::note_latest(&mut writing, &grant, playbook, now).await?;
     let event = event(Action::PlaybookVersionCreated, playbook)
         .details(json!({ "after": described(&version) }));
-    let recorded = audit::record(&mut writing, context.mandate(), event).await?;
+    let recorded = audit::record(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;
     let location = format!("/api/playbooks/{playbook}/versions/{}", version.number);
     Ok(Created { location, answer: Versioned(PlaybookContent { version, content: body.content }) })
@@ -189,7 +189,7 @@ async fn get_playbook_version(
         &playbooks,
         &grant,
         (&Named::of(&name), number),
-        context.mandate().now(),
+        context.now(),
     )
     .await?;
     reading.finish().await?;
@@ -219,19 +219,20 @@ async fn delete_playbook_version(
 ) -> Result<Json<VersionDeletion>> {
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
-    let now = context.mandate().now();
+    let now = context.now();
     let mut writing = context.write().await?;
     let playbook =
-        find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.playbook.id;
-    let before = store::find(&mut writing, &grant, playbook, number, now).await?.open(&grant)?;
+        find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.id;
+    let found = store::find(&mut writing, &grant, playbook, number, now).await?;
+    let before = &store::living(&grant, found)?.into_row().version;
     precondition.check(i64::from(before.revision))?;
     let deletion = VersionDeletion { number, deleted_at: now, purge_at: now + RESTORABLE };
     store::delete(&mut writing, &grant, (playbook, number), now, deletion.purge_at).await?;
     store::note_latest(&mut writing, &grant, playbook, now).await?;
-    let details = json!({ "before": described(&before), "purgeAt": deletion.purge_at });
+    let details = json!({ "before": described(before), "purgeAt": deletion.purge_at });
     let recorded = audit::record(
         &mut writing,
-        context.mandate(),
+        &context,
         event(Action::PlaybookVersionDeleted, playbook).details(details),
     )
     .await?;
@@ -249,13 +250,12 @@ async fn restore_playbook_version(
 ) -> Result<Versioned<PlaybookContent>> {
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
-    let now = context.mandate().now();
+    let now = context.now();
     let mut writing = context.write().await?;
     let playbook =
-        find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.playbook.id;
-    let FoundVersion { version, purge_at, needed } =
-        store::find(&mut writing, &grant, playbook, number, now).await?;
-    grant.admit(needed)?;
+        find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.id;
+    let found = store::find(&mut writing, &grant, playbook, number, now).await?;
+    let FoundVersion { version, purge_at } = grant.open(found)?.into_row();
     if purge_at.is_none() {
         return Err(not_deleted());
     }
@@ -263,7 +263,7 @@ async fn restore_playbook_version(
     store::note_latest(&mut writing, &grant, playbook, now).await?;
     let event = event(Action::PlaybookVersionRestored, playbook)
         .details(json!({ "after": described(&version) }));
-    let recorded = audit::record(&mut writing, context.mandate(), event).await?;
+    let recorded = audit::record(&mut writing, &context, event).await?;
     writing.commit(recorded).await?;
     Ok(Versioned(PlaybookContent { version, content: restored }))
 }

@@ -2,56 +2,48 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::{PlaybookContent, PlaybookVersion, PlaybookVersions, gone};
-use crate::access::Level;
 use crate::access::tables::{Create, Delete, Op, Update};
-use crate::context::Grant;
+use crate::context::{Grant, Opened, Sealed};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::PlaybookId;
 
-/// A version, deleted or not, and the least level that reaches it.
+/// A version, deleted or not.
 #[derive(Debug)]
 pub(super) struct FoundVersion {
     pub version: PlaybookVersion,
     pub purge_at: Option<DateTime<Utc>>,
-    pub needed: Level,
 }
 
-impl FoundVersion {
-    /// 404 where the caller may not see it, 410 where it was deleted, 403 where they may see it but not do this.
-    pub fn open<O: Op>(self, grant: &Grant<PlaybookVersions, O>) -> Result<PlaybookVersion> {
-        grant.require_seen(self.needed)?;
-        if let Some(purge_at) = self.purge_at {
-            return Err(gone(purge_at));
+/// The version in a row that has more columns.
+macro_rules! version_of {
+    ($row:expr) => {
+        PlaybookVersion {
+            number: $row.number,
+            owner_id: $row.owner_id.into(),
+            created_at: $row.created_at,
+            updated_at: $row.updated_at,
+            revision: $row.revision,
+            size: $row.size,
         }
-        grant.admit(self.needed)?;
-        Ok(self.version)
-    }
+    };
 }
 
-struct VersionRow {
-    number: i32,
-    owner_id: Uuid,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    revision: i32,
-    size: i32,
+/// The version, where it lives: 404 where the caller may not see it, 410 where it was deleted, 403
+/// where they may see it but not do this.
+pub(super) fn living<O: Op>(
+    grant: &Grant<PlaybookVersions, O>,
+    found: Option<Sealed<PlaybookVersions, FoundVersion>>,
+) -> Result<OpenVersion<O>> {
+    grant.open_unless(found, |version| {
+        let purge_at = version.purge_at?;
+        Some(gone(purge_at))
+    })
 }
 
-impl From<VersionRow> for PlaybookVersion {
-    fn from(row: VersionRow) -> Self {
-        Self {
-            number: row.number,
-            owner_id: row.owner_id.into(),
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            revision: row.revision,
-            size: row.size,
-        }
-    }
-}
+/// A version that the grant reaches.
+pub(super) type OpenVersion<O> = Opened<PlaybookVersions, O, FoundVersion>;
 
 /// A version of a playbook that is open and locked; none that is past its purge.
 pub(super) async fn find<O: Op>(
@@ -60,7 +52,7 @@ pub(super) async fn find<O: Op>(
     playbook: PlaybookId,
     number: i32,
     now: DateTime<Utc>,
-) -> Result<FoundVersion> {
+) -> Result<Option<Sealed<PlaybookVersions, FoundVersion>>> {
     let row = sqlx::query!(
         r#"select v.number, v.owner_id, v.created_at, v.updated_at, v.revision, v.size, v.purge_at,
                   case when v.owner_id = $5 then 1::smallint
@@ -77,20 +69,11 @@ pub(super) async fn find<O: Op>(
         now,
     )
     .fetch_optional(connection)
-    .await?
-    .ok_or_else(Error::not_found)?;
-    Ok(FoundVersion {
-        needed: Level::from_number(row.needed),
-        purge_at: row.purge_at,
-        version: PlaybookVersion::from(VersionRow {
-            number: row.number,
-            owner_id: row.owner_id,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            revision: row.revision,
-            size: row.size,
-        }),
-    })
+    .await?;
+    Ok(row.map(|row| {
+        let purge_at = row.purge_at;
+        grant.seal(row.needed, FoundVersion { version: version_of!(row), purge_at })
+    }))
 }
 
 /// Frees the number of a version that can be restored no longer, whether or not the job that purges has come by.
@@ -123,7 +106,7 @@ pub(super) async fn insert(
     now: DateTime<Utc>,
 ) -> Result<PlaybookVersion> {
     let row = sqlx::query_as!(
-        VersionRow,
+        PlaybookVersion,
         "with made as (
            insert into playbook_versions (mandate_id, instance_id, playbook_id, number, owner_id, size, created_at, updated_at)
            select $1, $2, $3, coalesce($4, (select coalesce(max(o.number), 0) + 1 from playbook_versions o
@@ -147,7 +130,6 @@ pub(super) async fn insert(
     row.on_constraint("playbook_versions_pkey", || {
         Error::new(Code::VersionExists, "This playbook has a version of this number.")
     })
-    .map(PlaybookVersion::from)
 }
 
 /// What a version is to hold next.
@@ -218,15 +200,8 @@ pub(super) async fn revise(
     .fetch_optional(connection)
     .await?;
     Ok(row.map(|row| PlaybookContent {
+        version: version_of!(row),
         content: row.content.unwrap_or_default(),
-        version: PlaybookVersion::from(VersionRow {
-            number: row.number,
-            owner_id: row.owner_id,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            revision: row.revision,
-            size: row.size,
-        }),
     }))
 }
 
