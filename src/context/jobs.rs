@@ -12,7 +12,7 @@ use chrono::{DateTime, Duration, Utc};
 use sqlx::PgConnection;
 
 use super::audit::Recorded;
-use super::{SystemContext, Writing};
+use super::{System, SystemContext, Writing};
 use crate::kernel::error::Result;
 
 /// Rows that one transaction takes away, so that it locks little and not for long.
@@ -104,6 +104,7 @@ impl Worked {
 /// Asks for a job about each of these subjects; one that is asked for already stays as it is.
 pub async fn ask(
     connection: &mut PgConnection,
+    _: System,
     name: &str,
     subjects: &[String],
     due_at: DateTime<Utc>,

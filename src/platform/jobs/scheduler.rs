@@ -83,8 +83,8 @@ impl Scheduler {
         let context = self.context();
         let mut writing = context.write().await?;
         let now = context.now();
-        let Some(due) = store::take(&mut writing, &self.names, now).await? else {
-            let next = store::next_due(&mut writing, &self.names, now).await?;
+        let Some(due) = store::take(&mut writing, context.system(), &self.names, now).await? else {
+            let next = store::next_due(&mut writing, context.system(), &self.names, now).await?;
             writing.commit(Recorded::nothing_changed()).await?;
             let pause = next.and_then(|next| (next - now).to_std().ok()).unwrap_or(LONGEST_SLEEP);
             return Ok(Step::Idle(pause.min(LONGEST_SLEEP)));
@@ -113,14 +113,15 @@ impl Scheduler {
             .map(|job| job.name.to_owned())
             .collect();
         let mut writing = context.write().await?;
-        store::stand(&mut writing, &standing, context.now()).await?;
+        store::stand(&mut writing, context.system(), &standing, context.now()).await?;
         writing.commit(Recorded::nothing_changed()).await
     }
 }
 
 /// Whether the work was done; where it was not, that is in the job's row. An error: not even that could be written.
 async fn run(job: &Job, due: &Due, mut task: Task) -> Result<bool> {
-    store::begin_work(&mut task).await?;
+    let system = task.context.system();
+    store::begin_work(&mut task, system).await?;
     match work(job, &mut task).await {
         Ok(worked) => settle(job, due, task, worked).await.map(|()| true),
         // Its row is as it was, and says no failure of the job's.
@@ -131,7 +132,8 @@ async fn run(job: &Job, due: &Due, mut task: Task) -> Result<bool> {
 
 async fn work(job: &Job, task: &mut Task) -> Result<Worked> {
     let worked = guarded((job.work)(task)).await?;
-    store::check_work(task).await?;
+    let system = task.context.system();
+    store::check_work(task, system).await?;
     Ok(worked)
 }
 
@@ -148,9 +150,11 @@ async fn settle(job: &Job, due: &Due, task: Task, worked: Worked) -> Result<()> 
     let (context, mut writing) = task.into_parts();
     let now = context.now();
     match job.every {
-        _ if worked.is_in_part() => store::done_until(&mut writing, due, now).await?,
-        Some(every) => store::done_until(&mut writing, due, now + every).await?,
-        None => store::over(&mut writing, due).await?,
+        _ if worked.is_in_part() => {
+            store::done_until(&mut writing, context.system(), due, now).await?
+        }
+        Some(every) => store::done_until(&mut writing, context.system(), due, now + every).await?,
+        None => store::over(&mut writing, context.system(), due).await?,
     }
     writing.commit(worked.into_recorded()).await
 }
@@ -165,8 +169,8 @@ async fn postpone(due: &Due, task: Task, error: &Error) -> Result<()> {
         failures = due.failures + 1,
         "a job failed, and is tried again in {delay}: {why}"
     );
-    store::undo_work(&mut writing).await?;
-    store::postpone(&mut writing, due, context.now() + delay, &why).await?;
+    store::undo_work(&mut writing, context.system()).await?;
+    store::postpone(&mut writing, context.system(), due, context.now() + delay, &why).await?;
     writing.commit(Recorded::nothing_changed()).await
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{Executor, PgConnection};
 
+use crate::context::System;
 use crate::kernel::error::Result;
 
 /// A job that is due, its row locked.
@@ -16,6 +17,7 @@ pub(super) struct Due {
 /// Sees to it that the jobs that come round by themselves are there.
 pub(super) async fn stand(
     connection: &mut PgConnection,
+    _: System,
     names: &[String],
     due_at: DateTime<Utc>,
 ) -> Result<()> {
@@ -32,6 +34,7 @@ pub(super) async fn stand(
 /// Takes what has been due longest and nobody else has taken. Only of these names: another version's jobs wait for it.
 pub(super) async fn take(
     connection: &mut PgConnection,
+    _: System,
     names: &[String],
     now: DateTime<Utc>,
 ) -> Result<Option<Due>> {
@@ -49,6 +52,7 @@ pub(super) async fn take(
 /// When the next job falls due. Those that are due already are in somebody's hands.
 pub(super) async fn next_due(
     connection: &mut PgConnection,
+    _: System,
     names: &[String],
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>> {
@@ -61,18 +65,18 @@ pub(super) async fn next_due(
 }
 
 /// From here, work can be undone without letting go of the job.
-pub(super) async fn begin_work(connection: &mut PgConnection) -> Result<()> {
+pub(super) async fn begin_work(connection: &mut PgConnection, _: System) -> Result<()> {
     connection.execute("savepoint work").await?;
     Ok(())
 }
 
 /// Runs the deferred checks while the work can still be undone.
-pub(super) async fn check_work(connection: &mut PgConnection) -> Result<()> {
+pub(super) async fn check_work(connection: &mut PgConnection, _: System) -> Result<()> {
     connection.execute("set constraints all immediate").await?;
     Ok(())
 }
 
-pub(super) async fn undo_work(connection: &mut PgConnection) -> Result<()> {
+pub(super) async fn undo_work(connection: &mut PgConnection, _: System) -> Result<()> {
     connection.execute("rollback to savepoint work").await?;
     Ok(())
 }
@@ -80,6 +84,7 @@ pub(super) async fn undo_work(connection: &mut PgConnection) -> Result<()> {
 /// The job is done for now, and due again then.
 pub(super) async fn done_until(
     connection: &mut PgConnection,
+    _: System,
     job: &Due,
     due_at: DateTime<Utc>,
 ) -> Result<()> {
@@ -95,7 +100,7 @@ pub(super) async fn done_until(
 }
 
 /// The job is over.
-pub(super) async fn over(connection: &mut PgConnection, job: &Due) -> Result<()> {
+pub(super) async fn over(connection: &mut PgConnection, _: System, job: &Due) -> Result<()> {
     sqlx::query!("delete from jobs where name = $1 and subject = $2", job.name, job.subject)
         .execute(connection)
         .await?;
@@ -105,6 +110,7 @@ pub(super) async fn over(connection: &mut PgConnection, job: &Due) -> Result<()>
 /// The job has failed, and is tried again then.
 pub(super) async fn postpone(
     connection: &mut PgConnection,
+    _: System,
     job: &Due,
     due_at: DateTime<Utc>,
     why: &str,

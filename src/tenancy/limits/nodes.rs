@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::store;
-use crate::context::{Recorded, RequestMeta, Services, SystemContext};
+use crate::context::{Recorded, RequestMeta, Services, System, SystemContext};
 use crate::http::app::App;
 use crate::kernel::error::Result;
 
@@ -20,10 +20,11 @@ pub async fn beat(app: &App) -> Result<()> {
 }
 
 async fn tell(app: &App) -> Result<()> {
-    let mut writing =
-        SystemContext::unattended(app.services().clone(), RequestMeta::default()).write().await?;
-    let alive = seen(&mut writing, app.node(), app.unheeded().was_seen()).await?;
-    let limits = store::all(&mut writing).await?;
+    let context = SystemContext::unattended(app.services().clone(), RequestMeta::default());
+    let mut writing = context.write().await?;
+    let system = context.system();
+    let alive = seen(&mut writing, system, app.node(), app.unheeded().was_seen()).await?;
+    let limits = store::all(&mut writing, system).await?;
     writing.commit(Recorded::nothing_changed()).await?;
     app.limits().set_nodes(alive);
     app.limits().set_mandates(limits.into_iter());
@@ -58,7 +59,12 @@ pub async fn forwarding_unheeded(services: &Services) -> Result<i64> {
 }
 
 /// How many nodes are alive, this one among them. Time is the database's: nodes' clocks may differ.
-async fn seen(connection: &mut PgConnection, node: Uuid, forwards_unheeded: bool) -> Result<u32> {
+async fn seen(
+    connection: &mut PgConnection,
+    _: System,
+    node: Uuid,
+    forwards_unheeded: bool,
+) -> Result<u32> {
     let others = sqlx::query_scalar!(
         r#"with here as (insert into nodes (id, seen_at, forwards_unheeded) values ($1, now(), $3)
                          on conflict (id) do update set seen_at = now(), forwards_unheeded = $3),

@@ -36,7 +36,8 @@ async fn get_mandate_limits(
     FromPath(MandatePath { mandate_id: mandate }): FromPath<MandatePath>,
 ) -> Result<Versioned<MandateLimits>> {
     let mut reading = system.read().await?;
-    let limits = store::find(&mut reading, mandate).await?.ok_or_else(Error::not_found)?;
+    let limits =
+        store::find(&mut reading, system.system(), mandate).await?.ok_or_else(Error::not_found)?;
     reading.finish().await?;
     Ok(Versioned(limits))
 }
@@ -80,13 +81,15 @@ async fn replace(
     body: &ReplaceMandateLimits,
 ) -> Result<MandateLimits> {
     let mut change = system.change(Locks::default().and_mandate(mandate)).await?;
-    let before = store::find(&mut change, mandate).await?.ok_or_else(Error::not_found)?;
+    let before =
+        store::find(&mut change, system.system(), mandate).await?.ok_or_else(Error::not_found)?;
     precondition.check_with(before.version, body.version)?;
     if body.classes == before.classes {
         change.commit(Recorded::nothing_changed()).await?;
         return Ok(before);
     }
-    let after = store::replace(&mut change, mandate, &body.classes, system.now()).await?;
+    let after =
+        store::replace(&mut change, system.system(), mandate, &body.classes, system.now()).await?;
     let event = Event::new(Action::MandateLimitsChanged, ResourceType::Mandate, mandate).details(
         json!({ "before": { "limits": before.classes }, "after": { "limits": after.classes } }),
     );

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::{ClassLimits, MandateLimits};
+use crate::context::System;
 use crate::context::policy::{Class, PerMinute};
 use crate::kernel::error::Result;
 use crate::kernel::ids::MandateId;
@@ -13,6 +14,7 @@ use crate::kernel::ids::MandateId;
 /// The limits of a mandate that is not deleted.
 pub(super) async fn find(
     connection: &mut PgConnection,
+    _: System,
     mandate: MandateId,
 ) -> Result<Option<MandateLimits>> {
     let row = sqlx::query!(
@@ -30,6 +32,7 @@ pub(super) async fn find(
 
 pub(super) async fn replace(
     connection: &mut PgConnection,
+    _: System,
     mandate: MandateId,
     classes: &ClassLimits,
     now: DateTime<Utc>,
@@ -46,7 +49,10 @@ pub(super) async fn replace(
 }
 
 /// Every mandate that has limits of its own, class by class: a newer node may know classes that this one does not.
-pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<(MandateId, PerMinute)>> {
+pub(super) async fn all(
+    connection: &mut PgConnection,
+    _: System,
+) -> Result<Vec<(MandateId, PerMinute)>> {
     let rows = sqlx::query!(
         r#"select /* system */ id as "id: MandateId", limits as "limits: Json<Map<String, Value>>" from mandates
            where limits <> '{}' and deleted_at is null"#

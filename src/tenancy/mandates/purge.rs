@@ -6,9 +6,9 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::context::Recorded;
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::jobs::{self, BATCH, Job, Task, Worked};
+use crate::context::{Recorded, System};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::MandateId;
 
@@ -33,15 +33,17 @@ async fn find(task: &mut Task) -> Result<Worked> {
     )
     .fetch_all(&mut **task)
     .await?;
+    let system = task.context.system();
     let subjects: Vec<String> = due.iter().map(Uuid::to_string).collect();
-    jobs::ask(task, PURGE.name, &subjects, now).await?;
+    jobs::ask(task, system, PURGE.name, &subjects, now).await?;
     Ok(Worked::batch(Recorded::nothing_changed(), subjects.len()))
 }
 
 async fn purge(task: &mut Task) -> Result<Worked> {
     let mandate: MandateId = task.subject.parse().map_err(Error::internal)?;
     let now = task.context.now();
-    let Some(doomed) = doom(task, mandate, now).await? else {
+    let system = task.context.system();
+    let Some(doomed) = doom(task, system, mandate, now).await? else {
         return Ok(Worked::whole(Recorded::nothing_changed())); // restored, or purged before
     };
     let taken =
@@ -76,6 +78,7 @@ impl Doomed {
 /// transactions to purge, and there is no way back from the middle.
 async fn doom(
     connection: &mut PgConnection,
+    _: System,
     mandate: MandateId,
     now: DateTime<Utc>,
 ) -> Result<Option<Doomed>> {

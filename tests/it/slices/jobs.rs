@@ -136,9 +136,15 @@ async fn a_job_that_was_asked_for_runs_part_by_part_on_any_node_and_is_over() {
     let subjects: Vec<String> = (0..40).map(|subject| subject.to_string()).collect();
     for _ in 0..2 {
         let mut writing = context.write().await.unwrap();
-        jobs::ask(&mut writing, ASKED.name, &subjects, context.now() + Duration::minutes(5))
-            .await
-            .unwrap();
+        jobs::ask(
+            &mut writing,
+            context.system(),
+            ASKED.name,
+            &subjects,
+            context.now() + Duration::minutes(5),
+        )
+        .await
+        .unwrap();
         let recorded =
             audit::record_platform(&mut writing, &context, run_of("nothing", "")).await.unwrap();
         writing.commit(recorded).await.unwrap();
