@@ -24,7 +24,7 @@ use crate::kernel::db::{ActAs, Intent, Reader};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, RoleId, UserId};
 
-pub use super::entered::{DeferredCaller, Entered, Reach};
+pub use super::entered::{Accounts, DeferredCaller, Entered, Reach};
 
 /// A request, as far as deciding needs it.
 #[derive(Debug)]

@@ -41,6 +41,30 @@ pub enum Reach {
     Everywhere(SystemContext, Option<MandateId>),
 }
 
+/// Whose accounts somebody may see and change.
+#[derive(Debug, Clone)]
+pub enum Accounts {
+    /// Everybody's: a SysAdmin's.
+    Any(SystemContext),
+    /// The caller's own, which is the one that the path names.
+    Own(Caller),
+}
+
+impl Accounts {
+    pub fn system(&self) -> Option<&SystemContext> {
+        match self {
+            Self::Any(system) => Some(system),
+            Self::Own(_) => None,
+        }
+    }
+    pub fn caller(&self) -> Option<&Caller> {
+        match self {
+            Self::Any(system) => system.caller(),
+            Self::Own(caller) => Some(caller),
+        }
+    }
+}
+
 impl Entered {
     /// The mandate as whose member it is.
     pub(crate) fn member_of(&self) -> Option<MandateId> {
@@ -78,6 +102,16 @@ impl Entered {
 /// A caller whose token was verified and whose session was not yet.
 #[derive(Debug, Clone)]
 pub struct DeferredCaller {
-    pub(crate) claims: Claims,
-    pub(crate) services: Services,
+    pub(super) claims: Claims,
+    pub(super) services: Services,
+}
+
+impl DeferredCaller {
+    /// Of a token that was verified.
+    pub fn claims(&self) -> Claims {
+        self.claims
+    }
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
+    }
 }

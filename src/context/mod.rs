@@ -6,7 +6,8 @@
 //! - [`MandateContext`]: a caller in one mandate, as a member or as a SysAdmin who governs it.
 //! - [`InstanceContext`]: a mandate context with one of its feature instances.
 //! - [`asking::Asking`]: a mandate context of somebody who asks what they, or others, may do.
-//! - [`SystemContext`]: the platform itself; made only for SysAdmin routes, signing in, commands and jobs.
+//! - [`SystemContext`]: the platform itself; made only for SysAdmin routes, commands and jobs.
+//! - [`Visitor`]: nobody yet, on the routes by which one signs in.
 //!
 //! [`enter`] makes them, [`grant`] turns them into leave to touch a table, which opens the rows
 //! that it reaches ([`Sealed`]); where there is none to touch they give a proof ([`System`],
@@ -39,6 +40,7 @@ pub mod rehearsal;
 mod sealed;
 mod sharing;
 pub mod standing;
+mod visitor;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -62,6 +64,7 @@ pub use preview::{AccessPreview, Concerned, Outcome};
 pub use proof::{Account, Furnished, SignedIn, System};
 pub use sealed::{Opened, Sealed};
 pub use sharing::{Regrouping, require_opens_nothing};
+pub use visitor::Visitor;
 
 use grant::Levels;
 
@@ -479,7 +482,7 @@ pub struct SystemContext {
 }
 
 impl SystemContext {
-    /// For signing in, commands and jobs: nobody is signed in.
+    /// For commands and jobs: nobody is signed in.
     #[must_use]
     pub fn unattended(services: Services, meta: RequestMeta) -> Self {
         Self { caller: None, meta, services }

@@ -15,10 +15,10 @@ pub use super::body::parse_part;
 use super::body::{parse, read_body, require_json};
 use super::forms::{Forms, expected};
 use crate::context::asking::Asking;
-use crate::context::enter::{DeferredCaller, Entered, Reach};
+use crate::context::enter::{Accounts, DeferredCaller, Entered, Reach};
 use crate::context::{
     Caller, InstanceContext, MandateContext, RequestMeta, RoleContext, SessionContext,
-    SystemContext,
+    SystemContext, Visitor,
 };
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error, Result};
@@ -212,6 +212,7 @@ from_entered! {
     InstanceContext: Entered::Instance(context) => context;
     RoleContext: Entered::Role(context) => context;
     Asking: Entered::Asking(asking) => asking;
+    SystemContext: Entered::System(context) => context;
     DeferredCaller: Entered::Deferred(caller) => caller;
 }
 
@@ -233,6 +234,17 @@ impl FromRequestParts<App> for Reach {
     }
 }
 
+impl FromRequestParts<App> for Accounts {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+        match entered(parts)? {
+            Entered::System(system) => Ok(Self::Any(system.clone())),
+            Entered::User(caller, ..) => Ok(Self::Own(caller.clone())),
+            _ => Err(mismatch()),
+        }
+    }
+}
+
 impl FromRequestParts<App> for RequestMeta {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
@@ -240,13 +252,12 @@ impl FromRequestParts<App> for RequestMeta {
     }
 }
 
-/// The platform, on SysAdmin routes; and, with nobody signed in, on the public routes that sign somebody in.
-impl FromRequestParts<App> for SystemContext {
+/// On the public routes that sign somebody in.
+impl FromRequestParts<App> for Visitor {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         match entered(parts)? {
-            Entered::System(context) => Ok(context.clone()),
-            Entered::Anonymous => Ok(SystemContext::unattended(
+            Entered::Anonymous => Ok(Visitor::new(
                 app.services().clone(),
                 parts.extensions.get().cloned().unwrap_or_default(),
             )),

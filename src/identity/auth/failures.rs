@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tracing::Instrument;
 
-use crate::context::SystemContext;
+use crate::context::Visitor;
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error, Result};
@@ -51,14 +51,14 @@ pub(super) fn begin_to_count() {
 /// that cannot be written is the log's affair, not the caller's.
 pub(super) async fn refused(
     app: &App,
-    system: SystemContext,
+    visitor: Visitor,
     account: Option<UserId>,
     reason: Reason,
 ) -> Error {
     telemetry::failed_sign_ins(reason.name(), 1);
     let services = app.services().clone();
     let tell = async move {
-        if let Err(error) = services.attended(record(&system, account, reason)).await {
+        if let Err(error) = services.attended(record(&visitor, account, reason)).await {
             let cause = error.cause().map(ToString::to_string);
             tracing::error!(
                 code = error.code().name(),
@@ -73,14 +73,14 @@ pub(super) async fn refused(
     Error::new(Code::InvalidCredentials, "The username or the password is wrong.")
 }
 
-async fn record(system: &SystemContext, account: Option<UserId>, reason: Reason) -> Result<()> {
+async fn record(visitor: &Visitor, account: Option<UserId>, reason: Reason) -> Result<()> {
     let event = Event::of_nothing(Action::SignInFailed, ResourceType::Session)
         .details(json!({ "reason": reason.name() }));
     // The address may well be the account's owner's, and goes where they are erased. That of an attempt on no account takes the same
     // work, as nobody's.
     let event = event.address_of(account.unwrap_or(UserId::NOBODY));
     let event = account.into_iter().fold(event, Event::target);
-    let mut writing = system.write().await?;
-    let recorded = audit::record_platform(&mut writing, system, event).await?;
+    let mut writing = visitor.write().await?;
+    let recorded = audit::record_platform(&mut writing, visitor, event).await?;
     writing.commit(recorded).await
 }

@@ -14,7 +14,7 @@ use super::store::{self, Credentials, NewSession, OwnMandate};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::enter::unauthenticated;
 use crate::context::policy::{Class, Policy};
-use crate::context::{RequestMeta, SessionContext, SystemContext};
+use crate::context::{RequestMeta, SessionContext, Visitor};
 use crate::http::app::App;
 use crate::http::attended;
 use crate::http::extract::{Json, NoContent};
@@ -65,7 +65,7 @@ pub struct TokenAnswer {
     responses((status = 200, description = "Signed in", body = TokenAnswer)))]
 async fn login(
     State(app): State<App>,
-    system: SystemContext,
+    visitor: Visitor,
     meta: RequestMeta,
     headers: HeaderMap,
     purse: Purse,
@@ -74,10 +74,10 @@ async fn login(
     let name = body.as_ref().ok().and_then(|Json(body)| names::account_key(&body.username));
     purse.charge_sign_in(name.as_deref())?;
     let Json(body) = body?;
-    let attempt = attempted(app.clone(), system.clone(), name.unwrap_or_default(), body.password);
+    let attempt = attempted(app.clone(), visitor.clone(), name.unwrap_or_default(), body.password);
     let user = tokio::spawn(attempt.in_current_span()).await.map_err(Error::internal)??;
     attended::by_user(user);
-    let now = system.now();
+    let now = visitor.now();
     let session = NewSession {
         id: SessionId::new(),
         user,
@@ -89,35 +89,30 @@ async fn login(
             .map(|text| &text[..text.len().min(400)]),
         address: meta.address.map(|address| address.to_string()),
     };
-    let mut writing = system.write().await?;
-    if !store::open_session(&mut writing, &session).await? {
+    let mut writing = visitor.write().await?;
+    if !store::open_session(&mut writing, &visitor, &session).await? {
         drop(writing);
-        return Err(failures::refused(&app, system, Some(user), Reason::AccountDisabled).await);
+        return Err(failures::refused(&app, visitor, Some(user), Reason::AccountDisabled).await);
     }
     let event =
         Event::new(Action::UserSignedIn, ResourceType::Session, session.id).target(user).by(user);
-    let recorded = audit::record_platform(&mut writing, &system, event).await?;
+    let recorded = audit::record_platform(&mut writing, &visitor, event).await?;
     writing.commit(recorded).await?;
     let (access_token, expires_in) = app.tokens().issue(user, session.id)?;
     Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in }))
 }
 
 /// Who may sign in. For a task of its own: whoever hangs up while a password is hashed has tried all the same, and is told of.
-async fn attempted(
-    app: App,
-    system: SystemContext,
-    name: String,
-    password: String,
-) -> Result<UserId> {
+async fn attempted(app: App, visitor: Visitor, name: String, password: String) -> Result<UserId> {
     let services = app.services().clone();
     let attempt = async move {
-        let mut reading = system.read().await?;
-        let found = store::credentials(&mut reading, &name).await?;
+        let mut reading = visitor.read().await?;
+        let found = store::credentials(&mut reading, &visitor, &name).await?;
         reading.finish().await?;
         let account = found.as_ref().map(|found| found.user);
         match verified(&app, found, password).await? {
             Ok(user) => Ok(user),
-            Err(reason) => Err(failures::refused(&app, system, account, reason).await),
+            Err(reason) => Err(failures::refused(&app, visitor, account, reason).await),
         }
     };
     services.attended(attempt).await
@@ -145,7 +140,7 @@ async fn verified(
 async fn logout(context: SessionContext) -> Result<NoContent> {
     let (caller, session) = (context.caller(), context.session());
     let mut writing = caller.write().await?;
-    if !store::end_session(&mut writing, session, caller.now()).await? {
+    if !store::end_session(&mut writing, &context).await? {
         // Another request was faster, and told of it.
         return Err(unauthenticated());
     }
@@ -179,7 +174,7 @@ pub struct OwnSession {
 async fn get_me(context: SessionContext) -> Result<Json<Me>> {
     let mut reading = context.caller().read().await?;
     let user = users::find_own(&mut reading, context.caller()).await?;
-    let session = store::session(&mut reading, context.session()).await?;
+    let session = store::session(&mut reading, &context).await?;
     reading.finish().await?;
     let own = OwnSession {
         id: context.session(),

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use crate::context::{SessionContext, Visitor};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{MandateId, SessionId, UserId};
 
@@ -17,16 +18,16 @@ pub(super) struct Credentials {
 /// The account of a username.
 pub(super) async fn credentials(
     connection: &mut PgConnection,
+    _: &Visitor,
     username_key: &str,
 ) -> Result<Option<Credentials>> {
-    let row = sqlx::query!("select id, password_hash, enabled from users where username_key = $1 and erased_at is null", username_key)
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.map(|row| Credentials {
-        user: row.id.into(),
-        password_hash: row.password_hash,
-        enabled: row.enabled,
-    }))
+    let row = sqlx::query_as!(
+        Credentials,
+        r#"select id as "user!", password_hash, enabled
+           from users where username_key = $1 and erased_at is null"#,
+        username_key
+    );
+    Ok(row.fetch_optional(connection).await?)
 }
 
 pub(super) struct NewSession<'a> {
@@ -41,6 +42,7 @@ pub(super) struct NewSession<'a> {
 /// Opens a session, if the account may still sign in.
 pub(super) async fn open_session(
     connection: &mut PgConnection,
+    _: &Visitor,
     session: &NewSession<'_>,
 ) -> Result<bool> {
     let opened = sqlx::query!(
@@ -63,13 +65,12 @@ pub(super) async fn open_session(
 /// Ends a session; whether it had not ended yet.
 pub(super) async fn end_session(
     connection: &mut PgConnection,
-    session: SessionId,
-    now: DateTime<Utc>,
+    context: &SessionContext,
 ) -> Result<bool> {
     let ended = sqlx::query!(
         "update sessions set revoked_at = $2 where id = $1 and revoked_at is null",
-        session.uuid(),
-        now
+        context.session().uuid(),
+        context.caller().now()
     )
     .execute(connection)
     .await?;
@@ -97,7 +98,7 @@ pub(super) struct SessionRow {
 /// The session and the mandates that are open to its user, in one statement.
 pub(super) async fn session(
     connection: &mut PgConnection,
-    session: SessionId,
+    context: &SessionContext,
 ) -> Result<SessionRow> {
     let row = sqlx::query!(
         r#"select s.created_at, s.expires_at,
@@ -108,7 +109,7 @@ pub(super) async fn session(
               from memberships m join mandates d on d.id = m.mandate_id
               where m.user_id = s.user_id and m.enabled and d.enabled and d.deleted_at is null) as "mandates!: Json<Vec<OwnMandate>>"
            from sessions s where s.id = $1"#,
-        session.uuid()
+        context.session().uuid()
     )
     .fetch_one(connection)
     .await?;

@@ -53,16 +53,12 @@ async fn get_my_features(
     let checked = query.lang.as_deref().map(|tag| names::checked_language("lang", tag)).transpose();
     // What is no language is looked for nowhere.
     let language = checked.as_ref().ok().and_then(Option::as_deref);
-    let user = caller.claims.user;
+    let (user, services) = (caller.claims().user, caller.services());
     let kept = bodies.get(user, language);
-    let now = caller.services.clock.now();
-    let found = store::find(
-        caller.services.db.reader(),
-        caller.claims,
-        now,
-        kept.as_ref().map(|body| body.epochs),
-    )
-    .await?;
+    let now = services.clock.now();
+    let found =
+        store::find(services.db.reader(), &caller, now, kept.as_ref().map(|body| body.epochs))
+            .await?;
     let found = found.ok_or_else(unauthenticated)?;
     // Only now, since who is not signed in is told nothing else.
     if let Err(error) = &checked {

@@ -8,7 +8,7 @@ use sqlx::PgExecutor;
 use sqlx::types::Json;
 
 use crate::access::HeldRole;
-use crate::kernel::credentials::claims::Claims;
+use crate::context::enter::DeferredCaller;
 use crate::kernel::error::Result;
 use crate::kernel::ids::{InstanceId, MandateId};
 use crate::kernel::translations::Texts;
@@ -48,10 +48,11 @@ pub(super) struct Found {
 /// function, since most callers need no rows, and a plan that is only stepped over has to be set up all the same.
 pub(super) async fn find(
     reader: impl PgExecutor<'_>,
-    claims: Claims,
+    caller: &DeferredCaller,
     now: DateTime<Utc>,
     kept: Option<Epochs>,
 ) -> Result<Option<Found>> {
+    let claims = caller.claims();
     let row = sqlx::query!(
         r#"with fresh as materialized (
              select ue.epoch as user_epoch, ce.epoch as catalogue_epoch,

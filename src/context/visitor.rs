@@ -1,0 +1,44 @@
+//! Somebody who is not signed in, on the routes by which one signs in.
+
+use chrono::{DateTime, Utc};
+
+use super::{Actor, Reading, RequestMeta, Services, SystemContext, Writing};
+use crate::kernel::error::Result;
+use crate::kernel::ids::{MandateId, UserId};
+
+/// Nobody yet. It works as the system, and is no proof that the platform acts: what it reaches is
+/// what takes a `Visitor`.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    system: SystemContext,
+}
+
+impl Visitor {
+    pub(crate) fn new(services: Services, meta: RequestMeta) -> Self {
+        Self { system: SystemContext::unattended(services, meta) }
+    }
+    pub fn now(&self) -> DateTime<Utc> {
+        self.system.now()
+    }
+    pub async fn read(&self) -> Result<Reading> {
+        self.system.read().await
+    }
+    pub async fn write(&self) -> Result<Writing> {
+        self.system.write().await
+    }
+}
+
+impl Actor for Visitor {
+    fn actor(&self) -> Option<UserId> {
+        None
+    }
+    fn meta(&self) -> &RequestMeta {
+        self.system.meta()
+    }
+    fn scope(&self) -> Option<MandateId> {
+        None
+    }
+    fn now(&self) -> DateTime<Utc> {
+        Visitor::now(self)
+    }
+}
