@@ -11,9 +11,9 @@ mod words;
 use sqlx::PgConnection;
 use tracing::Instrument;
 
-use super::{Actor, MandateContext};
+use super::{Account, Actor, MandateContext};
 use crate::kernel::error::{Error, Result};
-use crate::kernel::ids::{MandateId, UserId};
+use crate::kernel::ids::MandateId;
 
 pub use event::Event;
 pub use words::{Action, ResourceType};
@@ -88,7 +88,7 @@ pub async fn record_everywhere(
 
 /// Forgets the addresses that somebody acted from, or tried to sign in from; the events stay. After the last event of whoever is to be forgotten, since
 /// that one notes an address too.
-pub async fn forget_addresses(connection: &mut PgConnection, actor: UserId) -> Result<()> {
+pub async fn forget_addresses(connection: &mut PgConnection, actor: Account) -> Result<()> {
     store::delete_addresses(connection, actor).await
 }
 

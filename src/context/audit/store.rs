@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Event;
-use crate::context::Actor;
+use crate::context::{Account, Actor};
 use crate::kernel::db::failpoint::{Moment, reach};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{EventId, MandateId, UserId};
@@ -81,8 +81,8 @@ pub(super) async fn insert_as_system(
     Ok(())
 }
 
-pub(super) async fn delete_addresses(connection: &mut PgConnection, actor: UserId) -> Result<()> {
-    sqlx::query!("delete from audit_addresses where actor_id = $1", actor.uuid())
+pub(super) async fn delete_addresses(connection: &mut PgConnection, actor: Account) -> Result<()> {
+    sqlx::query!("delete from audit_addresses where actor_id = $1", actor.user().uuid())
         .execute(connection)
         .await?;
     Ok(())

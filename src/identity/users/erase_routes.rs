@@ -10,9 +10,9 @@ use utoipa_axum::routes;
 use super::{AccountPath, erasure, store};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
-use crate::context::enter::Entered;
+use crate::context::enter::Accounts;
 use crate::context::policy::Policy;
-use crate::context::{Actor, Caller, Change, Locks, SystemContext};
+use crate::context::{Account, Actor, Caller, Change, Locks, SystemContext};
 use crate::http::app::App;
 use crate::http::etag::Precondition;
 use crate::http::extract::{FromPath, Json, OptionalJson, Query};
@@ -78,29 +78,20 @@ pub struct Erasure {
               (status = 410, description = "Erased already")))]
 async fn erase_user(
     State(app): State<App>,
-    entered: Entered,
+    governing: Accounts,
     precondition: Precondition,
     FromPath(AccountPath { user_id: user }): FromPath<AccountPath>,
     Query(EraseQuery { mode: Mode::Erase }): Query<EraseQuery>,
     OptionalJson(body): OptionalJson<EraseUser>,
 ) -> Result<Json<Erasure>> {
     let precondition = &precondition;
-    if let Some(caller) = oneself(&entered, user) {
+    if let Some(caller) = governing.caller().filter(|caller| caller.user() == user) {
+        // That SysAdmins govern accounts makes their own no less theirs.
         require_password(&app, caller, body).await?;
         return retrying(|| erase_own(caller, precondition)).await.map(Json);
     }
-    let Entered::System(system) = &entered else { return Err(Error::not_found()) };
+    let system = governing.system().ok_or_else(Error::not_found)?;
     retrying(|| erase_as_sys_admin(system, user, precondition)).await.map(Json)
-}
-
-/// The caller, where the account is their own. That SysAdmins govern accounts makes their own no less theirs.
-fn oneself(entered: &Entered, user: UserId) -> Option<&Caller> {
-    let caller = match entered {
-        Entered::User(caller, ..) => Some(caller),
-        Entered::System(system) => system.caller(),
-        _ => None,
-    };
-    caller.filter(|caller| caller.user() == user)
 }
 
 /// A session that somebody found open erases nobody. Hashed before the transaction: locks do not wait for it.
@@ -110,7 +101,7 @@ async fn require_password(app: &App, caller: &Caller, body: Option<EraseUser>) -
         FieldError::new("/password", "required", "is required to erase one's own account")
     })?;
     let mut reading = caller.read().await?;
-    let hash = erasure::password_hash(&mut reading, caller.user()).await?;
+    let hash = erasure::password_hash(&mut reading, caller.account()).await?;
     reading.finish().await?;
     if app.passwords().verify(password, hash).await? {
         return Ok(());
@@ -120,7 +111,7 @@ async fn require_password(app: &App, caller: &Caller, body: Option<EraseUser>) -
 
 async fn erase_own(caller: &Caller, precondition: &Precondition) -> Result<Erasure> {
     let change = caller.change(Locks::account(caller.user())).await?;
-    erase(change, caller, caller.user(), precondition).await
+    erase(change, caller, caller.account(), precondition).await
 }
 
 async fn erase_as_sys_admin(
@@ -129,31 +120,32 @@ async fn erase_as_sys_admin(
     precondition: &Precondition,
 ) -> Result<Erasure> {
     let change = system.change(Locks::account(user)).await?;
-    erase(change, system, user, precondition).await
+    erase(change, system, system.system().account(user), precondition).await
 }
 
 async fn erase<C: Send>(
     mut change: Change<C>,
     actor: &impl Actor,
-    user: UserId,
+    account: Account,
     precondition: &Precondition,
 ) -> Result<Erasure> {
-    let Some(before) = store::find_for_change(&mut change, user).await? else {
-        return Err(store::missing(&mut change, user).await?);
+    let Some(before) = store::find_for_change(&mut change, account).await? else {
+        return Err(store::missing(&mut change, account).await?);
     };
     precondition.check(before.version)?;
-    store::require_other_sys_admin(&mut change, user).await?;
-    store::require_other_admins(&mut change, user).await?;
-    let told = store::mandates_of(&mut change, user).await?;
+    store::require_other_sys_admin(&mut change, account).await?;
+    store::require_other_admins(&mut change, account).await?;
+    let told = store::mandates_of(&mut change, account).await?;
+    let user = account.user();
     let erased = Erasure { id: user, erased_at: actor.now() };
-    erasure::erase(&mut change, user, erased.erased_at).await?;
+    erasure::erase(&mut change, account, erased.erased_at).await?;
     once::forget(&mut change, user).await?;
     let details =
         json!({ "before": { "enabled": before.enabled, "isSysAdmin": before.is_sys_admin } });
     let event =
         Event::new(Action::UserErased, ResourceType::User, user).target(user).details(details);
     let recorded = audit::record_everywhere(&mut change, actor, &told, event).await?;
-    audit::forget_addresses(&mut change, user).await?;
+    audit::forget_addresses(&mut change, account).await?;
     change.commit(recorded).await?;
     Ok(erased)
 }

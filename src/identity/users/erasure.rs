@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::context::Account;
 use crate::kernel::error::Result;
-use crate::kernel::ids::UserId;
 
 /// What an erased account is called. By chance alone: what follows from its id could be taken by somebody else beforehand, to
 /// stand in the way.
@@ -19,7 +19,7 @@ fn pseudonym() -> String {
 /// sessions. Their rows stay until they are purged, since the trail names them, but not where they came from.
 pub(super) async fn erase(
     connection: &mut PgConnection,
-    user: UserId,
+    account: Account,
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
@@ -30,7 +30,7 @@ pub(super) async fn erase(
            first_name = null, last_name = null, language = 'en', password_hash = null, last_login_at = null,
            enabled = false, is_sys_admin = false, erased_at = $3, version = version + 1
          where id = $1 and erased_at is null",
-        user.uuid(),
+        account.user().uuid(),
         pseudonym(),
         now,
     )
@@ -42,11 +42,11 @@ pub(super) async fn erase(
 /// What a password is verified against.
 pub(super) async fn password_hash(
     connection: &mut PgConnection,
-    user: UserId,
+    account: Account,
 ) -> Result<Option<String>> {
     let hash = sqlx::query_scalar!(
         "select password_hash from users where id = $1 and erased_at is null",
-        user.uuid()
+        account.user().uuid()
     )
     .fetch_optional(connection)
     .await?;

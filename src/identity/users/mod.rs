@@ -75,5 +75,5 @@ pub struct KnownUser {
 
 /// The caller's own account. Erased since the request came in, it ended the session too.
 pub async fn find_own(connection: &mut PgConnection, caller: &Caller) -> Result<User> {
-    store::find(connection, caller.user()).await?.ok_or_else(unauthenticated)
+    store::find(connection, caller.account()).await?.ok_or_else(unauthenticated)
 }

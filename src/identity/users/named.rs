@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::KnownUser;
 use crate::access::tables::{Create, Members};
-use crate::context::Grant;
+use crate::context::{Account, Grant};
 use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
 
@@ -42,9 +42,13 @@ pub(super) async fn lookup(
 }
 
 /// Whether it is this account that the request names.
-pub async fn is_named(connection: &mut PgConnection, user: UserId, named: &Named) -> Result<bool> {
+pub async fn is_named(
+    connection: &mut PgConnection,
+    account: Account,
+    named: &Named,
+) -> Result<bool> {
     let (username, email) = match named {
-        Named::Id(id) => return Ok(*id == user),
+        Named::Id(id) => return Ok(*id == account.user()),
         Named::UsernameKey(key) => (Some(key.as_str()), None),
         Named::EmailKey(key) => (None, Some(key.as_str())),
     };
@@ -52,7 +56,7 @@ pub async fn is_named(connection: &mut PgConnection, user: UserId, named: &Named
         r#"select exists (select 1 from users
              where id = $1 and erased_at is null and (($2::text is not null and username_key = $2) or ($3::text is not null and email_key = $3)))
              as "is!""#,
-        user.uuid(),
+        account.user().uuid(),
         username,
         email
     )

@@ -11,7 +11,7 @@ use super::store::{self, Changes, Filter, NewUser, UserWithMandates};
 use super::{AccountPath, User};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
-use crate::context::enter::Entered;
+use crate::context::enter::Accounts;
 use crate::context::policy::Policy;
 use crate::context::{Actor, Caller, Locks, Recorded, SystemContext};
 use crate::http::app::App;
@@ -87,7 +87,7 @@ async fn list_users(
         mandate: query.mandate_id,
     };
     let mut reading = system.read().await?;
-    let rows = store::list(&mut reading, &filter, &paging).await?;
+    let rows = store::list(&mut reading, system.system(), &filter, &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }
@@ -201,7 +201,7 @@ async fn create_user(
         is_sys_admin: body.is_sys_admin.unwrap_or(false),
         now: system.now(),
     };
-    let user = store::insert(&mut writing, &new).await?;
+    let user = store::insert(&mut writing, system.system(), &new).await?;
     let event = Event::new(Action::UserCreated, ResourceType::User, user.id)
         .target(user.id)
         .details(json!({ "after": { "isSysAdmin": user.is_sys_admin } }));
@@ -215,16 +215,16 @@ async fn create_user(
     responses((status = 200, description = "The account", body = User),
               (status = 410, description = "Erased")))]
 async fn get_user(
-    entered: Entered,
+    governing: Accounts,
     FromPath(AccountPath { user_id: user }): FromPath<AccountPath>,
 ) -> Result<Versioned<User>> {
-    let mut reading = match entered {
-        Entered::System(system) => system.read().await?,
-        Entered::User(caller, ..) => caller.read().await?,
-        _ => return Err(Error::not_found()),
+    let (mut reading, account) = match governing {
+        Accounts::Any(system) => (system.read().await?, system.system().account(user)),
+        // Whose account it is, the route has asked.
+        Accounts::Own(caller) => (caller.read().await?, caller.account()),
     };
-    let Some(found) = store::find(&mut reading, user).await? else {
-        return Err(store::missing(&mut reading, user).await?);
+    let Some(found) = store::find(&mut reading, account).await? else {
+        return Err(store::missing(&mut reading, account).await?);
     };
     reading.finish().await?;
     Ok(Versioned(found))
@@ -296,24 +296,21 @@ impl UpdateUser {
     responses((status = 200, description = "The account", body = User),
               (status = 410, description = "Erased")))]
 async fn update_user(
-    entered: Entered,
+    governing: Accounts,
     precondition: Precondition,
     FromPath(AccountPath { user_id: user }): FromPath<AccountPath>,
     Json(body): Json<UpdateUser>,
 ) -> Result<Versioned<User>> {
     let changes = body.checked()?;
     let (changes, body, precondition) = (&changes, &body, &precondition);
-    match &entered {
-        Entered::System(system) => {
-            retrying(|| update_as_sys_admin(system, user, changes, body.version, precondition))
-                .await
-                .map(Versioned)
+    let updated = match &governing {
+        Accounts::Any(system) => {
+            let work = || update_as_sys_admin(system, user, changes, body.version, precondition);
+            retrying(work).await
         }
-        Entered::User(caller, ..) => {
-            update_own(caller, changes, body.version, precondition).await.map(Versioned)
-        }
-        _ => Err(Error::not_found()),
-    }
+        Accounts::Own(caller) => update_own(caller, changes, body.version, precondition).await,
+    };
+    updated.map(Versioned)
 }
 
 async fn update_as_sys_admin(
@@ -323,9 +320,10 @@ async fn update_as_sys_admin(
     version: Option<i64>,
     precondition: &Precondition,
 ) -> Result<User> {
+    let account = system.system().account(user);
     let mut change = system.change(Locks::account(user)).await?;
-    let Some(before) = store::find_for_change(&mut change, user).await? else {
-        return Err(store::missing(&mut change, user).await?);
+    let Some(before) = store::find_for_change(&mut change, account).await? else {
+        return Err(store::missing(&mut change, account).await?);
     };
     precondition.check_with(before.version, version)?;
     if changes.is_sys_admin.is_some() && change.context.actor() == Some(user) {
@@ -334,10 +332,10 @@ async fn update_as_sys_admin(
     let loses_account = changes.enabled == Some(false) && before.enabled;
     let loses_flag = changes.is_sys_admin == Some(false) && before.is_sys_admin;
     if loses_account || loses_flag {
-        store::require_other_sys_admin(&mut change, user).await?;
+        store::require_other_sys_admin(&mut change, account).await?;
     }
     if loses_account {
-        store::require_other_admins(&mut change, user).await?;
+        store::require_other_admins(&mut change, account).await?;
     }
     if !changes.alter(&before) {
         change.commit(Recorded::nothing_changed()).await?;
@@ -345,14 +343,14 @@ async fn update_as_sys_admin(
     }
     if changes.enabled.is_some_and(|enabled| enabled != before.enabled) {
         // Also when it is enabled: whatever was left open while it was disabled stays dead.
-        store::end_sessions(&mut change, user, system.now()).await?;
+        store::end_sessions(&mut change, account, system.now()).await?;
     }
-    let after = store::update(&mut change, user, changes).await?;
+    let after = store::update(&mut change, account, changes).await?;
     // The mandates are told when the account starts or stops to count in them; names and flags are the platform's affair.
     let told = if before.enabled == after.enabled {
         Vec::new()
     } else {
-        store::mandates_of(&mut change, user).await?
+        store::mandates_of(&mut change, account).await?
     };
     let recorded =
         audit::record_everywhere(&mut change, system, &told, updated(&before, &after)).await?;
@@ -371,14 +369,15 @@ async fn update_own(
         return Err(Error::new(Code::PermissionDenied, detail).with("needed", "sysAdmin"));
     }
     let mut writing = caller.write().await?;
-    let before =
-        store::find_for_change(&mut writing, caller.user()).await?.ok_or_else(Error::not_found)?;
+    let before = store::find_for_change(&mut writing, caller.account())
+        .await?
+        .ok_or_else(Error::not_found)?;
     precondition.check_with(before.version, version)?;
     if !changes.alter(&before) {
         writing.commit(Recorded::nothing_changed()).await?;
         return Ok(before);
     }
-    let after = store::update(&mut writing, caller.user(), changes).await?;
+    let after = store::update(&mut writing, caller.account(), changes).await?;
     let recorded = audit::record_platform(&mut writing, caller, updated(&before, &after)).await?;
     writing.commit(recorded).await?;
     Ok(after)

@@ -5,80 +5,75 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::User;
+use crate::context::{Account, System};
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::{MandateId, UserId};
 
-/// A row of `users`, without the hash.
-pub(crate) struct UserRow {
-    id: Uuid,
-    username: String,
-    email: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    language: String,
-    enabled: bool,
-    is_sys_admin: bool,
-    email_verified: bool,
-    created_at: DateTime<Utc>,
-    last_login_at: Option<DateTime<Utc>>,
-    version: i64,
+/// A statement whose rows have the columns of an account `u`, without the hash, and then others.
+macro_rules! users {
+    ($before:tt, [$($after:tt)+], $($argument:expr),* $(,)?) => {
+        sqlx::query!(
+            $before
+                + r#" u.id, u.username, u.email, u.first_name, u.last_name, u.language, u.enabled,
+                      u.is_sys_admin, u.email_verified, u.created_at, u.last_login_at, u.version "#
+                + $($after)+,
+            $($argument),*
+        )
+    };
 }
 
-impl From<UserRow> for User {
-    fn from(row: UserRow) -> Self {
-        Self {
-            id: row.id.into(),
-            username: row.username,
-            email: row.email,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            language: row.language,
-            enabled: row.enabled,
-            is_sys_admin: row.is_sys_admin,
-            email_verified: row.email_verified,
+/// The account in a row of [`users!`].
+macro_rules! user_of {
+    ($row:expr) => {
+        User {
+            id: $row.id.into(),
+            username: $row.username,
+            email: $row.email,
+            first_name: $row.first_name,
+            last_name: $row.last_name,
+            language: $row.language,
+            enabled: $row.enabled,
+            is_sys_admin: $row.is_sys_admin,
+            email_verified: $row.email_verified,
             mfa_enabled: false, // second factors come with their own issue; until then nobody has one
-            created_at: row.created_at,
-            last_login_at: row.last_login_at,
-            version: row.version,
+            created_at: $row.created_at,
+            last_login_at: $row.last_login_at,
+            version: $row.version,
         }
-    }
+    };
 }
 
 /// An account that was not erased.
-pub async fn find(connection: &mut PgConnection, user: UserId) -> Result<Option<User>> {
-    let row = sqlx::query_as!(
-        UserRow,
-        "select id, username, email, first_name, last_name, language, enabled, is_sys_admin, email_verified, created_at, last_login_at, version
-         from users where id = $1 and erased_at is null",
-        user.uuid()
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(User::from))
+pub async fn find(connection: &mut PgConnection, account: Account) -> Result<Option<User>> {
+    let row = users!(
+        "select",
+        ["from users u where u.id = $1 and u.erased_at is null"],
+        account.user().uuid()
+    );
+    Ok(row.map(|row| user_of!(row)).fetch_optional(connection).await?)
 }
 
 /// The same, locked until the transaction ends: what a change begins with.
-pub async fn find_for_change(connection: &mut PgConnection, user: UserId) -> Result<Option<User>> {
-    let row = sqlx::query_as!(
-        UserRow,
-        "select id, username, email, first_name, last_name, language, enabled, is_sys_admin, email_verified, created_at, last_login_at, version
-         from users where id = $1 and erased_at is null for no key update",
-        user.uuid()
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(User::from))
+pub async fn find_for_change(
+    connection: &mut PgConnection,
+    account: Account,
+) -> Result<Option<User>> {
+    let row = users!(
+        "select",
+        ["from users u where u.id = $1 and u.erased_at is null for no key update"],
+        account.user().uuid()
+    );
+    Ok(row.map(|row| user_of!(row)).fetch_optional(connection).await?)
 }
 
 /// Why an account was not found, for SysAdmins: 410 where it was erased, else 404.
-pub(super) async fn missing(connection: &mut PgConnection, user: UserId) -> Result<Error> {
+pub(super) async fn missing(connection: &mut PgConnection, account: Account) -> Result<Error> {
     let erased = sqlx::query_scalar!(
         r#"select true as "erased!" from users where id = $1 and erased_at is not null"#,
-        user.uuid()
+        account.user().uuid()
     )
     .fetch_optional(connection)
     .await?;
@@ -100,12 +95,12 @@ pub struct NewUser<'a> {
     pub now: DateTime<Utc>,
 }
 
-pub async fn insert(connection: &mut PgConnection, user: &NewUser<'_>) -> Result<User> {
-    let row = sqlx::query_as!(
-        UserRow,
-        "insert into users (id, username, username_key, email, email_key, first_name, last_name, language, password_hash, is_sys_admin, created_at)
-         values ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         returning id, username, email, first_name, last_name, language, enabled, is_sys_admin, email_verified, created_at, last_login_at, version",
+pub async fn insert(connection: &mut PgConnection, _: System, user: &NewUser<'_>) -> Result<User> {
+    let row = users!(
+        "insert into users as u (id, username, username_key, email, email_key, first_name,
+           last_name, language, password_hash, is_sys_admin, created_at)
+         values ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning",
+        [""],
         user.id.uuid(),
         user.username,
         user.email,
@@ -117,11 +112,11 @@ pub async fn insert(connection: &mut PgConnection, user: &NewUser<'_>) -> Result
         user.is_sys_admin,
         user.now,
     )
+    .map(|row| user_of!(row))
     .fetch_one(connection)
     .await;
     row.on_constraint("users_username_key", username_taken)
         .on_constraint("users_email_key", email_taken)
-        .map(User::from)
 }
 
 fn username_taken() -> Error {
@@ -158,23 +153,23 @@ impl Changes {
 
 pub async fn update(
     connection: &mut PgConnection,
-    user: UserId,
+    account: Account,
     changes: &Changes,
 ) -> Result<User> {
     let email = changes.email.clone().flatten();
-    let row = sqlx::query_as!(
-        UserRow,
-        "update users set
+    let row = users!(
+        "update users u set
            email = case when $2 then $3 else email end,
            email_key = case when $2 then $4 else email_key end,
            email_verified = email_verified and not ($2 and $4 is distinct from email_key),
            first_name = case when $5 then $6 else first_name end,
            last_name = case when $7 then $8 else last_name end,
-           language = coalesce($9, language), enabled = coalesce($10, enabled), is_sys_admin = coalesce($11, is_sys_admin),
+           language = coalesce($9, language), enabled = coalesce($10, enabled),
+           is_sys_admin = coalesce($11, is_sys_admin),
            version = version + 1
-         where id = $1 and erased_at is null
-         returning id, username, email, first_name, last_name, language, enabled, is_sys_admin, email_verified, created_at, last_login_at, version",
-        user.uuid(),
+         where id = $1 and erased_at is null returning",
+        [""],
+        account.user().uuid(),
         changes.email.is_some(),
         email.as_ref().map(|(email, _)| email.as_str()),
         email.as_ref().map(|(_, key)| key.as_str()),
@@ -186,20 +181,21 @@ pub async fn update(
         changes.enabled,
         changes.is_sys_admin,
     )
+    .map(|row| user_of!(row))
     .fetch_one(connection)
     .await;
-    row.on_constraint("users_email_key", email_taken).map(User::from)
+    row.on_constraint("users_email_key", email_taken)
 }
 
 /// 409 where, without this account, no active SysAdmin would be left. Meaningful under the platform's lock.
 pub(super) async fn require_other_sys_admin(
     connection: &mut PgConnection,
-    user: UserId,
+    account: Account,
 ) -> Result<()> {
     let last = sqlx::query_scalar!(
         r#"select exists (select 1 from users where id = $1 and is_sys_admin and enabled and erased_at is null)
               and not exists (select 1 from users where id <> $1 and is_sys_admin and enabled and erased_at is null) as "last!""#,
-        user.uuid()
+        account.user().uuid()
     )
     .fetch_one(connection)
     .await?;
@@ -209,7 +205,7 @@ pub(super) async fn require_other_sys_admin(
 /// 409 where the account is the last effective admin of any mandate. Meaningful under the locks of its mandates.
 pub(super) async fn require_other_admins(
     connection: &mut PgConnection,
-    user: UserId,
+    account: Account,
 ) -> Result<()> {
     let last = sqlx::query_scalar!(
         r#"select exists (
@@ -225,7 +221,7 @@ pub(super) async fn require_other_admins(
                  join memberships om on om.mandate_id = omr.mandate_id and om.user_id = omr.user_id and om.enabled
                  join users o on o.id = om.user_id and o.enabled and o.erased_at is null
                  where omr.mandate_id = m.mandate_id and omr.role_id = r.id and omr.user_id <> $1)) as "last!""#,
-        user.uuid()
+        account.user().uuid()
     )
     .fetch_one(connection)
     .await?;
@@ -237,22 +233,30 @@ pub(super) async fn require_other_admins(
 /// holds the account's epoch, for which whoever signs out has to wait with their session locked.
 pub(super) async fn end_sessions(
     connection: &mut PgConnection,
-    user: UserId,
+    account: Account,
     now: DateTime<Utc>,
 ) -> Result<()> {
     // Those that have expired are left alone: they are over, and the purge may have them locked.
-    sqlx::query!("update sessions set revoked_at = $2 where user_id = $1 and revoked_at is null and expires_at > $2", user.uuid(), now)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        "update sessions set revoked_at = $2
+         where user_id = $1 and revoked_at is null and expires_at > $2",
+        account.user().uuid(),
+        now
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
 /// The mandates that an account belongs to, disabled and deleted ones too: whose trails tell of a change to it. A deleted mandate
 /// may be restored, and its trail outlives it.
-pub async fn mandates_of(connection: &mut PgConnection, user: UserId) -> Result<Vec<MandateId>> {
+pub async fn mandates_of(
+    connection: &mut PgConnection,
+    account: Account,
+) -> Result<Vec<MandateId>> {
     let ids = sqlx::query_scalar!(
         "select mandate_id from memberships where user_id = $1 order by 1",
-        user.uuid()
+        account.user().uuid()
     )
     .fetch_all(connection)
     .await?;
@@ -280,43 +284,6 @@ pub struct UserWithMandates {
     pub mandates: Vec<UserMandate>,
 }
 
-struct ListedRow {
-    id: Uuid,
-    username: String,
-    username_key: String,
-    email: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    language: String,
-    enabled: bool,
-    is_sys_admin: bool,
-    email_verified: bool,
-    created_at: DateTime<Utc>,
-    last_login_at: Option<DateTime<Utc>>,
-    version: i64,
-    mandates: Json<Vec<UserMandate>>,
-}
-
-impl From<ListedRow> for UserWithMandates {
-    fn from(row: ListedRow) -> Self {
-        let user = UserRow {
-            id: row.id,
-            username: row.username,
-            email: row.email,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            language: row.language,
-            enabled: row.enabled,
-            is_sys_admin: row.is_sys_admin,
-            email_verified: row.email_verified,
-            created_at: row.created_at,
-            last_login_at: row.last_login_at,
-            version: row.version,
-        };
-        Self { user: user.into(), mandates: row.mandates.0 }
-    }
-}
-
 /// What the list of users is narrowed to.
 #[derive(Debug, Default)]
 pub struct Filter {
@@ -331,15 +298,15 @@ pub struct Filter {
 /// Accounts with their mandates and roles, in one statement.
 pub async fn list(
     connection: &mut PgConnection,
+    system: System,
     filter: &Filter,
     paging: &Paging,
 ) -> Result<Rows<UserWithMandates>> {
-    macro_rules! users {
+    macro_rules! listed {
         ($after:tt, $order:tt, $bound:expr) => {
-            sqlx::query_as!(
-                ListedRow,
-                r#"select u.id, u.username, u.username_key, u.email, u.first_name, u.last_name, u.language, u.enabled, u.is_sys_admin, u.email_verified,
-                          u.created_at, u.last_login_at, u.version,
+            users!(
+                "select",
+                [r#", u.username_key,
                      (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'code', d.code, 'enabled', m.enabled, 'roles',
                                (select coalesce(jsonb_agg(r.label order by r.label_key), '[]')
                                 from member_roles mr join roles r on r.mandate_id = mr.mandate_id and r.id = mr.role_id
@@ -354,7 +321,7 @@ pub async fn list(
                      and ($7::text is null or u.username_key = $7) and ($8::text is null or u.email_key = $8)
                      and ($9::uuid is null or exists (select 1 from memberships o join mandates d on d.id = o.mandate_id
                           where o.mandate_id = $9 and o.user_id = u.id and d.deleted_at is null))
-                     and "# + $after + " order by " + $order + " limit $6",
+                     and "# + $after + " order by " + $order + " limit $6"],
                 filter.text.as_deref(),
                 filter.enabled,
                 filter.is_sys_admin,
@@ -365,6 +332,10 @@ pub async fn list(
                 filter.email_key.as_deref(),
                 filter.mandate.map(MandateId::uuid),
             )
+            .map(|row| {
+                let mandates = row.mandates.0;
+                (UserWithMandates { user: user_of!(row), mandates }, row.username_key)
+            })
             .fetch_all(&mut *connection)
         };
     }
@@ -372,28 +343,28 @@ pub async fn list(
     let (text, time) = (paging.bound_text(), paging.bound_time());
     let rows = match (by_name, paging.descending) {
         (true, false) => {
-            users!("(u.username_key, u.id) > ($4, $5)", "u.username_key, u.id", text).await?
+            listed!("(u.username_key, u.id) > ($4, $5)", "u.username_key, u.id", text).await?
         }
         (true, true) => {
-            users!("(u.username_key, u.id) < ($4, $5)", "u.username_key desc, u.id desc", text)
+            listed!("(u.username_key, u.id) < ($4, $5)", "u.username_key desc, u.id desc", text)
                 .await?
         }
         (false, false) => {
-            users!("(u.created_at, u.id) > ($4, $5)", "u.created_at, u.id", time).await?
+            listed!("(u.created_at, u.id) > ($4, $5)", "u.created_at, u.id", time).await?
         }
         (false, true) => {
-            users!("(u.created_at, u.id) < ($4, $5)", "u.created_at desc, u.id desc", time).await?
+            listed!("(u.created_at, u.id) < ($4, $5)", "u.created_at desc, u.id desc", time).await?
         }
     };
-    let total = if paging.count { Some(count(connection, filter).await?) } else { None };
-    Ok(paging.cut(rows, total, |row: ListedRow| {
-        let key = if by_name { row.username_key.clone().into() } else { row.created_at.into() };
-        let id = row.id;
-        (row.into(), Position { key, id })
+    let total = if paging.count { Some(count(connection, system, filter).await?) } else { None };
+    Ok(paging.cut(rows, total, |(listed, name): (UserWithMandates, String)| {
+        let key = if by_name { name.into() } else { listed.user.created_at.into() };
+        let id = listed.user.id.uuid();
+        (listed, Position { key, id })
     }))
 }
 
-async fn count(connection: &mut PgConnection, filter: &Filter) -> Result<i64> {
+async fn count(connection: &mut PgConnection, _: System, filter: &Filter) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from users u
            where u.erased_at is null

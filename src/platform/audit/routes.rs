@@ -86,7 +86,8 @@ async fn list_platform_audit_events(
 ) -> Result<PageAnswer<AuditEvent>> {
     let paging = query.paging(&lister)?;
     let mut reading = system.read().await?;
-    let rows = store::list_platform(&mut reading, &query.filter(), &paging).await?;
+    let rows =
+        store::list_platform(&mut reading, system.system(), &query.filter(), &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }

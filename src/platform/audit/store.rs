@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::access::tables::{Audit, Read};
-use crate::context::Grant;
 use crate::context::audit::{Action, ResourceType};
+use crate::context::{Grant, System};
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{EventId, MandateId, UserId};
@@ -43,42 +43,6 @@ pub struct AuditEvent {
     pub request_id: Option<String>,
 }
 
-struct EventRow {
-    id: Uuid,
-    at: DateTime<Utc>,
-    actor_id: Option<Uuid>,
-    actor_name: Option<String>,
-    impersonated_by: Option<Uuid>,
-    actor_ip: Option<String>,
-    mandate_id: Option<Uuid>,
-    action: String,
-    resource_type: String,
-    resource_id: Option<String>,
-    target_user_id: Option<Uuid>,
-    details: Value,
-    request_id: Option<String>,
-}
-
-impl From<EventRow> for AuditEvent {
-    fn from(row: EventRow) -> Self {
-        Self {
-            id: row.id.into(),
-            at: row.at,
-            actor_id: row.actor_id.map(Into::into),
-            actor_name: row.actor_name,
-            impersonated_by: row.impersonated_by.map(Into::into),
-            actor_ip: row.actor_ip,
-            mandate_id: row.mandate_id.map(Into::into),
-            action: row.action,
-            resource_type: row.resource_type,
-            resource_id: row.resource_id,
-            target_user_id: row.target_user_id.map(Into::into),
-            details: row.details,
-            request_id: row.request_id,
-        }
-    }
-}
-
 /// What a trail is narrowed to.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
@@ -103,12 +67,15 @@ impl Filter {
 macro_rules! events {
     ($scope:tt, $compare:tt, $direction:tt, $($argument:expr),+) => {
         sqlx::query_as!(
-            EventRow,
-            "select e.id, e.at, e.actor_id, user_display_name(e.actor_id) as actor_name, e.impersonated_by,
-                    host(a.address) as actor_ip, e.mandate_id, e.action, e.resource_type, e.resource_id, e.target_user_id,
-                    e.details, e.request_id
+            AuditEvent,
+            r#"select e.id, e.at, e.actor_id as "actor_id: UserId",
+                    user_display_name(e.actor_id) as actor_name,
+                    e.impersonated_by as "impersonated_by: UserId", host(a.address) as actor_ip,
+                    e.mandate_id as "mandate_id: MandateId", e.action, e.resource_type,
+                    e.resource_id, e.target_user_id as "target_user_id: UserId", e.details,
+                    e.request_id
              from audit_events e left join audit_addresses a on a.event_id = e.id
-             where " + $scope + "
+             where "# + $scope + "
                and ($2::uuid is null or e.actor_id = $2) and ($3::text is null or e.action = $3)
                and ($10::text is null or e.resource_type = $10) and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
                and ($5::timestamptz is null or e.at >= $5) and ($6::timestamptz is null or e.at < $6)
@@ -157,10 +124,10 @@ pub(super) async fn list(
     Ok(page(paging, rows, total))
 }
 
-fn page(paging: &Paging, rows: Vec<EventRow>, total: Option<i64>) -> Rows<AuditEvent> {
-    paging.cut(rows, total, |row: EventRow| {
-        let position = Position::new(row.at, row.id);
-        (row.into(), position)
+fn page(paging: &Paging, rows: Vec<AuditEvent>, total: Option<i64>) -> Rows<AuditEvent> {
+    paging.cut(rows, total, |event: AuditEvent| {
+        let position = Position::new(event.at, event.id.uuid());
+        (event, position)
     })
 }
 
@@ -195,6 +162,7 @@ async fn count(
 /// The platform's own trail.
 pub(super) async fn list_platform(
     connection: &mut PgConnection,
+    system: System,
     filter: &Filter,
     paging: &Paging,
 ) -> Result<Rows<AuditEvent>> {
@@ -223,11 +191,12 @@ pub(super) async fn list_platform(
     } else {
         of_platform!(">", "asc").await?
     };
-    let total = if paging.count { Some(count_platform(connection, filter).await?) } else { None };
+    let total =
+        if paging.count { Some(count_platform(connection, system, filter).await?) } else { None };
     Ok(page(paging, rows, total))
 }
 
-async fn count_platform(connection: &mut PgConnection, filter: &Filter) -> Result<i64> {
+async fn count_platform(connection: &mut PgConnection, _: System, filter: &Filter) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from audit_events e
            where e.mandate_id is null

@@ -171,7 +171,7 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
                 "SysAdmins do not make themselves admin of a mandate.",
             ));
         }
-        let account = users::find(&mut change, admin)
+        let account = users::find(&mut change, system.system().account(admin))
             .await?
             .ok_or_else(|| Thing::User.missing("/adminUserId"))?;
         if !account.enabled {

@@ -212,7 +212,7 @@ async fn add_by_name(
 /// such an account. (Asked again under the locks.)
 async fn may_give(context: &MandateContext, roles: &NamedRoles, named: &Named) -> Result<()> {
     let mut reading = context.caller().read().await?;
-    let oneself = users::is_named(&mut reading, context.caller().user(), named).await?;
+    let oneself = users::is_named(&mut reading, context.caller().account(), named).await?;
     if oneself && context.is_sys_admin() {
         return Err(not_oneself());
     }
@@ -255,7 +255,8 @@ async fn add(
 ) -> Result<Outcome<Member>> {
     let mut change = context.change(Locks::newcomer(target)).await?;
     let grant = change.context.grant::<Members, Create>()?;
-    users::find(&mut change, target).await?.ok_or_else(|| Thing::User.missing(place))?;
+    let found = users::resolve(&mut change, &grant, &Named::Id(target)).await?;
+    found.ok_or_else(|| Thing::User.missing(place))?;
     if change.context.is_sys_admin() && target == change.context.caller().user() {
         return Err(not_oneself());
     }
