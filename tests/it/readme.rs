@@ -177,6 +177,28 @@ fn home(name: &str) -> (PathBuf, &str) {
     of_a_crate.unwrap_or((root(), name))
 }
 
+/// A word that is explained has a place in the sources.
+#[test]
+fn words_live_where_they_are_said_to() {
+    let text = std::fs::read_to_string(root().join("docs/words.md")).unwrap();
+    let places = text.lines().filter(|line| line.starts_with("| **")).map(|line| {
+        let (_, last) = line.trim_end_matches(" |").rsplit_once("| ").unwrap();
+        (line, last)
+    });
+    let (mut words, mut missing) = (0, Vec::new());
+    for (line, place) in places {
+        words += 1;
+        // `src/{identity,tenancy}/` names several.
+        let first = place.split('`').nth(1).unwrap_or_default();
+        let first = first.replace("{identity,tenancy,platform,features}", "tenancy");
+        if !root().join(first).exists() {
+            missing.push(line);
+        }
+    }
+    assert!(words >= 25, "only {words} words are explained");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
 /// `gates::walls` is a file of this test program, `unit auth::token` a module with tests in it; a
 /// name that begins with a crate of `crates/` is of that crate.
 #[test]
