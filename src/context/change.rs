@@ -17,10 +17,12 @@ use sqlx::PgConnection;
 
 use super::audit::Recorded;
 use super::load;
-use super::{Authority, Caller, InstanceContext, MandateContext, Services, SystemContext, enter};
+use super::{
+    Actor, Authority, Caller, InstanceContext, MandateContext, Services, SystemContext, enter,
+};
 use crate::kernel::db::{ActAs, AdvisoryLock, Intent, Transaction};
 use crate::kernel::error::{Code, Error, Result};
-use crate::kernel::ids::{InstanceId, MandateId, UserId, uuids};
+use crate::kernel::ids::{MandateId, UserId, uuids};
 
 /// A transaction that reads.
 #[derive(Debug)]
@@ -180,15 +182,6 @@ impl<C> DerefMut for Change<C> {
 }
 
 impl<C> Change<C> {
-    /// Goes on as the tenant; from here row-level security shows one mandate.
-    pub async fn enter(
-        &mut self,
-        mandate: MandateId,
-        instance: Option<InstanceId>,
-        user: UserId,
-    ) -> Result<()> {
-        self.transaction.act_as(ActAs::Tenant { mandate, instance, user }).await
-    }
     /// Runs the deferred checks now, so that what they refuse is known before anything is promised.
     pub async fn check(&mut self) -> Result<()> {
         self.transaction.check_constraints().await
@@ -204,17 +197,25 @@ impl<C> Change<C> {
 impl Change<MandateContext> {
     /// Goes on as the tenant.
     pub async fn as_tenant(&mut self) -> Result<()> {
-        let (mandate, user) = (self.context.mandate, self.context.caller.user);
-        self.enter(mandate, None, user).await
+        let act_as = self.context.tenant(None);
+        self.transaction.act_as(act_as).await
     }
 }
 
 impl Change<InstanceContext> {
     /// Goes on as the tenant.
     pub async fn as_tenant(&mut self) -> Result<()> {
-        let (mandate, instance, user) =
-            (self.context.mandate.mandate, self.context.instance, self.context.mandate.caller.user);
-        self.enter(mandate, Some(instance), user).await
+        let act_as = self.context.mandate.tenant(Some(self.context.instance));
+        self.transaction.act_as(act_as).await
+    }
+}
+
+impl Change<SystemContext> {
+    /// Goes on as the tenant of a mandate that it makes; from here row-level security shows only
+    /// that one.
+    pub async fn enter(&mut self, mandate: MandateId) -> Result<()> {
+        let user = self.context.actor().unwrap_or(UserId::NOBODY);
+        self.transaction.act_as(ActAs::Tenant { mandate, instance: None, user }).await
     }
 }
 
@@ -295,7 +296,7 @@ impl SystemContext {
 impl Caller {
     /// Begins a change of the caller's own account.
     pub async fn change(&self, locks: Locks) -> Result<Change<Caller>> {
-        let mut transaction = self.services.db.begin(ActAs::System, Intent::Write).await?;
+        let mut transaction = self.services.db.begin(ActAs::System, self.intent()).await?;
         locks.take(&mut transaction).await?;
         let context = self.renewed(&mut transaction).await?;
         Ok(Change { transaction, context })

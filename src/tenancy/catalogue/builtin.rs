@@ -1,13 +1,14 @@
 //! What a feature that comes with the service is made of, and bringing the catalogue up to date with them at start. Templates
 //! that are missing are added; what SysAdmins changed in a template, and what mandates changed in their copies, stays.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::access::{Permissions, Rule};
 use crate::context::audit::{self, Action, Event, ResourceType};
-use crate::context::{RequestMeta, Services, SystemContext};
+use crate::context::{RequestMeta, Services, System, SystemContext};
 use crate::http::app::App;
 use crate::http::guard::Routes;
 use crate::kernel::db::AdvisoryLock;
@@ -68,7 +69,7 @@ pub async fn bring_up_to_date(services: &Services, features: &[BuiltIn]) -> Resu
     AdvisoryLock::Catalogue.take(&mut writing).await?;
     let mut changed = Vec::new();
     for feature in features {
-        if bring_feature(&mut writing, &system, feature).await? {
+        if bring_feature(&mut writing, system.system(), feature, system.now()).await? {
             changed.push(feature.code);
         }
     }
@@ -83,8 +84,9 @@ pub async fn bring_up_to_date(services: &Services, features: &[BuiltIn]) -> Resu
 
 async fn bring_feature(
     connection: &mut PgConnection,
-    system: &SystemContext,
+    system: System,
     feature: &BuiltIn,
+    now: DateTime<Utc>,
 ) -> Result<bool> {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let written = sqlx::query!(
@@ -98,25 +100,26 @@ async fn bring_feature(
         feature.icon,
         &owned(feature.tables),
         &owned(feature.views),
-        system.now(),
+        now,
     )
     .execute(&mut *connection)
     .await?;
     let mut changed = written.rows_affected() > 0;
-    let known = roles::templates(connection, Some(feature.code)).await?;
+    let known = roles::templates(connection, system.into(), Some(feature.code)).await?;
     for role in feature.roles {
         if known.iter().any(|template| template.role.label == role.label) {
             continue;
         }
         let made = roles::insert_template(
             connection,
+            system,
             Some(feature.code),
             &Name::of_stored(role.label),
             &texts(role.description),
-            system.now(),
+            now,
         )
         .await?;
-        roles::replace_template_permissions(connection, &made, &role.permissions()).await?;
+        roles::replace_template_permissions(connection, system, &made, &role.permissions()).await?;
         changed = true;
     }
     Ok(changed)

@@ -75,7 +75,7 @@ async fn list_features(
 ) -> Result<PageAnswer<Feature>> {
     let paging = query.paging(&lister)?;
     let mut reading = caller.read().await?;
-    let rows = store::list(&mut reading, &paging).await?;
+    let rows = store::list(&mut reading, caller.signed_in(), &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }
@@ -90,7 +90,8 @@ async fn get_feature(
     FromPath(FeaturePath { feature_code: code }): FromPath<FeaturePath>,
 ) -> Result<Response> {
     let mut reading = caller.read().await?;
-    let feature = store::find(&mut reading, &code).await?.ok_or_else(Error::not_found)?;
+    let feature =
+        store::find(&mut reading, caller.signed_in(), &code).await?.ok_or_else(Error::not_found)?;
     reading.finish().await?;
     Ok(resource_unless_known(&headers, &feature))
 }
@@ -241,7 +242,7 @@ async fn create_feature(
         views: &views,
         now: system.now(),
     };
-    let feature = store::insert(&mut writing, &new).await?;
+    let feature = store::insert(&mut writing, system.system(), &new).await?;
     let event = Event::new(Action::FeatureCreated, ResourceType::Feature, &feature.code)
         .details(json!({ "after": described(&feature) }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
@@ -313,7 +314,8 @@ async fn update_feature(
     Json(body): Json<UpdateFeature>,
 ) -> Result<Versioned<Feature>> {
     let mut writing = system.write().await?;
-    let before = store::find_for_change(&mut writing, &code).await?.ok_or_else(Error::not_found)?;
+    let found = store::find_for_change(&mut writing, system.system(), &code).await?;
+    let before = found.ok_or_else(Error::not_found)?;
     precondition.check_with(before.version, body.version)?;
     let wanted = body.applied_to(&before)?;
     if before.built_in {
@@ -322,7 +324,7 @@ async fn update_feature(
     let loses = |was: &[String], is: &[String]| was.iter().any(|name| !is.contains(name));
     let narrowed = loses(&before.tables, &wanted.tables) || loses(&before.views, &wanted.views);
     if narrowed {
-        store::require_unused(&mut writing, &code).await?;
+        store::require_unused(&mut writing, system.system(), &code).await?;
     }
     require_no_own_gain(&mut writing, &system, &code, (&before.catalogue(), &wanted.catalogue()))
         .await?;
@@ -330,7 +332,7 @@ async fn update_feature(
         writing.commit(Recorded::nothing_changed()).await?;
         return Ok(Versioned(before));
     }
-    let after = store::update(&mut writing, &wanted).await?;
+    let after = store::update(&mut writing, system.system(), &wanted).await?;
     let event = Event::new(Action::FeatureUpdated, ResourceType::Feature, &code)
         .details(json!({ "before": described(&before), "after": described(&after) }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
@@ -347,14 +349,15 @@ async fn delete_feature(
     FromPath(FeaturePath { feature_code: code }): FromPath<FeaturePath>,
 ) -> Result<NoContent> {
     let mut writing = system.write().await?;
-    let before = store::find_for_change(&mut writing, &code).await?.ok_or_else(Error::not_found)?;
+    let found = store::find_for_change(&mut writing, system.system(), &code).await?;
+    let before = found.ok_or_else(Error::not_found)?;
     precondition.check(before.version)?;
     if before.built_in {
         return Err(built_in());
     }
-    store::require_unused(&mut writing, &code).await?;
-    let templates = roles::templates(&mut writing, Some(&code)).await?;
-    store::delete(&mut writing, &code).await?;
+    store::require_unused(&mut writing, system.system(), &code).await?;
+    let templates = roles::templates(&mut writing, system.system().into(), Some(&code)).await?;
+    store::delete(&mut writing, system.system(), &code).await?;
     let event = Event::new(Action::FeatureDeleted, ResourceType::Feature, &code)
         .details(json!({ "before": described(&before) }));
     let event = event.listing(

@@ -1,49 +1,44 @@
 //! The catalogue in the database. It belongs to no mandate: everybody reads it, only the system writes it.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Feature, InUse, MAX_IN_USE, in_use};
+use crate::context::{SignedIn, System};
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::translations::Texts;
 
-struct FeatureRow {
-    code: String,
-    label: Value,
-    icon: String,
-    tables: Vec<String>,
-    views: Vec<String>,
-    built_in: bool,
-    version: i64,
-    created_at: DateTime<Utc>,
-}
-
-impl From<FeatureRow> for Feature {
-    fn from(row: FeatureRow) -> Self {
-        Self {
-            code: row.code,
-            label: serde_json::from_value::<Texts>(row.label).unwrap_or_default(),
-            icon: row.icon,
-            tables: row.tables,
-            views: row.views,
-            built_in: row.built_in,
-            version: row.version,
-            created_at: row.created_at,
+/// The feature in a row of the catalogue: its texts are kept as JSON.
+macro_rules! feature_of {
+    ($row:expr) => {
+        Feature {
+            code: $row.code,
+            label: $row.label.0,
+            icon: $row.icon,
+            tables: $row.tables,
+            views: $row.views,
+            built_in: $row.built_in,
+            version: $row.version,
+            created_at: $row.created_at,
         }
-    }
+    };
 }
 
 /// The features, by code.
-pub(super) async fn list(connection: &mut PgConnection, paging: &Paging) -> Result<Rows<Feature>> {
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    signed_in: SignedIn,
+    paging: &Paging,
+) -> Result<Rows<Feature>> {
     macro_rules! features {
         ($compare:tt, $order:tt) => {
-            sqlx::query_as!(
-                FeatureRow,
-                "select code, label, icon, tables, views, built_in, version, created_at from features where code "
+            sqlx::query!(
+                r#"select code, label as "label: Json<Texts>", icon, tables, views, built_in,
+                     version, created_at
+                   from features where code "#
                     + $compare
                     + " $1 order by code"
                     + $order
@@ -51,19 +46,20 @@ pub(super) async fn list(connection: &mut PgConnection, paging: &Paging) -> Resu
                 paging.bound_text(),
                 paging.fetch(),
             )
+            .map(|row| feature_of!(row))
             .fetch_all(&mut *connection)
         };
     }
     let rows =
         if paging.descending { features!("<", " desc").await? } else { features!(">", "").await? };
-    let total = if paging.count { Some(count(connection).await?) } else { None };
-    Ok(paging.cut(rows, total, |row: FeatureRow| {
-        let position = Position::new(row.code.clone(), Uuid::nil());
-        (row.into(), position)
+    let total = if paging.count { Some(count(connection, signed_in).await?) } else { None };
+    Ok(paging.cut(rows, total, |feature: Feature| {
+        let position = Position::new(feature.code.clone(), Uuid::nil());
+        (feature, position)
     }))
 }
 
-async fn count(connection: &mut PgConnection) -> Result<i64> {
+async fn count(connection: &mut PgConnection, _: SignedIn) -> Result<i64> {
     let total = sqlx::query_scalar!(r#"select count(*) as "total!" from features"#)
         .fetch_one(connection)
         .await?;
@@ -71,30 +67,33 @@ async fn count(connection: &mut PgConnection) -> Result<i64> {
 }
 
 /// A feature by its code.
-pub async fn find(connection: &mut PgConnection, code: &str) -> Result<Option<Feature>> {
-    let row = sqlx::query_as!(
-        FeatureRow,
-        "select code, label, icon, tables, views, built_in, version, created_at from features where code = $1",
+pub async fn find(
+    connection: &mut PgConnection,
+    _: SignedIn,
+    code: &str,
+) -> Result<Option<Feature>> {
+    let row = sqlx::query!(
+        r#"select code, label as "label: Json<Texts>", icon, tables, views, built_in, version,
+           created_at from features where code = $1"#,
         code
     )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(Feature::from))
+    .map(|row| feature_of!(row));
+    Ok(row.fetch_optional(connection).await?)
 }
 
 /// The same, locked until the transaction ends.
 pub(super) async fn find_for_change(
     connection: &mut PgConnection,
+    _: System,
     code: &str,
 ) -> Result<Option<Feature>> {
-    let row = sqlx::query_as!(
-        FeatureRow,
-        "select code, label, icon, tables, views, built_in, version, created_at from features where code = $1 for update",
+    let row = sqlx::query!(
+        r#"select code, label as "label: Json<Texts>", icon, tables, views, built_in, version,
+           created_at from features where code = $1 for update"#,
         code
     )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(Feature::from))
+    .map(|row| feature_of!(row));
+    Ok(row.fetch_optional(connection).await?)
 }
 
 pub(super) struct NewFeature<'a> {
@@ -108,12 +107,14 @@ pub(super) struct NewFeature<'a> {
 
 pub(super) async fn insert(
     connection: &mut PgConnection,
+    _: System,
     feature: &NewFeature<'_>,
 ) -> Result<Feature> {
-    let row = sqlx::query_as!(
-        FeatureRow,
-        "insert into features (code, label, icon, tables, views, created_at) values ($1, $2, $3, $4, $5, $6)
-         returning code, label, icon, tables, views, built_in, version, created_at",
+    let row = sqlx::query!(
+        r#"insert into features (code, label, icon, tables, views, created_at)
+         values ($1, $2, $3, $4, $5, $6)
+         returning code, label as "label: Json<Texts>", icon, tables, views, built_in, version,
+           created_at"#,
         feature.code,
         Json(feature.label) as _,
         feature.icon,
@@ -121,33 +122,41 @@ pub(super) async fn insert(
         feature.views,
         feature.now,
     )
+    .map(|row| feature_of!(row))
     .fetch_one(connection)
     .await;
     row.on_constraint("features_pkey", || {
         Error::new(Code::CodeTaken, "Another feature has this code.")
     })
-    .map(Feature::from)
 }
 
 /// Writes the feature as it is to be.
-pub(super) async fn update(connection: &mut PgConnection, feature: &Feature) -> Result<Feature> {
-    let row = sqlx::query_as!(
-        FeatureRow,
-        "update features set label = $2, icon = $3, tables = $4, views = $5, version = version + 1 where code = $1
-         returning code, label, icon, tables, views, built_in, version, created_at",
+pub(super) async fn update(
+    connection: &mut PgConnection,
+    _: System,
+    feature: &Feature,
+) -> Result<Feature> {
+    let row = sqlx::query!(
+        r#"update features set label = $2, icon = $3, tables = $4, views = $5, version = version + 1
+         where code = $1
+         returning code, label as "label: Json<Texts>", icon, tables, views, built_in, version,
+           created_at"#,
         feature.code,
         Json(&feature.label) as _,
         feature.icon,
         &feature.tables,
         &feature.views,
     )
-    .fetch_one(connection)
-    .await?;
-    Ok(row.into())
+    .map(|row| feature_of!(row));
+    Ok(row.fetch_one(connection).await?)
 }
 
 /// 409 that names them where mandates have instances of it; those of deleted mandates too, which may be restored.
-pub(super) async fn require_unused(connection: &mut PgConnection, code: &str) -> Result<()> {
+pub(super) async fn require_unused(
+    connection: &mut PgConnection,
+    _: System,
+    code: &str,
+) -> Result<()> {
     let rows = sqlx::query!(
         "select id, label, mandate_id from feature_instances where feature_code = $1 order by label_sort, id limit $2",
         code,
@@ -165,7 +174,7 @@ pub(super) async fn require_unused(connection: &mut PgConnection, code: &str) ->
 }
 
 /// Deletes a feature and its templates.
-pub(super) async fn delete(connection: &mut PgConnection, code: &str) -> Result<()> {
+pub(super) async fn delete(connection: &mut PgConnection, _: System, code: &str) -> Result<()> {
     sqlx::query!("delete from roles where scope = 'feature-template' and feature_code = $1", code)
         .execute(&mut *connection)
         .await?;

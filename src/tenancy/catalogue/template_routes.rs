@@ -48,9 +48,11 @@ async fn list_template_roles(
     let paging = query.paging(&lister)?;
     let mut reading = system.read().await?;
     if let Some(code) = &query.feature_code {
-        store::find(&mut reading, code).await?.ok_or_else(Error::not_found)?;
+        let found = store::find(&mut reading, system.system().into(), code).await?;
+        found.ok_or_else(Error::not_found)?;
     }
-    let rows = roles::list_templates(&mut reading, query.feature_code.as_deref(), &paging).await?;
+    let feature = query.feature_code.as_deref();
+    let rows = roles::list_templates(&mut reading, system.system(), feature, &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }
@@ -92,6 +94,7 @@ async fn create_template_role(
     let mut writing = system.write().await?;
     let role = roles::insert_template(
         &mut writing,
+        system.system(),
         body.feature_code.as_deref(),
         &label,
         &description,

@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::store::{self, FoundAccess};
-use super::{AdmissionPath, FeatureAccess, InstancePath};
+use super::{AdmissionPath, FeatureAccess, InstancePath, store};
+use crate::access::Operation;
 use crate::access::tables::{Access, Create, Delete, Instances, Op, Read, Update};
-use crate::access::{Level, Operation, Permissions};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_brings_instance_no_nearer, require_may_give};
 use crate::context::policy::{Class, Policy};
 use crate::context::{
-    AccessPreview, Change, Concerned, Grant, InstanceContext, Locks, Outcome, Recorded,
+    AccessPreview, Change, Concerned, Grant, InstanceContext, Locks, Opened, Outcome, Recorded,
     require_opens_nothing,
 };
 use crate::http::app::App;
@@ -29,7 +29,7 @@ use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
 use crate::kernel::missing::Thing;
 use crate::list_query;
-use crate::tenancy::roles::{self, NamedRoles};
+use crate::tenancy::roles::{self, NamedRole, NamedRoles};
 
 pub(super) fn routes(app: &App) -> Routes {
     let write = |policy: Policy| policy.class(Class::MemberWrite);
@@ -112,43 +112,37 @@ pub struct AddInstanceUser {
     role_ids: Vec<RoleId>,
 }
 
-type NamedRole = (RoleId, String, bool, Permissions);
-
 /// The instance's roles of these ids; 404 where one is not a role of this instance.
-async fn require_known(
-    change: &mut Change<InstanceContext>,
+async fn require_known<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Access, O>,
     roles: &[RoleId],
 ) -> Result<Vec<NamedRole>> {
-    let found = known(change, roles).await?;
+    let found = roles::find_named(connection, grant, roles).await?;
     if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
 }
 
-async fn known(change: &mut Change<InstanceContext>, roles: &[RoleId]) -> Result<Vec<NamedRole>> {
-    let (mandate, instance) = (change.context.mandate().mandate(), change.context.instance());
-    roles::permissions_of(change, mandate, Some(instance), roles).await
-}
-
 fn ids(roles: &[NamedRole]) -> BTreeSet<RoleId> {
-    roles.iter().map(|(id, ..)| *id).collect()
+    roles.iter().map(|role| role.id).collect()
 }
 
 /// Whether the caller may give these roles to that user.
 async fn may_give(
     change: &mut Change<InstanceContext>,
     target: UserId,
-    roles: &[&NamedRole],
+    roles: impl IntoIterator<Item = &NamedRole>,
 ) -> Result<()> {
     let context = change.context.clone();
     let receiver = Receiver::of(&context, target);
-    roles.iter().try_for_each(|(.., permissions)| {
-        require_may_give(&context, receiver, permissions, false)
-    })?;
-    let given: Vec<_> = roles.iter().map(|(.., permissions)| permissions).collect();
+    let given: Vec<_> = roles.into_iter().map(|role| &role.permissions).collect();
+    given
+        .iter()
+        .try_for_each(|permissions| require_may_give(&context, receiver, permissions, false))?;
     require_opens_nothing(change, &context, &[target], &given).await
 }
 
 fn labels(roles: &[NamedRole], of: &BTreeSet<RoleId>) -> Vec<String> {
-    roles.iter().filter(|(id, ..)| of.contains(id)).map(|(_, label, ..)| label.clone()).collect()
+    roles.iter().filter(|role| of.contains(&role.id)).map(|role| role.label.clone()).collect()
 }
 
 /// Admits a member of the mandate to the instance.
@@ -176,39 +170,30 @@ async fn add(
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Create>(&change.context)?;
-    let nearness = store::nearness_of_member(&mut change, &grant, user).await?;
-    let given = known(&mut change, roles.ids()).await?;
-    let needed = require_there(nearness, roles, &given)?;
-    grant.admit(needed)?;
-    may_give(&mut change, user, &given.iter().collect::<Vec<_>>()).await?;
-    require_brings_instance_no_nearer(&change.context, needed)?;
+    let found = store::find_member(&mut change, &grant, user).await?;
+    let given = roles::find_named(&mut change, &grant, roles.ids()).await?;
+    require_there(found.is_some(), roles, &given)?;
+    let member = grant.open(found)?;
+    may_give(&mut change, user, &given).await?;
+    require_brings_instance_no_nearer(&change.context, member.nearness())?;
     change.as_tenant().await?;
-    store::insert_access(&mut change, &grant, user, roles.ids(), context.mandate().now()).await?;
+    let access = store::insert_access(&mut change, &member, roles.ids(), context.now()).await?;
     let details = json!({ "after": { "roles": labels(&given, &ids(&given)), "enabled": true } });
-    let event = Event::new(
-        Action::InstanceAccessGranted,
-        ResourceType::Instance,
-        grant.instance().unwrap_or_default(),
-    )
-    .target(user)
-    .details(details);
-    let recorded = audit::record(&mut change, context.mandate(), event).await?;
-    let FoundAccess { access, .. } =
-        store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let event =
+        Event::new(Action::InstanceAccessGranted, ResourceType::Instance, context.instance())
+            .target(user)
+            .details(details);
+    let recorded = audit::record(&mut change, context, event).await?;
     change.conclude(recorded, Concerned::User(user), Versioned(access)).await
 }
 
-/// How near the member is whom the body names; 404 that points to what is not there of all that it names.
-fn require_there(
-    nearness: Option<Level>,
-    roles: &NamedRoles,
-    found: &[NamedRole],
-) -> Result<Level> {
+/// 404 that points to what is not there of all that the body names.
+fn require_there(member: bool, roles: &NamedRoles, found: &[NamedRole]) -> Result<()> {
     let unknown = roles.unknown(&ids(found));
-    match nearness {
-        Some(nearness) if unknown.is_empty() => Ok(nearness),
-        Some(_) => Err(Error::unknown(unknown)),
-        None => Err(Error::unknown([vec![Thing::User.unknown("/userId")], unknown].concat())),
+    match member {
+        true if unknown.is_empty() => Ok(()),
+        true => Err(Error::unknown(unknown)),
+        false => Err(Error::unknown([vec![Thing::User.unknown("/userId")], unknown].concat())),
     }
 }
 
@@ -236,21 +221,19 @@ async fn update_instance_user(
     retrying(|| set_enabled(context, user, precondition, body)).await
 }
 
-/// An admission that is about to change: reached, at the expected version, and its holder within the caller's own access. And how near
-/// the holder is to the caller.
+/// An admission that is about to change: reached, at the expected version, and its holder within
+/// the caller's own access.
 async fn opened<O: Op>(
     change: &mut Change<InstanceContext>,
     grant: &Grant<Access, O>,
     user: UserId,
     precondition: &Precondition,
     version: Option<i64>,
-) -> Result<(FeatureAccess, Level)> {
-    let FoundAccess { access, needed } =
-        store::find_access(change, grant, user).await?.ok_or_else(Error::not_found)?;
-    grant.admit(needed)?;
+) -> Result<Opened<Access, O, FeatureAccess>> {
+    let access = grant.open(store::find_access(change, grant, user).await?)?;
     precondition.check_with(access.version, version)?;
     change.require_targets_within_own(&[user]).await?;
-    Ok((access, needed))
+    Ok(access)
 }
 
 async fn set_enabled(
@@ -261,29 +244,31 @@ async fn set_enabled(
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Update>(&change.context)?;
-    let (before, nearness) = opened(&mut change, &grant, user, precondition, body.version).await?;
+    let before = opened(&mut change, &grant, user, precondition, body.version).await?;
     if body.enabled && !before.enabled {
-        let held = require_known(&mut change, &before.role_ids).await?;
-        may_give(&mut change, user, &held.iter().collect::<Vec<_>>()).await?;
-        require_brings_instance_no_nearer(&change.context, nearness)?;
+        let held = require_known(&mut change, &grant, &before.role_ids).await?;
+        may_give(&mut change, user, &held).await?;
+        require_brings_instance_no_nearer(&change.context, before.nearness())?;
     }
     if body.enabled == before.enabled {
         return change
-            .conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(before))
+            .conclude(
+                Recorded::nothing_changed(),
+                Concerned::User(user),
+                Versioned(before.into_row()),
+            )
             .await;
     }
     change.as_tenant().await?;
-    store::set_access_enabled(&mut change, &grant, user, body.enabled).await?;
+    let after = store::set_access_enabled(&mut change, &before, body.enabled).await?;
     let details =
         json!({ "before": { "enabled": before.enabled }, "after": { "enabled": body.enabled } });
     let event =
         Event::new(Action::InstanceAccessUpdated, ResourceType::Instance, before.instance_id)
             .target(user)
             .details(details);
-    let recorded = audit::record(&mut change, context.mandate(), event).await?;
-    let FoundAccess { access, .. } =
-        store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
-    change.conclude(recorded, Concerned::User(user), Versioned(access)).await
+    let recorded = audit::record(&mut change, context, event).await?;
+    change.conclude(recorded, Concerned::User(user), Versioned(after)).await
 }
 
 /// Ends an admission.
@@ -309,17 +294,17 @@ async fn remove(
 ) -> Result<Outcome<NoContent>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Delete>(&change.context)?;
-    let (before, _) = opened(&mut change, &grant, user, precondition, None).await?;
-    let held = require_known(&mut change, &before.role_ids).await?;
+    let before = opened(&mut change, &grant, user, precondition, None).await?;
+    let held = require_known(&mut change, &grant, &before.role_ids).await?;
     change.as_tenant().await?;
-    store::delete_access(&mut change, &grant, user).await?;
+    store::delete_access(&mut change, &before).await?;
     let all = before.role_ids.iter().copied().collect();
     let details = json!({ "before": { "roles": labels(&held, &all), "enabled": before.enabled } });
     let event =
         Event::new(Action::InstanceAccessRevoked, ResourceType::Instance, before.instance_id)
             .target(user)
             .details(details);
-    let recorded = audit::record(&mut change, context.mandate(), event).await?;
+    let recorded = audit::record(&mut change, context, event).await?;
     change.conclude(recorded, Concerned::User(user), NoContent).await
 }
 
@@ -361,28 +346,30 @@ async fn replace(
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = leave::<Update>(&change.context)?;
-    let (before, _) = opened(&mut change, &grant, user, precondition, version).await?;
+    let before = opened(&mut change, &grant, user, precondition, version).await?;
     let (held, wanted): (BTreeSet<_>, BTreeSet<_>) =
         (before.role_ids.iter().copied().collect(), roles.ids().iter().copied().collect());
-    let concerned = known(&mut change, &held.union(&wanted).copied().collect::<Vec<_>>()).await?;
+    let either: Vec<RoleId> = held.union(&wanted).copied().collect();
+    let concerned = roles::find_named(&mut change, &grant, &either).await?;
     roles.require_among(&ids(&concerned))?;
-    let added: Vec<_> =
-        concerned.iter().filter(|(id, ..)| wanted.contains(id) && !held.contains(id)).collect();
-    may_give(&mut change, user, &added).await?;
+    let is_added = |role: &&NamedRole| wanted.contains(&role.id) && !held.contains(&role.id);
+    may_give(&mut change, user, concerned.iter().filter(is_added)).await?;
     if held == wanted {
         return change
-            .conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(before))
+            .conclude(
+                Recorded::nothing_changed(),
+                Concerned::User(user),
+                Versioned(before.into_row()),
+            )
             .await;
     }
     change.as_tenant().await?;
-    store::set_access_roles(&mut change, &grant, user, roles.ids()).await?;
+    let after = store::set_access_roles(&mut change, &before, roles.ids()).await?;
     let details = json!({ "before": { "roles": labels(&concerned, &held) }, "after": { "roles": labels(&concerned, &wanted) } });
     let event =
         Event::new(Action::InstanceRoleAssigned, ResourceType::Instance, before.instance_id)
             .target(user)
             .details(details);
-    let recorded = audit::record(&mut change, context.mandate(), event).await?;
-    let FoundAccess { access, .. } =
-        store::find_access(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
-    change.conclude(recorded, Concerned::User(user), Versioned(access)).await
+    let recorded = audit::record(&mut change, context, event).await?;
+    change.conclude(recorded, Concerned::User(user), Versioned(after)).await
 }

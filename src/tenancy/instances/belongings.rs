@@ -4,12 +4,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use sqlx::types::Json;
-use uuid::Uuid;
 
 use crate::access::tables::{Delete, Instances};
 use crate::access::{Permissions, Rules, Views};
 use crate::context::Grant;
 use crate::kernel::error::Result;
+use crate::kernel::ids::UserId;
 use crate::tenancy::roles;
 
 /// The instance's roles with what they permit.
@@ -36,7 +36,7 @@ pub(super) async fn roles(
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Admission {
-    user_id: Uuid,
+    user_id: UserId,
     /// Labels.
     roles: Vec<String>,
     enabled: bool,

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::FeatureInstance;
 use crate::access::tables::{Instances, Read};
-use crate::context::Grant;
+use crate::context::{Grant, System};
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::Result;
 use crate::kernel::ids::MandateId;
@@ -94,6 +94,7 @@ async fn count_in_mandate(
 /// Those of the mandates that are not deleted, or of one of them; by label.
 pub(super) async fn everywhere(
     connection: &mut PgConnection,
+    system: System,
     mandate: Option<MandateId>,
     feature: Option<&str>,
     paging: &Paging,
@@ -126,7 +127,7 @@ pub(super) async fn everywhere(
         instances!(">", "i.label_sort, i.id").await?
     };
     let total = if paging.count {
-        Some(count_everywhere(connection, mandate, feature).await?)
+        Some(count_everywhere(connection, system, mandate, feature).await?)
     } else {
         None
     };
@@ -135,6 +136,7 @@ pub(super) async fn everywhere(
 
 async fn count_everywhere(
     connection: &mut PgConnection,
+    _: System,
     mandate: Option<MandateId>,
     feature: Option<&str>,
 ) -> Result<i64> {

@@ -26,7 +26,7 @@ use crate::kernel::missing::Thing;
 use crate::kernel::names::{self, Name};
 use crate::list_query;
 use crate::tenancy::catalogue;
-use crate::tenancy::roles::{self, Copy, Target};
+use crate::tenancy::roles::{self, Copy};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -86,9 +86,10 @@ async fn list_feature_instances(
         }
         Reach::Everywhere(system, named) => {
             named.map_or(Ok(()), |named| require_same(query.mandate_id, named))?;
+            let mandate = query.mandate_id.or(named);
             let mut reading = system.read().await?;
-            let rows = list::everywhere(&mut reading, query.mandate_id.or(named), feature, &paging)
-                .await?;
+            let rows =
+                list::everywhere(&mut reading, system.system(), mandate, feature, &paging).await?;
             reading.finish().await?;
             rows
         }
@@ -149,22 +150,19 @@ async fn create(
             "`grantCreatorRole` is for admins of the mandate.",
         ));
     }
-    catalogue::find(&mut change, &body.feature_code).await?.ok_or_else(catalogue::unknown)?;
+    let found = catalogue::find(&mut change, context.signed_in(), &body.feature_code).await?;
+    found.ok_or_else(catalogue::unknown)?;
     let wanted = body.copy_template_roles.unwrap_or(true);
     let templates = if wanted {
-        roles::templates(&mut change, Some(&body.feature_code)).await?
+        roles::templates(&mut change, context.signed_in(), Some(&body.feature_code)).await?
     } else {
         Vec::new()
     };
     change.as_tenant().await?;
     let instance =
         store::insert(&mut change, &grant, &body.feature_code, label, context.now()).await?;
-    let target = Target {
-        mandate: grant.mandate(),
-        instance: Some((instance.id, &body.feature_code)),
-        now: context.now(),
-    };
-    let made = roles::copy_templates(&mut change, &templates, target).await?;
+    let furnished = grant.new_instance(instance.id);
+    let made = roles::copy_templates(&mut change, furnished, &templates, context.now()).await?;
     if let Some(role) = &body.grant_creator_role {
         admit_creator(&mut change, &instance, &made, role).await?;
     }
@@ -192,8 +190,8 @@ async fn admit_creator(
         .find(|copy| key.as_ref().is_some_and(|key| names::key_of_stored(&copy.label) == *key));
     let role = named.ok_or_else(|| Thing::Role.missing("/grantCreatorRole"))?.id;
     let grant = change.context.grant_over_new_instance(instance.id)?;
-    let (caller, now) = (change.context.caller().user(), change.context.now());
-    store::insert_access(change, &grant, caller, &[role], now).await
+    let now = change.context.now();
+    store::admit_creator(change, &grant, &[role], now).await
 }
 
 /// An instance.
@@ -263,8 +261,8 @@ async fn change(
         change.require_may_enable().await?;
     }
     change.as_tenant().await?;
-    store::lock(&mut change, &grant).await?;
-    let before = store::find(&mut change, &grant).await?.ok_or_else(Error::not_found)?;
+    let found = store::find_for_change(&mut change, &grant).await?;
+    let before = found.ok_or_else(Error::not_found)?;
     precondition.check_with(before.version, version)?;
     let is_renamed = label.is_some_and(|label| label.as_str() != before.label);
     if !is_renamed && enabled.is_none_or(|enabled| enabled == before.enabled) {
@@ -275,7 +273,7 @@ async fn change(
     let details = json!({ "before": described(&before), "after": described(&after) });
     let event =
         Event::new(Action::InstanceUpdated, ResourceType::Instance, after.id).details(details);
-    let recorded = audit::record(&mut change, context.mandate(), event).await?;
+    let recorded = audit::record(&mut change, context, event).await?;
     change.commit(recorded).await?;
     Ok(after)
 }
@@ -298,8 +296,8 @@ async fn delete(context: &InstanceContext, precondition: &Precondition) -> Resul
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant_row::<Instances, Delete>()?;
     change.as_tenant().await?;
-    store::lock(&mut change, &grant).await?;
-    let before = store::find(&mut change, &grant).await?.ok_or_else(Error::not_found)?;
+    let found = store::find_for_change(&mut change, &grant).await?;
+    let before = found.ok_or_else(Error::not_found)?;
     precondition.check(before.version)?;
     let (roles, admissions) = (
         belongings::roles(&mut change, &grant).await?,
@@ -313,7 +311,7 @@ async fn delete(context: &InstanceContext, precondition: &Precondition) -> Resul
         "admissionCount",
         &admissions,
     );
-    let recorded = audit::record(&mut change, context.mandate(), event).await?;
+    let recorded = audit::record(&mut change, context, event).await?;
     change.commit(recorded).await
 }
 

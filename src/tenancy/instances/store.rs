@@ -3,73 +3,46 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
-use uuid::Uuid;
 
 use super::{FeatureAccess, FeatureInstance, label_taken};
 use crate::access::tables::{Access, Create, Delete, InstanceRoles, Instances, Op, Read, Update};
-use crate::access::{Level, Permissions, Rules, Views};
-use crate::context::Grant;
+use crate::access::{Permissions, Rules, Views};
+use crate::context::{Grant, Opened, Sealed};
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::{InstanceId, RoleId, UserId, uuids};
 use crate::kernel::names::Name;
 use crate::tenancy::catalogue;
-use crate::tenancy::roles::role_of;
-use crate::tenancy::roles::{Holder, Present};
+use crate::tenancy::roles::{Holder, Present, role_of, roles};
 
-struct InstanceRow {
-    id: Uuid,
-    feature_code: String,
-    mandate_id: Uuid,
-    label: String,
-    enabled: bool,
-    version: i64,
-    created_at: DateTime<Utc>,
-}
-
-impl From<InstanceRow> for FeatureInstance {
-    fn from(row: InstanceRow) -> Self {
-        Self {
-            id: row.id.into(),
-            feature_code: row.feature_code,
-            mandate_id: row.mandate_id.into(),
-            label: row.label,
-            enabled: row.enabled,
-            version: row.version,
-            created_at: row.created_at,
-        }
-    }
-}
-
-/// The instance of the grant.
+/// The instance of the grant. It was reached before there was a grant over its row.
 pub(super) async fn find<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Instances, O>,
 ) -> Result<Option<FeatureInstance>> {
     let row = sqlx::query_as!(
-        InstanceRow,
-        "select id, feature_code, mandate_id, label, enabled, version, created_at from feature_instances where mandate_id = $1 and id = $2",
+        FeatureInstance,
+        "select id, feature_code, mandate_id, label, enabled, version, created_at
+         from feature_instances where mandate_id = $1 and id = $2",
         grant.mandate_uuid(),
         grant.instance_uuid(),
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(FeatureInstance::from))
+    );
+    Ok(row.fetch_optional(connection).await?)
 }
 
-/// Locks the instance of the grant, so that its version holds until the transaction ends.
-pub(super) async fn lock<O: Op>(
+/// The same, locked until the transaction ends: what a change begins with.
+pub(super) async fn find_for_change<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Instances, O>,
-) -> Result<()> {
-    sqlx::query!(
-        "select id from feature_instances where mandate_id = $1 and id = $2 for no key update",
+) -> Result<Option<FeatureInstance>> {
+    let row = sqlx::query_as!(
+        FeatureInstance,
+        "select id, feature_code, mandate_id, label, enabled, version, created_at
+         from feature_instances where mandate_id = $1 and id = $2 for no key update",
         grant.mandate_uuid(),
-        grant.instance_uuid()
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(())
+        grant.instance_uuid(),
+    );
+    Ok(row.fetch_optional(connection).await?)
 }
 
 pub(super) async fn insert(
@@ -80,7 +53,7 @@ pub(super) async fn insert(
     now: DateTime<Utc>,
 ) -> Result<FeatureInstance> {
     let row = sqlx::query_as!(
-        InstanceRow,
+        FeatureInstance,
         "insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at) values ($1, $2, $3, $4, $5, $6)
          returning id, feature_code, mandate_id, label, enabled, version, created_at",
         InstanceId::new().uuid(),
@@ -94,7 +67,6 @@ pub(super) async fn insert(
     .await;
     row.on_constraint("feature_instances_label_key", label_taken)
         .on_constraint("feature_instances_feature_code_fkey", catalogue::unknown)
-        .map(FeatureInstance::from)
 }
 
 pub(super) async fn update(
@@ -104,7 +76,7 @@ pub(super) async fn update(
     enabled: Option<bool>,
 ) -> Result<FeatureInstance> {
     let row = sqlx::query_as!(
-        InstanceRow,
+        FeatureInstance,
         "update feature_instances set label = coalesce($3, label), label_key = coalesce($4, label_key), enabled = coalesce($5, enabled),
            version = version + 1
          where mandate_id = $1 and id = $2
@@ -117,7 +89,7 @@ pub(super) async fn update(
     )
     .fetch_one(connection)
     .await;
-    row.on_constraint("feature_instances_label_key", label_taken).map(FeatureInstance::from)
+    row.on_constraint("feature_instances_label_key", label_taken)
 }
 
 /// Deletes the instance with its roles, admissions and data.
@@ -135,27 +107,18 @@ pub(super) async fn delete(
     Ok(())
 }
 
-struct AccessRow {
-    user_id: Uuid,
-    username: String,
-    username_key: String,
-    instance_id: Uuid,
-    role_ids: Vec<Uuid>,
-    enabled: bool,
-    version: i64,
-}
-
-impl From<AccessRow> for FeatureAccess {
-    fn from(row: AccessRow) -> Self {
-        Self {
-            user_id: row.user_id.into(),
-            username: row.username,
-            instance_id: row.instance_id.into(),
-            role_ids: row.role_ids.into_iter().map(RoleId::from).collect(),
-            enabled: row.enabled,
-            version: row.version,
+/// The admission in a row that has more columns.
+macro_rules! access_of {
+    ($row:expr) => {
+        FeatureAccess {
+            user_id: $row.user_id.into(),
+            username: $row.username,
+            instance_id: $row.instance_id.into(),
+            role_ids: $row.role_ids,
+            enabled: $row.enabled,
+            version: $row.version,
         }
-    }
+    };
 }
 
 /// The admissions that the grant reaches, by username.
@@ -166,11 +129,11 @@ pub(super) async fn list_accesses(
 ) -> Result<Rows<FeatureAccess>> {
     macro_rules! accesses {
         ($compare:tt, $order:tt) => {
-            sqlx::query_as!(
-                AccessRow,
+            sqlx::query!(
                 r#"select a.user_id, u.username, u.username_key, a.instance_id, a.enabled, a.version,
                           array(select r.role_id from access_roles r
-                                where r.mandate_id = a.mandate_id and r.instance_id = a.instance_id and r.user_id = a.user_id order by 1) as "role_ids!"
+                                where r.mandate_id = a.mandate_id and r.instance_id = a.instance_id
+                                  and r.user_id = a.user_id order by 1) as "role_ids!: Vec<RoleId>"
                    from feature_accesses a join users u on u.id = a.user_id
                    where a.mandate_id = $1 and a.instance_id = $2
                      and ($3 = 3 or a.user_id = $4 or ($3 = 2 and a.user_id in (select p.user_id from group_peers($1, $4) p)))
@@ -183,6 +146,7 @@ pub(super) async fn list_accesses(
                 paging.bound_id(),
                 paging.fetch(),
             )
+            .map(|row| (access_of!(row), row.username_key))
             .fetch_all(&mut *connection)
         };
     }
@@ -192,9 +156,9 @@ pub(super) async fn list_accesses(
         accesses!(">", "u.username_key, u.id").await?
     };
     let total = if paging.count { Some(count_accesses(connection, grant).await?) } else { None };
-    Ok(paging.cut(rows, total, |row: AccessRow| {
-        let position = Position::new(row.username_key.clone(), row.user_id);
-        (row.into(), position)
+    Ok(paging.cut(rows, total, |(access, key): (FeatureAccess, String)| {
+        let position = Position::new(key, access.user_id.uuid());
+        (access, position)
     }))
 }
 
@@ -213,21 +177,38 @@ async fn count_accesses(connection: &mut PgConnection, grant: &Grant<Access, Rea
     Ok(total)
 }
 
-/// An admission, and the least level that reaches it.
-pub(super) struct FoundAccess {
-    pub access: FeatureAccess,
-    pub needed: Level,
-}
-
+/// Somebody's admission to the instance of the grant.
 pub(super) async fn find_access<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Access, O>,
     user: UserId,
-) -> Result<Option<FoundAccess>> {
+) -> Result<Option<Sealed<Access, FeatureAccess>>> {
+    let row = access_row(connection, grant, user).await?;
+    Ok(row.map(|(access, needed)| grant.seal(needed, access)))
+}
+
+/// An admission as this transaction has left it: told to whoever changed it, whatever they may
+/// read.
+async fn changed_access<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Access, O>,
+    user: UserId,
+) -> Result<FeatureAccess> {
+    let row = access_row(connection, grant, user).await?;
+    row.map(|(access, _)| access).ok_or_else(Error::not_found)
+}
+
+/// An admission, and the number of the least level that reaches it.
+async fn access_row<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Access, O>,
+    user: UserId,
+) -> Result<Option<(FeatureAccess, i16)>> {
     let row = sqlx::query!(
         r#"select a.user_id, u.username, u.username_key, a.instance_id, a.enabled, a.version,
                   array(select r.role_id from access_roles r
-                        where r.mandate_id = a.mandate_id and r.instance_id = a.instance_id and r.user_id = a.user_id order by 1) as "role_ids!",
+                        where r.mandate_id = a.mandate_id and r.instance_id = a.instance_id
+                          and r.user_id = a.user_id order by 1) as "role_ids!: Vec<RoleId>",
                   case when a.user_id = $4 then 1::smallint when a.user_id in (select p.user_id from group_peers($1, $4) p) then 2::smallint
                        else 3::smallint end as "needed!"
            from feature_accesses a join users u on u.id = a.user_id
@@ -239,26 +220,15 @@ pub(super) async fn find_access<O: Op>(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| FoundAccess {
-        needed: Level::from_number(row.needed),
-        access: FeatureAccess::from(AccessRow {
-            user_id: row.user_id,
-            username: row.username,
-            username_key: row.username_key,
-            instance_id: row.instance_id,
-            role_ids: row.role_ids,
-            enabled: row.enabled,
-            version: row.version,
-        }),
-    }))
+    Ok(row.map(|row| (access_of!(row), row.needed)))
 }
 
-/// How near a member of the mandate is to the caller; `None`: not a member.
-pub(super) async fn nearness_of_member(
+/// A member of the mandate, who may be admitted.
+pub(super) async fn find_member(
     connection: &mut PgConnection,
     grant: &Grant<Access, Create>,
     user: UserId,
-) -> Result<Option<Level>> {
+) -> Result<Option<Sealed<Access, UserId>>> {
     let needed = sqlx::query_scalar!(
         r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id from group_peers($1, $3) p) then 2::smallint
                        else 3::smallint end as "needed!"
@@ -269,11 +239,32 @@ pub(super) async fn nearness_of_member(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(needed.map(Level::from_number))
+    Ok(needed.map(|needed| grant.seal(needed, user)))
 }
 
 /// Admits a member of the mandate, with roles of the instance.
 pub(super) async fn insert_access(
+    connection: &mut PgConnection,
+    member: &Opened<Access, Create, UserId>,
+    roles: &[RoleId],
+    now: DateTime<Utc>,
+) -> Result<FeatureAccess> {
+    let (grant, user) = (member.grant(), **member);
+    admit(connection, grant, user, roles, now).await?;
+    changed_access(connection, grant, user).await
+}
+
+/// Admits somebody to an instance that their own transaction makes.
+pub(super) async fn admit_creator(
+    connection: &mut PgConnection,
+    grant: &Grant<Access, Create>,
+    roles: &[RoleId],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    admit(connection, grant, grant.caller(), roles, now).await
+}
+
+async fn admit(
     connection: &mut PgConnection,
     grant: &Grant<Access, Create>,
     user: UserId,
@@ -303,53 +294,50 @@ fn already_has_access() -> Error {
 
 pub(super) async fn set_access_enabled(
     connection: &mut PgConnection,
-    grant: &Grant<Access, Update>,
-    user: UserId,
+    access: &Opened<Access, Update, FeatureAccess>,
     enabled: bool,
-) -> Result<()> {
+) -> Result<FeatureAccess> {
     sqlx::query!(
         "update feature_accesses set enabled = $4, version = version + 1 where mandate_id = $1 and instance_id = $2 and user_id = $3",
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
-        user.uuid(),
+        access.grant().mandate_uuid(),
+        access.grant().instance_uuid(),
+        access.user_id.uuid(),
         enabled
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    changed_access(connection, access.grant(), access.user_id).await
 }
 
 pub(super) async fn set_access_roles(
     connection: &mut PgConnection,
-    grant: &Grant<Access, Update>,
-    user: UserId,
+    access: &Opened<Access, Update, FeatureAccess>,
     roles: &[RoleId],
-) -> Result<()> {
+) -> Result<FeatureAccess> {
     sqlx::query!(
         "with gone as (delete from access_roles where mandate_id = $1 and instance_id = $2 and user_id = $3 and role_id <> all ($4)),
          raised as (update feature_accesses set version = version + 1 where mandate_id = $1 and instance_id = $2 and user_id = $3)
          insert into access_roles (mandate_id, instance_id, user_id, role_id)
          select $1, $2, $3, role from unnest($4::uuid[]) role on conflict do nothing",
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
-        user.uuid(),
+        access.grant().mandate_uuid(),
+        access.grant().instance_uuid(),
+        access.user_id.uuid(),
         &uuids(roles),
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    changed_access(connection, access.grant(), access.user_id).await
 }
 
 pub(super) async fn delete_access(
     connection: &mut PgConnection,
-    grant: &Grant<Access, Delete>,
-    user: UserId,
+    access: &Opened<Access, Delete, FeatureAccess>,
 ) -> Result<()> {
     sqlx::query!(
         "delete from feature_accesses where mandate_id = $1 and instance_id = $2 and user_id = $3",
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
-        user.uuid()
+        access.grant().mandate_uuid(),
+        access.grant().instance_uuid(),
+        access.user_id.uuid()
     )
     .execute(connection)
     .await?;
@@ -361,14 +349,15 @@ pub(super) async fn roles_with_holders(
     connection: &mut PgConnection,
     grant: &Grant<InstanceRoles, Update>,
 ) -> Result<Vec<Present>> {
-    let rows = sqlx::query!(
-        r#"select r.id, r.label, r.description, r.scope, r.mandate_id, r.feature_code, r.instance_id, r.template_role_id, r.protected, r.version,
-                  role_tables(r.id) as "tables!: Json<Rules>",
+    let rows = roles!(
+        "select",
+        [r#", role_tables(r.id) as "tables!: Json<Rules>",
                   role_view_flags(r.id) as "views!: Json<Views>",
                   (select coalesce(jsonb_agg(jsonb_build_object('userId', u.id, 'username', u.username) order by u.username_key), '[]')
                    from access_roles h join users u on u.id = h.user_id
                    where h.mandate_id = r.mandate_id and h.instance_id = r.instance_id and h.role_id = r.id) as "holders!: Json<Vec<Holder>>"
-           from roles r where r.mandate_id = $1 and r.instance_id = $2 order by r.label_key for no key update of r"#,
+           from roles r where r.mandate_id = $1 and r.instance_id = $2
+           order by r.label_key for no key update of r"#],
         grant.mandate_uuid(),
         grant.instance_uuid(),
     )

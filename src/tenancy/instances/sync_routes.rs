@@ -5,13 +5,15 @@ use utoipa::IntoParams;
 use utoipa_axum::routes;
 
 use super::{InstancePath, store};
+use crate::access::Operation;
 use crate::access::tables::{InstanceRoles, Instances, Update};
-use crate::access::{Level, Operation};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::require_within_own;
 use crate::context::policy::Policy;
-use crate::context::{Change, Grant, InstanceContext, Locks, Recorded, require_opens_nothing};
+use crate::context::{
+    Change, Furnished, Grant, InstanceContext, Locks, Recorded, require_opens_nothing,
+};
 use crate::http::app::App;
 use crate::http::dry_run::DryRun;
 use crate::http::extract::{Json, Query};
@@ -19,8 +21,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
 use crate::kernel::names::Name;
-use crate::tenancy::roles::{self, Target};
-use crate::tenancy::roles::{Plan, Reset, SyncReport, plan};
+use crate::tenancy::roles::{self, Plan, Reset, SyncReport, plan};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(
@@ -58,8 +59,9 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant =
         change.context.grant_by_row::<InstanceRoles, Update>("instances", Operation::Update)?;
-    grant.admit(Level::All)?; // a sync reaches every role of the instance
-    let templates = roles::templates(&mut change, Some(context.feature_code())).await?;
+    let whole = grant.whole_instance()?;
+    let feature = Some(context.feature_code());
+    let templates = roles::templates(&mut change, whole.into(), feature).await?;
     let present = store::roles_with_holders(&mut change, &grant).await?;
     let caller = change.context.mandate().caller().user();
     let mut plan = plan(
@@ -79,14 +81,14 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     }
     let nameable = now.nameable(&mut change, &plan.report.holders()).await?;
     change.as_tenant().await?;
-    apply(&mut change, context, &grant, &plan).await?;
+    apply(&mut change, &grant, whole, &plan).await?;
     let details = serde_json::to_value(&plan.report).map_err(Error::internal)?;
     let event = Event::new(Action::InstanceRolesSynced, ResourceType::Instance, context.instance())
         .details(without_names(details));
     let recorded = if plan.changes_nothing() {
         Recorded::nothing_changed()
     } else {
-        audit::record(&mut change, context.mandate(), event).await?
+        audit::record(&mut change, context, event).await?
     };
     // In a dry run this undoes it. The report was made before anything was done, so it is the same either way.
     change.commit(recorded).await?;
@@ -111,15 +113,11 @@ fn may_apply(context: &InstanceContext, plan: &Plan) -> Result<()> {
 
 async fn apply(
     change: &mut Change<InstanceContext>,
-    context: &InstanceContext,
     grant: &Grant<InstanceRoles, Update>,
+    whole: Furnished,
     plan: &Plan,
 ) -> Result<()> {
-    let target = Target {
-        mandate: grant.mandate(),
-        instance: Some((context.instance(), context.feature_code())),
-        now: context.mandate().now(),
-    };
+    let now = change.context.now();
     for gone in &plan.remove {
         store::remove_copy(change, grant, gone.role.id).await?;
     }
@@ -134,14 +132,14 @@ async fn apply(
     for Reset { copy, to, label, description } in &plan.reset {
         if label.is_some() || description.is_some() {
             let label = label.as_deref().map(Name::of_stored);
-            roles::update(change, grant, copy.role.id, label.as_ref(), description.as_ref())
+            roles::rename_copy(change, whole, &copy.role, label.as_ref(), description.as_ref())
                 .await?;
         }
         if copy.permissions != *to {
-            roles::replace_permissions(change, grant, &copy.role, to).await?;
+            roles::repermit_copy(change, whole, &copy.role, to).await?;
         }
     }
-    roles::copy_templates(change, &plan.add, target).await?;
+    roles::copy_templates(change, whole, &plan.add, now).await?;
     Ok(())
 }
 

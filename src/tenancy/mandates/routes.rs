@@ -26,7 +26,7 @@ use crate::kernel::missing::Thing;
 use crate::kernel::names::{self, Name};
 use crate::list_query;
 use crate::tenancy::members;
-use crate::tenancy::roles::{self, Target};
+use crate::tenancy::roles;
 
 /// How long a deleted mandate can be restored.
 const RESTORABLE: Duration = Duration::days(30);
@@ -98,7 +98,7 @@ async fn list_mandates(
         has_admin: query.has_admin,
     };
     let mut reading = system.read().await?;
-    let rows = store::list(&mut reading, &filter, &paging).await?;
+    let rows = store::list(&mut reading, system.system(), &filter, &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }
@@ -162,7 +162,7 @@ async fn create_mandate(
 }
 
 async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Mandate> {
-    let now = system.now();
+    let (now, proof) = (system.now(), system.system());
     let mut change = system.change(Locks::users(wanted.admin)).await?;
     if let Some(admin) = wanted.admin {
         if change.context.actor() == Some(admin) {
@@ -171,7 +171,7 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
                 "SysAdmins do not make themselves admin of a mandate.",
             ));
         }
-        let account = users::find(&mut change, system.system().account(admin))
+        let account = users::find(&mut change, proof.account(admin))
             .await?
             .ok_or_else(|| Thing::User.missing("/adminUserId"))?;
         if !account.enabled {
@@ -187,8 +187,8 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
         language: &wanted.language,
         now,
     };
-    store::insert(&mut change, &new).await?;
-    let templates = roles::templates(&mut change, None).await?;
+    store::insert(&mut change, proof, &new).await?;
+    let templates = roles::templates(&mut change, proof.into(), None).await?;
     let mut event = Event::new(Action::MandateCreated, ResourceType::Mandate, id).details(json!({
         "after": { "name": wanted.name.as_str(), "language": wanted.language },
         "roles": templates.iter().map(|template| &template.role.label).collect::<Vec<_>>(),
@@ -197,17 +197,14 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
         event = event.target(admin);
     }
     let recorded = audit::record_everywhere(&mut change, system, &[id], event).await?;
-    let caller = change.context.actor().unwrap_or_default();
-    change.enter(id, None, caller).await?;
-    let copies =
-        roles::copy_templates(&mut change, &templates, Target { mandate: id, instance: None, now })
-            .await?;
+    change.enter(id).await?;
+    let copies = roles::copy_templates(&mut change, proof.new_mandate(id), &templates, now).await?;
     if let Some(admin) = wanted.admin {
         let roles: Vec<_> =
             copies.iter().filter(|copy| copy.protected).map(|copy| copy.id).collect();
-        members::insert_first(&mut change, id, admin, &roles, now).await?;
+        members::insert_first(&mut change, proof, (id, admin), &roles, now).await?;
     }
-    let mandate = store::find_new(&mut change, id).await?;
+    let mandate = store::find_new(&mut change, proof, id).await?;
     change.commit(recorded).await?;
     Ok(mandate)
 }
@@ -316,13 +313,13 @@ async fn change_as_sys_admin(
     changes: &Changes,
 ) -> Result<Mandate> {
     let mut change = system.change(Locks::default().and_mandate(mandate)).await?;
-    let before = living(store::find_as_system(&mut change, mandate).await?)?;
+    let before = living(store::find_as_system(&mut change, system.system(), mandate).await?)?;
     precondition.check_with(before.version, version)?;
     if !changes.alter(&before) {
         change.commit(Recorded::nothing_changed()).await?;
         return Ok(before);
     }
-    let after = store::update(&mut change, mandate, changes, system.now()).await?;
+    let after = store::update(&mut change, system.system(), mandate, changes, system.now()).await?;
     let recorded =
         audit::record_everywhere(&mut change, system, &[mandate], updated(&before, &after)).await?;
     change.commit(recorded).await?;
@@ -406,11 +403,11 @@ async fn delete(
     precondition: &Precondition,
 ) -> Result<Deletion> {
     let mut change = system.change(Locks::default().and_mandate(mandate)).await?;
-    let before = living(store::find_as_system(&mut change, mandate).await?)?;
+    let before = living(store::find_as_system(&mut change, system.system(), mandate).await?)?;
     precondition.check(before.version)?;
     let now = system.now();
     let deletion = Deletion { id: mandate, deleted_at: now, purge_at: now + RESTORABLE };
-    store::delete(&mut change, mandate, deletion.deleted_at, deletion.purge_at).await?;
+    store::delete(&mut change, system.system(), mandate, now, deletion.purge_at).await?;
     let event = Event::new(Action::MandateDeleted, ResourceType::Mandate, mandate)
         .details(json!({ "before": { "name": before.name, "code": before.code }, "purgeAt": deletion.purge_at }));
     let recorded = audit::record_everywhere(&mut change, system, &[mandate], event).await?;
@@ -433,13 +430,15 @@ async fn restore_mandate(
 
 async fn restore(system: &SystemContext, mandate: MandateId) -> Result<Mandate> {
     let mut change = system.change(Locks::default().and_mandate(mandate)).await?;
-    let before = store::find_as_system(&mut change, mandate).await?.ok_or_else(Error::not_found)?;
+    let before = store::find_as_system(&mut change, system.system(), mandate)
+        .await?
+        .ok_or_else(Error::not_found)?;
     match before.purge_at {
         None => return Err(Error::new(Code::NotDeleted, "The mandate is not deleted.")),
         Some(purge_at) if purge_at <= system.now() => return Err(Error::not_found()),
         Some(_) => {}
     }
-    let after = store::restore(&mut change, mandate, system.now()).await?;
+    let after = store::restore(&mut change, system.system(), mandate, system.now()).await?;
     let event = Event::new(Action::MandateRestored, ResourceType::Mandate, mandate)
         .details(json!({ "after": { "name": after.name, "code": after.code } }));
     let recorded = audit::record_everywhere(&mut change, system, &[mandate], event).await?;

@@ -2,67 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::Mandate;
 use crate::access::tables::{Mandate as MandateTable, Read, Update};
-use crate::context::Grant;
+use crate::context::{Grant, System};
 use crate::kernel::db::AdvisoryLock;
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::{GroupId, MandateId};
 use crate::kernel::names::{self, Name};
-
-struct MandateRow {
-    id: Uuid,
-    name: String,
-    code: String,
-    language: String,
-    enabled: bool,
-    has_admin: bool,
-    version: i64,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    deleted_at: Option<DateTime<Utc>>,
-    purge_at: Option<DateTime<Utc>>,
-}
-
-/// The mandate's part of a row that has more columns.
-macro_rules! row_of {
-    ($row:expr) => {
-        MandateRow {
-            id: $row.id,
-            name: $row.name,
-            code: $row.code,
-            language: $row.language,
-            enabled: $row.enabled,
-            has_admin: $row.has_admin,
-            version: $row.version,
-            created_at: $row.created_at,
-            updated_at: $row.updated_at,
-            deleted_at: $row.deleted_at,
-            purge_at: $row.purge_at,
-        }
-    };
-}
-
-impl From<MandateRow> for Mandate {
-    fn from(row: MandateRow) -> Self {
-        Self {
-            id: row.id.into(),
-            name: row.name,
-            code: row.code,
-            language: row.language,
-            enabled: row.enabled,
-            has_admin: row.has_admin,
-            version: row.version,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            deleted_at: row.deleted_at,
-            purge_at: row.purge_at,
-        }
-    }
-}
 
 fn code_taken() -> Error {
     Error::new(Code::CodeTaken, "Another mandate has this code.")
@@ -81,6 +29,7 @@ pub(super) struct Filter {
 /// Every mandate, for SysAdmins.
 pub(super) async fn list(
     connection: &mut PgConnection,
+    system: System,
     filter: &Filter,
     paging: &Paging,
 ) -> Result<Rows<Mandate>> {
@@ -107,7 +56,22 @@ pub(super) async fn list(
                 filter.code_key.as_deref(),
                 filter.has_admin,
             )
-            .map(|row| (Mandate::from(row_of!(row)), row.name_sort, row.code_key))
+            .map(|row| {
+                let mandate = Mandate {
+                    id: row.id.into(),
+                    name: row.name,
+                    code: row.code,
+                    language: row.language,
+                    enabled: row.enabled,
+                    has_admin: row.has_admin,
+                    version: row.version,
+                    created_at: row.created_at,
+                    updated_at: row.updated_at,
+                    deleted_at: row.deleted_at,
+                    purge_at: row.purge_at,
+                };
+                (mandate, row.name_sort, row.code_key)
+            })
             .fetch_all(&mut *connection)
         };
     }
@@ -133,7 +97,7 @@ pub(super) async fn list(
                 .await?
         }
     };
-    let total = if paging.count { Some(count(connection, filter).await?) } else { None };
+    let total = if paging.count { Some(count(connection, system, filter).await?) } else { None };
     Ok(paging.cut(rows, total, |(mandate, name, code)| {
         let position = position(&mandate, &paging.sort, name, code);
         (mandate, position)
@@ -149,7 +113,7 @@ fn position(mandate: &Mandate, sort: &str, name: String, code: String) -> Positi
     Position { key, id: mandate.id.uuid() }
 }
 
-async fn count(connection: &mut PgConnection, filter: &Filter) -> Result<i64> {
+async fn count(connection: &mut PgConnection, _: System, filter: &Filter) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from mandates d
            where (d.deleted_at is not null) = $1 and ($2::bool is null or d.enabled = $2)
@@ -172,14 +136,14 @@ pub(super) async fn find(
     grant: &Grant<MandateTable, Read>,
 ) -> Result<Option<Mandate>> {
     let row = sqlx::query_as!(
-        MandateRow,
+        Mandate,
         r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at
            from mandates where id = $1 and deleted_at is null"#,
         grant.mandate_uuid()
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(Mandate::from))
+    Ok(row)
 }
 
 /// The mandate of the grant, locked until the transaction ends.
@@ -188,14 +152,14 @@ pub(super) async fn find_for_change(
     grant: &Grant<MandateTable, Update>,
 ) -> Result<Option<Mandate>> {
     let row = sqlx::query_as!(
-        MandateRow,
+        Mandate,
         r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at
            from mandates where id = $1 and deleted_at is null for no key update"#,
         grant.mandate_uuid()
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(Mandate::from))
+    Ok(row)
 }
 
 /// Renames the mandate of the grant or changes its language; all that its admins change.
@@ -207,7 +171,7 @@ pub(super) async fn rename(
     now: DateTime<Utc>,
 ) -> Result<Mandate> {
     let row = sqlx::query_as!(
-        MandateRow,
+        Mandate,
         r#"update mandates set name = coalesce($2, name), name_key = coalesce($3, name_key), language = coalesce($4, language),
              version = version + 1, updated_at = $5
            where id = $1 and deleted_at is null
@@ -220,16 +184,17 @@ pub(super) async fn rename(
     )
     .fetch_one(connection)
     .await?;
-    Ok(row.into())
+    Ok(row)
 }
 
 /// A mandate by its id, deleted or not, as the system; locked until the transaction ends.
 pub(super) async fn find_as_system(
     connection: &mut PgConnection,
+    _: System,
     mandate: MandateId,
 ) -> Result<Option<Mandate>> {
     let row = sqlx::query_as!(
-        MandateRow,
+        Mandate,
         r#"select /* system */ id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at,
                   deleted_at, purge_at
            from mandates where id = $1 for no key update"#,
@@ -237,7 +202,7 @@ pub(super) async fn find_as_system(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(Mandate::from))
+    Ok(row)
 }
 
 /// What a SysAdmin changes of a mandate.
@@ -260,12 +225,13 @@ impl Changes {
 
 pub(super) async fn update(
     connection: &mut PgConnection,
+    _: System,
     mandate: MandateId,
     changes: &Changes,
     now: DateTime<Utc>,
 ) -> Result<Mandate> {
     let row = sqlx::query_as!(
-        MandateRow,
+        Mandate,
         r#"update mandates set name = coalesce($2, name), name_key = coalesce($3, name_key), code = coalesce($4, code),
              code_key = coalesce($4, code_key), language = coalesce($5, language), enabled = coalesce($6, enabled),
              version = version + 1, updated_at = $7
@@ -281,7 +247,7 @@ pub(super) async fn update(
     )
     .fetch_one(connection)
     .await;
-    row.on_constraint("mandates_code_key", code_taken).map(Mandate::from)
+    row.on_constraint("mandates_code_key", code_taken)
 }
 
 /// A mandate to be made.
@@ -296,14 +262,18 @@ pub(super) struct NewMandate<'a> {
 }
 
 /// Makes the mandate's row and its group `everyone`.
-pub(super) async fn insert(connection: &mut PgConnection, mandate: &NewMandate<'_>) -> Result<()> {
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    system: System,
+    mandate: &NewMandate<'_>,
+) -> Result<()> {
     match mandate.code {
         Some(code) => {
-            if !insert_with_code(connection, mandate, code).await? {
+            if !insert_with_code(connection, system, mandate, code).await? {
                 return Err(code_taken());
             }
         }
-        None => insert_with_generated_code(connection, mandate).await?,
+        None => insert_with_generated_code(connection, system, mandate).await?,
     }
     sqlx::query!(
         "insert into groups (id, mandate_id, name, name_key, auto_join, created_at) values ($1, $2, 'everyone', 'everyone', true, $3)",
@@ -325,14 +295,15 @@ const ROOM: usize = 48;
 /// The name's slug, then `-2` … until one is free; where none is, a suffix of chance.
 async fn insert_with_generated_code(
     connection: &mut PgConnection,
+    system: System,
     mandate: &NewMandate<'_>,
 ) -> Result<()> {
     let id = mandate.id.uuid().simple().to_string();
     let base =
         names::slug(mandate.name.as_str()).unwrap_or_else(|| format!("m-{}", &id[id.len() - 8..]));
     for _ in 0..TRIES {
-        let Some(code) = free_code(connection, &base).await? else { break };
-        if insert_with_code(connection, mandate, &code).await? {
+        let Some(code) = free_code(connection, system, &base).await? else { break };
+        if insert_with_code(connection, system, mandate, &code).await? {
             return Ok(());
         }
     }
@@ -341,6 +312,7 @@ async fn insert_with_generated_code(
         let chance = MandateId::new().uuid().simple().to_string();
         if insert_with_code(
             connection,
+            system,
             mandate,
             &format!("{stem}-{}", &chance[chance.len() - 12..]),
         )
@@ -354,7 +326,7 @@ async fn insert_with_generated_code(
 
 /// The first of `x`, `x-2` … that no mandate has and that nobody else is just about to take. Who is about to take one holds its
 /// lock until their transaction ends, and nobody waits for it: many at once are given one number each.
-async fn free_code(connection: &mut PgConnection, base: &str) -> Result<Option<String>> {
+async fn free_code(connection: &mut PgConnection, _: System, base: &str) -> Result<Option<String>> {
     let code = sqlx::query_scalar!(
         // A look-up a candidate; only the lock of one that looks free is tried (`case` keeps that order).
         r#"with recursive tried (candidate, n, taken) as (
@@ -376,6 +348,7 @@ async fn free_code(connection: &mut PgConnection, base: &str) -> Result<Option<S
 
 async fn insert_with_code(
     connection: &mut PgConnection,
+    _: System,
     mandate: &NewMandate<'_>,
     code: &str,
 ) -> Result<bool> {
@@ -398,6 +371,7 @@ async fn insert_with_code(
 /// Deletes softly: unreachable at once, restorable until `purge_at`.
 pub(super) async fn delete(
     connection: &mut PgConnection,
+    _: System,
     mandate: MandateId,
     now: DateTime<Utc>,
     purge_at: DateTime<Utc>,
@@ -415,11 +389,12 @@ pub(super) async fn delete(
 
 pub(super) async fn restore(
     connection: &mut PgConnection,
+    _: System,
     mandate: MandateId,
     now: DateTime<Utc>,
 ) -> Result<Mandate> {
     let row = sqlx::query_as!(
-        MandateRow,
+        Mandate,
         r#"update mandates set deleted_at = null, purge_at = null, version = version + 1, updated_at = $2
            where id = $1 and deleted_at is not null
            returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at"#,
@@ -428,13 +403,17 @@ pub(super) async fn restore(
     )
     .fetch_one(connection)
     .await;
-    row.on_constraint("mandates_code_key", code_taken).map(Mandate::from)
+    row.on_constraint("mandates_code_key", code_taken)
 }
 
 /// The mandate that this transaction has just made, as its tenant.
-pub(super) async fn find_new(connection: &mut PgConnection, mandate: MandateId) -> Result<Mandate> {
+pub(super) async fn find_new(
+    connection: &mut PgConnection,
+    _: System,
+    mandate: MandateId,
+) -> Result<Mandate> {
     let row = sqlx::query_as!(
-        MandateRow,
+        Mandate,
         r#"select /* new */ id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at,
                   deleted_at, purge_at
            from mandates where id = $1"#,
@@ -442,5 +421,5 @@ pub(super) async fn find_new(connection: &mut PgConnection, mandate: MandateId) 
     )
     .fetch_one(connection)
     .await?;
-    Ok(row.into())
+    Ok(row)
 }

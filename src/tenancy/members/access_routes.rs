@@ -15,7 +15,7 @@ use crate::http::app::App;
 use crate::http::extract::{FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::kernel::error::{Error, Result};
-use crate::kernel::ids::UserId;
+use crate::kernel::ids::InstanceId;
 use crate::tenancy::groups::{Reaching, ReachingGroup};
 use crate::tenancy::roles::Readable;
 
@@ -149,9 +149,9 @@ async fn get_member_access(
 ) -> Result<Json<MemberAccess>> {
     let grant = context.grant::<Members, Read>()?;
     let mut reading = context.read().await?;
-    let found = store::find(&mut reading, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let found = store::find(&mut reading, &grant, user).await?;
     reading.finish().await?;
-    grant.admit(found.needed)?;
+    let user = grant.open(found)?.user_id;
     let alive = context.access_of(&grant, user).await?;
     let roles = alive.as_ref().map_or(&[][..], |access| &access.roles);
     let mut answer = MemberAccess::of(

@@ -17,7 +17,7 @@ use crate::kernel::ids::{GroupId, MandateId, MembershipId, RoleId, UserId};
 use crate::path_params;
 
 pub use named::{NamedMember, named};
-pub use store::{insert_first, nearness};
+pub use store::{found, insert_first};
 
 path_params! {
     /// To a member.

@@ -8,17 +8,15 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::routes::present;
-use super::store::{self, Found};
-use super::{Member, MemberPath, MemberRolePath};
-use crate::access::Permissions;
-use crate::access::tables::{Members, Update};
+use super::{Member, MemberPath, MemberRolePath, store};
+use crate::access::tables::{Members, Op, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_may_give};
 use crate::context::policy::{Class, Policy};
 use crate::context::{
-    Change, Concerned, Locks, MandateContext, Outcome, Recorded, require_opens_nothing,
+    Change, Concerned, Grant, Locks, MandateContext, Opened, Outcome, Recorded,
+    require_opens_nothing,
 };
 use crate::http::app::App;
 use crate::http::dry_run::DryRun;
@@ -26,8 +24,8 @@ use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{FromPath, Json};
 use crate::http::guard::{Guard, Routes};
 use crate::kernel::error::{Code, Error, Result};
-use crate::kernel::ids::{MandateId, RoleId, UserId};
-use crate::tenancy::roles::{self, NamedRoles};
+use crate::kernel::ids::{RoleId, UserId};
+use crate::tenancy::roles::{self, NamedRole, NamedRoles};
 
 pub(super) fn routes(app: &App) -> Routes {
     let policy = || Policy::table::<Members, Update>().or_sys().class(Class::MemberWrite);
@@ -67,56 +65,40 @@ pub(super) fn routes(app: &App) -> Routes {
         )
 }
 
-/// A mandate role that is to be given or taken.
-pub(super) struct Named {
-    pub id: RoleId,
-    pub label: String,
-    protected: bool,
-    permissions: Permissions,
-}
-
-impl Named {
+impl NamedRole {
     /// 403 where the caller may not give it to this user.
-    pub fn require_grantable(&self, context: &MandateContext, target: UserId) -> Result<()> {
+    pub(super) fn require_grantable(&self, context: &MandateContext, target: UserId) -> Result<()> {
         self.require_grantable_to(context, Receiver::of(context, target))
     }
     /// The same before it is looked up who the others are: what is refused does not depend on it.
-    pub fn require_grantable_to(&self, context: &MandateContext, receiver: Receiver) -> Result<()> {
+    pub(super) fn require_grantable_to(
+        &self,
+        context: &MandateContext,
+        receiver: Receiver,
+    ) -> Result<()> {
         require_may_give(context, receiver, &self.permissions, self.protected)
     }
 }
 
 /// The mandate roles of these ids; 404 where one is not a role of this mandate.
-pub(super) async fn require_known(
-    change: &mut Change<MandateContext>,
+pub(super) async fn require_known<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, O>,
     roles: &[RoleId],
-) -> Result<Vec<Named>> {
-    let mandate = change.context.mandate();
-    let found = known(change, mandate, roles).await?;
+) -> Result<Vec<NamedRole>> {
+    let found = roles::find_named(connection, grant, roles).await?;
     if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
 }
 
 /// Those that a body names; 404 that points to what is not a role of this mandate. Also before anything is locked.
-pub(super) async fn require_named(
+pub(super) async fn require_named<O: Op>(
     connection: &mut PgConnection,
-    mandate: MandateId,
+    grant: &Grant<Members, O>,
     roles: &NamedRoles,
-) -> Result<Vec<Named>> {
-    let found = known(connection, mandate, roles.ids()).await?;
+) -> Result<Vec<NamedRole>> {
+    let found = roles::find_named(connection, grant, roles.ids()).await?;
     roles.require_among(&found.iter().map(|role| role.id).collect())?;
     Ok(found)
-}
-
-async fn known(
-    connection: &mut PgConnection,
-    mandate: MandateId,
-    roles: &[RoleId],
-) -> Result<Vec<Named>> {
-    let found = roles::permissions_of(connection, mandate, None, roles).await?;
-    Ok(found
-        .into_iter()
-        .map(|(id, label, protected, permissions)| Named { id, label, protected, permissions })
-        .collect())
 }
 
 /// The roles that a member is to hold.
@@ -148,12 +130,15 @@ impl Wanted<'_> {
         roles
     }
     /// 404 where one is not a role of this mandate.
-    async fn require_known(&self, change: &mut Change<MandateContext>) -> Result<()> {
-        let mandate = change.context.mandate();
+    async fn require_known(
+        &self,
+        connection: &mut PgConnection,
+        grant: &Grant<Members, Update>,
+    ) -> Result<()> {
         match self {
-            Wanted::Exactly(roles) => require_named(change, mandate, roles).await.map(drop),
+            Wanted::Exactly(roles) => require_named(connection, grant, roles).await.map(drop),
             Wanted::With(role) | Wanted::Without(role) => {
-                require_known(change, &[*role]).await.map(drop)
+                require_known(connection, grant, &[*role]).await.map(drop)
             }
         }
     }
@@ -213,26 +198,29 @@ async fn change_roles(
 ) -> Result<Outcome<Versioned<Member>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Members, Update>()?;
-    let Found { member, needed } =
-        store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
-    grant.admit(needed)?;
+    let member = grant.open(store::find(&mut change, &grant, user).await?)?;
     precondition.check_with(member.version, version)?;
     if change.context.is_sys_admin() && user == change.context.caller().user() {
         return Err(Error::new(Code::SelfEscalation, "SysAdmins do not change their own roles."));
     }
-    wanted.require_known(&mut change).await?;
+    wanted.require_known(&mut change, &grant).await?;
     let before: BTreeSet<RoleId> = member.role_ids.iter().copied().collect();
     let after = wanted.applied_to(&member.role_ids);
     if after == before {
         return change
-            .conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(member))
+            .conclude(
+                Recorded::nothing_changed(),
+                Concerned::User(user),
+                Versioned(member.into_row()),
+            )
             .await;
     }
-    let concerned =
-        require_known(&mut change, &before.union(&after).copied().collect::<Vec<_>>()).await?;
-    may_change(&mut change, user, &concerned, &before, &after).await?;
+    let either: Vec<RoleId> = before.union(&after).copied().collect();
+    let concerned = require_known(&mut change, &grant, &either).await?;
+    may_change(&mut change, &member, &concerned, &before, &after).await?;
     change.as_tenant().await?;
-    store::set_roles(&mut change, &grant, user, &after.iter().copied().collect::<Vec<_>>()).await?;
+    let held: Vec<RoleId> = after.iter().copied().collect();
+    let changed = store::set_roles(&mut change, &member, &held).await?;
     let labels = |of: &BTreeSet<RoleId>| {
         concerned
             .iter()
@@ -245,37 +233,35 @@ async fn change_roles(
     let event =
         Event::new(Action::RoleAssigned, ResourceType::Member, user).target(user).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
-    let member = present(&mut change, user).await?;
-    change.conclude(recorded, Concerned::User(user), Versioned(member)).await
+    change.conclude(recorded, Concerned::User(user), Versioned(changed)).await
 }
 
 /// Whether the caller may change the roles that way; under the locks.
 async fn may_change(
     change: &mut Change<MandateContext>,
-    user: UserId,
-    concerned: &[Named],
+    member: &Opened<Members, Update, Member>,
+    concerned: &[NamedRole],
     before: &BTreeSet<RoleId>,
     after: &BTreeSet<RoleId>,
 ) -> Result<()> {
     for role in
         concerned.iter().filter(|role| after.contains(&role.id) && !before.contains(&role.id))
     {
-        role.require_grantable(&change.context, user)?;
+        role.require_grantable(&change.context, member.user_id)?;
     }
-    change.require_targets_within_own(&[user]).await?;
+    change.require_targets_within_own(&[member.user_id]).await?;
     let added =
         concerned.iter().filter(|role| after.contains(&role.id) && !before.contains(&role.id));
     let given: Vec<_> = added.map(|role| &role.permissions).collect();
     let context = change.context.clone();
-    require_opens_nothing(change, &context, &[user], &given).await?;
+    require_opens_nothing(change, &context, &[member.user_id], &given).await?;
     if after.is_empty() {
         return Err(Error::new(Code::LastRole, "This is the member's last role."));
     }
     let loses_admin = concerned
         .iter()
         .any(|role| role.protected && before.contains(&role.id) && !after.contains(&role.id));
-    let mandate = change.context.mandate();
-    if loses_admin && store::is_last_admin(change, mandate, user).await? {
+    if loses_admin && store::is_last_admin(change, member).await? {
         return Err(Error::last_mandate_admin());
     }
     Ok(())

@@ -6,14 +6,14 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::role_routes::{require_known, require_named};
-use super::store::{self, Filter, Found, Joins};
+use super::store::{self, Filter, Joins};
 use super::{Member, MemberPath};
 use crate::access::tables::{Create, Delete, Members, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::Receiver;
 use crate::context::policy::{Class, Policy};
-use crate::context::{AccessPreview, Change, Concerned, Locks, MandateContext, Outcome, Recorded};
+use crate::context::{AccessPreview, Concerned, Locks, MandateContext, Outcome, Recorded};
 use crate::http::app::App;
 use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
@@ -211,13 +211,14 @@ async fn add_by_name(
 /// Whether the caller may give the roles, asked before it is looked up whom the request names: the answer is the same whether there is
 /// such an account. (Asked again under the locks.)
 async fn may_give(context: &MandateContext, roles: &NamedRoles, named: &Named) -> Result<()> {
+    let grant = context.grant::<Members, Create>()?;
     let mut reading = context.caller().read().await?;
     let oneself = users::is_named(&mut reading, context.caller().account(), named).await?;
     if oneself && context.is_sys_admin() {
         return Err(not_oneself());
     }
     let receiver = if oneself { Receiver::Oneself } else { Receiver::SomebodyElse };
-    for role in require_named(&mut reading, context.mandate(), roles).await? {
+    for role in require_named(&mut reading, &grant, roles).await? {
         role.require_grantable_to(context, receiver)?;
     }
     reading.finish().await
@@ -260,7 +261,7 @@ async fn add(
     if change.context.is_sys_admin() && target == change.context.caller().user() {
         return Err(not_oneself());
     }
-    let given = require_named(&mut change, context.mandate(), roles).await?;
+    let given = require_named(&mut change, &grant, roles).await?;
     for role in &given {
         role.require_grantable(&change.context, target)?;
     }
@@ -268,21 +269,14 @@ async fn add(
     // Rows of somebody who comes back are there already: a delegate does not bring them near, nor a SysAdmin near themselves.
     let restrained = change.context.is_delegate() || change.context.caller().is_sys_admin();
     let joins = if restrained { Joins::UnlessBack } else { Joins::Groups };
-    store::insert(&mut change, &grant, target, roles.ids(), joins, context.now()).await?;
+    let now = context.now();
+    let member = store::insert(&mut change, &grant, target, roles.ids(), joins, now).await?;
     let labels: Vec<_> = given.iter().map(|role| role.label.as_str()).collect();
     let event = Event::new(Action::UserAddedToMandate, ResourceType::Member, target)
         .target(target)
         .details(json!({ "after": { "roles": labels } }));
     let recorded = audit::record(&mut change, context, event).await?;
-    let member = present(&mut change, target).await?;
     change.conclude(recorded, Concerned::Membership(target), member).await
-}
-
-/// The member as they are now, for the answer.
-pub(super) async fn present(change: &mut Change<MandateContext>, user: UserId) -> Result<Member> {
-    let grant = change.context.grant_over_oneself::<Members, Read>()?;
-    let found = store::find(change, &grant, user).await?.ok_or_else(Error::not_found)?;
-    Ok(found.member)
 }
 
 /// A member.
@@ -295,10 +289,9 @@ async fn get_member(
 ) -> Result<Versioned<Member>> {
     let grant = context.grant::<Members, Read>()?;
     let mut reading = context.read().await?;
-    let found = store::find(&mut reading, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let found = store::find(&mut reading, &grant, user).await?;
     reading.finish().await?;
-    grant.admit(found.needed)?;
-    Ok(Versioned(found.member))
+    Ok(Versioned(grant.open(found)?.into_row()))
 }
 
 /// Whether the membership counts.
@@ -333,9 +326,7 @@ async fn set_enabled(
 ) -> Result<Outcome<Versioned<Member>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Members, Update>()?;
-    let Found { member, needed } =
-        store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
-    grant.admit(needed)?;
+    let member = grant.open(store::find(&mut change, &grant, user).await?)?;
     precondition.check_with(member.version, body.version)?;
     if body.enabled && user == change.context.caller().user() && !member.enabled {
         return Err(Error::new(Code::SelfEscalation, "Nobody enables their own membership."));
@@ -344,23 +335,26 @@ async fn set_enabled(
     if body.enabled && !member.enabled {
         change.require_revival_opens_nothing(user).await?;
     }
-    if !body.enabled && store::is_last_admin(&mut change, grant.mandate(), user).await? {
+    if !body.enabled && store::is_last_admin(&mut change, &member).await? {
         return Err(Error::last_mandate_admin());
     }
     if body.enabled == member.enabled {
         return change
-            .conclude(Recorded::nothing_changed(), Concerned::User(user), Versioned(member))
+            .conclude(
+                Recorded::nothing_changed(),
+                Concerned::User(user),
+                Versioned(member.into_row()),
+            )
             .await;
     }
     change.as_tenant().await?;
-    store::set_enabled(&mut change, &grant, user, body.enabled).await?;
+    let after = store::set_enabled(&mut change, &member, body.enabled).await?;
     let details =
         json!({ "before": { "enabled": member.enabled }, "after": { "enabled": body.enabled } });
     let event =
         Event::new(Action::MemberUpdated, ResourceType::Member, user).target(user).details(details);
     let recorded = audit::record(&mut change, context, event).await?;
-    let member = present(&mut change, user).await?;
-    change.conclude(recorded, Concerned::User(user), Versioned(member)).await
+    change.conclude(recorded, Concerned::User(user), Versioned(after)).await
 }
 
 /// Removes a member, or leaves. Feature accesses and places in groups of this mandate go too.
@@ -391,18 +385,16 @@ async fn remove(
     } else {
         change.context.grant::<Members, Delete>()?
     };
-    let Found { member, needed } =
-        store::find(&mut change, &grant, user).await?.ok_or_else(Error::not_found)?;
-    grant.admit(needed)?;
+    let member = grant.open(store::find(&mut change, &grant, user).await?)?;
     precondition.check(member.version)?;
     change.require_targets_within_own(&[user]).await?;
-    if store::is_last_admin(&mut change, grant.mandate(), user).await? {
+    if store::is_last_admin(&mut change, &member).await? {
         return Err(Error::last_mandate_admin());
     }
-    let held = require_known(&mut change, &member.role_ids).await?;
-    let admissions = store::admissions(&mut change, &grant, user).await?;
+    let held = require_known(&mut change, &grant, &member.role_ids).await?;
+    let admissions = store::admissions(&mut change, &member).await?;
     change.as_tenant().await?;
-    store::delete(&mut change, &grant, user).await?;
+    store::delete(&mut change, &member).await?;
     let labels: Vec<_> = held.iter().map(|role| role.label.as_str()).collect();
     let details = json!({ "before": { "roles": labels, "enabled": member.enabled } });
     let event = Event::new(Action::UserRemovedFromMandate, ResourceType::Member, user)

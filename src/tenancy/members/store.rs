@@ -6,61 +6,29 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Member;
-use crate::access::Level;
 use crate::access::tables::{Create, Delete, Members, Op, Read, Update};
-use crate::context::Grant;
+use crate::context::{Grant, Opened, Sealed, SignedIn, System};
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
-use crate::kernel::ids::{GroupId, MandateId, MembershipId, RoleId, UserId, uuids};
+use crate::kernel::ids::{GroupId, InstanceId, MandateId, MembershipId, RoleId, UserId, uuids};
 
-/// A membership, and the least level that reaches it.
-#[derive(Debug, Clone)]
-pub struct Found {
-    pub member: Member,
-    pub needed: Level,
-}
-
-struct MemberRow {
-    id: Uuid,
-    user_id: Uuid,
-    username: String,
-    username_key: String,
-    email: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    role_ids: Vec<Uuid>,
-    group_ids: Vec<Uuid>,
-    enabled: bool,
-    version: i64,
-    created_at: DateTime<Utc>,
-}
-
-impl MemberRow {
-    fn position(&self, by_name: bool) -> Position {
-        if by_name {
-            Position::new(self.username_key.clone(), self.user_id)
-        } else {
-            Position::new(self.created_at, self.id)
+/// The member in a row that has more columns.
+macro_rules! member_of {
+    ($row:expr) => {
+        Member {
+            user_mandate_id: $row.id.into(),
+            user_id: $row.user_id.into(),
+            username: $row.username,
+            email: $row.email,
+            first_name: $row.first_name,
+            last_name: $row.last_name,
+            role_ids: $row.role_ids,
+            group_ids: $row.group_ids,
+            enabled: $row.enabled,
+            version: $row.version,
+            created_at: $row.created_at,
         }
-    }
-}
-
-impl From<MemberRow> for Member {
-    fn from(row: MemberRow) -> Self {
-        Self {
-            user_mandate_id: row.id.into(),
-            user_id: row.user_id.into(),
-            username: row.username,
-            email: row.email,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            role_ids: row.role_ids.into_iter().map(RoleId::from).collect(),
-            group_ids: row.group_ids.into_iter().map(GroupId::from).collect(),
-            enabled: row.enabled,
-            version: row.version,
-            created_at: row.created_at,
-        }
-    }
+    };
 }
 
 /// What the list of members is narrowed to.
@@ -81,9 +49,13 @@ pub(super) async fn list(
 ) -> Result<Rows<Member>> {
     let rows = page(connection, grant, filter, paging).await?;
     let total = if paging.count { Some(count(connection, grant, filter).await?) } else { None };
-    Ok(paging.cut(rows, total, |row: MemberRow| {
-        let position = row.position(by_name(paging));
-        (row.into(), position)
+    Ok(paging.cut(rows, total, |(member, key)| {
+        let position = if by_name(paging) {
+            Position::new(key, member.user_id.uuid())
+        } else {
+            Position::new(member.created_at, member.user_mandate_id.uuid())
+        };
+        (member, position)
     }))
 }
 
@@ -96,17 +68,20 @@ async fn page(
     grant: &Grant<Members, Read>,
     filter: &Filter,
     paging: &Paging,
-) -> Result<Vec<MemberRow>> {
+) -> Result<Vec<(Member, String)>> {
     macro_rules! members {
         ($after:tt, $order:tt, $bound:expr) => {
-            sqlx::query_as!(
-                MemberRow,
+            sqlx::query!(
                 r#"select m.id, m.user_id, u.username, u.username_key,
                           case when m.first_used_at is not null then u.email end as email,
                           case when m.first_used_at is not null then u.first_name end as first_name,
                           case when m.first_used_at is not null then u.last_name end as last_name,
-                          array(select r.role_id from member_roles r where r.mandate_id = m.mandate_id and r.user_id = m.user_id order by 1) as "role_ids!",
-                          array(select g.group_id from group_members g where g.mandate_id = m.mandate_id and g.user_id = m.user_id order by 1) as "group_ids!",
+                          array(select r.role_id from member_roles r
+                                where r.mandate_id = m.mandate_id and r.user_id = m.user_id
+                                order by 1) as "role_ids!: Vec<RoleId>",
+                          array(select g.group_id from group_members g
+                                where g.mandate_id = m.mandate_id and g.user_id = m.user_id
+                                order by 1) as "group_ids!: Vec<GroupId>",
                           m.enabled, m.version, m.created_at
                    from memberships m join users u on u.id = m.user_id
                    where m.mandate_id = $1
@@ -129,6 +104,7 @@ async fn page(
                 paging.bound_id(),
                 paging.fetch(),
             )
+            .map(|row| (member_of!(row), row.username_key))
             .fetch_all(&mut *connection)
         };
     }
@@ -190,14 +166,28 @@ pub(super) async fn find<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Members, O>,
     user: UserId,
-) -> Result<Option<Found>> {
+) -> Result<Option<Sealed<Members, Member>>> {
+    let row = row(connection, grant, user).await?;
+    Ok(row.map(|(member, needed)| grant.seal(needed, member)))
+}
+
+/// The same with the number of the least level that reaches them.
+async fn row<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, O>,
+    user: UserId,
+) -> Result<Option<(Member, i16)>> {
     let row = sqlx::query!(
         r#"select m.id, m.user_id, u.username, u.username_key,
                   case when m.first_used_at is not null then u.email end as email,
                   case when m.first_used_at is not null then u.first_name end as first_name,
                   case when m.first_used_at is not null then u.last_name end as last_name,
-                  array(select r.role_id from member_roles r where r.mandate_id = m.mandate_id and r.user_id = m.user_id order by 1) as "role_ids!",
-                  array(select g.group_id from group_members g where g.mandate_id = m.mandate_id and g.user_id = m.user_id order by 1) as "group_ids!",
+                  array(select r.role_id from member_roles r
+                        where r.mandate_id = m.mandate_id and r.user_id = m.user_id
+                                order by 1) as "role_ids!: Vec<RoleId>",
+                  array(select g.group_id from group_members g
+                        where g.mandate_id = m.mandate_id and g.user_id = m.user_id
+                                order by 1) as "group_ids!: Vec<GroupId>",
                   m.enabled, m.version, m.created_at,
                   case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id from group_peers($1, $3) p) then 2::smallint
                        else 3::smallint end as "needed!"
@@ -209,31 +199,15 @@ pub(super) async fn find<O: Op>(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| Found {
-        needed: Level::from_number(row.needed),
-        member: Member::from(MemberRow {
-            id: row.id,
-            user_id: row.user_id,
-            username: row.username,
-            username_key: row.username_key,
-            email: row.email,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            role_ids: row.role_ids,
-            group_ids: row.group_ids,
-            enabled: row.enabled,
-            version: row.version,
-            created_at: row.created_at,
-        }),
-    }))
+    Ok(row.map(|row| (member_of!(row), row.needed)))
 }
 
-/// How near a member of the grant's mandate is to the caller; `None`: not a member.
-pub async fn nearness(
+/// Who is a member of the grant's mandate, without what is told of them.
+pub async fn found(
     connection: &mut PgConnection,
     grant: &Grant<Members, Read>,
     user: UserId,
-) -> Result<Option<Level>> {
+) -> Result<Option<Sealed<Members, UserId>>> {
     let needed = sqlx::query_scalar!(
         r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id from group_peers($1, $3) p) then 2::smallint
                        else 3::smallint end as "needed!"
@@ -242,7 +216,18 @@ pub async fn nearness(
         user.uuid(),
         grant.caller_uuid(),
     );
-    Ok(needed.fetch_optional(connection).await?.map(Level::from_number))
+    Ok(needed.fetch_optional(connection).await?.map(|needed| grant.seal(needed, user)))
+}
+
+/// A member as this transaction has left them: told to whoever changed them, whatever they may
+/// read.
+async fn changed<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, O>,
+    user: UserId,
+) -> Result<Member> {
+    let row = row(connection, grant, user).await?;
+    row.map(|(member, _)| member).ok_or_else(Error::not_found)
 }
 
 /// Adds a member with roles; they join the groups that new members join.
@@ -253,8 +238,9 @@ pub(super) async fn insert(
     roles: &[RoleId],
     joins: Joins,
     now: DateTime<Utc>,
-) -> Result<()> {
-    insert_as(connection, grant.mandate(), user, roles, joins, now).await
+) -> Result<Member> {
+    insert_as(connection, grant.into(), (grant.mandate(), user), roles, joins, now).await?;
+    changed(connection, grant, user).await
 }
 
 /// Whether a new member joins the groups that take new members in.
@@ -268,18 +254,18 @@ pub(super) enum Joins {
 /// The same for the first admin of a new mandate, whom nobody there could grant anything yet.
 pub async fn insert_first(
     connection: &mut PgConnection,
-    mandate: MandateId,
-    user: UserId,
+    system: System,
+    (mandate, user): (MandateId, UserId),
     roles: &[RoleId],
     now: DateTime<Utc>,
 ) -> Result<()> {
-    insert_as(connection, mandate, user, roles, Joins::Groups, now).await
+    insert_as(connection, system.into(), (mandate, user), roles, Joins::Groups, now).await
 }
 
 async fn insert_as(
     connection: &mut PgConnection,
-    mandate: MandateId,
-    user: UserId,
+    _: SignedIn,
+    (mandate, user): (MandateId, UserId),
     roles: &[RoleId],
     joins: Joins,
     now: DateTime<Utc>,
@@ -312,10 +298,9 @@ fn already_member() -> Error {
 }
 
 /// Whether, without this member, the mandate would have no effective admin. Meaningful under the mandate's lock.
-pub async fn is_last_admin(
+pub(super) async fn is_last_admin<O: Op>(
     connection: &mut PgConnection,
-    mandate: MandateId,
-    user: UserId,
+    member: &Opened<Members, O, Member>,
 ) -> Result<bool> {
     let last = sqlx::query_scalar!(
         r#"with admins as (
@@ -326,8 +311,8 @@ pub async fn is_last_admin(
              join users u on u.id = m.user_id and u.enabled and u.erased_at is null
              where r.mandate_id = $1 and r.protected and r.scope = 'mandate')
            select (exists (select 1 from admins where user_id = $2) and not exists (select 1 from admins where user_id <> $2)) as "last!""#,
-        mandate.uuid(),
-        user.uuid()
+        member.grant().mandate_uuid(),
+        member.user_id.uuid()
     )
     .fetch_one(connection)
     .await?;
@@ -337,46 +322,44 @@ pub async fn is_last_admin(
 /// Enables or disables a membership.
 pub(super) async fn set_enabled(
     connection: &mut PgConnection,
-    grant: &Grant<Members, Update>,
-    user: UserId,
+    member: &Opened<Members, Update, Member>,
     enabled: bool,
-) -> Result<()> {
+) -> Result<Member> {
     sqlx::query!(
         "update memberships set enabled = $3, version = version + 1 where mandate_id = $1 and user_id = $2",
-        grant.mandate_uuid(),
-        user.uuid(),
+        member.grant().mandate_uuid(),
+        member.user_id.uuid(),
         enabled
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    changed(connection, member.grant(), member.user_id).await
 }
 
 /// Replaces a member's roles; the member's version rises.
 pub(super) async fn set_roles(
     connection: &mut PgConnection,
-    grant: &Grant<Members, Update>,
-    user: UserId,
+    member: &Opened<Members, Update, Member>,
     roles: &[RoleId],
-) -> Result<()> {
+) -> Result<Member> {
     sqlx::query!(
         "with gone as (delete from member_roles where mandate_id = $1 and user_id = $2 and role_id <> all ($3)),
          raised as (update memberships set version = version + 1 where mandate_id = $1 and user_id = $2)
          insert into member_roles (mandate_id, user_id, role_id) select $1, $2, role from unnest($3::uuid[]) role on conflict do nothing",
-        grant.mandate_uuid(),
-        user.uuid(),
+        member.grant().mandate_uuid(),
+        member.user_id.uuid(),
         &uuids(roles),
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    changed(connection, member.grant(), member.user_id).await
 }
 
 /// What goes with a membership, for the trail.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Admission {
-    instance_id: Uuid,
+    instance_id: InstanceId,
     /// Labels.
     roles: Vec<String>,
     enabled: bool,
@@ -384,8 +367,7 @@ pub(super) struct Admission {
 
 pub(super) async fn admissions(
     connection: &mut PgConnection,
-    grant: &Grant<Members, Delete>,
-    user: UserId,
+    member: &Opened<Members, Delete, Member>,
 ) -> Result<Vec<Admission>> {
     let admissions = sqlx::query_as!(
         Admission,
@@ -396,8 +378,8 @@ pub(super) async fn admissions(
                         order by r.label_key) as "roles!"
            from feature_accesses a
            where a.mandate_id = $1 and a.user_id = $2 order by a.instance_id"#,
-        grant.mandate_uuid(),
-        user.uuid()
+        member.grant().mandate_uuid(),
+        member.user_id.uuid()
     )
     .fetch_all(connection)
     .await?;
@@ -407,13 +389,12 @@ pub(super) async fn admissions(
 /// Removes a member; feature accesses and places in groups go too.
 pub(super) async fn delete(
     connection: &mut PgConnection,
-    grant: &Grant<Members, Delete>,
-    user: UserId,
+    member: &Opened<Members, Delete, Member>,
 ) -> Result<()> {
     sqlx::query!(
         "delete from memberships where mandate_id = $1 and user_id = $2",
-        grant.mandate_uuid(),
-        user.uuid()
+        member.grant().mandate_uuid(),
+        member.user_id.uuid()
     )
     .execute(connection)
     .await?;

@@ -101,11 +101,10 @@ async fn member(asking: &Asking, user: UserId) -> Result<Subject> {
     let context = asking.context();
     let grant: Grant<Members, Read> = context.grant()?;
     let mut reading = context.read().await?;
-    let needed =
-        members::nearness(&mut reading, &grant, user).await?.ok_or_else(Error::not_found)?;
+    let found = members::found(&mut reading, &grant, user).await?;
     reading.finish().await?;
-    grant.admit(needed)?;
-    asking.member(&grant, user).await
+    let member = grant.open(found)?.into_row();
+    asking.member(&grant, member).await
 }
 
 /// Oneself, or a member whom the caller may read.

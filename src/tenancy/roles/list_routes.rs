@@ -117,10 +117,10 @@ async fn create_instance_role(
         label: &label,
         description: &description,
         feature_code: Some(context.feature_code()),
-        now: context.mandate().now(),
+        now: context.now(),
     };
     let role = store::insert(&mut writing, &grant, &new).await?;
-    let recorded = audit::record(&mut writing, context.mandate(), created(&role)).await?;
+    let recorded = audit::record(&mut writing, &context, created(&role)).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/roles/{}", role.id), answer: Versioned(role) })
 }

@@ -29,13 +29,14 @@ use crate::kernel::translations::{self, Kind, Texts};
 use crate::path_params;
 
 pub use copies::{
-    Copy, Target, Template, copy as copy_templates, insert as insert_template,
-    list as list_templates, replace_permissions as replace_template_permissions, templates,
+    Copy, Template, copy as copy_templates, insert as insert_template, list as list_templates,
+    rename as rename_copy, repermit as repermit_copy,
+    replace_permissions as replace_template_permissions, templates,
 };
 pub use named::NamedRoles;
 pub use readable::Readable;
-pub(crate) use store::{RoleRow, role_of};
-pub use store::{permissions_of, replace_permissions, update};
+pub use store::{NamedRole, named as find_named};
+pub(crate) use store::{role_of, roles};
 pub use sync::{Holder, Plan, Present, Reset, SyncReport, plan};
 
 path_params! {
@@ -53,8 +54,9 @@ pub fn routes(app: &App) -> OpenApiRouter<App> {
 }
 
 /// Where a role belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "kebab-case")]
+#[sqlx(type_name = "text", rename_all = "kebab-case")]
 #[schema(example = "mandate")]
 pub enum Scope {
     MandateTemplate,
@@ -71,14 +73,6 @@ impl Scope {
             Scope::FeatureTemplate => "feature-template",
             Scope::Mandate => "mandate",
             Scope::Instance => "instance",
-        }
-    }
-    fn from_name(name: &str) -> Self {
-        match name {
-            "mandate-template" => Scope::MandateTemplate,
-            "feature-template" => Scope::FeatureTemplate,
-            "mandate" => Scope::Mandate,
-            _ => Scope::Instance,
         }
     }
 }
@@ -103,6 +97,13 @@ pub struct Role {
     /// The role `admin`: not edited, renamed or deleted.
     pub protected: bool,
     pub version: i64,
+}
+
+/// A role with what it permits.
+#[derive(Debug, Clone)]
+pub struct FullRole {
+    pub role: Role,
+    pub permissions: Permissions,
 }
 
 impl Resource for Role {

@@ -1,61 +1,66 @@
 //! A role that is about to change: found under the locks, reached by the caller's level, not protected, and, for a delegate,
 //! within their own access as it is.
 
-use sqlx::PgConnection;
-
-use super::copies;
-use super::store::{self, Changing, Deleting, Found};
+use super::{FullRole, Role, Texts, copies, store};
 use crate::access::grant::Bound;
 use crate::access::tables::{Delete, InstanceRoles, Op, Roles, Update};
 use crate::access::{Catalogue, Level, Merged, Permissions};
 use crate::context::audit::{self, Event};
 use crate::context::judge::require_within_own;
 use crate::context::{
-    Change, Concerned, Grant, InstanceContext, Locks, MandateContext, Outcome, Recorded,
+    Change, Concerned, InstanceContext, Locks, MandateContext, Opened, Outcome, Recorded,
     require_opens_nothing,
 };
 use crate::http::etag::Precondition;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
+use crate::kernel::names::Name;
 
-/// The change of access that a role's change is.
-pub(super) enum Opened {
-    Mandate(Change<MandateContext>),
-    Instance(Change<InstanceContext>),
+/// A role, open for a change, in the change of access that its change is.
+pub(super) enum Within<O> {
+    Mandate(Change<MandateContext>, Opened<Roles, O, FullRole>),
+    Instance(Change<InstanceContext>, Opened<InstanceRoles, O, FullRole>),
 }
 
-impl Opened {
-    pub fn connection(&mut self) -> &mut PgConnection {
+impl<O> Within<O> {
+    pub fn full(&self) -> &FullRole {
         match self {
-            Opened::Mandate(change) => change,
-            Opened::Instance(change) => change,
+            Within::Mandate(_, role) => role,
+            Within::Instance(_, role) => role,
+        }
+    }
+    fn nearness(&self) -> Level {
+        match self {
+            Within::Mandate(_, role) => role.nearness(),
+            Within::Instance(_, role) => role.nearness(),
         }
     }
     /// What permissions of the role can speak of.
     pub fn catalogue(&self) -> Catalogue {
         match self {
-            Opened::Mandate(_) => Catalogue::mandate(),
-            Opened::Instance(change) => change.context.catalogue().clone(),
+            Within::Mandate(..) => Catalogue::mandate(),
+            Within::Instance(change, _) => change.context.catalogue().clone(),
         }
     }
     /// 403 where a delegate would give more than they have.
     pub fn require_within_own(&self, permissions: &Permissions) -> Result<()> {
         match self {
-            Opened::Mandate(change) => require_within_own(&change.context, permissions),
-            Opened::Instance(change) => require_within_own(&change.context, permissions),
+            Within::Mandate(change, _) => require_within_own(&change.context, permissions),
+            Within::Instance(change, _) => require_within_own(&change.context, permissions),
         }
     }
     /// SysAdmins do not change their own access, not even as an admin of the mandate who edits a role that they hold.
-    pub fn require_no_own_raise(&self, found: &Found, after: &Permissions) -> Result<()> {
+    pub fn require_no_own_raise(&self, after: &Permissions) -> Result<()> {
         let context = match self {
-            Opened::Mandate(change) => &change.context,
-            Opened::Instance(change) => change.context.mandate(),
+            Within::Mandate(change, _) => &change.context,
+            Within::Instance(change, _) => change.context.mandate(),
         };
         let catalogue = self.catalogue();
         let raises = || {
-            !Merged::of([after], &catalogue).within(&Merged::of([&found.permissions], &catalogue))
+            let before = &self.full().permissions;
+            !Merged::of([after], &catalogue).within(&Merged::of([before], &catalogue))
         };
-        if context.caller().is_sys_admin() && found.needed == Level::My && raises() {
+        if context.caller().is_sys_admin() && self.nearness() == Level::My && raises() {
             return Err(Error::new(
                 Code::SelfEscalation,
                 "SysAdmins do not raise a role that they hold.",
@@ -67,19 +72,19 @@ impl Opened {
     pub async fn require_opens_nothing(
         &mut self,
         holders: &[UserId],
-        before: &Permissions,
         after: &Permissions,
     ) -> Result<()> {
         let catalogue = self.catalogue();
-        if Bound::of([after], &catalogue).within(&Merged::of([before], &catalogue)) {
+        let before = Merged::of([&self.full().permissions], &catalogue);
+        if Bound::of([after], &catalogue).within(&before) {
             return Ok(());
         }
         match self {
-            Opened::Mandate(change) => {
+            Within::Mandate(change, _) => {
                 let context = change.context.clone();
                 require_opens_nothing(change, &context, holders, &[after]).await
             }
-            Opened::Instance(change) => {
+            Within::Instance(change, _) => {
                 let context = change.context.clone();
                 require_opens_nothing(change, &context, holders, &[after]).await
             }
@@ -87,74 +92,74 @@ impl Opened {
     }
     async fn as_tenant(&mut self) -> Result<()> {
         match self {
-            Opened::Mandate(change) => change.as_tenant().await,
-            Opened::Instance(change) => change.as_tenant().await,
+            Within::Mandate(change, _) => change.as_tenant().await,
+            Within::Instance(change, _) => change.as_tenant().await,
         }
     }
     pub async fn record(&mut self, event: Event) -> Result<Recorded> {
         match self {
-            Opened::Mandate(change) => {
+            Within::Mandate(change, _) => {
                 let context = change.context.clone();
                 audit::record(change, &context, event).await
             }
-            Opened::Instance(change) => {
-                let context = change.context.mandate().clone();
+            Within::Instance(change, _) => {
+                let context = change.context.clone();
                 audit::record(change, &context, event).await
             }
         }
     }
     pub async fn commit(self, recorded: Recorded) -> Result<()> {
         match self {
-            Opened::Mandate(change) => change.commit(recorded).await,
-            Opened::Instance(change) => change.commit(recorded).await,
+            Within::Mandate(change, _) => change.commit(recorded).await,
+            Within::Instance(change, _) => change.commit(recorded).await,
         }
     }
     /// Commits; or, in a dry run, tells what changed for the role's holders and undoes it.
-    pub async fn conclude<T>(
-        self,
-        recorded: Recorded,
-        role: RoleId,
-        answer: T,
-    ) -> Result<Outcome<T>> {
+    pub async fn conclude<T>(self, recorded: Recorded, answer: T) -> Result<Outcome<T>> {
+        let role = self.full().role.id;
         match self {
-            Opened::Mandate(change) => {
+            Within::Mandate(change, _) => {
                 change.conclude(recorded, Concerned::HoldersOf(role), answer).await
             }
-            Opened::Instance(change) => {
+            Within::Instance(change, _) => {
                 change.conclude(recorded, Concerned::HoldersOf(role), answer).await
             }
         }
     }
 }
 
-/// Leave over the role, by whichever table gave it.
-pub(super) enum RoleGrant<O> {
-    Mandate(Grant<Roles, O>),
-    Instance(Grant<InstanceRoles, O>),
-}
-
-impl From<&RoleGrant<Update>> for Changing {
-    fn from(grant: &RoleGrant<Update>) -> Self {
-        match grant {
-            RoleGrant::Mandate(grant) => grant.into(),
-            RoleGrant::Instance(grant) => grant.into(),
+impl Within<Update> {
+    /// Changes label and description, where given.
+    pub async fn rename(
+        &mut self,
+        label: Option<&Name>,
+        description: Option<&Texts>,
+    ) -> Result<Role> {
+        match self {
+            Within::Mandate(change, role) => store::update(change, role, label, description).await,
+            Within::Instance(change, role) => store::update(change, role, label, description).await,
+        }
+    }
+    pub async fn replace_permissions(&mut self, after: &Permissions) -> Result<()> {
+        match self {
+            Within::Mandate(change, role) => store::replace_permissions(change, role, after).await,
+            Within::Instance(change, role) => store::replace_permissions(change, role, after).await,
         }
     }
 }
-impl From<&RoleGrant<Delete>> for Deleting {
-    fn from(grant: &RoleGrant<Delete>) -> Self {
-        match grant {
-            RoleGrant::Mandate(grant) => grant.into(),
-            RoleGrant::Instance(grant) => grant.into(),
+
+impl Within<Delete> {
+    pub async fn delete(&mut self) -> Result<()> {
+        match self {
+            Within::Mandate(change, role) => store::delete(change, role).await,
+            Within::Instance(change, role) => store::delete(change, role).await,
         }
     }
 }
 
 /// A role, open for a change.
 pub(super) struct OpenRole<O> {
-    pub change: Opened,
-    pub grant: RoleGrant<O>,
-    pub found: Found,
+    pub within: Within<O>,
     /// Whom it was given to.
     pub holders: Vec<UserId>,
 }
@@ -167,21 +172,9 @@ pub(super) async fn open_in_mandate<O: Op>(
 ) -> Result<OpenRole<O>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Roles, O>()?;
-    store::lock(&mut change, grant.mandate(), role).await?;
-    let found = store::find(&mut change, &grant, role).await?.ok_or_else(Error::not_found)?;
-    grant.admit(found.needed)?;
-    let holders = store::holders(&mut change, grant.mandate(), role).await?;
-    ready(
-        OpenRole {
-            change: Opened::Mandate(change),
-            grant: RoleGrant::Mandate(grant),
-            found,
-            holders,
-        },
-        precondition,
-        version,
-    )
-    .await
+    let role = grant.open(store::find_for_change(&mut change, &grant, role).await?)?;
+    let holders = store::holders(&mut change, &role).await?;
+    ready(OpenRole { within: Within::Mandate(change, role), holders }, precondition, version).await
 }
 
 pub(super) async fn open_in_instance<O: Op>(
@@ -192,21 +185,9 @@ pub(super) async fn open_in_instance<O: Op>(
 ) -> Result<OpenRole<O>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant_by_level::<InstanceRoles, O>("roles")?;
-    store::lock(&mut change, grant.mandate(), role).await?;
-    let found = store::find(&mut change, &grant, role).await?.ok_or_else(Error::not_found)?;
-    grant.admit(found.needed)?;
-    let holders = store::holders(&mut change, grant.mandate(), role).await?;
-    ready(
-        OpenRole {
-            change: Opened::Instance(change),
-            grant: RoleGrant::Instance(grant),
-            found,
-            holders,
-        },
-        precondition,
-        version,
-    )
-    .await
+    let role = grant.open(store::find_for_change(&mut change, &grant, role).await?)?;
+    let holders = store::holders(&mut change, &role).await?;
+    ready(OpenRole { within: Within::Instance(change, role), holders }, precondition, version).await
 }
 
 async fn ready<O>(
@@ -214,11 +195,12 @@ async fn ready<O>(
     precondition: &Precondition,
     version: Option<i64>,
 ) -> Result<OpenRole<O>> {
-    if open.found.role.protected {
+    let FullRole { role, permissions } = open.within.full();
+    if role.protected {
         return Err(copies::protected());
     }
-    precondition.check_with(open.found.role.version, version)?;
-    open.change.require_within_own(&open.found.permissions)?;
-    open.change.as_tenant().await?;
+    precondition.check_with(role.version, version)?;
+    open.within.require_within_own(permissions)?;
+    open.within.as_tenant().await?;
     Ok(open)
 }

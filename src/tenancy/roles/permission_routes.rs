@@ -13,13 +13,13 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::routes;
 
 use super::open::{OpenRole, open_in_instance, open_in_mandate};
-use super::{Role, RolePath, copies, described, routes as role_routes, store};
+use super::{Role, RolePath, copies, described, routes as role_routes};
 use crate::access::tables::{InstanceRoles, Read, Roles, Update};
 use crate::access::{Catalogue, Level, Permissions, Rule, Stale};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
-use crate::context::{Outcome, Recorded, RoleContext, SystemContext};
+use crate::context::{Outcome, Recorded, RoleContext, System, SystemContext};
 use crate::http::app::App;
 use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Resource, Versioned, resource_unless_known};
@@ -96,7 +96,7 @@ async fn get_role_permissions(context: RoleContext, headers: HeaderMap) -> Resul
     let catalogue = match &context {
         RoleContext::Template(system, _) => {
             let mut reading = system.read().await?;
-            let catalogue = of_template(&mut reading, &found.role).await?;
+            let catalogue = of_template(&mut reading, system.system(), &found.role).await?;
             reading.finish().await?;
             catalogue
         }
@@ -110,9 +110,16 @@ async fn get_role_permissions(context: RoleContext, headers: HeaderMap) -> Resul
 }
 
 /// What a template can speak of.
-async fn of_template(connection: &mut PgConnection, template: &Role) -> Result<Catalogue> {
+async fn of_template(
+    connection: &mut PgConnection,
+    system: System,
+    template: &Role,
+) -> Result<Catalogue> {
     match &template.feature_code {
-        Some(code) => copies::catalogue_of(connection, code).await?.ok_or_else(Error::not_found),
+        Some(code) => {
+            let found = copies::catalogue_of(connection, system, code).await?;
+            found.ok_or_else(Error::not_found)
+        }
         None => Ok(Catalogue::mandate()),
     }
 }
@@ -324,24 +331,21 @@ async fn change_held(
     mut open: OpenRole<Update>,
     wanted: &Wanted<'_>,
 ) -> Result<Outcome<Versioned<RolePermissions>>> {
-    let catalogue = open.change.catalogue();
-    let after = wanted.applied_to(&open.found.permissions, &catalogue)?;
-    open.change.require_within_own(&after)?;
-    open.change.require_no_own_raise(&open.found, &after)?;
-    open.change.require_opens_nothing(&open.holders, &open.found.permissions, &after).await?;
-    if after == open.found.permissions {
-        let same = RolePermissions::of(&after, &catalogue, open.found.role.version);
-        return open
-            .change
-            .conclude(Recorded::nothing_changed(), open.found.role.id, Versioned(same))
-            .await;
+    let within = &mut open.within;
+    let (catalogue, before) = (within.catalogue(), within.full().clone());
+    let (role, before) = (before.role, before.permissions);
+    let after = wanted.applied_to(&before, &catalogue)?;
+    within.require_within_own(&after)?;
+    within.require_no_own_raise(&after)?;
+    within.require_opens_nothing(&open.holders, &after).await?;
+    if after == before {
+        let same = RolePermissions::of(&after, &catalogue, role.version);
+        return open.within.conclude(Recorded::nothing_changed(), Versioned(same)).await;
     }
-    store::replace_permissions(open.change.connection(), &open.grant, &open.found.role, &after)
-        .await?;
-    let recorded =
-        open.change.record(repermitted(&open.found.role, &open.found.permissions, &after)).await?;
-    let changed = RolePermissions::of(&after, &catalogue, open.found.role.version + 1);
-    open.change.conclude(recorded, open.found.role.id, Versioned(changed)).await
+    within.replace_permissions(&after).await?;
+    let recorded = within.record(repermitted(&role, &before, &after)).await?;
+    let changed = RolePermissions::of(&after, &catalogue, role.version + 1);
+    open.within.conclude(recorded, Versioned(changed)).await
 }
 
 async fn change_template(
@@ -351,19 +355,19 @@ async fn change_template(
     wanted: &Wanted<'_>,
 ) -> Result<Outcome<Versioned<RolePermissions>>> {
     let mut writing = system.write().await?;
-    let before =
-        copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?;
+    let found = copies::template_for_change(&mut writing, system.system(), role).await?;
+    let before = found.ok_or_else(Error::not_found)?;
     if before.role.protected {
         return Err(copies::protected());
     }
     precondition.check_with(before.role.version, wanted.version())?;
-    let catalogue = of_template(&mut writing, &before.role).await?;
+    let catalogue = of_template(&mut writing, system.system(), &before.role).await?;
     let after = wanted.applied_to(&before.permissions, &catalogue)?;
     if after == before.permissions {
         let same = RolePermissions::of(&after, &catalogue, before.role.version);
         return writing.conclude(Recorded::nothing_changed(), Versioned(same)).await;
     }
-    copies::replace_permissions(&mut writing, &before.role, &after).await?;
+    copies::replace_permissions(&mut writing, system.system(), &before.role, &after).await?;
     let recorded = audit::record_platform(
         &mut writing,
         system,

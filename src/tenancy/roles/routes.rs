@@ -9,9 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::open::{OpenRole, open_in_instance, open_in_mandate};
-use super::store::Found;
-use super::{Role, RolePath, Texts, checked_label, copies, described, store};
-use crate::access::Permissions;
+use super::{FullRole, Role, RolePath, Texts, checked_label, copies, described, store};
 use crate::access::tables::{Delete, InstanceRoles, Read, Roles, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -58,36 +56,27 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 /// The role and its permissions, as far as the caller may read it.
-pub(super) async fn read(context: &RoleContext) -> Result<Found> {
+pub(super) async fn read(context: &RoleContext) -> Result<FullRole> {
     match context {
         RoleContext::Template(system, role) => {
             let mut reading = system.read().await?;
-            let template =
-                copies::template(&mut reading, *role).await?.ok_or_else(Error::not_found)?;
+            let template = copies::template(&mut reading, system.system(), *role).await?;
             reading.finish().await?;
-            Ok(Found {
-                role: template.role,
-                permissions: template.permissions,
-                needed: crate::access::Level::All,
-            })
+            template.ok_or_else(Error::not_found)
         }
         RoleContext::Mandate(context, role) => {
             let grant = context.grant::<Roles, Read>()?;
             let mut reading = context.read().await?;
-            let found =
-                store::find(&mut reading, &grant, *role).await?.ok_or_else(Error::not_found)?;
+            let found = store::find(&mut reading, &grant, *role).await?;
             reading.finish().await?;
-            grant.admit(found.needed)?;
-            Ok(found)
+            Ok(grant.open(found)?.into_row())
         }
         RoleContext::Instance(context, role) => {
             let grant = context.grant_by_level::<InstanceRoles, Read>("roles")?;
             let mut reading = context.read().await?;
-            let found =
-                store::find(&mut reading, &grant, *role).await?.ok_or_else(Error::not_found)?;
+            let found = store::find(&mut reading, &grant, *role).await?;
             reading.finish().await?;
-            grant.admit(found.needed)?;
-            Ok(found)
+            Ok(grant.open(found)?.into_row())
         }
     }
 }
@@ -150,12 +139,6 @@ struct Renaming<'a> {
     description: Option<Texts>,
 }
 
-impl Renaming<'_> {
-    fn is_empty(&self) -> bool {
-        self.label.is_none() && self.description.is_none()
-    }
-}
-
 impl Changes {
     fn applied_to(&self, before: &Role) -> Result<Renaming<'_>> {
         let label = self.label.as_ref().filter(|label| label.as_str() != before.label);
@@ -207,23 +190,16 @@ async fn update_role(
 }
 
 async fn update_held(mut open: OpenRole<Update>, changes: &Changes) -> Result<Role> {
-    let renaming = changes.applied_to(&open.found.role)?;
-    if renaming.is_empty() {
-        open.change.commit(Recorded::nothing_changed()).await?;
-        return Ok(open.found.role);
+    let before = open.within.full().role.clone();
+    let Renaming { label, description } = changes.applied_to(&before)?;
+    if label.is_none() && description.is_none() {
+        open.within.commit(Recorded::nothing_changed()).await?;
+        return Ok(before);
     }
-    let Renaming { label, description } = renaming;
-    let role = store::update(
-        open.change.connection(),
-        &open.grant,
-        open.found.role.id,
-        label,
-        description.as_ref(),
-    )
-    .await?;
-    let recorded = open.change.record(renamed(&open.found.role, &role)).await?;
-    open.change.commit(recorded).await?;
-    Ok(role)
+    let after = open.within.rename(label, description.as_ref()).await?;
+    let recorded = open.within.record(renamed(&before, &after)).await?;
+    open.within.commit(recorded).await?;
+    Ok(after)
 }
 
 async fn update_template(
@@ -234,19 +210,19 @@ async fn update_template(
     version: Option<i64>,
 ) -> Result<Role> {
     let mut writing = system.write().await?;
-    let before =
-        copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?.role;
+    let found = copies::template_for_change(&mut writing, system.system(), role).await?;
+    let before = found.ok_or_else(Error::not_found)?.role;
     if before.protected {
         return Err(copies::protected());
     }
     precondition.check_with(before.version, version)?;
-    let renaming = changes.applied_to(&before)?;
-    if renaming.is_empty() {
+    let Renaming { label, description } = changes.applied_to(&before)?;
+    if label.is_none() && description.is_none() {
         writing.commit(Recorded::nothing_changed()).await?;
         return Ok(before);
     }
     let after =
-        copies::update(&mut writing, role, renaming.label, renaming.description.as_ref()).await?;
+        copies::update(&mut writing, system.system(), role, label, description.as_ref()).await?;
     let recorded = audit::record_platform(&mut writing, system, renamed(&before, &after)).await?;
     writing.commit(recorded).await?;
     Ok(after)
@@ -283,10 +259,10 @@ async fn delete_role(context: RoleContext, precondition: Precondition) -> Result
 }
 
 async fn delete_held(mut open: OpenRole<Delete>) -> Result<()> {
-    let Found { role, permissions, .. } = &open.found;
-    store::delete(open.change.connection(), &open.grant, role.id).await?;
-    let recorded = open.change.record(deleted(role, permissions)).await?;
-    open.change.commit(recorded).await
+    open.within.delete().await?;
+    let event = deleted(open.within.full());
+    let recorded = open.within.record(event).await?;
+    open.within.commit(recorded).await
 }
 
 async fn delete_template(
@@ -295,21 +271,19 @@ async fn delete_template(
     precondition: &Precondition,
 ) -> Result<()> {
     let mut writing = system.write().await?;
-    let before =
-        copies::template_for_change(&mut writing, role).await?.ok_or_else(Error::not_found)?;
+    let found = copies::template_for_change(&mut writing, system.system(), role).await?;
+    let before = found.ok_or_else(Error::not_found)?;
     if before.role.protected {
         return Err(copies::protected());
     }
     precondition.check(before.role.version)?;
-    copies::delete(&mut writing, role).await?;
-    let recorded =
-        audit::record_platform(&mut writing, system, deleted(&before.role, &before.permissions))
-            .await?;
+    copies::delete(&mut writing, system.system(), role).await?;
+    let recorded = audit::record_platform(&mut writing, system, deleted(&before)).await?;
     writing.commit(recorded).await
 }
 
 /// Nobody held it: what it permitted is all that goes.
-fn deleted(role: &Role, permissions: &Permissions) -> Event {
+fn deleted(FullRole { role, permissions }: &FullRole) -> Event {
     let before = json!({
         "label": role.label, "description": role.description, "scope": role.scope, "permissions": described(permissions),
     });
