@@ -57,8 +57,10 @@ macro_rules! id_type {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new identifier, later in order than every one this process made before.
+            /// A new identifier, later in order than every one this process made before. (No
+            /// `Default`: whoever has none would get one that is nobody's.)
             #[must_use]
+            #[expect(clippy::new_without_default, reason = "nobody is to get an id unasked")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
@@ -66,11 +68,6 @@ macro_rules! id_type {
             #[must_use]
             pub const fn uuid(self) -> Uuid {
                 self.0
-            }
-        }
-        impl Default for $name {
-            fn default() -> Self {
-                Self::new()
             }
         }
         impl From<Uuid> for $name {
