@@ -93,7 +93,7 @@ impl<T: Table, O: Op> Grant<T, O> {
 
     /// Decides about one row by the least level that reaches it: 404 where the caller may not see it, 403 where they may see
     /// but not do this.
-    pub fn admit(&self, needed: Level) -> Result<()> {
+    pub(super) fn admit(&self, needed: Level) -> Result<()> {
         if O::OPERATION != Operation::Create {
             self.require_seen(needed)?;
         }
@@ -104,7 +104,7 @@ impl<T: Table, O: Op> Grant<T, O> {
     }
 
     /// 404 where the caller may not even see a row that this level reaches.
-    pub fn require_seen(&self, needed: Level) -> Result<()> {
+    pub(super) fn require_seen(&self, needed: Level) -> Result<()> {
         if reaches(self.read, Some(needed)) { Ok(()) } else { Err(Error::not_found()) }
     }
 

@@ -1,6 +1,7 @@
 //! The rules of the architecture, read from the sources.
 
 mod order;
+mod proofs;
 mod rules;
 
 /// The rooms that hold slices: folders with routes and SQL of their own.
