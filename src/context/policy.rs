@@ -111,6 +111,8 @@ pub struct Policy {
     pub context: bool,
     /// The route is about the session that it is called in, and no other session of the caller's: its handler gets it.
     pub own_session: bool,
+    /// The route has an effect that is not kept for a repetition.
+    pub forgets: bool,
     /// The route answers what somebody may do: its context knows how to look at others' access.
     pub asks: bool,
     /// The largest body that the route takes, where that is more than the setting for all routes.
@@ -126,6 +128,7 @@ impl Policy {
             deferred: false,
             context: false,
             own_session: false,
+            forgets: false,
             asks: false,
             body_limit: None,
         }
@@ -214,6 +217,13 @@ impl Policy {
         self
     }
 
+    /// For a route whose effect is not kept for a repetition: it refuses an `Idempotency-Key`.
+    #[must_use]
+    pub fn kept_for_no_repetition(mut self) -> Self {
+        self.forgets = true;
+        self
+    }
+
     /// For a route that answers what somebody may do in the mandate of the header.
     #[must_use]
     pub fn asks_about_access(mut self) -> Self {
@@ -231,7 +241,7 @@ impl Policy {
     /// Whether it remembers what it answered to an `Idempotency-Key`. A route that only asks has no
     /// effect.
     pub(crate) fn remembers(&self, method: &Method) -> bool {
-        has_effect(method) && !self.is_public() && !self.asks
+        has_effect(method) && !self.is_public() && !self.forgets && !self.asks
     }
 
     /// The built-in feature in whose instance the route works.

@@ -36,7 +36,7 @@ pub(super) fn sent(request: &Request, policy: &Policy) -> Result<Option<String>>
     if !has_effect(request.method()) || policy.asks || !request.headers().contains_key(HEADER) {
         return Ok(None);
     }
-    if policy.is_public() {
+    if policy.is_public() || policy.forgets {
         return Err(Error::new(
             Code::IdempotencyNotSupported,
             "This route does not remember what it answered.",

@@ -54,7 +54,7 @@ impl Facts {
             parameters: !in_path.is_empty() || !in_query.is_empty(),
             body: operation.request_body.is_some(),
             remembers: policy.remembers(method),
-            forgets: has_effect(method) && policy.is_public(),
+            forgets: has_effect(method) && (policy.is_public() || policy.forgets),
         }
     }
 }
