@@ -16,6 +16,7 @@ pub mod list;
 pub mod metrics;
 mod objects;
 pub mod patch;
+pub mod paths;
 pub(crate) mod problem;
 mod protection;
 pub mod rate_limit;

@@ -12,10 +12,10 @@ use crate::http::extract::Query;
 use crate::http::guard::{Guard, Routes};
 use crate::http::instant::Instant;
 use crate::http::list::{Lister, Page, PageAnswer};
+use crate::http::paths::MandatePath;
 use crate::kernel::error::Result;
 use crate::kernel::ids::{AnyId, UserId};
 use crate::list_query;
-use crate::tenancy::mandates::MandatePath;
 
 pub fn routes(app: &App) -> Routes {
     Routes::new()

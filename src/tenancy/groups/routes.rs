@@ -19,11 +19,11 @@ use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::http::patch;
+use crate::http::paths::MandatePath;
 use crate::kernel::error::{Code, Error, Result, keep};
 use crate::kernel::ids::GroupId;
 use crate::kernel::names::{self, Name};
 use crate::list_query;
-use crate::tenancy::mandates::MandatePath;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()

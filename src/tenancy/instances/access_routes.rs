@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{AdmissionPath, FeatureAccess, InstancePath, store};
+use super::{AdmissionPath, FeatureAccess, store};
 use crate::access::Operation;
 use crate::access::tables::{Access, Create, Delete, Instances, Op, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -25,6 +25,7 @@ use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
+use crate::http::paths::InstancePath;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
 use crate::kernel::missing::Thing;

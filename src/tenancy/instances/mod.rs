@@ -19,15 +19,6 @@ use crate::kernel::ids::{InstanceId, MandateId, RoleId, UserId};
 use crate::path_params;
 
 path_params! {
-    /// To an instance, and to what it holds.
-    InstancePath {
-        /// The instance
-        #[param(inline)]
-        instance_id: InstanceId,
-    }
-}
-
-path_params! {
     /// To somebody's admission.
     AdmissionPath {
         /// The instance

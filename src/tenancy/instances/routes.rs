@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{FeatureInstance, InstancePath, belongings, list, store};
+use super::{FeatureInstance, belongings, list, store};
 use crate::access::tables::{Create, Delete, Instances, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -20,6 +20,7 @@ use crate::http::extract::{Created, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::patch;
+use crate::http::paths::InstancePath;
 use crate::kernel::error::{Code, Error, Result, keep};
 use crate::kernel::ids::MandateId;
 use crate::kernel::missing::Thing;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
-use super::{InstancePath, store};
+use super::store;
 use crate::access::Operation;
 use crate::access::tables::{InstanceRoles, Instances, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -18,6 +18,7 @@ use crate::http::app::App;
 use crate::http::dry_run::DryRun;
 use crate::http::extract::{Json, Query};
 use crate::http::guard::{Guard, Routes};
+use crate::http::paths::InstancePath;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
 use crate::kernel::names::Name;

@@ -16,9 +16,9 @@ use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{FromPath, Json};
 use crate::http::guard::{Guard, Routes};
 use crate::http::patch;
+use crate::http::paths::MandatePath;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::MandateId;
-use crate::tenancy::mandates::MandatePath;
 
 pub fn routes(app: &App) -> Routes {
     Routes::new()

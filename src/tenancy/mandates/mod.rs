@@ -10,19 +10,9 @@ use utoipa::ToSchema;
 
 use crate::http::etag::Resource;
 use crate::kernel::ids::MandateId;
-use crate::path_params;
 
 pub use purge::{FIND_DELETED, PURGE};
 pub use routes::routes;
-
-path_params! {
-    /// To a mandate, and to what it holds.
-    MandatePath {
-        /// The mandate
-        #[param(inline)]
-        mandate_id: MandateId,
-    }
-}
 
 /// A mandate.
 #[derive(Debug, Clone, Serialize, ToSchema)]

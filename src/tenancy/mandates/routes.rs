@@ -6,8 +6,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::Mandate;
 use super::store::{self, Changes, Filter, NewMandate};
-use super::{Mandate, MandatePath};
 use crate::access::tables::{Mandate as MandateTable, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -19,6 +19,7 @@ use crate::http::extract::{Created, FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::http::patch;
+use crate::http::paths::MandatePath;
 use crate::identity::users;
 use crate::kernel::error::{Code, Error, FieldError, Result, keep};
 use crate::kernel::ids::{MandateId, UserId};

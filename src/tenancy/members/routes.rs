@@ -20,6 +20,7 @@ use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer, Search};
+use crate::http::paths::MandatePath;
 use crate::http::rate_limit::Purse;
 use crate::identity::users;
 use crate::identity::users::Named;
@@ -28,7 +29,6 @@ use crate::kernel::ids::{GroupId, RoleId, UserId};
 use crate::kernel::missing::Thing;
 use crate::kernel::names;
 use crate::list_query;
-use crate::tenancy::mandates::MandatePath;
 use crate::tenancy::roles::NamedRoles;
 
 pub(super) fn routes(app: &App) -> Routes {

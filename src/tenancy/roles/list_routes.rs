@@ -15,10 +15,9 @@ use crate::http::etag::Versioned;
 use crate::http::extract::{Created, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
+use crate::http::paths::{InstancePath, MandatePath};
 use crate::kernel::error::{Code, Result};
 use crate::list_query;
-use crate::tenancy::instances::InstancePath;
-use crate::tenancy::mandates::MandatePath;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
