@@ -2,6 +2,7 @@
 //! by those who look at answers ([`super::contract`]).
 
 mod calls;
+mod declared;
 mod functions;
 mod tokens;
 
@@ -13,6 +14,7 @@ use bailiwick::kernel::error::Code;
 use serde_json::Value;
 
 use self::calls::Calls;
+use self::declared::declared;
 use super::operations::{Operation, codes, operations};
 use super::sources::sources;
 
@@ -38,6 +40,17 @@ const NEVER: [(&str, &str, &str); 10] = [
     ("revoke_member_role", "grant_exceeds_own_access", "nothing is given"),
 ];
 
+/// What is refused around a handler, and not in it or what it calls: operations, codes, and where.
+/// May only get longer with a reason.
+const ELSEWHERE: [(&[&str], &[&str], &str); 2] = [
+    (
+        &["get_ping", "get_readiness", "get_startup"],
+        &["TimedOut"],
+        "every request has a time limit",
+    ),
+    (&["get_ping", "get_startup"], &["Overloaded"], "no connection was to be had in time"),
+];
+
 fn calls() -> Calls {
     Calls::of(sources("src"))
 }
@@ -51,16 +64,8 @@ fn told(operation: &Operation) -> BTreeSet<&str> {
 fn untold(calls: &Calls, operations: &[Operation]) -> Vec<(String, String, String)> {
     let (document, mut found) = (served(), Vec::new());
     for operation in operations {
-        let is_handler =
-            |name: &str, file: &str| name == operation.id && file.ends_with("routes.rs");
-        let handlers: Vec<usize> = (0..calls.functions.len())
-            .filter(|id| is_handler(&calls.functions[*id].name, &calls.functions[*id].file))
-            .collect();
-        let [handler] = handlers[..] else {
-            panic!("{} has {} handlers", operation.id, handlers.len())
-        };
         let told = told(operation);
-        for (code, way) in calls.codes(handler) {
+        for (code, way) in calls.codes(handler(calls, operation)) {
             let code = Code::ALL
                 .iter()
                 .find(|known| format!("{known:?}") == code)
@@ -75,6 +80,18 @@ fn untold(calls: &Calls, operations: &[Operation]) -> Vec<(String, String, Strin
         }
     }
     found
+}
+
+/// The function that answers an operation.
+fn handler(calls: &Calls, operation: &Operation) -> usize {
+    let is_handler = |name: &str, file: &str| name == operation.id && file.ends_with("routes.rs");
+    let handlers: Vec<usize> = (0..calls.functions.len())
+        .filter(|id| is_handler(&calls.functions[*id].name, &calls.functions[*id].file))
+        .collect();
+    let [handler] = handlers[..] else {
+        panic!("{} has {} handlers", operation.id, handlers.len())
+    };
+    handler
 }
 
 /// Whether its body has a member `version`.
@@ -110,6 +127,29 @@ async fn every_refusal_that_a_handler_comes_to_is_told() {
             "`{code}` is told by {operation} or not come to any more: take it off the list"
         );
     }
+}
+
+/// Nothing is declared that was true once: a code that no handler comes to, or versions that are
+/// never compared.
+#[tokio::test]
+async fn every_refusal_that_a_route_declares_is_come_to() {
+    let (calls, declared) = (calls(), declared());
+    let mut found = BTreeSet::new();
+    for operation in operations(&served()) {
+        let come_to = calls.codes(handler(&calls, &operation));
+        let codes = declared.get(&operation.id).into_iter().flatten();
+        found.extend(
+            codes
+                .filter(|code| !come_to.contains_key(*code))
+                .map(|code| (operation.id.clone(), code.clone())),
+        );
+    }
+    let elsewhere = ELSEWHERE.iter().flat_map(|(operations, codes, _)| {
+        operations.iter().flat_map(|operation| {
+            codes.iter().map(|code| ((*operation).to_owned(), (*code).to_owned()))
+        })
+    });
+    assert_eq!(found, elsewhere.collect(), "declared, and where the refusal is not made");
 }
 
 /// That nothing is found means something only where all would be found.
