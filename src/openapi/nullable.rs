@@ -79,7 +79,7 @@ fn collect(value: &Value, schemas: &Value, names: &mut BTreeSet<String>) {
     }
     match value {
         Value::Object(members) => {
-            members.values().for_each(|member| collect(member, schemas, names))
+            members.values().for_each(|member| collect(member, schemas, names));
         }
         Value::Array(items) => items.iter().for_each(|item| collect(item, schemas, names)),
         _ => {}

@@ -26,7 +26,7 @@ pub(super) fn name_what_is_held(components: &mut Components) {
                 }
             }
             ("Outcome", Some(RefOr::T(Schema::OneOf(outcome)))) => {
-                outcome.items.splice(..1, [held]).for_each(drop)
+                outcome.items.splice(..1, [held]).for_each(drop);
             }
             _ => {}
         }
