@@ -42,6 +42,7 @@ pub enum Reach {
 }
 
 /// Whose accounts somebody may see and change.
+#[expect(clippy::large_enum_variant, reason = "as with what it is taken from, one a request")]
 #[derive(Debug, Clone)]
 pub enum Accounts {
     /// Everybody's: a SysAdmin's.

@@ -302,6 +302,25 @@ pub async fn list(
     filter: &Filter,
     paging: &Paging,
 ) -> Result<Rows<UserWithMandates>> {
+    let rows = page(connection, system, filter, paging).await?;
+    let total = if paging.count { Some(count(connection, system, filter).await?) } else { None };
+    Ok(paging.cut(rows, total, |(listed, name)| {
+        let key = if by_name(paging) { name.into() } else { listed.user.created_at.into() };
+        let id = listed.user.id.uuid();
+        (listed, Position { key, id })
+    }))
+}
+
+fn by_name(paging: &Paging) -> bool {
+    paging.sort == "username"
+}
+
+async fn page(
+    connection: &mut PgConnection,
+    _: System,
+    filter: &Filter,
+    paging: &Paging,
+) -> Result<Vec<(UserWithMandates, String)>> {
     macro_rules! listed {
         ($after:tt, $order:tt, $bound:expr) => {
             users!(
@@ -339,9 +358,8 @@ pub async fn list(
             .fetch_all(&mut *connection)
         };
     }
-    let by_name = paging.sort == "username";
     let (text, time) = (paging.bound_text(), paging.bound_time());
-    let rows = match (by_name, paging.descending) {
+    Ok(match (by_name(paging), paging.descending) {
         (true, false) => {
             listed!("(u.username_key, u.id) > ($4, $5)", "u.username_key, u.id", text).await?
         }
@@ -355,13 +373,7 @@ pub async fn list(
         (false, true) => {
             listed!("(u.created_at, u.id) < ($4, $5)", "u.created_at desc, u.id desc", time).await?
         }
-    };
-    let total = if paging.count { Some(count(connection, system, filter).await?) } else { None };
-    Ok(paging.cut(rows, total, |(listed, name): (UserWithMandates, String)| {
-        let key = if by_name { name.into() } else { listed.user.created_at.into() };
-        let id = listed.user.id.uuid();
-        (listed, Position { key, id })
-    }))
+    })
 }
 
 async fn count(connection: &mut PgConnection, _: System, filter: &Filter) -> Result<i64> {

@@ -151,9 +151,11 @@ async fn settle(job: &Job, due: &Due, task: Task, worked: Worked) -> Result<()> 
     let now = context.now();
     match job.every {
         _ if worked.is_in_part() => {
-            store::done_until(&mut writing, context.system(), due, now).await?
+            store::done_until(&mut writing, context.system(), due, now).await?;
         }
-        Some(every) => store::done_until(&mut writing, context.system(), due, now + every).await?,
+        Some(every) => {
+            store::done_until(&mut writing, context.system(), due, now + every).await?;
+        }
         None => store::over(&mut writing, context.system(), due).await?,
     }
     writing.commit(worked.into_recorded()).await

@@ -26,6 +26,25 @@ pub(super) struct Filter {
     pub has_admin: Option<bool>,
 }
 
+/// The mandate in a row that has more columns.
+macro_rules! mandate_of {
+    ($row:expr) => {
+        Mandate {
+            id: $row.id.into(),
+            name: $row.name,
+            code: $row.code,
+            language: $row.language,
+            enabled: $row.enabled,
+            has_admin: $row.has_admin,
+            version: $row.version,
+            created_at: $row.created_at,
+            updated_at: $row.updated_at,
+            deleted_at: $row.deleted_at,
+            purge_at: $row.purge_at,
+        }
+    };
+}
+
 /// Every mandate, for SysAdmins.
 pub(super) async fn list(
     connection: &mut PgConnection,
@@ -56,22 +75,7 @@ pub(super) async fn list(
                 filter.code_key.as_deref(),
                 filter.has_admin,
             )
-            .map(|row| {
-                let mandate = Mandate {
-                    id: row.id.into(),
-                    name: row.name,
-                    code: row.code,
-                    language: row.language,
-                    enabled: row.enabled,
-                    has_admin: row.has_admin,
-                    version: row.version,
-                    created_at: row.created_at,
-                    updated_at: row.updated_at,
-                    deleted_at: row.deleted_at,
-                    purge_at: row.purge_at,
-                };
-                (mandate, row.name_sort, row.code_key)
-            })
+            .map(|row| (mandate_of!(row), row.name_sort, row.code_key))
             .fetch_all(&mut *connection)
         };
     }

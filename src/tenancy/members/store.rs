@@ -76,15 +76,12 @@ async fn page(
                           case when m.first_used_at is not null then u.email end as email,
                           case when m.first_used_at is not null then u.first_name end as first_name,
                           case when m.first_used_at is not null then u.last_name end as last_name,
-                          array(select r.role_id from member_roles r
-                                where r.mandate_id = m.mandate_id and r.user_id = m.user_id
-                                order by 1) as "role_ids!: Vec<RoleId>",
-                          array(select g.group_id from group_members g
-                                where g.mandate_id = m.mandate_id and g.user_id = m.user_id
-                                order by 1) as "group_ids!: Vec<GroupId>",
+                          array(select r.role_id from member_roles r where r.mandate_id = $1
+                                  and r.user_id = m.user_id order by 1) as "role_ids!: Vec<RoleId>",
+                          array(select g.group_id from group_members g where g.mandate_id = $1
+                                  and g.user_id = m.user_id order by 1) as "group_ids!: Vec<GroupId>",
                           m.enabled, m.version, m.created_at
-                   from memberships m join users u on u.id = m.user_id
-                   where m.mandate_id = $1
+                   from memberships m join users u on u.id = m.user_id where m.mandate_id = $1
                      and ($2 = 3 or m.user_id = $3 or ($2 = 2 and m.user_id in (select p.user_id from group_peers($1, $3) p)))
                      and ($4::uuid is null or exists (select 1 from member_roles r where r.mandate_id = $1 and r.user_id = m.user_id and r.role_id = $4))
                      and ($5::uuid is null or exists (select 1 from group_members g where g.mandate_id = $1 and g.user_id = m.user_id and g.group_id = $5))
