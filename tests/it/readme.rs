@@ -168,6 +168,27 @@ fn links_lead_somewhere() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// By its path here, or in `src`, or in `tests/it`.
+#[test]
+fn sources_that_documents_name_exist() {
+    let (mut named, mut missing) = (0, BTreeSet::new());
+    for document in documents() {
+        for name in prose(&document).split('`').skip(1).step_by(2) {
+            let is_path = name.contains('/') && !name.contains([' ', '*', '…']);
+            if !(is_path && name.ends_with(".rs")) {
+                continue;
+            }
+            named += 1;
+            let exists = |place| root().join(place).join(name).exists();
+            if !["", "src", "tests/it"].into_iter().any(exists) {
+                missing.insert(format!("{}: {name}", document.display()));
+            }
+        }
+    }
+    assert!(named > 10, "names are found at all");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
 /// The folder of the crate that a name begins with, and the rest of the name.
 fn home(name: &str) -> (PathBuf, &str) {
     let of_a_crate = name.split_once("::").and_then(|(first, rest)| {
