@@ -85,6 +85,14 @@ def after_call(context, case, response):
         seen.update(UUID.findall(response.text[:100_000]))
 
 
+def denies_what_is_wrong(case, response) -> bool:
+    """Whether a question among several was found to be wrong, and denied for that."""
+    if operation_id(case) != "evaluate_accesses" or response.status_code != 200:
+        return False
+    answers = response.json().get("evaluations", [])
+    return any(not answer["decision"] and answer["context"]["reason"] for answer in answers)
+
+
 def report() -> None:
     Path(os.environ["DRIVE_COUNTS"]).write_text(json.dumps(answers, indent=1, sort_keys=True))
 
