@@ -49,8 +49,8 @@ pub type Service = MapRequest<Router, fn(Request) -> Request>;
 
 /// The service: these routes, behind everything that every request goes through.
 #[must_use]
-pub fn service(app: &App, routes: Router<App>) -> Service {
-    let router = routes
+pub fn service(app: &App, all: Router<App>) -> Service {
+    let router = all
         .fallback(|| async { Error::new(Code::RouteNotFound, "There is no such route.") })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), bounded));

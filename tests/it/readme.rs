@@ -175,7 +175,7 @@ fn sources_that_documents_name_exist() {
     for document in documents() {
         for name in prose(&document).split('`').skip(1).step_by(2) {
             let is_path = name.contains('/') && !name.contains([' ', '*', '…']);
-            if !(is_path && name.ends_with(".rs")) {
+            if !(is_path && Path::new(name).extension().is_some_and(|kind| kind == "rs")) {
                 continue;
             }
             named += 1;

@@ -360,11 +360,8 @@ fn named_to(
     };
     let by_members = level(None, "members");
     let groups = |user: Uuid| {
-        before
-            .group_members
-            .iter()
-            .filter(move |row| row.0 == mandate && row.2 == user)
-            .map(|row| row.1)
+        let own = before.group_members.iter().filter(move |row| row.0 == mandate && row.2 == user);
+        own.map(|row| row.1)
     };
     let nearness = |user: Uuid| match user {
         _ if user == caller => 1,
@@ -395,7 +392,12 @@ fn named_to(
             || nearness(user) <= by_members
             || instance.is_some_and(|instance| listed_in(instance, user))
     };
-    let is_named = |id: &Value| named(id.as_str().unwrap().parse().unwrap());
+    let left_out = keep_named(&mut preview, |id| named(id.as_str().unwrap().parse().unwrap()));
+    (preview, left_out)
+}
+
+/// Leaves those in it that are named; how many people were left out.
+fn keep_named(preview: &mut Value, is_named: impl Fn(&Value) -> bool) -> usize {
     let mut people = BTreeSet::new();
     let mut only_named = |changes: &mut Value| {
         changes.as_array_mut().unwrap().retain(|change| {
@@ -415,7 +417,7 @@ fn named_to(
             }
         }
     }
-    (preview, people.len())
+    people.len()
 }
 
 /// Whoever reads the document learns of the parameter and of both answers.

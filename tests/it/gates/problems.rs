@@ -47,22 +47,14 @@ async fn malformed(ground: &Ground, operation: &Operation, case: &Case) -> usize
     let names = ground.stage_for(case, &ground.world.acme).await;
     let rightful = ground.rightful(operation, case);
     let mut asked = 0;
-    let mut wrong = vec![
-        (Approach { query: Some("dryrun=true"), ..rightful.clone() }, 400, "unknown_parameter"),
-        (
-            Approach { query: Some("dryRun=true&dryRun=true&x=1"), ..rightful.clone() },
-            400,
-            "unknown_parameter",
-        ),
-    ];
-    if operation.value["parameters"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .any(|parameter| parameter["name"] == "dryRun")
-    {
-        wrong.pop();
-    }
+    let mut parameters = operation.value["parameters"].as_array().into_iter().flatten();
+    let knows_dry_run = parameters.any(|parameter| parameter["name"] == "dryRun");
+    let unknown = ["dryrun=true", "dryRun=true&dryRun=true&x=1"];
+    let unknown = unknown.into_iter().take(if knows_dry_run { 1 } else { 2 });
+    let mut wrong: Vec<_> = unknown
+        .map(|query| Approach { query: Some(query), ..rightful.clone() })
+        .map(|approach| (approach, 400, "unknown_parameter"))
+        .collect();
     for name in ids_in_path(operation, case) {
         wrong.push((rightful.clone().aiming(name, "not-a-uuid"), 400, "invalid_parameter"));
     }

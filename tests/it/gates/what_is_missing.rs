@@ -124,11 +124,9 @@ async fn naming(ground: &Ground, operation: &Operation, case: &Case) -> Vec<Stri
     if let Some(name) = schema["$ref"].as_str() {
         schema = &document["components"]["schemas"][name.rsplit('/').next().unwrap()];
     }
-    let strangers = [
-        ground.world.globex.member.id,
-        ground.world.globex.role("user"),
-        ground.world.globex.instance_role("playbooks-viewer"),
-    ];
+    let globex = &ground.world.globex;
+    let role = globex.instance_role("playbooks-viewer");
+    let strangers = [globex.member.id, globex.role("user"), role];
     for (pointer, is_id) in all {
         let unknown =
             if is_id { Uuid::now_v7().to_string() } else { "nothing-is-called-so".to_owned() };

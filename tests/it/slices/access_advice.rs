@@ -136,30 +136,39 @@ async fn who_is_not_admitted_is_to_be_admitted_with_a_role() {
     assert_eq!(nobody_can["wouldNeed"]["detail"], "Nobody can `update` rows of `audit`.");
 }
 
+/// Whether the caller reads the membership of that owner, as the admin has it explained.
+async fn reading_members(stage: &Stage, owner: Option<Uuid>) -> Value {
+    let question = json!({
+        "table": "members", "operation": "read", "userId": stage.caller.id, "ownerId": owner,
+    });
+    explained(&stage.world.admin(), question).await
+}
+
+/// A group of these people.
+async fn group_of(stage: &Stage, name: &str, auto_join: bool, people: [Uuid; 2]) -> Uuid {
+    let (admin, acme) = (stage.world.admin(), &stage.world.acme);
+    let body = json!({ "name": name, "autoJoin": auto_join });
+    let group = admin.post(acme.path("/groups"), body).await.id();
+    let path = acme.path(&format!("/groups/{group}/members"));
+    admin.put(path, json!({ "userIds": people })).await.expect(200);
+    group
+}
+
+fn names(answer: &Value) -> Vec<&str> {
+    let groups = answer["groups"].as_array().unwrap();
+    groups.iter().map(|group| group["name"].as_str().unwrap()).collect()
+}
+
 /// Where `g` reaches, the groups through which it does are named; where it does not, that a group would be enough.
 #[tokio::test]
 async fn the_groups_that_reach_are_named() {
     let stage = Stage::set().await;
-    let (world, acme) = (&stage.world, &stage.world.acme);
-    let group = |name: &str, auto_join: bool| {
-        let body = json!({ "name": name, "autoJoin": auto_join });
-        async move { world.admin().post(acme.path("/groups"), body).await.id() }
-    };
-    let ask = async |owner: Option<Uuid>| {
-        explained(&world.admin(), json!({ "table": "members", "operation": "read", "userId": stage.caller.id, "ownerId": owner })).await
-    };
-    let names = |answer: &Value| -> Vec<String> {
-        answer["groups"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|group| group["name"].as_str().unwrap().to_owned())
-            .collect()
-    };
+    let world = &stage.world;
+    let ask = async |owner: Option<Uuid>| reading_members(&stage, owner).await;
     let near = ask(Some(stage.peer.id)).await;
     assert_eq!(
         (&near["allowed"], names(&near), &near["groupCount"]),
-        (&json!(true), vec!["shared".to_owned()], &json!(1))
+        (&json!(true), vec!["shared"], &json!(1))
     );
     assert_eq!(near["groupsDetail"], "`shared`.");
     assert_eq!(
@@ -185,10 +194,16 @@ async fn the_groups_that_reach_are_named() {
     for stranger in [Uuid::now_v7(), world.globex.admin.id] {
         assert_eq!(ways(&ask(Some(stranger)).await), [["give_role"]]);
     }
-    // A group that everybody joins is said to be one; without an owner all of the subject's groups are named.
-    let all = group("all hands", true).await;
-    let both = json!({ "userIds": [stage.caller.id, stage.outsider.id] });
-    world.admin().put(acme.path(&format!("/groups/{all}/members")), both).await.expect(200);
+}
+
+/// A group that everybody joins is said to be one; without an owner all of the subject's groups are named.
+#[tokio::test]
+async fn a_group_that_everybody_joins_is_said_to_be_one() {
+    let stage = Stage::set().await;
+    let (world, acme) = (&stage.world, &stage.world.acme);
+    let ask = async |owner: Option<Uuid>| reading_members(&stage, owner).await;
+    let both = [stage.caller.id, stage.outsider.id];
+    let all = group_of(&stage, "all hands", true, both).await;
     let far = ask(Some(stage.outsider.id)).await;
     assert_eq!(
         (&far["allowed"], &far["groupsDetail"]),
@@ -201,19 +216,15 @@ async fn the_groups_that_reach_are_named() {
         .get(acme.path(&format!("/users/{}/access", stage.caller.id)))
         .await
         .expect(200);
-    assert_eq!(
-        (names(&access), &access["groupCount"]),
-        (vec!["all hands".to_owned(), "shared".to_owned()], &json!(2))
-    );
+    assert_eq!((names(&access), &access["groupCount"]), (vec!["all hands", "shared"], &json!(2)));
     assert_eq!(access["groupsDetail"], "`all hands`, which every member joins; `shared`.");
     let all_reaching =
         world.admin().get(acme.path(&format!("/users/{}/access", acme.admin.id))).await.expect(200);
     assert_eq!(all_reaching["groups"], Value::Null, "no level hangs on groups: {all_reaching}");
     // At most 20 are named, by name.
     for number in 0..20 {
-        let more = group(&format!("team {number:02}"), false).await;
-        let both = json!({ "userIds": [stage.caller.id, stage.peer.id] });
-        world.admin().put(acme.path(&format!("/groups/{more}/members")), both).await.expect(200);
+        let both = [stage.caller.id, stage.peer.id];
+        group_of(&stage, &format!("team {number:02}"), false, both).await;
     }
     let near = ask(Some(stage.peer.id)).await;
     assert_eq!((names(&near).len(), &near["groupCount"]), (20, &json!(21)));
@@ -338,6 +349,12 @@ async fn views_are_checked_and_explained() {
     let role = role_in(world, room, "everything").await;
     super::playbook_kit::admit(world, room, stage.caller.id, &[role]).await;
     super::kit::points_at(&check(&bare.in_instance(room), asked.clone()).await, "/checks/0/view");
+}
+
+#[tokio::test]
+async fn questions_about_views_that_cannot_be_asked_are_told_where() {
+    let (stage, view) = (Stage::set().await, "editor");
+    stage.allow(NONE, NONE).await;
     for (wrong, at) in [
         (json!({ "view": "nothing" }), "view"),
         (json!({ "view": "a\u{0}b" }), "view"),
@@ -347,10 +364,9 @@ async fn views_are_checked_and_explained() {
         (json!({}), "table"),
         (json!({ "table": "members" }), "operation"),
     ] {
-        super::kit::points_at(
-            &check(&stage.desk(), wrong.clone()).await,
-            &format!("/checks/0/{at}"),
-        );
+        let checked =
+            stage.desk().post("/api/access/check", json!({ "checks": [wrong.clone()] })).await;
+        super::kit::points_at(&checked, &format!("/checks/0/{at}"));
         super::kit::points_at(&stage.desk().post(PATH, wrong).await, &format!("/{at}"));
     }
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::bookings::{LIST, admin, booked, desk, member, request, row, world};
 use super::kit::points_at;
+use crate::harness::World;
 use crate::harness::app::{Answer, uuid};
 
 #[tokio::test]
@@ -127,22 +128,19 @@ async fn deleting_answers_what_was_deleted() {
     assert_eq!(admin.get(LIST).await.expect(200)["items"], json!([]));
 }
 
+/// The one event of the action about the booking.
+async fn event(world: &World, action: &str, id: Uuid) -> Value {
+    let path = world.acme.path(&format!("/audit?action={action}&targetId={id}"));
+    let page = world.admin().get(path).await.expect(200);
+    let [event] = &page["items"].as_array().unwrap()[..] else { panic!("one {action}: {page}") };
+    event.clone()
+}
+
 #[tokio::test]
 async fn the_trail_names_no_people_and_no_street() {
     let world = world().await;
     let rita = member(&world, "rita", "bookings-requester").await;
     let (requester, admin) = (desk(&world, &rita), admin(&world).await);
-    let trail = async |action: &str, id: Uuid| -> Value {
-        let page = world
-            .admin()
-            .get(world.acme.path(&format!("/audit?action={action}&targetId={id}")))
-            .await
-            .expect(200);
-        let [event] = &page["items"].as_array().unwrap()[..] else {
-            panic!("one {action}: {page}")
-        };
-        event.clone()
-    };
     let (accepted, rejected) = (booked(&requester).await, booked(&requester).await);
     admin
         .post(format!("{}/accept", row(accepted)), json!({ "note": "Ask Mrs Meier" }))
@@ -173,7 +171,7 @@ async fn the_trail_names_no_people_and_no_street() {
         ),
         ("booking_deleted", rejected, world.acme.admin.id, json!({ "before": at("rejected") })),
     ] {
-        let event = trail(action, id).await;
+        let event = event(&world, action, id).await;
         assert_eq!(
             (&event["actorId"], &event["resourceType"], &event["resourceId"]),
             (&json!(actor), &json!("booking"), &json!(id))

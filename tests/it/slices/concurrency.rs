@@ -32,6 +32,7 @@ async fn resources(world: &World) -> Vec<Resource<'_>> {
     root.post("/api/features", json!({ "code": "trustee" })).await.expect(201);
     let spare = root.post("/api/mandates", json!({ "name": "Spare" })).await.id();
     let description = json!({ "description": { "en": "x" } });
+    let account = format!("/api/users/{}", acme.member.id);
     vec![
         Resource::new(&root, format!("/api/mandates/{spare}"), json!({ "name": "x" }), true, false),
         Resource::new(&admin, acme.path(""), json!({ "name": "x" }), false, false),
@@ -49,20 +50,8 @@ async fn resources(world: &World) -> Vec<Resource<'_>> {
             true,
             false,
         ),
-        Resource::new(
-            &root,
-            format!("/api/users/{}", acme.member.id),
-            json!({ "lastName": "x" }),
-            false,
-            false,
-        ),
-        Resource::new(
-            &world.bare(&acme.member),
-            format!("/api/users/{}", acme.member.id),
-            json!({ "lastName": "y" }),
-            false,
-            false,
-        ),
+        Resource::new(&root, account.clone(), json!({ "lastName": "x" }), false, false),
+        Resource::new(&world.bare(&acme.member), account, json!({ "lastName": "y" }), false, false),
         Resource::new(&admin, format!("/api/roles/{role}"), description.clone(), true, true),
         Resource::new(
             &admin,
@@ -81,6 +70,25 @@ async fn resources(world: &World) -> Vec<Resource<'_>> {
         ),
         Resource::new(&admin, acme.instance_path(""), json!({ "label": "x" }), true, true),
     ]
+}
+
+/// What must not be there, or not be this, is (RFC 9110, section 13.1.2; compared weakly).
+async fn refused_where_it_is_there(
+    desk: &Desk<'_>,
+    (path, tag): (&str, &str),
+    change: &Value,
+    deletable: bool,
+) {
+    for unwanted in ["*", tag, &format!("W/{tag}"), &format!("\"x\", {tag}")] {
+        let unless = |method: Method| desk.ask(method, path).header("if-none-match", unwanted);
+        let there = unless(Method::PATCH).json(change.clone()).send().await;
+        there.refused(412, "precondition_failed");
+        let title = &there.body["title"];
+        assert_eq!(title, "A precondition does not hold", "nothing has changed meanwhile");
+        if deletable {
+            unless(Method::DELETE).send().await.refused(412, "precondition_failed");
+        }
+    }
 }
 
 #[tokio::test]
@@ -105,20 +113,7 @@ async fn every_resource_guards_its_version() {
         if deletable {
             stale(Method::DELETE).send().await.refused(412, "precondition_failed");
         }
-        // What must not be there, or not be this, is (RFC 9110, section 13.1.2; compared weakly).
-        for unwanted in ["*", &tag, &format!("W/{tag}"), &format!("\"x\", {tag}")] {
-            let unless =
-                |method: Method| desk.ask(method, path.clone()).header("if-none-match", unwanted);
-            let there = unless(Method::PATCH).json(change.clone()).send().await;
-            there.refused(412, "precondition_failed");
-            assert_eq!(
-                there.body["title"], "A precondition does not hold",
-                "nothing has changed meanwhile"
-            );
-            if deletable {
-                unless(Method::DELETE).send().await.refused(412, "precondition_failed");
-            }
-        }
+        refused_where_it_is_there(&desk, (&path, &tag), &change, deletable).await;
         let mut body = change.clone();
         body["version"] = json!(version + 7);
         desk.patch(path.clone(), body.clone()).await.refused(409, "version_conflict");

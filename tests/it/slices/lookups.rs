@@ -149,20 +149,15 @@ async fn each_name_that_becomes_no_member_is_told_and_costs() {
     }
     assert_eq!(failures(&world).await, expected);
     // Ids cannot be guessed.
-    add(&world, &recruiter, json!({ "targetUserId": Uuid::now_v7() }), &[few])
-        .await
-        .refused(404, "not_found");
-    add(&world, &recruiter, json!({ "targetUserId": member }), &[few])
-        .await
-        .refused(409, "already_member");
+    let add = async |who: Value| add(&world, &recruiter, who, &[few]).await;
+    add(json!({ "targetUserId": Uuid::now_v7() })).await.refused(404, "not_found");
+    add(json!({ "targetUserId": member })).await.refused(409, "already_member");
     assert_eq!(failures(&world).await.len(), 4);
 
-    add(&world, &recruiter, json!({ "username": "nobody" }), &[few])
-        .await
-        .refused(404, "not_found");
+    add(json!({ "username": "nobody" })).await.refused(404, "not_found");
     app.account("erin", false).await;
     for who in [named("erin"), named("nobody"), named("acme-member")].concat() {
-        let answer = add(&world, &recruiter, who, &[few]).await;
+        let answer = add(who).await;
         answer.refused(429, "too_many_requests");
         assert!(
             answer.header("ratelimit").starts_with("\"auth\";r=0;")
