@@ -63,7 +63,8 @@ impl App {
         Ok(Self(Arc::new(Parts {
             declared: OnceLock::new(),
             tokens: Tokens::new(&keys, issuer, lifetime, services.clock.clone())?,
-            passwords: Passwords::new(settings.password_workers, settings.password_queue)?,
+            passwords: Passwords::new(settings.password_workers, settings.password_queue)?
+                .own_of_at_least(settings.password_min),
             limits: Limits::new(&settings),
             unheeded: Unheeded::default(),
             node: Uuid::now_v7(),

@@ -187,6 +187,9 @@ settings! {
         session_days: u32 = "session_days", "BAILIWICK_SESSION_DAYS",
             Fallback::Text("30"), rule::between(1, 365),
             "How long a session lasts. Nobody notices yet: access tokens cannot be renewed, so that one signs in again when they end.";
+        password_min: usize = "password_min", "BAILIWICK_PASSWORD_MIN",
+            Fallback::Text("15"), rule::between(8, 64),
+            "The fewest characters of a password that somebody chooses for themselves.";
         password_workers: usize = "password_workers", "BAILIWICK_PASSWORD_WORKERS",
             Fallback::Cores, rule::between(1, MOST_PASSWORD_WORKERS),
             "How many passwords are hashed at the same time.";

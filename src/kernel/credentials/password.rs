@@ -17,12 +17,16 @@ use crate::kernel::error::{Code, Error, FieldError, Result};
 /// Longer input than any password can be is not hashed at all, only pretended to be: 128 characters, each of them decomposed.
 const MAX_BYTES: usize = 2_048;
 
+/// The shortest password that is set for somebody else, in characters.
+const SHORTEST: usize = 12;
+
 /// Hashes and verifies passwords, a bounded number at a time.
 #[derive(Debug, Clone)]
 pub struct Passwords {
     workers: Arc<Semaphore>,
     places: Arc<Semaphore>,
     dummy: Arc<str>,
+    shortest_own: usize,
 }
 
 impl Passwords {
@@ -32,7 +36,14 @@ impl Passwords {
             workers: Arc::new(Semaphore::new(workers)),
             places: Arc::new(Semaphore::new(workers + queue)),
             dummy: nobodys()?,
+            shortest_own: SHORTEST,
         })
+    }
+
+    /// The same, where a password that somebody chooses for themselves has at least so many characters.
+    #[must_use]
+    pub fn own_of_at_least(self, characters: usize) -> Self {
+        Self { shortest_own: characters, ..self }
     }
 
     /// Whether the password is the one that was hashed. Without a hash: the same work, and no.
@@ -63,7 +74,17 @@ impl Passwords {
         password: String,
         own_names: &[&str],
     ) -> Result<std::result::Result<String, FieldError>> {
-        self.judged(pointer, password, own_names, hash_now).await
+        self.judged((pointer, SHORTEST), password, own_names, hash_now).await
+    }
+
+    /// The same of one that its owner chooses.
+    pub async fn new_hash_of_own(
+        &self,
+        pointer: &'static str,
+        password: String,
+        own_names: &[&str],
+    ) -> Result<std::result::Result<String, FieldError>> {
+        self.judged((pointer, self.shortest_own), password, own_names, hash_now).await
     }
 
     /// What the password would be refused for; nothing is hashed.
@@ -73,7 +94,7 @@ impl Passwords {
         password: String,
         own_names: &[&str],
     ) -> Result<Option<FieldError>> {
-        Ok(self.judged(pointer, password, own_names, |_| Ok(())).await?.err())
+        Ok(self.judged((pointer, SHORTEST), password, own_names, |_| Ok(())).await?.err())
     }
 
     /// The hash of a password that nobody chose.
@@ -84,14 +105,14 @@ impl Passwords {
     /// Length first, which costs nothing; then, on a worker, the estimate and what follows it.
     async fn judged<T: Send + 'static>(
         &self,
-        pointer: &'static str,
+        (pointer, shortest): (&'static str, usize),
         password: String,
         own_names: &[&str],
         then: impl FnOnce(&str) -> Result<T> + Send + 'static,
     ) -> Result<std::result::Result<T, FieldError>> {
         // Too long for any form of a password: its length is told without normalising it.
         let password = if password.len() <= MAX_BYTES { prepared(&password) } else { password };
-        if let Err(fault) = strength::check_length(pointer, &password) {
+        if let Err(fault) = strength::check_length(pointer, &password, shortest) {
             return Ok(Err(fault));
         }
         let own_names = strength::bounded(own_names);
