@@ -29,6 +29,7 @@ words! {
         UserSignedIn = "user_signed_in",
         UserSignedOut = "user_signed_out",
         SignInFailed = "sign_in_failed",
+        PasswordChanged = "password_changed",
         UserCreated = "user_created",
         UserUpdated = "user_updated",
         UserErased = "user_erased",

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::failures::{self, Reason};
-use super::store::{self, Credentials, NewSession, OwnMandate};
+use super::store::{self, Credentials, NewSession, OwnMandate, OwnPassword};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::enter::unauthenticated;
 use crate::context::policy::{Class, Policy};
@@ -22,7 +22,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
 use crate::identity::users::{self, User};
 use crate::kernel::credentials::token::KeySet;
-use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::{SessionId, UserId};
 use crate::kernel::names;
 
@@ -34,6 +34,11 @@ pub fn routes(app: &App) -> Routes {
             Policy::public().class(Class::Auth).charged_by_the_handler(Class::AuthAddress),
         ))
         .routes(routes!(logout).guard(app, Policy::own_session().class(Class::Auth)))
+        .routes(
+            routes!(change_password)
+                .refuses(&[Code::InvalidCredentials])
+                .guard(app, Policy::own_session().class(Class::Auth).kept_for_no_repetition()),
+        )
         .routes(routes!(get_me).guard(app, Policy::own_session().class(Class::Auth)))
         .routes(routes!(get_key_set).guard(app, Policy::public().class(Class::Public)))
 }
@@ -75,12 +80,13 @@ async fn login(
     purse.charge_sign_in(name.as_deref())?;
     let Json(body) = body?;
     let attempt = attempted(app.clone(), visitor.clone(), name.unwrap_or_default(), body.password);
-    let user = tokio::spawn(attempt.in_current_span()).await.map_err(Error::internal)??;
+    let (user, hash) = tokio::spawn(attempt.in_current_span()).await.map_err(Error::internal)??;
     attended::by_user(user);
     let now = visitor.now();
     let session = NewSession {
         id: SessionId::new(),
         user,
+        password_hash: &hash,
         now,
         expires_at: now + Duration::days(i64::from(app.settings().session_days)),
         user_agent: headers
@@ -91,8 +97,11 @@ async fn login(
     };
     let mut writing = visitor.write().await?;
     if !store::open_session(&mut writing, &visitor, &session).await? {
+        // Disabled since the password was looked at, or the password is another one.
+        let enabled = store::is_enabled(&mut writing, &visitor, user).await?;
+        let reason = if enabled { Reason::WrongPassword } else { Reason::AccountDisabled };
         drop(writing);
-        return Err(failures::refused(&app, visitor, Some(user), Reason::AccountDisabled).await);
+        return Err(failures::refused(&app, visitor, Some(user), reason).await);
     }
     let event =
         Event::new(Action::UserSignedIn, ResourceType::Session, session.id).target(user).by(user);
@@ -103,7 +112,12 @@ async fn login(
 }
 
 /// Who may sign in. For a task of its own: whoever hangs up while a password is hashed has tried all the same, and is told of.
-async fn attempted(app: App, visitor: Visitor, name: String, password: String) -> Result<UserId> {
+async fn attempted(
+    app: App,
+    visitor: Visitor,
+    name: String,
+    password: String,
+) -> Result<(UserId, String)> {
     let services = app.services().clone();
     let attempt = async move {
         let mut reading = visitor.read().await?;
@@ -111,19 +125,19 @@ async fn attempted(app: App, visitor: Visitor, name: String, password: String) -
         reading.finish().await?;
         let account = found.as_ref().map(|found| found.user);
         match verified(&app, found, password).await? {
-            Ok(user) => Ok(user),
+            Ok(known) => Ok(known),
             Err(reason) => Err(failures::refused(&app, visitor, account, reason).await),
         }
     };
     services.attended(attempt).await
 }
 
-/// Who may sign in with the password; else why not. Each of them takes the same work.
+/// Who may sign in with the password, and its hash; else why not. Each of them takes the same work.
 async fn verified(
     app: &App,
     found: Option<Credentials>,
     password: String,
-) -> Result<Result<UserId, Reason>> {
+) -> Result<Result<(UserId, String), Reason>> {
     let usable = match found {
         None => Err(Reason::UnknownAccount),
         Some(account) if !account.enabled => Err(Reason::AccountDisabled),
@@ -132,7 +146,7 @@ async fn verified(
     };
     let hash = usable.as_ref().ok().map(|(_, hash)| hash.clone());
     let is_it = app.passwords().verify(password, hash).await?;
-    Ok(usable.and_then(|(user, _)| if is_it { Ok(user) } else { Err(Reason::WrongPassword) }))
+    Ok(usable.and_then(|known| if is_it { Ok(known) } else { Err(Reason::WrongPassword) }))
 }
 
 /// Ends the session. Its tokens stop working with the next request, on every node.
@@ -149,6 +163,60 @@ async fn logout(context: SessionContext) -> Result<NoContent> {
     let recorded = audit::record_platform(&mut writing, caller, event).await?;
     writing.commit(recorded).await?;
     Ok(NoContent)
+}
+
+/// The password that one has, and the one that one wants.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    #[schema(example = "bailiwick-demo", format = Password)]
+    current: String,
+    #[schema(example = "quiet-Harbour-58-lantern", format = Password)]
+    password: String,
+}
+
+/// Changes one's own password. The caller's other sessions end; the one that calls stays.
+#[utoipa::path(put, path = "/api/auth/password", tag = "Sign-in", request_body = ChangePassword,
+    responses((status = 204, description = "Changed")))]
+async fn change_password(
+    State(app): State<App>,
+    context: SessionContext,
+    Json(body): Json<ChangePassword>,
+) -> Result<NoContent> {
+    let caller = context.caller();
+    let mut reading = caller.read().await?;
+    let before = store::own_password(&mut reading, caller.account()).await?;
+    reading.finish().await?;
+    if !app.passwords().verify(body.current, before.hash.clone()).await? {
+        return Err(wrong_password());
+    }
+    let hash = chosen(&app, &before, body.password).await?;
+    let mut writing = caller.write().await?;
+    if !store::change_password(&mut writing, caller.account(), &before, &hash).await? {
+        // Another request was faster: what was sent is the password no more.
+        return Err(wrong_password());
+    }
+    store::end_other_sessions(&mut writing, &context).await?;
+    let event = Event::new(Action::PasswordChanged, ResourceType::User, caller.user())
+        .target(caller.user());
+    let recorded = audit::record_platform(&mut writing, caller, event).await?;
+    writing.commit(recorded).await?;
+    Ok(NoContent)
+}
+
+fn wrong_password() -> Error {
+    Error::new(Code::InvalidCredentials, "The password is wrong.")
+}
+
+/// The hash of a password that is another one, and good enough.
+async fn chosen(app: &App, before: &OwnPassword, password: String) -> Result<String> {
+    if app.passwords().verify(password.clone(), before.hash.clone()).await? {
+        let same = FieldError::new("/password", "unchanged", "must be another one");
+        return Err(same.because(vec!["It is the password that you have.".to_owned()]).into());
+    }
+    let names: Vec<&str> = before.names.iter().map(String::as_str).collect();
+    let judged = app.passwords().new_hash_of_own("/password", password, &names).await?;
+    judged.map_err(|fault| Error::invalid(vec![fault]))
 }
 
 /// The signed-in user: their account, the mandates that are open to them, and the session.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::context::{SessionContext, Visitor};
+use crate::context::{Account, SessionContext, Visitor};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{MandateId, SessionId, UserId};
 
@@ -33,13 +33,15 @@ pub(super) async fn credentials(
 pub(super) struct NewSession<'a> {
     pub id: SessionId,
     pub user: UserId,
+    /// Of the password that was verified.
+    pub password_hash: &'a str,
     pub now: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub user_agent: Option<&'a str>,
     pub address: Option<String>,
 }
 
-/// Opens a session, if the account may still sign in.
+/// Opens a session, if the account may still sign in, and with the same password.
 pub(super) async fn open_session(
     connection: &mut PgConnection,
     _: &Visitor,
@@ -47,7 +49,8 @@ pub(super) async fn open_session(
 ) -> Result<bool> {
     let opened = sqlx::query!(
         "with account as (
-           update users set last_login_at = $3 where id = $2 and enabled and erased_at is null returning id)
+           update users set last_login_at = $3
+           where id = $2 and enabled and erased_at is null and password_hash = $7 returning id)
          insert into sessions (id, user_id, created_at, expires_at, user_agent, address)
          select $1, id, $3, $4, $5, $6::text::inet from account",
         session.id.uuid(),
@@ -56,10 +59,23 @@ pub(super) async fn open_session(
         session.expires_at,
         session.user_agent,
         session.address.as_deref(),
+        session.password_hash,
     )
     .execute(connection)
     .await?;
     Ok(opened.rows_affected() == 1)
+}
+
+pub(super) async fn is_enabled(
+    connection: &mut PgConnection,
+    _: &Visitor,
+    user: UserId,
+) -> Result<bool> {
+    let enabled = sqlx::query_scalar!(
+        r#"select enabled and erased_at is null as "enabled!" from users where id = $1"#,
+        user.uuid()
+    );
+    Ok(enabled.fetch_one(connection).await?)
 }
 
 /// Ends a session; whether it had not ended yet.
@@ -75,6 +91,65 @@ pub(super) async fn end_session(
     .execute(connection)
     .await?;
     Ok(ended.rows_affected() == 1)
+}
+
+/// A password as it is kept, and what it must not be like.
+pub(super) struct OwnPassword {
+    pub hash: Option<String>,
+    /// Whatever its owner is called.
+    pub names: Vec<String>,
+}
+
+pub(super) async fn own_password(
+    connection: &mut PgConnection,
+    account: Account,
+) -> Result<OwnPassword> {
+    let row = sqlx::query_as!(
+        OwnPassword,
+        r#"select password_hash as hash,
+             array_remove(array[username, email, first_name, last_name], null) as "names!"
+           from users where id = $1"#,
+        account.user().uuid()
+    );
+    Ok(row.fetch_one(connection).await?)
+}
+
+/// Changes the password; whether it was still the one of before. Whoever signs in with that at the
+/// same time has opened their session before, or is refused.
+pub(super) async fn change_password(
+    connection: &mut PgConnection,
+    account: Account,
+    before: &OwnPassword,
+    hash: &str,
+) -> Result<bool> {
+    let changed = sqlx::query!(
+        "update users set password_hash = $3
+         where id = $1 and password_hash = $2 and enabled and erased_at is null",
+        account.user().uuid(),
+        before.hash,
+        hash,
+    )
+    .execute(connection)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+/// Ends all sessions of the caller but the one that calls. A statement of its own, since it has to
+/// see what was opened while the account's row was waited for.
+pub(super) async fn end_other_sessions(
+    connection: &mut PgConnection,
+    context: &SessionContext,
+) -> Result<()> {
+    sqlx::query!(
+        "update sessions set revoked_at = $3
+         where user_id = $1 and id <> $2 and revoked_at is null",
+        context.caller().user().uuid(),
+        context.session().uuid(),
+        context.caller().now()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// A mandate as its member sees it at sign-in.

@@ -3,7 +3,7 @@
 use super::{ONLY_CASES, Slice};
 use crate::gates::cases::{
     Trail::Platform,
-    Unlike::{EndsTheSession, NotPlayed},
+    Unlike::{AnotherEachTime, ChangesTheCaller, EndsTheSession, NoKey, NoVersion, NotPlayed},
     case,
 };
 
@@ -15,6 +15,15 @@ pub const SLICE: Slice = Slice {
         case("logout", "/api/auth/logout", 204)
             .told(Platform)
             .unlike(&[(EndsTheSession, "that is what it is for")]),
+        case("change_password", "/api/auth/password", 204)
+            .body(r#"{"current": "$password", "password": "$unique-quiet-Harbour"}"#)
+            .told(Platform)
+            .unlike(&[
+                (NoVersion, "who changes it has to know the one of before"),
+                (NoKey, "an answer that is kept would tell whether a password was right"),
+                (AnotherEachTime, "the password of before is wrong the second time"),
+                (ChangesTheCaller, "that is what it is for"),
+            ]),
         case("get_me", "/api/auth/me", 200),
         case("get_key_set", "/.well-known/jwks.json", 200)
             .unlike(&[(NotPlayed, "it tells keys, which no call changes")]),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use axum::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Duration;
@@ -118,6 +119,38 @@ async fn signing_out_ends_the_token_at_once_on_every_node() {
         me(node, &other).await.expect(200);
     }
     app.post("/api/auth/logout").bearer(&token).send().await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn whoever_changes_their_password_ends_their_other_sessions() {
+    // Fifteen characters are enough (NIST SP 800-63B-4, 3.1.1.2), fourteen are not.
+    const WANTED: &str = "quay-Lantrn-71x";
+    let world = World::new().await;
+    let (app, member) = (&world.app, &world.acme.member);
+    let other = app.sign_in(&member.name).await;
+    let change = async |current: &str, password: &str| {
+        let body = json!({ "current": current, "password": password });
+        app.call(Method::PUT, "/api/auth/password").bearer(&member.token).json(body).send().await
+    };
+    change("not-the-Password-1", WANTED).await.refused(401, "invalid_credentials");
+    for (wanted, code) in [
+        (PASSWORD, "unchanged"),
+        (&WANTED[..14], "password_length"),
+        (&member.name.repeat(3), "password_too_weak"),
+    ] {
+        let answer = change(PASSWORD, wanted).await;
+        answer.refused(422, "validation_failed");
+        let error = &answer.body["errors"][0];
+        assert_eq!((&error["pointer"], &error["code"]), (&json!("/password"), &json!(code)));
+        assert!(!answer.body["reasons"].as_array().unwrap().is_empty(), "{}", answer.body);
+    }
+    me(app, &other).await.expect(200);
+    change(PASSWORD, WANTED).await.expect(204);
+    me(app, &other).await.refused(401, "unauthenticated");
+    me(app, &member.token).await.expect(200);
+    me(app, &world.acme.admin.token).await.expect(200);
+    login(app, &member.name, PASSWORD).await.refused(401, "invalid_credentials");
+    login(app, &member.name, WANTED).await.expect(200);
 }
 
 #[tokio::test]

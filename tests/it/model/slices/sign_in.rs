@@ -10,10 +10,18 @@ use super::super::operations::{Operation, Told};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Kind, needs, shaped};
 use super::super::world::{Event, Session, User, World, key};
+use crate::harness::app::PASSWORD;
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::post("login", "/api/auth/login", Guard::Public, draw_login, login),
     Operation::post("logout", "/api/auth/logout", Guard::User, draw_logout, logout),
+    Operation::put(
+        "change_password",
+        "/api/auth/password",
+        Guard::User,
+        draw_password,
+        change_password,
+    ),
     Operation::get("get_me", "/api/auth/me", Guard::User, |_| Some(()), me),
 ];
 
@@ -82,6 +90,35 @@ fn logout(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
         &[],
         &Event::of("user_signed_out", "session", "~").target(entered.user),
     );
+    Ok(Reply::nothing())
+}
+
+const ANOTHER: &str = "drifting-Lantern-71-quay";
+
+fn draw_password(dice: &mut Dice<'_>) -> Option<()> {
+    let right = dice.world.users.iter().find(|row| row.id == dice.caller())?.password.clone();
+    let current = if dice.chance(0.85) { right } else { "not-the-Password-1".to_owned() };
+    let wanted = [PASSWORD, ANOTHER, "short"][[0, 0, 0, 1, 1, 1, 2][dice.below(7)]];
+    dice.send(json!({ "current": current, "password": wanted }));
+    Some(())
+}
+
+fn change_password(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    let body = shaped(call, &[needs("current", Kind::Text), needs("password", Kind::Text)])?;
+    let before = world.user(entered.user).password.clone();
+    if shape::text(body, "current") != Some(&before) {
+        return Err(Refusal::of(401, "invalid_credentials"));
+    }
+    let wanted = shape::text(body, "password").unwrap_or_default();
+    if wanted == before || ![PASSWORD, ANOTHER].contains(&wanted) {
+        return Err(Refusal::invalid());
+    }
+    wanted.clone_into(&mut world.user_mut(entered.user).password);
+    for (index, session) in world.sessions.iter_mut().enumerate() {
+        session.ended |= session.user == entered.user && index != entered.session;
+    }
+    let event = Event::of("password_changed", "user", entered.user).target(entered.user);
+    world.note_everywhere(entered.user, &[], &event);
     Ok(Reply::nothing())
 }
 
