@@ -1,5 +1,5 @@
-//! A session ends when the account that it belongs to may not be used any more, for good and on every node; also one that is being
-//! opened at that very moment.
+//! A session ends when the account that it belongs to may not be used any more, or its password
+//! changes, for good and on every node; also one that is being opened at that very moment.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -9,14 +9,18 @@ use crate::harness::app::{Answer, PASSWORD};
 use crate::harness::jobs::let_go;
 use crate::harness::world::Person;
 use crate::harness::{TestApp, World};
-use crate::slices::kit::{Desk, set};
+use crate::slices::kit::set;
 
-/// The ways in which an account stops to be used.
+/// The ways in which sessions of an account end with what they were opened by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Disable,
     Erase,
+    /// All but the one that changes it.
+    ChangePassword,
 }
+
+const ENDS: [End; 3] = [End::Disable, End::Erase, End::ChangePassword];
 
 impl End {
     /// What it writes into the trail.
@@ -24,14 +28,20 @@ impl End {
         match self {
             End::Disable => "user_updated",
             End::Erase => "user_erased",
+            End::ChangePassword => "password_changed",
         }
     }
 
-    async fn of(self, root: &Desk<'_>, person: &Person) -> Answer {
-        let path = format!("/api/users/{}", person.id);
+    async fn of(self, world: &World, person: &Person) -> Answer {
+        let (root, path) = (world.root(), format!("/api/users/{}", person.id));
         match self {
             End::Disable => root.patch(path, json!({ "enabled": false })).await,
             End::Erase => root.delete(format!("{path}?mode=erase")).await,
+            End::ChangePassword => {
+                let body = json!({ "current": PASSWORD, "password": "drifting-Lantern-71-quay" });
+                let call = world.app.put("/api/auth/password").bearer(&person.token);
+                call.json(body).send().await
+            }
         }
     }
 }
@@ -71,7 +81,7 @@ async fn a_disabled_account_comes_back_without_its_sessions_on_every_node() {
             assert!(is_alive(app, token).await);
         }
     }
-    End::Disable.of(&world.root(), member).await.expect(200);
+    End::Disable.of(&world, member).await.expect(200);
     enable(&world, member).await;
     for app in [&world.app, &other] {
         for token in &tokens {
@@ -109,20 +119,19 @@ async fn sessions_that_were_left_open_are_not_revived() {
 /// A sign-in that holds its new session, not yet committed, when the account ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_signs_in_just_before_the_end_is_signed_out_with_it() {
-    for end in [End::Disable, End::Erase] {
+    for end in ENDS {
         let world = World::new().await;
         let (app, member) = (&world.app, &world.acme.member);
         let holder = app.hold_at("user_signed_in").await;
         let (token, ended) = tokio::join!(app.sign_in(&member.name), async {
             app.until_waiting(1).await;
-            let root = world.root();
-            let (ended, ()) = tokio::join!(end.of(&root, member), async {
+            let (ended, ()) = tokio::join!(end.of(&world, member), async {
                 app.until_waiting(2).await;
                 let_go(holder).await;
             });
             ended
         });
-        ended.expect(200);
+        assert!(ended.status.is_success(), "{end:?}");
         check(&world, end, member, Some(&token)).await;
     }
 }
@@ -130,12 +139,11 @@ async fn whoever_signs_in_just_before_the_end_is_signed_out_with_it() {
 /// One that comes when the end is done, and not yet committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_signs_in_at_the_end_is_refused() {
-    for end in [End::Disable, End::Erase] {
+    for end in ENDS {
         let world = World::new().await;
         let (app, member) = (&world.app, &world.acme.member);
         let holder = app.hold_at(end.action()).await;
-        let root = world.root();
-        let (ended, answer) = tokio::join!(end.of(&root, member), async {
+        let (ended, answer) = tokio::join!(end.of(&world, member), async {
             app.until_waiting(1).await;
             let body = json!({ "username": member.name, "password": PASSWORD });
             let (answer, ()) =
@@ -145,13 +153,13 @@ async fn whoever_signs_in_at_the_end_is_refused() {
                 });
             answer
         });
-        ended.expect(200);
+        assert!(ended.status.is_success(), "{end:?}");
         answer.refused(401, "invalid_credentials");
         check(&world, end, member, None).await;
     }
 }
 
-/// No session is left, nor comes back.
+/// No session is left, nor comes back, but the one that changed the password.
 async fn check(world: &World, end: End, member: &Person, token: Option<&str>) {
     let open: Vec<Value> = sqlx::query_scalar(
         "select to_jsonb(s) from sessions s where user_id = $1 and revoked_at is null",
@@ -160,11 +168,13 @@ async fn check(world: &World, end: End, member: &Person, token: Option<&str>) {
     .fetch_all(&world.app.sql)
     .await
     .unwrap();
-    assert!(open.is_empty(), "{end:?}: {open:?}");
+    let stays = end == End::ChangePassword;
+    assert_eq!(open.len(), usize::from(stays), "{end:?}: {open:?}");
     if end == End::Disable {
         enable(world, member).await;
     }
-    for token in token.into_iter().chain([member.token.as_str()]) {
+    assert_eq!(is_alive(&world.app, &member.token).await, stays, "{end:?}");
+    if let Some(token) = token {
         assert!(!is_alive(&world.app, token).await, "{end:?}");
     }
 }
