@@ -230,7 +230,10 @@ fn at_version(dice: &mut Dice<'_>, id: Uuid) {
 }
 
 fn draw_decision(dice: &mut Dice<'_>) -> Option<()> {
-    let booking = draw_booking(dice, |row| row.status == "pending")?;
+    // One's own is decided by somebody else.
+    let caller = dice.caller();
+    let open = |row: &Booking| row.status == "pending" && row.owner != caller;
+    let booking = draw_booking(dice, open)?;
     if dice.chance(0.5) {
         let note: Value = dice.description();
         let body = dice.some(vec![("note", 0.7, note)]);
