@@ -1,6 +1,7 @@
-//! Tells the program which commit it is built from: what `BUILD_COMMIT` says while building, else, for builds that are meant
-//! to be run (release), what `.git` says. Where neither does, it is unknown, and that is no failure. Other builds do not look: each
-//! commit would build everything anew.
+//! Tells the program which commit it is built from: what `BUILD_COMMIT` says while building, else,
+//! for builds that are meant to be run (release), what `.git` says. Where neither does, it is
+//! unknown, and that is no failure. Other builds do not look: each commit would build everything
+//! anew.
 
 use std::env;
 use std::fs;

@@ -1,5 +1,6 @@
-//! The one file that knows everything that the service is made of: its routes, its features, what runs by itself, and the
-//! document of it all. A slice brings its routes, a feature its `FEATURE`, a job its `Job`; each is a line here.
+//! The one file that knows everything that the service is made of: its routes, its features, what
+//! runs by itself, and the document of it all. A slice brings its routes, a feature its `FEATURE`,
+//! a job its `Job`; each is a line here.
 
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as OpenApiDocument;

@@ -1,9 +1,11 @@
-//! What the service is compared with: handlers that do no more than they must. They run in a process of their own, like the
-//! service, verify the same token by the same cache, and answer as many bytes.
+//! What the service is compared with: handlers that do no more than they must. They run in a
+//! process of their own, like the service, verify the same token by the same cache, and answer as
+//! many bytes.
 //!
 //! - `/bytes/…` verifies the token and answers.
 //! - `/statements/…` also asks the database all that the service asks, on as many connections.
-//! - `/transaction/…` only the transaction of it: a tenant read without looking whether the session is still alive.
+//! - `/transaction/…` only the transaction of it: a tenant read without looking whether the session
+//!   is still alive.
 
 use std::io::Read;
 use std::net::SocketAddr;

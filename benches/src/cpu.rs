@@ -1,4 +1,5 @@
-//! Processor time by process. Throughput depends on what else the machine does; what a request costs hardly does.
+//! Processor time by process. Throughput depends on what else the machine does; what a request
+//! costs hardly does.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! Load: wrk for HTTP, pgbench for PostgreSQL alone. Both are bounded in time and end with the harness.
+//! Load: wrk for HTTP, pgbench for PostgreSQL alone. Both are bounded in time and end with the
+//! harness.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -1,5 +1,6 @@
-//! `cargo run --release -p bailiwick-benches`: the service side by side with what it could at best be, in one run on one
-//! machine, the sides in turn. Ratios are what is reported: absolute figures say more about the machine.
+//! `cargo run --release -p bailiwick-benches`: the service side by side with what it could at best
+//! be, in one run on one machine, the sides in turn. Ratios are what is reported: absolute figures
+//! say more about the machine.
 
 #![forbid(unsafe_code)]
 

@@ -17,7 +17,8 @@ pub struct Plan {
     pub endpoints: Vec<Endpoint>,
 }
 
-/// One request of the service, with its answer and with what the service asked the database meanwhile.
+/// One request of the service, with its answer and with what the service asked the database
+/// meanwhile.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Endpoint {
     pub name: String,

@@ -1,6 +1,6 @@
-//! A witness between the service and PostgreSQL: a socket that passes everything on and notes what was asked. It counts round
-//! trips as they are on the wire, and its record is what the bare handlers and pgbench repeat, so that those never compare with
-//! an older text of a statement.
+//! A witness between the service and PostgreSQL: a socket that passes everything on and notes what
+//! was asked. It counts round trips as they are on the wire, and its record is what the bare
+//! handlers and pgbench repeat, so that those never compare with an older text of a statement.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

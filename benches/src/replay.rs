@@ -1,4 +1,5 @@
-//! Repeats what the service asked the database: through sqlx in the bare handlers, and as a script for pgbench.
+//! Repeats what the service asked the database: through sqlx in the bare handlers, and as a script
+//! for pgbench.
 
 use std::fmt::Write as _;
 
@@ -28,7 +29,8 @@ pub fn pool(url: &str, size: u32, reader: bool) -> Result<PgPool> {
     Ok(pool.connect_lazy_with(options))
 }
 
-/// The round trips of a visit, with texts that live as long as the process: nothing is built anew for a request.
+/// The round trips of a visit, with texts that live as long as the process: nothing is built anew
+/// for a request.
 #[derive(Debug)]
 pub struct Script(Vec<Step>);
 
@@ -76,7 +78,8 @@ impl Script {
         Self(visit.rounds.into_iter().map(step).collect())
     }
 
-    /// Asks everything; the rows become an answer where they are members and that is wanted, and are thrown away otherwise.
+    /// Asks everything; the rows become an answer where they are members and that is wanted, and
+    /// are thrown away otherwise.
     pub async fn run(
         &self,
         connection: &mut PgConnection,
@@ -103,7 +106,8 @@ impl Script {
 }
 
 impl MembersPage {
-    /// The row too many tells that there is a next page; what leads there is as long as the service's.
+    /// The row too many tells that there is a next page; what leads there is as long as the
+    /// service's.
     fn of(mut items: Vec<Member>) -> Self {
         items.truncate(50);
         let next =
@@ -123,7 +127,8 @@ fn bound<'q>(sql: &'static str, arguments: &'q [Argument]) -> Query<'q, Postgres
     })
 }
 
-/// A visit for `pgbench -M prepared`, and its variables. A batch becomes a pipeline, which is one round trip as well.
+/// A visit for `pgbench -M prepared`, and its variables. A batch becomes a pipeline, which is one
+/// round trip as well.
 #[derive(Debug)]
 pub struct PgbenchScript {
     pub text: String,
@@ -161,8 +166,8 @@ impl PgbenchScript {
         );
     }
 
-    /// pgbench knows neither null nor an empty text for a variable, so that these stand in the text: the planner knows them then, to
-    /// pgbench's advantage.
+    /// pgbench knows neither null nor an empty text for a variable, so that these stand in the
+    /// text: the planner knows them then, to pgbench's advantage.
     fn statement(&mut self, sql: &str, arguments: &[Argument]) {
         let mut rest = sql;
         while let Some((before, after)) = rest.split_once('$') {

@@ -93,7 +93,8 @@ impl Spread {
 }
 
 impl Report {
-    /// One side to another, round by round over all seeds: neighbours in time had the same disturbance.
+    /// One side to another, round by round over all seeds: neighbours in time had the same
+    /// disturbance.
     fn ratio(&self, endpoint: &str, side: &str, other: &str) -> Option<Spread> {
         let pairs = self
             .of(endpoint)

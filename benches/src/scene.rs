@@ -1,5 +1,5 @@
-//! The scene of one seed: a database with the load in it, the requests that are measured, and what the service asks the
-//! database for each of them.
+//! The scene of one seed: a database with the load in it, the requests that are measured, and what
+//! the service asks the database for each of them.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,8 @@ pub struct Scene {
     claims: Claims,
 }
 
-/// How often a request makes the service wait for the database, and how often a connection is tested after it.
+/// How often a request makes the service wait for the database, and how often a connection is
+/// tested after it.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct RoundTrips {
     pub asked: f64,
@@ -201,7 +202,8 @@ impl Scene {
         Ok(())
     }
 
-    /// A new token for the session that signed in: nothing in the database moves by it, so that caches stay.
+    /// A new token for the session that signed in: nothing in the database moves by it, so that
+    /// caches stay.
     pub fn credentials(&self) -> Result<(String, String)> {
         let (token, _) = self
             .tokens
@@ -246,7 +248,8 @@ struct Request {
     answer: Answer,
 }
 
-/// What is measured. `load-0` is in five mandates with four instances each, and admin of the first, which has 80 members.
+/// What is measured. `load-0` is in five mandates with four instances each, and admin of the first,
+/// which has 80 members.
 async fn requests(address: SocketAddr, token: &str, seed: u64) -> Result<Vec<Request>> {
     let bearer = ("Authorization".to_owned(), format!("Bearer {token}"));
     let me = client::get(address, "/api/auth/me", std::slice::from_ref(&bearer)).await?.json()?;

@@ -40,7 +40,8 @@ pub struct SignIns {
     pub password_workers: usize,
 }
 
-/// Starts the service as `cargo run` does, on a folder of its own, and lets people sign in for so long.
+/// Starts the service as `cargo run` does, on a folder of its own, and lets people sign in for so
+/// long.
 pub async fn measure(service: &Path, folder: &Path, seconds: u64) -> Result<SignIns> {
     eprintln!("{PEOPLE} people sign in for {seconds} s");
     let address = free_address()?;

@@ -1,4 +1,5 @@
-//! The client's half of PostgreSQL's protocol, as far as telling what was asked, and how many answers were waited for.
+//! The client's half of PostgreSQL's protocol, as far as telling what was asked, and how many
+//! answers were waited for.
 
 use std::collections::HashMap;
 
@@ -53,7 +54,8 @@ impl Reader {
         Ok(trips)
     }
 
-    /// The next whole message with its kind before it; the first one has none, which is written as 0.
+    /// The next whole message with its kind before it; the first one has none, which is written as
+    /// 0.
     fn next_message(&mut self) -> Option<Vec<u8>> {
         let kind_length = usize::from(self.started);
         let length = self.pending.get(kind_length..kind_length + 4)?;

@@ -1,4 +1,5 @@
-//! The one question that everything comes down to: does a level reach a row? Guards, checks and explanations all ask it here.
+//! The one question that everything comes down to: does a level reach a row? Guards, checks and
+//! explanations all ask it here.
 
 use std::collections::BTreeSet;
 
@@ -83,14 +84,16 @@ pub struct Verdict {
     pub needed: Level,
 }
 
-/// Whether somebody at `level` reaches a row that takes at least `needed`; without a row, whether they reach any at all.
+/// Whether somebody at `level` reaches a row that takes at least `needed`; without a row, whether
+/// they reach any at all.
 #[must_use]
 pub fn reaches(level: Level, needed: Option<Level>) -> bool {
     level > Level::None && needed.is_none_or(|needed| needed <= level)
 }
 
-/// The least level that reaches a row of this owner. Statements compute the same for rows that they find; here nothing is known
-/// of the row but whose it is. `peers` share a group of the mandate with the user.
+/// The least level that reaches a row of this owner. Statements compute the same for rows that they
+/// find; here nothing is known of the row but whose it is. `peers` share a group of the mandate
+/// with the user.
 #[must_use]
 pub fn nearness(
     target: Target<'_>,
@@ -106,7 +109,8 @@ pub fn nearness(
     }
 }
 
-/// Whether somebody with this access may do it: to any row, or to one that is so near. Nothing is open where no access is alive.
+/// Whether somebody with this access may do it: to any row, or to one that is so near. Nothing is
+/// open where no access is alive.
 #[must_use]
 pub fn verdict(alive: Option<&Merged>, target: Target<'_>, nearness: Option<Level>) -> Verdict {
     let level = alive.map_or(Level::None, |access| target.level(access));

@@ -1,12 +1,14 @@
-//! Nobody gives what they do not have. Pure rules; `context` decides who asks, slices decide what is given.
+//! Nobody gives what they do not have. Pure rules; `context` decides who asks, slices decide what
+//! is given.
 
 use super::level::{Level, Operation};
 use super::merge::Merged;
 use super::permission::{Permissions, Rule};
 use super::tables::Catalogue;
 
-/// All that roles could give in one context: an upper bound, for what is handed out and for the people it is compared with. A
-/// permission that the feature no longer knows (stale) gives nothing today, but would if its table or view came back.
+/// All that roles could give in one context: an upper bound, for what is handed out and for the
+/// people it is compared with. A permission that the feature no longer knows (stale) gives nothing
+/// today, but would if its table or view came back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bound {
     merged: Merged,
@@ -32,8 +34,9 @@ impl Bound {
         bound
     }
 
-    /// Whether it is within what somebody has at this moment: table by table and level by level, `*` counting as a table of its
-    /// own. A stale table is within an own `*` that reaches it; a stale view is within nobody's access, since no `*` gives views.
+    /// Whether it is within what somebody has at this moment: table by table and level by level,
+    /// `*` counting as a table of its own. A stale table is within an own `*` that reaches it; a
+    /// stale view is within nobody's access, since no `*` gives views.
     #[must_use]
     pub fn within(&self, own: &Merged) -> bool {
         self.merged.within(own) && self.stale.within(&own.wildcard) && !self.stale_view
@@ -45,8 +48,8 @@ impl Bound {
         self.group_levels().next().is_some()
     }
 
-    /// The least level that `own` has wherever this access has `g`: which of the rows that it reaches by groups `own` reaches too.
-    /// `a` where it reaches none by groups.
+    /// The least level that `own` has wherever this access has `g`: which of the rows that it
+    /// reaches by groups `own` reaches too. `a` where it reaches none by groups.
     #[must_use]
     pub fn least_where_group(&self, own: &Merged) -> Level {
         let own_level = |(table, operation): (Option<&str>, Operation)| match table {
@@ -56,7 +59,8 @@ impl Bound {
         self.group_levels().map(own_level).min().unwrap_or(Level::All)
     }
 
-    /// Table and operation of each `g`; stale tables, and those that are yet to come by `*`, have no name here.
+    /// Table and operation of each `g`; stale tables, and those that are yet to come by `*`, have
+    /// no name here.
     fn group_levels(&self) -> impl Iterator<Item = (Option<&str>, Operation)> {
         let known = self.merged.tables.iter().map(|(table, rule)| (Some(table.as_str()), *rule));
         let each = known
@@ -67,7 +71,8 @@ impl Bound {
     }
 }
 
-/// Whether a role's permissions are within somebody's access in the context to which the role belongs.
+/// Whether a role's permissions are within somebody's access in the context to which the role
+/// belongs.
 #[must_use]
 pub fn role_within(role: &Permissions, own: &Merged, catalogue: &Catalogue) -> bool {
     Bound::of([role], catalogue).within(own)

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Which rows an operation reaches. The order of the variants is the order of the model; merging takes the greater.
+/// Which rows an operation reaches. The order of the variants is the order of the model; merging
+/// takes the greater.
 #[derive(
     Clone,
     Copy,
@@ -26,7 +27,8 @@ pub enum Level {
     /// Rows that the caller owns.
     #[serde(rename = "m")]
     My,
-    /// Rows owned by anybody who shares a group of the mandate with the caller, and the caller's own.
+    /// Rows owned by anybody who shares a group of the mandate with the caller, and the caller's
+    /// own.
     #[serde(rename = "g")]
     Group,
     /// Every row of the mandate or instance.

@@ -1,5 +1,6 @@
-//! What several roles allow together: for each table and operation the highest level, views OR-ed. Merging is a join in a
-//! lattice (commutative, associative, idempotent, monotone); the tests below prove it by property.
+//! What several roles allow together: for each table and operation the highest level, views OR-ed.
+//! Merging is a join in a lattice (commutative, associative, idempotent, monotone); the tests below
+//! prove it by property.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +36,8 @@ pub struct Merged {
 }
 
 impl Merged {
-    /// The union over roles. Within one role the named table beats `*`; across roles the highest level wins.
+    /// The union over roles. Within one role the named table beats `*`; across roles the highest
+    /// level wins.
     #[must_use]
     pub fn of<'a>(roles: impl IntoIterator<Item = &'a Permissions>, catalogue: &Catalogue) -> Self {
         let mut merged = Self {
@@ -114,7 +116,8 @@ impl Merged {
         self
     }
 
-    /// How much this access grants, for naming the role that grants the most: the sum of levels, then of views.
+    /// How much this access grants, for naming the role that grants the most: the sum of levels,
+    /// then of views.
     #[must_use]
     pub fn weight(&self) -> usize {
         let levels = |rule: &Rule| {

@@ -1,5 +1,5 @@
-//! The access model, pure: levels, permissions, merging, and who may give what to whom. No database and no HTTP here, so that
-//! the rules of the product can be read, tested and proven in one place.
+//! The access model, pure: levels, permissions, merging, and who may give what to whom. No database
+//! and no HTTP here, so that the rules of the product can be read, tested and proven in one place.
 //!
 //! - [`level`]: none < my < group < all, and the operations.
 //! - [`tables`]: which tables a mandate and an instance know, and which levels each of them knows.

@@ -117,7 +117,8 @@ impl Stale {
 }
 
 impl Permissions {
-    /// The rule that the role has for a table: the named one, else that of `*`, lowered to levels that the table knows.
+    /// The rule that the role has for a table: the named one, else that of `*`, lowered to levels
+    /// that the table knows.
     #[must_use]
     pub fn rule_for(&self, table: &str, catalogue: &Catalogue) -> Rule {
         match self.tables.get(table) {
@@ -153,7 +154,8 @@ impl Permissions {
         known
     }
 
-    /// Everything that is wrong with the permissions in a scope; empty when they may be stored. Of more than any scope has, only that.
+    /// Everything that is wrong with the permissions in a scope; empty when they may be stored. Of
+    /// more than any scope has, only that.
     #[must_use]
     pub fn problems(&self, catalogue: &Catalogue) -> Vec<FieldError> {
         for (pointer, count, most) in [

@@ -1,7 +1,7 @@
 //! Which tables and views a scope knows, and which levels a table knows for an operation.
 //!
-//! The tables that guards name are types ([`Table`]), so that a grant for one cannot be used for another; tables of features
-//! that live outside Bailiwick are only names.
+//! The tables that guards name are types ([`Table`]), so that a grant for one cannot be used for
+//! another; tables of features that live outside Bailiwick are only names.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,8 @@ use super::permission::Rule;
 /// Stands for every table that a role does not name.
 pub const WILDCARD: &str = "*";
 
-/// How many tables a feature has at most. (A role speaks of two more, that every instance has, and may have `*`.)
+/// How many tables a feature has at most. (A role speaks of two more, that every instance has, and
+/// may have `*`.)
 pub const MAX_TABLES: usize = 200;
 /// How many views a feature has at most.
 pub const MAX_VIEWS: usize = 500;
@@ -22,8 +23,9 @@ pub trait Table: Send + Sync + 'static {
     const NAME: &'static str;
 }
 
-/// A table of a feature that comes with the service: reached inside an instance of that feature, by roles held there.
-/// [`feature_tables!`](crate::feature_tables) declares them, in the feature's own folder.
+/// A table of a feature that comes with the service: reached inside an instance of that feature, by
+/// roles held there. [`feature_tables!`](crate::feature_tables) declares them, in the feature's own
+/// folder.
 pub trait FeatureTable: Table {
     /// The feature's code.
     const FEATURE: &'static str;
@@ -196,7 +198,8 @@ impl Catalogue {
         }
     }
 
-    /// What instance roles of a feature can speak of: its tables and views, and the two that every instance has.
+    /// What instance roles of a feature can speak of: its tables and views, and the two that every
+    /// instance has.
     pub fn instance(
         tables: impl IntoIterator<Item = String>,
         views: impl IntoIterator<Item = String>,

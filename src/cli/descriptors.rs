@@ -1,5 +1,5 @@
-//! Open files: each connection takes one, of callers as of the database. Where callers could take the last one, the service could
-//! not reach its database any more.
+//! Open files: each connection takes one, of callers as of the database. Where callers could take
+//! the last one, the service could not reach its database any more.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -8,7 +8,8 @@ const ENOUGH: u64 = 1 << 16;
 /// For the database, listeners, logs and libraries.
 const OWN: u64 = 256;
 
-/// Raises the soft limit to what the system allows, and warns where that is too little for the connections that may come.
+/// Raises the soft limit to what the system allows, and warns where that is too little for the
+/// connections that may come.
 pub(super) fn raise(connections: usize) {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     let wanted = hard.min(ENOUGH);

@@ -1,4 +1,5 @@
-//! `bailiwick doctor`: one line for each thing that the service relies on, and what to do where it is not so.
+//! `bailiwick doctor`: one line for each thing that the service relies on, and what to do where it
+//! is not so.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,7 +19,8 @@ use crate::kernel::db::{bootstrap, safety, unreachable};
 use crate::tenancy::limits;
 
 const OLDEST_VERSION: i64 = 150_000;
-/// Tokens and sessions expire by the service's clock while the database's triggers know only their own.
+/// Tokens and sessions expire by the service's clock while the database's triggers know only their
+/// own.
 const MOST_SKEW: Duration = Duration::from_secs(5);
 
 /// What was found, line by line.

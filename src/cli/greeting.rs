@@ -1,4 +1,5 @@
-//! What a newcomer reads after `cargo run`: where the service is, who to be, and a first call that works when it is pasted.
+//! What a newcomer reads after `cargo run`: where the service is, who to be, and a first call that
+//! works when it is pasted.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

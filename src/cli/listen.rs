@@ -1,5 +1,6 @@
-//! The addresses to listen on. They are taken before anything else is started, so that a port that is in use is told at once,
-//! and connections are let in only when there is something to answer them.
+//! The addresses to listen on. They are taken before anything else is started, so that a port that
+//! is in use is told at once, and connections are let in only when there is something to answer
+//! them.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;

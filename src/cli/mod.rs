@@ -1,4 +1,5 @@
-//! The commands. Whatever goes wrong is told in one line, since whoever reads it is about to fix it, not to debug it.
+//! The commands. Whatever goes wrong is told in one line, since whoever reads it is about to fix
+//! it, not to debug it.
 
 mod descriptors;
 mod doctor;
@@ -136,8 +137,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         telemetry::init(loaded.settings.log_format, &loaded.settings.log);
         return serve::serve(loaded).await.map(|()| ExitCode::SUCCESS);
     }
-    // Commands say themselves what they do; of what is logged beneath them only warnings matter, unless somebody asked for
-    // more. That a load's statements are slow is no warning.
+    // Commands say themselves what they do; of what is logged beneath them only warnings matter,
+    // unless somebody asked for more. That a load's statements are slow is no warning.
     let filter = if was_set(&loaded, "log") {
         loaded.settings.log.as_str()
     } else {
@@ -222,7 +223,8 @@ fn ours(error: Error) -> anyhow::Error {
     }
 }
 
-/// One line on standard error; of settings one for each that is wrong, so that all can be mended at once.
+/// One line on standard error; of settings one for each that is wrong, so that all can be mended at
+/// once.
 fn tell(error: &anyhow::Error) -> ExitCode {
     let mut stderr = std::io::stderr();
     if let Some(problems) = error.downcast_ref::<ConfigErrors>() {

@@ -1,4 +1,5 @@
-//! The database that a command works on: the one of `DATABASE_URL`, or the embedded one, started for as long as the command runs.
+//! The database that a command works on: the one of `DATABASE_URL`, or the embedded one, started
+//! for as long as the command runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use crate::kernel::db::{Database, bootstrap, safety, unreachable};
 
 /// Its name in the embedded server.
 const DATABASE: &str = "bailiwick";
-/// What is fetched: data that another version made cannot be served by it, so that fetching it would be in vain.
+/// What is fetched: data that another version made cannot be served by it, so that fetching it
+/// would be in vain.
 const FETCHED_VERSION: u32 = 17;
 /// For a database that may be on the other side of a network.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,8 +76,9 @@ impl Opened {
         self.embedded.is_some()
     }
 
-    /// Brings the schema up to date and refuses roles and tables that the walls between mandates cannot rely on; those that are there
-    /// already before it changes anything, so that the version before can go on. Tells which migrations it applied.
+    /// Brings the schema up to date and refuses roles and tables that the walls between mandates
+    /// cannot rely on; those that are there already before it changes anything, so that the version
+    /// before can go on. Tells which migrations it applied.
     pub async fn prepare(&self) -> anyhow::Result<Vec<Applied>> {
         safety::check_what_is_there(&self.options).await?;
         let applied = bootstrap::migrate(&self.options).await?;
@@ -94,8 +97,9 @@ impl Opened {
         Services::new(self.database(settings), Arc::new(SystemClock))
     }
 
-    /// Comes back when the embedded server is gone though nobody stopped it; never for another database, which is somebody
-    /// else's to restart. Asked for now and then: the number of a process that ended is free at once, and not soon reused.
+    /// Comes back when the embedded server is gone though nobody stopped it; never for another
+    /// database, which is somebody else's to restart. Asked for now and then: the number of a
+    /// process that ended is free at once, and not soon reused.
     pub async fn is_lost(&self) {
         let pid = self
             .embedded
@@ -117,7 +121,8 @@ impl Opened {
 }
 
 fn parse(url: &Secret) -> anyhow::Result<PgConnectOptions> {
-    // The parser's own words may repeat a part of the URL, and in a broken URL that may be a part of the password.
+    // The parser's own words may repeat a part of the URL, and in a broken URL that may be a part
+    // of the password.
     url.expose().parse().map_err(|_| anyhow!("DATABASE_URL cannot be read: it has the form {FORM}"))
 }
 

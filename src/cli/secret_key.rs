@@ -1,5 +1,5 @@
-//! The secret key of an installation that was given none: made once, kept in the data folder. Without it every access token
-//! would die with the process.
+//! The secret key of an installation that was given none: made once, kept in the data folder.
+//! Without it every access token would die with the process.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -14,8 +14,8 @@ use crate::kernel::config::SecretKey;
 
 const NAME: &str = "secret.key";
 
-/// The folder's key. The folder is the caller's alone (its lock is held while the embedded database runs), so that nobody else
-/// makes one at the same time.
+/// The folder's key. The folder is the caller's alone (its lock is held while the embedded database
+/// runs), so that nobody else makes one at the same time.
 pub(super) fn load_or_make(folder: &Path) -> anyhow::Result<SecretKey> {
     let path = folder.join(NAME);
     match fs::read_to_string(&path) {

@@ -1,4 +1,5 @@
-//! `bailiwick seed`: data with passwords that everybody knows, so that for a database of one's own it has to be asked for twice.
+//! `bailiwick seed`: data with passwords that everybody knows, so that for a database of one's own
+//! it has to be asked for twice.
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -31,7 +32,8 @@ pub(super) enum Seed {
 
 #[derive(Debug, Args)]
 pub(super) struct Consent {
-    /// Needed with `DATABASE_URL`: the accounts' password is in the source code, for everybody to read
+    /// Needed with `DATABASE_URL`: the accounts' password is in the source code, for everybody to
+    /// read
     #[arg(long = "i-know-these-passwords-are-public")]
     passwords_are_public: bool,
 }
@@ -104,7 +106,8 @@ async fn fill(services: &Services, what: Seed) -> Result<&'static str> {
     }
 }
 
-/// So much came so suddenly that the planner would guess for a while. As the owner of the tables, which alone may.
+/// So much came so suddenly that the planner would guess for a while. As the owner of the tables,
+/// which alone may.
 async fn take_statistics(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
     let mut connection = options.connect().await?;
     connection

@@ -1,4 +1,5 @@
-//! `bailiwick serve`: everything is made ready, then the door opens; when asked to stop, what runs may finish.
+//! `bailiwick serve`: everything is made ready, then the door opens; when asked to stop, what runs
+//! may finish.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +29,8 @@ use crate::seeds;
 use crate::tenancy::catalogue;
 use crate::tenancy::limits;
 
-/// How often measurements are folded into their buckets, and callers forgotten whose limits are full again.
+/// How often measurements are folded into their buckets, and callers forgotten whose limits are
+/// full again.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 
@@ -61,7 +63,8 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
         listeners.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
     say(&greeting::greeting(address, metrics_address, ready.has_demo).map_err(ours)?);
     let outcome = run(&ready.app, listeners, &opened, &mut stop).await;
-    // A database that has ended takes no farewell: whoever starts the service again would wait for it in vain.
+    // A database that has ended takes no farewell: whoever starts the service again would wait for
+    // it in vain.
     if outcome.is_ok() {
         let _ = timeout(Duration::from_secs(1), limits::leave(&ready.app)).await;
         // Connections of requests that were abandoned are not waited for.
@@ -106,7 +109,8 @@ fn secret(settings: &Settings) -> anyhow::Result<SecretKey> {
     }
 }
 
-/// The demo's accounts, whose password everybody knows, are for this machine alone. Tells whether they are there.
+/// The demo's accounts, whose password everybody knows, are for this machine alone. Tells whether
+/// they are there.
 async fn demo(app: &App, listening: SocketAddr) -> anyhow::Result<bool> {
     let services = app.services();
     if listening.ip().to_canonical().is_loopback() {
@@ -130,7 +134,8 @@ async fn demo(app: &App, listening: SocketAddr) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-/// Only into a database that nobody uses yet. Tells whether the demo is there, from now or from before.
+/// Only into a database that nobody uses yet. Tells whether the demo is there, from now or from
+/// before.
 async fn load_demo(services: &Services) -> crate::kernel::error::Result<bool> {
     if seeds::has_no_users(services).await? {
         seeds::demo(services).await?;

@@ -1,5 +1,5 @@
-//! `bailiwick user create`: the way to a platform's first SysAdmin. The password is never an argument, since those are seen by
-//! everybody on the machine and kept in the shell's history.
+//! `bailiwick user create`: the way to a platform's first SysAdmin. The password is never an
+//! argument, since those are seen by everybody on the machine and kept in the shell's history.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -124,7 +124,8 @@ async fn make(services: &Services, new: &NewUser) -> Result<UserId> {
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
     let id = UserId::new();
     let mut writing = system.write().await?;
-    // Not a checked query: commands stand outside the set that the service itself runs, and are tested by running them.
+    // Not a checked query: commands stand outside the set that the service itself runs, and are
+    // tested by running them.
     sqlx::query(
         "insert into users (id, username, username_key, email, email_key, password_hash, is_sys_admin, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8)",

@@ -1,5 +1,6 @@
-//! Asking what somebody may do. A [`Subject`] is the person whom questions are about: oneself, or a member whom the caller may
-//! read. What they may do is loaded by what guards load it with, and merged by what guards merge it with.
+//! Asking what somebody may do. A [`Subject`] is the person whom questions are about: oneself, or a
+//! member whom the caller may read. What they may do is loaded by what guards load it with, and
+//! merged by what guards merge it with.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -17,7 +18,8 @@ use crate::kernel::db::{Reader, Whose};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId, uuids};
 
-/// A caller who asks what somebody may do in a mandate, and, where the header names one, in an instance.
+/// A caller who asks what somebody may do in a mandate, and, where the header names one, in an
+/// instance.
 #[derive(Debug, Clone)]
 pub struct Asking {
     pub(super) mandate: MandateContext,
@@ -25,7 +27,8 @@ pub struct Asking {
     pub(super) epochs: Epochs,
 }
 
-/// Where a table, or a view, is: in the mandate, or in one of its instances; with the access of whoever was asked about.
+/// Where a table, or a view, is: in the mandate, or in one of its instances; with the access of
+/// whoever was asked about.
 #[derive(Debug, Clone)]
 pub struct Scope {
     pub instance: Option<InstanceId>,
@@ -116,7 +119,8 @@ impl Asking {
         &self.mandate
     }
 
-    /// Whether the caller may know of this instance: it is open to them, or their level of `instances` reaches it.
+    /// Whether the caller may know of this instance: it is open to them, or their level of
+    /// `instances` reaches it.
     pub async fn may_know_of(&self, instance: InstanceId) -> Result<bool> {
         let key = (self.mandate.caller.user, self.mandate.mandate);
         let Some(found) =
@@ -167,7 +171,8 @@ impl Asking {
 }
 
 impl MandateContext {
-    /// The caller in an instance of the mandate, admitted or not: for asking which of its roles they may read.
+    /// The caller in an instance of the mandate, admitted or not: for asking which of its roles
+    /// they may read.
     pub async fn in_instance(&self, instance: InstanceId) -> Result<InstanceContext> {
         let found =
             load::instance(&*self.reader().await?, self.caller.user, self.mandate, instance)
@@ -183,15 +188,16 @@ impl Subject {
         self.user
     }
 
-    /// Looks in this instance for tables of features, whatever the header names; 404 where the mandate has no such instance.
+    /// Looks in this instance for tables of features, whatever the header names; 404 where the
+    /// mandate has no such instance.
     pub async fn in_instance(mut self, instance: InstanceId) -> Result<Self> {
         self.instance(instance).await?;
         self.named = Some(instance);
         Ok(self)
     }
 
-    /// Where a table or a view is. One of a feature: in the instance that was named, else in the only one that is open to the subject
-    /// and knows it; 400 where there are several, or none.
+    /// Where a table or a view is. One of a feature: in the instance that was named, else in the
+    /// only one that is open to the subject and knows it; 400 where there are several, or none.
     pub async fn locate(&mut self, target: Target<'_>) -> Result<Located> {
         let mandate = mandate_catalogue();
         if target.is_known(&mandate) {
@@ -218,8 +224,8 @@ impl Subject {
         }
     }
 
-    /// Where a feature's table or view is that [`Self::locate`] finds in no open instance: the only one that the subject is admitted to, where
-    /// it, the admission or something above is disabled.
+    /// Where a feature's table or view is that [`Self::locate`] finds in no open instance: the only
+    /// one that the subject is admitted to, where it, the admission or something above is disabled.
     pub async fn locate_what_is_disabled(&mut self, target: Target<'_>) -> Result<Option<Scope>> {
         let admitted =
             load::admitted_instances(&*self.reader().await?, self.user, self.mandate).await?;
@@ -231,7 +237,8 @@ impl Subject {
         }
     }
 
-    /// Those of the instances that may be named to the caller: what others are admitted to is no answer to a guess.
+    /// Those of the instances that may be named to the caller: what others are admitted to is no
+    /// answer to a guess.
     async fn shown<'a>(&self, instances: Vec<&'a OpenInstance>) -> Result<Vec<&'a OpenInstance>> {
         let Some(caller) = self.hidden_from else { return Ok(instances) };
         let own = load::open_instances(&*self.reader().await?, caller, self.mandate).await?;

@@ -1,5 +1,5 @@
-//! Contexts kept between requests. An entry is used only while its epochs equal those that the request has just read, so the
-//! cache may be lost, shared with nobody and as old as it likes.
+//! Contexts kept between requests. An entry is used only while its epochs equal those that the
+//! request has just read, so the cache may be lost, shared with nobody and as old as it likes.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::access::{Catalogue, HeldRole, Merged};
 use crate::kernel::ids::{InstanceId, MandateId, UserId};
 use crate::kernel::weight;
 
-/// What all entries of each kind may take on a node: about as many as there are people at work at a time, in bytes since a role
-/// may speak of hundreds of tables.
+/// What all entries of each kind may take on a node: about as many as there are people at work at a
+/// time, in bytes since a role may speak of hundreds of tables.
 const MANDATES: u64 = 32 * MIB;
 const INSTANCES: u64 = 32 * MIB;
 const OPEN_INSTANCES: u64 = 16 * MIB;
@@ -37,8 +37,8 @@ pub struct ContextCache {
     open_instances: Option<Cache<MandateKey, OpenAt>>,
 }
 
-/// The part of an instance context that the caller's epochs cover. (How near the caller is to the instance by way of groups
-/// also depends on others, so it is never kept.)
+/// The part of an instance context that the caller's epochs cover. (How near the caller is to the
+/// instance by way of groups also depends on others, so it is never kept.)
 #[derive(Debug, Clone)]
 pub(super) struct CachedInstance {
     pub found: FoundInstance,
@@ -68,7 +68,8 @@ impl ContextCache {
         Self { mandates: None, instances: None, open_instances: None }
     }
 
-    /// Whether anything is kept; a node that keeps no contexts keeps nothing else that depends on them.
+    /// Whether anything is kept; a node that keeps no contexts keeps nothing else that depends on
+    /// them.
     pub(crate) fn is_on(&self) -> bool {
         self.mandates.is_some()
     }

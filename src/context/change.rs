@@ -1,12 +1,15 @@
-//! Transactions. Reading ones are refused writes by the database; writing ones end only with a [`Recorded`] audit event, so a
-//! change without a trace does not compile.
+//! Transactions. Reading ones are refused writes by the database; writing ones end only with a
+//! [`Recorded`] audit event, so a change without a trace does not compile.
 //!
-//! A transaction that changes access is a [`Change`]. It takes its locks first, in one order everywhere: (1) the platform's
-//! advisory lock where a SysAdmin account or flag is touched, (2) the accounts that it changes, by id, (3) the mandates concerned, by
-//! id, (4) the account of who comes into a mandate. Only then does it read the caller's rights and decide. Whoever disables or erases an
-//! account locks every mandate it belongs to; so what a mandate gives its own people needs no lock but the mandate's, and a request that
-//! names strangers keeps none of them from signing in. `FOR NO KEY UPDATE`, since foreign-key checks take KEY SHARE. The rules about last admins and about
-//! raising oneself hold because of this order; the database's own recount (migration 0008) is the second wall.
+//! A transaction that changes access is a [`Change`]. It takes its locks first, in one order
+//! everywhere: (1) the platform's advisory lock where a SysAdmin account or flag is touched, (2)
+//! the accounts that it changes, by id, (3) the mandates concerned, by id, (4) the account of who
+//! comes into a mandate. Only then does it read the caller's rights and decide. Whoever disables or
+//! erases an account locks every mandate it belongs to; so what a mandate gives its own people
+//! needs no lock but the mandate's, and a request that names strangers keeps none of them from
+//! signing in. `FOR NO KEY UPDATE`, since foreign-key checks take KEY SHARE. The rules about last
+//! admins and about raising oneself hold because of this order; the database's own recount
+//! (migration 0008) is the second wall.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -83,9 +86,10 @@ impl Locks {
     pub fn mandate_only() -> Self {
         Self::default()
     }
-    /// Somebody who is to come into a mandate, so that their account is not disabled meanwhile. Locked last, for the rest of the
-    /// transaction and not while it waits, and only where they are no member yet: who disables an account waits for the mandates that
-    /// it belongs to, with the account locked.
+    /// Somebody who is to come into a mandate, so that their account is not disabled meanwhile.
+    /// Locked last, for the rest of the transaction and not while it waits, and only where they are
+    /// no member yet: who disables an account waits for the mandates that it belongs to, with the
+    /// account locked.
     pub fn newcomer(user: UserId) -> Self {
         Self { newcomer: Some(user), ..Self::default() }
     }
@@ -93,7 +97,8 @@ impl Locks {
     pub fn users(users: impl IntoIterator<Item = UserId>) -> Self {
         Self { users: users.into_iter().collect(), ..Self::default() }
     }
-    /// An account that is disabled, enabled, flagged or erased: also every mandate it belongs to, and the platform's lock.
+    /// An account that is disabled, enabled, flagged or erased: also every mandate it belongs to,
+    /// and the platform's lock.
     #[must_use]
     pub fn account(user: UserId) -> Self {
         Self { platform: true, users: [user].into(), memberships_of: Some(user), ..Self::default() }
@@ -160,8 +165,8 @@ impl Locks {
     }
 }
 
-/// A transaction that changes access: locked, with the caller's rights read after the locks. It begins as the system, to look
-/// at whom it concerns, and goes on as the tenant.
+/// A transaction that changes access: locked, with the caller's rights read after the locks. It
+/// begins as the system, to look at whom it concerns, and goes on as the tenant.
 #[derive(Debug)]
 pub struct Change<C> {
     pub(super) transaction: Transaction,
@@ -316,7 +321,8 @@ fn lost_meanwhile() -> Error {
     Error::new(Code::MandateAccessDenied, "The mandate is not open to you here.")
 }
 
-/// Repeats a whole transaction that lost against another one (serialization failure, deadlock), three times at most.
+/// Repeats a whole transaction that lost against another one (serialization failure, deadlock),
+/// three times at most.
 pub async fn retrying<T, F, W>(work: F) -> Result<T>
 where
     F: Fn() -> W,

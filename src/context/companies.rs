@@ -1,6 +1,7 @@
-//! Who is with whom in groups, before and after a change of who is in one of them. Only people who are, or were, in a group that changes
-//! are looked at. A group is a bit for each of them, so that whom somebody meets is as many words as they have groups, and never
-//! everybody beside everybody; people in the same groups before and after are alike.
+//! Who is with whom in groups, before and after a change of who is in one of them. Only people who
+//! are, or were, in a group that changes are looked at. A group is a bit for each of them, so that
+//! whom somebody meets is as many words as they have groups, and never everybody beside everybody;
+//! people in the same groups before and after are alike.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -111,12 +112,14 @@ impl Regrouped {
         told
     }
 
-    /// For each kind, with how many others somebody of it comes to share a group (after), and no longer shares one (before).
+    /// For each kind, with how many others somebody of it comes to share a group (after), and no
+    /// longer shares one (before).
     async fn counts(&self) -> Vec<Both<usize>> {
         let mut counts = Vec::with_capacity(self.kinds.len());
         for kind in &self.kinds {
             let moved = self.moved(kind);
-            // Whoever was in no group, or is in none now, comes to themselves too, or leaves themselves.
+            // Whoever was in no group, or is in none now, comes to themselves too, or leaves
+            // themselves.
             let oneself = |company: &Company, other: &Company| {
                 usize::from(company.is_empty() && !other.is_empty())
             };

@@ -1,5 +1,6 @@
-//! What people may do at this moment: what guards would see, for many at once. The conditions are those under which one
-//! caller's context is loaded ([`super::load`]); what is disabled or deleted on the way gives nothing.
+//! What people may do at this moment: what guards would see, for many at once. The conditions are
+//! those under which one caller's context is loaded ([`super::load`]); what is disabled or deleted
+//! on the way gives nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,8 +18,9 @@ pub(super) type Place = Option<InstanceId>;
 /// Merged access by user and place; a place to which somebody has no access is missing.
 pub(super) type EffectiveAccess = BTreeMap<UserId, BTreeMap<Place, Arc<Merged>>>;
 
-/// Of these users and of whoever holds the role. In one statement, however many are concerned: those who hold the very same roles in a
-/// place come as one row, so that their permissions are read and merged once.
+/// Of these users and of whoever holds the role. In one statement, however many are concerned:
+/// those who hold the very same roles in a place come as one row, so that their permissions are
+/// read and merged once.
 pub(super) async fn effective_access(
     connection: &mut PgConnection,
     mandate: MandateId,

@@ -1,7 +1,8 @@
 //! Where a request becomes a context, or is refused: the one place that decides who may come in.
 //!
-//! The order is fixed: 401 (who are you), 400 (context headers), then 403 `mandate_access_denied` (is this mandate open to
-//! you), then 403 `permission_denied` (is the operation open to you at all), all before any object is looked up.
+//! The order is fixed: 401 (who are you), 400 (context headers), then 403 `mandate_access_denied`
+//! (is this mandate open to you), then 403 `permission_denied` (is the operation open to you at
+//! all), all before any object is looked up.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -186,8 +187,9 @@ impl Entrance<'_> {
         Ok(Entered::User(self.caller, Some(mandate), instance))
     }
 
-    /// A SysAdmin, on a route that is theirs: the object in the path names the mandate, and a header that is sent must agree. Where
-    /// the path names none it is every mandate; a header that is sent says which one, and selects no roles.
+    /// A SysAdmin, on a route that is theirs: the object in the path names the mandate, and a
+    /// header that is sent must agree. Where the path names none it is every mandate; a header that
+    /// is sent says which one, and selects no roles.
     async fn sys_admin(self) -> Result<Entered> {
         let governs_mandate =
             self.policy.clauses.iter().any(|clause| matches!(clause, Clause::Table { .. }));
@@ -248,7 +250,8 @@ impl Entrance<'_> {
         Ok(self.path_id::<UserId>("userId")? == Some(self.caller.user))
     }
 
-    /// The caller as a member of the mandate that the header names; the path, where it names one, must agree.
+    /// The caller as a member of the mandate that the header names; the path, where it names one,
+    /// must agree.
     async fn member(&self) -> Result<MandateContext> {
         let mandate = self.named_mandate()?;
         let access = self.mandate_access(mandate).await?.ok_or_else(mandate_access_denied)?;
@@ -259,7 +262,8 @@ impl Entrance<'_> {
         })
     }
 
-    /// The same; where the route is about the caller's own membership, also while that is disabled: then with no access at all.
+    /// The same; where the route is about the caller's own membership, also while that is disabled:
+    /// then with no access at all.
     async fn member_or_suspended(&self) -> Result<MandateContext> {
         let refused = match self.member().await {
             Err(refused)
@@ -304,7 +308,8 @@ impl Entrance<'_> {
         };
         let access = loaded.access.map(Arc::new);
         if loaded.first_use && self.caller.dry_run {
-            // To note it would change something; not kept either, so that the next request notes it.
+            // To note it would change something; not kept either, so that the next request notes
+            // it.
             return Ok(access);
         }
         self.services.cache.keep_mandate(key, loaded.epochs, access.clone());
@@ -363,7 +368,8 @@ impl Entrance<'_> {
         Ok(Asking { mandate, instance, epochs: self.epochs })
     }
 
-    /// The instance of a built-in feature that the header names, or the only one that is open to the caller.
+    /// The instance of a built-in feature that the header names, or the only one that is open to
+    /// the caller.
     async fn in_feature(&self, context: &MandateContext, feature: &str) -> Result<InstanceContext> {
         let instance = if let Some(named) = self.headers.instance {
             named
@@ -417,7 +423,8 @@ impl Entrance<'_> {
         Ok(instance_context(context.clone(), instance, found, Some(access)))
     }
 
-    /// A role by its id: templates for SysAdmins, else a role of the header's mandate or of one of its instances.
+    /// A role by its id: templates for SysAdmins, else a role of the header's mandate or of one of
+    /// its instances.
     async fn role(self) -> Result<RoleContext> {
         let role = self.path_id::<RoleId>("roleId")?.ok_or_else(Error::not_found)?;
         let home = load::role_home(&*self.reader().await?, role, self.headers.mandate).await?;

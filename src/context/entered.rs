@@ -17,11 +17,13 @@ use crate::kernel::ids::MandateId;
 #[derive(Debug, Clone)]
 pub enum Entered {
     Anonymous,
-    /// A signed-in user; the contexts only where the route asked for them and the headers named them.
+    /// A signed-in user; the contexts only where the route asked for them and the headers named
+    /// them.
     User(Caller, Option<MandateContext>, Option<InstanceContext>),
     Session(SessionContext),
     System(SystemContext),
-    /// A SysAdmin on a route of mandates' own things that names none of them; and the mandate that a header named.
+    /// A SysAdmin on a route of mandates' own things that names none of them; and the mandate that
+    /// a header named.
     Everywhere(SystemContext, Option<MandateId>),
     Mandate(MandateContext),
     Instance(InstanceContext),
@@ -72,7 +74,8 @@ impl Entered {
         self.context().filter(|mandate| !mandate.is_sys_admin()).map(MandateContext::mandate)
     }
 
-    /// The mandate that it works in; of a SysAdmin's route the one that the path names, if it names one.
+    /// The mandate that it works in; of a SysAdmin's route the one that the path names, if it names
+    /// one.
     pub(crate) fn mandate(&self, path: &HashMap<String, String>) -> Option<MandateId> {
         let governed = || match self {
             Self::System(_) => path.get("mandateId")?.parse().ok(),

@@ -1,5 +1,5 @@
-//! Instances as a user finds them, kept between requests under the epochs that the request read first: an entry may be newer
-//! than its numbers say, never older.
+//! Instances as a user finds them, kept between requests under the epochs that the request read
+//! first: an entry may be newer than its numbers say, never older.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Proof that somebody may do something: store functions take a [`Grant`], and only a context makes one. Code that forgot to
-//! ask does not compile:
+//! Proof that somebody may do something: store functions take a [`Grant`], and only a context makes
+//! one. Code that forgot to ask does not compile:
 //!
 //! ```compile_fail
 //! use bailiwick::{access::tables::{Members, Read, Update}, context::Grant};
@@ -91,8 +91,8 @@ impl<T: Table, O: Op> Grant<T, O> {
         })
     }
 
-    /// Decides about one row by the least level that reaches it: 404 where the caller may not see it, 403 where they may see
-    /// but not do this.
+    /// Decides about one row by the least level that reaches it: 404 where the caller may not see
+    /// it, 403 where they may see but not do this.
     pub(super) fn admit(&self, needed: Level) -> Result<()> {
         if O::OPERATION != Operation::Create {
             self.require_seen(needed)?;

@@ -1,8 +1,9 @@
-//! What a job is, for whoever has one: work without anybody's request, later or again and again. `platform/jobs` runs them.
+//! What a job is, for whoever has one: work without anybody's request, later or again and again.
+//! `platform/jobs` runs them.
 //!
-//! Whoever locks a job's row does the work, in that same transaction: a crash undoes work and bookkeeping alike, and however many
-//! nodes there are, what was done is done once. Work that does not fit into one short transaction does a part
-//! ([`Worked::in_part`]) and is taken again.
+//! Whoever locks a job's row does the work, in that same transaction: a crash undoes work and
+//! bookkeeping alike, and however many nodes there are, what was done is done once. Work that does
+//! not fit into one short transaction does a part ([`Worked::in_part`]) and is taken again.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -23,7 +24,8 @@ pub const BATCH: i32 = 500;
 pub struct Job {
     /// Its name in the table, in the log and in the metrics.
     pub name: &'static str,
-    /// How often it comes round by itself; `None` for one that is [asked](ask) for, subject by subject.
+    /// How often it comes round by itself; `None` for one that is [asked](ask) for, subject by
+    /// subject.
     pub every: Option<Duration>,
     pub work: for<'a> fn(&'a mut Task) -> Work<'a>,
 }

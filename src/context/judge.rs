@@ -1,8 +1,9 @@
-//! Nobody gives what they do not have: every way by which access grows, comes back or is taken from somebody is judged here, under
-//! the locks of a [`Change`]. `docs/security.md` lists the ways.
+//! Nobody gives what they do not have: every way by which access grows, comes back or is taken from
+//! somebody is judged here, under the locks of a [`Change`]. `docs/security.md` lists the ways.
 //!
-//! A *delegate* is neither `admin` of the mandate nor a SysAdmin who governs it from outside. Their own side of a comparison is what
-//! they have at this moment; the other side is all that somebody holds (see [`super::people`]).
+//! A *delegate* is neither `admin` of the mandate nor a SysAdmin who governs it from outside. Their
+//! own side of a comparison is what they have at this moment; the other side is all that somebody
+//! holds (see [`super::people`]).
 
 use std::collections::HashMap;
 
@@ -50,8 +51,8 @@ impl Giving for InstanceContext {
     }
 }
 
-/// 403 where a delegate would hand out permissions beyond their own access. For what is not somebody's at once: the permissions of a
-/// role, before and after a change.
+/// 403 where a delegate would hand out permissions beyond their own access. For what is not
+/// somebody's at once: the permissions of a role, before and after a change.
 pub fn require_within_own(context: &impl Giving, permissions: &Permissions) -> Result<()> {
     if context.mandate().is_delegate()
         && !role_within(permissions, &context.own(), &context.known())
@@ -74,8 +75,9 @@ impl Receiver {
     }
 }
 
-/// Whether the caller may give this role to somebody, or give it back. Admins may give instance roles to themselves (it is
-/// audited); SysAdmins never change their own access, and delegates never beyond what they have.
+/// Whether the caller may give this role to somebody, or give it back. Admins may give instance
+/// roles to themselves (it is audited); SysAdmins never change their own access, and delegates
+/// never beyond what they have.
 pub fn require_may_give(
     context: &impl Giving,
     to: Receiver,
@@ -98,8 +100,9 @@ pub fn require_may_give(
 }
 
 impl MandateContext {
-    /// Whether the caller would come to reach a row of a mandate table in some way that they do not reach it in now, once it is as
-    /// near as that: a group is near to whoever shares a group with one of its members, an instance to whom one of those admitted does.
+    /// Whether the caller would come to reach a row of a mandate table in some way that they do not
+    /// reach it in now, once it is as near as that: a group is near to whoever shares a group with
+    /// one of its members, an instance to whom one of those admitted does.
     pub(super) fn gains_by_nearness(&self, table: &str, before: Level, after: Level) -> bool {
         let reached = |operation| self.levels(table, operation).operation;
         let operations = [Operation::Read, Operation::Update, Operation::Delete];
@@ -108,8 +111,8 @@ impl MandateContext {
     }
 }
 
-/// 403 where admitting this member would bring the instance near to a delegate who may do more to near ones than to others.
-/// `member`: how near the member is to the caller.
+/// 403 where admitting this member would bring the instance near to a delegate who may do more to
+/// near ones than to others. `member`: how near the member is to the caller.
 pub fn require_brings_instance_no_nearer(context: &InstanceContext, member: Level) -> Result<()> {
     if context.mandate.gains_by_nearness(Instances::NAME, context.needed, member) {
         return Err(Error::new(
@@ -129,7 +132,8 @@ fn own_raise() -> Error {
 }
 
 impl Change<MandateContext> {
-    /// 403 `target_exceeds_own_access` where the caller is a delegate and somebody's access is not within theirs.
+    /// 403 `target_exceeds_own_access` where the caller is a delegate and somebody's access is not
+    /// within theirs.
     pub async fn require_targets_within_own(&mut self, targets: &[UserId]) -> Result<()> {
         let context = self.context.clone();
         targets_within_own(&mut self.transaction, &context, None, targets).await
@@ -137,13 +141,15 @@ impl Change<MandateContext> {
 }
 
 impl Change<InstanceContext> {
-    /// 403 `target_exceeds_own_access` where the caller is a delegate and somebody's access in this instance is not within theirs.
+    /// 403 `target_exceeds_own_access` where the caller is a delegate and somebody's access in this
+    /// instance is not within theirs.
     pub async fn require_targets_within_own(&mut self, targets: &[UserId]) -> Result<()> {
         let (context, instance) = (self.context.mandate.clone(), self.context.instance);
         targets_within_own(&mut self.transaction, &context, Some(instance), targets).await
     }
 
-    /// Enabling the instance gives all that its admissions hold back to whom it was given, the caller included.
+    /// Enabling the instance gives all that its admissions hold back to whom it was given, the
+    /// caller included.
     pub async fn require_may_enable(&mut self) -> Result<()> {
         let (mandate, instance) = (self.context.mandate.mandate, self.context.instance);
         let caller = self.context.mandate.caller.user;
@@ -175,8 +181,8 @@ impl Change<InstanceContext> {
     }
 }
 
-/// Admins and SysAdmins reach everybody, and everybody reaches themselves. Compared in the whole mandate, or in one instance where
-/// only that is at stake.
+/// Admins and SysAdmins reach everybody, and everybody reaches themselves. Compared in the whole
+/// mandate, or in one instance where only that is at stake.
 async fn targets_within_own(
     connection: &mut PgConnection,
     context: &MandateContext,
@@ -213,8 +219,9 @@ pub(super) fn require_within(
     ))
 }
 
-/// A feature that comes to know a table or view again gives whoever holds a role that speaks of it what the role says: a SysAdmin
-/// does not give that to themselves. (Who holds `*` was given every table that is yet to come.)
+/// A feature that comes to know a table or view again gives whoever holds a role that speaks of it
+/// what the role says: a SysAdmin does not give that to themselves. (Who holds `*` was given every
+/// table that is yet to come.)
 pub async fn require_no_own_gain(
     connection: &mut PgConnection,
     system: &SystemContext,

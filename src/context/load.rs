@@ -1,5 +1,6 @@
-//! What contexts are loaded from. Each function is one statement, so that what is read together is of one moment; data and the
-//! epochs that they are cached under in particular (data first and epochs second would be stale for good).
+//! What contexts are loaded from. Each function is one statement, so that what is read together is
+//! of one moment; data and the epochs that they are cached under in particular (data first and
+//! epochs second would be stale for good).
 
 use std::collections::BTreeSet;
 
@@ -192,7 +193,8 @@ pub struct OpenInstance {
     pub views: Vec<String>,
 }
 
-/// The enabled instances of a mandate to which a user is admitted, by label; whoever calls knows that the membership is alive.
+/// The enabled instances of a mandate to which a user is admitted, by label; whoever calls knows
+/// that the membership is alive.
 pub(super) async fn open_instances(
     executor: impl PgExecutor<'_>,
     user: UserId,
@@ -296,7 +298,8 @@ pub(super) async fn mandate_of_instance(
     Ok(id.map(MandateId::from))
 }
 
-/// Whether a mandate exists and is not deleted; disabled ones count, since SysAdmins enable them again.
+/// Whether a mandate exists and is not deleted; disabled ones count, since SysAdmins enable them
+/// again.
 pub(super) async fn mandate_exists(
     executor: impl PgExecutor<'_>,
     mandate: MandateId,

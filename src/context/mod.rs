@@ -1,5 +1,5 @@
-//! From a request to somebody who may do something. A context is the only way to the database, and this folder the only
-//! place that decides between 401, 403 and 404.
+//! From a request to somebody who may do something. A context is the only way to the database, and
+//! this folder the only place that decides between 401, 403 and 404.
 //!
 //! - [`Caller`]: a signed-in user whose session was alive when the request came.
 //! - [`SessionContext`]: the same with that session, for routes about it.
@@ -97,7 +97,8 @@ impl Services {
     pub(crate) fn lets_in(&self, user: UserId, mandate: MandateId) -> bool {
         self.cache.knows((user, mandate))
     }
-    /// The readers, for one statement: in the mandate's turn where it is known to let the user in, else in the user's own.
+    /// The readers, for one statement: in the mandate's turn where it is known to let the user in,
+    /// else in the user's own.
     async fn reader(&self, user: UserId, mandate: Option<MandateId>) -> Result<Reader<'_>> {
         let open = mandate.filter(|mandate| self.lets_in(user, *mandate));
         self.db.reader_for(open.map_or(Whose::User(user), Whose::Mandate)).await
@@ -123,7 +124,8 @@ pub struct RequestMeta {
 #[derive(Debug, Clone)]
 pub struct Caller {
     user: UserId,
-    /// Not for handlers: what they do must not hang on it, except where [`SessionContext`] says that it does.
+    /// Not for handlers: what they do must not hang on it, except where [`SessionContext`] says
+    /// that it does.
     session: SessionId,
     is_sys_admin: bool,
     /// Asked with `?dryRun=true`: no transaction of this request commits.
@@ -143,7 +145,8 @@ impl Caller {
         self.services.clock.now()
     }
 
-    /// A reading transaction over what belongs to the caller as a user of the platform: their account and sessions.
+    /// A reading transaction over what belongs to the caller as a user of the platform: their
+    /// account and sessions.
     pub async fn read(&self) -> Result<Reading> {
         Ok(Reading::new(self.services.db.begin(ActAs::System, Intent::Read).await?))
     }
@@ -165,8 +168,9 @@ impl Caller {
     }
 }
 
-/// A caller and the session that they called in, on routes that are about it. On these the session is part of what an
-/// `Idempotency-Key` is kept by: another session's repetition is another request.
+/// A caller and the session that they called in, on routes that are about it. On these the session
+/// is part of what an `Idempotency-Key` is kept by: another session's repetition is another
+/// request.
 #[derive(Debug, Clone)]
 pub struct SessionContext {
     caller: Caller,
@@ -224,7 +228,8 @@ enum Authority {
     /// Governs it from outside, on the routes that allow it; sees no data of features.
     SysAdmin,
     Member(Arc<MandateAccess>),
-    /// A member whose membership is disabled: on the route by which they leave, with no access at all.
+    /// A member whose membership is disabled: on the route by which they leave, with no access at
+    /// all.
     Suspended,
 }
 
@@ -316,7 +321,8 @@ impl MandateContext {
         let loaded = load::mandate_access(&*self.reader().await?, member, self.mandate).await?;
         Ok(loaded.and_then(|loaded| loaded.access))
     }
-    /// The same in an instance of this mandate, with the tables and views that it knows; `None`: no such instance.
+    /// The same in an instance of this mandate, with the tables and views that it knows; `None`: no
+    /// such instance.
     pub async fn instance_access_of(
         &self,
         _: &Grant<Members, Read>,
@@ -348,7 +354,8 @@ impl MandateContext {
     }
 }
 
-/// A mandate context with one of the mandate's feature instances, named by the path or by `X-Instance-Id`.
+/// A mandate context with one of the mandate's feature instances, named by the path or by
+/// `X-Instance-Id`.
 #[derive(Debug, Clone)]
 pub struct InstanceContext {
     mandate: MandateContext,
@@ -417,8 +424,8 @@ impl InstanceContext {
         Ok(grant)
     }
 
-    /// Leave over the instance's table `T`: by the mandate table `V` where it reaches the instance's row (then over all of
-    /// it), or by the caller's own access in the instance.
+    /// Leave over the instance's table `T`: by the mandate table `V` where it reaches the
+    /// instance's row (then over all of it), or by the caller's own access in the instance.
     pub fn grant_by_row<T: Table, O: Op>(
         &self,
         through: &str,
@@ -429,7 +436,8 @@ impl InstanceContext {
         let by_row = Levels { operation: reached(mandate.operation), read: reached(mandate.read) };
         let levels = by_row.max(self.own(T::NAME, O::OPERATION));
         if levels.operation == Level::None && mandate.operation > Level::None {
-            // Some instances are reached, this one is not: as if it were not there, unless its row may be seen.
+            // Some instances are reached, this one is not: as if it were not there, unless its row
+            // may be seen.
             let seen = self.mandate.levels(through, Operation::Read).read >= self.needed;
             return Err(if seen {
                 grant::permission_denied(through, through_operation, self.needed)
@@ -440,7 +448,8 @@ impl InstanceContext {
         Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, levels)
     }
 
-    /// Leave over the instance's table `T` by the same level of the mandate table `through`, or by the caller's own access.
+    /// Leave over the instance's table `T` by the same level of the mandate table `through`, or by
+    /// the caller's own access.
     pub fn grant_by_level<T: Table, O: Op>(&self, through: &str) -> Result<Grant<T, O>> {
         let levels =
             self.mandate.levels(through, O::OPERATION).max(self.own(T::NAME, O::OPERATION));

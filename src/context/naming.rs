@@ -1,5 +1,5 @@
-//! Whom an answer may name. Leave to change something is no leave to learn whom else it concerns: beside what a request names itself,
-//! an answer names only people whom the caller could list.
+//! Whom an answer may name. Leave to change something is no leave to learn whom else it concerns:
+//! beside what a request names itself, an answer names only people whom the caller could list.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,8 @@ use crate::kernel::error::Result;
 use crate::kernel::ids::{UserId, uuids};
 
 impl MandateContext {
-    /// Those of these users whom the caller's `members.read` reaches, and the caller. SysAdmins on somebody's mandate read all.
+    /// Those of these users whom the caller's `members.read` reaches, and the caller. SysAdmins on
+    /// somebody's mandate read all.
     pub async fn nameable(
         &self,
         connection: &mut PgConnection,
@@ -41,7 +42,8 @@ impl MandateContext {
 }
 
 impl InstanceContext {
-    /// The same in an instance: also those who are admitted to it, where the caller may list them there.
+    /// The same in an instance: also those who are admitted to it, where the caller may list them
+    /// there.
     pub async fn nameable(
         &self,
         connection: &mut PgConnection,

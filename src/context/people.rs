@@ -1,6 +1,7 @@
-//! What people were given in a mandate, seen from two sides. A comparison of somebody's access with one's own needs two bounds that
-//! err in opposite directions, so they are two types: [`Held`] is all that somebody was given, suspended and stale included, and
-//! [`Live`] what counts at this moment. Only the former is asked whether it is within, and only of the latter.
+//! What people were given in a mandate, seen from two sides. A comparison of somebody's access with
+//! one's own needs two bounds that err in opposite directions, so they are two types: [`Held`] is
+//! all that somebody was given, suspended and stale included, and [`Live`] what counts at this
+//! moment. Only the former is asked whether it is within, and only of the latter.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -29,8 +30,8 @@ pub(super) struct Live {
 }
 
 impl Held {
-    /// Whether all of it is within `own`: in the mandate and in each instance; or, where only one is at stake, in that one. The
-    /// protected role is within nobody's access but an admin's.
+    /// Whether all of it is within `own`: in the mandate and in each instance; or, where only one
+    /// is at stake, in that one. The protected role is within nobody's access but an admin's.
     pub fn within(&self, own: &Live, only: Option<InstanceId>) -> bool {
         let admin_within = only.is_some() || own.is_admin || !self.is_admin;
         let mut concerned =
@@ -95,7 +96,8 @@ struct Loaded {
     instances: Vec<Known>,
 }
 
-/// Some of a mandate's people with all that they were given; each role is read and kept once, however many hold it.
+/// Some of a mandate's people with all that they were given; each role is read and kept once,
+/// however many hold it.
 #[derive(Debug)]
 pub(super) struct People {
     roles: HashMap<RoleId, HeldRole>,

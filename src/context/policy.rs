@@ -1,5 +1,6 @@
-//! What a route asks of its caller: one declaration that installs the guard, writes the OpenAPI security and `x-access`, and
-//! picks the rate limit. Where the mandate comes from follows from the route's path, so that it cannot be declared wrongly.
+//! What a route asks of its caller: one declaration that installs the guard, writes the OpenAPI
+//! security and `x-access`, and picks the rate limit. Where the mandate comes from follows from the
+//! route's path, so that it cannot be declared wrongly.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -67,7 +68,8 @@ pub const UNLIMITED: &str = "unlimited";
 pub enum Charging {
     /// The route's class.
     AtTheDoor,
-    /// Another class; the route's own is charged by the handler, which knows what more its budget hangs on.
+    /// Another class; the route's own is charged by the handler, which knows what more its budget
+    /// hangs on.
     ByTheHandler { door: Class },
     /// Nothing: for probes, which tell a balancer whether the service is there.
     Free,
@@ -94,7 +96,8 @@ pub enum Clause {
     SysTemplates,
     /// The user whom the path names.
     Oneself,
-    /// Merged access above `n`. A table of a feature is looked up in an instance of that feature, which `X-Instance-Id` names.
+    /// Merged access above `n`. A table of a feature is looked up in an instance of that feature,
+    /// which `X-Instance-Id` names.
     Table { table: &'static str, operation: Operation, feature: Option<&'static str> },
 }
 
@@ -109,7 +112,8 @@ pub struct Policy {
     pub deferred: bool,
     /// A route for users that looks at the context headers when they are sent.
     pub context: bool,
-    /// The route is about the session that it is called in, and no other session of the caller's: its handler gets it.
+    /// The route is about the session that it is called in, and no other session of the caller's:
+    /// its handler gets it.
     pub own_session: bool,
     /// The route has an effect that is not kept for a repetition.
     pub forgets: bool,
@@ -155,7 +159,8 @@ impl Policy {
     pub fn table<T: Table, O: Op>() -> Self {
         Self::of(Clause::Table { table: T::NAME, operation: O::OPERATION, feature: None })
     }
-    /// A table of a built-in feature; in the class of work with feature data unless another is named.
+    /// A table of a built-in feature; in the class of work with feature data unless another is
+    /// named.
     #[must_use]
     pub fn feature<T: FeatureTable, O: Op>() -> Self {
         Self::of(Clause::Table {

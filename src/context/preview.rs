@@ -1,7 +1,9 @@
-//! What a change of access does, told instead of done. In a dry run the change is really made, in its own transaction, under its
-//! own locks and with every check down to the deferred ones; then effective access is looked at as it became and, back at the
-//! mark that was set after the locks, as it was. So nothing can be refused otherwise than in earnest, and there is no second
-//! opinion on what a change means. Of whose access changes, only those are named whom the caller may know ([`super::naming`]).
+//! What a change of access does, told instead of done. In a dry run the change is really made, in
+//! its own transaction, under its own locks and with every check down to the deferred ones; then
+//! effective access is looked at as it became and, back at the mark that was set after the locks,
+//! as it was. So nothing can be refused otherwise than in earnest, and there is no second opinion
+//! on what a change means. Of whose access changes, only those are named whom the caller may know
+//! ([`super::naming`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,18 +39,20 @@ impl<T> Outcome<T> {
     }
 }
 
-/// What a change of access would do, told by `?dryRun=true`. Only levels of the four operations: whether tables and views are
-/// shown is not part of it. Who is in which group changes nobody's level, but whom level `g` reaches: that is told in `reach`.
-/// `changes` names the person whom the request names, and of others only those whom the caller may read:
-/// by `members.read`, and in an instance also by its `access`. `totals` counts everybody.
+/// What a change of access would do, told by `?dryRun=true`. Only levels of the four operations:
+/// whether tables and views are shown is not part of it. Who is in which group changes nobody's
+/// level, but whom level `g` reaches: that is told in `reach`. `changes` names the person whom the
+/// request names, and of others only those whom the caller may read: by `members.read`, and in an
+/// instance also by its `access`. `totals` counts everybody.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessPreview {
-    /// By user, then by table. Of at most 200 users, and of nobody whom the caller may not read; `totals` counts them all.
+    /// By user, then by table. Of at most 200 users, and of nobody whom the caller may not read;
+    /// `totals` counts them all.
     pub changes: Vec<AccessChange>,
     pub totals: AccessTotals,
-    /// How many effective admins the mandate would have afterwards; null for a template, which belongs to no mandate, and to who
-    /// leaves while their membership is disabled.
+    /// How many effective admins the mandate would have afterwards; null for a template, which
+    /// belongs to no mandate, and to who leaves while their membership is disabled.
     pub admins_left: Option<i64>,
     /// Where the change is about who is in which group: whom level `g` reaches then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,8 +60,8 @@ pub struct AccessPreview {
     pub reach: Option<ReachPreview>,
 }
 
-/// One level that would be another, in somebody's effective access: merged over their roles, and `n` where account, membership,
-/// mandate, instance or admission are disabled or not there.
+/// One level that would be another, in somebody's effective access: merged over their roles, and
+/// `n` where account, membership, mandate, instance or admission are disabled or not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessChange {
@@ -87,7 +91,8 @@ pub struct AccessTotals {
 pub enum Concerned {
     /// What somebody may do.
     User(UserId),
-    /// What somebody may do who becomes a member or is one no more, and who is in which group with them.
+    /// What somebody may do who becomes a member or is one no more, and who is in which group with
+    /// them.
     Membership(UserId),
     HoldersOf(RoleId),
     /// Who is in this group.
@@ -166,7 +171,8 @@ impl Change<InstanceContext> {
 }
 
 impl Writing {
-    /// Commits a change of what nobody holds, such as a template; or, in a dry run, tells that no access changed and undoes it.
+    /// Commits a change of what nobody holds, such as a template; or, in a dry run, tells that no
+    /// access changed and undoes it.
     pub async fn conclude<T>(self, recorded: Recorded, answer: T) -> Result<Outcome<T>> {
         let dry_run = self.0.is_dry_run();
         self.commit(recorded).await?;
@@ -263,8 +269,8 @@ fn differences(
     let level = |merged: Option<&Merged>, table: &str, operation| {
         merged.map_or(Level::None, |merged| merged.level(table, operation))
     };
-    // A table that only one of two looks at the same place knows came or went meanwhile: changing a feature waits for none of our
-    // locks, and is none of our doing.
+    // A table that only one of two looks at the same place knows came or went meanwhile: changing a
+    // feature waits for none of our locks, and is none of our doing.
     let known = |table: &str| {
         [from, to].into_iter().flatten().all(|merged| merged.tables.contains_key(table))
     };

@@ -1,5 +1,6 @@
-//! Whom level `g` reaches, before and after: what a change of who is in a group does, though it changes nobody's level. Owners of rows
-//! count whether or not they are enabled, since their rows are there all the same.
+//! Whom level `g` reaches, before and after: what a change of who is in a group does, though it
+//! changes nobody's level. Owners of rows count whether or not they are enabled, since their rows
+//! are there all the same.
 
 use std::collections::BTreeSet;
 
@@ -13,12 +14,14 @@ use super::preview::Concerned;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{GroupId, MandateId, UserId, uuids};
 
-/// The most people whose reach is listed, and the most people that are listed of each, gained and lost.
+/// The most people whose reach is listed, and the most people that are listed of each, gained and
+/// lost.
 pub(super) const LISTED: usize = 100;
 
-/// Whom people would reach by level `g`, where the change is about who is in which group. Told of whoever has any effective level `g`,
-/// in the mandate or in one of its instances: whose rows they would reach by it and do not now, and the other way round. It names only
-/// people whom the caller may read.
+/// Whom people would reach by level `g`, where the change is about who is in which group. Told of
+/// whoever has any effective level `g`, in the mandate or in one of its instances: whose rows they
+/// would reach by it and do not now, and the other way round. It names only people whom the caller
+/// may read.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReachPreview {
     /// By user. Of at most 100 users; `totals` counts them all.
@@ -80,7 +83,8 @@ impl Changed {
         })
     }
 
-    /// The same at the moment before. Who looks at groups is read as it was then; a membership that comes or goes has its own levels.
+    /// The same at the moment before. Who looks at groups is read as it was then; a membership that
+    /// comes or goes has its own levels.
     pub async fn and_before(
         self,
         connection: &mut PgConnection,
@@ -114,8 +118,8 @@ impl Changed {
     }
 }
 
-/// Who would be with whom, and who looks at that: all that is to be had of the database. What it comes to is worked out later, when
-/// the change is undone and nobody waits for its locks.
+/// Who would be with whom, and who looks at that: all that is to be had of the database. What it
+/// comes to is worked out later, when the change is undone and nobody waits for its locks.
 #[derive(Default)]
 pub(super) struct Moves {
     /// Everybody whom it may concern.

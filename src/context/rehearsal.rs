@@ -1,5 +1,6 @@
-//! A stage for tests of races: it brings two changes of access to overlap where that hurts, and takes their locks out, to show
-//! that a test would notice. It rides with the task of one request, and a release build has none of it.
+//! A stage for tests of races: it brings two changes of access to overlap where that hurts, and
+//! takes their locks out, to show that a test would notice. It rides with the task of one request,
+//! and a release build has none of it.
 
 use std::fmt;
 use std::future::Future;
@@ -15,7 +16,8 @@ pub type Step<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a test does at the two moments that decide a race.
 pub trait Rehearsal: Send + Sync + fmt::Debug {
-    /// The transaction has begun and has locked nothing. Where this answers `false`, it goes on without its locks.
+    /// The transaction has begun and has locked nothing. Where this answers `false`, it goes on
+    /// without its locks.
     fn before_locks<'a>(&'a self, connection: &'a mut PgConnection) -> Step<'a, bool>;
     /// Everything is done but the COMMIT.
     fn before_commit<'a>(&'a self, connection: &'a mut PgConnection) -> Step<'a, ()>;

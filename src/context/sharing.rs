@@ -1,9 +1,12 @@
-//! Who comes to share a group with whom, and what they reach by it: level `g` counts in both directions.
+//! Who comes to share a group with whom, and what they reach by it: level `g` counts in both
+//! directions.
 //!
-//! A delegate does not widen what they themselves reach: they add neither themselves to a group, nor to a group of theirs anybody
-//! with whom they share none yet while any of their levels is `g`. They add and take away only people whose access is within theirs. And
-//! whoever comes to share a group through them, or to have `g`, reaches by it only rows that the delegate reaches too; whose a row is decides that here,
-//! as everywhere (who is admitted to an instance or holds a role has a part in it).
+//! A delegate does not widen what they themselves reach: they add neither themselves to a group,
+//! nor to a group of theirs anybody with whom they share none yet while any of their levels is `g`.
+//! They add and take away only people whose access is within theirs. And whoever comes to share a
+//! group through them, or to have `g`, reaches by it only rows that the delegate reaches too; whose
+//! a row is decides that here, as everywhere (who is admitted to an instance or holds a role has a
+//! part in it).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -50,7 +53,8 @@ impl MandateContext {
 }
 
 impl Change<MandateContext> {
-    /// What [`require_opens_nothing`] asks, where a membership is enabled again: all that its holder was given counts then.
+    /// What [`require_opens_nothing`] asks, where a membership is enabled again: all that its
+    /// holder was given counts then.
     pub async fn require_revival_opens_nothing(&mut self, user: UserId) -> Result<()> {
         let context = self.context.clone();
         if !context.is_delegate() {
@@ -108,8 +112,8 @@ impl Change<MandateContext> {
     }
 }
 
-/// 403 where a delegate would give `g` to somebody who is near people to whom the delegate is not: by it their rows would be reached,
-/// as if the delegate had brought the two together afterwards.
+/// 403 where a delegate would give `g` to somebody who is near people to whom the delegate is not:
+/// by it their rows would be reached, as if the delegate had brought the two together afterwards.
 pub async fn require_opens_nothing(
     connection: &mut PgConnection,
     context: &impl Giving,
@@ -272,7 +276,8 @@ impl Alike {
     }
 }
 
-/// What of the rows that somebody reaches by groups the caller reaches; worked out once for people who were given the same.
+/// What of the rows that somebody reaches by groups the caller reaches; worked out once for people
+/// who were given the same.
 struct Reached<'a> {
     people: &'a People,
     own: &'a Live,

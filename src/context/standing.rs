@@ -1,5 +1,5 @@
-//! How somebody stands in a mandate, or in one of its instances, whatever of it is disabled: asked where they are refused, so that
-//! it can be said what would let them in.
+//! How somebody stands in a mandate, or in one of its instances, whatever of it is disabled: asked
+//! where they are refused, so that it can be said what would let them in.
 
 use sqlx::PgExecutor;
 use sqlx::types::Json;
@@ -31,7 +31,8 @@ pub enum Closed {
     Admission,
 }
 
-/// In one statement. Whoever calls knows that the mandate exists, and the instance where one is named.
+/// In one statement. Whoever calls knows that the mandate exists, and the instance where one is
+/// named.
 pub(super) async fn standing(
     executor: impl PgExecutor<'_>,
     user: UserId,

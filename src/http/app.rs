@@ -1,5 +1,5 @@
-//! What every request needs, put together once. A slice that keeps something of its own keeps it in the slice, as a layer on
-//! its routes.
+//! What every request needs, put together once. A slice that keeps something of its own keeps it in
+//! the slice, as a layer on its routes.
 
 use std::sync::{Arc, OnceLock};
 
@@ -75,7 +75,8 @@ impl App {
         })))
     }
 
-    /// An app without a database, for printing the OpenAPI document. Needs a tokio runtime, as pools do.
+    /// An app without a database, for printing the OpenAPI document. Needs a tokio runtime, as
+    /// pools do.
     pub fn detached() -> Result<Self> {
         let loaded = Settings::load_from(std::iter::empty(), std::path::Path::new("/nonexistent"))
             .map_err(|error| Error::internal(error.to_string()))?;

@@ -1,4 +1,5 @@
-//! A request in the log: one span, which gives its id to every line that is written for it, and one line when it goes.
+//! A request in the log: one span, which gives its id to every line that is written for it, and one
+//! line when it goes.
 
 use std::time::Instant;
 
@@ -34,11 +35,13 @@ impl Attended {
         Self { asked, since: Instant::now(), is_answered: false }
     }
 
-    /// What every line of the request carries. At the highest level, so that a filter which lets a line through lets its id
-    /// through. Who asks is known by the token; [`in_mandate`] adds where they turned out to work.
+    /// What every line of the request carries. At the highest level, so that a filter which lets a
+    /// line through lets its id through. Who asks is known by the token; [`in_mandate`] adds where
+    /// they turned out to work.
     pub fn span(&self, request: &Request, request_id: &str, identity: &Identity) -> Span {
         let Asked { method, route, .. } = &self.asked;
-        // What there is no route for is told as it was asked for, without the query: that may hold anything.
+        // What there is no route for is told as it was asked for, without the query: that may hold
+        // anything.
         let path = route.is_none().then(|| shown(request.uri().path()));
         let signs_in = route.as_deref() == Some(SIGN_IN);
         let user = identity.claims.filter(|_| !signs_in).map(|claims| display(claims.user));
@@ -64,12 +67,14 @@ pub(super) fn in_mandate(mandate: MandateId) {
     Span::current().record("mandate", display(mandate));
 }
 
-/// Notes whose request it turned out to be: who signs in. Once, since a line in text would say both.
+/// Notes whose request it turned out to be: who signs in. Once, since a line in text would say
+/// both.
 pub(crate) fn by_user(user: UserId) {
     Span::current().record("user", display(user));
 }
 
-/// A path as log lines may hold it: not endless, and without a character that a terminal or a reader of lines would act on.
+/// A path as log lines may hold it: not endless, and without a character that a terminal or a
+/// reader of lines would act on.
 fn shown(path: &str) -> String {
     path.chars().take(LONGEST_PATH).flat_map(char::escape_default).collect()
 }

@@ -1,4 +1,5 @@
-//! Bodies of requests: read within the limits of size, time and depth, and refused where they are not what they are to be.
+//! Bodies of requests: read within the limits of size, time and depth, and refused where they are
+//! not what they are to be.
 
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -38,7 +39,8 @@ pub(super) fn require_json(request: &Request) -> Result<()> {
     }
 }
 
-/// A body is read as it is sent: nothing is unpacked here (RFC 9110, 8.4), and what would have to be is not taken for what it is not.
+/// A body is read as it is sent: nothing is unpacked here (RFC 9110, 8.4), and what would have to
+/// be is not taken for what it is not.
 pub(super) fn require_unencoded(headers: &HeaderMap) -> Result<()> {
     let is_identity = |value: &HeaderValue| {
         value.to_str().is_ok_and(|codings| {
@@ -102,7 +104,8 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     Ok(value)
 }
 
-/// Reads a part of a body that was read: for bodies of which each part answers for itself. `base` points to it.
+/// Reads a part of a body that was read: for bodies of which each part answers for itself. `base`
+/// points to it.
 pub fn parse_part<T: DeserializeOwned>(part: &serde_json::Value, base: &str) -> Result<T> {
     parse(part.to_string().as_bytes()).map_err(|error| match error.errors() {
         [] => error,
@@ -118,7 +121,8 @@ pub fn parse_part<T: DeserializeOwned>(part: &serde_json::Value, base: &str) -> 
     })
 }
 
-/// A body that is an array is refused as such only where it is JSON at all: its reader would stop at the first bracket.
+/// A body that is an array is refused as such only where it is JSON at all: its reader would stop
+/// at the first bracket.
 fn require_object(bytes: &[u8]) -> Result<()> {
     let is_array = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if is_array && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
@@ -127,7 +131,8 @@ fn require_object(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A name that one object has twice is refused, wherever it is: which of the two is meant, readers disagree on (RFC 8259, 4).
+/// A name that one object has twice is refused, wherever it is: which of the two is meant, readers
+/// disagree on (RFC 8259, 4).
 fn require_distinct(bytes: &[u8]) -> Result<()> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let looked = serde_path_to_error::deserialize::<_, Distinct>(&mut deserializer);
@@ -159,7 +164,8 @@ fn too_deep(bytes: &[u8]) -> bool {
 /// The refusal behind a parser's error. The rejected value is never repeated: it may be a password.
 fn refusal(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Error {
     let inner = error.inner();
-    // A number where one of several names is expected is a fault of syntax to serde_json, and JSON all the same.
+    // A number where one of several names is expected is a fault of syntax to serde_json, and JSON
+    // all the same.
     let is_json = || serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
     if !inner.is_data() && !is_json() {
         return Error::new(

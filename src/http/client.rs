@@ -1,4 +1,5 @@
-//! Where a request comes from. Rate limits, the audit trail and whatever else asks for a client's address have it from here.
+//! Where a request comes from. Rate limits, the audit trail and whatever else asks for a client's
+//! address have it from here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +14,11 @@ pub(super) fn is_trusted(trusted: &[IpNet], address: IpAddr) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// The client's address: the connection's, or, where that is a trusted proxy, what this and the trusted proxies before it wrote into
-/// `X-Forwarded-For`. That is read from the right, and no further than the first address that is not trusted. Whatever stands to the
-/// left of an entry that is no address may be the client's own invention, so that the last hop that was understood counts.
+/// The client's address: the connection's, or, where that is a trusted proxy, what this and the
+/// trusted proxies before it wrote into `X-Forwarded-For`. That is read from the right, and no
+/// further than the first address that is not trusted. Whatever stands to the left of an entry that
+/// is no address may be the client's own invention, so that the last hop that was understood
+/// counts.
 pub(super) fn address(trusted: &[IpNet], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     let mut nearest = peer.to_canonical();
     // Several lines are one list (RFC 9110, section 5.3).
@@ -38,7 +41,8 @@ fn understood(entry: &[u8]) -> Option<IpAddr> {
     text.parse().ok().or_else(bracketed).or_else(with_port).map(|address| address.to_canonical())
 }
 
-/// Whether requests told where they come from while no proxy is trusted to tell it: then everybody behind a proxy is one client.
+/// Whether requests told where they come from while no proxy is trusted to tell it: then everybody
+/// behind a proxy is one client.
 #[derive(Debug, Default)]
 pub(crate) struct Unheeded(AtomicBool);
 
@@ -157,7 +161,8 @@ mod tests {
     }
 
     proptest! {
-        /// What a client sends by itself stands to the left of what the proxy adds, and is never believed.
+        /// What a client sends by itself stands to the left of what the proxy adds, and is never
+        /// believed.
         #[test]
         fn nobody_invents_an_address(sent in proptest::collection::vec("[ -~\t]{0,40}", 0..4), at in any::<IpAddr>(), port in any::<u16>()) {
             prop_assume!(!is_trusted(&trusted(), at.to_canonical()));

@@ -1,6 +1,7 @@
-//! Calls from pages of other origins (CORS, the Fetch standard): none, unless the settings name the origins. Credentials are
-//! bearer tokens in a header; cookies are neither sent nor taken. (tower-http's layer answers every OPTIONS, where only what a browser
-//! asks beforehand is meant: a wrong method or path would be 200.)
+//! Calls from pages of other origins (CORS, the Fetch standard): none, unless the settings name the
+//! origins. Credentials are bearer tokens in a header; cookies are neither sent nor taken.
+//! (tower-http's layer answers every OPTIONS, where only what a browser asks beforehand is meant: a
+//! wrong method or path would be 200.)
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 const SENT: &str = "authorization, content-type, if-match, if-none-match, idempotency-key, x-mandate-id, x-instance-id, x-request-id";
 /// What a page may read, beside the body.
 const READ: &str = "etag, link, location, retry-after, idempotency-replayed, x-request-id, ratelimit, ratelimit-policy";
-/// How long a browser may remember what it was allowed, in seconds. A changed setting shall not take longer.
+/// How long a browser may remember what it was allowed, in seconds. A changed setting shall not
+/// take longer.
 const REMEMBERED: &str = "600";
 
 /// Those that may call.

@@ -1,5 +1,6 @@
-//! `?dryRun=true`: asking what a change would do. The guard reads it, once for all routes, and the context that it lets in never
-//! commits; a route that knows the parameter has [`DryRun`] among its `params` and answers an [`Outcome`].
+//! `?dryRun=true`: asking what a change would do. The guard reads it, once for all routes, and the
+//! context that it lets in never commits; a route that knows the parameter has [`DryRun`] among its
+//! `params` and answers an [`Outcome`].
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

@@ -1,4 +1,5 @@
-//! Versions of resources: `ETag`, `If-Match` (RFC 9110, section 13) and the `version` member of bodies.
+//! Versions of resources: `ETag`, `If-Match` (RFC 9110, section 13) and the `version` member of
+//! bodies.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_MATCH, IF_NONE_MATCH};
@@ -36,7 +37,8 @@ fn mark(response: &mut Response, tag: &str) {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
 }
 
-/// 304 where the caller has this very content, else `answer` with its tag. Only for answers that are wholly what the tag covers.
+/// 304 where the caller has this very content, else `answer` with its tag. Only for answers that
+/// are wholly what the tag covers.
 pub fn unless_known(headers: &HeaderMap, tag: &str, answer: impl FnOnce() -> Response) -> Response {
     let mut response =
         if none_match(headers, tag) { StatusCode::NOT_MODIFIED.into_response() } else { answer() };
@@ -95,8 +97,8 @@ impl FromRequestParts<App> for Precondition {
 }
 
 impl Precondition {
-    /// 412 where If-Match names other versions, or If-None-Match this one (RFC 9110, section 13.2.2). 428 (RFC 6585, section 3)
-    /// where If-Match is required and missing.
+    /// 412 where If-Match names other versions, or If-None-Match this one (RFC 9110, section
+    /// 13.2.2). 428 (RFC 6585, section 3) where If-Match is required and missing.
     pub fn check(&self, version: i64) -> Result<()> {
         self.check_with(version, None)
     }

@@ -1,5 +1,6 @@
-//! Bodies, queries and paths, with one shape for everything that can be wrong with them; and the answers that handlers give.
-//! (axum's own `Json`, `Path` and `Query` are refused by clippy: each would answer in a form of its own.)
+//! Bodies, queries and paths, with one shape for everything that can be wrong with them; and the
+//! answers that handlers give. (axum's own `Json`, `Path` and `Query` are refused by clippy: each
+//! would answer in a form of its own.)
 
 use std::sync::Arc;
 
@@ -103,7 +104,8 @@ impl<R: IntoResponse> IntoResponse for Created<R> {
     }
 }
 
-/// The query string. Unknown names were refused by the guard, which knows them from the OpenAPI operation.
+/// The query string. Unknown names were refused by the guard, which knows them from the OpenAPI
+/// operation.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -181,8 +183,8 @@ fn forms(parts: &Parts) -> Arc<Forms> {
     parts.extensions.get::<Arc<Forms>>().cloned().unwrap_or_default()
 }
 
-/// The contexts that the guard let in. A handler that asks for another one than its route was declared with is a mistake of
-/// ours, found by the first test that calls it.
+/// The contexts that the guard let in. A handler that asks for another one than its route was
+/// declared with is a mistake of ours, found by the first test that calls it.
 fn entered(parts: &Parts) -> Result<&Entered> {
     parts.extensions.get::<Entered>().ok_or_else(mismatch)
 }

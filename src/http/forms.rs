@@ -1,4 +1,5 @@
-//! What parameters take, read from the document, so that a refusal says it: "must be a UUID" instead of what a parser made of it.
+//! What parameters take, read from the document, so that a refusal says it: "must be a UUID"
+//! instead of what a parser made of it.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
-//! The route table is the policy. `.guard(app, Policy::…)` is the only way to hang a handler onto a path: it installs the rate
-//! limit and the guard, writes the OpenAPI security, `x-access` and the refusals that the guard can give, and notes which query
-//! parameters the operation knows. A plain `.route()` outside `http/` fails the architecture gate.
+//! The route table is the policy. `.guard(app, Policy::…)` is the only way to hang a handler onto a
+//! path: it installs the rate limit and the guard, writes the OpenAPI security, `x-access` and the
+//! refusals that the guard can give, and notes which query parameters the operation knows. A plain
+//! `.route()` outside `http/` fails the architecture gate.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -144,7 +145,8 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Resul
     Ok(next.run(request).await)
 }
 
-/// Of which mandate the caller turned out to be a member, whether or not the operation is open to them there.
+/// Of which mandate the caller turned out to be a member, whether or not the operation is open to
+/// them there.
 fn member_of(
     guarding: &Guarding,
     request: &Request,
@@ -168,8 +170,8 @@ async fn path_parameters(request: &mut Request) -> Result<HashMap<String, String
     Ok(parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// A parameter that the route does not know might have been meant to change what it does (`dryRun`): refused before anything
-/// happens.
+/// A parameter that the route does not know might have been meant to change what it does
+/// (`dryRun`): refused before anything happens.
 fn only_known_parameters(query: Option<&str>, known: &BTreeSet<String>) -> Result<()> {
     let mut seen = BTreeSet::new();
     for (name, _) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {

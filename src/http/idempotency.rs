@@ -1,8 +1,9 @@
-//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is sent again with its key has one effect and
-//! gets the same answer. The guard asks for a kept answer after it let the caller in, so that who lost the right meanwhile is
-//! refused, and before anything is looked up, so that a repeated DELETE gets its 204. How effect and answer come to be one is
-//! told in [`crate::kernel::db::once`]. Only effects are remembered: refusals, failures and dry runs are not; and of an effect whose answer
-//! told of somebody who was erased since, only that it was had.
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is sent again with
+//! its key has one effect and gets the same answer. The guard asks for a kept answer after it let
+//! the caller in, so that who lost the right meanwhile is refused, and before anything is looked
+//! up, so that a repeated DELETE gets its 204. How effect and answer come to be one is told in
+//! [`crate::kernel::db::once`]. Only effects are remembered: refusals, failures and dry runs are
+//! not; and of an effect whose answer told of somebody who was erased since, only that it was had.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -58,7 +59,8 @@ fn well_formed(headers: &HeaderMap) -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// Whose request it is: a user's, or, where it is about the session that it comes in, that session's.
+/// Whose request it is: a user's, or, where it is about the session that it comes in, that
+/// session's.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Whose {
     user: UserId,
@@ -93,7 +95,8 @@ pub(super) async fn answer(
         Finished::Pending(response, pending) if response.status().is_success() => {
             kept(response, pending, now + KEPT).await
         }
-        // Without an effect; or refused although its work was done, which is undone with the transaction.
+        // Without an effect; or refused although its work was done, which is undone with the
+        // transaction.
         Finished::Unchanged(response) | Finished::Pending(response, _) => Ok(response),
     }
 }

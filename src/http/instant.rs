@@ -1,5 +1,5 @@
-//! Times in requests: every one that a query or a body names is an [`Instant`], so that none reaches the database that it cannot
-//! hold, or that RFC 3339 could not write in an answer.
+//! Times in requests: every one that a query or a body names is an [`Instant`], so that none
+//! reaches the database that it cannot hold, or that RFC 3339 could not write in an answer.
 
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Deserializer};
@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer};
 /// The years that RFC 3339 can write. (It could write the year 0; there was none.)
 const YEARS: std::ops::RangeInclusive<i32> = 1..=9999;
 
-/// A moment that somebody named, in UTC and to the microsecond (what PostgreSQL keeps; finer fractions are cut off). A leap second
-/// is the second after it.
+/// A moment that somebody named, in UTC and to the microsecond (what PostgreSQL keeps; finer
+/// fractions are cut off). A leap second is the second after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(DateTime<Utc>);
 

@@ -18,7 +18,8 @@ use crate::kernel::ids::ids_in_one_case;
 use crate::kernel::names::{self, MAX_KEY};
 use crate::openapi::SORT_FIELDS;
 
-/// The most bytes that the items of a page make; with the cursor and the braces, a page has at most 1 MiB.
+/// The most bytes that the items of a page make; with the cursor and the braces, a page has at most
+/// 1 MiB.
 const MAX_ITEMS: usize = (1 << 20) - (4 << 10);
 
 /// A page of a list.
@@ -112,7 +113,8 @@ impl Lister {
     }
 }
 
-/// The text that a list is searched for (`q`), as names are compared. One that is longer than a name is part of none.
+/// The text that a list is searched for (`q`), as names are compared. One that is longer than a
+/// name is part of none.
 #[derive(Debug, Clone)]
 pub struct Search(String);
 
@@ -135,7 +137,8 @@ impl<'de> Deserialize<'de> for Search {
 struct Written(usize);
 
 impl Written {
-    /// How many bytes of JSON an item makes. (What cannot be written is refused where the answer is.)
+    /// How many bytes of JSON an item makes. (What cannot be written is refused where the answer
+    /// is.)
     fn size_of(item: &impl Serialize) -> usize {
         let mut written = Self::default();
         _ = serde_json::to_writer(&mut written, item);

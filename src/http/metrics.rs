@@ -1,4 +1,5 @@
-//! `/metrics`, on a listener of its own: numbers about every route are for operators, and the API's listener is for everybody.
+//! `/metrics`, on a listener of its own: numbers about every route are for operators, and the API's
+//! listener is for everybody.
 
 use axum::Router;
 use axum::extract::State;

@@ -63,7 +63,8 @@ pub fn service(app: &App, all: Router<App>) -> Service {
     MapRequestLayer::new(without_trailing_slash as fn(Request) -> Request).layer(router)
 }
 
-/// `/api/mandates/` is `/api/mandates`. (The documentation page keeps its slash: its assets are relative to it.)
+/// `/api/mandates/` is `/api/mandates`. (The documentation page keeps its slash: its assets are
+/// relative to it.)
 fn without_trailing_slash(mut request: Request) -> Request {
     let path = request.uri().path();
     if path.len() > 1 && path.ends_with('/') && !path.starts_with("/docs") {
@@ -95,8 +96,8 @@ const MAX_URI_BYTES: usize = 8 * 1024;
 /// The most that the names and values of all headers may have together, in bytes.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// Lets nothing in that is too large to be meant, and lets nothing run for longer than the settings say, or when the database has
-/// gone: what it had begun is rolled back with its transaction.
+/// Lets nothing in that is too large to be meant, and lets nothing run for longer than the settings
+/// say, or when the database has gone: what it had begun is rolled back with its transaction.
 async fn bounded(State(app): State<App>, request: Request, next: Next) -> Response {
     let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
     if uri > MAX_URI_BYTES {
@@ -125,8 +126,9 @@ async fn bounded(State(app): State<App>, request: Request, next: Next) -> Respon
     }
 }
 
-/// What surrounds every request: who sent it, its id, its headers, its metrics and its lines in the log. One function and not a
-/// pile of layers, since each layer costs build time and a box per request.
+/// What surrounds every request: who sent it, its id, its headers, its metrics and its lines in the
+/// log. One function and not a pile of layers, since each layer costs build time and a box per
+/// request.
 async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
     let address = client_address(&app, &request);
@@ -169,7 +171,8 @@ async fn within(
     response
 }
 
-/// The caller's id where it is a sane one (1 to 128 characters that cannot break a log line), else a new one.
+/// The caller's id where it is a sane one (1 to 128 characters that cannot break a log line), else
+/// a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let sent = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let sane = |id: &&str| {

@@ -1,5 +1,6 @@
-//! Reads objects only from objects. The readers that serde derives also take an array for a struct, member by member: `[]` for
-//! one with nothing in it, and `["Main Street 1", "Berne", null, "CH"]` for an address. The document says `object`.
+//! Reads objects only from objects. The readers that serde derives also take an array for a struct,
+//! member by member: `[]` for one with nothing in it, and `["Main Street 1", "Berne", null, "CH"]`
+//! for an address. The document says `object`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -170,7 +171,8 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Objects<T> {
     }
 }
 
-/// Any JSON in which no object has a name twice. The readers of maps would take the last one for all.
+/// Any JSON in which no object has a name twice. The readers of maps would take the last one for
+/// all.
 #[derive(Debug)]
 pub(super) struct Distinct;
 

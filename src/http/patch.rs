@@ -1,5 +1,5 @@
-//! Merge patches (RFC 7396): a member that is absent stays, one that is null is removed. serde takes both for `None`, so the
-//! fields of `Update…` bodies say which they mean.
+//! Merge patches (RFC 7396): a member that is absent stays, one that is null is removed. serde
+//! takes both for `None`, so the fields of `Update…` bodies say which they mean.
 
 use serde::{Deserialize, Deserializer};
 

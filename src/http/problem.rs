@@ -1,6 +1,7 @@
-//! Problem documents (RFC 9457). A refusal travels as an [`Error`] in the response's extensions; [`render`] turns it into the
-//! one shape on the way out, where the request's id and path are known. Framework errors without one (405, 413 …) are shaped
-//! there too, so that every error body has the same form.
+//! Problem documents (RFC 9457). A refusal travels as an [`Error`] in the response's extensions;
+//! [`render`] turns it into the one shape on the way out, where the request's id and path are
+//! known. Framework errors without one (405, 413 …) are shaped there too, so that every error body
+//! has the same form.
 
 use std::sync::Arc;
 
@@ -70,10 +71,11 @@ fn framework_error(status: StatusCode) -> Error {
     }
 }
 
-/// Ours at error level with the cause, the client's at debug level. So is what lasts for a while, and is told to many: that the
-/// database is away is said once, where it is noticed, and probes ask every second. Too much at once is a warning: callers bring it
-/// about, who must not fill the log with errors. Neither path nor detail is told: they repeat what was sent, which may be a name or a
-/// secret at the wrong place.
+/// Ours at error level with the cause, the client's at debug level. So is what lasts for a while,
+/// and is told to many: that the database is away is said once, where it is noticed, and probes ask
+/// every second. Too much at once is a warning: callers bring it about, who must not fill the log
+/// with errors. Neither path nor detail is told: they repeat what was sent, which may be a name or
+/// a secret at the wrong place.
 fn log(error: &Error) {
     let lasts = [Code::DatabaseUnavailable, Code::Unavailable].contains(&error.code());
     let cause = error.cause().map(ToString::to_string);

@@ -1,5 +1,5 @@
-//! Headers that tell browsers what not to do with an answer (OWASP ASVS 5.0, V3.4). On every answer alike: one that is no page
-//! can still be opened as one.
+//! Headers that tell browsers what not to do with an answer (OWASP ASVS 5.0, V3.4). On every answer
+//! alike: one that is no page can still be opened as one.
 
 use axum::http::HeaderMap;
 use axum::http::header::{
@@ -10,13 +10,15 @@ use axum::http::header::{
 /// Nothing is loaded, run or framed.
 const NOTHING: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// The documentation page: its own script and style, calls to this service, and the styles and icons that its script sets.
+/// The documentation page: its own script and style, calls to this service, and the styles and
+/// icons that its script sets.
 const DOCUMENTATION: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                              connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// A year, in seconds: the least that ASVS 3.4.1 asks for.
 const ONLY_TLS: &str = "max-age=31536000";
 
-/// Adds them. `by_tls`: whether the client came to the proxy by TLS; told otherwise, it would never reach a service that has none.
+/// Adds them. `by_tls`: whether the client came to the proxy by TLS; told otherwise, it would never
+/// reach a service that has none.
 pub(super) fn add(headers: &mut HeaderMap, path: &str, by_tls: bool) {
     let policy = if path.starts_with("/docs") { DOCUMENTATION } else { NOTHING };
     // A page may have a policy of its own.

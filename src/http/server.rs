@@ -1,5 +1,5 @@
-//! The listener's side: how many connections there are, how long one may take to say what it wants, and how they end. (hyper's own
-//! accept loop in axum has no limits to set.)
+//! The listener's side: how many connections there are, how long one may take to say what it wants,
+//! and how they end. (hyper's own accept loop in axum has no limits to set.)
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -26,21 +26,23 @@ use super::unreadable::Explaining;
 use super::{Service, is_trusted_proxy};
 use crate::http::app::App;
 
-/// The most that hyper reads to find the end of the headers. Above [`super::MAX_HEADER_BYTES`], which is refused with a problem
-/// document; beyond this it answers 431 by itself and closes.
+/// The most that hyper reads to find the end of the headers. Above [`super::MAX_HEADER_BYTES`],
+/// which is refused with a problem document; beyond this it answers 431 by itself and closes.
 const HEAD_BUFFER: usize = 64 * 1024;
 /// Requests at the same time on one HTTP/2 connection.
 const STREAMS: u32 = 100;
-/// An HTTP/2 connection that is silent for so long is asked whether it is still there, and closed where it does not answer.
+/// An HTTP/2 connection that is silent for so long is asked whether it is still there, and closed
+/// where it does not answer.
 const SILENCE: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How old a connection gets: it is ended between two requests, so that nobody keeps one by not reading, or by being silent over
-/// HTTP/2.
+/// How old a connection gets: it is ended between two requests, so that nobody keeps one by not
+/// reading, or by being silent over HTTP/2.
 const OLDEST: Duration = Duration::from_mins(10);
 /// Out of file descriptors: the next attempt is not made at once.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Answers connections until `stop`; then refuses new ones, and ends when those that are there have had their answers.
+/// Answers connections until `stop`; then refuses new ones, and ends when those that are there have
+/// had their answers.
 pub async fn serve(
     app: &App,
     service: Service,
@@ -127,7 +129,8 @@ impl Door {
         let mut connection = pin!(
             builder.serve_connection(TokioIo::new(Explaining::new(stream, peer.ip())), service)
         );
-        // hyper's own limit begins when it knows which HTTP is spoken; somebody may be silent before.
+        // hyper's own limit begins when it knows which HTTP is spoken; somebody may be silent
+        // before.
         let mut silence = pin!(tokio::time::sleep(patience));
         let mut age = pin!(tokio::time::sleep(OLDEST));
         let last = self.app.settings().request_timeout + patience;
@@ -141,7 +144,8 @@ impl Door {
                     }
                     waits = false;
                 }
-                // Then what is asked may be answered, and after that nobody waits for a client who does not read.
+                // Then what is asked may be answered, and after that nobody waits for a client who
+                // does not read.
                 () = &mut age => {
                     if ends {
                         return;

@@ -1,9 +1,11 @@
-//! Answers to what is no HTTP request. hyper refuses by itself what it cannot read (a request line, a header, too many of them), with
-//! a head, without a body, and asks nobody. It is seen here on its way to the client, and gets the body that all refusals have.
+//! Answers to what is no HTTP request. hyper refuses by itself what it cannot read (a request line,
+//! a header, too many of them), with a head, without a body, and asks nobody. It is seen here on
+//! its way to the client, and gets the body that all refusals have.
 //!
-//! This cannot go wrong by mistake: hyper writes such a head in one piece, as the last thing on a connection, with nothing but
-//! length, date and `connection: close` in it; every answer of the service has more headers, and no body of it holds raw line ends
-//! like these. Over HTTP/2 there is nothing to be done: what cannot be read there is told by a frame that has no room for a body.
+//! This cannot go wrong by mistake: hyper writes such a head in one piece, as the last thing on a
+//! connection, with nothing but length, date and `connection: close` in it; every answer of the
+//! service has more headers, and no body of it holds raw line ends like these. Over HTTP/2 there is
+//! nothing to be done: what cannot be read there is told by a frame that has no room for a body.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -116,7 +118,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Explaining<S> {
     }
 }
 
-/// The head that hyper wrote by itself, if that is what these bytes end with: where it begins, and its status.
+/// The head that hyper wrote by itself, if that is what these bytes end with: where it begins, and
+/// its status.
 fn refusal(bytes: &[u8]) -> Option<(usize, &str, u16)> {
     if !bytes.ends_with(b"\r\n\r\n") {
         return None;

@@ -1,5 +1,6 @@
-//! Keys, all derived from the one secret of the installation (HKDF-SHA-256, RFC 5869), so that every node has the same and an
-//! operator keeps one. Changing the secret changes them all: every access token and every list cursor becomes invalid.
+//! Keys, all derived from the one secret of the installation (HKDF-SHA-256, RFC 5869), so that
+//! every node has the same and an operator keeps one. Changing the secret changes them all: every
+//! access token and every list cursor becomes invalid.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,7 +30,8 @@ impl Keys {
         let hkdf = Hkdf::<Sha256>::new(Some(b"bailiwick"), secret);
         let derive = |purpose: &[u8]| {
             let mut key = [0_u8; 32];
-            // 32 bytes are within HKDF's limit of 255 hash lengths, the only reason for which it fails.
+            // 32 bytes are within HKDF's limit of 255 hash lengths, the only reason for which it
+            // fails.
             if hkdf.expand(purpose, &mut key).is_err() {
                 unreachable!("32 bytes are within HKDF's output limit");
             }
@@ -60,7 +62,8 @@ impl Keys {
         tag.len() == 16 && mac(&self.cursor, message).verify_truncated_left(tag).is_ok()
     }
 
-    /// What a request that may be sent again is known by: nobody else can name it, and what it held cannot be guessed from it.
+    /// What a request that may be sent again is known by: nobody else can name it, and what it held
+    /// cannot be guessed from it.
     pub(crate) fn idempotency_tag(&self, message: &[&[u8]]) -> [u8; 32] {
         mac(&self.idempotency, message).finalize().into_bytes().into()
     }

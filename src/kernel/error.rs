@@ -1,5 +1,6 @@
-//! What can go wrong, as clients see it. An [`Error`] carries an outside text and an inside cause in different fields; only the
-//! first can reach a body (`http::problem` renders it), the second only the log.
+//! What can go wrong, as clients see it. An [`Error`] carries an outside text and an inside cause
+//! in different fields; only the first can reach a body (`http::problem` renders it), the second
+//! only the log.
 
 use std::borrow::Cow;
 
@@ -162,7 +163,8 @@ pub fn pointer_to(parent: &str, member: &str) -> String {
     format!("{parent}/{}", member.replace('~', "~0").replace('/', "~1"))
 }
 
-/// The value, or its refusal among the others: a body is refused with all that is wrong with it at once.
+/// The value, or its refusal among the others: a body is refused with all that is wrong with it at
+/// once.
 pub fn keep<T>(
     outcome: std::result::Result<T, FieldError>,
     errors: &mut Vec<FieldError>,
@@ -304,7 +306,8 @@ const UNSTORABLE_CHARACTER: &str = "22021";
 /// What it answers when a statement's time is up.
 const CANCELLED: &str = "57014";
 
-/// Whether there is no connection (any more): nobody listens, the server starts or stops, or the connection broke.
+/// Whether there is no connection (any more): nobody listens, the server starts or stops, or the
+/// connection broke.
 pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,

@@ -1,5 +1,5 @@
-//! Typed identifiers, so that a user's id cannot be passed where a mandate's is meant. All are `UUIDv7` (RFC 9562): their order
-//! is the order of creation, which list paging relies on.
+//! Typed identifiers, so that a user's id cannot be passed where a mandate's is meant. All are
+//! `UUIDv7` (RFC 9562): their order is the order of creation, which list paging relies on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,13 +19,15 @@ impl fmt::Display for NoUuid {
 }
 impl std::error::Error for NoUuid {}
 
-/// RFC 9562's text form, in either case, and no other: with several spellings of one id, whoever compares, logs or caches by text takes
-/// one thing for two. (`{…}`, `urn:uuid:…` and 32 digits are what the uuid crate reads besides.)
+/// RFC 9562's text form, in either case, and no other: with several spellings of one id, whoever
+/// compares, logs or caches by text takes one thing for two. (`{…}`, `urn:uuid:…` and 32 digits are
+/// what the uuid crate reads besides.)
 fn hyphenated(text: &str) -> Result<Uuid, NoUuid> {
     if text.len() == 36 { Uuid::try_parse(text).map_err(|_| NoUuid) } else { Err(NoUuid) }
 }
 
-/// A path with its ids in small letters, so that one thing is called by one path: cursors and repeated requests are told apart by it.
+/// A path with its ids in small letters, so that one thing is called by one path: cursors and
+/// repeated requests are told apart by it.
 #[must_use]
 pub fn ids_in_one_case(path: &str) -> String {
     let segments = path.split('/').map(|segment| {

@@ -1,5 +1,6 @@
-//! Which of several languages answers a wish: RFC 4647's lookup (section 3.4), one range at a time. Subtags are taken from the end
-//! of the wish until a language of that name is there; case does not count. `de-CH-1996` is answered by `de-ch`, else by `de`.
+//! Which of several languages answers a wish: RFC 4647's lookup (section 3.4), one range at a time.
+//! Subtags are taken from the end of the wish until a language of that name is there; case does not
+//! count. `de-CH-1996` is answered by `de-ch`, else by `de`.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,9 @@ pub fn lookup<'a>(texts: &'a BTreeMap<String, String>, wanted: &str) -> Option<(
     found.or_else(|| texts.iter().next().map(|(language, text)| (language.as_str(), text.as_str())))
 }
 
-/// The longest range of the wish that is among these languages, as it stands there. Wishes of which it is the same are answered
-/// alike by whatever is written in these languages, since what is left of a range does not depend on what was taken from it.
+/// The longest range of the wish that is among these languages, as it stands there. Wishes of which
+/// it is the same are answered alike by whatever is written in these languages, since what is left
+/// of a range does not depend on what was taken from it.
 pub fn among<'a, T: AsRef<str>>(languages: &'a [T], wanted: &str) -> Option<&'a T> {
     Ranges(Some(wanted)).find_map(|range| {
         languages.iter().find(|language| language.as_ref().eq_ignore_ascii_case(range))
@@ -27,7 +29,8 @@ fn named<'a>(texts: &'a BTreeMap<String, String>, range: &str) -> Option<(&'a st
     found.map(|(language, text)| (language.as_str(), text.as_str()))
 }
 
-/// The wish, and what is left of it subtag by subtag. One that says what kind the next is (`x`, `u`) goes with that.
+/// The wish, and what is left of it subtag by subtag. One that says what kind the next is (`x`,
+/// `u`) goes with that.
 struct Ranges<'a>(Option<&'a str>);
 
 impl<'a> Iterator for Ranges<'a> {

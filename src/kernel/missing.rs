@@ -1,5 +1,6 @@
-//! What a body names and is not there: 404 that says what kind of thing, and where the body names it. What belongs to another
-//! mandate, or is out of the caller's reach, is not there either: the same answer.
+//! What a body names and is not there: 404 that says what kind of thing, and where the body names
+//! it. What belongs to another mandate, or is out of the caller's reach, is not there either: the
+//! same answer.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! What everything else stands on: ids, errors, time, secrets, names, settings and the database. It knows nobody above it.
+//! What everything else stands on: ids, errors, time, secrets, names, settings and the database. It
+//! knows nobody above it.
 
 pub mod clock;
 pub mod config;

@@ -1,7 +1,8 @@
-//! How names are bounded, checked and compared, and how codes are made. Two names are the same when they are after Unicode's
-//! `NFKC_Casefold` (UAX #15; UAX #44, `NFKC_CF`), which folds case and width and drops what cannot be seen; the result is stored
-//! beside the name as its key. Whatever is computed of a text is computed of a bounded one: a single character can stand for
-//! eighteen (U+FDFA).
+//! How names are bounded, checked and compared, and how codes are made. Two names are the same when
+//! they are after Unicode's `NFKC_Casefold` (UAX #15; UAX #44, `NFKC_CF`), which folds case and
+//! width and drops what cannot be seen; the result is stored beside the name as its key. Whatever
+//! is computed of a text is computed of a bounded one: a single character can stand for eighteen
+//! (U+FDFA).
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizer, DecomposingNormalizer};
@@ -84,8 +85,9 @@ impl Name {
         self.text
     }
 
-    /// Whether people would take it for another name that it is not (UTS #39, section 4: both have one skeleton), in whatever case
-    /// its letters are written: capitals look like other letters than small ones do. `other` is a short word of small letters.
+    /// Whether people would take it for another name that it is not (UTS #39, section 4: both have
+    /// one skeleton), in whatever case its letters are written: capitals look like other letters
+    /// than small ones do. `other` is a short word of small letters.
     #[must_use]
     pub fn is_mistaken_for(&self, other: &str) -> bool {
         if self.key == other {
@@ -117,21 +119,24 @@ fn is_blank(text: &str) -> bool {
     !text.chars().any(is_visible)
 }
 
-/// Whether a document has nothing in it but white space and what cannot be seen. (Marks and control characters are something there.)
+/// Whether a document has nothing in it but white space and what cannot be seen. (Marks and control
+/// characters are something there.)
 #[must_use]
 pub fn is_empty_document(text: &str) -> bool {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     text.chars().all(|c| c.is_whitespace() || ignorable.contains(c))
 }
 
-/// What a name within bounds is compared by; `None` for a text that no name can be equal to or part of.
+/// What a name within bounds is compared by; `None` for a text that no name can be equal to or part
+/// of.
 #[must_use]
 pub fn key(text: &str) -> Option<String> {
     let text = text.trim();
     (!is_longer(text, MAX_NAME)).then(|| folded(text)).filter(|key| key.len() <= MAX_KEY)
 }
 
-/// What a name is compared by that was within bounds when it was stored. (Of a longer one, what its first part is.)
+/// What a name is compared by that was within bounds when it was stored. (Of a longer one, what its
+/// first part is.)
 #[must_use]
 pub fn key_of_stored(name: &str) -> String {
     let end = name.char_indices().nth(MAX_NAME).map_or(name.len(), |(end, _)| end);
@@ -146,8 +151,9 @@ fn folded(text: &str) -> String {
     }
     let normalizer = ComposingNormalizer::new_nfkc();
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-    // Each step can undo another: U+0345 folds to a letter, U+3164 normalises to what is dropped, and what is dropped kept its
-    // neighbours apart. Three rounds are enough for every character there is; more would not change it.
+    // Each step can undo another: U+0345 folds to a letter, U+3164 normalises to what is dropped,
+    // and what is dropped kept its neighbours apart. Three rounds are enough for every character
+    // there is; more would not change it.
     let mut key = text.to_owned();
     for _ in 0..3 {
         let seen: String =
@@ -157,8 +163,9 @@ fn folded(text: &str) -> String {
     normalizer.normalize(&key).trim().to_owned()
 }
 
-/// Whether a character shows on the screen by itself. Spaces do not, nor what Unicode calls ignorable, marks without a letter, what is
-/// no character yet; nor some that have a name and no form: Braille, Egyptian and musical blanks.
+/// Whether a character shows on the screen by itself. Spaces do not, nor what Unicode calls
+/// ignorable, marks without a letter, what is no character yet; nor some that have a name and no
+/// form: Braille, Egyptian and musical blanks.
 fn is_visible(character: char) -> bool {
     const EMPTY: [char; 4] = ['\u{2800}', '\u{13441}', '\u{13442}', '\u{1d159}'];
     let shows = match CodePointMapData::<GeneralCategory>::new().get(character) {
@@ -175,7 +182,8 @@ fn is_visible(character: char) -> bool {
     shows && !is_ignorable && !character.is_whitespace() && !EMPTY.contains(&character)
 }
 
-/// Refuses what makes a text read otherwise than it is stored: explicit directions (UAX #9, section 2; CVE-2021-42574).
+/// Refuses what makes a text read otherwise than it is stored: explicit directions (UAX #9, section
+/// 2; CVE-2021-42574).
 fn check_readable(pointer: &str, text: &str) -> Result<(), FieldError> {
     if text.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
         let detail = "must not contain characters that change the direction of the text (U+202A to U+202E, U+2066 to U+2069)";
@@ -184,7 +192,8 @@ fn check_readable(pointer: &str, text: &str) -> Result<(), FieldError> {
     Ok(())
 }
 
-/// The longest text that names an account, in bytes: there is none with a longer username, however its letters are written.
+/// The longest text that names an account, in bytes: there is none with a longer username, however
+/// its letters are written.
 const MAX_ACCOUNT: usize = 64 * WIDEST;
 
 /// What the name of an account is compared by, where it can be one.

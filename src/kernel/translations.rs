@@ -1,6 +1,7 @@
-//! Texts in several languages: what features and roles are called and described by. A map of them is bounded as a whole, and a
-//! patch of one is merged into it (RFC 7396): a language that is not named stays, null takes one away. Languages are the same
-//! whatever the case of their letters (RFC 5646, section 2.1.1), and stay written as they were written first.
+//! Texts in several languages: what features and roles are called and described by. A map of them
+//! is bounded as a whole, and a patch of one is merged into it (RFC 7396): a language that is not
+//! named stays, null takes one away. Languages are the same whatever the case of their letters (RFC
+//! 5646, section 2.1.1), and stay written as they were written first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,7 +77,8 @@ pub fn checked(pointer: &str, texts: Texts, kind: Kind) -> Result<Texts, FieldEr
 pub struct TextsPatch(BTreeMap<String, Option<String>>);
 
 impl TextsPatch {
-    /// Whatever the thing is called so far: each language well-formed and named once, each text within its bounds.
+    /// Whatever the thing is called so far: each language well-formed and named once, each text
+    /// within its bounds.
     pub fn checked(mut self, pointer: &str, kind: Kind) -> Result<Self, FieldError> {
         if self.0.len() > 2 * MAX_LANGUAGES {
             return Err(FieldError::new(

@@ -1,9 +1,10 @@
-//! What things take in a cache, in bytes: rather too much than too little, since the sum is what keeps a node's memory bounded.
+//! What things take in a cache, in bytes: rather too much than too little, since the sum is what
+//! keeps a node's memory bounded.
 
 use std::collections::BTreeMap;
 
-/// What a cache takes for an entry beside key and value: its table's slot, its queues' nodes, its clocks. With it, the smallest
-/// navigation weighs 1,042 bytes; it was measured to take 987.
+/// What a cache takes for an entry beside key and value: its table's slot, its queues' nodes, its
+/// clocks. With it, the smallest navigation weighs 1,042 bytes; it was measured to take 987.
 const ENTRY: usize = 768;
 /// An allocation's own header and rounding.
 const ALLOCATION: usize = 32;

@@ -1,5 +1,6 @@
-//! The demo: `seeds/demo.toml`, in one transaction. Ids are fixed, and what is there is left alone with everything below it:
-//! loading twice gives the same as once, and a mandate that somebody works in is not set back to how it began.
+//! The demo: `seeds/demo.toml`, in one transaction. Ids are fixed, and what is there is left alone
+//! with everything below it: loading twice gives the same as once, and a mandate that somebody
+//! works in is not set back to how it began.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -317,7 +318,8 @@ impl Seeding<'_> {
         all_given(access, given.rows_affected())
     }
 
-    /// Gives a new mandate copies of the mandate templates, or a new instance copies of its feature's, with permissions.
+    /// Gives a new mandate copies of the mandate templates, or a new instance copies of its
+    /// feature's, with permissions.
     async fn copy_templates(
         &mut self,
         mandate: MandateId,

@@ -1,8 +1,9 @@
 //! Data to begin with: the demo that `cargo run` shows, and the load that benchmarks need.
 //!
-//! Both act as the system, since they make what only the platform may make, and both leave alone what is there already. Their
-//! SQL is not checked at compile time: seeds are applied to databases that were migrated a moment ago, and tested by applying
-//! them; keeping them out of the checked set keeps that set what the service itself runs.
+//! Both act as the system, since they make what only the platform may make, and both leave alone
+//! what is there already. Their SQL is not checked at compile time: seeds are applied to databases
+//! that were migrated a moment ago, and tested by applying them; keeping them out of the checked
+//! set keeps that set what the service itself runs.
 
 mod demo;
 mod file;

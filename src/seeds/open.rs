@@ -8,8 +8,9 @@ use crate::context::{RequestMeta, Services, SystemContext};
 use crate::kernel::credentials::password::Passwords;
 use crate::kernel::error::Result;
 
-/// The usernames of those that still have the password that they were made with. All of a load share one hash, and one of those
-/// that share one stands for them: verifying each would take minutes.
+/// The usernames of those that still have the password that they were made with. All of a load
+/// share one hash, and one of those that share one stands for them: verifying each would take
+/// minutes.
 pub async fn accounts(services: &Services) -> Result<Option<String>> {
     let demo: Vec<Uuid> = Demo::read()?.users.iter().map(|user| user.id.uuid()).collect();
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());

@@ -1,5 +1,5 @@
-//! What a platform's customers are made of: mandates, their members, groups, roles and feature instances, and what each of
-//! them may do and sees.
+//! What a platform's customers are made of: mandates, their members, groups, roles and feature
+//! instances, and what each of them may do and sees.
 
 pub mod catalogue;
 pub mod groups;

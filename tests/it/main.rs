@@ -1,5 +1,5 @@
-//! The tests that need a database: one binary, one throw-away PostgreSQL per run, one database per test, and the real router
-//! in process.
+//! The tests that need a database: one binary, one throw-away PostgreSQL per run, one database per
+//! test, and the real router in process.
 
 #![forbid(unsafe_code)]
 #![expect(

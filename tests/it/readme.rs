@@ -1,5 +1,5 @@
-//! The documents keep their word: the README's tour runs as it is written, its table of settings is the service's own, and links
-//! lead somewhere.
+//! The documents keep their word: the README's tour runs as it is written, its table of settings is
+//! the service's own, and links lead somewhere.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! What happened, as the trail keeps it: of each text the beginning, of each list the first and how many there were.
+//! What happened, as the trail keeps it: of each text the beginning, of each list the first and how
+//! many there were.
 
 use std::fmt::Display;
 
@@ -8,9 +9,11 @@ use serde_json::{Value, json};
 use super::words::{Action, ResourceType};
 use crate::kernel::ids::UserId;
 
-/// The most bytes that the trail keeps of a text. It tells that something changed and how it begins, and is no second store.
+/// The most bytes that the trail keeps of a text. It tells that something changed and how it
+/// begins, and is no second store.
 const MAX_TEXT: usize = 1_024;
-/// The most bytes that the trail keeps of what something held: some two thousand ids. Beside it stands how many there were.
+/// The most bytes that the trail keeps of what something held: some two thousand ids. Beside it
+/// stands how many there were.
 const MAX_LIST: usize = 80_000;
 /// Stands where something was cut off.
 const CUT: &str = "…";
@@ -70,8 +73,8 @@ impl Event {
         self.details = details;
         self
     }
-    /// Lists what something held that goes, or what came into it, for whoever has to put it back: the first of them, and as `count` how
-    /// many there were. After [`Self::details`].
+    /// Lists what something held that goes, or what came into it, for whoever has to put it back:
+    /// the first of them, and as `count` how many there were. After [`Self::details`].
     #[must_use]
     pub fn listing<T: Serialize>(mut self, name: &str, count: &str, items: &[T]) -> Self {
         let mut room = MAX_LIST;

@@ -1,8 +1,9 @@
-//! Writing the audit trail: who did what, in the transaction that did it. A writing transaction commits only with the
-//! [`Recorded`] that these functions return, so a mutation without its event does not compile.
+//! Writing the audit trail: who did what, in the transaction that did it. A writing transaction
+//! commits only with the [`Recorded`] that these functions return, so a mutation without its event
+//! does not compile.
 //!
-//! Exactly one event for each scope that a mutation touches: each mandate, and the platform. Events hold ids, role labels and
-//! levels as they were; names and addresses of people never.
+//! Exactly one event for each scope that a mutation touches: each mandate, and the platform. Events
+//! hold ids, role labels and levels as they were; names and addresses of people never.
 
 mod event;
 mod store;
@@ -49,10 +50,12 @@ pub async fn record_as_system(
     Ok(Recorded(()))
 }
 
-/// Writes the event of something that was refused, or only asked about: in a transaction of its own, which lasts.
+/// Writes the event of something that was refused, or only asked about: in a transaction of its
+/// own, which lasts.
 pub async fn record_in_earnest(context: &MandateContext, event: Event) -> Result<()> {
     let context = context.clone();
-    // In a task of its own too: a request with an `Idempotency-Key` undoes whatever its task did where it is refused.
+    // In a task of its own too: a request with an `Idempotency-Key` undoes whatever its task did
+    // where it is refused.
     let work = async move {
         let write = async {
             let mut writing = context.caller().write_in_earnest().await?;
@@ -74,7 +77,8 @@ pub async fn record_platform(
     Ok(Recorded(()))
 }
 
-/// Writes the event into the platform's trail and into those of the mandates that it touches, as the system.
+/// Writes the event into the platform's trail and into those of the mandates that it touches, as
+/// the system.
 pub async fn record_everywhere(
     connection: &mut PgConnection,
     actor: &impl Actor,
@@ -86,8 +90,8 @@ pub async fn record_everywhere(
     Ok(Recorded(()))
 }
 
-/// Forgets the addresses that somebody acted from, or tried to sign in from; the events stay. After the last event of whoever is to be forgotten, since
-/// that one notes an address too.
+/// Forgets the addresses that somebody acted from, or tried to sign in from; the events stay. After
+/// the last event of whoever is to be forgotten, since that one notes an address too.
 pub async fn forget_addresses(connection: &mut PgConnection, actor: Account) -> Result<()> {
     store::delete_addresses(connection, actor).await
 }

@@ -1,5 +1,5 @@
-//! Writing the trail's rows. Two texts of the same insert: a statement runs under one database role only, since plans that
-//! depend on row-level security are made anew when the role changes.
+//! Writing the trail's rows. Two texts of the same insert: a statement runs under one database role
+//! only, since plans that depend on row-level security are made anew when the role changes.
 
 use serde_json::Value;
 use sqlx::PgConnection;

@@ -1,5 +1,5 @@
-//! What the trail tells of: every action, and every kind of thing that they happen to. What is not listed here cannot be written;
-//! the document lists them, and filters take nothing else.
+//! What the trail tells of: every action, and every kind of thing that they happen to. What is not
+//! listed here cannot be written; the document lists them, and filters take nothing else.
 
 use serde::Deserialize;
 use utoipa::ToSchema;

@@ -1,5 +1,5 @@
-//! A country as people write it: its ISO 3166-1 code of two or three letters, or its English name. What is kept is the code of
-//! two letters.
+//! A country as people write it: its ISO 3166-1 code of two or three letters, or its English name.
+//! What is kept is the code of two letters.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 use celes::{Country, LookupTable};
 use icu_normalizer::DecomposingNormalizer;
 
-/// Names that celes does not have: the standard's own where it writes others, and what many people call a country.
+/// Names that celes does not have: the standard's own where it writes others, and what many people
+/// call a country.
 const MORE_NAMES: [(&str, &str); 8] = [
     ("Plurinational State of Bolivia", "BO"),
     ("Bonaire, Sint Eustatius and Saba", "BQ"),
@@ -19,8 +20,8 @@ const MORE_NAMES: [(&str, &str); 8] = [
     ("UAE", "AE"),
 ];
 
-/// Codes by what they are looked up by. Later ones win: a code over a name, a name over what else a country is called ("Samoa"
-/// is also one of the things that people call American Samoa).
+/// Codes by what they are looked up by. Later ones win: a code over a name, a name over what else a
+/// country is called ("Samoa" is also one of the things that people call American Samoa).
 static CODES: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
     let countries = || Country::get_countries().into_iter().filter(is_in_the_standard);
     let called = countries().flat_map(|country| {
@@ -48,8 +49,8 @@ fn key(text: &str) -> String {
     letters.strip_prefix("saint").map_or_else(|| letters.to_owned(), |rest| format!("st{rest}"))
 }
 
-/// The code of two letters. The standard puts "Republic of" and the like behind a name: "Korea (Republic of)", earlier "Korea,
-/// Republic of"; these are read in either order.
+/// The code of two letters. The standard puts "Republic of" and the like behind a name: "Korea
+/// (Republic of)", earlier "Korea, Republic of"; these are read in either order.
 pub(super) fn code(text: &str) -> Option<&'static str> {
     let known = |text: &str| CODES.get(&key(text)).copied();
     known(text).or_else(|| {

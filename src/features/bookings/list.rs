@@ -1,6 +1,7 @@
-//! The list of bookings, merged from a page of each status (and owner): each page is read in order from one index, with or
-//! without filters, so that no page of the list reads many rows more than it shows. Which parts there are depends on the
-//! caller's level, so each level has a text of its own, made of named parts.
+//! The list of bookings, merged from a page of each status (and owner): each page is read in order
+//! from one index, with or without filters, so that no page of the list reads many rows more than
+//! it shows. Which parts there are depends on the caller's level, so each level has a text of its
+//! own, made of named parts.
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -14,8 +15,9 @@ use crate::context::Grant;
 use crate::kernel::db::page::{EARLIEST, LATEST, Paging, Position, Rows};
 use crate::kernel::error::Result;
 
-/// What the list is narrowed to. Bounds of time always have values, within what PostgreSQL can write: under row-level security a
-/// plan for any parameters uses an index for `>= $4`, and not for `$4 is null or …` or `coalesce($4, …)`.
+/// What the list is narrowed to. Bounds of time always have values, within what PostgreSQL can
+/// write: under row-level security a plan for any parameters uses an index for `>= $4`, and not for
+/// `$4 is null or …` or `coalesce($4, …)`.
 #[derive(Debug)]
 pub(super) struct Filter {
     pub status: Option<Status>,

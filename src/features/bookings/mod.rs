@@ -132,7 +132,8 @@ pub struct Address {
 #[schema(as = BookingRequester)]
 pub struct Requester {
     pub id: UserId,
-    /// Their address as it is now (a change of it does not raise the booking's `version`); null once they left the mandate.
+    /// Their address as it is now (a change of it does not raise the booking's `version`); null
+    /// once they left the mandate.
     #[schema(example = "bob@example.com")]
     pub email: Option<String>,
 }

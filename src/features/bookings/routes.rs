@@ -135,7 +135,8 @@ pub struct DecideBooking {
     version: Option<i64>,
 }
 
-/// Accepts a pending booking, which must not be the caller's own request unless they hold level `a`.
+/// Accepts a pending booking, which must not be the caller's own request unless they hold level
+/// `a`.
 #[utoipa::path(post, path = "/api/bookings/{bookingId}/accept", tag = "Bookings",
     params(BookingPath), request_body = Option<DecideBooking>,
     responses((status = 200, description = "The booking, accepted", body = Booking)))]
@@ -148,7 +149,8 @@ async fn accept_booking(
     decide(&context, &precondition, booking, body.unwrap_or_default(), Decision::Accept).await
 }
 
-/// Rejects a pending booking, which must not be the caller's own request unless they hold level `a`.
+/// Rejects a pending booking, which must not be the caller's own request unless they hold level
+/// `a`.
 #[utoipa::path(post, path = "/api/bookings/{bookingId}/reject", tag = "Bookings",
     params(BookingPath), request_body = Option<DecideBooking>,
     responses((status = 200, description = "The booking, rejected", body = Booking)))]
@@ -213,7 +215,8 @@ fn of_requester(action: Action, booking: &Booking) -> Event {
     Event::new(action, ResourceType::Booking, booking.id).target(booking.requested_by.id)
 }
 
-/// For the trail, which nothing is taken out of: no street and no note, in which people may be named.
+/// For the trail, which nothing is taken out of: no street and no note, in which people may be
+/// named.
 fn described(booking: &Booking) -> serde_json::Value {
     json!({
         "instanceId": booking.instance_id, "eventTime": booking.event_time, "durationMinutes": booking.duration_minutes,

@@ -53,8 +53,8 @@ impl Status {
     }
 }
 
-/// 403 where the caller made the request themselves. Whoever holds level `a` stands above single requests: an instance with one
-/// admin could decide nothing otherwise.
+/// 403 where the caller made the request themselves. Whoever holds level `a` stands above single
+/// requests: an instance with one admin could decide nothing otherwise.
 pub(super) fn require_another_decider(booking: &Opened<Bookings, Update, Booking>) -> Result<()> {
     let grant = booking.grant();
     if booking.requested_by.id == grant.caller() && grant.level() < Level::All {

@@ -36,8 +36,8 @@ pub(super) struct BookingRow {
     pub needed: Option<i16>,
 }
 
-/// `$before` the columns of a booking `b`, with the least level that reaches it, `$after`. `$1` is always the mandate. The
-/// address is told as a member's is (src/members/store.rs).
+/// `$before` the columns of a booking `b`, with the least level that reaches it, `$after`. `$1` is
+/// always the mandate. The address is told as a member's is (src/members/store.rs).
 macro_rules! bookings {
     ($before:tt, $needed:tt, [$($after:tt)+], $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -149,7 +149,8 @@ pub(super) async fn find<O: Op>(
     Ok(one!(connection, grant, booking, ""))
 }
 
-/// The same, locked until the transaction ends: of several who decide, the second finds what the first decided.
+/// The same, locked until the transaction ends: of several who decide, the second finds what the
+/// first decided.
 pub(super) async fn find_for_change<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Bookings, O>,

@@ -1,5 +1,5 @@
-//! A playbook by what a path calls it: its id, or its name. Who may not see it learns nothing; who may see it learns that it was
-//! deleted.
+//! A playbook by what a path calls it: its id, or its name. Who may not see it learns nothing; who
+//! may see it learns that it was deleted.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -38,8 +38,8 @@ impl Named {
     }
 }
 
-/// Where several were called so, the living one comes first, or (for restoring) the one that was deleted last. The inner select
-/// runs only for a name.
+/// Where several were called so, the living one comes first, or (for restoring) the one that was
+/// deleted last. The inner select runs only for a name.
 macro_rules! playbook {
     ($connection:expr, $grant:expr, $named:expr, $living:expr, $now:expr, $lock:tt) => {
         playbooks!(
@@ -101,7 +101,8 @@ pub(super) fn living<O: Op>(
     })
 }
 
-/// A living playbook that is about to change, or in which something is; locked until the transaction ends.
+/// A living playbook that is about to change, or in which something is; locked until the
+/// transaction ends.
 pub(super) async fn open_for_change<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Playbooks, O>,

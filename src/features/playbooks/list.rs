@@ -159,7 +159,8 @@ async fn page(
     Ok(rows.fetch_all(connection).await?)
 }
 
-/// Whether the rows of an owner are within the level: asked of the database only where it depends on groups.
+/// Whether the rows of an owner are within the level: asked of the database only where it depends
+/// on groups.
 async fn reaches_owner(
     connection: &mut PgConnection,
     grant: &Grant<Playbooks, Read>,

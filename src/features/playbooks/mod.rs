@@ -1,8 +1,9 @@
-//! Playbooks: named documents with numbered versions. A version's content can be edited, and every edit is kept as a revision;
-//! deleting is soft, and can be taken back for a week.
+//! Playbooks: named documents with numbered versions. A version's content can be edited, and every
+//! edit is kept as a revision; deleting is soft, and can be taken back for a week.
 //!
 //! - [`routes`] and [`store`]: the playbooks themselves.
-//! - [`version_routes`], [`revision_routes`], [`version_read`] and [`version_store`]: their versions, and what these held before.
+//! - [`version_routes`], [`revision_routes`], [`version_read`] and [`version_store`]: their
+//!   versions, and what these held before.
 //! - [`find`]: a playbook by what a path calls it.
 //! - [`purge`]: the end of what was deleted.
 

@@ -1,5 +1,6 @@
-//! Deleted playbooks and versions, gone for good: a batch in each transaction. What somebody is restoring is passed over, and what
-//! belongs to a mandate that is itself to be purged goes with that.
+//! Deleted playbooks and versions, gone for good: a batch in each transaction. What somebody is
+//! restoring is passed over, and what belongs to a mandate that is itself to be purged goes with
+//! that.
 
 use chrono::Duration;
 use serde_json::json;

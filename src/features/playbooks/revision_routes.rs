@@ -1,5 +1,5 @@
-//! Editing a version, and taking edits back. Every edit is kept as a revision; a rollback is an edit too, so that nothing is lost
-//! by it and a second one takes the first back.
+//! Editing a version, and taking edits back. Every edit is kept as a revision; a rollback is an
+//! edit too, so that nothing is lost by it and a second one takes the first back.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -151,7 +151,8 @@ pub struct RollbackPlaybookVersion {
     version: Option<i64>,
 }
 
-/// Makes an earlier revision's content current again, as a new revision. Twice gives back the first.
+/// Makes an earlier revision's content current again, as a new revision. Twice gives back the
+/// first.
 #[utoipa::path(put, path = "/api/playbooks/{playbook}/versions/{number}/rollback", tag = "Playbooks",
     params(VersionPath),
     request_body = Option<RollbackPlaybookVersion>,

@@ -312,7 +312,8 @@ async fn delete_playbook(
     Ok(Json(deletion))
 }
 
-/// Restores a deleted playbook with its versions. By a name: the one of that name that was deleted last.
+/// Restores a deleted playbook with its versions. By a name: the one of that name that was deleted
+/// last.
 #[utoipa::path(post, path = "/api/playbooks/{playbook}/restore", tag = "Playbooks",
     params(PlaybookPath),
     responses(

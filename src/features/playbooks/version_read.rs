@@ -1,4 +1,5 @@
-//! Reading versions and revisions. The playbook and what is in it come in one statement; content only where it is asked for.
+//! Reading versions and revisions. The playbook and what is in it come in one statement; content
+//! only where it is asked for.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;

@@ -1,5 +1,5 @@
-//! `/api/playbooks/{playbook}/versions`: the numbered versions of a playbook. Whoever works with them must be able to read the
-//! playbook; whose a version is decides about the rest.
+//! `/api/playbooks/{playbook}/versions`: the numbered versions of a playbook. Whoever works with
+//! them must be able to read the playbook; whose a version is decides about the rest.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! Versions in the database, one at a time: found to be changed, and changed. Reading them is in `version_read`.
+//! Versions in the database, one at a time: found to be changed, and changed. Reading them is in
+//! `version_read`.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -76,7 +77,8 @@ pub(super) async fn find<O: Op>(
     }))
 }
 
-/// Frees the number of a version that can be restored no longer, whether or not the job that purges has come by.
+/// Frees the number of a version that can be restored no longer, whether or not the job that purges
+/// has come by.
 pub(super) async fn free_number(
     connection: &mut PgConnection,
     grant: &Grant<PlaybookVersions, Create>,
@@ -96,7 +98,8 @@ pub(super) async fn free_number(
     Ok(())
 }
 
-/// A new version of the caller's, with its first revision. Deleted versions keep their numbers until they are purged.
+/// A new version of the caller's, with its first revision. Deleted versions keep their numbers
+/// until they are purged.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     grant: &Grant<PlaybookVersions, Create>,

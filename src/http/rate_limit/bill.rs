@@ -1,4 +1,5 @@
-//! What a request was charged, and how its headers tell it: those of draft-ietf-httpapi-ratelimit-headers-11, which are lists.
+//! What a request was charged, and how its headers tell it: those of
+//! draft-ietf-httpapi-ratelimit-headers-11, which are lists.
 
 use std::num::NonZeroU32;
 

@@ -19,7 +19,8 @@ use crate::context::policy::{Class, PerMinute};
 use crate::kernel::config::Settings;
 use crate::kernel::ids::MandateId;
 
-/// The key of the buckets. (They are asked by us, not by a layer that would take the key from the request.)
+/// The key of the buckets. (They are asked by us, not by a layer that would take the key from the
+/// request.)
 #[derive(Debug, Clone, Copy)]
 struct ByPayer;
 
@@ -39,7 +40,8 @@ type Buckets = GovernorConfig<ByPayer, StateInformationMiddleware>;
 pub(super) struct Ticket {
     /// What was left after it was taken.
     pub remaining: u32,
-    /// When the bucket would be full again, had nothing else been taken: what was given back is worth nothing from then on.
+    /// When the bucket would be full again, had nothing else been taken: what was given back is
+    /// worth nothing from then on.
     full_at: Instant,
 }
 
@@ -51,9 +53,11 @@ pub(super) struct Budgets {
     mandates: RwLock<HashMap<MandateId, PerMinute>>,
     /// How many share every budget.
     nodes: AtomicU32,
-    /// By class and size, made when they are first needed: few, since sizes come from settings and SysAdmins.
+    /// By class and size, made when they are first needed: few, since sizes come from settings and
+    /// SysAdmins.
     buckets: RwLock<HashMap<(Class, NonZeroU32), Arc<Buckets>>>,
-    /// Tickets that were given back: taken before a bucket is asked. (A bucket takes nothing back itself.)
+    /// Tickets that were given back: taken before a bucket is asked. (A bucket takes nothing back
+    /// itself.)
     returned: Mutex<HashMap<Account, Vec<Ticket>>>,
 }
 
@@ -87,7 +91,8 @@ impl Budgets {
         self.take(class, Payer { who, what_for }, quota)
     }
 
-    /// Charges somebody as a member of the mandate: by its own limit, or as everywhere where it has none.
+    /// Charges somebody as a member of the mandate: by its own limit, or as everywhere where it has
+    /// none.
     pub fn charge_within(&self, class: Class, who: Who, mandate: MandateId) -> Charged {
         match self.own(mandate, class) {
             Some(quota) => {

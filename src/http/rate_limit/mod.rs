@@ -1,11 +1,13 @@
-//! Rate limits per caller and route class: a user by id, anybody else by address (IPv6 by /64), and on public routes everybody by
-//! address. For a class in which a SysAdmin set a limit of a mandate, its members have a budget of their own for requests in its
-//! context. A budget is divided by the nodes that are alive, each of which gives its share: approximate, since nobody asks another
-//! node before an answer.
+//! Rate limits per caller and route class: a user by id, anybody else by address (IPv6 by /64), and
+//! on public routes everybody by address. For a class in which a SysAdmin set a limit of a mandate,
+//! its members have a budget of their own for requests in its context. A budget is divided by the
+//! nodes that are alive, each of which gives its share: approximate, since nobody asks another node
+//! before an answer.
 //!
-//! A request is charged at the door, before anything else is looked at ([`Toll`]); by the guard once more where it comes to know
-//! that the request is a mandate's member's, or no longer is; and by a handler where a budget hangs on what the request says
-//! ([`Purse`]). What it was charged for is what its headers tell.
+//! A request is charged at the door, before anything else is looked at ([`Toll`]); by the guard
+//! once more where it comes to know that the request is a mandate's member's, or no longer is; and
+//! by a handler where a budget hangs on what the request says ([`Purse`]). What it was charged for
+//! is what its headers tell.
 
 mod bill;
 mod budgets;
@@ -91,8 +93,8 @@ impl std::fmt::Debug for Limits {
     }
 }
 
-/// On the answer to a browser's question before the request that it is about (CORS): asked without credentials, by everybody behind
-/// an address alike, and free.
+/// On the answer to a browser's question before the request that it is about (CORS): asked without
+/// credentials, by everybody behind an address alike, and free.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Free;
 
@@ -153,8 +155,8 @@ impl Limits {
         Purse::new(self.0.clone(), identity.clone())
     }
 
-    /// Writes the `RateLimit` headers. What no route was charged for (unknown routes, wrong methods, the documentation page) is charged
-    /// here, so that guessing routes is limited too.
+    /// Writes the `RateLimit` headers. What no route was charged for (unknown routes, wrong
+    /// methods, the documentation page) is charged here, so that guessing routes is limited too.
     pub(super) fn write_headers(
         &self,
         purse: &Purse,

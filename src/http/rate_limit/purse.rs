@@ -1,5 +1,5 @@
-//! What a request pays with. It travels with the request, so that whatever becomes of it (a time limit, a panic) its charges are
-//! known in the end.
+//! What a request pays with. It travels with the request, so that whatever becomes of it (a time
+//! limit, a panic) its charges are known in the end.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -54,7 +54,8 @@ impl Purse {
         self.deposit(class).map(|_| ())
     }
 
-    /// Charges the caller, for now: what is not given back stays charged. 429 where nothing is left.
+    /// Charges the caller, for now: what is not given back stays charged. 429 where nothing is
+    /// left.
     pub fn deposit(&self, class: Class) -> Result<Deposit> {
         let Some(budgets) = &self.budgets else { return Ok(Deposit(None)) };
         let who = self.identity.who();
@@ -69,8 +70,8 @@ impl Purse {
         Ok(Deposit(Some((self.clone(), charged))))
     }
 
-    /// Charges an attempt to sign in: to the address it comes from and the name that it is for. An attempt that names nobody who could
-    /// be is for no name.
+    /// Charges an attempt to sign in: to the address it comes from and the name that it is for. An
+    /// attempt that names nobody who could be is for no name.
     pub fn charge_sign_in(&self, name: Option<&str>) -> Result<()> {
         let Some(budgets) = &self.budgets else { return Ok(()) };
         let name = digest(name.unwrap_or_default().as_bytes());
@@ -81,8 +82,8 @@ impl Purse {
         outcome
     }
 
-    /// What the door of the route charges. By a mandate's own limit only where this node let the user in lately: to others the mandate
-    /// that they name is as good as none.
+    /// What the door of the route charges. By a mandate's own limit only where this node let the
+    /// user in lately: to others the mandate that they name is as good as none.
     pub(super) fn at_the_door(&self, toll: &Toll, headers: &HeaderMap) -> Result<()> {
         let Some(budgets) = &self.budgets else { return Ok(()) };
         let Some(class) = toll.class else {
@@ -106,8 +107,8 @@ impl Purse {
         outcome
     }
 
-    /// Once it is known whether the request is a member's, before anything is done: whoever turns out to be one pays by the mandate's
-    /// own limit, and whoever was one pays as everybody does.
+    /// Once it is known whether the request is a member's, before anything is done: whoever turns
+    /// out to be one pays by the mandate's own limit, and whoever was one pays as everybody does.
     pub(in super::super) fn settle(&self, member_of: Option<MandateId>) -> Result<()> {
         let Some(budgets) = &self.budgets else { return Ok(()) };
         let mut state = self.state();

@@ -1,5 +1,5 @@
-//! Sign-ins that failed: counted by reason, and told in the platform's trail. Whoever tried learns nothing of it, neither by the
-//! answer nor by its time.
+//! Sign-ins that failed: counted by reason, and told in the platform's trail. Whoever tried learns
+//! nothing of it, neither by the answer nor by its time.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::UserId;
 use crate::kernel::telemetry;
 
-/// The event has been written by then, if the database has room for it. Nobody waits longer, for whatever account.
+/// The event has been written by then, if the database has room for it. Nobody waits longer, for
+/// whatever account.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a sign-in failed; for operators only.
@@ -47,8 +48,8 @@ pub(super) fn begin_to_count() {
     }
 }
 
-/// Tells of the failure, and answers what everybody is answered. In a task of its own: who hangs up is told of too, and an event
-/// that cannot be written is the log's affair, not the caller's.
+/// Tells of the failure, and answers what everybody is answered. In a task of its own: who hangs up
+/// is told of too, and an event that cannot be written is the log's affair, not the caller's.
 pub(super) async fn refused(
     app: &App,
     visitor: Visitor,
@@ -76,8 +77,8 @@ pub(super) async fn refused(
 async fn record(visitor: &Visitor, account: Option<UserId>, reason: Reason) -> Result<()> {
     let event = Event::of_nothing(Action::SignInFailed, ResourceType::Session)
         .details(json!({ "reason": reason.name() }));
-    // The address may well be the account's owner's, and goes where they are erased. That of an attempt on no account takes the same
-    // work, as nobody's.
+    // The address may well be the account's owner's, and goes where they are erased. That of an
+    // attempt on no account takes the same work, as nobody's.
     let event = event.address_of(account.unwrap_or(UserId::NOBODY));
     let event = account.into_iter().fold(event, Event::target);
     let mut writing = visitor.write().await?;

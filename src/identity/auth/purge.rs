@@ -1,5 +1,5 @@
-//! Sessions that are over, taken away: what they knew of device and address goes with them. The audit trail names sessions by
-//! their ids, and loses nothing.
+//! Sessions that are over, taken away: what they knew of device and address goes with them. The
+//! audit trail names sessions by their ids, and loses nothing.
 
 use chrono::Duration;
 
@@ -7,7 +7,8 @@ use crate::context::Recorded;
 use crate::context::jobs::{BATCH, Job, Task, Worked};
 use crate::kernel::error::Result;
 
-/// How long the row of a session stays after it has ended or expired, for whoever asks the database where somebody signed in.
+/// How long the row of a session stays after it has ended or expired, for whoever asks the database
+/// where somebody signed in.
 const KEPT: Duration = Duration::days(7);
 
 /// Purges sessions, a batch in each transaction.

@@ -65,7 +65,8 @@ pub struct TokenAnswer {
     expires_in: i64,
 }
 
-/// Signs in. Attempts are limited for each username from an address (class `auth`), and for each address (`auth-address`).
+/// Signs in. Attempts are limited for each username from an address (class `auth`), and for each
+/// address (`auth-address`).
 #[utoipa::path(post, path = "/api/auth/login", tag = "Sign-in", request_body = Login,
     responses((status = 200, description = "Signed in", body = TokenAnswer)))]
 async fn login(
@@ -111,7 +112,8 @@ async fn login(
     Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in }))
 }
 
-/// Who may sign in. For a task of its own: whoever hangs up while a password is hashed has tried all the same, and is told of.
+/// Who may sign in. For a task of its own: whoever hangs up while a password is hashed has tried
+/// all the same, and is told of.
 async fn attempted(
     app: App,
     visitor: Visitor,
@@ -260,7 +262,8 @@ async fn get_key_set(
     ([(axum::http::header::CACHE_CONTROL, "public, max-age=3600")], Json(app.tokens().key_set()))
 }
 
-/// The audit trail's view of a sign-in: the actor is who signed in, though nobody was signed in before.
+/// The audit trail's view of a sign-in: the actor is who signed in, though nobody was signed in
+/// before.
 impl Event {
     fn by(mut self, user: UserId) -> Self {
         self.actor = Some(user);

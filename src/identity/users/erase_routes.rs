@@ -1,4 +1,5 @@
-//! `DELETE /api/users/{userId}?mode=erase`: a person is forgotten, and the account stays as a pseudonym.
+//! `DELETE /api/users/{userId}?mode=erase`: a person is forgotten, and the account stays as a
+//! pseudonym.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -51,7 +52,8 @@ enum Mode {
     Erase,
 }
 
-/// What shows that it is oneself who wants to be erased. SysAdmins who erase somebody else send nothing.
+/// What shows that it is oneself who wants to be erased. SysAdmins who erase somebody else send
+/// nothing.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EraseUser {
@@ -94,7 +96,8 @@ async fn erase_user(
     retrying(|| erase_as_sys_admin(system, user, precondition)).await.map(Json)
 }
 
-/// A session that somebody found open erases nobody. Hashed before the transaction: locks do not wait for it.
+/// A session that somebody found open erases nobody. Hashed before the transaction: locks do not
+/// wait for it.
 async fn require_password(app: &App, caller: &Caller, body: Option<EraseUser>) -> Result<()> {
     let sent = body.and_then(|body| body.password);
     let password = sent.ok_or_else(|| {

@@ -1,5 +1,5 @@
-//! What erasing an account takes away, and what it leaves: the row under a pseudonym, so that whatever somebody made or did
-//! still has a maker, and the audit trail.
+//! What erasing an account takes away, and what it leaves: the row under a pseudonym, so that
+//! whatever somebody made or did still has a maker, and the audit trail.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -8,15 +8,16 @@ use uuid::Uuid;
 use crate::context::Account;
 use crate::kernel::error::Result;
 
-/// What an erased account is called. By chance alone: what follows from its id could be taken by somebody else beforehand, to
-/// stand in the way.
+/// What an erased account is called. By chance alone: what follows from its id could be taken by
+/// somebody else beforehand, to stand in the way.
 fn pseudonym() -> String {
     let chance = Uuid::new_v4().simple().to_string();
     format!("erased-{}", &chance[..12])
 }
 
-/// Takes everything personal from an account that was not erased yet, its memberships with all that hangs on them, and its
-/// sessions. Their rows stay until they are purged, since the trail names them, but not where they came from.
+/// Takes everything personal from an account that was not erased yet, its memberships with all that
+/// hangs on them, and its sessions. Their rows stay until they are purged, since the trail names
+/// them, but not where they came from.
 pub(super) async fn erase(
     connection: &mut PgConnection,
     account: Account,

@@ -1,5 +1,5 @@
-//! `/api/users/lookup`: whether somebody has an account, for those who may add members. A read that leaves an event, whether
-//! it finds somebody or not: whoever tries out names is seen doing it.
+//! `/api/users/lookup`: whether somebody has an account, for those who may add members. A read that
+//! leaves an event, whether it finds somebody or not: whoever tries out names is seen doing it.
 
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -52,7 +52,8 @@ impl LookupQuery {
     }
 }
 
-/// Finds an account by its whole username or address, as in adding a member. Each time is told in the mandate's audit trail.
+/// Finds an account by its whole username or address, as in adding a member. Each time is told in
+/// the mandate's audit trail.
 #[utoipa::path(get, path = "/api/users/lookup", tag = "Users", params(LookupQuery),
     responses((status = 200, description = "The account", body = KnownUser),
               (status = 404, description = "Nobody is called so")))]

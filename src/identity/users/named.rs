@@ -1,4 +1,5 @@
-//! Whom a request names: by id, or by a username or address that may be nobody's. As the system: accounts belong to no mandate.
+//! Whom a request names: by id, or by a username or address that may be nobody's. As the system:
+//! accounts belong to no mandate.
 
 use sqlx::PgConnection;
 
@@ -16,8 +17,8 @@ pub enum Named {
     EmailKey(String),
 }
 
-/// The account that a request names: by existence on the platform, not by what the caller may list. That it exists is told only
-/// to those who may add members.
+/// The account that a request names: by existence on the platform, not by what the caller may list.
+/// That it exists is told only to those who may add members.
 pub(super) async fn lookup(
     connection: &mut PgConnection,
     _: &Grant<Members, Create>,

@@ -290,7 +290,8 @@ impl UpdateUser {
     }
 }
 
-/// Changes an account. One that is disabled is signed out everywhere, for good: enabling it again revives no session.
+/// Changes an account. One that is disabled is signed out everywhere, for good: enabling it again
+/// revives no session.
 #[utoipa::path(patch, path = "/api/users/{userId}", tag = "Users", params(AccountPath),
     request_body = UpdateUser,
     responses((status = 200, description = "The account", body = User),
@@ -346,7 +347,8 @@ async fn update_as_sys_admin(
         store::end_sessions(&mut change, account, system.now()).await?;
     }
     let after = store::update(&mut change, account, changes).await?;
-    // The mandates are told when the account starts or stops to count in them; names and flags are the platform's affair.
+    // The mandates are told when the account starts or stops to count in them; names and flags are
+    // the platform's affair.
     let told = if before.enabled == after.enabled {
         Vec::new()
     } else {
@@ -383,7 +385,8 @@ async fn update_own(
     Ok(after)
 }
 
-/// The event of a change: flags as they were and are, and of names and addresses only that they changed.
+/// The event of a change: flags as they were and are, and of names and addresses only that they
+/// changed.
 fn updated(before: &User, after: &User) -> Event {
     let mut fields = Vec::new();
     let pairs = [

@@ -187,7 +187,8 @@ pub async fn update(
     row.on_constraint("users_email_key", email_taken)
 }
 
-/// 409 where, without this account, no active SysAdmin would be left. Meaningful under the platform's lock.
+/// 409 where, without this account, no active SysAdmin would be left. Meaningful under the
+/// platform's lock.
 pub(super) async fn require_other_sys_admin(
     connection: &mut PgConnection,
     account: Account,
@@ -202,7 +203,8 @@ pub(super) async fn require_other_sys_admin(
     if last { Err(Error::last_sys_admin()) } else { Ok(()) }
 }
 
-/// 409 where the account is the last effective admin of any mandate. Meaningful under the locks of its mandates.
+/// 409 where the account is the last effective admin of any mandate. Meaningful under the locks of
+/// its mandates.
 pub(super) async fn require_other_admins(
     connection: &mut PgConnection,
     account: Account,
@@ -228,9 +230,10 @@ pub(super) async fn require_other_admins(
     if last { Err(Error::last_mandate_admin()) } else { Ok(()) }
 }
 
-/// Ends the sessions of an account, for good. Under the lock of the account's row: whoever signs in at that moment locks it too,
-/// and either came before, and is ended with the others, or finds the account as it became. And before the row is changed: that
-/// holds the account's epoch, for which whoever signs out has to wait with their session locked.
+/// Ends the sessions of an account, for good. Under the lock of the account's row: whoever signs in
+/// at that moment locks it too, and either came before, and is ended with the others, or finds the
+/// account as it became. And before the row is changed: that holds the account's epoch, for which
+/// whoever signs out has to wait with their session locked.
 pub(super) async fn end_sessions(
     connection: &mut PgConnection,
     account: Account,
@@ -248,8 +251,8 @@ pub(super) async fn end_sessions(
     Ok(())
 }
 
-/// The mandates that an account belongs to, disabled and deleted ones too: whose trails tell of a change to it. A deleted mandate
-/// may be restored, and its trail outlives it.
+/// The mandates that an account belongs to, disabled and deleted ones too: whose trails tell of a
+/// change to it. A deleted mandate may be restored, and its trail outlives it.
 pub async fn mandates_of(
     connection: &mut PgConnection,
     account: Account,

@@ -1,6 +1,7 @@
-//! Settings, read once at start. They are checked as a whole before anything else happens: a service that runs for an
-//! hour and then trips over a typo is worse than one that does not start, and an operator who fixes one line only to
-//! be told about the next loses patience. Nothing else in the service looks at the environment.
+//! Settings, read once at start. They are checked as a whole before anything else happens: a
+//! service that runs for an hour and then trips over a typo is worse than one that does not start,
+//! and an operator who fixes one line only to be told about the next loses patience. Nothing else
+//! in the service looks at the environment.
 
 mod reader;
 mod rule;
@@ -108,7 +109,8 @@ pub fn documentation() -> Vec<SettingDoc> {
 }
 
 impl Settings {
-    /// The settings of this process: its environment, and the file in its working folder or in `BAILIWICK_CONFIG`.
+    /// The settings of this process: its environment, and the file in its working folder or in
+    /// `BAILIWICK_CONFIG`.
     pub fn load() -> Result<Loaded, ConfigErrors> {
         #[expect(
             clippy::disallowed_methods,
@@ -127,7 +129,8 @@ impl Settings {
         Self::assemble(variables, working_folder)
     }
 
-    /// The `iss` of access tokens, given the address that the service really listens on (a port 0 is known only then).
+    /// The `iss` of access tokens, given the address that the service really listens on (a port 0
+    /// is known only then).
     pub fn issuer_at(&self, listening: SocketAddr) -> String {
         self.issuer.clone().unwrap_or_else(|| format!("http://{listening}"))
     }

@@ -1,6 +1,6 @@
-//! Finds the value of each setting and who set it. Figment keeps the layers (environment over file) and remembers
-//! where a value came from; values stay text here instead of going through its deserializer, because that stops at
-//! the first problem and quotes the value, secret or not.
+//! Finds the value of each setting and who set it. Figment keeps the layers (environment over file)
+//! and remembers where a value came from; values stay text here instead of going through its
+//! deserializer, because that stops at the first problem and quotes the value, secret or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -96,7 +96,8 @@ impl Reader {
         }
     }
 
-    /// Two listeners on one address: the second would fail to start, long after the settings were accepted.
+    /// Two listeners on one address: the second would fail to start, long after the settings were
+    /// accepted.
     pub(super) fn refuse_shared_address(&mut self, address: SocketAddr) {
         let source = |name| {
             let row = self.sources.iter().find(|row| row.name == name);
@@ -126,7 +127,8 @@ impl Reader {
         let source = metadata.map_or_else(String::new, |metadata| metadata.name.to_string());
         match setting.shape.text(&value) {
             None => self.refuse(setting, &source, "the type of the value is wrong"),
-            // An empty list is a value; an empty text is a variable that somebody's template left blank.
+            // An empty list is a value; an empty text is a variable that somebody's template left
+            // blank.
             Some(text) if text.is_empty() && !matches!(value, Value::Array(..)) => {
                 self.refuse(setting, &source, "is empty; remove it or give it a value");
             }
@@ -257,8 +259,8 @@ pub(super) fn environment(variables: impl Iterator<Item = (OsString, OsString)>)
         .collect()
 }
 
-/// The file's values, `None` where there is no file. The parser's own text quotes the line, which may hold a secret:
-/// only what it found and where is passed on.
+/// The file's values, `None` where there is no file. The parser's own text quotes the line, which
+/// may hold a secret: only what it found and where is passed on.
 fn read_toml(path: &PathBuf) -> Result<Option<Dict>, String> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,

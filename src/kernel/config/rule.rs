@@ -1,5 +1,5 @@
-//! What a value may be. Each rule carries the words that say so, and every rule works on text, so that one check serves
-//! the environment, a file and the defaults alike.
+//! What a value may be. Each rule carries the words that say so, and every rule works on text, so
+//! that one check serves the environment, a file and the defaults alike.
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -27,7 +27,8 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// The TOML value as the text that stands for it in the environment; `None` where the type does not fit.
+    /// The TOML value as the text that stands for it in the environment; `None` where the type does
+    /// not fit.
     pub(super) fn text(self, value: &Value) -> Option<String> {
         match (self, value) {
             (_, Value::String(_, text)) => Some(text.clone()),
@@ -72,8 +73,8 @@ impl<T: 'static> Rule<T> {
     }
 }
 
-/// A setting that may be left unset. Empty values are refused before any rule is asked, so that only the default of
-/// such a setting is the empty text.
+/// A setting that may be left unset. Empty values are refused before any rule is asked, so that
+/// only the default of such a setting is the empty text.
 pub(super) fn optional<T: 'static>(rule: Rule<T>) -> Rule<Option<T>> {
     let check = rule.check;
     Rule::new(rule.shape, rule.expected, move |text| {
@@ -156,7 +157,8 @@ pub(super) fn origins() -> Rule<Vec<HeaderValue>> {
     )
 }
 
-/// As browsers send it (RFC 6454, section 6.2): compared byte by byte, so that only that spelling is let through.
+/// As browsers send it (RFC 6454, section 6.2): compared byte by byte, so that only that spelling
+/// is let through.
 fn origin(text: &str) -> Option<HeaderValue> {
     let url = url::Url::parse(text).ok()?;
     let is_web = ["http", "https"].contains(&url.scheme());
@@ -184,7 +186,8 @@ pub(super) fn issuer() -> Rule<String> {
     Rule::new(Shape::Text, expected, |text| is_issuer(text).then(|| text.to_owned()))
 }
 
-/// Whoever verifies a token compares its issuer byte by byte, so that only the one canonical spelling is let through.
+/// Whoever verifies a token compares its issuer byte by byte, so that only the one canonical
+/// spelling is let through.
 fn is_issuer(text: &str) -> bool {
     let Some(rest) = (text.strip_prefix("https://")).or_else(|| text.strip_prefix("http://"))
     else {

@@ -1,4 +1,5 @@
-//! Values that must never be printed: they carry their own mask, so that a `{:?}` of whatever holds them stays harmless.
+//! Values that must never be printed: they carry their own mask, so that a `{:?}` of whatever holds
+//! them stays harmless.
 
 use std::fmt;
 
@@ -21,7 +22,8 @@ impl Secret {
         &self.0
     }
 
-    /// The text as a URL with only its secrets masked: an operator wants to see which database is meant.
+    /// The text as a URL with only its secrets masked: an operator wants to see which database is
+    /// meant.
     pub(super) fn masked_url(&self) -> String {
         if self.0.contains("://") { mask_url(&self.0) } else { MASK.to_owned() }
     }
@@ -75,8 +77,9 @@ impl fmt::Display for SecretKey {
     }
 }
 
-/// Masks the password of a URL, wherever it hides. Passwords are pasted unescaped, with `@`, `/` or `?` in them, so
-/// this errs to hiding too much: it does not rely on the text being a well-formed URL.
+/// Masks the password of a URL, wherever it hides. Passwords are pasted unescaped, with `@`, `/` or
+/// `?` in them, so this errs to hiding too much: it does not rely on the text being a well-formed
+/// URL.
 pub(super) fn mask_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -95,8 +98,8 @@ pub(super) fn mask_url(url: &str) -> String {
     format!("{scheme}://{place}?{}", query.join("&"))
 }
 
-/// A database URL may also carry a password, or a client key written out, among its parameters. A name with an escape
-/// in it may spell one of these, and nobody writes one for an honest reason.
+/// A database URL may also carry a password, or a client key written out, among its parameters. A
+/// name with an escape in it may spell one of these, and nobody writes one for an honest reason.
 fn mask_parameter(parameter: &str) -> String {
     match parameter.split_once('=') {
         Some((name, _)) if name.contains("password") || name == "sslkey" || name.contains('%') => {
@@ -167,7 +170,8 @@ mod tests {
             "postgres://:pw@db",
         ] {
             let masked = mask_url(url);
-            // What follows the last `@` counts as the place, unless it is in a parameter that is masked anyway.
+            // What follows the last `@` counts as the place, unless it is in a parameter that is
+            // masked anyway.
             assert!(!masked.contains("pw"), "{url} became {masked}");
         }
     }

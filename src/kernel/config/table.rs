@@ -1,5 +1,6 @@
-//! The one table of settings. A row makes the field, its names in file and environment, its default, its check and its
-//! documentation together: none of them can be there without the others, and there is no second list that drifts.
+//! The one table of settings. A row makes the field, its names in file and environment, its
+//! default, its check and its documentation together: none of them can be there without the others,
+//! and there is no second list that drifts.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -25,7 +26,8 @@ pub(super) enum Fallback {
     Text(&'static str),
     /// Nothing; the words say what that means.
     Unset(&'static str),
-    /// As `Unset`, but only for the embedded database: beside a database of one's own it must be set.
+    /// As `Unset`, but only for the embedded database: beside a database of one's own it must be
+    /// set.
     UnsetWhileEmbedded(&'static str),
     /// As many as the machine, or the container, has cores.
     Cores,
@@ -97,7 +99,8 @@ impl Setting {
     }
 }
 
-/// The rows of one struct; `parts` are structs with rows of their own, which is how a table in the file looks in Rust.
+/// The rows of one struct; `parts` are structs with rows of their own, which is how a table in the
+/// file looks in Rust.
 macro_rules! settings {
     (
         $(#[$about:meta])*
@@ -109,7 +112,8 @@ macro_rules! settings {
         )* }
     ) => {
         $(#[$about])*
-        // Seen in this crate only, so that the compiler refuses a setting that nothing reads: it could be set and would do nothing.
+        // Seen in this crate only, so that the compiler refuses a setting that nothing reads: it
+        // could be set and would do nothing.
         #[derive(Clone, Debug)]
         pub struct $struct {
             $( #[doc = $meaning] pub(crate) $field: $type, )*

@@ -12,7 +12,8 @@ use super::table::{DATABASE_URL, LISTEN, METRICS_LISTEN, config_file, known_vari
 /// Every variable that begins so is meant for the service.
 pub(super) const PREFIX: &str = "BAILIWICK_";
 
-/// What a setting is called elsewhere. These are so far from our names that the nearest of those would mislead.
+/// What a setting is called elsewhere. These are so far from our names that the nearest of those
+/// would mislead.
 pub(super) const CALLED_ELSEWHERE: [(&str, &[&str]); 8] = [
     (
         LISTEN,
@@ -123,8 +124,9 @@ pub(super) fn concerns_us(name: &str, known: &[String]) -> bool {
         || misspelt(name, known).is_some()
 }
 
-/// What was meant for `DATABASE_URL` where that is not set: an empty database of our own would take the place of the one that was
-/// meant. Other programs have names as near to it (`METABASE_URL`, `DATABASE_SSL`), so that the value decides, or what is in its file.
+/// What was meant for `DATABASE_URL` where that is not set: an empty database of our own would take
+/// the place of the one that was meant. Other programs have names as near to it (`METABASE_URL`,
+/// `DATABASE_SSL`), so that the value decides, or what is in its file.
 pub(super) fn misspelt_database(environment: &Environment, working_folder: &Path) -> Vec<String> {
     let known = known_variables();
     let misspelt = environment.iter().filter_map(|(name, value)| {
@@ -245,8 +247,8 @@ fn suggestion(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// A Kubernetes Service called `bailiwick…` puts such variables into every pod of its namespace; the name of the
-/// nearest setting would mislead there.
+/// A Kubernetes Service called `bailiwick…` puts such variables into every pod of its namespace;
+/// the name of the nearest setting would mislead there.
 fn is_service_link(name: &str, value: Option<&str>) -> bool {
     value.is_some_and(|value| {
         ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))

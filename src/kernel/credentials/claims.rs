@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::ids::{SessionId, UserId};
 
-/// Who a verified token speaks for. Whether the session is still alive is asked of the database on every request.
+/// Who a verified token speaks for. Whether the session is still alive is asked of the database on
+/// every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     pub user: UserId,

@@ -1,7 +1,9 @@
-//! Passwords: hashed and verified (Argon2id, RFC 9106) and estimated off the async threads, behind a bounded queue. When the queue
-//! is full the answer is 503 at once, never a pile-up; an unknown user costs the same work as a known one.
+//! Passwords: hashed and verified (Argon2id, RFC 9106) and estimated off the async threads, behind
+//! a bounded queue. When the queue is full the answer is 503 at once, never a pile-up; an unknown
+//! user costs the same work as a known one.
 //!
-//! A password is what was typed, whichever bytes a keyboard makes of it: RFC 8265's `OpaqueString`, as far as it maps.
+//! A password is what was typed, whichever bytes a keyboard makes of it: RFC 8265's `OpaqueString`,
+//! as far as it maps.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +16,8 @@ use tokio::sync::Semaphore;
 use super::strength;
 use crate::kernel::error::{Code, Error, FieldError, Result};
 
-/// Longer input than any password can be is not hashed at all, only pretended to be: 128 characters, each of them decomposed.
+/// Longer input than any password can be is not hashed at all, only pretended to be: 128
+/// characters, each of them decomposed.
 const MAX_BYTES: usize = 2_048;
 
 /// The shortest password that is set for somebody else, in characters.
@@ -40,7 +43,8 @@ impl Passwords {
         })
     }
 
-    /// The same, where a password that somebody chooses for themselves has at least so many characters.
+    /// The same, where a password that somebody chooses for themselves has at least so many
+    /// characters.
     #[must_use]
     pub fn own_of_at_least(self, characters: usize) -> Self {
         Self { shortest_own: characters, ..self }
@@ -59,15 +63,16 @@ impl Passwords {
                     Argon2::default().verify_password(form.as_bytes(), &parsed).is_ok()
                 };
                 let prepared = prepared(&candidate);
-                // As it was typed, too: hashes of before were made of that. Whether it is another form is the candidate's affair alone.
+                // As it was typed, too: hashes of before were made of that. Whether it is another
+                // form is the candidate's affair alone.
                 Ok(is_it(&prepared) || (prepared != candidate && is_it(&candidate)))
             })
             .await?;
         Ok(matches && known)
     }
 
-    /// The hash to store (PHC string format), unless the password is refused: for its length, or as easily guessed by
-    /// whoever knows its owner's names.
+    /// The hash to store (PHC string format), unless the password is refused: for its length, or as
+    /// easily guessed by whoever knows its owner's names.
     pub async fn new_hash(
         &self,
         pointer: &'static str,
@@ -132,7 +137,8 @@ impl Passwords {
         let place = self.places.clone().try_acquire_owned().map_err(|_| busy())?;
         let worker = self.workers.clone().acquire_owned().await.map_err(|_| busy())?;
         tokio::task::spawn_blocking(move || {
-            // Held by the work, not by the request: a client that goes away does not free a worker that is still busy.
+            // Held by the work, not by the request: a client that goes away does not free a worker
+            // that is still busy.
             let _held = (place, worker);
             work()
         })
@@ -141,7 +147,8 @@ impl Passwords {
     }
 }
 
-/// The same for every way to type it: spaces of other scripts are spaces, and letters composed (NFC).
+/// The same for every way to type it: spaces of other scripts are spaces, and letters composed
+/// (NFC).
 fn prepared(password: &str) -> String {
     let spaces: String =
         password.chars().map(|c| if is_other_space(c) { ' ' } else { c }).collect();
@@ -156,7 +163,8 @@ fn is_other_space(c: char) -> bool {
     )
 }
 
-/// Nobody's password, one a process: verifying against it costs what verifying against a real one does.
+/// Nobody's password, one a process: verifying against it costs what verifying against a real one
+/// does.
 fn nobodys() -> Result<Arc<str>> {
     static HASH: OnceLock<Arc<str>> = OnceLock::new();
     if let Some(hash) = HASH.get() {

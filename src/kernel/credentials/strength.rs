@@ -1,11 +1,13 @@
-//! How easily a password is guessed (zxcvbn, Wheeler 2016). Within `auth` only: the estimate may take long, so it is made
-//! on a password worker and nowhere else.
+//! How easily a password is guessed (zxcvbn, Wheeler 2016). Within `auth` only: the estimate may
+//! take long, so it is made on a password worker and nowhere else.
 
 use crate::kernel::error::FieldError;
 
-/// The longest password, in characters (NIST SP 800-63B-4, 3.1.1.2 asks for 64 at least; a cap bounds the work).
+/// The longest password, in characters (NIST SP 800-63B-4, 3.1.1.2 asks for 64 at least; a cap
+/// bounds the work).
 const LONGEST: usize = 128;
-/// What may be longer is cut, before anything is computed of it: an own name counts by its beginning.
+/// What may be longer is cut, before anything is computed of it: an own name counts by its
+/// beginning.
 const OWN_NAME: usize = 128;
 /// A person has fewer names; each makes the estimate longer.
 const OWN_NAMES: usize = 8;
@@ -30,8 +32,8 @@ pub(super) fn bounded(own_names: &[&str]) -> Vec<String> {
     own_names.iter().take(OWN_NAMES).map(|name| name.chars().take(OWN_NAME).collect()).collect()
 }
 
-/// Of a longer password the beginning is estimated: what is hard to guess so far stays so, and some patterns of 128 characters take
-/// hundreds of times what their first 40 do.
+/// Of a longer password the beginning is estimated: what is hard to guess so far stays so, and some
+/// patterns of 128 characters take hundreds of times what their first 40 do.
 const ESTIMATED: usize = 40;
 
 /// Refuses what is easily guessed, given the user's own names. The length has been checked.

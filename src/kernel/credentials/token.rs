@@ -1,5 +1,6 @@
-//! Access tokens: JWTs (RFC 7519, profile RFC 9068) signed with Ed25519 (RFC 8037). Verifying a signature costs more than
-//! answering most requests, so verified tokens are remembered by digest until they expire; the session behind them is not.
+//! Access tokens: JWTs (RFC 7519, profile RFC 9068) signed with Ed25519 (RFC 8037). Verifying a
+//! signature costs more than answering most requests, so verified tokens are remembered by digest
+//! until they expire; the session behind them is not.
 
 use std::sync::Arc;
 

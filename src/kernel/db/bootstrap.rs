@@ -1,7 +1,9 @@
-//! What has to be there before the first migration (roles, the schema), and the migrations themselves.
+//! What has to be there before the first migration (roles, the schema), and the migrations
+//! themselves.
 //!
-//! The login may be a superuser, or a role with CREATEROLE that owns the database. Roles belong to the cluster, so several
-//! databases may make them at the same time: every step tolerates that another was first.
+//! The login may be a superuser, or a role with CREATEROLE that owns the database. Roles belong to
+//! the cluster, so several databases may make them at the same time: every step tolerates that
+//! another was first.
 
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::PgConnectOptions;
@@ -51,7 +53,8 @@ begin
 end $$;
 ";
 
-/// From PostgreSQL 16 on, who makes a role gets it without the right to become it; this adds that right.
+/// From PostgreSQL 16 on, who makes a role gets it without the right to become it; this adds that
+/// right.
 const ROLES_16: &str = r"
 do $$
 declare wanted text;
@@ -95,8 +98,8 @@ pub fn schema() -> i64 {
     MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
-/// Makes roles and schema where they are missing and brings the schema up to date. Safe to call on every start and on
-/// several nodes at once; each tells what it applied itself.
+/// Makes roles and schema where they are missing and brings the schema up to date. Safe to call on
+/// every start and on several nodes at once; each tells what it applied itself.
 pub async fn migrate(options: &PgConnectOptions) -> Result<Vec<Applied>, BootstrapError> {
     let mut connection = connect(options).await?;
     connection.execute(ROLES).await.map_err(BootstrapError::Roles)?;
@@ -111,7 +114,8 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<Vec<Applied>, Bootstr
         .execute("set role bailiwick_owner; set search_path = bailiwick")
         .await
         .map_err(BootstrapError::Roles)?;
-    // The migrator's own lock, which a session may take twice: what others apply meanwhile is seen as applied. It ends with the session.
+    // The migrator's own lock, which a session may take twice: what others apply meanwhile is seen
+    // as applied. It ends with the session.
     connection.lock().await.map_err(BootstrapError::Migration)?;
     let before = applied(&mut connection).await?;
     MIGRATOR.run(&mut connection).await.map_err(BootstrapError::Migration)?;
@@ -132,7 +136,8 @@ async fn make_schema(connection: &mut PgConnection) -> Result<(), BootstrapError
     .fetch_one(&mut *connection)
     .await?;
     if !exists {
-        // `if not exists` is not enough against another node in the same instant: the catalogue's unique index decides.
+        // `if not exists` is not enough against another node in the same instant: the catalogue's
+        // unique index decides.
         let made = connection
             .execute("create schema if not exists bailiwick authorization bailiwick_owner")
             .await;

@@ -1,9 +1,11 @@
-//! Whether the database is there. Nobody waits long for one that is away: as long as it is, whoever needs it is refused at once.
+//! Whether the database is there. Nobody waits long for one that is away: as long as it is, whoever
+//! needs it is refused at once.
 //!
-//! What a statement takes says nothing: it may wait for a lock, or have much to do. So whoever has not heard from the database for a
-//! while has it *asked*, by one task for everybody and on a connection of its own: `select 1`. Only where that fails the breaker
-//! opens, and lets go of all who wait. It is asked again every second (half open), never at the cost of somebody's request, and
-//! closes with the first answer.
+//! What a statement takes says nothing: it may wait for a lock, or have much to do. So whoever has
+//! not heard from the database for a while has it *asked*, by one task for everybody and on a
+//! connection of its own: `select 1`. Only where that fails the breaker opens, and lets go of all
+//! who wait. It is asked again every second (half open), never at the cost of somebody's request,
+//! and closes with the first answer.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,7 +21,8 @@ use crate::kernel::error::is_lost;
 
 /// Silence for so long, while a statement runs, has the database asked.
 pub(super) const SUSPICIOUS: Duration = Duration::from_millis(500);
-/// The same while a connection is waited for: where connections are refused, the pool would go on trying.
+/// The same while a connection is waited for: where connections are refused, the pool would go on
+/// trying.
 pub(super) const AT_THE_DOOR: Duration = Duration::from_millis(100);
 /// What answers later than this is away.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(1_500);
@@ -31,9 +34,11 @@ const REST: Duration = Duration::from_millis(500);
 const FULL: Duration = Duration::from_millis(50);
 /// A connection that is open already answers within that, where no new one is to be had.
 const TESTIFIES_WITHIN: Duration = Duration::from_millis(300);
-/// A statement that takes so long may be on a connection that died silently: others that were idle meanwhile are looked at.
+/// A statement that takes so long may be on a connection that died silently: others that were idle
+/// meanwhile are looked at.
 const DOUBTFUL: Duration = Duration::from_secs(2);
-/// What it may take after that: PostgreSQL would have ended one of the system by then, which has the longest time (30 s).
+/// What it may take after that: PostgreSQL would have ended one of the system by then, which has
+/// the longest time (30 s).
 const ENDED_BY_NOW: Duration = Duration::from_secs(30);
 
 /// What the breaker lets through.
@@ -143,7 +148,8 @@ impl Breaker {
         }
     }
 
-    /// The same for a statement, whose answer shows that the database is there, or that this connection is not.
+    /// The same for a statement, whose answer shows that the database is there, or that this
+    /// connection is not.
     pub async fn statement<T>(
         &self,
         work: impl Future<Output = Result<T, sqlx::Error>>,
@@ -156,7 +162,8 @@ impl Breaker {
         outcome
     }
 
-    /// A statement that is not ended by a server that cannot be heard any more, on this connection alone.
+    /// A statement that is not ended by a server that cannot be heard any more, on this connection
+    /// alone.
     async fn bounded<T>(
         &self,
         work: impl Future<Output = Result<T, sqlx::Error>>,
@@ -180,8 +187,9 @@ impl Breaker {
         self.0.lost.store(self.0.now(), Ordering::Relaxed);
     }
 
-    /// Runs somebody's work with whatever transactions it has, and lets go of both when the database goes away meanwhile.
-    /// Statements between a transaction's begin and its end are bounded by nothing else.
+    /// Runs somebody's work with whatever transactions it has, and lets go of both when the
+    /// database goes away meanwhile. Statements between a transaction's begin and its end are
+    /// bounded by nothing else.
     pub async fn attended<T>(&self, work: impl Future<Output = T>) -> Result<T, sqlx::Error> {
         let open = Arc::new(AtomicUsize::new(0));
         let mut state = self.0.state.subscribe();
@@ -215,7 +223,8 @@ impl Breaker {
         }
     }
 
-    /// A connection has broken. It may have been the only one, or the database has gone: it is asked.
+    /// A connection has broken. It may have been the only one, or the database has gone: it is
+    /// asked.
     pub fn lost(&self, why: &sqlx::Error) {
         self.doubt();
         if self.ask() {
@@ -223,7 +232,8 @@ impl Breaker {
         }
     }
 
-    /// Whether connections were lost since somebody last used this one, that lies idle for so long: it may be another one of them.
+    /// Whether connections were lost since somebody last used this one, that lies idle for so long:
+    /// it may be another one of them.
     pub fn doubts(&self, idle: Duration) -> bool {
         let lost = self.0.lost.load(Ordering::Relaxed);
         lost > 0 && lost >= self.0.now().saturating_sub(millis(idle))
@@ -281,7 +291,8 @@ impl Parts {
     async fn is_there(&self) -> Result<(), String> {
         let began = self.now();
         match timeout(ANSWERS_WITHIN, question(&self.options)).await {
-            // The fault may be on the way: no file descriptor left here, or a proxy that takes no more.
+            // The fault may be on the way: no file descriptor left here, or a proxy that takes no
+            // more.
             Ok(Err(error)) if is_lost(&error) => {
                 if self.an_open_connection_answers(began).await {
                     Ok(())
@@ -289,7 +300,8 @@ impl Parts {
                     Err(error.to_string())
                 }
             }
-            // One that refuses a connection in words is there: it has too many, or wants another password.
+            // One that refuses a connection in words is there: it has too many, or wants another
+            // password.
             Ok(_) => Ok(()),
             // Too busy for one more connection, but not for those that it has.
             Err(_) if self.heard.load(Ordering::Relaxed) > began => Ok(()),
@@ -297,7 +309,8 @@ impl Parts {
         }
     }
 
-    /// Whether the database is heard by a connection that was there before. One that has gone closes them all.
+    /// Whether the database is heard by a connection that was there before. One that has gone
+    /// closes them all.
     async fn an_open_connection_answers(&self, began: u64) -> bool {
         let Some(pools) = self.pools.get().and_then(Weak::upgrade) else { return false };
         let asked = async {

@@ -1,6 +1,7 @@
-//! Moments at which a debug build can be told to die, as by `kill -9`, to show that a crash loses nothing that was answered and has no
-//! effect twice: `DIE_AT=before_commit` in the environment, or another of [`Moment`]. Only a request with an `Idempotency-Key` dies
-//! there. A release build has none of it.
+//! Moments at which a debug build can be told to die, as by `kill -9`, to show that a crash loses
+//! nothing that was answered and has no effect twice: `DIE_AT=before_commit` in the environment, or
+//! another of [`Moment`]. Only a request with an `Idempotency-Key` dies there. A release build has
+//! none of it.
 
 /// In the order in which such a request comes to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

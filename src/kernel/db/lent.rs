@@ -1,5 +1,6 @@
-//! Connections on loan from a pool, and their way back. sqlx looks whether a connection still answers before it takes it back, and
-//! would wait without end: here it has a moment, or is closed instead, so that no frozen server keeps a place in the pool.
+//! Connections on loan from a pool, and their way back. sqlx looks whether a connection still
+//! answers before it takes it back, and would wait without end: here it has a moment, or is closed
+//! instead, so that no frozen server keeps a place in the pool.
 
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
@@ -36,15 +37,17 @@ pub(super) fn pool(size: u32, on_connect: &'static str, breaker: Breaker) -> PgP
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 connection.execute(on_connect).await?;
-                // A statement whose client has gone stops. Not every system that PostgreSQL runs on can tell; there its time is up later.
+                // A statement whose client has gone stops. Not every system that PostgreSQL runs on
+                // can tell; there its time is up later.
                 let _ = connection.execute("set client_connection_check_interval = '2s'").await;
                 Ok(())
             })
         })
 }
 
-/// One from the pool, as long as the pool itself would have somebody wait. Where a new one is not to be had, one of those that are
-/// open will come back: sqlx gives up at once where there is no way to the server, and tries on and on where the server is full.
+/// One from the pool, as long as the pool itself would have somebody wait. Where a new one is not
+/// to be had, one of those that are open will come back: sqlx gives up at once where there is no
+/// way to the server, and tries on and on where the server is full.
 async fn acquire(
     pool: &PgPool,
     breaker: &Breaker,

@@ -1,10 +1,11 @@
 //! The only holder of connection pools, and the only place where a transaction begins.
 //!
-//! Connections start as `bailiwick_runtime`, a role without a right on any table. [`Database::begin`] makes a transaction act as
-//! `bailiwick_tenant` (one mandate's rows, by row-level security) or `bailiwick_system`; forgetting it is an error, never
-//! everything. A second, small pool starts as `bailiwick_system` in read-only mode: it answers what every request asks first
-//! (is the session alive, what may the caller do) in one round trip instead of three. Only `context` uses either
-//! (`tests/it/gates/architecture.rs` keeps it so).
+//! Connections start as `bailiwick_runtime`, a role without a right on any table.
+//! [`Database::begin`] makes a transaction act as `bailiwick_tenant` (one mandate's rows, by
+//! row-level security) or `bailiwick_system`; forgetting it is an error, never everything. A
+//! second, small pool starts as `bailiwick_system` in read-only mode: it answers what every request
+//! asks first (is the session alive, what may the caller do) in one round trip instead of three.
+//! Only `context` uses either (`tests/it/gates/architecture.rs` keeps it so).
 
 mod advisory;
 pub mod bootstrap;
@@ -36,7 +37,8 @@ use self::turns::{Turn, Turns};
 use crate::kernel::error::{Code, Error, Result, is_lost};
 use crate::kernel::ids::{InstanceId, MandateId, UserId};
 
-/// How often a transaction begins anew whose connection turned out to be dead. The pool looks at all others by then.
+/// How often a transaction begins anew whose connection turned out to be dead. The pool looks at
+/// all others by then.
 const ATTEMPTS: usize = 3;
 
 /// Whose rows a transaction reaches.
@@ -69,7 +71,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Pools that connect when first used; `size` connections do work and a quarter as many answer context reads.
+    /// Pools that connect when first used; `size` connections do work and a quarter as many answer
+    /// context reads.
     #[must_use]
     pub fn lazy(options: &PgConnectOptions, size: u32) -> Self {
         let asking = options.clone().application_name("bailiwick");
@@ -108,9 +111,9 @@ impl Database {
 
     /// Begins a transaction, in one round trip.
     ///
-    /// The work is done on a task of its own: a request that is dropped while its transaction begins must not put a
-    /// connection back into the pool inside that transaction (sqlx issues 4385 and 4393). The task ends either way, and
-    /// the guard that nobody takes rolls back.
+    /// The work is done on a task of its own: a request that is dropped while its transaction
+    /// begins must not put a connection back into the pool inside that transaction (sqlx issues
+    /// 4385 and 4393). The task ends either way, and the guard that nobody takes rolls back.
     pub(crate) async fn begin(&self, act_as: ActAs, intent: Intent) -> Result<Transaction> {
         let mandate = match act_as {
             ActAs::Tenant { mandate, .. } => Some(mandate),
@@ -158,7 +161,8 @@ impl Database {
         let dry_run = intent == Intent::DryRun;
         let mut begun = self.try_begin(&batch, dry_run, turn.clone()).await;
         for _ in 1..ATTEMPTS {
-            // Nothing was done yet, so that a connection which died while it lay idle is nobody's business.
+            // Nothing was done yet, so that a connection which died while it lay idle is nobody's
+            // business.
             let was_dead =
                 begun.as_ref().is_err_and(|error| error.code() == Code::DatabaseUnavailable);
             if !was_dead || !self.breaker.is_there().await {
@@ -203,8 +207,8 @@ impl Database {
         Ok(Reader { readers: &self.readers, _turn: self.turn(&self.reading, whose).await? })
     }
 
-    /// Runs somebody's work, all that one request or job does. Where the database goes away while a transaction of it is open,
-    /// work and transaction are let go of.
+    /// Runs somebody's work, all that one request or job does. Where the database goes away while a
+    /// transaction of it is open, work and transaction are let go of.
     pub(crate) async fn attended<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         Ok(self.breaker.attended(work).await?)
     }
@@ -236,7 +240,8 @@ impl Database {
     }
 }
 
-/// The one place that formats SQL: typed UUIDs only. A statement of a tenant may take 10 s, one of the system (which also purges) 30 s.
+/// The one place that formats SQL: typed UUIDs only. A statement of a tenant may take 10 s, one of
+/// the system (which also purges) 30 s.
 fn settings(act_as: ActAs) -> String {
     match act_as {
         ActAs::System => {
@@ -269,7 +274,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Runs the deferred checks now, so that a refusal comes before the answer is built (in dry runs too).
+    /// Runs the deferred checks now, so that a refusal comes before the answer is built (in dry
+    /// runs too).
     pub(crate) async fn check_constraints(&mut self) -> Result<()> {
         self.execute("set constraints all immediate").await?;
         Ok(())
@@ -280,7 +286,8 @@ impl Transaction {
         self.dry_run
     }
 
-    /// Notes where a dry run goes back to: what it did, role and settings are undone from here on, its locks stay.
+    /// Notes where a dry run goes back to: what it did, role and settings are undone from here on,
+    /// its locks stay.
     pub(crate) async fn mark(&mut self) -> Result<()> {
         if self.dry_run {
             self.execute("savepoint mark").await?;
@@ -294,8 +301,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Makes the changes last; those of a dry run are checked as a commit would, and undone. Those of a request with an
-    /// `Idempotency-Key` are checked, and last with its answer ([`once`]).
+    /// Makes the changes last; those of a dry run are checked as a commit would, and undone. Those
+    /// of a request with an `Idempotency-Key` are checked, and last with its answer ([`once`]).
     pub(crate) async fn commit(mut self) -> Result<()> {
         if let Some(claim) = self.once.take() {
             self.check_constraints().await?;
@@ -339,7 +346,8 @@ impl Drop for Transaction {
         };
         let end = async move {
             let _turn = turn;
-            // It may still be in a statement that waits for a lock: closing the connection ends that, and lets go of its own locks.
+            // It may still be in a statement that waits for a lock: closing the connection ends
+            // that, and lets go of its own locks.
             match tokio::time::timeout(UNWILLING, connection.execute("rollback")).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {

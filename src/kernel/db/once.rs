@@ -1,6 +1,7 @@
-//! What makes a request that is sent again have one effect. It rides with the task of the request: the transaction that does the
-//! effect claims the key when it begins, and does not commit when the handler says so but waits for the answer, which is written
-//! into the same transaction. A crash at any moment leaves effect and answer, or neither.
+//! What makes a request that is sent again have one effect. It rides with the task of the request:
+//! the transaction that does the effect claims the key when it begins, and does not commit when the
+//! handler says so but waits for the answer, which is written into the same transaction. A crash at
+//! any moment leaves effect and answer, or neither.
 
 use std::fmt;
 use std::future::Future;
@@ -16,8 +17,8 @@ use super::{ActAs, Transaction};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::UserId;
 
-/// For how long after an erasure an answer may still hold a name that was read before it: longer than any request takes, and
-/// more than the clocks of two nodes are apart.
+/// For how long after an erasure an answer may still hold a name that was read before it: longer
+/// than any request takes, and more than the clocks of two nodes are apart.
 const UNSETTLED: Duration = Duration::minutes(15);
 
 tokio::task_local! {
@@ -103,13 +104,15 @@ pub async fn once<F: Future>(key: Key, now: DateTime<Utc>, request: F) -> Finish
 impl Pending {
     /// Keeps the answer and makes the effect last.
     ///
-    /// Whoever asked and whoever the answer names is locked against being erased until both are there. An erasure that was faster is waited for, and
-    /// the answer, which may hold the name that it took away, is then kept without its content. (An erasure's own answer holds no
+    /// Whoever asked and whoever the answer names is locked against being erased until both are
+    /// there. An erasure that was faster is waited for, and the answer, which may hold the name
+    /// that it took away, is then kept without its content. (An erasure's own answer holds no
     /// name.) One that comes after finds the row and empties it ([`forget`]).
     pub async fn keep(mut self, answer: &Answer, until: DateTime<Utc>) -> Result<()> {
         self.transaction.act_as(ActAs::System).await?;
         let Once { key: Key { id, fingerprint, asked_by }, now, .. } = &*self.once;
-        // A key may be used anew once its answer is out of date, whether or not the row has been purged.
+        // A key may be used anew once its answer is out of date, whether or not the row has been
+        // purged.
         sqlx::query!(
             "with named as (
                select erased_at, xmin from users where id = any (ids_in($4, $5) || $8::uuid) order by id for key share),
@@ -150,7 +153,8 @@ impl Once {
         *self.came_to.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
-    /// Takes the key for this transaction, or refuses at once: nobody waits on a connection for somebody else's answer.
+    /// Takes the key for this transaction, or refuses at once: nobody waits on a connection for
+    /// somebody else's answer.
     async fn claim(&self, connection: &mut PgConnection) -> Result<()> {
         if matches!(*self.came_to.lock().unwrap_or_else(PoisonError::into_inner), CameTo::Effect(_))
         {
@@ -160,7 +164,8 @@ impl Once {
         }
         let lock = self.key.id.first_chunk().map_or(0, |first| i64::from_be_bytes(*first));
         if self.had_it.swap(true, Ordering::Relaxed) {
-            // A transaction of this request lost a race and is being rolled back: soon the lock is free again.
+            // A transaction of this request lost a race and is being rolled back: soon the lock is
+            // free again.
             sqlx::query!("select pg_advisory_xact_lock($1)", lock)
                 .fetch_one(&mut *connection)
                 .await?;
@@ -183,7 +188,8 @@ impl Once {
     }
 }
 
-/// The answer that is kept under a key; 409 where it was to another request, 410 where it told of somebody who was erased since.
+/// The answer that is kept under a key; 409 where it was to another request, 410 where it told of
+/// somebody who was erased since.
 pub(crate) async fn known(
     executor: impl PgExecutor<'_>,
     key: &Key,
@@ -214,8 +220,9 @@ pub(crate) async fn known(
     }
 }
 
-/// Empties the answers that name somebody, and those to their own requests. That they were given stays known, so that no effect is
-/// had twice. For the transaction that erases the person, after it has done so: from then on nobody keeps another one.
+/// Empties the answers that name somebody, and those to their own requests. That they were given
+/// stays known, so that no effect is had twice. For the transaction that erases the person, after
+/// it has done so: from then on nobody keeps another one.
 pub async fn forget(connection: &mut PgConnection, person: UserId) -> Result<()> {
     sqlx::query!(
         "update idempotent_answers set headers = '[]', body = '', forgotten = true
@@ -227,7 +234,8 @@ pub async fn forget(connection: &mut PgConnection, person: UserId) -> Result<()>
     Ok(())
 }
 
-/// For a transaction that begins: takes the request's key, where it has one, and notes that it does.
+/// For a transaction that begins: takes the request's key, where it has one, and notes that it
+/// does.
 pub(super) async fn claim(transaction: &mut Transaction) -> Result<()> {
     if let Ok(once) = ONCE.try_with(Arc::clone) {
         once.claim(transaction).await?;

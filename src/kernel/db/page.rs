@@ -1,6 +1,7 @@
-//! Keyset paging: a page ends at a row, and the next one begins after it, so that rows which come or go meanwhile neither
-//! repeat nor hide others. The cursor holds that row's sort key and id, bound to the list and its sort by a MAC. A list is ordered by
-//! just these two, and what it is ordered by is bounded (migration 0021): a key cut off on its way into the cursor would repeat
+//! Keyset paging: a page ends at a row, and the next one begins after it, so that rows which come
+//! or go meanwhile neither repeat nor hide others. The cursor holds that row's sort key and id,
+//! bound to the list and its sort by a MAC. A list is ordered by just these two, and what it is
+//! ordered by is bounded (migration 0021): a key cut off on its way into the cursor would repeat
 //! rows, and one that is long would make a URL that nobody can send.
 
 use chrono::{DateTime, Utc};
@@ -15,7 +16,8 @@ pub const DEFAULT_LIMIT: u16 = 50;
 /// How many items a page has at most.
 pub const MAX_LIMIT: u16 = 200;
 
-/// Sorts behind every other character. (A longer row of them than a name may have sorts behind every name.)
+/// Sorts behind every other character. (A longer row of them than a name may have sorts behind
+/// every name.)
 const LAST_CHARACTER: &str = "\u{10ffff}";
 /// No row is of a time before or after (the year 1; what comes after every year that is accepted).
 pub const EARLIEST: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_800, 0) {
@@ -97,8 +99,8 @@ pub struct Asked<'a> {
 }
 
 impl Paging {
-    /// Checks what was asked for. `list` names the list and its filters, `sorts` the fields that it can be sorted by; the
-    /// first is the default (with `-` for descending).
+    /// Checks what was asked for. `list` names the list and its filters, `sorts` the fields that it
+    /// can be sorted by; the first is the default (with `-` for descending).
     pub fn parse(keys: &Keys, list: &str, sorts: &[&str], asked: Asked<'_>) -> Result<Self> {
         let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
@@ -131,9 +133,10 @@ impl Paging {
     pub fn fetch(&self) -> i64 {
         i64::from(self.limit) + 1
     }
-    /// The key from which the page is read on: where it begins, else one before (descending: after) every key that a name has.
-    /// Never null, so that the comparison is always one that an index answers, whatever plan PostgreSQL keeps: an
-    /// `$1 is null or …` is a filter in a generic plan, which reads the list from its beginning on every page.
+    /// The key from which the page is read on: where it begins, else one before (descending: after)
+    /// every key that a name has. Never null, so that the comparison is always one that an index
+    /// answers, whatever plan PostgreSQL keeps: an `$1 is null or …` is a filter in a generic plan,
+    /// which reads the list from its beginning on every page.
     #[must_use]
     pub fn bound_text(&self) -> String {
         match self.after_key() {

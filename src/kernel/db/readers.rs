@@ -16,7 +16,8 @@ type Answer<'e, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send 
 type Rows<'e> =
     Pin<Box<dyn Stream<Item = Result<Either<PgQueryResult, PgRow>, sqlx::Error>> + Send + 'e>>;
 
-/// What statements are run on as on the pool itself, each of them only as long as the database is there.
+/// What statements are run on as on the pool itself, each of them only as long as the database is
+/// there.
 #[derive(Debug, Clone)]
 pub(crate) struct Readers {
     pub(super) pool: PgPool,
@@ -59,7 +60,8 @@ impl<'p> Executor<'p> for &'_ Readers {
         E: 'q + Execute<'q, Postgres>,
     {
         let readers = self.clone();
-        // Whole, and not row by row: what is read here is short, and whoever reads slowly would keep a connection.
+        // Whole, and not row by row: what is read here is short, and whoever reads slowly would
+        // keep a connection.
         let rows = async move {
             let mut connection = readers.lent().await?;
             let rows: Result<Vec<_>, _> =

@@ -1,12 +1,14 @@
-//! Whether the database is still as the walls between mandates rely on: the attributes of the working roles, who may become one of
-//! them, and row-level security on every table that holds rows of mandates or people. Migrations made it so; a restore, or somebody
-//! who helped themselves, may have changed it since.
+//! Whether the database is still as the walls between mandates rely on: the attributes of the
+//! working roles, who may become one of them, and row-level security on every table that holds rows
+//! of mandates or people. Migrations made it so; a restore, or somebody who helped themselves, may
+//! have changed it since.
 
 use sqlx::postgres::PgConnectOptions;
 
 use super::bootstrap::{BootstrapError, connect};
 
-/// Tables without row-level security: the catalogue, which is the same for everybody, and the migrator's own.
+/// Tables without row-level security: the catalogue, which is the same for everybody, and the
+/// migrator's own.
 const OPEN_TABLES: [&str; 3] = ["features", "catalogue_epoch", "_sqlx_migrations"];
 
 /// What transactions work as; none of them can log in.
@@ -39,12 +41,13 @@ where n.nspname = 'bailiwick' and c.relkind in ('r', 'p', 'v') and exists (selec
   and has_table_privilege('bailiwick_runtime', c.oid, 'select, insert, update, delete, truncate')
 order by 1";
 
-/// Who can connect to this database and become a working role. Superusers need no membership, and the database's owner, where that is
-/// a login as docs/operations.md makes it, is the service's, whoever asks. What looks like another installation's login is told from
-/// the rest only for the advice: it needs what it holds, but not this database.
+/// Who can connect to this database and become a working role. Superusers need no membership, and
+/// the database's owner, where that is a login as docs/operations.md makes it, is the service's,
+/// whoever asks. What looks like another installation's login is told from the rest only for the
+/// advice: it needs what it holds, but not this database.
 ///
-/// PostgreSQL 16 and later write a row for whoever makes a role, who can administer it then, and neither become nor inherit it. The
-/// columns are read by name, since 15 has none of them.
+/// PostgreSQL 16 and later write a row for whoever makes a role, who can administer it then, and
+/// neither become nor inherit it. The columns are read by name, since 15 has none of them.
 const MEMBERS: &str = "
 with recursive edge as (
   select x.member, x.roleid from pg_auth_members x
@@ -93,8 +96,8 @@ pub async fn check(options: &PgConnectOptions) -> Result<(), BootstrapError> {
     check_tables(options).await
 }
 
-/// The same before anything is migrated, so that a refusal leaves the schema to the version that made it; of a database where
-/// nothing was made yet it asks nothing.
+/// The same before anything is migrated, so that a refusal leaves the schema to the version that
+/// made it; of a database where nothing was made yet it asks nothing.
 pub async fn check_what_is_there(options: &PgConnectOptions) -> Result<(), BootstrapError> {
     let mut connection = connect(options).await?;
     let made: bool =

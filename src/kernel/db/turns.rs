@@ -1,6 +1,7 @@
-//! Fair shares of the connections: at any moment requests in one mandate's context have, or wait in the pool's queue for, at most half
-//! of them. Further ones wait for a turn among their own kind, so that a mandate's load is in its own way, and in nobody else's.
-//! Whoever is not known to be let in by the mandate that they name waits among their own requests: naming one takes nothing from
+//! Fair shares of the connections: at any moment requests in one mandate's context have, or wait in
+//! the pool's queue for, at most half of them. Further ones wait for a turn among their own kind,
+//! so that a mandate's load is in its own way, and in nobody else's. Whoever is not known to be let
+//! in by the mandate that they name waits among their own requests: naming one takes nothing from
 //! its members.
 
 use std::collections::HashMap;

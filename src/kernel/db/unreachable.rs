@@ -1,4 +1,5 @@
-//! Why a connection was refused, for whoever set `DATABASE_URL`: what the driver says, and what to do about it.
+//! Why a connection was refused, for whoever set `DATABASE_URL`: what the driver says, and what to
+//! do about it.
 
 use std::io::ErrorKind;
 

@@ -1,5 +1,5 @@
-//! Log lines as JSON: one flat object a line, so that whoever searches by `request_id` need not know which fields come from the
-//! request and which from the line.
+//! Log lines as JSON: one flat object a line, so that whoever searches by `request_id` need not
+//! know which fields come from the request and which from the line.
 
 use std::fmt;
 
@@ -10,7 +10,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-/// Time, level and message first; then what is known of the request, and what the line itself tells.
+/// Time, level and message first; then what is known of the request, and what the line itself
+/// tells.
 #[derive(Debug)]
 pub(super) struct Flat;
 

@@ -1,5 +1,6 @@
-//! What operators see of a running service: log lines and metrics. In one place, so that a metric has one name and one set of
-//! labels, and so that the labels stay few: a label that a caller can choose freely would let callers fill the memory.
+//! What operators see of a running service: log lines and metrics. In one place, so that a metric
+//! has one name and one set of labels, and so that the labels stay few: a label that a caller can
+//! choose freely would let callers fill the memory.
 
 mod json;
 
@@ -20,7 +21,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::kernel::config::LogFormat;
 use crate::kernel::db::{Database, Phase, Sight, bootstrap};
 
-/// What runs: the version, and the commit that it was built from, where the build knew it (`build.rs`).
+/// What runs: the version, and the commit that it was built from, where the build knew it
+/// (`build.rs`).
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const COMMIT: &str = env!("BUILD_COMMIT");
 
@@ -34,18 +36,21 @@ const BREAKER: &str = "bailiwick_database_breaker";
 const OPENED: &str = "bailiwick_database_breaker_opened_total";
 const REFUSED: &str = "bailiwick_database_breaker_refused_total";
 
-/// The target of the lines that tell of each request, so that they can be asked for, or left out, by themselves.
+/// The target of the lines that tell of each request, so that they can be asked for, or left out,
+/// by themselves.
 const ACCESS: &str = "bailiwick::access";
 
-/// The target of the spans that tell whose line it is. No line has it, so that no filter is meant for it.
+/// The target of the spans that tell whose line it is. No line has it, so that no filter is meant
+/// for it.
 pub(crate) const REQUEST: &str = "bailiwick::request";
 
-/// Seconds. Most answers take a few milliseconds, signing in some hundred, and a request is abandoned after a minute.
+/// Seconds. Most answers take a few milliseconds, signing in some hundred, and a request is
+/// abandoned after a minute.
 const BUCKETS: [f64; 14] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
-/// Starts logging, to standard error: standard output belongs to what a command was asked for. Only the first call of a
-/// process has an effect.
+/// Starts logging, to standard error: standard output belongs to what a command was asked for. Only
+/// the first call of a process has an effect.
 pub fn init(format: LogFormat, filter: &str) {
     metrics_handle();
     let terminal = std::io::stderr().is_terminal();
@@ -54,7 +59,8 @@ pub fn init(format: LogFormat, filter: &str) {
         LogFormat::Auto if terminal => Look::Text { colours: true },
         LogFormat::Auto | LogFormat::Json => Look::Json,
     };
-    // A second call (tests start several services in one process) finds a subscriber in place and leaves it.
+    // A second call (tests start several services in one process) finds a subscriber in place and
+    // leaves it.
     let _ = lines(look, filter, std::io::stderr).try_init();
 }
 
@@ -65,7 +71,8 @@ pub enum Look {
     Json,
 }
 
-/// What writes log lines: those that the filter lets through, each with what is known of the request that it belongs to.
+/// What writes log lines: those that the filter lets through, each with what is known of the
+/// request that it belongs to.
 pub fn lines<W>(look: Look, filter: &str, writer: W) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -87,11 +94,13 @@ pub fn metrics_handle() -> &'static PrometheusHandle {
     HANDLE.get_or_init(|| {
         let builder = PrometheusBuilder::new();
         let matcher = Matcher::Full(DURATIONS.to_owned());
-        // Refused only without buckets, and there are some; a summary would be better than no service.
+        // Refused only without buckets, and there are some; a summary would be better than no
+        // service.
         let builder = builder.set_buckets_for_metric(matcher, &BUCKETS).unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
-        // Another recorder in this process keeps its place; then there is nothing of ours to render.
+        // Another recorder in this process keeps its place; then there is nothing of ours to
+        // render.
         let _ = metrics::set_global_recorder(recorder);
         describe_gauge!(BUILD, "What runs, in its labels: version, commit, and the number of the last migration of its schema");
         gauge!(BUILD, "version" => VERSION, "commit" => COMMIT, "schema" => bootstrap::schema().to_string()).set(1);
@@ -119,8 +128,8 @@ pub(crate) struct Asked {
 /// What is asked every few seconds, for ever.
 const PROBES: [&str; 4] = ["/healthz", "/readyz", "/startupz", "/ping"];
 
-/// Counts a request and tells of it in the log. Its id, method and route are the span's. A probe that finds all well is told at
-/// debug level, since it would drown the others.
+/// Counts a request and tells of it in the log. Its id, method and route are the span's. A probe
+/// that finds all well is told at debug level, since it would drown the others.
 pub(crate) fn answered(asked: &Asked, status: u16, elapsed: Duration) {
     let route = asked.route.clone().unwrap_or_else(|| "unmatched".to_owned());
     histogram!(DURATIONS, "method" => asked.method, "route" => route.clone()).record(elapsed);
@@ -135,13 +144,15 @@ pub(crate) fn answered(asked: &Asked, status: u16, elapsed: Duration) {
     }
 }
 
-/// The same of what was no request that can be read: there is no route, and no method that could be counted.
+/// The same of what was no request that can be read: there is no route, and no method that could be
+/// counted.
 pub(crate) fn unreadable(status: u16, peer: IpAddr) {
     counter!(REQUESTS, "method" => "other", "route" => "unreadable", "status" => status.to_string()).increment(1);
     tracing::info!(target: ACCESS, status, client = %peer, "answered what cannot be read as a request");
 }
 
-/// Tells of a request that went without an answer: the client hung up, or the service ended. There is no status to tell.
+/// Tells of a request that went without an answer: the client hung up, or the service ended. There
+/// is no status to tell.
 pub(crate) fn abandoned(asked: &Asked, elapsed: Duration) {
     let (client, duration_ms) = (asked.client.map(tracing::field::display), milliseconds(elapsed));
     tracing::info!(target: ACCESS, client, duration_ms, "not answered: the connection ended before the answer");
@@ -193,8 +204,8 @@ pub fn render(db: &Database) -> String {
     handle.render()
 }
 
-/// Folds what was measured into the buckets. Where nobody asks for the metrics, single measurements would pile up otherwise:
-/// to be called now and then.
+/// Folds what was measured into the buckets. Where nobody asks for the metrics, single measurements
+/// would pile up otherwise: to be called now and then.
 pub fn fold() {
     metrics_handle().run_upkeep();
 }

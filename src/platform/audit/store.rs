@@ -35,8 +35,9 @@ pub struct AuditEvent {
     #[schema(example = "01900000-0000-7000-8000-00000000a003")]
     pub resource_id: Option<String>,
     pub target_user_id: Option<UserId>,
-    /// What changed, before and after, and what went with what was deleted: ids, labels and levels. Of a text the first 1,024 bytes are kept,
-    /// of a list of what went (`userIds`, `added`, `removed`, `admissions` …) the first 80,000, beside how many there were (`count`,
+    /// What changed, before and after, and what went with what was deleted: ids, labels and levels.
+    /// Of a text the first 1,024 bytes are kept, of a list of what went (`userIds`, `added`,
+    /// `removed`, `admissions` …) the first 80,000, beside how many there were (`count`,
     /// `addedCount` …).
     #[schema(value_type = BTreeMap<String, Value>, example = json!({"before": {"roles": ["user"]}, "after": {"roles": ["admin", "user"]}}))]
     pub details: Value,

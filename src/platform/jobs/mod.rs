@@ -1,5 +1,5 @@
-//! Running what is done without anybody's request. One scheduler runs on every node; a job is a row of the table `jobs` and a
-//! [`Job`](crate::context::jobs::Job) in [`crate::assembly::JOBS`].
+//! Running what is done without anybody's request. One scheduler runs on every node; a job is a row
+//! of the table `jobs` and a [`Job`](crate::context::jobs::Job) in [`crate::assembly::JOBS`].
 
 mod answers;
 mod scheduler;

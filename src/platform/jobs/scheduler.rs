@@ -14,11 +14,13 @@ use crate::context::{Recorded, RequestMeta, Services, SystemContext};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::telemetry;
 
-/// The longest sleep: how late a node notices what was made due meanwhile, or left behind by another that died.
+/// The longest sleep: how late a node notices what was made due meanwhile, or left behind by
+/// another that died.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 /// The sleep after the database could not be asked.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
-/// When a job is tried again that failed for the first time; then twice as long each time, up to the longest.
+/// When a job is tried again that failed for the first time; then twice as long each time, up to
+/// the longest.
 const FIRST_DELAY: chrono::Duration = chrono::Duration::seconds(10);
 const LONGEST_DELAY: chrono::Duration = chrono::Duration::hours(1);
 
@@ -118,7 +120,8 @@ impl Scheduler {
     }
 }
 
-/// Whether the work was done; where it was not, that is in the job's row. An error: not even that could be written.
+/// Whether the work was done; where it was not, that is in the job's row. An error: not even that
+/// could be written.
 async fn run(job: &Job, due: &Due, mut task: Task) -> Result<bool> {
     let system = task.context.system();
     store::begin_work(&mut task, system).await?;

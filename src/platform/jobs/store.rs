@@ -31,7 +31,8 @@ pub(super) async fn stand(
     Ok(())
 }
 
-/// Takes what has been due longest and nobody else has taken. Only of these names: another version's jobs wait for it.
+/// Takes what has been due longest and nobody else has taken. Only of these names: another
+/// version's jobs wait for it.
 pub(super) async fn take(
     connection: &mut PgConnection,
     _: System,

@@ -1,7 +1,9 @@
-//! For operators and their tools: is the service alive, may it get traffic, what does it offer, what does a problem mean.
+//! For operators and their tools: is the service alive, may it get traffic, what does it offer,
+//! what does a problem mean.
 //!
-//! Kept apart from the product's slices because nothing here belongs to a mandate. Health checks are the one thing outside
-//! `context` that asks the database (in [`schema`]): they have to tell what is wrong when no context can be had.
+//! Kept apart from the product's slices because nothing here belongs to a mandate. Health checks
+//! are the one thing outside `context` that asks the database (in [`schema`]): they have to tell
+//! what is wrong when no context can be had.
 
 mod problem_page;
 mod routes;

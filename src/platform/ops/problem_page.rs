@@ -1,5 +1,5 @@
-//! The page behind a problem's `type`: made from the same list of codes that answers are made from, so that no code is without
-//! an explanation.
+//! The page behind a problem's `type`: made from the same list of codes that answers are made from,
+//! so that no code is without an explanation.
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};

@@ -1,4 +1,5 @@
-//! `/healthz`, `/readyz`, `/startupz`, `/ping`, `/openapi.json`, `/.well-known/security.txt`, `/docs`, `/problems/{code}` and what `/` leads to.
+//! `/healthz`, `/readyz`, `/startupz`, `/ping`, `/openapi.json`, `/.well-known/security.txt`,
+//! `/docs`, `/problems/{code}` and what `/` leads to.
 
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -59,8 +60,9 @@ pub fn routes(app: &App) -> Routes {
         .layer(Extension(SchemaWatch::default()))
 }
 
-/// Swagger UI under `/docs/`. It reads `/openapi.json` as any other client does; its own files are in the binary. (Not
-/// declared route by route: they are somebody else's page and its assets, not operations.)
+/// Swagger UI under `/docs/`. It reads `/openapi.json` as any other client does; its own files are
+/// in the binary. (Not declared route by route: they are somebody else's page and its assets, not
+/// operations.)
 pub fn docs_page() -> Router<App> {
     let config = Config::from("/openapi.json")
         .deep_linking(true)
@@ -70,7 +72,8 @@ pub fn docs_page() -> Router<App> {
     SwaggerUi::new("/docs").config(config).into()
 }
 
-/// A page and not a redirect: an operation without a 2xx answer is a mistake to most readers of OpenAPI documents.
+/// A page and not a redirect: an operation without a 2xx answer is a mistake to most readers of
+/// OpenAPI documents.
 const FRONT_PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Bailiwick</title>\n\
      <meta http-equiv=\"refresh\" content=\"0; url=/docs/\">\n<a href=\"/docs/\">Documentation</a>\n</html>\n";
 
@@ -88,7 +91,8 @@ async fn get_root() -> Html<&'static str> {
     Html(FRONT_PAGE)
 }
 
-/// The process runs and answers. It looks at nothing else: a service whose database is away is not healed by a restart.
+/// The process runs and answers. It looks at nothing else: a service whose database is away is not
+/// healed by a restart.
 #[utoipa::path(get, path = "/healthz", tag = "Operations", responses((status = 200, description = "Alive", body = Health)))]
 async fn get_health() -> Json<Health> {
     Json(Health { status: "ok" })

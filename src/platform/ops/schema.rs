@@ -11,16 +11,18 @@ use crate::kernel::db::Database;
 use crate::kernel::db::bootstrap::MIGRATOR;
 use crate::kernel::error::{Code, Error, Result};
 
-/// Whoever asks whether the service is ready gets an answer within two seconds, on a busy machine too.
+/// Whoever asks whether the service is ready gets an answer within two seconds, on a busy machine
+/// too.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// For how long an answer holds. Anybody may ask, as often as they like, and the database is asked no more often for it.
+/// For how long an answer holds. Anybody may ask, as often as they like, and the database is asked
+/// no more often for it.
 const HOLDS: Duration = Duration::from_millis(500);
 
 /// How the database's schema compares with the one this binary brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SchemaState {
-    /// Migrations that are still to come. More than the binary knows is no fault: while nodes are replaced one after the
-    /// other, the old ones go on over a schema that is newer than they are.
+    /// Migrations that are still to come. More than the binary knows is no fault: while nodes are
+    /// replaced one after the other, the old ones go on over a schema that is newer than they are.
     pub pending: Vec<i64>,
 }
 
@@ -50,8 +52,9 @@ struct Seen {
 }
 
 impl SchemaWatch {
-    /// Asks the database, unless it was just asked; an error where it does not answer. Whoever comes meanwhile waits for the
-    /// same answer, and who goes away meanwhile does not take it along.
+    /// Asks the database, unless it was just asked; an error where it does not answer. Whoever
+    /// comes meanwhile waits for the same answer, and who goes away meanwhile does not take it
+    /// along.
     pub async fn state(&self, db: &Database) -> Result<SchemaState> {
         let (last, db) = (self.last.clone(), db.clone());
         let look = async move {
@@ -81,7 +84,8 @@ fn noted(error: &Error) -> Code {
 }
 
 async fn ask(db: &Database) -> Result<SchemaState> {
-    // Not a checked query: the table belongs to sqlx, which makes it when migrations run, so that none of them declares it.
+    // Not a checked query: the table belongs to sqlx, which makes it when migrations run, so that
+    // none of them declares it.
     let query = sqlx::query_scalar("select version from bailiwick._sqlx_migrations where success");
     let applied: Result<Vec<i64>, sqlx::Error> =
         tokio::time::timeout(PATIENCE, query.fetch_all(db.reader()))

@@ -1,5 +1,6 @@
-//! What a feature that comes with the service is made of, and bringing the catalogue up to date with them at start. Templates
-//! that are missing are added; what SysAdmins changed in a template, and what mandates changed in their copies, stays.
+//! What a feature that comes with the service is made of, and bringing the catalogue up to date
+//! with them at start. Templates that are missing are added; what SysAdmins changed in a template,
+//! and what mandates changed in their copies, stays.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -25,7 +26,8 @@ pub type Bilingual = [(&'static str, &'static str); 2];
 pub struct BuiltIn {
     pub code: &'static str,
     pub label: Bilingual,
-    /// What it is for, in a line of the API's documentation, where its operations stand under its English label.
+    /// What it is for, in a line of the API's documentation, where its operations stand under its
+    /// English label.
     pub purpose: &'static str,
     pub icon: &'static str,
     /// Its tables; [`feature_tables!`](crate::feature_tables) makes types of them.
@@ -61,7 +63,8 @@ fn texts(pairs: Bilingual) -> Texts {
     pairs.into_iter().map(|(language, text)| (language.to_owned(), text.to_owned())).collect()
 }
 
-/// Brings the catalogue up to date with what the service brings. Safe on every start and on several nodes at once.
+/// Brings the catalogue up to date with what the service brings. Safe on every start and on several
+/// nodes at once.
 pub async fn bring_up_to_date(services: &Services, features: &[BuiltIn]) -> Result<()> {
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
     let mut writing = system.write().await?;

@@ -1,5 +1,5 @@
-//! Features: global definitions of what instances are made of. Some are built in ([`BuiltIn`]); SysAdmins register others for
-//! applications that live outside Bailiwick.
+//! Features: global definitions of what instances are made of. Some are built in ([`BuiltIn`]);
+//! SysAdmins register others for applications that live outside Bailiwick.
 
 mod builtin;
 mod routes;

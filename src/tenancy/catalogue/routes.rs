@@ -108,7 +108,8 @@ pub struct CreateFeature {
     label: Option<Texts>,
     #[schema(example = "mdi-scale-balance")]
     icon: Option<String>,
-    /// The tables that instance roles can speak of: at most 200, each `[A-Za-z][A-Za-z0-9_.:-]{0,127}`, compared exactly.
+    /// The tables that instance roles can speak of: at most 200, each
+    /// `[A-Za-z][A-Za-z0-9_.:-]{0,127}`, compared exactly.
     #[schema(example = json!(["TrusteeContract"]))]
     tables: Option<Vec<String>>,
     /// The views that instance roles can allow: at most 500, named like tables.
@@ -137,7 +138,8 @@ fn is_code(code: &str) -> bool {
         && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// What applications call their tables and views: `TrusteeContract`, `trustee.home`, `ui:feature:trustee`.
+/// What applications call their tables and views: `TrusteeContract`, `trustee.home`,
+/// `ui:feature:trustee`.
 fn is_table_name(name: &str) -> bool {
     name.len() <= MAX_TABLE_NAME
         && name.starts_with(|c: char| c.is_ascii_alphabetic())

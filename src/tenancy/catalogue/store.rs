@@ -1,4 +1,5 @@
-//! The catalogue in the database. It belongs to no mandate: everybody reads it, only the system writes it.
+//! The catalogue in the database. It belongs to no mandate: everybody reads it, only the system
+//! writes it.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -151,7 +152,8 @@ pub(super) async fn update(
     Ok(row.fetch_one(connection).await?)
 }
 
-/// 409 that names them where mandates have instances of it; those of deleted mandates too, which may be restored.
+/// 409 that names them where mandates have instances of it; those of deleted mandates too, which
+/// may be restored.
 pub(super) async fn require_unused(
     connection: &mut PgConnection,
     _: System,

@@ -1,5 +1,5 @@
-//! Through which groups level `g` reaches somebody's colleagues. That a group reaches, whoever asks about access is told; which one,
-//! only who may read the group.
+//! Through which groups level `g` reaches somebody's colleagues. That a group reaches, whoever asks
+//! about access is told; which one, only who may read the group.
 
 use serde::Serialize;
 use sqlx::PgConnection;

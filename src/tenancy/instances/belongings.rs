@@ -1,4 +1,5 @@
-//! What goes with an instance, as the trail keeps it: whoever has to put it back finds there who may do what in it.
+//! What goes with an instance, as the trail keeps it: whoever has to put it back finds there who
+//! may do what in it.
 
 use serde::Serialize;
 use serde_json::{Value, json};

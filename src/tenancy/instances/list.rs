@@ -1,4 +1,5 @@
-//! Instances, listed by label: of a mandate as far as a member's level reaches, and of every mandate for SysAdmins.
+//! Instances, listed by label: of a mandate as far as a member's level reaches, and of every
+//! mandate for SysAdmins.
 
 use sqlx::PgConnection;
 
@@ -26,7 +27,8 @@ macro_rules! placed {
     }};
 }
 
-/// The instances that the grant reaches: all, those open to group peers, or those open to the caller.
+/// The instances that the grant reaches: all, those open to group peers, or those open to the
+/// caller.
 pub(super) async fn in_mandate(
     connection: &mut PgConnection,
     grant: &Grant<Instances, Read>,

@@ -1,4 +1,5 @@
-//! Feature instances: one use of a feature by one mandate, with its own roles and its own admissions.
+//! Feature instances: one use of a feature by one mandate, with its own roles and its own
+//! admissions.
 
 mod access_routes;
 mod belongings;

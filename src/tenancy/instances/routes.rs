@@ -59,14 +59,15 @@ list_query! {
     InstancesQuery sorted by "label" {
         /// Only instances of this feature.
         feature_code: String,
-        /// Only instances of this mandate. SysAdmins see those of all mandates where neither this nor `X-Mandate-Id` names one; where
-        /// both do, they must agree.
+        /// Only instances of this mandate. SysAdmins see those of all mandates where neither this
+        /// nor `X-Mandate-Id` names one; where both do, they must agree.
         #[param(value_type = Option<Uuid>)]
         mandate_id: MandateId,
     }
 }
 
-/// The mandate's feature instances that the caller's level reaches; to SysAdmins those of all mandates, or of one.
+/// The mandate's feature instances that the caller's level reaches; to SysAdmins those of all
+/// mandates, or of one.
 #[utoipa::path(get, path = "/api/features/instances", tag = "Instances", params(InstancesQuery),
     responses((status = 200, description = "A page of instances", body = Page<FeatureInstance>)))]
 async fn list_feature_instances(

@@ -283,7 +283,8 @@ async fn admit(
     .execute(connection)
     .await
     .on_constraint("feature_accesses_pkey", already_has_access)
-    // The two inserts are one statement without an order: either may be the first to find the admission.
+    // The two inserts are one statement without an order: either may be the first to find the
+    // admission.
     .on_constraint("access_roles_pkey", already_has_access)?;
     Ok(())
 }

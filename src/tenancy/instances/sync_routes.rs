@@ -1,4 +1,5 @@
-//! `/api/features/instances/{instanceId}/sync-roles`: bringing an instance's roles in line with its feature's templates.
+//! `/api/features/instances/{instanceId}/sync-roles`: bringing an instance's roles in line with its
+//! feature's templates.
 
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -40,11 +41,13 @@ pub(super) fn routes(app: &App) -> Routes {
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 struct SyncQuery {
-    /// Only add what is missing (true when left out); else also reset changed copies and remove copies whose template is gone.
+    /// Only add what is missing (true when left out); else also reset changed copies and remove
+    /// copies whose template is gone.
     add_only: Option<bool>,
 }
 
-/// Brings the instance's copies in line with the feature's templates. Roles made by hand and roles that somebody holds stay.
+/// Brings the instance's copies in line with the feature's templates. Roles made by hand and roles
+/// that somebody holds stay.
 #[utoipa::path(post, path = "/api/features/instances/{instanceId}/sync-roles", tag = "Instances",
     params(InstancePath, SyncQuery, DryRun),
     responses((status = 200, description = "What changed, or would change", body = SyncReport)))]
@@ -91,14 +94,15 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     } else {
         audit::record(&mut change, context, event).await?
     };
-    // In a dry run this undoes it. The report was made before anything was done, so it is the same either way.
+    // In a dry run this undoes it. The report was made before anything was done, so it is the same
+    // either way.
     change.commit(recorded).await?;
     plan.report.name_only(&nameable);
     Ok(plan.report)
 }
 
-/// Admins may raise their own instance roles (it is audited); a SysAdmin, who writes the templates, may not that way. What a delegate
-/// changes by a sync they may also change by hand.
+/// Admins may raise their own instance roles (it is audited); a SysAdmin, who writes the templates,
+/// may not that way. What a delegate changes by a sync they may also change by hand.
 fn may_apply(context: &InstanceContext, plan: &Plan) -> Result<()> {
     let mandate = context.mandate();
     if plan.raises_caller && (mandate.is_delegate() || mandate.caller().is_sys_admin()) {

@@ -1,5 +1,6 @@
-//! The nodes that are alive, by a row that each of them writes again and again: callers' budgets are divided by their number. And what
-//! other nodes were told of mandates' limits is taken over at every beat.
+//! The nodes that are alive, by a row that each of them writes again and again: callers' budgets
+//! are divided by their number. And what other nodes were told of mandates' limits is taken over at
+//! every beat.
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ async fn tell(app: &App) -> Result<()> {
 pub async fn leave(app: &App) -> Result<()> {
     let mut writing =
         SystemContext::unattended(app.services().clone(), RequestMeta::default()).write().await?;
-    // What it has to tell to whoever looks for faults stays a day; silent for long, it does not count.
+    // What it has to tell to whoever looks for faults stays a day; silent for long, it does not
+    // count.
     sqlx::query!(
         "with gone as (delete from nodes where id = $1 and not forwards_unheeded)
          update nodes set seen_at = now() - interval '1 hour' where id = $1 and forwards_unheeded",
@@ -46,7 +48,8 @@ pub async fn leave(app: &App) -> Result<()> {
     writing.commit(Recorded::nothing_changed()).await
 }
 
-/// How many nodes, of those that were there in the last day, had requests that tell in vain where they come from.
+/// How many nodes, of those that were there in the last day, had requests that tell in vain where
+/// they come from.
 pub async fn forwarding_unheeded(services: &Services) -> Result<i64> {
     let mut reading =
         SystemContext::unattended(services.clone(), RequestMeta::default()).read().await?;

@@ -54,8 +54,8 @@ pub struct ReplaceMandateLimits {
     version: Option<i64>,
 }
 
-/// Sets the limits of a mandate's members: of each of them, for requests whose `X-Mandate-Id` names it. In force at once on the node that
-/// answers, and on others within seconds.
+/// Sets the limits of a mandate's members: of each of them, for requests whose `X-Mandate-Id` names
+/// it. In force at once on the node that answers, and on others within seconds.
 #[utoipa::path(put, path = "/api/mandates/{mandateId}/limits", tag = "Mandates",
     params(MandatePath),
     request_body = ReplaceMandateLimits,

@@ -48,7 +48,8 @@ pub(super) async fn replace(
     Ok(MandateLimits { mandate_id: mandate, classes: *classes, version })
 }
 
-/// Every mandate that has limits of its own, class by class: a newer node may know classes that this one does not.
+/// Every mandate that has limits of its own, class by class: a newer node may know classes that
+/// this one does not.
 pub(super) async fn all(
     connection: &mut PgConnection,
     _: System,

@@ -1,4 +1,5 @@
-//! Mandates: the tenants. SysAdmins make, disable, delete and restore them; their admins rename them.
+//! Mandates: the tenants. SysAdmins make, disable, delete and restore them; their admins rename
+//! them.
 
 mod purge;
 mod routes;

@@ -1,5 +1,5 @@
-//! Deleted mandates, gone for good. One job finds those whose time has come; each of them is a job of its own, so that one that
-//! cannot be purged does not keep the others.
+//! Deleted mandates, gone for good. One job finds those whose time has come; each of them is a job
+//! of its own, so that one that cannot be purged does not keep the others.
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
@@ -74,8 +74,8 @@ impl Doomed {
     }
 }
 
-/// Locks a mandate whose time has come. From then on nobody restores it, whatever their clock says: it may take several
-/// transactions to purge, and there is no way back from the middle.
+/// Locks a mandate whose time has come. From then on nobody restores it, whatever their clock says:
+/// it may take several transactions to purge, and there is no way back from the middle.
 async fn doom(
     connection: &mut PgConnection,
     _: System,

@@ -147,7 +147,8 @@ impl CreateMandate {
     }
 }
 
-/// Makes a mandate with copies of the template roles and the group `everyone`, and names its first admin.
+/// Makes a mandate with copies of the template roles and the group `everyone`, and names its first
+/// admin.
 #[utoipa::path(post, path = "/api/mandates", tag = "Mandates", request_body = CreateMandate,
     responses((status = 201, description = "The mandate", body = Mandate),
               (status = 404, description = "No such user: `errors` points to it"),
@@ -264,7 +265,8 @@ impl UpdateMandate {
     }
 }
 
-/// Changes a mandate: its name and language by its admins, its code and whether it is enabled by SysAdmins.
+/// Changes a mandate: its name and language by its admins, its code and whether it is enabled by
+/// SysAdmins.
 #[utoipa::path(patch, path = "/api/mandates/{mandateId}", tag = "Mandates", params(MandatePath),
     request_body = UpdateMandate,
     responses((status = 200, description = "The mandate", body = Mandate)))]
@@ -386,7 +388,8 @@ pub struct Deletion {
     purge_at: DateTime<Utc>,
 }
 
-/// Deletes a mandate: everything in it becomes unreachable at once, and can be restored for 30 days.
+/// Deletes a mandate: everything in it becomes unreachable at once, and can be restored for 30
+/// days.
 #[utoipa::path(delete, path = "/api/mandates/{mandateId}", tag = "Mandates", params(MandatePath),
     responses((status = 200, description = "Deleted, until purged restorable", body = Deletion)))]
 async fn delete_mandate(

@@ -1,4 +1,5 @@
-//! Mandates in the database. What governs them runs as the system; what their admins do, as the tenant.
+//! Mandates in the database. What governs them runs as the system; what their admins do, as the
+//! tenant.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -290,8 +291,8 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// How often the next number is asked for, before chance names the code. A number is lost only to who commits, or gives the code
-/// by hand, between the look and the insert.
+/// How often the next number is asked for, before chance names the code. A number is lost only to
+/// who commits, or gives the code by hand, between the look and the insert.
 const TRIES: usize = 5;
 /// Leaves room for a suffix of chance within the length of a code.
 const ROOM: usize = 48;
@@ -328,11 +329,13 @@ async fn insert_with_generated_code(
     Err(Error::internal("no code of chance was free"))
 }
 
-/// The first of `x`, `x-2` … that no mandate has and that nobody else is just about to take. Who is about to take one holds its
-/// lock until their transaction ends, and nobody waits for it: many at once are given one number each.
+/// The first of `x`, `x-2` … that no mandate has and that nobody else is just about to take. Who is
+/// about to take one holds its lock until their transaction ends, and nobody waits for it: many at
+/// once are given one number each.
 async fn free_code(connection: &mut PgConnection, _: System, base: &str) -> Result<Option<String>> {
     let code = sqlx::query_scalar!(
-        // A look-up a candidate; only the lock of one that looks free is tried (`case` keeps that order).
+        // A look-up a candidate; only the lock of one that looks free is tried (`case` keeps that
+        // order).
         r#"with recursive tried (candidate, n, taken) as (
              select $1::text, 1,
                     case when exists (select 1 from mandates where code_key = $1 and deleted_at is null) then true

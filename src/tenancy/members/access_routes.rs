@@ -1,4 +1,5 @@
-//! `/api/mandates/{mandateId}/users/{userId}/access`: what a member may do, and which roles it comes from.
+//! `/api/mandates/{mandateId}/users/{userId}/access`: what a member may do, and which roles it
+//! comes from.
 
 use std::collections::BTreeMap;
 
@@ -34,8 +35,9 @@ struct AccessQuery {
     instance_id: Option<InstanceId>,
 }
 
-/// A member's merged access, each level with the roles that it comes from. Roles that the caller may not read are left out, and what
-/// they permit is told without its source; one's own roles everybody is told. Groups are named to who may read them.
+/// A member's merged access, each level with the roles that it comes from. Roles that the caller
+/// may not read are left out, and what they permit is told without its source; one's own roles
+/// everybody is told. Groups are named to who may read them.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberAccess {
@@ -43,7 +45,8 @@ pub struct MemberAccess {
     roles: Vec<String>,
     tables: BTreeMap<String, SourcedRule>,
     views: BTreeMap<String, SourcedView>,
-    /// Where some level is `g`: the groups through which it reaches, at most 20, by name; else null.
+    /// Where some level is `g`: the groups through which it reaches, at most 20, by name; else
+    /// null.
     groups: Option<Vec<ReachingGroup>>,
     /// How many groups there are.
     #[schema(example = json!(null))]
@@ -137,8 +140,9 @@ impl MemberAccess {
     }
 }
 
-/// What a member may do in the mandate and, if asked, in one of its instances. What is disabled gives nothing. Which roles it comes from
-/// is told as `explain` tells it: only of roles that the caller may read.
+/// What a member may do in the mandate and, if asked, in one of its instances. What is disabled
+/// gives nothing. Which roles it comes from is told as `explain` tells it: only of roles that the
+/// caller may read.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/users/{userId}/access", tag = "Members",
     params(MemberPath, AccessQuery),
     responses((status = 200, description = "The member's access", body = MemberAccess)))]

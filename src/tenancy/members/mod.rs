@@ -50,7 +50,8 @@ pub fn routes(app: &App) -> OpenApiRouter<App> {
     routes::routes(app).merge(role_routes::routes(app)).merge(access_routes::routes(app))
 }
 
-/// A membership. Address and names are null until the member has used the mandate: nobody collects them by adding strangers.
+/// A membership. Address and names are null until the member has used the mandate: nobody collects
+/// them by adding strangers.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {

@@ -90,7 +90,8 @@ pub(super) async fn require_known<O: Op>(
     if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
 }
 
-/// Those that a body names; 404 that points to what is not a role of this mandate. Also before anything is locked.
+/// Those that a body names; 404 that points to what is not a role of this mandate. Also before
+/// anything is locked.
 pub(super) async fn require_named<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Members, O>,

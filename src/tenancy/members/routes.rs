@@ -147,8 +147,9 @@ impl AddMember {
     }
 }
 
-/// Adds a user to the mandate. A username or address that becomes no member is told in the mandate's audit trail and costs one of the
-/// class `auth`; so does a dry run by one, which is told as looking somebody up is.
+/// Adds a user to the mandate. A username or address that becomes no member is told in the
+/// mandate's audit trail and costs one of the class `auth`; so does a dry run by one, which is told
+/// as looking somebody up is.
 #[utoipa::path(post, path = "/api/mandates/{mandateId}/users", tag = "Members",
     params(MandatePath, DryRun),
     request_body = AddMember,
@@ -176,7 +177,8 @@ async fn add_member(
     }))
 }
 
-/// Only a name that becomes a member costs nothing and is not told of; where nothing is left to pay with, none is looked up.
+/// Only a name that becomes a member costs nothing and is not told of; where nothing is left to pay
+/// with, none is looked up.
 async fn add_by_name(
     context: &MandateContext,
     purse: &Purse,
@@ -196,7 +198,8 @@ async fn add_by_name(
             Ok(preview)
         }
         Err((refusal, found)) => {
-            // Whatever comes after somebody was found says that they are there, a time limit or a twin's claim too.
+            // Whatever comes after somebody was found says that they are there, a time limit or a
+            // twin's claim too.
             let tells = found.is_some() || refusal.code().status() < 500;
             if tells {
                 let event = Event::of_nothing(Action::LookupFailed, ResourceType::User);
@@ -208,8 +211,8 @@ async fn add_by_name(
     }
 }
 
-/// Whether the caller may give the roles, asked before it is looked up whom the request names: the answer is the same whether there is
-/// such an account. (Asked again under the locks.)
+/// Whether the caller may give the roles, asked before it is looked up whom the request names: the
+/// answer is the same whether there is such an account. (Asked again under the locks.)
 async fn may_give(context: &MandateContext, roles: &NamedRoles, named: &Named) -> Result<()> {
     let grant = context.grant::<Members, Create>()?;
     let mut reading = context.caller().read().await?;
@@ -228,8 +231,9 @@ fn not_oneself() -> Error {
     Error::new(Code::SelfEscalation, "SysAdmins do not add themselves to a mandate.")
 }
 
-/// Adds whom the request names; with the answer, and with a refusal, comes who that is, where it is somebody. They are found before the
-/// locks, which are taken by id, and looked at again under them.
+/// Adds whom the request names; with the answer, and with a refusal, comes who that is, where it is
+/// somebody. They are found before the locks, which are taken by id, and looked at again under
+/// them.
 async fn add_named(
     context: &MandateContext,
     (place, named): (&str, &Named),
@@ -266,7 +270,8 @@ async fn add(
         role.require_grantable(&change.context, target)?;
     }
     change.as_tenant().await?;
-    // Rows of somebody who comes back are there already: a delegate does not bring them near, nor a SysAdmin near themselves.
+    // Rows of somebody who comes back are there already: a delegate does not bring them near, nor a
+    // SysAdmin near themselves.
     let restrained = change.context.is_delegate() || change.context.caller().is_sys_admin();
     let joins = if restrained { Joins::UnlessBack } else { Joins::Groups };
     let now = context.now();

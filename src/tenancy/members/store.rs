@@ -284,7 +284,8 @@ async fn insert_as(
     .execute(connection)
     .await
     .on_constraint("memberships_pkey", already_member)
-    // The three inserts are one statement without an order: any of them may be the first to find the member.
+    // The three inserts are one statement without an order: any of them may be the first to find
+    // the member.
     .on_constraint("member_roles_pkey", already_member)
     .on_constraint("group_members_pkey", already_member)?;
     Ok(())
@@ -294,7 +295,8 @@ fn already_member() -> Error {
     Error::new(Code::AlreadyMember, "The user is a member of this mandate already.")
 }
 
-/// Whether, without this member, the mandate would have no effective admin. Meaningful under the mandate's lock.
+/// Whether, without this member, the mandate would have no effective admin. Meaningful under the
+/// mandate's lock.
 pub(super) async fn is_last_admin<O: Op>(
     connection: &mut PgConnection,
     member: &Opened<Members, O, Member>,

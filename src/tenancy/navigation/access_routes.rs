@@ -22,7 +22,8 @@ pub(super) fn routes(app: &App) -> Routes {
     )
 }
 
-/// The caller's merged access. Without `X-Mandate-Id` it is empty; with `X-Instance-Id` too, the instance's tables are added.
+/// The caller's merged access. Without `X-Mandate-Id` it is empty; with `X-Instance-Id` too, the
+/// instance's tables are added.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnAccess {

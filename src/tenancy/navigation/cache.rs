@@ -1,8 +1,8 @@
-//! Bodies of `/api/features/my`, kept under the epochs that they were made at. The statement that checks the session also
-//! compares the epochs, so a body that is used is never stale.
+//! Bodies of `/api/features/my`, kept under the epochs that they were made at. The statement that
+//! checks the session also compares the epochs, so a body that is used is never stale.
 //!
-//! A body is kept by the language that was found, not by what was asked for: there are no more bodies of a user than languages in
-//! their labels, whatever they ask for.
+//! A body is kept by the language that was found, not by what was asked for: there are no more
+//! bodies of a user than languages in their labels, whatever they ask for.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -97,7 +97,8 @@ impl NavigationCache {
         self.0.as_ref()?.get(&user)?.body(wanted).cloned()
     }
 
-    /// Keeps a body; `languages` are those of all labels that the user sees, at the epochs of the body.
+    /// Keeps a body; `languages` are those of all labels that the user sees, at the epochs of the
+    /// body.
     pub(super) fn keep(
         &self,
         user: UserId,
@@ -110,7 +111,8 @@ impl NavigationCache {
         let mut kept = Kept { epochs: body.epochs, languages, bodies: Vec::new() };
         let within = kept.within(wanted);
         cache.entry(user).and_compute_with(|before| {
-            // The latest first. Those of other epochs are of no use any more, and only so many are kept.
+            // The latest first. Those of other epochs are of no use any more, and only so many are
+            // kept.
             let before =
                 before.map(moka::Entry::into_value).filter(|before| before.epochs == kept.epochs);
             let others = before

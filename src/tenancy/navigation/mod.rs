@@ -1,5 +1,5 @@
-//! Navigation: what applications draw for a user (`GET /api/features/my`), and what the caller may do in the context of the
-//! headers (`GET /api/access/me`).
+//! Navigation: what applications draw for a user (`GET /api/features/my`), and what the caller may
+//! do in the context of the headers (`GET /api/access/me`).
 
 mod access_routes;
 mod cache;

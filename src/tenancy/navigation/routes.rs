@@ -36,11 +36,13 @@ pub(super) fn routes(app: &App) -> Routes {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct NavigationQuery {
-    /// Leaves the language that answers this one (RFC 4647 lookup: `de-CH` is answered by `de`), else `en`.
+    /// Leaves the language that answers this one (RFC 4647 lookup: `de-CH` is answered by `de`),
+    /// else `en`.
     lang: Option<String>,
 }
 
-/// Everything that is open to the caller: mandates, features, instances, and what they may do in each. Only what is alive.
+/// Everything that is open to the caller: mandates, features, instances, and what they may do in
+/// each. Only what is alive.
 #[utoipa::path(get, path = "/api/features/my", tag = "Navigation", params(NavigationQuery),
     responses((status = 200, description = "The caller's navigation", body = Navigation),
               (status = 304, description = "Not changed")))]

@@ -1,6 +1,6 @@
-//! The one statement behind `/api/features/my`: is the session alive, what are the epochs, and, where they are not those of the
-//! body that the caller keeps, what is open to the user. It starts from the user, so that its cost grows with their own
-//! instances and not with other mandates.
+//! The one statement behind `/api/features/my`: is the session alive, what are the epochs, and,
+//! where they are not those of the body that the caller keeps, what is open to the user. It starts
+//! from the user, so that its cost grows with their own instances and not with other mandates.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -13,8 +13,8 @@ use crate::kernel::error::Result;
 use crate::kernel::ids::{InstanceId, MandateId};
 use crate::kernel::translations::Texts;
 
-/// The numbers that a kept body stands and falls with. `mandates` is the sum over the user's mandates: it only grows while the
-/// memberships stay, and those are covered by `user`.
+/// The numbers that a kept body stands and falls with. `mandates` is the sum over the user's
+/// mandates: it only grows while the memberships stay, and those are covered by `user`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Epochs {
     pub user: i64,
@@ -44,8 +44,9 @@ pub(super) struct Found {
     pub rows: Option<Vec<Row>>,
 }
 
-/// `None`: sign in first. `materialized`, or the sum over the mandates would be taken once for each place that names it; and a
-/// function, since most callers need no rows, and a plan that is only stepped over has to be set up all the same.
+/// `None`: sign in first. `materialized`, or the sum over the mandates would be taken once for each
+/// place that names it; and a function, since most callers need no rows, and a plan that is only
+/// stepped over has to be set up all the same.
 pub(super) async fn find(
     reader: impl PgExecutor<'_>,
     caller: &DeferredCaller,

@@ -24,8 +24,8 @@ pub struct Need {
     pub view: Option<String>,
     /// The least level that would do.
     pub level: Level,
-    /// The role that would give it and permits the least besides, of those that the caller may read; null where there is none, and
-    /// where the roles that are held would do.
+    /// The role that would give it and permits the least besides, of those that the caller may
+    /// read; null where there is none, and where the roles that are held would do.
     pub role: Option<NeededRole>,
     /// Each of them would do. None where nobody can.
     pub ways: Vec<Way>,
@@ -174,8 +174,8 @@ impl Refused<'_> {
         Step { role, ..Step::new(Action::GiveRole, format!("Give a role {that}{such_as}.")) }
     }
 
-    /// Of the roles that would do, the one that permits the least; of equals the first by label. None of them is held, since it
-    /// would do.
+    /// Of the roles that would do, the one that permits the least; of equals the first by label.
+    /// None of them is held, since it would do.
     fn cheapest(&self) -> Option<NeededRole> {
         let (target, catalogue) = (self.question.target(), &self.scope.catalogue);
         let enough = |role: &&HeldRole| {

@@ -59,7 +59,8 @@ impl Semantics {
 /// Why a question has no verdict.
 #[derive(Debug)]
 pub(super) enum Undecided {
-    /// It names a subject, a resource or an action that is not known here. That is an answer: nobody enforces on a refusal.
+    /// It names a subject, a resource or an action that is not known here. That is an answer:
+    /// nobody enforces on a refusal.
     Unknown(FieldError),
     /// It cannot be asked like this.
     Refused(Error),
@@ -68,7 +69,8 @@ pub(super) enum Undecided {
 /// A verdict, or why there is none.
 pub(super) type Decided<T = Verdict> = Result<T, Undecided>;
 
-/// What a question alone has to answer for; what is wrong with the service itself is nobody's decision.
+/// What a question alone has to answer for; what is wrong with the service itself is nobody's
+/// decision.
 pub(super) fn by_itself<T>(result: Result<T>) -> Result<Decided<T>> {
     match result {
         Ok(value) => Ok(Ok(value)),
@@ -99,7 +101,8 @@ impl Person {
 /// One question, whole.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// Where in the body it stands, and which parts of it stand elsewhere: as defaults, at the body's top.
+    /// Where in the body it stands, and which parts of it stand elsewhere: as defaults, at the
+    /// body's top.
     base: String,
     from_defaults: Vec<&'static str>,
     subject: AuthzenSubject,

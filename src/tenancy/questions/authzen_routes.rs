@@ -1,4 +1,5 @@
-//! AuthZEN: the OpenID Foundation's Authorization API 1.0, over the same answers. Sections are that specification's.
+//! AuthZEN: the OpenID Foundation's Authorization API 1.0, over the same answers. Sections are that
+//! specification's.
 //!
 //! | there | here |
 //! |---|---|
@@ -7,7 +8,8 @@
 //! | action (5.3): `name` | `read`, `create`, `update` or `delete` |
 //! | context (5.4): `mandate`, `instance` | the mandate of `X-Mandate-Id`, and one of its instances |
 //!
-//! What is not known is denied, with a reason (5.5.1); a question of several that cannot be asked is denied alone (7.2.1).
+//! What is not known is denied, with a reason (5.5.1); a question of several that cannot be asked
+//! is denied alone (7.2.1).
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -70,7 +72,8 @@ pub struct AuthzenResource {
     #[schema(example = "any")]
     #[expect(dead_code, reason = "required by the specification, and not looked at")]
     id: String,
-    /// `ownerId`: whose row it is, by id or username; without it, any row that the action may reach.
+    /// `ownerId`: whose row it is, by id or username; without it, any row that the action may
+    /// reach.
     #[serde(default)]
     pub properties: Map<String, Value>,
 }
@@ -106,7 +109,8 @@ pub struct EvaluateAccesses {
     action: Option<AuthzenAction>,
     resource: Option<AuthzenResource>,
     context: Option<AuthzenContext>,
-    /// At most 100; none: the question that the other members ask by themselves. One that is wrong is denied, and the others answered.
+    /// At most 100; none: the question that the other members ask by themselves. One that is wrong
+    /// is denied, and the others answered.
     #[serde(default)]
     #[schema(max_items = 100, value_type = Vec<PartOfEvaluation>)]
     evaluations: Vec<Value>,
@@ -225,8 +229,8 @@ async fn decide_one(asking: &Asking, call: Call) -> Result<AuthzenDecision> {
     AuthzenDecision::of_one(decided.ok_or_else(|| Error::internal("a question was asked"))?)
 }
 
-/// Access evaluation: whether somebody may do something (AuthZEN 1.0, section 6). A subject, a resource or an action that is not known
-/// is denied, with a reason.
+/// Access evaluation: whether somebody may do something (AuthZEN 1.0, section 6). A subject, a
+/// resource or an action that is not known is denied, with a reason.
 #[utoipa::path(post, path = "/access/v1/evaluation", tag = "Access", request_body = EvaluateAccess,
     responses((status = 200, description = "The decision", body = AuthzenDecision),
               (status = 404, description = "No such instance")))]
@@ -238,8 +242,8 @@ async fn evaluate_access(
     decide_one(&asking, call).await.map(Json)
 }
 
-/// Access evaluations: up to 100 questions at once (AuthZEN 1.0, section 7). Each answers for itself: one that is wrong is denied, with
-/// a reason.
+/// Access evaluations: up to 100 questions at once (AuthZEN 1.0, section 7). Each answers for
+/// itself: one that is wrong is denied, with a reason.
 #[utoipa::path(post, path = "/access/v1/evaluations", tag = "Access", request_body = EvaluateAccesses,
     responses((status = 200, description = "The decisions, as far as they were gone through", body = AuthzenAnswer),
               (status = 404, description = "No such instance")))]

@@ -45,7 +45,8 @@ pub struct CheckAccess {
     /// 1 to 100 of them.
     #[schema(min_items = 1, max_items = 100)]
     checks: Vec<Check>,
-    /// Whom they are about; the caller when left out. Others have to be members whom the caller may read.
+    /// Whom they are about; the caller when left out. Others have to be members whom the caller may
+    /// read.
     user_id: Option<UserId>,
 }
 
@@ -55,7 +56,8 @@ pub struct CheckResults {
     results: Vec<CheckResult>,
 }
 
-/// Whether it is allowed, and at which level the operation is; a view is at `a` where it is shown, else at `n`.
+/// Whether it is allowed, and at which level the operation is; a view is at `a` where it is shown,
+/// else at `n`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CheckResult {
     #[schema(example = true)]
@@ -69,8 +71,8 @@ impl From<Verdict> for CheckResult {
     }
 }
 
-/// Answers up to 100 questions at once. A feature's table or view is looked up in the instance of `X-Instance-Id`; without one, in the
-/// only instance that is open to the user and knows it.
+/// Answers up to 100 questions at once. A feature's table or view is looked up in the instance of
+/// `X-Instance-Id`; without one, in the only instance that is open to the user and knows it.
 #[utoipa::path(post, path = "/api/access/check", tag = "Access", request_body = CheckAccess,
     responses((status = 200, description = "The answers", body = CheckResults),
               (status = 404, description = "No such member, or not to be read")))]

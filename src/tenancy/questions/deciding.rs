@@ -1,4 +1,5 @@
-//! AuthZEN's questions, decided: each answers for itself, and those about the same subject in the same place are answered together.
+//! AuthZEN's questions, decided: each answers for itself, and those about the same subject in the
+//! same place are answered together.
 
 use std::collections::BTreeMap;
 
@@ -145,7 +146,8 @@ impl People {
         question().map_err(Undecided::Unknown)
     }
 
-    /// The subject, in the instance that is named; `None` where the mandate has no such instance that the caller may know of.
+    /// The subject, in the instance that is named; `None` where the mandate has no such instance
+    /// that the caller may know of.
     async fn subject_in(
         &self,
         asking: &Asking,

@@ -1,5 +1,5 @@
-//! Why, and what it would take: in words that an admin of a mandate understands. Nobody is told about rules that they may not
-//! read; their own roles everybody is told.
+//! Why, and what it would take: in words that an admin of a mandate understands. Nobody is told
+//! about rules that they may not read; their own roles everybody is told.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,8 +27,9 @@ pub struct Explanation {
     pub blocked_by: Vec<Obstacle>,
     /// What it would take; null where it is allowed.
     pub would_need: Option<Need>,
-    /// Where the level is `g`: the groups through which it reaches the row's owner, or anybody where none is named. At most 20, by name;
-    /// null where no group is needed. Empty: they share none.
+    /// Where the level is `g`: the groups through which it reaches the row's owner, or anybody
+    /// where none is named. At most 20, by name; null where no group is needed. Empty: they share
+    /// none.
     pub groups: Option<Vec<ReachingGroup>>,
     /// How many groups there are.
     #[schema(example = json!(null))]
@@ -74,7 +75,8 @@ pub struct Obstacle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The membership (or, in an instance, the admission) is missing or disabled, or something above it is.
+    /// The membership (or, in an instance, the admission) is missing or disabled, or something
+    /// above it is.
     NotAdmitted,
     /// None of the roles held permits the operation.
     NoPermission,

@@ -41,12 +41,13 @@ pub struct ExplainAccess {
     view: Option<String>,
     /// Whose row it is; without it, any row that the operation may reach.
     owner_id: Option<UserId>,
-    /// Whom it is about; the caller when left out. Others have to be members whom the caller may read.
+    /// Whom it is about; the caller when left out. Others have to be members whom the caller may
+    /// read.
     user_id: Option<UserId>,
 }
 
-/// Says whether a user may do something, which roles and groups that comes from, and what it would take. These are steps: once they
-/// are done, it is allowed.
+/// Says whether a user may do something, which roles and groups that comes from, and what it would
+/// take. These are steps: once they are done, it is allowed.
 #[utoipa::path(post, path = "/api/access/explain", tag = "Access", request_body = ExplainAccess,
     responses((status = 200, description = "The explanation", body = Explanation),
               (status = 404, description = "No such member, or not to be read")))]
@@ -86,7 +87,8 @@ async fn explain_access(
     ))
 }
 
-/// The groups through which the subject reaches the row's owner, or anybody; none where the row is their own.
+/// The groups through which the subject reaches the row's owner, or anybody; none where the row is
+/// their own.
 async fn groups(
     asking: &Asking,
     subject: &Subject,

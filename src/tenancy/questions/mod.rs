@@ -1,5 +1,6 @@
-//! What somebody may do, asked instead of tried: by applications before they act (`/api/access/check`, and AuthZEN's endpoints),
-//! and by people who wonder why (`/api/access/explain`). The answers are the guards' own: roles are loaded, merged and compared
+//! What somebody may do, asked instead of tried: by applications before they act
+//! (`/api/access/check`, and AuthZEN's endpoints), and by people who wonder why
+//! (`/api/access/explain`). The answers are the guards' own: roles are loaded, merged and compared
 //! by the code that lets requests in (`context::asking`).
 
 mod advice;
@@ -53,7 +54,8 @@ impl Question {
         }
     }
 
-    /// The question that these members of a body at `base` ask: about a table's rows, or about a view.
+    /// The question that these members of a body at `base` ask: about a table's rows, or about a
+    /// view.
     fn of_body(
         base: &str,
         table: Option<String>,
@@ -96,7 +98,8 @@ impl Question {
     }
 }
 
-/// The member whom questions are about, where the caller may read them: 403 where they may read nobody, 404 where not this one.
+/// The member whom questions are about, where the caller may read them: 403 where they may read
+/// nobody, 404 where not this one.
 async fn member(asking: &Asking, user: UserId) -> Result<Subject> {
     let context = asking.context();
     let grant: Grant<Members, Read> = context.grant()?;
@@ -123,7 +126,8 @@ async fn subject(asking: &Asking, user: Option<UserId>) -> Result<Subject> {
     }
 }
 
-/// Where what is asked about is, also where it is disabled: that is then explained. 422 where no scope knows it.
+/// Where what is asked about is, also where it is disabled: that is then explained. 422 where no
+/// scope knows it.
 async fn located(subject: &mut Subject, question: &Question) -> Result<Scope> {
     match subject.locate(question.target()).await {
         Ok(Located::Here(scope)) => Ok(scope),

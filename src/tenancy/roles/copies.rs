@@ -1,5 +1,6 @@
-//! Template roles, and copying them with their permissions onto a new mandate or instance: in the transaction that makes it,
-//! one statement however many there are. Each copy remembers its template; changing a template later changes no copy.
+//! Template roles, and copying them with their permissions onto a new mandate or instance: in the
+//! transaction that makes it, one statement however many there are. Each copy remembers its
+//! template; changing a template later changes no copy.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -38,7 +39,8 @@ impl Template {
     }
 }
 
-/// The templates of a feature, or, without one, of mandates. Runs as the system: templates belong to no mandate.
+/// The templates of a feature, or, without one, of mandates. Runs as the system: templates belong
+/// to no mandate.
 pub async fn templates(
     connection: &mut PgConnection,
     _: SignedIn,

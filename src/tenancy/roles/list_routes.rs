@@ -1,5 +1,6 @@
-//! Roles that are made and listed: of a mandate (`/api/mandates/{mandateId}/roles`) and of an instance
-//! (`/api/features/instances/{instanceId}/roles`). A role that exists is found under `/api/roles`.
+//! Roles that are made and listed: of a mandate (`/api/mandates/{mandateId}/roles`) and of an
+//! instance (`/api/features/instances/{instanceId}/roles`). A role that exists is found under
+//! `/api/roles`.
 
 use serde_json::json;
 use utoipa_axum::routes;

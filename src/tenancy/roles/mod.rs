@@ -1,4 +1,5 @@
-//! Roles: named sets of permissions, in four scopes that never mix. Mandate and instance roles are held; templates are copied.
+//! Roles: named sets of permissions, in four scopes that never mix. Mandate and instance roles are
+//! held; templates are copied.
 //!
 //! - [`store`]: rows and permissions.
 //! - [`copies`]: copying templates onto new mandates and instances.
@@ -143,7 +144,8 @@ impl CreateRole {
     }
 }
 
-/// The label that no role has but those that come with the service, and which makes its holders admins.
+/// The label that no role has but those that come with the service, and which makes its holders
+/// admins.
 const PROTECTED_LABEL: &str = "admin";
 
 /// The label of a role. Nobody is to take it for the protected one, which it is not.

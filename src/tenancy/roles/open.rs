@@ -1,5 +1,5 @@
-//! A role that is about to change: found under the locks, reached by the caller's level, not protected, and, for a delegate,
-//! within their own access as it is.
+//! A role that is about to change: found under the locks, reached by the caller's level, not
+//! protected, and, for a delegate, within their own access as it is.
 
 use super::{FullRole, Role, Texts, copies, store};
 use crate::access::grant::Bound;
@@ -49,7 +49,8 @@ impl<O> Within<O> {
             Within::Instance(change, _) => require_within_own(&change.context, permissions),
         }
     }
-    /// SysAdmins do not change their own access, not even as an admin of the mandate who edits a role that they hold.
+    /// SysAdmins do not change their own access, not even as an admin of the mandate who edits a
+    /// role that they hold.
     pub fn require_no_own_raise(&self, after: &Permissions) -> Result<()> {
         let context = match self {
             Within::Mandate(change, _) => &change.context,
@@ -68,7 +69,8 @@ impl<O> Within<O> {
         }
         Ok(())
     }
-    /// 403 where a delegate would give holders of the role rows to reach by `g` that they do not reach themselves.
+    /// 403 where a delegate would give holders of the role rows to reach by `g` that they do not
+    /// reach themselves.
     pub async fn require_opens_nothing(
         &mut self,
         holders: &[UserId],

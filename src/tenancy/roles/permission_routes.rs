@@ -67,8 +67,9 @@ pub struct RolePermissions {
     /// For each named view, whether it is allowed.
     #[schema(example = json!({}))]
     views: BTreeMap<String, bool>,
-    /// What the role has rules for although the feature no longer has it: it permits nothing, is not sent back in, and goes when all
-    /// permissions are replaced, when it is removed by name, or by a sync with the templates.
+    /// What the role has rules for although the feature no longer has it: it permits nothing, is
+    /// not sent back in, and goes when all permissions are replaced, when it is removed by name, or
+    /// by a sync with the templates.
     stale: Stale,
     #[serde(skip)]
     version: i64,
@@ -137,7 +138,8 @@ impl Wanted<'_> {
             Wanted::Some(patch) => patch.version,
         }
     }
-    /// What the role permits then. Only what was sent is looked at: what is stale stands in nobody's way.
+    /// What the role permits then. Only what was sent is looked at: what is stale stands in
+    /// nobody's way.
     fn applied_to(&self, before: &Permissions, catalogue: &Catalogue) -> Result<Permissions> {
         let (after, sent) = match self {
             Wanted::All(permissions, _) => ((*permissions).clone(), (*permissions).clone()),
@@ -215,7 +217,8 @@ pub struct RulePatch {
     delete: Option<Level>,
 }
 
-/// A level, or the advice that whoever sends null needs: it takes a whole rule away, and no level of one.
+/// A level, or the advice that whoever sends null needs: it takes a whole rule away, and no level
+/// of one.
 fn level<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<Level>, D::Error> {

@@ -1,5 +1,5 @@
-//! The roles whose rules somebody may be told. Whoever may read a member is told what they may do, but from which roles only where
-//! they may read those. One's own roles everybody is told.
+//! The roles whose rules somebody may be told. Whoever may read a member is told what they may do,
+//! but from which roles only where they may read those. One's own roles everybody is told.
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -10,7 +10,8 @@ use crate::context::{Grant, InstanceContext, MandateContext};
 use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
 
-/// Which roles the caller may be told, in a mandate or in one of its instances, of what somebody holds there.
+/// Which roles the caller may be told, in a mandate or in one of its instances, of what somebody
+/// holds there.
 #[derive(Debug)]
 pub struct Readable {
     /// Those that the caller may read, whoever holds them.

@@ -97,7 +97,8 @@ pub struct UpdateRole {
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false, example = "bookkeeper")]
     label: Option<String>,
-    /// Some of its languages: those named change, null takes one away; null for all of them empties the description.
+    /// Some of its languages: those named change, null takes one away; null for all of them empties
+    /// the description.
     #[serde(default, deserialize_with = "patch::nullable")]
     #[schema(value_type = Option<BTreeMap<String, Option<String>>>, example = json!({"en": "Keeps the books", "de": null}))]
     description: Option<Option<TextsPatch>>,

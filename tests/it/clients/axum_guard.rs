@@ -1,5 +1,6 @@
-//! Guards the tables of an application by what Bailiwick says of the caller. Nothing is remembered from one request to the
-//! next: a right that was taken away is gone with the next request. Where Bailiwick cannot tell, nothing is allowed.
+//! Guards the tables of an application by what Bailiwick says of the caller. Nothing is remembered
+//! from one request to the next: a right that was taken away is gone with the next request. Where
+//! Bailiwick cannot tell, nothing is allowed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -25,8 +26,8 @@ pub struct Bailiwick {
     base: String,
 }
 
-/// Where a request stands, as Bailiwick says. Every statement about rows names this mandate and this instance; the headers of a
-/// request are only what its caller asks for.
+/// Where a request stands, as Bailiwick says. Every statement about rows names this mandate and
+/// this instance; the headers of a request are only what its caller asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope {
     pub mandate: Uuid,
@@ -37,7 +38,8 @@ pub struct Scope {
     levels: Levels,
 }
 
-/// Of one table: `n` none, `m` the caller's own rows, `g` those of people who share a group with them, `a` all of the instance.
+/// Of one table: `n` none, `m` the caller's own rows, `g` those of people who share a group with
+/// them, `a` all of the instance.
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct Levels {
     read: char,
@@ -101,7 +103,8 @@ impl Refused {
         )
     }
 
-    /// What Bailiwick refuses (401, 403, 429 …) it refuses this caller: it is passed on as it stands.
+    /// What Bailiwick refuses (401, 403, 429 …) it refuses this caller: it is passed on as it
+    /// stands.
     async fn passed_on(answer: reqwest::Response) -> Self {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let Ok(body) = answer.bytes().await else { return Self::unavailable() };
@@ -153,7 +156,8 @@ impl Bailiwick {
         }
     }
 
-    /// Whether the caller may do this to a row of that owner, in the mandate and instance of the scope.
+    /// Whether the caller may do this to a row of that owner, in the mandate and instance of the
+    /// scope.
     pub async fn reaches(
         &self,
         caller: &HeaderMap,
@@ -168,7 +172,8 @@ impl Bailiwick {
         }
     }
 
-    /// At level `g`: those of these owners whose rows the caller reaches. One question has room for 100.
+    /// At level `g`: those of these owners whose rows the caller reaches. One question has room for
+    /// 100.
     pub async fn near(
         &self,
         caller: &HeaderMap,
@@ -218,7 +223,8 @@ async fn send<T: DeserializeOwned>(
     }
 }
 
-/// A route that asks before it does anything. Its handler takes the [`Scope`] from the request's extensions.
+/// A route that asks before it does anything. Its handler takes the [`Scope`] from the request's
+/// extensions.
 pub fn guarded<S>(
     route: MethodRouter<S>,
     bailiwick: &Bailiwick,

@@ -1,5 +1,5 @@
-//! An application with tickets of its own, guarded as Bailiwick's table `tickets` of its feature `helpdesk`. All tenants' tickets
-//! are in one table: every statement names mandate and instance.
+//! An application with tickets of its own, guarded as Bailiwick's table `tickets` of its feature
+//! `helpdesk`. All tenants' tickets are in one table: every statement names mandate and instance.
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -36,7 +36,8 @@ pub fn routes(helpdesk: Helpdesk) -> Router {
     Router::new().route("/tickets", tickets).route("/tickets/{id}", ticket).with_state(helpdesk)
 }
 
-/// The caller is let in at any level above none; the level picks the rows, in SQL, so that pages and counts are right too.
+/// The caller is let in at any level above none; the level picks the rows, in SQL, so that pages
+/// and counts are right too.
 async fn list(
     State(helpdesk): State<Helpdesk>,
     Extension(scope): Extension<Scope>,
@@ -112,7 +113,8 @@ async fn rewrite(
 }
 
 impl Helpdesk {
-    /// One that is not there, one of another mandate or instance, and one that the caller may not read are the same 404.
+    /// One that is not there, one of another mandate or instance, and one that the caller may not
+    /// read are the same 404.
     async fn seen(&self, headers: &HeaderMap, scope: &Scope, id: Uuid) -> Result<Ticket, Refused> {
         let found =
             "select id, owner, text from tickets where mandate = $1 and instance = $2 and id = $3";

@@ -1,4 +1,5 @@
-//! The guard of docs/clients.md at work: a small application on a socket of its own, before the real service on another.
+//! The guard of docs/clients.md at work: a small application on a socket of its own, before the
+//! real service on another.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,8 @@ use crate::harness::cluster::empty_database;
 use crate::harness::world::{Person, Tenant, rules};
 use crate::harness::{Answer, TestApp, World};
 
-/// Acme has two help desks and Globex one. Acme's member is an agent in all three: reads the tickets of their groups, changes their
-/// own. All tickets are in one table.
+/// Acme has two help desks and Globex one. Acme's member is an agent in all three: reads the
+/// tickets of their groups, changes their own. All tickets are in one table.
 struct Stage {
     world: World,
     /// Acme's.
@@ -225,7 +226,8 @@ async fn callers_reach_what_their_level_reaches() {
     assert_eq!(stage.owners_listed_to(&customer).await, [(customer.id, 1)].into());
 }
 
-/// The same person, with the same role, in two mandates and in two instances of one: what decides is where the row is.
+/// The same person, with the same role, in two mandates and in two instances of one: what decides
+/// is where the row is.
 #[tokio::test]
 async fn rows_of_other_mandates_and_instances_are_unknown() {
     let stage = Stage::set().await;

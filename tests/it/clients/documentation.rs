@@ -1,5 +1,5 @@
-//! Nothing in docs/clients.md rots: what it shows are files that are compiled and run, and the versions that it names are those
-//! that `.ci/check-clients` works with.
+//! Nothing in docs/clients.md rots: what it shows are files that are compiled and run, and the
+//! versions that it names are those that `.ci/check-clients` works with.
 
 use std::path::Path;
 
@@ -12,7 +12,8 @@ fn file(path: &str) -> String {
         .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Before commands that `.ci/check-clients` takes out of the document and runs, as they stand there.
+/// Before commands that `.ci/check-clients` takes out of the document and runs, as they stand
+/// there.
 const RUN: &str = "<!-- run in an empty folder -->";
 
 /// The code blocks of the document: their language, what stands in them, and the line before them.
@@ -54,7 +55,8 @@ fn each_client_is_shown_in_twenty_lines() {
     }
 }
 
-/// A line is an installation, of exactly what is checked, or a command that `.ci/check-clients` runs too.
+/// A line is an installation, of exactly what is checked, or a command that `.ci/check-clients`
+/// runs too.
 #[test]
 fn commands_in_the_document_are_those_that_are_checked() {
     let (document, script) = (file(DOCUMENT), file(".ci/check-clients"));

@@ -1,6 +1,6 @@
-//! Built-in features, as gates see them: how their operations are called, and what is staged for that. One line a feature: the
-//! gates know none of them by name. One, [`journal`], is known to tests only: a feature is a folder and a line, and the gates
-//! cover it without being edited.
+//! Built-in features, as gates see them: how their operations are called, and what is staged for
+//! that. One line a feature: the gates know none of them by name. One, [`journal`], is known to
+//! tests only: a feature is a folder and a line, and the gates cover it without being edited.
 
 mod bookings;
 mod journal;
@@ -20,12 +20,14 @@ use crate::gates::cases::{Case, Names};
 #[derive(Debug)]
 pub struct Staged {
     pub feature: BuiltIn,
-    /// How each operation is called so that it succeeds. `$<code>` stands for an instance of the feature in which the mandate's
-    /// admin may do everything; cases name it as their `X-Instance-Id`.
+    /// How each operation is called so that it succeeds. `$<code>` stands for an instance of the
+    /// feature in which the mandate's admin may do everything; cases name it as their
+    /// `X-Instance-Id`.
     pub cases: &'static [Case],
     /// Names of fresh ids for the feature's rows.
     pub ids: &'static [&'static str],
-    /// Makes the rows that calls aim at, in the mandate `$mandate` and the instance `$place`; they are `$owner`'s.
+    /// Makes the rows that calls aim at, in the mandate `$mandate` and the instance `$place`; they
+    /// are `$owner`'s.
     pub rows: &'static str,
     /// For each id that paths name: how its row (and what is in it) comes to be `$owner`'s.
     pub owners: &'static [Row],
@@ -103,7 +105,8 @@ impl Staged {
     }
 }
 
-/// An instance in which the mandate's admin may do everything, and to which those are admitted who own rows there.
+/// An instance in which the mandate's admin may do everything, and to which those are admitted who
+/// own rows there.
 pub const INSTANCE: &str = "
     insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at)
     values ('$place', '$mandate', '$code', '$code $word', '$code $word', now());

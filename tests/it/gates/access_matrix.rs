@@ -1,5 +1,6 @@
-//! What each template role lets its holder do, table by table and operation by operation, in `access_matrix.txt`: seen through
-//! `GET /api/access/me` by somebody who holds that role and no other.
+//! What each template role lets its holder do, table by table and operation by operation, in
+//! `access_matrix.txt`: seen through `GET /api/access/me` by somebody who holds that role and no
+//! other.
 
 use std::fmt::Write as _;
 

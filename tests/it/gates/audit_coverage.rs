@@ -1,5 +1,5 @@
-//! Every mutation leaves exactly one event in each trail that it touches, in its own transaction; reads and refusals leave none;
-//! events name nobody; and nobody rewrites them.
+//! Every mutation leaves exactly one event in each trail that it touches, in its own transaction;
+//! reads and refusals leave none; events name nobody; and nobody rewrites them.
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor};
@@ -132,7 +132,8 @@ const DEEDS: [(&str, Deed); 7] = [
 ];
 
 impl Deed {
-    /// Whether the account starts or stops to count, which is every mandate's affair; the rest is the platform's alone.
+    /// Whether the account starts or stops to count, which is every mandate's affair; the rest is
+    /// the platform's alone.
     fn concerns_mandates(self) -> bool {
         !matches!(self, Deed::Readdress | Deed::Flag | Deed::Rename)
     }
@@ -156,8 +157,9 @@ impl Deed {
     }
 }
 
-/// Whatever state a mandate is in, its trail tells of its members' accounts: a disabled one is enabled again, a deleted one
-/// restored, and either way somebody asks what became of them meanwhile.
+/// Whatever state a mandate is in, its trail tells of its members' accounts: a disabled one is
+/// enabled again, a deleted one restored, and either way somebody asks what became of them
+/// meanwhile.
 #[tokio::test]
 async fn the_trail_of_a_disabled_or_deleted_mandate_misses_nothing_of_its_members() {
     let ways = operations(&document())

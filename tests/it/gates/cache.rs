@@ -1,5 +1,6 @@
-//! What is answered from a cache is what would be answered without one: over random histories that end in something being taken
-//! away as often as given, two nodes with caches and one without are asked the same after every change.
+//! What is answered from a cache is what would be answered without one: over random histories that
+//! end in something being taken away as often as given, two nodes with caches and one without are
+//! asked the same after every change.
 
 use std::fmt::Write;
 
@@ -24,7 +25,8 @@ struct Stage {
     mandate_roles: Vec<Uuid>,
     instance_roles: Vec<Uuid>,
     group: Uuid,
-    /// Acme with its other instance of `playbooks`: where one is open to somebody, it need not be named; where both are, it must.
+    /// Acme with its other instance of `playbooks`: where one is open to somebody, it need not be
+    /// named; where both are, it must.
     shelf: Tenant,
     /// The instance of a feature that SysAdmins may change.
     desk: Tenant,
@@ -307,7 +309,8 @@ impl Stage {
         }
     }
 
-    /// Goes on until so many changes were made; the first difference and how many changes it took, or nothing.
+    /// Goes on until so many changes were made; the first difference and how many changes it took,
+    /// or nothing.
     async fn history(&mut self, changes: usize) -> Option<String> {
         let mut told = Vec::new();
         let mut attempts = 0;

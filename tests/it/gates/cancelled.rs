@@ -1,5 +1,6 @@
-//! What a request leaves on a pooled connection: nothing. Neither one that was dropped at any point, least of all while its
-//! transaction began (sqlx issue 4385 put such connections back inside the transaction), nor one of another mandate.
+//! What a request leaves on a pooled connection: nothing. Neither one that was dropped at any
+//! point, least of all while its transaction began (sqlx issue 4385 put such connections back
+//! inside the transaction), nor one of another mandate.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -16,7 +17,8 @@ use crate::harness::app::CONNECTIONS;
 use crate::harness::world::Tenant;
 use crate::harness::{Answer, TestApp, World};
 
-/// Polls a request so many times and drops it: at once, or only when what it waited for has come. `None`: dropped.
+/// Polls a request so many times and drops it: at once, or only when what it waited for has come.
+/// `None`: dropped.
 async fn dropped_after<F: Future<Output = Answer>>(
     polls: usize,
     when_woken: bool,
@@ -77,7 +79,8 @@ async fn some_request(
     }
 }
 
-/// The same request, until it is not one too many at the same time: a dropped one is rolled back a moment later.
+/// The same request, until it is not one too many at the same time: a dropped one is rolled back a
+/// moment later.
 async fn sent_again(
     app: &TestApp,
     tenant: &Tenant,
@@ -105,8 +108,8 @@ struct Left {
 }
 
 async fn left_on(connection: &mut PoolConnection<Postgres>) -> (i32, Left) {
-    // Outside a transaction, now() is the statement's own time; inside, that of its begin. (In one message: bound and executed
-    // apart, a statement has two times.)
+    // Outside a transaction, now() is the statement's own time; inside, that of its begin. (In one
+    // message: bound and executed apart, a statement has two times.)
     let query = "select pg_backend_pid() as pid, current_user::text as role, now() <> statement_timestamp() as in_transaction,
                         pg_current_xact_id_if_assigned() is not null as writes, current_setting('transaction_read_only') as read_only,
                         array(select s || '=' || current_setting(s, true)
@@ -156,7 +159,8 @@ async fn a_request_that_is_dropped_anywhere_leaves_nothing_behind() {
                 let kind = random.random_range(0..5);
                 let request =
                     some_request(&world.app, tenant, &world.sys_admin.token, kind, number);
-                // A busy machine is asked less often: the early moments must not be missed there, nor the late ones elsewhere.
+                // A busy machine is asked less often: the early moments must not be missed there,
+                // nor the late ones elsewhere.
                 let polls = if random.random() {
                     random.random_range(1..24)
                 } else {

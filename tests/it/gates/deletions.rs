@@ -1,6 +1,7 @@
-//! Whoever undoes a mistake finds in the trail what was there: of every row of access that a call takes away, with what was deleted or by
-//! itself, the event tells whose it was and what it said. Looked at in the tables, so that a route that comes to take more away, or a
-//! new one, cannot lose it.
+//! Whoever undoes a mistake finds in the trail what was there: of every row of access that a call
+//! takes away, with what was deleted or by itself, the event tells whose it was and what it said.
+//! Looked at in the tables, so that a route that comes to take more away, or a new one, cannot lose
+//! it.
 
 use std::collections::BTreeSet;
 

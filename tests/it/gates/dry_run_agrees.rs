@@ -1,6 +1,7 @@
-//! A dry run tells exactly what the call then does: in random worlds, with things disabled here and there, a random call is asked
-//! about and then made, and what it did is read from the tables by code that shares nothing with the service's own. Whatever is
-//! refused is refused alike. `DRY_RUN_SEED=<n> DRY_RUN_WORLDS=1` repeats the world that a failure names.
+//! A dry run tells exactly what the call then does: in random worlds, with things disabled here and
+//! there, a random call is asked about and then made, and what it did is read from the tables by
+//! code that shares nothing with the service's own. Whatever is refused is refused alike.
+//! `DRY_RUN_SEED=<n> DRY_RUN_WORLDS=1` repeats the world that a failure names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -147,7 +148,8 @@ fn draw(dice: &mut Dice, known: &BTreeSet<String>) -> Call {
     }
 }
 
-/// Whether the member, the admission or the role that the path names is there, and somebody holds the role whose permissions change.
+/// Whether the member, the admission or the role that the path names is there, and somebody holds
+/// the role whose permissions change.
 fn names_what_is_there(call: &Call, view: &Snapshot) -> bool {
     let named: Vec<Uuid> =
         call.path.split(['/', '?']).filter_map(|part| part.parse().ok()).collect();
@@ -238,7 +240,8 @@ async fn switch_off(theatre: &Theatre, scene: Scene, random: &mut StdRng) {
         [scene.main, scene.foreign].into_iter().filter(|_| random.random_bool(0.03)).collect();
     let instance = ["first", "second", "none", "none", "none"].choose(random).unwrap();
     let listed = |ids: Vec<Uuid>| ids.iter().map(Uuid::to_string).collect::<Vec<_>>().join(", ");
-    // Without triggers, which would count admins and raise epochs: nobody has called anything in this world yet.
+    // Without triggers, which would count admins and raise epochs: nobody has called anything in
+    // this world yet.
     let statements = format!(
         "begin; set local session_replication_role = replica; update users set enabled = false where id = any ('{{{}}}');
          update mandates set enabled = false where id = any ('{{{}}}'); update feature_instances set enabled = false where label = '{instance}'; commit",
@@ -327,8 +330,8 @@ fn reach(before: &Snapshot, after: &Snapshot, mandate: Uuid) -> Value {
     json!({ "totals": { "users": changes.len(), "gained": all_gained, "lost": all_lost }, "changes": changes })
 }
 
-/// The preview as it is told: of whom the call names, and of those whom the caller may list, in the mandate or in the instance. Also how
-/// many were left out.
+/// The preview as it is told: of whom the call names, and of those whom the caller may list, in the
+/// mandate or in the instance. Also how many were left out.
 fn named_to(
     mut preview: Value,
     theatre: &Theatre,

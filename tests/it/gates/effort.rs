@@ -1,6 +1,7 @@
-//! How long the gates search at random. `cargo test` plays a share of each search, so that it is over in minutes;
-//! `GATES=full cargo test`, which is what `.ci/run` does, plays as many rounds as the claims are about and counts what came of
-//! them. Whatever is asserted of a round is asserted in both.
+//! How long the gates search at random. `cargo test` plays a share of each search, so that it is
+//! over in minutes; `GATES=full cargo test`, which is what `.ci/run` does, plays as many rounds as
+//! the claims are about and counts what came of them. Whatever is asserted of a round is asserted
+//! in both.
 
 /// One round in so many is played unless all are asked for.
 const SHARE: u64 = 10;

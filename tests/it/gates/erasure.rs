@@ -1,5 +1,5 @@
-//! Whoever is erased is nowhere any more: not in a table of the database, whatever tables there are, and not in an answer that is
-//! asked for again. And what was done is not done twice.
+//! Whoever is erased is nowhere any more: not in a table of the database, whatever tables there
+//! are, and not in an answer that is asked for again. And what was done is not done twice.
 
 use axum::http::Method;
 use serde_json::json;
@@ -311,7 +311,8 @@ async fn answers_to_the_requests_of_whoever_is_erased_go_too() {
     assert_eq!(traces(&world.app, "walburga").await, [""; 0]);
 }
 
-/// Whom a kept answer names is read from its bytes by the database: what an older version of the service writes is covered too.
+/// Whom a kept answer names is read from its bytes by the database: what an older version of the
+/// service writes is covered too.
 #[tokio::test]
 async fn the_database_reads_whom_an_answer_names() {
     let stage = Stage::new().await;

@@ -1,5 +1,5 @@
-//! Examples are what people paste: there is one of every parameter, body and answer, each is what its schema says, and the
-//! service takes those of bodies.
+//! Examples are what people paste: there is one of every parameter, body and answer, each is what
+//! its schema says, and the service takes those of bodies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,8 +151,9 @@ fn valid_within(at: &str, schema: &Value) -> usize {
     found
 }
 
-/// Sent as it stands in a suitable place, no example is refused as malformed, and for each operation there is a place where it
-/// is not refused as invalid either. (That it names people who are not there is another matter.)
+/// Sent as it stands in a suitable place, no example is refused as malformed, and for each
+/// operation there is a place where it is not refused as invalid either. (That it names people who
+/// are not there is another matter.)
 #[test]
 fn the_service_takes_the_examples_of_bodies() {
     let outcomes = on_grounds(async |ground, operation, case| {
@@ -184,7 +185,8 @@ fn the_service_takes_the_examples_of_bodies() {
     }
 }
 
-/// [`call`] compares every answer with the document; here are those of whom each route is for, and of somebody without a token.
+/// [`call`] compares every answer with the document; here are those of whom each route is for, and
+/// of somebody without a token.
 #[test]
 fn every_operation_answers_as_documented() {
     on_grounds(async |ground, operation, case| {

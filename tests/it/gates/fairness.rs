@@ -1,5 +1,6 @@
-//! One mandate asks fifty times its share: another one's requests are answered all the same, and how many of the busy mandate's are
-//! answered while one of theirs waits stays bounded. Counted, not timed.
+//! One mandate asks fifty times its share: another one's requests are answered all the same, and
+//! how many of the busy mandate's are answered while one of theirs waits stays bounded. Counted,
+//! not timed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,8 +17,9 @@ use crate::harness::{TestApp, World};
 const CROWD: usize = 50 * CONNECTIONS as usize / 2;
 /// Of the quiet mandate, one after the other.
 const ASKED: usize = 60;
-/// How many of the crowd may be answered meanwhile: those that have a connection go on working, and so do those that come after
-/// them, a few times over. Whoever stood behind the crowd would see all of it pass.
+/// How many of the crowd may be answered meanwhile: those that have a connection go on working, and
+/// so do those that come after them, a few times over. Whoever stood behind the crowd would see all
+/// of it pass.
 const BOUND: usize = CROWD / 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,5 @@
-//! The OpenAPI document is what clients are generated from: it says things so that the types that generators make fit.
+//! The OpenAPI document is what clients are generated from: it says things so that the types that
+//! generators make fit.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,6 @@
-//! `kill -9` at every moment of a request with an `Idempotency-Key`, on a database that stays: afterwards there is one effect, and the
-//! same answer on every retry. With effects that nothing else makes unique: the next version of a playbook, a booking.
+//! `kill -9` at every moment of a request with an `Idempotency-Key`, on a database that stays:
+//! afterwards there is one effect, and the same answer on every retry. With effects that nothing
+//! else makes unique: the next version of a playbook, a booking.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -27,7 +28,8 @@ const MOMENTS: [(&str, bool); 7] = [
     ("before_commit", false),
     ("before_answer", true),
 ];
-/// How often at each of them, where all rounds are played; half of the times a version, half a booking.
+/// How often at each of them, where all rounds are played; half of the times a version, half a
+/// booking.
 const KILLS: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

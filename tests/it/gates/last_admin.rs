@@ -1,6 +1,7 @@
-//! A mandate keeps an effective admin, however two changes race: every pair of the ways to lose one, on a real PostgreSQL with
-//! several connections, the second transaction begun before the first one commits. The same rounds with the locks taken out
-//! leave mandates without an admin, although the database recounts: so the rounds do overlap, and a recount is not enough.
+//! A mandate keeps an effective admin, however two changes race: every pair of the ways to lose
+//! one, on a real PostgreSQL with several connections, the second transaction begun before the
+//! first one commits. The same rounds with the locks taken out leave mandates without an admin,
+//! although the database recounts: so the rounds do overlap, and a recount is not enough.
 
 use serde_json::json;
 use sqlx::{Executor, PgPool};
@@ -71,7 +72,8 @@ struct Tally {
 }
 
 impl Arena {
-    /// Loses the admin of this number; where somebody else can do it, the SysAdmin and the other admin take turns.
+    /// Loses the admin of this number; where somebody else can do it, the SysAdmin and the other
+    /// admin take turns.
     async fn lose(&self, way: Way, admin: usize, round: usize) -> Answer {
         let (app, target) = (&self.nodes[admin], self.admins[admin].id);
         let by = &self.actor(way, admin, round).token;
@@ -114,7 +116,8 @@ impl Arena {
         (alive, raced.overlapped)
     }
 
-    /// One wins; the other is told that this was the last admin or, where the winner took the right from them, that.
+    /// One wins; the other is told that this was the last admin or, where the winner took the right
+    /// from them, that.
     fn check_answers(&self, pair: [Way; 2], round: usize, answers: &[Answer; 2]) {
         let won: Vec<usize> = (0..2).filter(|index| answers[*index].status.is_success()).collect();
         let [winner] = won[..] else {
@@ -132,7 +135,8 @@ impl Arena {
         assert!(expected.contains(&refused), "{pair:?}, round {round}: {}", answers[loser].body);
     }
 
-    /// Both are admins again, and nothing else. Not waiting for the disk: only the race is to be slow.
+    /// Both are admins again, and nothing else. Not waiting for the disk: only the race is to be
+    /// slow.
     async fn reset(&self) {
         let mut transaction = self.nodes[0].sql.acquire().await.unwrap();
         transaction.execute("begin; set local synchronous_commit = off").await.unwrap();

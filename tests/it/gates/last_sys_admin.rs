@@ -1,5 +1,6 @@
-//! The platform keeps an active SysAdmin, however two changes race: the same rounds as for the admins of mandates, over every
-//! pair of the ways in which a SysAdmin is lost, with and without the locks.
+//! The platform keeps an active SysAdmin, however two changes race: the same rounds as for the
+//! admins of mandates, over every pair of the ways in which a SysAdmin is lost, with and without
+//! the locks.
 
 use serde_json::json;
 
@@ -107,7 +108,8 @@ impl Arena {
         orphans
     }
 
-    /// One wins; the other is told that this was the last SysAdmin or, where the winner took the right from them, that.
+    /// One wins; the other is told that this was the last SysAdmin or, where the winner took the
+    /// right from them, that.
     fn check_answers(&self, pair: [Way; 2], answers: &[Answer; 2]) {
         let won: Vec<usize> = (0..2).filter(|index| answers[*index].status.is_success()).collect();
         let [winner] = won[..] else { panic!("{pair:?}: {answers:?}") };

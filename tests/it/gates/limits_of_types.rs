@@ -1,6 +1,7 @@
-//! Every typed parameter at the limits of its type, and beyond: each query and path parameter, each number and time in a body, and
-//! the versions in `If-Match`, of every operation of the document. Whatever is sent is done or refused as the document tells (every
-//! answer is held against it), and never is it a mistake of ours. What cannot be of the type is refused.
+//! Every typed parameter at the limits of its type, and beyond: each query and path parameter, each
+//! number and time in a body, and the versions in `If-Match`, of every operation of the document.
+//! Whatever is sent is done or refused as the document tells (every answer is held against it), and
+//! never is it a mistake of ours. What cannot be of the type is refused.
 
 use std::sync::OnceLock;
 

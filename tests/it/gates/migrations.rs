@@ -1,4 +1,5 @@
-//! However a database came to be, it is the same: migrated at once or step by step, and with the demo loaded once or twice.
+//! However a database came to be, it is the same: migrated at once or step by step, and with the
+//! demo loaded once or twice.
 
 use bailiwick::context::Services;
 use bailiwick::kernel::clock::SystemClock;
@@ -11,7 +12,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::harness::cluster;
 
-/// Everything that migrations make, as text: columns, constraints, indexes, policies, triggers, functions, rights.
+/// Everything that migrations make, as text: columns, constraints, indexes, policies, triggers,
+/// functions, rights.
 const CATALOGUE: &str = r"
     with own as (select c.* from pg_class c join pg_namespace n on n.oid = c.relnamespace
                  where n.nspname = 'bailiwick' and c.relname not like '\_sqlx%')
@@ -92,7 +94,8 @@ async fn nodes_that_start_together_apply_everything_once() {
     assert_eq!(told.len(), MIGRATOR.iter().count(), "{told:?}");
 }
 
-/// A database that stopped at any version and went on later is the same as one that was made at once.
+/// A database that stopped at any version and went on later is the same as one that was made at
+/// once.
 #[tokio::test]
 async fn upgraded_is_the_same_as_fresh() {
     let fresh = cluster::empty_database().await;
@@ -107,7 +110,8 @@ async fn upgraded_is_the_same_as_fresh() {
         MIGRATOR.run_to(migration.version, &mut connection).await.unwrap();
         connection.close().await.unwrap();
         assert_eq!(bootstrap::pending(&options).await.unwrap().len(), all - applied - 1);
-        // What a start asks before it migrates, which must not refuse an old schema for what is newer.
+        // What a start asks before it migrates, which must not refuse an old schema for what is
+        // newer.
         safety::check_what_is_there(&options).await.unwrap();
         bootstrap::migrate(&options).await.unwrap();
         assert_eq!(catalogue(&options).await, fresh, "upgraded from {}", migration.version);

@@ -1,5 +1,6 @@
-//! A dry run names nobody to a caller who could not list them, whatever levels of `members`, and of the instance's `access`, the caller
-//! has; it counts everybody all the same. (That the real thing then does what was told is [`super::dry_run_agrees`].)
+//! A dry run names nobody to a caller who could not list them, whatever levels of `members`, and of
+//! the instance's `access`, the caller has; it counts everybody all the same. (That the real thing
+//! then does what was told is [`super::dry_run_agrees`].)
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,8 @@ use crate::slices::kit::{Desk, values};
 
 const LEVELS: [&str; 4] = ["n", "m", "g", "a"];
 
-/// Somebody of the caller's group and a stranger to it hold a role of the mandate and one of the instance.
+/// Somebody of the caller's group and a stranger to it hold a role of the mandate and one of the
+/// instance.
 struct Stage {
     world: World,
     near: Person,
@@ -38,7 +40,8 @@ impl Stage {
         Self { world, near, far, role, instance_role }
     }
 
-    /// Somebody who may edit any role, with these levels of reading `members` and the instance's `access`.
+    /// Somebody who may edit any role, with these levels of reading `members` and the instance's
+    /// `access`.
     async fn caller(&self, by_members: &str, by_access: &str) -> Person {
         let (world, acme, name) =
             (&self.world, &self.world.acme, format!("caller-{by_members}{by_access}"));

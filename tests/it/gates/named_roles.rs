@@ -1,5 +1,6 @@
-//! Which roles somebody's access comes from is told alike by whatever tells it: `…/access` and `explain` name the very same roles,
-//! to callers who may read members and, of roles, what each pair of levels reaches.
+//! Which roles somebody's access comes from is told alike by whatever tells it: `…/access` and
+//! `explain` name the very same roles, to callers who may read members and, of roles, what each
+//! pair of levels reaches.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +16,9 @@ const OPERATIONS: [&str; 4] = ["read", "create", "update", "delete"];
 /// A table of the mandate, and one of the instance, with what roles give of them.
 const TABLES: [&str; 2] = ["groups", "playbooks"];
 
-/// The world, with somebody whom the questions are about. Of the roles that they hold in the mandate and in the instance the caller
-/// holds one too, somebody of the caller's group another, and nobody else the third.
+/// The world, with somebody whom the questions are about. Of the roles that they hold in the
+/// mandate and in the instance the caller holds one too, somebody of the caller's group another,
+/// and nobody else the third.
 struct Stage {
     world: World,
     target: Person,
@@ -94,7 +96,8 @@ fn labels(list: &Value) -> BTreeSet<String> {
     list.as_array().unwrap().iter().map(|label| label.as_str().unwrap().to_owned()).collect()
 }
 
-/// What explain names of an operation: the roles that give the level; and whether it knows of one that it does not name.
+/// What explain names of an operation: the roles that give the level; and whether it knows of one
+/// that it does not name.
 async fn explained(
     desk: &Desk<'_>,
     table: &str,
@@ -152,7 +155,8 @@ async fn access_names_the_roles_that_explain_names() {
     assert!(hidden_somewhere >= 30, "{hidden_somewhere}");
 }
 
-/// Which of the roles are named at all: those that the level reaches; of an instance's by the higher of two levels.
+/// Which of the roles are named at all: those that the level reaches; of an instance's by the
+/// higher of two levels.
 fn check_labels(access: &Value, own: bool, [by_roles, by_instance]: [&str; 2]) {
     if own {
         return;

@@ -1,5 +1,5 @@
-//! Every operation with an effect has it once, however often it is sent with one `Idempotency-Key`: a new one cannot be served
-//! without that.
+//! Every operation with an effect has it once, however often it is sent with one `Idempotency-Key`:
+//! a new one cannot be served without that.
 
 use super::cases::{Case, Unlike};
 use super::operations::Operation;
@@ -40,8 +40,8 @@ async fn repeated(ground: &Ground, operation: &Operation, case: &Case) -> usize 
     1
 }
 
-/// A key is kept by all that the effect hangs on, the session too: repeated from another session of the same person, a call leaves that
-/// session as it would have left it by itself.
+/// A key is kept by all that the effect hangs on, the session too: repeated from another session of
+/// the same person, a call leaves that session as it would have left it by itself.
 #[test]
 fn a_repetition_from_another_session_is_not_a_smaller_effect() {
     let tried: usize = on_grounds(from_another_session).into_iter().sum();
@@ -63,7 +63,8 @@ async fn from_another_session(ground: &Ground, operation: &Operation, case: &Cas
     1
 }
 
-/// Calls from a session, after the same call with the same key from another one or not; tells whether that session is alive then.
+/// Calls from a session, after the same call with the same key from another one or not; tells
+/// whether that session is alive then.
 async fn left_alive(
     ground: &Ground,
     operation: &Operation,

@@ -48,7 +48,8 @@ async fn every_reference_leads_somewhere() {
     }
 }
 
-/// Lists are pages, all of them alike: whoever can walk one can walk them all, and none is without end.
+/// Lists are pages, all of them alike: whoever can walk one can walk them all, and none is without
+/// end.
 #[tokio::test]
 async fn lists_are_pages() {
     let document = document();

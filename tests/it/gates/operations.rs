@@ -5,7 +5,8 @@ use bailiwick::assembly;
 use bailiwick::http::app::App;
 use serde_json::Value;
 
-/// Questions with a body. May only get longer with a reason: whoever is here leaves no event in the audit trail.
+/// Questions with a body. May only get longer with a reason: whoever is here leaves no event in the
+/// audit trail.
 const WITHOUT_EFFECT: [&str; 4] =
     ["check_access", "explain_access", "evaluate_access", "evaluate_accesses"];
 

@@ -1,5 +1,6 @@
-//! Brings two changes to overlap where it hurts. Neither takes a lock before both have begun; and whoever comes to COMMIT first
-//! waits there until the other has come there too, or waits for a lock of theirs. Nobody sleeps: the database says who waits.
+//! Brings two changes to overlap where it hurts. Neither takes a lock before both have begun; and
+//! whoever comes to COMMIT first waits there until the other has come there too, or waits for a
+//! lock of theirs. Nobody sleeps: the database says who waits.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use tokio::sync::watch;
 
 use crate::harness::Answer;
 
-/// Far more than any round takes: a round that is not over by then is a deadlock that nobody answered.
+/// Far more than any round takes: a round that is not over by then is a deadlock that nobody
+/// answered.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long until the database is asked once more who waits.
@@ -43,7 +45,8 @@ pub struct Round {
     pub overlapped: bool,
 }
 
-/// Runs both requests at once; `locks: false` takes their locks out. `watcher` is a superuser's pool.
+/// Runs both requests at once; `locks: false` takes their locks out. `watcher` is a superuser's
+/// pool.
 pub async fn race(
     watcher: &PgPool,
     locks: bool,
@@ -96,7 +99,8 @@ impl Side {
         self.progress.send_modify(|progress| progress.at_commit[self.me] = true);
         let mut progress = self.progress.subscribe();
         while !self.may_commit().await {
-            // Whether the other waits for a lock has to be asked again and again; what else becomes of them is told.
+            // Whether the other waits for a lock has to be asked again and again; what else becomes
+            // of them is told.
             let _ = tokio::time::timeout(AGAIN, progress.changed()).await;
         }
     }

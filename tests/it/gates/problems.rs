@@ -1,5 +1,5 @@
-//! Every refusal has the one shape (RFC 9457) and says nothing of the inside. What every operation refuses alike is asked of
-//! every operation of the document.
+//! Every refusal has the one shape (RFC 9457) and says nothing of the inside. What every operation
+//! refuses alike is asked of every operation of the document.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,8 @@ fn every_operation_refuses_what_is_malformed_alike() {
     assert!(asked >= 350, "only {asked} malformed requests were made");
 }
 
-/// One case with everything that can be wrong about its query, path and body; none of it has an effect.
+/// One case with everything that can be wrong about its query, path and body; none of it has an
+/// effect.
 async fn malformed(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     let names = ground.stage_for(case, &ground.world.acme).await;
     let rightful = ground.rightful(operation, case);
@@ -200,7 +201,8 @@ async fn unknown_routes_and_wrong_methods_are_told_apart() {
             .map(|operation| operation.method.to_string())
             .collect();
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            // A code and `instances` are the same to a pattern: the other route may know the method.
+            // A code and `instances` are the same to a pattern: the other route may know the
+            // method.
             if known.contains(method.as_str()) {
                 continue;
             }

@@ -1,4 +1,5 @@
-//! A mandate that is purged leaves nothing behind but its trail, whatever tables there are; and nothing else goes.
+//! A mandate that is purged leaves nothing behind but its trail, whatever tables there are; and
+//! nothing else goes.
 
 use chrono::Duration;
 use sqlx::AssertSqlSafe;
@@ -69,7 +70,8 @@ async fn a_mandate_with_rows_in_every_table_is_purged_whole_and_its_twin_is_not_
     );
 }
 
-/// What is taken away part by part is what foreign keys would take away at once: each table is reached, or hangs on one that is.
+/// What is taken away part by part is what foreign keys would take away at once: each table is
+/// reached, or hangs on one that is.
 #[tokio::test]
 async fn a_large_mandate_goes_in_short_transactions() {
     let ground = condemned().await;

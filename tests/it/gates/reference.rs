@@ -1,5 +1,6 @@
-//! The access model as README.md words it, and nothing besides: levels are 0 (`n`) to 3 (`a`), operations 0 to 3 (read, create,
-//! update, delete), roles are lists, and each question looks through the whole world. It shares no code with the service.
+//! The access model as README.md words it, and nothing besides: levels are 0 (`n`) to 3 (`a`),
+//! operations 0 to 3 (read, create, update, delete), roles are lists, and each question looks
+//! through the whole world. It shares no code with the service.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -56,7 +57,8 @@ impl World {
         (level, level > 0 && asked.owner.is_none_or(|owner| self.reaches(level, asked, owner)))
     }
 
-    /// The roles that count: held in the mandate or, for a table of a feature, in the instance; while everything is alive.
+    /// The roles that count: held in the mandate or, for a table of a feature, in the instance;
+    /// while everything is alive.
     pub fn counting(&self, asked: &Question) -> Vec<&Role> {
         let instance = asked.instance.filter(|_| !MANDATE_TABLES.contains(&asked.table));
         let place = instance.unwrap_or(asked.mandate);

@@ -1,5 +1,6 @@
-//! Every operation called by every kind of caller, in every kind of context, and what comes of it. The outcomes are kept in
-//! `route_matrix.txt`, to be read when they change: `UPDATE_GOLDEN=1 cargo test --test it route_matrix` writes it anew.
+//! Every operation called by every kind of caller, in every kind of context, and what comes of it.
+//! The outcomes are kept in `route_matrix.txt`, to be read when they change:
+//! `UPDATE_GOLDEN=1 cargo test --test it route_matrix` writes it anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,8 +21,8 @@ enum Column {
     Walker(Steps),
 }
 
-/// Callers that every operation knows. Those that start with `header` are sent by whoever the route is for: an admin of the
-/// mandate, or, on routes for SysAdmins only, a SysAdmin.
+/// Callers that every operation knows. Those that start with `header` are sent by whoever the route
+/// is for: an admin of the mandate, or, on routes for SysAdmins only, a SysAdmin.
 const PLAIN: &[&str] = &[
     "anonymous",
     "bad token",
@@ -213,7 +214,8 @@ async fn disabled(
         }
         other => unreachable!("nothing is disabled by {other}"),
     };
-    // In an instance: by a role held in it, where the route knows one, since an admin manages disabled instances too.
+    // In an instance: by a role held in it, where the route knows one, since an admin manages
+    // disabled instances too.
     let inside = Steps::all(operation, case).into_iter().find(|steps| {
         steps.level == 3
             && (staged.is_some() || ["access", "instance-roles"].contains(&steps.table.as_str()))

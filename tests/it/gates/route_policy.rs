@@ -1,4 +1,5 @@
-//! Every operation says who may call it, exactly once, and nothing is served that the document does not know.
+//! Every operation says who may call it, exactly once, and nothing is served that the document does
+//! not know.
 
 use std::collections::BTreeSet;
 
@@ -72,7 +73,8 @@ async fn operation_ids_are_unique_and_read_verb_first() {
     }
 }
 
-/// The document is made from the same declarations as the router, so what could escape it is a route that was hung on plainly.
+/// The document is made from the same declarations as the router, so what could escape it is a
+/// route that was hung on plainly.
 #[test]
 fn no_route_is_declared_without_a_policy() {
     for (path, text) in sources("src") {
@@ -109,7 +111,8 @@ fn after_refusals(declared: &str) -> &str {
     }
 }
 
-/// Two handlers declared in one `routes!` would share one policy, and a GET would then have the guard of its DELETE.
+/// Two handlers declared in one `routes!` would share one policy, and a GET would then have the
+/// guard of its DELETE.
 #[test]
 fn each_operation_declares_a_policy_of_its_own() {
     let all = sources("src").into_iter().chain(sources("tests/it/features"));

@@ -1,5 +1,6 @@
-//! The ground that gates call operations on: the twin mandates with people of every kind around them, and, before a call that
-//! succeeds, fresh things to aim at. Set by SQL around every wall, so that a gate does not stand on what it tests.
+//! The ground that gates call operations on: the twin mandates with people of every kind around
+//! them, and, before a call that succeeds, fresh things to aim at. Set by SQL around every wall, so
+//! that a gate does not stand on what it tests.
 
 use std::collections::BTreeMap;
 
@@ -69,8 +70,8 @@ impl Ground {
         self.world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(statements.into()))).await.unwrap();
     }
 
-    /// Puts back what calls may have taken away: the mandate, who is in it, their sessions, and the walker, who may have erased
-    /// their own account.
+    /// Puts back what calls may have taken away: the mandate, who is in it, their sessions, and the
+    /// walker, who may have erased their own account.
     pub async fn mend(&self) {
         let (acme, admin, ended) = (self.world.acme.id, self.world.acme.admin.id, self.ended.id);
         let (walker, name) = (self.walker.id, &self.walker.name);
@@ -243,7 +244,8 @@ pub fn may_have_changed(operation: &Operation, answer: &Answer) -> bool {
 /// How many grounds work at the same time.
 const GROUNDS: usize = 4;
 
-/// Does something with every case, on several grounds at once; the outcomes in the order of the cases.
+/// Does something with every case, on several grounds at once; the outcomes in the order of the
+/// cases.
 pub fn on_grounds<T: Send>(work: impl AsyncFn(&Ground, &Operation, &Case) -> T + Sync) -> Vec<T> {
     let work = &work;
     let share = |share: usize| {

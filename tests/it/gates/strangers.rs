@@ -1,5 +1,6 @@
-//! A mandate with limits of its own is to whoever is no member the same as none: twins knock in step, one naming the mandate and one
-//! naming nothing that is there, and every answer and its headers are the same.
+//! A mandate with limits of its own is to whoever is no member the same as none: twins knock in
+//! step, one naming the mandate and one naming nothing that is there, and every answer and its
+//! headers are the same.
 
 use std::collections::BTreeMap;
 
@@ -167,7 +168,8 @@ async fn once(
     call.send().await
 }
 
-/// What an answer shows: without what is never the same twice, and times without their seconds, which pass.
+/// What an answer shows: without what is never the same twice, and times without their seconds,
+/// which pass.
 fn seen(answer: &Answer, only_limits: bool) -> BTreeMap<String, String> {
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in &answer.headers {

@@ -1,5 +1,6 @@
-//! A request that names people keeps no stranger from signing in: what a mandate does waits for the mandate, and has nobody's account
-//! while it waits. Each operation is called on somebody of another mandate and brought to where it waits for its own.
+//! A request that names people keeps no stranger from signing in: what a mandate does waits for the
+//! mandate, and has nobody's account while it waits. Each operation is called on somebody of
+//! another mandate and brought to where it waits for its own.
 
 use super::cases::Case;
 use super::operations::Operation;

@@ -1,6 +1,7 @@
-//! Twin mandates, alike in everything: each id of each call is swapped for the twin's, one at a time, and must find nothing
-//! and change nothing, while the same call with one's own ids succeeds. An id of the twin and an id of nothing are answered
-//! alike, so that nobody learns which ids exist.
+//! Twin mandates, alike in everything: each id of each call is swapped for the twin's, one at a
+//! time, and must find nothing and change nothing, while the same call with one's own ids succeeds.
+//! An id of the twin and an id of nothing are answered alike, so that nobody learns which ids
+//! exist.
 
 use serde_json::Value;
 use uuid::Uuid;

@@ -1,7 +1,9 @@
-//! Two editors who read the same version and change it at the same time: one change is made, the other is refused. For every
-//! operation that changes something; a new one has to take `If-Match`, or say in its case why not.
+//! Two editors who read the same version and change it at the same time: one change is made, the
+//! other is refused. For every operation that changes something; a new one has to take `If-Match`,
+//! or say in its case why not.
 //!
-//! Both come to where they would lock or write, and wait there for the test, so that each has read what it reads without a lock.
+//! Both come to where they would lock or write, and wait there for the test, so that each has read
+//! what it reads without a lock.
 
 use std::sync::LazyLock;
 
@@ -101,7 +103,8 @@ async fn race(ground: &Ground, operation: &Operation, case: &Case, bind: &Bind) 
     ground.mend().await;
 }
 
-/// The present version, from the refusal of one that never was: such a change is refused whoever asks for it, and changes nothing.
+/// The present version, from the refusal of one that never was: such a change is refused whoever
+/// asks for it, and changes nothing.
 async fn version_told_to_stale(
     app: &TestApp,
     operation: &Operation,

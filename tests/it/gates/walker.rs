@@ -1,4 +1,5 @@
-//! A member with exactly one permission: one table, one level, near to the row that is aimed at or far from it.
+//! A member with exactly one permission: one table, one level, near to the row that is aimed at or
+//! far from it.
 
 use uuid::Uuid;
 
@@ -29,7 +30,8 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Every level that the policy's tables know, with the row mine, near and far where there is one.
+    /// Every level that the policy's tables know, with the row mine, near and far where there is
+    /// one.
     pub fn all(operation: &Operation, case: &Case) -> Vec<Steps> {
         let mut steps = Vec::new();
         for (table, done) in operation.tables() {

@@ -1,6 +1,7 @@
-//! The walls between mandates below the service, each tried with the one before it taken away: statements without a filter
-//! meet row-level security; where row-level security is away the statements' own filters hold; and where both are (a
-//! superuser), composite keys still refuse a row that points across.
+//! The walls between mandates below the service, each tried with the one before it taken away:
+//! statements without a filter meet row-level security; where row-level security is away the
+//! statements' own filters hold; and where both are (a superuser), composite keys still refuse a
+//! row that points across.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use uuid::Uuid;
@@ -73,7 +74,8 @@ pub async fn tenant_tables(app: &TestApp) -> Vec<TenantTable> {
         .collect()
 }
 
-/// Acts as the tenant of a mandate; where the table is closed by instance, in an instance that has rows of it.
+/// Acts as the tenant of a mandate; where the table is closed by instance, in an instance that has
+/// rows of it.
 async fn acting_on(
     app: &TestApp,
     table: &TenantTable,
@@ -315,7 +317,8 @@ async fn nobody_inserts_into_the_twin() {
     assert!(tried >= 12);
 }
 
-/// Without row-level security, what is left are the grants and each statement's own filter; they alone keep the twins apart.
+/// Without row-level security, what is left are the grants and each statement's own filter; they
+/// alone keep the twins apart.
 #[test]
 fn statements_filter_by_themselves_where_row_level_security_is_away() {
     let swaps: usize = on_grounds(async |ground, operation, case| {
@@ -437,7 +440,8 @@ async fn keys_refuse_a_row_that_points_across() {
     }
 }
 
-/// Tables of features are closed by instance too; tried on one that is made here as a migration would make it.
+/// Tables of features are closed by instance too; tried on one that is made here as a migration
+/// would make it.
 #[tokio::test]
 async fn a_table_of_a_feature_shows_one_instance_only() {
     let ground = Ground::new().await;

@@ -1,6 +1,7 @@
-//! What a body names and is not there is told: 404 with the place in the body and the kind of thing. The places are found in the
-//! document's schemas, by putting there what does not exist: whatever answers 404 then has to point there, and every id has to be
-//! looked for. What belongs to another mandate is answered like what does not exist.
+//! What a body names and is not there is told: 404 with the place in the body and the kind of
+//! thing. The places are found in the document's schemas, by putting there what does not exist:
+//! whatever answers 404 then has to point there, and every id has to be looked for. What belongs to
+//! another mandate is answered like what does not exist.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;

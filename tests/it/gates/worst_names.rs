@@ -1,6 +1,6 @@
-//! Lists of the worst rows: whatever a name is made of, as long as it is accepted, every list can be walked from one end to the
-//! other, in every order that it documents, and each row is met once. The names are put into every field of every operation that
-//! makes something.
+//! Lists of the worst rows: whatever a name is made of, as long as it is accepted, every list can
+//! be walked from one end to the other, in every order that it documents, and each row is met once.
+//! The names are put into every field of every operation that makes something.
 
 use std::collections::BTreeSet;
 
@@ -92,7 +92,8 @@ impl Maker<'_> {
         }
     }
 
-    /// Makes what the case makes, with each worst name in all of its fields that take it. Answers how many were made.
+    /// Makes what the case makes, with each worst name in all of its fields that take it. Answers
+    /// how many were made.
     async fn make(&self, operation: &Operation, case: &Case) -> usize {
         let uri = fill(case.uri, &self.names);
         let content = &operation.value["requestBody"]["content"]["application/json"]["schema"];

@@ -148,7 +148,8 @@ impl TestApp {
         Self::over(cluster::database().await, environment, ContextCache::default())
     }
 
-    /// Another node that works with one connection, so that whatever one request leaves on it, the next one finds.
+    /// Another node that works with one connection, so that whatever one request leaves on it, the
+    /// next one finds.
     pub fn another_node_with_one_connection(&self) -> Self {
         let cache = ContextCache::default();
         Self::assemble(
@@ -258,7 +259,8 @@ impl TestApp {
         answer
     }
 
-    /// Serves on a socket too, for callers that only know an address. Answers it, as `http://127.0.0.1:…`.
+    /// Serves on a socket too, for callers that only know an address. Answers it, as
+    /// `http://127.0.0.1:…`.
     pub async fn listen(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -314,7 +316,8 @@ impl TestApp {
         answer.expect(200)["accessToken"].as_str().unwrap().to_owned()
     }
 
-    /// Every row of every table, in a few letters a table: two looks are equal where nothing changed between them.
+    /// Every row of every table, in a few letters a table: two looks are equal where nothing
+    /// changed between them.
     pub async fn digest(&self) -> String {
         let tables: Vec<String> = sqlx::query_scalar(
             "select format('select %L, md5(string_agg(t::text, chr(10) order by t::text)) from %s t', relname, oid::regclass)
@@ -337,7 +340,8 @@ impl TestApp {
     }
 }
 
-/// A hash says what it costs to compare with: this one as little as there is, since every test signs people in.
+/// A hash says what it costs to compare with: this one as little as there is, since every test
+/// signs people in.
 fn shared_hash() -> &'static str {
     static HASH: LazyLock<String> = LazyLock::new(|| {
         let least =

@@ -18,9 +18,11 @@ static SERVERS: AtomicU32 = AtomicU32::new(0);
 pub enum Going {
     /// In order: connections are ended with a word, and the socket is gone.
     Stopped,
-    /// At once, without a word. The socket that it leaves refuses connections, as a host without a server does.
+    /// At once, without a word. The socket that it leaves refuses connections, as a host without a
+    /// server does.
     Killed,
-    /// All its processes stop where they are: connections are taken by the kernel, and nobody answers on them.
+    /// All its processes stop where they are: connections are taken by the kernel, and nobody
+    /// answers on them.
     Frozen,
 }
 

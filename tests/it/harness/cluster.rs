@@ -1,5 +1,6 @@
-//! One throw-away cluster per run, on memory where there is some, and a template database that is migrated once. A test's
-//! database is a copy of the template; it is never dropped (that costs a checkpoint), the whole cluster goes with the process.
+//! One throw-away cluster per run, on memory where there is some, and a template database that is
+//! migrated once. A test's database is a copy of the template; it is never dropped (that costs a
+//! checkpoint), the whole cluster goes with the process.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,8 @@ pub async fn database() -> PgConnectOptions {
     copy_of_template(cluster().await).await
 }
 
-/// The same in a cluster of its own, where a COMMIT waits for the disk, as in production, and lingers there, so that others
-/// come to theirs before it is seen.
+/// The same in a cluster of its own, where a COMMIT waits for the disk, as in production, and
+/// lingers there, so that others come to theirs before it is seen.
 pub async fn database_with_slow_commits() -> PgConnectOptions {
     copy_of_template(SLOW_CLUSTER.get_or_init(start_slow).await).await
 }

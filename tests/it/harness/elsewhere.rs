@@ -51,7 +51,8 @@ impl Elsewhere {
         format!("postgres://{login}@localhost/bailiwick?host={host}")
     }
 
-    /// A command with this login's settings for the service, and with a superuser's for the programs of PostgreSQL.
+    /// A command with this login's settings for the service, and with a superuser's for the
+    /// programs of PostgreSQL.
     pub fn command(&self, program: &str, login: &str) -> Command {
         let mut command = without_settings(program);
         command.env("DATABASE_URL", self.url(login)).env("BAILIWICK_ISSUER", "http://localhost");
@@ -69,7 +70,8 @@ impl Elsewhere {
     }
 }
 
-/// Where `psql`, `pg_dump` and the others are, and the service's own program; nowhere, where only the server was fetched.
+/// Where `psql`, `pg_dump` and the others are, and the service's own program; nowhere, where only
+/// the server was fetched.
 pub fn path_of_programs() -> Option<OsString> {
     let in_path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> =

@@ -1,5 +1,5 @@
-//! Tables and rows that a test holds, so that whoever locks or writes a row of them waits for the test. Readers pass, but where
-//! tables are held wholly.
+//! Tables and rows that a test holds, so that whoever locks or writes a row of them waits for the
+//! test. Readers pass, but where tables are held wholly.
 
 use std::time::Duration;
 

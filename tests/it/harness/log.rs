@@ -47,8 +47,9 @@ impl Log {
     }
 
     fn listen(look: Look, filter: &str) -> Self {
-        // Beside one that is there for the whole process: with a single one, `tracing` would ask the thread that comes by a line first
-        // whether anybody wants it, and that may be another test's.
+        // Beside one that is there for the whole process: with a single one, `tracing` would ask
+        // the thread that comes by a line first whether anybody wants it, and that may be another
+        // test's.
         statements::sent();
         let written = Written::default();
         let lines = telemetry::lines(look, filter, written.clone());

@@ -1,5 +1,5 @@
-//! What tests stand on: a PostgreSQL ([`cluster`]), a service over a database of its own ([`app`]) and a small world in it
-//! ([`world`]).
+//! What tests stand on: a PostgreSQL ([`cluster`]), a service over a database of its own ([`app`])
+//! and a small world in it ([`world`]).
 
 pub mod app;
 pub mod away;

@@ -1,5 +1,6 @@
-//! A PostgreSQL that listens on the loopback interface, with TLS or without. The key beside this file is for tests alone: nothing
-//! trusts the authority that vouches for it (for `localhost`), and that authority's own key was thrown away.
+//! A PostgreSQL that listens on the loopback interface, with TLS or without. The key beside this
+//! file is for tests alone: nothing trusts the authority that vouches for it (for `localhost`), and
+//! that authority's own key was thrown away.
 
 use std::fmt::Write as _;
 use std::fs;

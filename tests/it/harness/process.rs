@@ -34,7 +34,8 @@ pub struct Said {
     pub text: String,
 }
 
-/// Runs a command to its end. Not on a thread of the runtime: a server that is asked meanwhile may live on it.
+/// Runs a command to its end. Not on a thread of the runtime: a server that is asked meanwhile may
+/// live on it.
 pub async fn said(mut command: Command) -> Said {
     tokio::task::spawn_blocking(move || {
         let output = command.output().unwrap();

@@ -1,5 +1,6 @@
-//! Counts the statements that a test sends to the database. One subscriber for the whole process that counts by thread: a
-//! subscriber of one test's own would race with others over which events are of interest to anybody.
+//! Counts the statements that a test sends to the database. One subscriber for the whole process
+//! that counts by thread: a subscriber of one test's own would race with others over which events
+//! are of interest to anybody.
 
 use std::cell::Cell;
 use std::sync::Once;
@@ -23,7 +24,8 @@ impl Layer<Registry> for Counting {
     }
 }
 
-/// How many statements this thread has sent. A test on a runtime of one thread does all its work there.
+/// How many statements this thread has sent. A test on a runtime of one thread does all its work
+/// there.
 pub fn sent() -> usize {
     static COUNTING: Once = Once::new();
     COUNTING.call_once(|| {

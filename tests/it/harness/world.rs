@@ -1,5 +1,6 @@
-//! A small world to test in: a SysAdmin and two mandates that are twins. Each has an admin, a plain member (role `user`), and an
-//! instance of `playbooks` with its template roles. Made over HTTP, as people would.
+//! A small world to test in: a SysAdmin and two mandates that are twins. Each has an admin, a plain
+//! member (role `user`), and an instance of `playbooks` with its template roles. Made over HTTP, as
+//! people would.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -95,7 +96,8 @@ impl World {
         person
     }
 
-    /// A new mandate role with these permissions: `{"members": ["a", "n", "n", "n"]}` is view, and read, create, update, delete.
+    /// A new mandate role with these permissions: `{"members": ["a", "n", "n", "n"]}` is view, and
+    /// read, create, update, delete.
     pub async fn role_with(&self, tenant: &Tenant, label: &str, tables: Value) -> Uuid {
         let made = self
             .app

@@ -1,4 +1,5 @@
-//! A call: an operation, who makes it, and all that is sent. The same value is sent to the service and played by the model.
+//! A call: an operation, who makes it, and all that is sent. The same value is sent to the service
+//! and played by the model.
 
 use std::fmt;
 

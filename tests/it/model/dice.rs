@@ -1,4 +1,5 @@
-//! Chance: plausible arguments, taken from the model's state. The same seed and the same history throw the same.
+//! Chance: plausible arguments, taken from the model's state. The same seed and the same history
+//! throw the same.
 
 use std::collections::BTreeSet;
 
@@ -52,7 +53,8 @@ impl Dice<'_> {
     pub fn send(&mut self, body: Value) {
         self.call.body = Body::Json(body);
     }
-    /// If-Match with the right version now and then, and with a stale one more seldom; or a version in the body.
+    /// If-Match with the right version now and then, and with a stale one more seldom; or a version
+    /// in the body.
     pub fn at_version(&mut self, version: i64) {
         let believed = if self.chance(0.15) { version + 1 } else { version };
         match self.below(8) {
@@ -71,7 +73,8 @@ impl Dice<'_> {
         }
     }
 
-    /// A mandate in which the caller does something, named in the header. SysAdmins need none where the path names it.
+    /// A mandate in which the caller does something, named in the header. SysAdmins need none where
+    /// the path names it.
     pub fn mandate(&mut self) -> Option<Uuid> {
         let caller = self.caller();
         let mine: Vec<Uuid> = self
@@ -103,7 +106,8 @@ impl Dice<'_> {
         }
         Some(mandate)
     }
-    /// An instance of the mandate; of such a feature where one is named. One that is open to the caller rather than others.
+    /// An instance of the mandate; of such a feature where one is named. One that is open to the
+    /// caller rather than others.
     pub fn instance_in(&mut self, mandate: Uuid, feature: Option<&str>) -> Option<Uuid> {
         let fits = |row: &&super::world::Instance| {
             row.mandate == mandate && feature.is_none_or(|code| row.feature == code)
@@ -127,8 +131,8 @@ impl Dice<'_> {
         }
         Some(instance)
     }
-    /// A mandate and an instance of a built-in feature, in the headers; the second is left out now and then. One that is open to
-    /// the caller, and has something in it, rather than others.
+    /// A mandate and an instance of a built-in feature, in the headers; the second is left out now
+    /// and then. One that is open to the caller, and has something in it, rather than others.
     pub fn in_feature(&mut self, code: &str) -> Option<Uuid> {
         let (world, caller) = (self.world, self.caller());
         let open = world

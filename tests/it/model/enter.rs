@@ -1,4 +1,5 @@
-//! Who is let in: 401, then the context, then whether the operation is open at all; all before any object is looked up.
+//! Who is let in: 401, then the context, then whether the operation is open at all; all before any
+//! object is looked up.
 
 use uuid::Uuid;
 
@@ -14,14 +15,16 @@ pub enum Guard {
     User,
     /// Any user, in the context that headers may choose.
     Context,
-    /// Any member of the mandate in the header, and with this table and operation open where there is one.
+    /// Any member of the mandate in the header, and with this table and operation open where there
+    /// is one.
     Asking(Option<(&'static str, usize)>),
     Sys,
     SysOrOneself,
     /// A table of the mandate.
     Mandate(&'static str, usize),
     MandateOrSys(&'static str, usize),
-    /// The same where the path names no mandate: SysAdmins come to all of them, or to that of the header.
+    /// The same where the path names no mandate: SysAdmins come to all of them, or to that of the
+    /// header.
     MandateOrEverywhere(&'static str, usize),
     MandateOrSysOrOneself(&'static str, usize),
     /// The instance in the path, by a table of the mandate or by one of the instance.
@@ -114,7 +117,8 @@ impl World {
         }
     }
 
-    /// Lets a caller in, or refuses; and notes in which mandate they came as a member, also where they are refused thereafter.
+    /// Lets a caller in, or refuses; and notes in which mandate they came as a member, also where
+    /// they are refused thereafter.
     pub fn enter(&self, call: &Call) -> Let<Entered> {
         self.visited.set(None);
         let nobody = Entered {
@@ -188,7 +192,8 @@ impl World {
         }
     }
 
-    /// As a SysAdmin: the object in the path names the mandate, and a header that is sent must agree.
+    /// As a SysAdmin: the object in the path names the mandate, and a header that is sent must
+    /// agree.
     fn as_sys_admin(&self, call: &Call, entered: Entered) -> Let<Entered> {
         let entered = Entered { as_sys: true, ..entered };
         let agrees = |mandate: Uuid| {
@@ -428,7 +433,8 @@ impl World {
             (self.own_level(entered, table, operation), self.own_level(entered, table, READ));
         admit(table, operation, (level, read), needed)
     }
-    /// 403 where a delegate would change somebody whose access is not within theirs: in the whole mandate, or in one instance.
+    /// 403 where a delegate would change somebody whose access is not within theirs: in the whole
+    /// mandate, or in one instance.
     pub fn require_targets(
         &self,
         entered: &Entered,

@@ -1,4 +1,5 @@
-//! A history: one service over a database of its own, one model, and the calls that both are given, one after the other.
+//! A history: one service over a database of its own, one model, and the calls that both are given,
+//! one after the other.
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -23,9 +24,11 @@ use crate::harness::{Answer, TestApp};
 
 /// How many calls a failure tells.
 const TOLD: usize = 20;
-/// How often each mutating operation is to succeed in a history before it is called no oftener than others.
+/// How often each mutating operation is to succeed in a history before it is called no oftener than
+/// others.
 const WANTED: usize = 8;
-/// The same for what others use up: each booking is accepted, rejected or cancelled once, and never again.
+/// The same for what others use up: each booking is accepted, rejected or cancelled once, and never
+/// again.
 const WANTED_BY_OTHERS: [(&str, usize); 1] = [("create_booking", 4 * WANTED)];
 /// How many calls are made up until one is found that will succeed.
 const TRIES: usize = 20;
@@ -146,7 +149,8 @@ impl History {
         }
     }
 
-    /// What the service chose: ids in the answer, and those of what was made with it, which no answer tells.
+    /// What the service chose: ids in the answer, and those of what was made with it, which no
+    /// answer tells.
     async fn told_by(&self, call: &Call, answer: &Answer) -> Told {
         let mut told = Told::by(answer);
         let place = match call.operation.id {
@@ -164,7 +168,8 @@ impl History {
         told
     }
 
-    /// Tokens of new sessions and cursors of new pages. A new account gets the cheap hash that all test accounts share.
+    /// Tokens of new sessions and cursors of new pages. A new account gets the cheap hash that all
+    /// test accounts share.
     async fn learn(&mut self, call: &Call, expected: &Outcome, answer: &Answer) {
         let Ok(reply) = expected else { return };
         if call.operation.id == "login" {
@@ -187,8 +192,8 @@ impl History {
         }
     }
 
-    /// A call made up by chance: rather of an operation that has seldom succeeded, and rather one that will succeed or be
-    /// refused for a reason that is hard to hit.
+    /// A call made up by chance: rather of an operation that has seldom succeeded, and rather one
+    /// that will succeed or be refused for a reason that is hard to hit.
     fn next(&mut self) -> Call {
         if self.random.random_bool(0.04) && !self.open_pages.is_empty() {
             let index = self.random.random_range(0..self.open_pages.len());

@@ -1,5 +1,6 @@
-//! The platform as it is installed: a few accounts, and the features and templates that come with the service. Those of mandates
-//! are as README.md words them; what features bring is read from the service once.
+//! The platform as it is installed: a few accounts, and the features and templates that come with
+//! the service. Those of mandates are as README.md words them; what features bring is read from the
+//! service once.
 
 use sqlx::Row;
 use sqlx::types::Json;
@@ -80,7 +81,8 @@ fn person(id: Uuid, name: &str, sys_admin: bool) -> User {
     }
 }
 
-/// What new mandates get, as README.md words it: `admin` the highest level on everything, `user` and `viewer` to read.
+/// What new mandates get, as README.md words it: `admin` the highest level on everything, `user`
+/// and `viewer` to read.
 #[tokio::test]
 async fn templates_of_mandates_are_those_of_the_product() {
     let world = World::as_installed(&TestApp::start().await).await;

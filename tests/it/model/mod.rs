@@ -1,16 +1,21 @@
-//! The whole REST surface against a reference model: random valid and invalid calls by several people, each given to the service
-//! and to a plain model of it in memory. After every call the status, the problem's code and the answer must be the model's; of
-//! lists the whole content, in order, page by page.
+//! The whole REST surface against a reference model: random valid and invalid calls by several
+//! people, each given to the service and to a plain model of it in memory. After every call the
+//! status, the problem's code and the answer must be the model's; of lists the whole content, in
+//! order, page by page.
 //!
-//! - [`world`]: what the model knows, and the access model as the product words it. [`enter`]: who is let in.
-//! - [`slices`]: for each operation, how a call is made up and what it is answered. [`step`]: one step of the model.
+//! - [`world`]: what the model knows, and the access model as the product words it. [`enter`]: who
+//!   is let in.
+//! - [`slices`]: for each operation, how a call is made up and what it is answered. [`step`]: one
+//!   step of the model.
 //! - [`dice`], [`spoil`], [`prelude`]: the calls. [`history`]: a service and a model side by side.
 //!
-//! A history is made from one number. A failure names it with the step and the last calls; `MODEL_SEED=<n> cargo test --test it
-//! model_and_service_agree` plays that history again. `GATES=full cargo test model` plays [`HISTORIES`] of [`STEPS`] calls and
-//! counts what came of them; without it a few short ones are played.
+//! A history is made from one number. A failure names it with the step and the last calls;
+//! `MODEL_SEED=<n> cargo test --test it model_and_service_agree` plays that history again.
+//! `GATES=full cargo test model` plays [`HISTORIES`] of [`STEPS`] calls and counts what came of
+//! them; without it a few short ones are played.
 //!
-//! The model shares no code with the service: it was written from what the product promises, and is as slow as it is plain.
+//! The model shares no code with the service: it was written from what the product promises, and is
+//! as slow as it is plain.
 
 #![expect(clippy::future_not_send, reason = "a history stays on the thread that it began on")]
 #![expect(
@@ -48,9 +53,11 @@ const HISTORIES: u64 = 24;
 const STEPS: usize = 1_000;
 /// Where not all is played.
 const FEW_STEPS: usize = 400;
-/// How often each mutating operation must have been answered with success in all histories together.
+/// How often each mutating operation must have been answered with success in all histories
+/// together.
 const SUCCESSES: usize = 100;
-/// Each plays with a database of its own; more than there are cores, since half of the time is spent waiting for PostgreSQL.
+/// Each plays with a database of its own; more than there are cores, since half of the time is
+/// spent waiting for PostgreSQL.
 const THREADS: usize = 3;
 
 #[test]
@@ -118,7 +125,8 @@ async fn every_operation_is_played_or_named() {
     assert!(missing.is_empty(), "give these a place in tests/it/model/slices: {missing:#?}");
 }
 
-/// What it takes from outside: chance, the harness to make calls with, and the levels that tables know.
+/// What it takes from outside: chance, the harness to make calls with, and the levels that tables
+/// know.
 #[test]
 fn the_model_shares_no_code_with_the_service() {
     for (path, text) in sources("tests/it/model") {

@@ -1,5 +1,5 @@
-//! Every operation that is played: how it is called, what it asks of its caller, and the two functions that make up a call and
-//! say what it is answered.
+//! Every operation that is played: how it is called, what it asks of its caller, and the two
+//! functions that make up a call and say what it is answered.
 
 use uuid::Uuid;
 
@@ -59,7 +59,8 @@ impl Operation {
     }
 }
 
-/// What the service is free to choose, and answered: ids, of the thing itself and of what was made with it.
+/// What the service is free to choose, and answered: ids, of the thing itself and of what was made
+/// with it.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
     pub id: Uuid,

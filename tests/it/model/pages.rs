@@ -21,7 +21,8 @@ impl Row {
     }
 }
 
-/// The row after which a list goes on. A cursor is good for the list that gave it out, with the same sort and filters.
+/// The row after which a list goes on. A cursor is good for the list that gave it out, with the
+/// same sort and filters.
 #[derive(Debug, Clone)]
 pub struct Position {
     list: String,
@@ -67,7 +68,8 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// 400 for a limit outside 1..200, an unknown sort, and a cursor that this list did not give out. The first sort is the default.
+    /// 400 for a limit outside 1..200, an unknown sort, and a cursor that this list did not give
+    /// out. The first sort is the default.
     pub fn of(world: &World, call: &Call, sorts: &[&str]) -> Result<Self, Refusal> {
         let refused = || Refusal::of(400, "invalid_parameter");
         let limit = call.asked_as::<usize>("limit")?.unwrap_or(50);

@@ -1,5 +1,5 @@
-//! How every history begins: everybody signs in, and there are three mandates with members and instances, so that there is
-//! something to play with. The calls are steps like any other.
+//! How every history begins: everybody signs in, and there are three mandates with members and
+//! instances, so that there is something to play with. The calls are steps like any other.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -49,7 +49,8 @@ const ADMISSIONS: [(usize, usize, &str); 10] = [
 /// Instances in which requesters decide on what others of their groups ask for.
 const DECIDING: [usize; 2] = [1, 3];
 
-/// The next call of the prelude, given how many were made; nothing when it is over. Session `n` is that of person `n`.
+/// The next call of the prelude, given how many were made; nothing when it is over. Session `n` is
+/// that of person `n`.
 pub fn call(world: &World, step: usize) -> Option<Call> {
     let steps = [
         PEOPLE.len(),

@@ -73,7 +73,8 @@ impl Refusal {
     }
 }
 
-/// What differs between what the model said and what the service answered; nothing where they agree.
+/// What differs between what the model said and what the service answered; nothing where they
+/// agree.
 pub fn difference(expected: &Outcome, answer: &Answer) -> Option<String> {
     let (status, code) = match expected {
         Ok(reply) => (reply.status, ""),
@@ -95,8 +96,9 @@ pub fn difference(expected: &Outcome, answer: &Answer) -> Option<String> {
 /// Maps from names to things: here what is not expected must not be there.
 const MAPS: [&str; 5] = ["/tables", "/views", "/label", "/description", "/fields"];
 
-/// Where `got` is not what is expected: the fields that `expected` names, `null` also where the field is missing; lists whole and
-/// in order. A text that begins with `~` stands for any that goes on like it.
+/// Where `got` is not what is expected: the fields that `expected` names, `null` also where the
+/// field is missing; lists whole and in order. A text that begins with `~` stands for any that goes
+/// on like it.
 pub fn unlike(at: &str, expected: &Value, got: &Value) -> Option<String> {
     let differs = || Some(format!("{at}: expected {expected}, got {got}"));
     match (expected, got) {

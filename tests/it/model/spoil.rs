@@ -1,4 +1,5 @@
-//! What can be wrong with a call: one thing at a time, whatever the operation. The model reads the spoilt call as it is.
+//! What can be wrong with a call: one thing at a time, whatever the operation. The model reads the
+//! spoilt call as it is.
 
 use rand::RngExt;
 use serde_json::{Value, json};
@@ -7,7 +8,8 @@ use uuid::Uuid;
 use super::call::Body;
 use super::dice::Dice;
 
-/// Spoils the call in one way; now and then in one that does not apply to it, which leaves it as it is.
+/// Spoils the call in one way; now and then in one that does not apply to it, which leaves it as it
+/// is.
 pub fn spoil(dice: &mut Dice<'_>) {
     match dice.below(18) {
         0 => dice.ask("shoeSize", 46),

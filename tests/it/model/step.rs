@@ -1,4 +1,5 @@
-//! One step of the model: a call is let in and played; with `dryRun`, in a copy that is thrown away.
+//! One step of the model: a call is let in and played; with `dryRun`, in a copy that is thrown
+//! away.
 
 use std::collections::BTreeSet;
 
@@ -53,7 +54,8 @@ impl World {
             after.trail[self.trail.len()..].iter().filter(is_lookup).cloned().collect::<Vec<_>>(),
         );
         outcome?;
-        // Nobody holds a template; and how others stand is not for somebody to know who may only leave.
+        // Nobody holds a template; and how others stand is not for somebody to know who may only
+        // leave.
         let may_only_leave =
             |mandate: &Uuid| !entered.as_sys && !self.is_alive(*mandate, entered.user);
         let Some(mandate) = entered
@@ -110,7 +112,8 @@ impl World {
         json!({ "changes": changes, "totals": { "users": totals[0], "gained": totals[1], "lost": totals[2] } })
     }
 
-    /// Whose rows somebody reaches by level `g`, in whatever table of the mandate or of its instances.
+    /// Whose rows somebody reaches by level `g`, in whatever table of the mandate or of its
+    /// instances.
     fn by_groups(&self, mandate: Uuid, user: Uuid) -> BTreeSet<Uuid> {
         let places = self
             .instances

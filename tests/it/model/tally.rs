@@ -6,7 +6,8 @@ use std::fmt;
 use super::operations::{Operation, all};
 use crate::harness::Answer;
 
-/// For each operation, how often it was answered with a success, and how often with a refusal of each kind.
+/// For each operation, how often it was answered with a success, and how often with a refusal of
+/// each kind.
 #[derive(Debug, Default)]
 pub struct Tally {
     successes: BTreeMap<&'static str, usize>,

@@ -27,7 +27,8 @@ async fn explained(desk: &Desk<'_>, body: Value) -> Value {
     desk.post(PATH, body).await.expect(200)
 }
 
-/// Whoever is disabled is to be enabled: the roles that they hold come back with that, and none is suggested.
+/// Whoever is disabled is to be enabled: the roles that they hold come back with that, and none is
+/// suggested.
 #[tokio::test]
 async fn what_is_disabled_is_to_be_enabled_and_no_held_role_given() {
     let stage = Stage::set().await;
@@ -88,7 +89,8 @@ async fn what_is_disabled_is_to_be_enabled_and_no_held_role_given() {
     assert_eq!(answer["wouldNeed"]["role"]["label"], "viewer");
 }
 
-/// No header has to name the only instance that somebody works in, though nothing is open to them there.
+/// No header has to name the only instance that somebody works in, though nothing is open to them
+/// there.
 #[tokio::test]
 async fn the_only_instance_is_meant_also_where_all_is_disabled() {
     let world = World::new().await;
@@ -159,7 +161,8 @@ fn names(answer: &Value) -> Vec<&str> {
     groups.iter().map(|group| group["name"].as_str().unwrap()).collect()
 }
 
-/// Where `g` reaches, the groups through which it does are named; where it does not, that a group would be enough.
+/// Where `g` reaches, the groups through which it does are named; where it does not, that a group
+/// would be enough.
 #[tokio::test]
 async fn the_groups_that_reach_are_named() {
     let stage = Stage::set().await;
@@ -196,7 +199,8 @@ async fn the_groups_that_reach_are_named() {
     }
 }
 
-/// A group that everybody joins is said to be one; without an owner all of the subject's groups are named.
+/// A group that everybody joins is said to be one; without an owner all of the subject's groups are
+/// named.
 #[tokio::test]
 async fn a_group_that_everybody_joins_is_said_to_be_one() {
     let stage = Stage::set().await;
@@ -241,7 +245,8 @@ async fn groups_are_named_to_who_may_read_them() {
     let path = acme.path(&format!("/users/{}/roles", stage.outsider.id));
     world.admin().put(path, json!({ "roleIds": [watches] })).await.expect(200);
     let desk = world.desk(&stage.outsider, acme);
-    // The watcher belongs to `mixed` with the subject, and with somebody of `near`, who is not in `shared`.
+    // The watcher belongs to `mixed` with the subject, and with somebody of `near`, who is not in
+    // `shared`.
     let near = world.member_with(acme, "ned", &[acme.role("user")]).await;
     for (name, members) in [
         ("mixed", [stage.outsider.id, stage.caller.id, near.id].to_vec()),
@@ -296,7 +301,8 @@ async fn groups_are_named_to_who_may_read_them() {
     }
 }
 
-/// A view is asked about like a table: by check and by explain, in the instance of the header or the only one.
+/// A view is asked about like a table: by check and by explain, in the instance of the header or
+/// the only one.
 #[tokio::test]
 async fn views_are_checked_and_explained() {
     let stage = Stage::set().await;
@@ -342,7 +348,8 @@ async fn views_are_checked_and_explained() {
     );
     let me = stage.desk().get("/api/access/me").await.expect(200);
     assert_eq!(me["views"][&view], true, "{me}");
-    // Where several instances have it, the header says which; an instance of another feature does not know it.
+    // Where several instances have it, the header says which; an instance of another feature does
+    // not know it.
     let bare = world.desk(&stage.caller, acme);
     check(&bare, asked.clone()).await.refused(400, "instance_context_missing");
     let room = instance(world, "bookings", "Room").await;

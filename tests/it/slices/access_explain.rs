@@ -56,7 +56,8 @@ async fn the_roles_that_give_the_level_are_named() {
     assert_eq!((&read["blockedBy"], &read["wouldNeed"]), (&json!([]), &json!(null)));
     let update = explained(&desk, "members", "update").await;
     assert_eq!(because(&update), [["star", "g", "wildcard"], ["named", "m", "named"]]);
-    // `g` falls to what the table knows: members are created at `n` or `a` only. And a named table beats the `*` of its role.
+    // `g` falls to what the table knows: members are created at `n` or `a` only. And a named table
+    // beats the `*` of its role.
     let create = explained(&desk, "members", "create").await;
     assert_eq!(
         (&create["allowed"], &create["level"], because(&create)),
@@ -100,7 +101,8 @@ async fn what_is_in_the_way_and_what_it_would_take_is_told() {
         assert!(answer["wouldNeed"]["detail"].as_str().unwrap().len() > 20, "{answer}");
         assert_eq!(answer["blockedBy"].as_array().unwrap().len(), 1, "{answer}");
     }
-    // Without an owner, the least level would do; where a table does not know that, the least that it knows.
+    // Without an owner, the least level would do; where a table does not know that, the least that
+    // it knows.
     assert_eq!(ask("delete", None).await["wouldNeed"]["level"], "m");
     assert_eq!(explained(&stage.desk(), "mandate", "update").await["wouldNeed"]["level"], "a");
     assert_eq!(explained(&stage.desk(), "members", "create").await["wouldNeed"]["level"], "a");

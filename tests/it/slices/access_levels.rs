@@ -1,4 +1,5 @@
-//! What the levels n, m, g and a reach, in every way there is to a row: list, count, search, cursor, get, change, delete.
+//! What the levels n, m, g and a reach, in every way there is to a row: list, count, search,
+//! cursor, get, change, delete.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +11,8 @@ use super::kit::{Desk, denied, set};
 use crate::harness::World;
 use crate::harness::world::{Person, rules};
 
-/// Acme with a caller, a peer who shares one group with them, and an outsider who shares none. Each holds an own role that
-/// permits nothing; the caller's is the one that tests fill.
+/// Acme with a caller, a peer who shares one group with them, and an outsider who shares none. Each
+/// holds an own role that permits nothing; the caller's is the one that tests fill.
 struct Stage {
     world: World,
     caller: Person,
@@ -74,7 +75,8 @@ impl Stage {
             .expect(200);
     }
 
-    /// `n` refuses the list and every row before any lookup, the same for ids that exist and that do not.
+    /// `n` refuses the list and every row before any lookup, the same for ids that exist and that
+    /// do not.
     async fn closed(&self, table: &str, list: &str, rows: &[String]) {
         self.allow("mandate", ["a", "n", "n", "n"]).await;
         denied(&self.desk().get(list).await, table, "read", "m");

@@ -96,8 +96,8 @@ async fn the_mandate_of_the_body_must_be_that_of_the_header() {
     world.app.post(ONE).mandate(acme.id).json(asked).send().await.refused(401, "unauthenticated");
 }
 
-/// About themselves everybody asks, however they name themselves; about others who may read them. Who may not be read is told apart
-/// from nobody by nothing.
+/// About themselves everybody asks, however they name themselves; about others who may read them.
+/// Who may not be read is told apart from nobody by nothing.
 #[tokio::test]
 async fn subjects_are_oneself_and_whom_the_caller_may_read() {
     let stage = Stage::set().await;
@@ -106,7 +106,8 @@ async fn subjects_are_oneself_and_whom_the_caller_may_read() {
     let path = acme.path(&format!("/users/{}/roles", stage.caller.id));
     world.admin().put(path, json!({ "roleIds": [role] })).await.expect(200);
     let desk = world.desk(&stage.caller, acme);
-    // Whether the subject was known; the answer is the same alone and among others, but for where it stands.
+    // Whether the subject was known; the answer is the same alone and among others, but for where
+    // it stands.
     let ask = async |id: String| {
         let question = json!({ "subject": subject(id), "action": action("read"), "resource": resource("members") });
         let one = desk.post(ONE, question.clone()).await.expect(200);
@@ -226,7 +227,8 @@ async fn what_a_question_leaves_out_comes_from_the_defaults() {
     points_at(&admin.post(MANY, json!({})).await, "/subject");
 }
 
-/// A policy enforcement point gets an answer: what is not known is denied, and why is said. What is no question is refused.
+/// A policy enforcement point gets an answer: what is not known is denied, and why is said. What is
+/// no question is refused.
 #[tokio::test]
 async fn what_is_not_known_is_denied_and_what_is_no_question_refused() {
     let world = World::new().await;
@@ -286,7 +288,8 @@ async fn what_is_not_known_is_denied_and_what_is_no_question_refused() {
     points_at(&admin.post(MANY, json!({ "evaluations": "all" })).await, "/evaluations");
 }
 
-/// Whatever is wrong with one question of several: it is denied where it stands, and the others are answered.
+/// Whatever is wrong with one question of several: it is denied where it stands, and the others are
+/// answered.
 #[tokio::test]
 async fn one_bad_question_of_several_answers_for_itself() {
     let world = World::new().await;
@@ -373,7 +376,8 @@ async fn an_instance_is_named_in_the_context_or_is_the_only_one() {
         asked["context"] = json!({ "instance": unknown });
         world.admin().post(ONE, asked).await.refused(404, "not_found");
     }
-    // To whom it is not open, an instance is as if it were not there; and where none could be named, that is an answer.
+    // To whom it is not open, an instance is as if it were not there; and where none could be
+    // named, that is an answer.
     let outsider = world.member_with(acme, "outsider", &[acme.role("user")]).await;
     let desk = world.desk(&outsider, acme);
     let mut asked = question(outsider.id, "read", resource("playbooks"));

@@ -1,4 +1,5 @@
-//! What becomes of bookings: decisions and deletion, the versions that guard them, and what the trail keeps.
+//! What becomes of bookings: decisions and deletion, the versions that guard them, and what the
+//! trail keeps.
 
 use axum::http::Method;
 use bailiwick::kernel::clock::Clock;

@@ -1,4 +1,5 @@
-//! What the levels n, m, g and a reach of bookings: in the list and its count, by id, for deciding and for deleting.
+//! What the levels n, m, g and a reach of bookings: in the list and its count, by id, for deciding
+//! and for deleting.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -8,8 +9,9 @@ use super::kit::{Desk, denied, set};
 use crate::harness::World;
 use crate::harness::world::{Person, Tenant, rules};
 
-/// Acme's bookings with a caller, a peer who shares a group with them, an outsider who shares none, and somebody who left; each
-/// has requested one. The caller and the peer have others in a second instance, and the caller has one in the twin mandate too.
+/// Acme's bookings with a caller, a peer who shares a group with them, an outsider who shares none,
+/// and somebody who left; each has requested one. The caller and the peer have others in a second
+/// instance, and the caller has one in the twin mandate too.
 struct Stage {
     world: World,
     caller: Person,
@@ -93,7 +95,8 @@ impl Stage {
     }
 }
 
-/// The caller's and the peer's bookings in another instance of Acme; and the caller's in the twin, where they share a group too.
+/// The caller's and the peer's bookings in another instance of Acme; and the caller's in the twin,
+/// where they share a group too.
 async fn elsewhere(world: &World, caller: &Person, peer: &Person) -> Vec<Uuid> {
     let other = with_instance(world, &world.acme, "Cars").await;
     let mut made = Vec::new();

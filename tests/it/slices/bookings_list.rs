@@ -69,7 +69,8 @@ impl<'a> Shelf<'a> {
     }
 }
 
-/// Level `a`, `g` and `m` read from texts of their own, which must show the same where all rows are the caller's.
+/// Level `a`, `g` and `m` read from texts of their own, which must show the same where all rows are
+/// the caller's.
 async fn at_each_level(look: impl AsyncFn(&Shelf<'_>)) {
     let world = world().await;
     let person = member(&world, "rita", "bookings-admin").await;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::kit::Desk;
 use crate::harness::World;
 
-/// A resource: where it is, a change that always succeeds, whether it can be deleted, and whether it answers 304.
+/// A resource: where it is, a change that always succeeds, whether it can be deleted, and whether
+/// it answers 304.
 struct Resource<'a> {
     desk: Desk<'a>,
     path: String,

@@ -1,5 +1,5 @@
-//! What a client cannot do to others by its connections alone, over real sockets: slow, silent, oversized and too many ones. And
-//! how the service stops.
+//! What a client cannot do to others by its connections alone, over real sockets: slow, silent,
+//! oversized and too many ones. And how the service stops.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -203,7 +203,8 @@ async fn with_all_connections_taken_the_next_one_waits() {
     waiting.await;
 }
 
-/// Whether this service still answers there. Its port is free once it listens no more, and another test may have been given it.
+/// Whether this service still answers there. Its port is free once it listens no more, and another
+/// test may have been given it.
 async fn lets_in(address: SocketAddr, token: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(address).await else { return false };
     let request = format!(
@@ -244,7 +245,8 @@ async fn what_runs_is_finished_and_the_new_refused_when_the_service_stops() {
         .unwrap();
 }
 
-/// As long as the database lets a tenant's statement wait, so that it is played with all rounds only.
+/// As long as the database lets a tenant's statement wait, so that it is played with all rounds
+/// only.
 #[tokio::test]
 async fn a_statement_that_takes_too_long_is_given_up_by_the_database() {
     if !is_full() {

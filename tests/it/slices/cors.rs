@@ -1,4 +1,5 @@
-//! Calls from pages of other origins: refused unless the settings name the origin. And `security.txt`.
+//! Calls from pages of other origins: refused unless the settings name the origin. And
+//! `security.txt`.
 
 use axum::http::Method;
 use bailiwick::kernel::clock::Clock;
@@ -44,7 +45,8 @@ async fn a_page_whose_origin_is_set_may_call_and_read_what_it_needs() {
     )])
     .await;
     for origin in [PAGE, "http://localhost:3000"] {
-        // Asked of any path alike: a preflight has no credentials, and learns nothing of what is there.
+        // Asked of any path alike: a preflight has no credentials, and learns nothing of what is
+        // there.
         for path in ["/api/mandates", "/api/features/my", "/nowhere"] {
             let asked = preflight(&app, origin, path, "DELETE").await;
             assert_eq!(asked.status.as_u16(), 200, "{path}");

@@ -1,5 +1,5 @@
-//! A database that is away: stopped, killed or frozen. Nobody waits long for it, everybody is told the same, and when it is back
-//! everything goes on by itself.
+//! A database that is away: stopped, killed or frozen. Nobody waits long for it, everybody is told
+//! the same, and when it is back everything goes on by itself.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,8 @@ use crate::harness::{TestApp, World};
 const AT_ONCE: Duration = Duration::from_secs(3);
 /// The one timeout after which a frozen database is given up, with the same allowance.
 const ONE_TIMEOUT: Duration = Duration::from_millis(4_500);
-/// How long whoever asks for readiness waits: 1 s inside, within 2 s of the contract, with the same allowance.
+/// How long whoever asks for readiness waits: 1 s inside, within 2 s of the contract, with the same
+/// allowance.
 const READINESS: Duration = Duration::from_secs(3);
 /// Far more than anything takes to come back.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -155,7 +156,8 @@ async fn refuses_at_once_and_comes_back(how: Going) {
     assert!(sight.phase == Phase::Closed && sight.opened == 0 && sight.refused == 0, "{sight:?}");
     server.goes(how).await;
 
-    // Nobody knows yet: the first ones find it out, by connections that have died, or that are refused to a node which has none.
+    // Nobody knows yet: the first ones find it out, by connections that have died, or that are
+    // refused to a node which has none.
     let newcomer = world.app.another_node();
     let (answer, took) = timed(
         newcomer
@@ -229,7 +231,8 @@ async fn a_frozen_database_costs_one_timeout_and_then_nobody_anything() {
     server.comes_back().await;
     drop(held);
     all_is_well(&world).await;
-    // Who was told that it did not work out may ask whether it did; here nothing had come to its end.
+    // Who was told that it did not work out may ask whether it did; here nothing had come to its
+    // end.
     assert_eq!((groups(&world, "kept").await, groups(&world, "half done").await), (1, 0));
     keyed(1).send().await.expect(201);
     keyed(1).send().await.expect(201);
@@ -258,7 +261,8 @@ async fn a_database_that_dies_frozen_leaves_no_place_in_the_pool_taken() {
     assert_eq!(groups(&world, "half done").await, 0);
 }
 
-/// The server is there, and some of its sessions no longer answer: who leaves such a connection leaves no place taken.
+/// The server is there, and some of its sessions no longer answer: who leaves such a connection
+/// leaves no place taken.
 #[tokio::test]
 async fn a_connection_that_no_longer_answers_does_not_go_back() {
     let (mut server, world) = world().await;
@@ -314,8 +318,9 @@ async fn a_slow_statement_is_no_database_that_is_away() {
     assert_eq!(world.app.db.sight().opened, 0);
 }
 
-/// Where no new connection is to be had, while those that are open work, the fault is on the way: no descriptor left, a proxy that
-/// takes no more. Whoever needs a new one waits for one of those, and nobody is refused.
+/// Where no new connection is to be had, while those that are open work, the fault is on the way:
+/// no descriptor left, a proxy that takes no more. Whoever needs a new one waits for one of those,
+/// and nobody is refused.
 #[tokio::test]
 async fn a_connection_that_cannot_be_made_is_no_database_that_is_away() {
     let (server, world) = world().await;
@@ -369,7 +374,8 @@ async fn a_restart_between_two_requests_is_hardly_noticed() {
     assert_eq!(world.app.db.sight().opened, 0);
 }
 
-/// Each answers something that its document tells, in time: 503, or what it says without the database.
+/// Each answers something that its document tells, in time: 503, or what it says without the
+/// database.
 #[tokio::test]
 async fn every_operation_says_so_and_none_waits() {
     let (mut server, world) = world().await;
@@ -404,7 +410,8 @@ async fn every_operation_says_so_and_none_waits() {
     assert!(away >= 90, "only {away} operations needed the database");
 }
 
-/// Jobs and the node's own life go on when it is back, and nothing of the time between is taken for a job's failure.
+/// Jobs and the node's own life go on when it is back, and nothing of the time between is taken for
+/// a job's failure.
 #[tokio::test]
 async fn jobs_wait_until_it_is_back() {
     let (mut server, world) = world().await;

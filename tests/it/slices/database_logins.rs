@@ -1,4 +1,5 @@
-//! A database beside the service, whose login is no superuser: as compose makes it, and after a restore.
+//! A database beside the service, whose login is no superuser: as compose makes it, and after a
+//! restore.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -51,7 +52,8 @@ async fn compose_makes_the_database(server: &Elsewhere, path: &OsStr, password: 
     said(psql).await
 }
 
-/// As a managed PostgreSQL has it: who makes the login is no superuser, and no stranger to the service afterwards for having made it.
+/// As a managed PostgreSQL has it: who makes the login is no superuser, and no stranger to the
+/// service afterwards for having made it.
 #[tokio::test]
 async fn the_database_can_be_made_by_somebody_who_is_no_superuser() {
     let Some(path) = path_of_programs() else { return };

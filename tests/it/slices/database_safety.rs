@@ -1,4 +1,5 @@
-//! What the walls between mandates rely on in the database, spoiled piece by piece: it is refused, with what to do about it.
+//! What the walls between mandates rely on in the database, spoiled piece by piece: it is refused,
+//! with what to do about it.
 
 use crate::harness::elsewhere::Elsewhere;
 
@@ -95,8 +96,8 @@ async fn what_is_refused_is_not_migrated() {
     assert!(!check.well, "the migration was applied: {}", check.text);
 }
 
-/// Roles are the cluster's: another installation's login holds them too, and is to be kept out of this database. A superuser needs no
-/// membership.
+/// Roles are the cluster's: another installation's login holds them too, and is to be kept out of
+/// this database. A superuser needs no membership.
 #[tokio::test]
 async fn logins_of_other_installations_are_kept_out_and_superusers_are_expected() {
     let server = Elsewhere::with_login().await;

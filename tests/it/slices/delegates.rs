@@ -8,7 +8,8 @@ use crate::harness::World;
 use crate::harness::app::Answer;
 use crate::harness::world::{Person, rules};
 
-/// A delegate of Acme: everything on members, groups, roles and instances; nothing on the mandate and the trail.
+/// A delegate of Acme: everything on members, groups, roles and instances; nothing on the mandate
+/// and the trail.
 async fn lead(world: &World) -> (Person, Uuid) {
     let all = json!(["a", "a", "a", "a"]);
     let tables = json!({ "members": all, "groups": all, "roles": all, "instances": all });
@@ -158,7 +159,8 @@ async fn groups_widen_what_is_reached_so_delegates_add_neither_themselves_nor_th
             .refused(403, "target_exceeds_own_access");
     }
     desk.put(path.clone(), json!({ "userIds": [acme.member.id] })).await.expect(200);
-    // Who is there already is not added; but taken out are people within one's own access only, with the whole group too.
+    // Who is there already is not added; but taken out are people within one's own access only,
+    // with the whole group too.
     world
         .admin()
         .put(path.clone(), json!({ "userIds": [dora.id, seer.id, acme.admin.id] }))
@@ -212,7 +214,8 @@ async fn a_delegate_edits_a_role_only_from_within_to_within_their_own() {
     assert_eq!(now["tables"], within["tables"]);
 }
 
-/// Somebody who manages the admissions of Acme's instance and nothing else there, and no more than a user in the mandate.
+/// Somebody who manages the admissions of Acme's instance and nothing else there, and no more than
+/// a user in the mandate.
 async fn usher(world: &World) -> (Person, Uuid) {
     let acme = &world.acme;
     let made =
@@ -299,7 +302,8 @@ async fn a_sync_that_raises_the_callers_own_role_is_for_admins() {
     world.admin().put(permissions(editor), json!({})).await.expect(200);
     let sync = acme.instance_path("/sync-roles?addOnly=false");
     let desk = world.desk(&dora, acme);
-    // A role of somebody else's neither, beyond what could be given by hand; a dry run is refused alike.
+    // A role of somebody else's neither, beyond what could be given by hand; a dry run is refused
+    // alike.
     let friend = world.member_with(acme, "finn", &[acme.role("user")]).await;
     world.admit(acme, friend.id, &[editor]).await;
     for more in ["", "&dryRun=true"] {

@@ -61,7 +61,8 @@ async fn a_demo_that_is_there_is_not_opened_to_others() {
     assert_eq!(sign_in(&again.base).await, 200);
 }
 
-/// What the refusal says to do: the last SysAdmin and a mandate's last admin cannot be disabled before there are others.
+/// What the refusal says to do: the last SysAdmin and a mandate's last admin cannot be disabled
+/// before there are others.
 #[tokio::test]
 async fn the_data_of_a_demo_can_be_kept_without_its_accounts() {
     let app = TestApp::start().await;

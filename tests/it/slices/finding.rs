@@ -52,7 +52,8 @@ async fn sys_admins_list_the_instances_of_all_mandates() {
     );
     assert!(values(&root.get(of(Uuid::now_v7())).await.expect(200), "id").is_empty());
 
-    // A header that is sent says the same as the filter, and as little of roles: the SysAdmin belongs to neither mandate.
+    // A header that is sent says the same as the filter, and as little of roles: the SysAdmin
+    // belongs to neither mandate.
     let here = world.desk(&world.sys_admin, acme);
     assert_eq!(here.walk(INSTANCES, "id").await, set([acme.instance, rooms]));
     here.get(of(acme.id)).await.expect(200);

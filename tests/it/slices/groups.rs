@@ -139,7 +139,8 @@ async fn everyone_is_an_ordinary_group_that_new_members_join() {
     admin.delete(everyone).await.expect(204);
 }
 
-/// However many they are: the answer to a PUT is bounded as a page of the list is, and leads on into the list.
+/// However many they are: the answer to a PUT is bounded as a page of the list is, and leads on
+/// into the list.
 #[tokio::test]
 async fn a_put_of_members_answers_their_first_page() {
     let world = World::new().await;

@@ -1,4 +1,5 @@
-//! `Idempotency-Key`: one effect however often a request is sent, the same answer, and nobody else's.
+//! `Idempotency-Key`: one effect however often a request is sent, the same answer, and nobody
+//! else's.
 
 use axum::http::Method;
 use chrono::Duration;

@@ -1,4 +1,5 @@
-//! The scheduler: what fails is tried again and keeps nobody, what is not due is left alone, and stopping is clean.
+//! The scheduler: what fails is tried again and keeps nobody, what is not due is left alone, and
+//! stopping is clean.
 
 use std::time::Duration as Pause;
 

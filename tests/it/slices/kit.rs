@@ -1,4 +1,5 @@
-//! Shorthand for what most slices do: calls by one person in one mandate, and reading pages and refusals.
+//! Shorthand for what most slices do: calls by one person in one mandate, and reading pages and
+//! refusals.
 
 use std::collections::BTreeSet;
 
@@ -83,7 +84,8 @@ impl<'a> Desk<'a> {
         self.ask(Method::DELETE, path).send().await
     }
 
-    /// Everything that a list shows, one row to a page: what `field` is in each. The total must agree.
+    /// Everything that a list shows, one row to a page: what `field` is in each. The total must
+    /// agree.
     pub async fn walk(&self, path: &str, field: &str) -> BTreeSet<String> {
         let mut found = Vec::new();
         let mut cursor = String::new();
@@ -108,7 +110,8 @@ impl<'a> Desk<'a> {
 const MAX_CURSOR: usize = 1_024;
 const MAX_PAGE: usize = 1 << 20;
 
-/// All items of a list in its order, page by page by the `Link`s; no row comes twice, and no cursor and no page is too long.
+/// All items of a list in its order, page by page by the `Link`s; no row comes twice, and no cursor
+/// and no page is too long.
 pub async fn follow(start: String, get: impl AsyncFn(String) -> Answer) -> Vec<Value> {
     let (mut url, mut found, mut seen) = (start.clone(), Vec::new(), BTreeSet::new());
     loop {

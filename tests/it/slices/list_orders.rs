@@ -1,4 +1,5 @@
-//! Orders of lists: by creation is by time, whatever the ids; and every row can be walked past, however long its name.
+//! Orders of lists: by creation is by time, whatever the ids; and every row can be walked past,
+//! however long its name.
 
 use chrono::{DateTime, FixedOffset};
 use serde_json::{Value, json};
@@ -75,7 +76,8 @@ impl<'a> Shelves<'a> {
     }
 }
 
-/// Seven rows of everything that is listed by creation: two at a time in the same microsecond, and in another order than their ids.
+/// Seven rows of everything that is listed by creation: two at a time in the same microsecond, and
+/// in another order than their ids.
 const OUT_OF_ORDER: &str = "
     create temporary table rows as
       select n, md5('row' || n)::uuid as id, timestamptz '2026-01-01T00:00:00Z' + (n * 5 % 7 / 2) * interval '1 microsecond' as at
@@ -134,8 +136,8 @@ async fn by_creation_is_by_time_and_among_equals_by_id() {
     assert!(times[0] > times[times.len() - 1], "{times:?}");
 }
 
-/// As names were stored when only their characters were counted: six whose keys are 7 KB long and begin alike, and two about whose
-/// order there is no doubt.
+/// As names were stored when only their characters were counted: six whose keys are 7 KB long and
+/// begin alike, and two about whose order there is no doubt.
 const LONG_NAMES: &str = "
     create temporary table rows as
       select n, md5('row' || n)::uuid as id, 'm' || repeat(U&'\\FDFA', 190) || n as name,

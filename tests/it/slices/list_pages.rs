@@ -27,7 +27,8 @@ async fn a_page_has_at_most_a_mebibyte_and_the_next_one_goes_on() {
         first.to_string().len()
     );
     assert_eq!(first["total"], json!(91), "heavy ones and `everyone`");
-    // `walk` compares pages of one to three with the pages of 200, which are cut, and `follow` weighs each.
+    // `walk` compares pages of one to three with the pages of 200, which are cut, and `follow`
+    // weighs each.
     assert_eq!(shelves.walk(&path, "name").await.len(), 91);
     // An item that is too heavy by itself is a page by itself.
     let heavy = world.admin().get(world.acme.path("/audit?limit=2")).await.expect(200);

@@ -1,5 +1,6 @@
-//! How PostgreSQL reads lists by creation: from an index, a page at a time, wherever the page begins. The service's own
-//! statements are explained with a plan for the parameters; those with few filters also with the plan for any parameters.
+//! How PostgreSQL reads lists by creation: from an index, a page at a time, wherever the page
+//! begins. The service's own statements are explained with a plan for the parameters; those with
+//! few filters also with the plan for any parameters.
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor};
@@ -30,7 +31,8 @@ const CROWD: &str = "
       select gen_random_uuid(), '$mandate', 'playbooks', 'crowd ' || n, 'crowd ' || n, now() from generate_series(1, 20000) n;
     analyze";
 
-/// A list, what its statement begins and ends with, and its arguments with the bound of a page in the middle.
+/// A list, what its statement begins and ends with, and its arguments with the bound of a page in
+/// the middle.
 struct List<'a> {
     path: String,
     statement: &'a str,

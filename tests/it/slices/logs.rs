@@ -1,4 +1,5 @@
-//! What an operator finds in the log by the `requestId` that somebody quotes, and what nobody finds there.
+//! What an operator finds in the log by the `requestId` that somebody quotes, and what nobody finds
+//! there.
 
 use axum::http::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! Adding members by name or address: what trying out names tells, what it leaves behind, and what it costs.
+//! Adding members by name or address: what trying out names tells, what it leaves behind, and what
+//! it costs.
 
 use axum::http::Method;
 use serde_json::{Value, json};

@@ -168,7 +168,8 @@ async fn a_disabled_membership_opens_nothing_until_it_is_enabled_again() {
     points_at(&admin.patch(row(&world, acme.member.id, ""), json!({})).await, "/enabled");
 }
 
-/// Nobody is kept in against their will; and who is not a member, or whose mandate is closed, learns nothing by trying to leave.
+/// Nobody is kept in against their will; and who is not a member, or whose mandate is closed,
+/// learns nothing by trying to leave.
 #[tokio::test]
 async fn a_disabled_member_may_leave_and_nothing_else() {
     let world = World::new().await;

@@ -1,4 +1,5 @@
-//! What a body names and is not there: told one by one, where it is named, and the same whether it is nobody's or another mandate's.
+//! What a body names and is not there: told one by one, where it is named, and the same whether it
+//! is nobody's or another mandate's.
 
 use serde_json::{Value, json};
 use uuid::Uuid;

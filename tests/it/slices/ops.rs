@@ -47,7 +47,8 @@ async fn browsers_are_told_what_not_to_do_with_an_answer() {
         ] {
             assert_eq!(answer.header(header), value, "{path}");
         }
-        // Who comes without TLS is not told to come with it; nor does anybody but a trusted proxy tell that it was there.
+        // Who comes without TLS is not told to come with it; nor does anybody but a trusted proxy
+        // tell that it was there.
         assert_eq!(answer.header("strict-transport-security"), "", "{path}");
         let pretended = app
             .get(path)
@@ -92,7 +93,8 @@ async fn many_probes_are_one_question_to_the_database() {
         answer.expect(200);
     }
     let sent = statements::sent() - before;
-    // On a connection that is new, besides: its role and its settings. They take longer than a while where the machine is busy.
+    // On a connection that is new, besides: its role and its settings. They take longer than a
+    // while where the machine is busy.
     assert!(sent <= 3 * 4, "{sent} statements");
 }
 

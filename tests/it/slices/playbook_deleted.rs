@@ -1,4 +1,5 @@
-//! Deleting playbooks and versions is soft: hidden at once, told as gone to those who could read it, restorable for seven days.
+//! Deleting playbooks and versions is soft: hidden at once, told as gone to those who could read
+//! it, restorable for seven days.
 
 use chrono::{DateTime, Duration};
 use serde_json::{Value, json};

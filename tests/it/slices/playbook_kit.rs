@@ -1,4 +1,5 @@
-//! A stage for playbooks: who may own rows, from near the caller to far away, and how a playbook's paths are written.
+//! A stage for playbooks: who may own rows, from near the caller to far away, and how a playbook's
+//! paths are written.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -12,9 +13,9 @@ pub const ALL: [&str; 4] = ["a", "a", "a", "a"];
 /// Nothing.
 pub const NONE: [&str; 4] = ["n", "n", "n", "n"];
 
-/// Acme with a caller, a peer who shares a group with them, and an outsider who shares none. All three work in Acme's instance,
-/// in a second one of the same feature, and in Globex, where all of them share a group. In Acme's first instance the caller
-/// holds one role, which tests fill.
+/// Acme with a caller, a peer who shares a group with them, and an outsider who shares none. All
+/// three work in Acme's instance, in a second one of the same feature, and in Globex, where all of
+/// them share a group. In Acme's first instance the caller holds one role, which tests fill.
 pub struct Stage {
     pub world: World,
     pub caller: Person,
@@ -72,7 +73,8 @@ impl Stage {
         self.world.desk(person, &self.world.acme).in_instance(self.world.acme.instance)
     }
 
-    /// What the caller may do in Acme's first instance from now on: `[read, create, update, delete]` on each table.
+    /// What the caller may do in Acme's first instance from now on:
+    /// `[read, create, update, delete]` on each table.
     pub async fn allow(&self, playbooks: [&str; 4], versions: [&str; 4]) {
         let mut tables = json!({});
         for (table, levels) in [("playbooks", playbooks), ("playbook_versions", versions)] {

@@ -1,5 +1,6 @@
-//! How PostgreSQL reads the list of playbooks: at no level, and however far down the list, does it pass over many rows that it
-//! does not show. Plans, not times: `EXPLAIN ANALYZE` of the very statements that the service prepared, as the tenant role.
+//! How PostgreSQL reads the list of playbooks: at no level, and however far down the list, does it
+//! pass over many rows that it does not show. Plans, not times: `EXPLAIN ANALYZE` of the very
+//! statements that the service prepared, as the tenant role.
 
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
@@ -15,8 +16,8 @@ const FAR: usize = 1_000;
 /// So many times the page may be passed over.
 const MOST: u64 = 20;
 
-/// 2,000 members in 50 groups, and 100,000 playbooks: 12,000 of the reader's own, the others of all alike. (The reader owns that
-/// many so that there is a thousandth page at every level.)
+/// 2,000 members in 50 groups, and 100,000 playbooks: 12,000 of the reader's own, the others of all
+/// alike. (The reader owns that many so that there is a thousandth page at every level.)
 const CROWD: &str = "
     insert into users (id, username, username_key, created_at) select md5('crowd' || n)::uuid, 'crowd-' || n, 'crowd-' || n, now() from generate_series(1, 1999) n;
     insert into memberships (id, mandate_id, user_id, created_at) select gen_random_uuid(), '$mandate', md5('crowd' || n)::uuid, now() from generate_series(1, 1999) n;

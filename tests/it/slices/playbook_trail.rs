@@ -1,4 +1,5 @@
-//! What the audit trail tells of work with playbooks: who did what to which, and never what they hold.
+//! What the audit trail tells of work with playbooks: who did what to which, and never what they
+//! hold.
 
 use axum::http::Method;
 use serde_json::{Value, json};

@@ -10,7 +10,8 @@ use crate::harness::app::Answer;
 const LEVELS: [(&str, usize); 3] = [("m", 1), ("g", 2), ("a", 3)];
 const NEEDED: [&str; 3] = ["m", "g", "a"];
 
-/// A playbook of somebody's in which the caller made version 1, the peer version 2, the outsider version 3.
+/// A playbook of somebody's in which the caller made version 1, the peer version 2, the outsider
+/// version 3.
 async fn shared(stage: &Stage, owner: &crate::harness::world::Person, name: &str) -> Uuid {
     let playbook = stage.playbook_of(owner, name).await;
     for (number, person) in (1..).zip([&stage.caller, &stage.peer, &stage.outsider]) {

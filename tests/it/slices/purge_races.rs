@@ -1,5 +1,5 @@
-//! Purging against restoring, against another node, and against death: whatever happens in between, each thing goes once and whole,
-//! or stays whole. Nobody sleeps: the database says who waits.
+//! Purging against restoring, against another node, and against death: whatever happens in between,
+//! each thing goes once and whole, or stays whole. Nobody sleeps: the database says who waits.
 
 use chrono::Duration;
 use serde_json::json;

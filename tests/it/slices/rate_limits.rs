@@ -22,7 +22,8 @@ async fn signed_in(app: &TestApp, name: &str) -> String {
     app.sign_in(name).await
 }
 
-/// The class, quota and what remains, as the headers say; of the latest charge, where there are several.
+/// The class, quota and what remains, as the headers say; of the latest charge, where there are
+/// several.
 #[track_caller]
 pub fn headers(answer: &Answer) -> (String, u32, u32) {
     all_headers(answer).remove(0)
@@ -71,7 +72,8 @@ async fn a_budget_is_a_burst_of_n_and_then_429() {
         answer.expect(200);
     }
     refused(&get(&token).await);
-    // The same person in another session pays from the same budget, whatever the route of the class.
+    // The same person in another session pays from the same budget, whatever the route of the
+    // class.
     let again = app.sign_in("alice").await;
     refused(&get(&again).await);
     refused(&app.get("/api/features/my").bearer(&token).send().await);
@@ -187,7 +189,8 @@ async fn sign_ins_are_limited_by_address_and_name_before_the_password_is_looked_
     for name in ["alice", "Alice", "\u{ff21}lice"] {
         refused(&login(&app, name, PASSWORD, here).await);
     }
-    // Neither the others of an office pay for it, nor does she elsewhere; and a header by which she seems to be elsewhere is no proxy's.
+    // Neither the others of an office pay for it, nor does she elsewhere; and a header by which she
+    // seems to be elsewhere is no proxy's.
     login(&app, "bob", PASSWORD, here).await.expect(200);
     login(&app, "alice", PASSWORD, there).await.expect(200);
     let body = json!({ "username": "alice", "password": PASSWORD });

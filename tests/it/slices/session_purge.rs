@@ -1,5 +1,5 @@
-//! Sessions that are over go after a week, in portions; the trail that names them stays. And what an erasure and this purge look for
-//! is found by an index.
+//! Sessions that are over go after a week, in portions; the trail that names them stays. And what
+//! an erasure and this purge look for is found by an index.
 
 use chrono::Duration;
 use sqlx::{AssertSqlSafe, Connection, Executor};

@@ -7,7 +7,8 @@ use super::kit::Desk;
 use crate::harness::World;
 use crate::harness::world::{Person, rules};
 
-/// A mandate in which nobody shares a group yet, with a delegate, somebody to share with, and the delegate's own group.
+/// A mandate in which nobody shares a group yet, with a delegate, somebody to share with, and the
+/// delegate's own group.
 struct Stage {
     world: World,
     /// Manages groups at `m` and has the given level on the playbooks of Acme's instance.
@@ -151,7 +152,8 @@ async fn who_comes_back_by_a_delegate_is_near_nobody_and_by_an_admin_as_anybody(
         json!([stage.own]),
         "whom groups take in by themselves is the admins' choice"
     );
-    // Their rows are there when they come back. (A SysAdmin might be a member, and bring them near themselves.)
+    // Their rows are there when they come back. (A SysAdmin might be a member, and bring them near
+    // themselves.)
     for (desk, groups) in
         [(stage.desk(), json!([])), (world.root(), json!([])), (world.admin(), json!([stage.own]))]
     {
@@ -181,7 +183,8 @@ async fn near_reader(world: &World) -> Uuid {
 
 #[tokio::test]
 async fn a_delegate_opens_to_nobody_what_is_closed_to_themselves() {
-    // Whoever of the two has level `g`, the one who is added or the one who is there: it counts in both directions.
+    // Whoever of the two has level `g`, the one who is added or the one who is there: it counts in
+    // both directions.
     for friend_reads in [true, false] {
         for level in ["g", "a"] {
             let stage = Stage::set(level).await;

@@ -202,7 +202,8 @@ async fn an_event_that_cannot_be_written_changes_no_answer() {
     assert_eq!(app.count(FAILURES).await, 0);
 }
 
-/// Waiting for a while, which is the same for all; and the event comes when it can, even if nobody waits for the answer.
+/// Waiting for a while, which is the same for all; and the event comes when it can, even if nobody
+/// waits for the answer.
 #[tokio::test]
 async fn an_event_that_comes_late_comes() {
     let stage = Stage::new().await;
@@ -225,7 +226,8 @@ async fn an_event_that_comes_late_comes() {
         .unwrap_or_else(|_| panic!("an event is missing"));
 }
 
-/// From the first look at the account on: nobody tries passwords unheard by not waiting for the answers.
+/// From the first look at the account on: nobody tries passwords unheard by not waiting for the
+/// answers.
 #[tokio::test]
 async fn whoever_hangs_up_before_it_is_known_whether_they_may_sign_in_is_told_of() {
     let app = TestApp::start().await;

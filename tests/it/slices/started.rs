@@ -1,4 +1,5 @@
-//! What the program says of itself: which version runs, from which commit, and what it did to the schema.
+//! What the program says of itself: which version runs, from which commit, and what it did to the
+//! schema.
 
 use std::path::Path;
 

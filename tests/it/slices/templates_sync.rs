@@ -1,4 +1,5 @@
-//! Template roles: copied when mandates and instances are made, and synced only when somebody says so.
+//! Template roles: copied when mandates and instances are made, and synced only when somebody says
+//! so.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,8 @@ use crate::harness::World;
 use crate::harness::app::uuid;
 use crate::harness::world::{answered, rules};
 
-/// A feature `trustee` with the template `clerk` (reads all ledgers, sees the board) and an instance of it in Acme.
+/// A feature `trustee` with the template `clerk` (reads all ledgers, sees the board) and an
+/// instance of it in Acme.
 struct Stage {
     world: World,
     clerk: Uuid,

@@ -1,4 +1,5 @@
-//! Names that cannot be seen, that read otherwise than they are stored, and that look like another one.
+//! Names that cannot be seen, that read otherwise than they are stored, and that look like another
+//! one.
 
 use axum::http::Method;
 use serde_json::json;

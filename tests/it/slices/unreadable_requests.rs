@@ -1,5 +1,5 @@
-//! What is no HTTP request, over a real socket: it is refused as everything is, with a document that says why and by which id the
-//! log knows it.
+//! What is no HTTP request, over a real socket: it is refused as everything is, with a document
+//! that says why and by which id the log knows it.
 
 use bailiwick::kernel::telemetry;
 use serde_json::Value;
@@ -11,7 +11,8 @@ use crate::harness::log::Log;
 
 const GOOD: &str = "GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n";
 
-/// An answer's status, headers in small letters, and body, as far as its length goes; and what follows.
+/// An answer's status, headers in small letters, and body, as far as its length goes; and what
+/// follows.
 struct Read {
     status: u16,
     headers: String,

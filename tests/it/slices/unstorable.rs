@@ -1,5 +1,5 @@
-//! U+0000, which PostgreSQL cannot store or be asked for, is refused wherever text comes in: it is nobody's mistake but the
-//! caller's.
+//! U+0000, which PostgreSQL cannot store or be asked for, is refused wherever text comes in: it is
+//! nobody's mistake but the caller's.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! What an operator can rely on, one test a rule. Each test has an environment and a folder of its own.
+//! What an operator can rely on, one test a rule. Each test has an environment and a folder of its
+//! own.
 
 use std::fs;
 use std::path::Path;

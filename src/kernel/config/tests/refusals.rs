@@ -140,7 +140,8 @@ fn every_name_of_elsewhere_leads_to_a_setting_and_is_none() {
     }
 }
 
-/// It would be ignored like any variable of somebody else's, and an embedded database would be served in place of the one meant.
+/// It would be ignored like any variable of somebody else's, and an embedded database would be
+/// served in place of the one meant.
 #[test]
 fn a_misspelt_database_is_not_silently_another() {
     for (wrong, right) in [

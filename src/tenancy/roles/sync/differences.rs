@@ -10,7 +10,8 @@ use utoipa::openapi::schema::{Object, OneOfBuilder, Schema, Type};
 
 use crate::access::{Level, Operation, Permissions, Rule};
 
-/// One difference: a level, whether a table is shown, or (with `table` null) whether a view is allowed.
+/// One difference: a level, whether a table is shown, or (with `table` null) whether a view is
+/// allowed.
 #[derive(Debug, Serialize, ToSchema, PartialEq)]
 #[schema(example = json!({ "table": "contracts", "operation": "read", "from": "n", "to": "m" }))]
 pub struct PermissionChange {

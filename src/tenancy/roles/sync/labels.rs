@@ -6,8 +6,9 @@ use super::{Present, copy_of, is_orphan};
 use crate::kernel::names;
 use crate::tenancy::roles::copies::Template;
 
-/// Which labels stay with the roles that have them. Copies may swap theirs, and take those of copies that are removed; but not one
-/// that stays: of a role made by hand, of a copy that somebody holds without its template, or of a copy that cannot have its own.
+/// Which labels stay with the roles that have them. Copies may swap theirs, and take those of
+/// copies that are removed; but not one that stays: of a role made by hand, of a copy that somebody
+/// holds without its template, or of a copy that cannot have its own.
 pub(super) struct Labels(BTreeSet<String>);
 
 impl Labels {

@@ -1,6 +1,6 @@
-//! Bringing an instance's roles in line with its feature's templates. Compared by template, not by label; roles made by hand
-//! are never touched and roles that somebody holds never removed. What would change is computed here, purely; `instances`
-//! applies it or, in a dry run, only answers it.
+//! Bringing an instance's roles in line with its feature's templates. Compared by template, not by
+//! label; roles made by hand are never touched and roles that somebody holds never removed. What
+//! would change is computed here, purely; `instances` applies it or, in a dry run, only answers it.
 
 mod differences;
 mod labels;
@@ -31,7 +31,8 @@ pub struct SyncReport {
     /// Copies removed, since their template is gone.
     #[schema(example = 0)]
     pub removed: usize,
-    /// Copies left as they are; a changed one that `addOnly` spared counts here and is listed as `differs`.
+    /// Copies left as they are; a changed one that `addOnly` spared counts here and is listed as
+    /// `differs`.
     #[schema(example = 0)]
     pub unchanged: usize,
     /// Changed copies that were reset to their template.
@@ -166,7 +167,8 @@ impl Plan {
     }
 }
 
-/// Compares an instance's roles with the templates. What is planned comes to rest: once it is done, nothing is left to do.
+/// Compares an instance's roles with the templates. What is planned comes to rest: once it is done,
+/// nothing is left to do.
 #[must_use]
 pub fn plan(
     templates: &[Template],

@@ -1,4 +1,5 @@
-//! However templates and roles change between two syncs: after a sync another one has nothing to do.
+//! However templates and roles change between two syncs: after a sync another one has nothing to
+//! do.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,7 +145,8 @@ impl World {
         plan(&self.templates, &self.present, &catalogue(), add_only, UserId::new())
     }
 
-    /// As the database does it, in the order of `apply`: whatever is done, no two roles have one label.
+    /// As the database does it, in the order of `apply`: whatever is done, no two roles have one
+    /// label.
     fn sync(&mut self, add_only: bool) {
         let plan = self.plan(add_only);
         self.present.retain(|role| !plan.remove.iter().any(|gone| gone.role.id == role.role.id));

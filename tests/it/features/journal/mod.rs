@@ -1,5 +1,6 @@
-//! A feature that only tests know, written as one of the service's own would be: its table has all four operations at all
-//! levels. It shows that a feature is a folder and a line, and that the gates cover it without knowing it.
+//! A feature that only tests know, written as one of the service's own would be: its table has all
+//! four operations at all levels. It shows that a feature is a folder and a line, and that the
+//! gates cover it without knowing it.
 
 mod routes;
 mod store;

@@ -102,7 +102,8 @@ fn only_contexts_open_the_database() {
 /// What runs beside requests, or before one is known.
 const BESIDE_REQUESTS: [&str; 3] = ["cli/", "kernel/db/breaker.rs", "http/server.rs"];
 
-/// A task does not know by itself for whom it was started: what it logs could be found by no request's id.
+/// A task does not know by itself for whom it was started: what it logs could be found by no
+/// request's id.
 #[test]
 fn what_a_request_starts_logs_as_the_request() {
     for (path, text) in sources("src") {

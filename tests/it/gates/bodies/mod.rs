@@ -1,5 +1,5 @@
-//! What every operation with a body does with what can be wrong in any body. The fields come from the document's examples, which
-//! have all of them, so that a new field is tried by itself.
+//! What every operation with a body does with what can be wrong in any body. The fields come from
+//! the document's examples, which have all of them, so that a new field is tried by itself.
 
 mod texts;
 mod twice;

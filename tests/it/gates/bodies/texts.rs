@@ -1,5 +1,6 @@
-//! The worst texts there are, in every text field of every operation: at the longest length that a name has, and far beyond. None is
-//! our failure, what is refused changes nothing and is told in a few words, and what is taken is answered within bounds.
+//! The worst texts there are, in every text field of every operation: at the longest length that a
+//! name has, and far beyond. None is our failure, what is refused changes nothing and is told in a
+//! few words, and what is taken is answered within bounds.
 
 use serde_json::Value;
 
@@ -11,7 +12,8 @@ use super::{example, text_pointers, with_field};
 /// How much longer than the body an answer may be that repeats what was taken.
 const BESIDE: usize = 4 * 1024;
 
-/// Characters that become eighteen, that take four bytes, that pile up, that cannot be seen, that turn the line around.
+/// Characters that become eighteen, that take four bytes, that pile up, that cannot be seen, that
+/// turn the line around.
 fn worst() -> Vec<(&'static str, String)> {
     let repeated = |text: &str, times: usize| text.repeat(times);
     vec![

@@ -1,4 +1,5 @@
-//! A name that any object of a body has twice, and a body that is sent encoded, are refused by every operation and change nothing.
+//! A name that any object of a body has twice, and a body that is sent encoded, are refused by
+//! every operation and change nothing.
 
 use serde_json::Value;
 
@@ -56,7 +57,8 @@ async fn doubled(ground: &Ground, operation: &Operation, case: &Case) -> usize {
     tried
 }
 
-/// The text of a body once for each object in it, whose first member is there twice; and the pointer to that member.
+/// The text of a body once for each object in it, whose first member is there twice; and the
+/// pointer to that member.
 fn with_a_name_twice(body: &Value) -> Vec<(String, String)> {
     let mut pointers = Vec::new();
     objects(body, String::new(), &mut pointers);

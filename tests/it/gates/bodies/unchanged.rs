@@ -1,5 +1,5 @@
-//! A change that changes nothing raises no version and writes no event: every PUT and PATCH is made twice, and after the second
-//! time every row of every table is as it was after the first.
+//! A change that changes nothing raises no version and writes no event: every PUT and PATCH is made
+//! twice, and after the second time every row of every table is as it was after the first.
 
 use axum::http::Method;
 

@@ -1,5 +1,6 @@
-//! The released document is a promise: what it says a client may send is taken, and what it says is answered comes. A change that
-//! breaks it fails here, by name and place. The README tells how a release moves `openapi/released.json`.
+//! The released document is a promise: what it says a client may send is taken, and what it says is
+//! answered comes. A change that breaks it fails here, by name and place. The README tells how a
+//! release moves `openapi/released.json`.
 
 mod mutations;
 mod schemas;

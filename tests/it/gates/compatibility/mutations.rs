@@ -1,4 +1,5 @@
-//! The check itself: what has to be told is told where it is, and what a client does not notice is not.
+//! The check itself: what has to be told is told where it is, and what a client does not notice is
+//! not.
 
 use std::sync::OnceLock;
 

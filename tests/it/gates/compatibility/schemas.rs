@@ -1,5 +1,6 @@
-//! What of a schema's change breaks a client. What is sent has to be taken as before, so that the new schema must allow whatever
-//! the old one did. What is answered has to be what was told, so that the old one must allow whatever the new one does.
+//! What of a schema's change breaks a client. What is sent has to be taken as before, so that the
+//! new schema must allow whatever the old one did. What is answered has to be what was told, so
+//! that the old one must allow whatever the new one does.
 
 use std::collections::HashSet;
 
@@ -11,7 +12,8 @@ use super::shape::Shape;
 pub enum Direction {
     Sent,
     Answered,
-    /// As answered; but the list of codes grows with what can be refused, and who does not know one goes by the status.
+    /// As answered; but the list of codes grows with what can be refused, and who does not know one
+    /// goes by the status.
     Refused,
 }
 
@@ -143,7 +145,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// An answer that is less narrow than it was still goes where it went; one of another format does not.
+    /// An answer that is less narrow than it was still goes where it went; one of another format
+    /// does not.
     fn compare_limits(&mut self, at: &str, was: &Shape, is: &Shape) {
         let names = was.limits.keys().chain(is.limits.keys());
         let names: std::collections::BTreeSet<&str> = names.copied().collect();

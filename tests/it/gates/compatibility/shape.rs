@@ -1,4 +1,5 @@
-//! A schema without the ways of writing it: references followed, the parts of an `allOf` put together, null told apart.
+//! A schema without the ways of writing it: references followed, the parts of an `allOf` put
+//! together, null told apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,7 @@
-//! The OpenAPI document as a contract: whether a value is what its schema says, by JSON Schema 2020-12 with formats, and whether
-//! an answer is one that its operation documents. Every answer that any test gets in process is looked at
-//! ([`crate::harness::TestApp::send`]), so that a refusal which no document tells is found by whichever test meets it.
+//! The OpenAPI document as a contract: whether a value is what its schema says, by JSON Schema
+//! 2020-12 with formats, and whether an answer is one that its operation documents. Every answer
+//! that any test gets in process is looked at ([`crate::harness::TestApp::send`]), so that a
+//! refusal which no document tells is found by whichever test meets it.
 
 mod routes;
 
@@ -70,7 +71,8 @@ impl Contract {
         made
     }
 
-    /// The schemas that one refers to, over others too: all of them would take a hundred times as long to read.
+    /// The schemas that one refers to, over others too: all of them would take a hundred times as
+    /// long to read.
     fn needed_by(&self, schema: &Value) -> Map<String, Value> {
         let (mut found, mut open) = (Map::new(), vec![schema]);
         while let Some(value) = open.pop() {
@@ -90,8 +92,8 @@ impl Contract {
         found
     }
 
-    /// Asserts that an answer is one that the document tells: of the operation that was called, or, where none was, of the shape
-    /// that all refusals have.
+    /// Asserts that an answer is one that the document tells: of the operation that was called, or,
+    /// where none was, of the shape that all refusals have.
     pub fn hold(&self, method: &Method, path: &str, answer: &Answer) {
         match self.routes.find(method, path) {
             Place::OtherMethod | Place::Nowhere if is_preflight(method, answer) => {}
@@ -105,7 +107,8 @@ impl Contract {
         }
     }
 
-    /// A problem of one of these codes, or of those that are refused before any route is looked for.
+    /// A problem of one of these codes, or of those that are refused before any route is looked
+    /// for.
     fn check_shape(&self, method: &Method, path: &str, answer: &Answer, codes: &[Code]) {
         let before = [Code::UriTooLong, Code::HeadersTooLarge, Code::TooManyRequests];
         let code = Code::from_name(answer.code())
@@ -117,7 +120,8 @@ impl Contract {
         assert!(errors.is_empty(), "{}: {errors:#?}", told());
     }
 
-    /// Asserts that an answer is one that the operation documents: its status, its form, and a refusal's code by name.
+    /// Asserts that an answer is one that the operation documents: its status, its form, and a
+    /// refusal's code by name.
     fn check(&self, operation: &Operation, method: &Method, answer: &Answer) {
         let (id, status) = (&operation.id, answer.status.as_u16());
         let documented = &operation.value["responses"][status.to_string()];
@@ -171,8 +175,8 @@ fn is_preflight(method: &Method, answer: &Answer) -> bool {
     method == Method::OPTIONS && answer.status.is_success()
 }
 
-/// Closes an object wherever one may stand. Not the parts of an `allOf`: each would refuse what the others mention; nor what is
-/// referred to, since it may be such a part elsewhere.
+/// Closes an object wherever one may stand. Not the parts of an `allOf`: each would refuse what the
+/// others mention; nor what is referred to, since it may be such a part elsewhere.
 fn close(schema: &mut Value) {
     close_parts(schema);
     let closes =

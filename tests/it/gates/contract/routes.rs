@@ -1,4 +1,5 @@
-//! Which operation of the document a request is one of: found as the router finds it, by the path first and then by the method.
+//! Which operation of the document a request is one of: found as the router finds it, by the path
+//! first and then by the method.
 
 use axum::http::Method;
 
@@ -55,7 +56,8 @@ impl Routes {
         };
         let fitting: Vec<&(Vec<Part>, Operation)> =
             self.0.iter().filter(|(parts, _)| fits(parts)).collect();
-        // `instances` is a code to a pattern: what is written out goes before a parameter, from the left.
+        // `instances` is a code to a pattern: what is written out goes before a parameter, from the
+        // left.
         let spelled =
             |parts: &[Part]| parts.iter().map(|part| *part == Part::Parameter).collect::<Vec<_>>();
         let Some(nearest) = fitting.iter().map(|(parts, _)| spelled(parts)).min() else {

@@ -1,6 +1,7 @@
-//! Nobody raises their own access, whatever they call in whatever order: random sequences of every mutating operation, by people
-//! with and without rights, and after each call a look at the tables. `ESCALATION_SEED=<n> ESCALATION_SEQUENCES=1` repeats the
-//! sequence that a failure names; [`super::effort`] says how many are played.
+//! Nobody raises their own access, whatever they call in whatever order: random sequences of every
+//! mutating operation, by people with and without rights, and after each call a look at the tables.
+//! `ESCALATION_SEED=<n> ESCALATION_SEQUENCES=1` repeats the sequence that a failure names;
+//! [`super::effort`] says how many are played.
 
 pub mod calls;
 pub mod reach;
@@ -23,7 +24,8 @@ use stage::{Theatre, play_all};
 
 const SEQUENCES: u64 = 2_000;
 const CALLS: usize = 30;
-/// How often each operation must have been answered with success, for a run to say something about it.
+/// How often each operation must have been answered with success, for a run to say something about
+/// it.
 const SUCCESSES: usize = 50;
 
 /// For each operation, how often it was called and how often answered with success.
@@ -124,9 +126,10 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
     }
 }
 
-/// What somebody reaches that they should not: the caller anything that they did not reach before (rows of people who came near, and
-/// groups and instances in which they or somebody near have a part now), and, by level `g`, whom the caller
-/// put into a group anything that the caller does not reach. (Whom an admin brings together is the admin's choice.)
+/// What somebody reaches that they should not: the caller anything that they did not reach before
+/// (rows of people who came near, and groups and instances in which they or somebody near have a
+/// part now), and, by level `g`, whom the caller put into a group anything that the caller does not
+/// reach. (Whom an admin brings together is the admin's choice.)
 fn opened(
     before: &Snapshot,
     after: &Snapshot,

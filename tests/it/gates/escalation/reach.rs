@@ -1,5 +1,5 @@
-//! What everybody may do, computed from the tables by code that shares nothing with the service's own: slow, plain, one rule
-//! after the other as the access model words them.
+//! What everybody may do, computed from the tables by code that shares nothing with the service's
+//! own: slow, plain, one rule after the other as the access model words them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -58,7 +58,8 @@ pub struct Role {
 /// Table, view, read, create, update, delete.
 type StoredRule = (String, u8, u8, u8, u8, u8);
 
-/// The tables as they are read: what belongs to roles beside them, since to look it up a role costs as much as all the rest.
+/// The tables as they are read: what belongs to roles beside them, since to look it up a role costs
+/// as much as all the rest.
 type Stored = (Json<Snapshot>, Json<Vec<(Uuid, StoredRule)>>, Json<Vec<(Uuid, (String, bool))>>);
 
 /// View, read, create, update, delete; 0 to 3.
@@ -66,7 +67,8 @@ type Levels = [u8; 5];
 /// A mandate, or one of its instances.
 pub type Place = (Uuid, Option<Uuid>);
 
-/// A row as far as reaching it goes: place, table, operation (read, create, update, delete) and owner.
+/// A row as far as reaching it goes: place, table, operation (read, create, update, delete) and
+/// owner.
 pub type Row = (Place, String, usize, Uuid);
 const GROUP: u8 = 2;
 
@@ -107,8 +109,9 @@ impl Snapshot {
         snapshot
     }
 
-    /// What a user may do. Whether mandates and the account are enabled is left out, since only SysAdmins say so and may; the user's
-    /// own membership and admissions, and the instances, count only while they are enabled.
+    /// What a user may do. Whether mandates and the account are enabled is left out, since only
+    /// SysAdmins say so and may; the user's own membership and admissions, and the instances, count
+    /// only while they are enabled.
     pub fn access(&self, user: Uuid) -> Access {
         let mut access =
             Access { sys_admin: self.users.contains(&(user, true)), ..Access::default() };
@@ -155,7 +158,8 @@ impl Snapshot {
         }
     }
 
-    /// What a user really may do now, by place and table: read, create, update, delete. Nothing that is off gives anything.
+    /// What a user really may do now, by place and table: read, create, update, delete. Nothing
+    /// that is off gives anything.
     pub fn effective(&self, user: Uuid) -> BTreeMap<(Place, String), [u8; 4]> {
         let is_on = |id: &Uuid| !self.off.contains(id);
         let places = self.access(user).places.into_iter();
@@ -197,8 +201,8 @@ impl Snapshot {
         reached
     }
 
-    /// The rows that a user reaches by groups now and did not before: place, table, operation and owner. Of owners who were members
-    /// before, since nobody else can have any.
+    /// The rows that a user reaches by groups now and did not before: place, table, operation and
+    /// owner. Of owners who were members before, since nobody else can have any.
     pub fn brought_near(
         &self,
         before: &Snapshot,
@@ -229,7 +233,8 @@ impl Snapshot {
         rows
     }
 
-    /// The groups and instances that are there before and after and that a user may read, update or delete now and not before.
+    /// The groups and instances that are there before and after and that a user may read, update or
+    /// delete now and not before.
     pub fn gained_things(&self, before: &Snapshot, user: Uuid) -> Vec<(&'static str, Uuid, Uuid)> {
         let groups = self
             .groups
@@ -366,7 +371,8 @@ impl Access {
         self.admin_of.contains(&mandate)
     }
 
-    /// What is more than before, if anything. The one exemption: instance roles and groups of an admin who is no SysAdmin.
+    /// What is more than before, if anything. The one exemption: instance roles and groups of an
+    /// admin who is no SysAdmin.
     pub fn raised_since(&self, before: &Access) -> Option<String> {
         if self.sys_admin && !before.sys_admin {
             return Some("the SysAdmin flag".to_owned());

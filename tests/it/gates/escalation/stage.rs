@@ -1,5 +1,6 @@
-//! The worlds that sequences start from: one mandate of random roles and holders, a foreign one, and what else calls can name.
-//! Set by SQL, since making one over HTTP costs more than the sequence.
+//! The worlds that sequences start from: one mandate of random roles and holders, a foreign one,
+//! and what else calls can name. Set by SQL, since making one over HTTP costs more than the
+//! sequence.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,12 +18,13 @@ use crate::core::{self, Slice};
 use crate::features::{self, Staged};
 use crate::harness::TestApp;
 
-/// Who takes part: positions in [`Theatre::people`]. Those between are delegates and members with roles as they fall.
+/// Who takes part: positions in [`Theatre::people`]. Those between are delegates and members with
+/// roles as they fall.
 pub const SYS_ADMIN: usize = 0;
 pub const OTHER_SYS_ADMIN: usize = 1;
 pub const ADMIN: usize = 2;
-/// Somebody who manages nearly everything and has level `g` somewhere, and somebody who may do nothing and is near nobody: whom a
-/// delegate may touch at all, and would gain by.
+/// Somebody who manages nearly everything and has level `g` somewhere, and somebody who may do
+/// nothing and is near nobody: whom a delegate may touch at all, and would gain by.
 const LEAD: usize = 5;
 const GUEST: usize = 6;
 pub const OUTSIDER: usize = 7;
@@ -43,7 +45,8 @@ fn others() -> impl Iterator<Item = &'static Slice> {
     core::ALL.iter().filter(|slice| !slice.ids.is_empty()).filter(is_other).copied()
 }
 
-/// Each has a database of its own; more than there are cores, since half of the time is spent waiting for PostgreSQL.
+/// Each has a database of its own; more than there are cores, since half of the time is spent
+/// waiting for PostgreSQL.
 const THEATRES: usize = 4;
 
 /// Plays the worlds of so many seeds, shared out among theatres; what each theatre noted.
@@ -59,7 +62,8 @@ pub fn play_all<T: Default + Send>(
     })
 }
 
-/// One theatre, on a thread of its own: calls come one after the other there, so that several threads would only wake each other.
+/// One theatre, on a thread of its own: calls come one after the other there, so that several
+/// threads would only wake each other.
 #[tokio::main(flavor = "current_thread")]
 async fn perform<T: Default>(
     end: u64,
@@ -127,7 +131,8 @@ impl Theatre {
         (scene, staged.feature.code, names)
     }
 
-    /// The admin may do everything there, and so may the first of the others; the second is admitted to nothing.
+    /// The admin may do everything there, and so may the first of the others; the second is
+    /// admitted to nothing.
     async fn stage_feature(&self, staged: &Staged, scene: Scene, people: &[Uuid]) -> Names {
         let mut names = Names::new();
         staged.name(&mut names);
@@ -184,7 +189,8 @@ struct Script {
     rows: Rows,
 }
 
-/// Random permissions of a scope, as bodies carry them; well-formed and of levels that the tables know.
+/// Random permissions of a scope, as bodies carry them; well-formed and of levels that the tables
+/// know.
 pub fn permissions(random: &mut StdRng, instance: bool) -> Value {
     let tables: Vec<&str> = if instance {
         TABLES.iter().chain(INSTANCE_TABLES.iter()).copied().collect()
@@ -380,7 +386,8 @@ impl Script {
         );
     }
 
-    /// An instance with copies of the templates, some of them changed since, one template not copied yet, and a role made by hand.
+    /// An instance with copies of the templates, some of them changed since, one template not
+    /// copied yet, and a role made by hand.
     fn instance(
         &mut self,
         mandate: Uuid,

@@ -1,5 +1,5 @@
-//! What explain says that it would take is true: whoever does it, step by step over the API, is answered with yes; and no role is
-//! suggested that is held.
+//! What explain says that it would take is true: whoever does it, step by step over the API, is
+//! answered with yes; and no role is suggested that is held.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -13,7 +13,8 @@ use super::worlds::{OPERATIONS, id};
 use crate::core::tables::{MANDATE_TABLES, known};
 use crate::harness::Answer;
 
-/// Takes the advice on a question, where there is any and the overseer may act on it. Changes the world.
+/// Takes the advice on a question, where there is any and the overseer may act on it. Changes the
+/// world.
 pub async fn follow(
     theatre: &Theatre,
     stage: &Stage,

@@ -66,7 +66,8 @@ async fn ask(theatre: &Theatre, drawn: &Drawn, path: &str, body: Value) -> Answe
     call.send().await
 }
 
-/// Why the asker is told nothing: they do not come in, or may not read the member whom the question is about.
+/// Why the asker is told nothing: they do not come in, or may not read the member whom the question
+/// is about.
 pub fn refusal(world: &World, drawn: &Drawn) -> Option<Outcome> {
     let Question { user, mandate, instance, .. } = drawn.question;
     let refusal = context_refusal(world, drawn.asker, mandate, instance.filter(|_| !drawn.bare));
@@ -136,7 +137,8 @@ impl Why<'_> {
         self.compare_need(note);
     }
 
-    /// Of the groups through which `g` reaches, each that the asker may read is named, and of the others that they are there.
+    /// Of the groups through which `g` reaches, each that the asker may read is named, and of the
+    /// others that they are there.
     fn compare_groups(&self, level: u8) {
         let (world, asked) = (&self.stage.world, &self.drawn.question);
         if level != 2 || asked.owner == Some(asked.user) {
@@ -176,7 +178,8 @@ impl Why<'_> {
         assert_eq!(self.explained["groupCount"], reaching.len(), "{}", self.drawn);
     }
 
-    /// Every held role that gives a level, the highest first; those that may not be read without their names.
+    /// Every held role that gives a level, the highest first; those that may not be read without
+    /// their names.
     fn because(&self) -> Value {
         let asked = &self.drawn.question;
         let counting = self
@@ -286,7 +289,8 @@ impl Why<'_> {
         )
     }
 
-    /// Whether the asker may read the role: by `roles`, or for an instance's also by its `instance-roles`.
+    /// Whether the asker may read the role: by `roles`, or for an instance's also by its
+    /// `instance-roles`.
     fn may_read(&self, role: &Role) -> bool {
         let (world, asked) = (&self.stage.world, &self.drawn.question);
         let by = |table, instance| Question {

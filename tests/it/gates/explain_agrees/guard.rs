@@ -1,5 +1,6 @@
-//! The guard, asked by doing it: for each question a request whose answer shows what was decided. Rows of mandate tables are not
-//! really changed: the version that the request believes in is stale, which is told to those only whom the guard let in.
+//! The guard, asked by doing it: for each question a request whose answer shows what was decided.
+//! Rows of mandate tables are not really changed: the version that the request believes in is
+//! stale, which is told to those only whom the guard let in.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -185,14 +186,16 @@ fn expected(world: &World, asked: &Question, let_in: Outcome) -> Outcome {
     if level == 0 {
         return DENIED;
     }
-    // Who works with what is in a playbook must be able to read the playbook; both are the same owner's here.
+    // Who works with what is in a playbook must be able to read the playbook; both are the same
+    // owner's here.
     let parent = world.answer(&Question { table: "playbooks", operation: READ, ..*asked });
     let of_parent = asked.table == "playbook_versions";
     let seen = world.answer(&Question { operation: READ, ..*asked }).1 || asked.operation == CREATE;
     if of_parent && parent.0 == 0 {
         return DENIED;
     }
-    // A list leaves out what the level does not reach, and what is made beside others is the caller's.
+    // A list leaves out what the level does not reach, and what is made beside others is the
+    // caller's.
     let of_no_row = asked.owner.is_none()
         || asked.table == "audit"
         || (asked.operation == CREATE && !of_parent);

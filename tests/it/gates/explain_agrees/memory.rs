@@ -1,4 +1,5 @@
-//! The service's own evaluator over a world that is no database: what it would have loaded is handed to it.
+//! The service's own evaluator over a world that is no database: what it would have loaded is
+//! handed to it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
-//! Guards, checks and explanations answer as the [reference](super::reference) does: the evaluator over random worlds in memory, and
-//! the running service over random worlds in a database. `REFERENCE_SEED=<n> REFERENCE_WORLDS=1` repeats the world that a failure
-//! names.
+//! Guards, checks and explanations answer as the [reference](super::reference) does: the evaluator
+//! over random worlds in memory, and the running service over random worlds in a database.
+//! `REFERENCE_SEED=<n> REFERENCE_WORLDS=1` repeats the world that a failure names.
 
 mod advice;
 mod answers;
@@ -26,7 +26,8 @@ const PLACED_WORLDS: u64 = 50;
 const PLACED_QUESTIONS: usize = 40;
 /// On how many of them the advice is taken.
 const ADVISED: usize = 15;
-/// Each has a database of its own; more than there are cores, since half of the time is spent waiting for PostgreSQL.
+/// Each has a database of its own; more than there are cores, since half of the time is spent
+/// waiting for PostgreSQL.
 const THEATRES: usize = 3;
 
 fn letter(level: u8) -> &'static str {

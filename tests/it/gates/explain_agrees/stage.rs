@@ -1,5 +1,5 @@
-//! Worlds in the database. Set by SQL, since making one over HTTP costs more than asking about it; earlier worlds stay, in mandates
-//! of their own.
+//! Worlds in the database. Set by SQL, since making one over HTTP costs more than asking about it;
+//! earlier worlds stay, in mandates of their own.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -17,8 +17,8 @@ use super::worlds::{self, DEN, Maker, id};
 use crate::harness::TestApp;
 use crate::harness::world::Person;
 
-/// A service with a database of its own, and people whose accounts are in every world. The first one oversees: they may do
-/// everything everywhere.
+/// A service with a database of its own, and people whose accounts are in every world. The first
+/// one oversees: they may do everything everywhere.
 pub struct Theatre {
     pub app: TestApp,
     people: Mutex<Vec<Person>>,

@@ -1,5 +1,5 @@
-//! Random worlds, and questions about them. Ids are random, rows are shuffled, and labels are such that their order, their ids' and
-//! the rows' have nothing to do with each other.
+//! Random worlds, and questions about them. Ids are random, rows are shuffled, and labels are such
+//! that their order, their ids' and the rows' have nothing to do with each other.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,5 @@
-//! Which function calls which, read from the text: cautiously, since without types a method is known by its name only.
+//! Which function calls which, read from the text: cautiously, since without types a method is
+//! known by its name only.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,7 +12,8 @@ type Id = usize;
 /// What takes a function to make a refusal from.
 const TAKES_A_REFUSAL: [&str; 5] =
     ["ok_or_else", "map_err", "map_or_else", "unwrap_or_else", "on_constraint"];
-/// Parts of `http/` and `kernel/db/` that handlers call; the rest is the guard's and the driver's, which the document tells of by itself.
+/// Parts of `http/` and `kernel/db/` that handlers call; the rest is the guard's and the driver's,
+/// which the document tells of by itself.
 const CALLED: [&str; 3] = ["http/etag.rs", "http/list.rs", "kernel/db/page.rs"];
 
 /// The service's functions and how they call one another.
@@ -84,7 +86,8 @@ impl Calls {
     fn called(&self, id: Id) -> Vec<Id> {
         let file = &self.functions[id].file;
         let within = |folder: &str| file.starts_with(folder) && !CALLED.contains(&file.as_str());
-        // Which rule of the database a statement breaks is said where the statement is, not where errors are made of it.
+        // Which rule of the database a statement breaks is said where the statement is, not where
+        // errors are made of it.
         let translates = file == "kernel/error.rs"
             && ["from", "on_constraint"].contains(&self.functions[id].name.as_str());
         if within("http/") || within("kernel/db/") || translates {
@@ -178,8 +181,9 @@ impl Calls {
         }
     }
 
-    /// The methods that a call may mean: of the receiver's type, where its name or a parameter tells it, else of every type that
-    /// the caller's slice has, its file takes, or contexts are made of.
+    /// The methods that a call may mean: of the receiver's type, where its name or a parameter
+    /// tells it, else of every type that the caller's slice has, its file takes, or contexts are
+    /// made of.
     fn methods(&self, id: Id, receiver: Option<&str>, name: &str) -> Vec<Id> {
         let caller = &self.functions[id];
         let named = self.by_name.get(name).map_or(&[][..], Vec::as_slice);
@@ -245,7 +249,8 @@ fn path_to(body: &[Token], mut at: usize) -> Vec<String> {
     path
 }
 
-/// The function that is handed to the call there instead of being called: `.ok_or_else(Error::not_found)`.
+/// The function that is handed to the call there instead of being called:
+/// `.ok_or_else(Error::not_found)`.
 fn refusal(body: &[Token], at: usize) -> Option<Vec<String>> {
     let mut from = at + 2;
     if let (Some(Token::Text), Some(comma)) = (body.get(from), body.get(from + 1))

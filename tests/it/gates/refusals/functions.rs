@@ -14,7 +14,8 @@ pub struct Function {
     /// The type that it is a method or an associated function of.
     pub of: Option<String>,
     pub takes_self: bool,
-    /// Its parameters' types, by name: the type's own name, without references and what is in brackets.
+    /// Its parameters' types, by name: the type's own name, without references and what is in
+    /// brackets.
     pub parameters: HashMap<String, String>,
     pub gives_error: bool,
     pub body: Range<usize>,

@@ -1,5 +1,5 @@
-//! Every refusal that a handler can come to is told by its operation: read from the sources, since what no test draws is not seen
-//! by those who look at answers ([`super::contract`]).
+//! Every refusal that a handler can come to is told by its operation: read from the sources, since
+//! what no test draws is not seen by those who look at answers ([`super::contract`]).
 
 mod calls;
 mod declared;
@@ -18,7 +18,8 @@ use self::declared::declared;
 use super::operations::{Operation, codes, operations};
 use super::sources::sources;
 
-/// What a handler only seems to come to, since it shares a function with others. May only get longer with a reason.
+/// What a handler only seems to come to, since it shares a function with others. May only get
+/// longer with a reason.
 const NEVER: [(&str, &str, &str); 10] = [
     ("assign_member_role", "last_role", "one more role is never none"),
     ("create_feature_instance", "already_has_access", "nobody was admitted to what is new"),
@@ -60,7 +61,8 @@ fn told(operation: &Operation) -> BTreeSet<&str> {
     operation.value["responses"].as_object().unwrap().values().flat_map(codes).collect()
 }
 
-/// Codes that handlers come to and their operations do not tell: operation, code, and the way there.
+/// Codes that handlers come to and their operations do not tell: operation, code, and the way
+/// there.
 fn untold(calls: &Calls, operations: &[Operation]) -> Vec<(String, String, String)> {
     let (document, mut found) = (served(), Vec::new());
     for operation in operations {

@@ -43,8 +43,9 @@ pub const OPERATIONS: &[Operation] = &[
     .asking(&[&["dryRun"]]),
 ];
 
-/// Levels on a table of the instance: all of it by the mandate's table `instances`, where that reaches the instance; or by the
-/// caller's own access. First the operation's, then that of reading.
+/// Levels on a table of the instance: all of it by the mandate's table `instances`, where that
+/// reaches the instance; or by the caller's own access. First the operation's, then that of
+/// reading.
 pub fn levels_by_row(
     world: &World,
     entered: &Entered,
@@ -103,7 +104,8 @@ fn draw_add(dice: &mut Dice<'_>) -> Option<()> {
     Some(())
 }
 
-/// A delegate gives only roles within their own access in the instance; nobody raises their own, SysAdmins not even as admins.
+/// A delegate gives only roles within their own access in the instance; nobody raises their own,
+/// SysAdmins not even as admins.
 fn may_give<'a>(
     world: &World,
     entered: &Entered,
@@ -127,7 +129,8 @@ fn may_give<'a>(
     world.require_opens_nothing(entered, Some(entered.instance()), &[target].into(), &given)
 }
 
-/// With whom is admitted the instance comes near: a delegate who may do more to near ones does not come to reach it so.
+/// With whom is admitted the instance comes near: a delegate who may do more to near ones does not
+/// come to reach it so.
 fn require_no_nearer(world: &World, entered: &Entered, user: Uuid) -> Result<(), Refusal> {
     let (before, after) = (
         world.instance_nearness(entered, entered.instance()),

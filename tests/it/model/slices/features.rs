@@ -104,7 +104,8 @@ fn code_is_good(code: &str) -> bool {
     shape && !["my", "instances", "templates"].contains(&code)
 }
 
-/// Names of tables and views, each once; tables are not called as those that every mandate or instance has.
+/// Names of tables and views, each once; tables are not called as those that every mandate or
+/// instance has.
 fn names_are_good(names: &[String], tables: bool) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     let reserved = [

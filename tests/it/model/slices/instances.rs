@@ -256,7 +256,8 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     Ok(Reply::ok(answer))
 }
 
-/// It gives all roles of all that were admitted back, the caller's own too; and in a disabled instance nobody has any.
+/// It gives all roles of all that were admitted back, the caller's own too; and in a disabled
+/// instance nobody has any.
 fn require_may_enable(world: &World, entered: &Entered, instance: Uuid) -> Result<(), Refusal> {
     let catalogue = world.catalogue_of(instance);
     let gives = |roles: &std::collections::BTreeSet<Uuid>| {

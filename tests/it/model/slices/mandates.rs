@@ -102,7 +102,8 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
     Some(())
 }
 
-/// The name as a slug, as far as the names that are played need it; with `-2` … where that is taken.
+/// The name as a slug, as far as the names that are played need it; with `-2` … where that is
+/// taken.
 fn made_code(world: &World, name: &str) -> String {
     let slug = key(name).replace(' ', "-");
     let free = |code: &String| !world.mandates.iter().any(|row| !row.deleted && row.code == *code);

@@ -57,7 +57,8 @@ fn require_known(world: &World, mandate: Uuid, role: Uuid) -> Result<(), Refusal
     }
 }
 
-/// A delegate gives only what is within their own access, and never `admin`; nobody raises their own.
+/// A delegate gives only what is within their own access, and never `admin`; nobody raises their
+/// own.
 pub fn require_grantable<'a>(
     world: &World,
     entered: &Entered,

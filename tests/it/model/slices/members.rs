@@ -331,7 +331,8 @@ fn draw_access(dice: &mut Dice<'_>) -> Option<()> {
     Some(())
 }
 
-/// Whether the caller may be told that somebody holds a role: one that they may read, or any of their own.
+/// Whether the caller may be told that somebody holds a role: one that they may read, or any of
+/// their own.
 fn is_told(
     world: &World,
     entered: &Entered,

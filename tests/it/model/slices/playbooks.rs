@@ -182,8 +182,8 @@ pub fn draw_playbook(dice: &mut Dice<'_>) -> Option<Uuid> {
     Some(playbook.id)
 }
 
-/// A playbook by what the path calls it: of a name, the living one or that which was deleted last; where a deleted one is looked
-/// for, the other way round.
+/// A playbook by what the path calls it: of a name, the living one or that which was deleted last;
+/// where a deleted one is looked for, the other way round.
 pub fn found<'a>(
     world: &'a World,
     entered: &Entered,

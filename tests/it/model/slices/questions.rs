@@ -183,7 +183,8 @@ fn subject(
     Ok(Subject { user, instance: entered.named_instance() })
 }
 
-/// Where a table or a view is looked up: the mandate (none), or an instance. Nothing where it is not known here.
+/// Where a table or a view is looked up: the mandate (none), or an instance. Nothing where it is
+/// not known here.
 pub(super) fn located(
     world: &World,
     mandate: Uuid,
@@ -212,7 +213,8 @@ pub(super) fn may_name(world: &World, entered: &Entered, subject: Uuid, instance
     subject == entered.user || reads_all || world.is_admitted(instance, entered.user)
 }
 
-/// The only instance with such a table or view that the subject is admitted to, whatever is disabled.
+/// The only instance with such a table or view that the subject is admitted to, whatever is
+/// disabled.
 fn what_is_disabled(
     world: &World,
     entered: &Entered,
@@ -351,7 +353,8 @@ fn explain(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     Ok(Reply::ok(answer))
 }
 
-/// The groups of a member, or those shared with an owner: by name, and of those that the caller may not read only that they are there.
+/// The groups of a member, or those shared with an owner: by name, and of those that the caller may
+/// not read only that they are there.
 pub(super) fn reaching(
     world: &World,
     entered: &Entered,
@@ -375,7 +378,8 @@ pub(super) fn reaching(
     groups.iter().take(20).map(told).collect()
 }
 
-/// What would have it allowed: everything opened, and then a role given, or a group shared, where what is held is not enough.
+/// What would have it allowed: everything opened, and then a role given, or a group shared, where
+/// what is held is not enough.
 fn ways(
     world: &World,
     entered: &Entered,

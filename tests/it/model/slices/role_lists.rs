@@ -163,8 +163,8 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
 }
 
 impl World {
-    /// Copies the templates of mandates, or of a feature, to a new mandate or instance: permissions included, each remembering
-    /// its template.
+    /// Copies the templates of mandates, or of a feature, to a new mandate or instance: permissions
+    /// included, each remembering its template.
     pub fn copy_templates(
         &mut self,
         feature: Option<&str>,

@@ -84,7 +84,8 @@ fn reached(
     Ok(role)
 }
 
-/// The role of the path, open for a change: not protected, of this version and, for a delegate, within their own access.
+/// The role of the path, open for a change: not protected, of this version and, for a delegate,
+/// within their own access.
 pub fn open(
     world: &World,
     entered: &Entered,

@@ -1,4 +1,5 @@
-//! `/api/features/instances/{instanceId}/sync-roles`: bringing copies back in line with their templates.
+//! `/api/features/instances/{instanceId}/sync-roles`: bringing copies back in line with their
+//! templates.
 
 use std::collections::BTreeSet;
 
@@ -248,8 +249,8 @@ fn is_something(more: &Value) -> bool {
     more.as_object().unwrap().len() > 1 || more["permissions"] != json!([])
 }
 
-/// The labels that are not to be had: those of roles that stay as they are, and of copies that cannot have the label of their
-/// template for that reason.
+/// The labels that are not to be had: those of roles that stay as they are, and of copies that
+/// cannot have the label of their template for that reason.
 fn withheld(
     world: &World,
     templates: &[Role],

@@ -297,7 +297,8 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     }
     after.version += 1;
     require_free(world, &after)?;
-    // The mandates are told when the account starts or stops to count; either way nobody is signed in with it any more.
+    // The mandates are told when the account starts or stops to count; either way nobody is signed
+    // in with it any more.
     let counts_otherwise = before.enabled != after.enabled;
     let told = if counts_otherwise { world.trails_of(after.id) } else { Vec::new() };
     if counts_otherwise {

@@ -1,4 +1,5 @@
-//! The access model as README.md words it: levels are 0 (`n`) to 3 (`a`); operations 0 to 3 (read, create, update, delete).
+//! The access model as README.md words it: levels are 0 (`n`) to 3 (`a`); operations 0 to 3 (read,
+//! create, update, delete).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,7 +144,8 @@ impl Permissions {
             .or_else(|| self.tables.get("*").map(lowered))
             .unwrap_or_default()
     }
-    /// Whether what was sent may be stored: well-formed, of tables, views and levels that are known.
+    /// Whether what was sent may be stored: well-formed, of tables, views and levels that are
+    /// known.
     pub fn is_valid(
         &self,
         catalogue: &Catalogue,
@@ -161,8 +163,9 @@ impl Permissions {
         sent.into_iter().all(|(table, rule)| table_is_valid(table, rule))
             && sent_views.all(|view| catalogue.views.contains(view))
     }
-    /// Compared table by table and level by level, `*` counting as a table of its own. A table that the feature no longer has
-    /// is given only by somebody whose own `*` reaches it, and such a view by nobody.
+    /// Compared table by table and level by level, `*` counting as a table of its own. A table that
+    /// the feature no longer has is given only by somebody whose own `*` reaches it, and such a
+    /// view by nobody.
     pub fn within(&self, own: &Merged, catalogue: &Catalogue) -> bool {
         let stale_view =
             self.views.iter().any(|(view, allowed)| *allowed && !catalogue.views.contains(view));
@@ -226,7 +229,8 @@ impl Merged {
 }
 
 impl World {
-    /// Whether somebody's mandate roles count: user, membership and mandate enabled and not deleted.
+    /// Whether somebody's mandate roles count: user, membership and mandate enabled and not
+    /// deleted.
     pub fn is_alive(&self, mandate: Uuid, user: Uuid) -> bool {
         let mandate_lives = self.living_mandate(mandate).is_some_and(|row| row.enabled);
         mandate_lives
@@ -299,14 +303,15 @@ impl World {
         self.nearness(mandate, user, &[owner].into())
     }
 
-    /// Whether all that one member was given in the mandate, enabled or not, is within what another has at this moment; or only what
-    /// they were given in one instance.
+    /// Whether all that one member was given in the mandate, enabled or not, is within what another
+    /// has at this moment; or only what they were given in one instance.
     pub fn whole_within(&self, mandate: Uuid, target: Uuid, own: Uuid, only: Option<Uuid>) -> bool {
         let held = self.member(mandate, target).map(|row| row.roles.clone()).unwrap_or_default();
         let within = |roles: &BTreeSet<Uuid>, own: &Merged, catalogue: &Catalogue| {
             let given: Vec<&Permissions> =
                 roles.iter().map(|role| &self.role(*role).unwrap().permissions).collect();
-            // Together, since `*` of one role and a name of another are more than each; and each, for what is stale.
+            // Together, since `*` of one role and a name of another are more than each; and each,
+            // for what is stale.
             Merged::of(given.iter().copied(), catalogue).within(own)
                 && given.iter().all(|role| role.within(own, catalogue))
         };

@@ -107,7 +107,8 @@ impl World {
         let memberships = self.members.iter().filter(|row| row.user == user);
         memberships.map(|row| row.mandate).filter(|id| self.living_mandate(*id).is_some()).collect()
     }
-    /// All that somebody belongs to, deleted ones too: whose trails tell of what becomes of the account.
+    /// All that somebody belongs to, deleted ones too: whose trails tell of what becomes of the
+    /// account.
     pub fn trails_of(&self, user: Uuid) -> Vec<Uuid> {
         self.members.iter().filter(|row| row.user == user).map(|row| row.mandate).collect()
     }

@@ -127,7 +127,8 @@ impl World {
         })
     }
 
-    /// A new member joins the groups that new members join; not where a delegate or a SysAdmin brings somebody back.
+    /// A new member joins the groups that new members join; not where a delegate or a SysAdmin
+    /// brings somebody back.
     pub fn join(&mut self, mandate: Uuid, user: Uuid, roles: BTreeSet<Uuid>, restrained: bool) {
         self.joined += 1;
         self.members.push(Member {

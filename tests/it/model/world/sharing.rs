@@ -11,12 +11,13 @@ use super::access::{ALL, DELETE, MINE, Merged, NEAR, READ, Rule, UPDATE};
 
 const GROUP: u8 = 2;
 
-/// A place, and the rule of each table there; without a name for the tables that are not there any more, or not yet (`*`).
+/// A place, and the rule of each table there; without a name for the tables that are not there any
+/// more, or not yet (`*`).
 type Place = (Option<Uuid>, Vec<(Option<String>, Rule)>);
 
 impl World {
-    /// Whether a delegate would come to reach a row of a mandate table once it is nearer: `read`, `update` or `delete` at a level
-    /// that reaches it then and did not before.
+    /// Whether a delegate would come to reach a row of a mandate table once it is nearer: `read`,
+    /// `update` or `delete` at a level that reaches it then and did not before.
     pub fn gains_by_nearness(&self, entered: &Entered, table: &str, before: u8, after: u8) -> bool {
         let level = |operation| self.level(entered, table, operation);
         self.is_delegate(entered)

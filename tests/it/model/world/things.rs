@@ -106,7 +106,8 @@ impl Feature {
             "builtIn": self.built_in, "version": self.version,
         })
     }
-    /// What roles of its instances can speak of: its own tables and the two that every instance has.
+    /// What roles of its instances can speak of: its own tables and the two that every instance
+    /// has.
     pub fn catalogue(&self) -> Catalogue {
         let tables = self.tables.iter().map(String::as_str).chain(["access", "instance-roles"]);
         Catalogue {
@@ -151,7 +152,8 @@ impl Playbook {
     pub fn latest(&self) -> Option<i64> {
         self.versions.iter().filter(|version| !version.deleted).map(|version| version.number).max()
     }
-    /// Changes something about the versions; the playbook's own version rises where its latest one becomes another.
+    /// Changes something about the versions; the playbook's own version rises where its latest one
+    /// becomes another.
     pub fn with_versions<T>(&mut self, change: impl FnOnce(&mut Vec<Version>) -> T) -> T {
         let before = self.latest();
         let done = change(&mut self.versions);

@@ -1,5 +1,5 @@
-//! `?dryRun=true`: what a change of access would do, after the same refusals, and nothing done. That it tells exactly what the
-//! change then does, whatever the call, is `gates::dry_run_agrees`.
+//! `?dryRun=true`: what a change of access would do, after the same refusals, and nothing done.
+//! That it tells exactly what the change then does, whatever the call, is `gates::dry_run_agrees`.
 
 mod refused;
 mod regrouping;

@@ -1,4 +1,5 @@
-//! What is refused, and that nothing is done: no version moves, nobody's first use is noted, nothing is remembered.
+//! What is refused, and that nothing is done: no version moves, nobody's first use is noted,
+//! nothing is remembered.
 
 use axum::http::Method;
 use serde_json::{Value, json};

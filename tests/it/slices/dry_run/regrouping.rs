@@ -1,4 +1,5 @@
-//! Who is in which group changes nobody's level, but whom level `g` reaches. A dry run tells it person by person.
+//! Who is in which group changes nobody's level, but whom level `g` reaches. A dry run tells it
+//! person by person.
 
 use std::collections::BTreeSet;
 

@@ -61,7 +61,8 @@ impl Dice<'_> {
         })
     }
 
-    /// Some members of the main mandate; oneself now and then, and often beside who is in the group already.
+    /// Some members of the main mandate; oneself now and then, and often beside who is in the group
+    /// already.
     fn company(&mut self, actor: usize, group: Uuid) -> Vec<Uuid> {
         let members: Vec<Uuid> = self
             .view

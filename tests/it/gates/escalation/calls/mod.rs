@@ -1,5 +1,6 @@
-//! One random call: an operation, somebody who makes it, and a path and body that are sometimes right, often greedy (one's own
-//! id, wider roles, templates, roles of elsewhere) and sometimes carry a field that nobody asked for.
+//! One random call: an operation, somebody who makes it, and a path and body that are sometimes
+//! right, often greedy (one's own id, wider roles, templates, roles of elsewhere) and sometimes
+//! carry a field that nobody asked for.
 
 mod bodies;
 mod tried;
