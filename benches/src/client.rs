@@ -53,7 +53,8 @@ async fn send(
         .collect::<Vec<_>>()
         .concat();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: \
+            {}\r\n{headers}\r\n{body}",
         body.len()
     );
     let exchange = async {

@@ -47,7 +47,8 @@ impl Tools {
         let pgbench = beside_server.filter(|path| path.is_file()).or_else(|| in_path("pgbench"));
         if pgbench.is_none() {
             eprintln!(
-                "pgbench is missing (Debian: it comes with postgresql-15): the comparisons with it are left out"
+                "pgbench is missing (Debian: it comes with postgresql-15): the comparisons with it \
+                    are left out"
             );
         }
         Ok(Self { wrk, pgbench })

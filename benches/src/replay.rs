@@ -230,8 +230,10 @@ mod tests {
         let script = PgbenchScript::of(&visit(), false);
         assert_eq!(
             script.text,
-            "\\startpipeline\nbegin;\nset local role bailiwick_tenant;\nset local app.mandate_id = 'x';\n\\endpipeline\n\
-             select '$', x::text where a = (:v0::int8) and null::uuid is null or b = (:v1::int8);\ncommit;\n"
+            "\\startpipeline\nbegin;\nset local role bailiwick_tenant;\nset local app.mandate_id = \
+             'x';\n\\endpipeline\n\
+             select '$', x::text where a = (:v0::int8) and null::uuid is null or b = \
+             (:v1::int8);\ncommit;\n"
         );
         assert_eq!(script.variables, ["v0=7", "v1=7"]);
     }

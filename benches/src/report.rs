@@ -142,7 +142,8 @@ impl Report {
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             text,
-            "\n{} rounds of {} s for each side and seed; {cores} cores, of which others kept {busy_with_others:.2} busy.",
+            "\n{} rounds of {} s for each side and seed; {cores} cores, of which others kept \
+                {busy_with_others:.2} busy.",
             self.effort.rounds, self.effort.seconds
         );
         text
@@ -155,7 +156,8 @@ impl Report {
             (most(|outcome| outcome.round_trips.asked), most(|outcome| outcome.round_trips.pings));
         let _ = writeln!(
             text,
-            "\n{name}: GET {}, {} with {} bytes, {asked} round trips to the database and {pings} pings",
+            "\n{name}: GET {}, {} with {} bytes, {asked} round trips to the database and {pings} \
+                pings",
             outcome.path, outcome.status, outcome.body_bytes
         );
         let _ = writeln!(
@@ -240,13 +242,17 @@ impl Report {
             let others = outcome.sides.iter().filter(|side| side.name != "service");
             others.map(|side| {
                 let ratio = self.ratio(&outcome.endpoint, "service", side.name);
-                json!({ "endpoint": outcome.endpoint, "of": "service", "to": side.name, "ratio": ratio })
+                json!({
+                    "endpoint": outcome.endpoint, "of": "service", "to": side.name, "ratio": ratio,
+                })
             })
         });
         let document = json!({
-            "effort": self.effort, "conditions": self.conditions, "ratios": ratios.collect::<Vec<_>>(),
+            "effort": self.effort, "conditions": self.conditions,
+                "ratios": ratios.collect::<Vec<_>>(),
             "requests": self.outcomes.iter().map(Outcome::requests).map(precise).sum::<f64>(),
-            "outcomes": self.outcomes, "memory": self.memory, "starts": self.starts, "signIns": self.sign_ins,
+            "outcomes": self.outcomes, "memory": self.memory, "starts": self.starts,
+                "signIns": self.sign_ins,
         });
         Ok(serde_json::to_string_pretty(&document)?)
     }

@@ -107,7 +107,8 @@ impl SignIns {
     /// In a line, for people.
     pub fn text(&self) -> String {
         format!(
-            "{PEOPLE} people signing in, {} password workers: {} sign-ins, {:.1} a second, p50 {:.0} ms, p99 {:.0} ms",
+            "{PEOPLE} people signing in, {} password workers: {} sign-ins, {:.1} a second, p50 \
+                {:.0} ms, p99 {:.0} ms",
             self.password_workers, self.signed_in, self.per_second, self.p50, self.p99
         )
     }

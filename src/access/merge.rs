@@ -160,7 +160,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merging_is_commutative_associative_and_idempotent(a in vec(permissions(), 0..4), b in vec(permissions(), 0..4), c in vec(permissions(), 0..4)) {
+        fn merging_is_commutative_associative_and_idempotent(a in vec(permissions(), 0..4),
+            b in vec(permissions(), 0..4), c in vec(permissions(), 0..4)) {
             let (a, b, c) = (merged(&a), merged(&b), merged(&c));
             prop_assert_eq!(a.clone().join(&b), b.clone().join(&a));
             prop_assert_eq!(a.clone().join(&b).join(&c), a.clone().join(&b.clone().join(&c)));
@@ -168,7 +169,8 @@ mod tests {
         }
 
         #[test]
-        fn merging_is_monotone_and_the_least_upper_bound(a in vec(permissions(), 0..4), b in vec(permissions(), 0..4), c in vec(permissions(), 0..4)) {
+        fn merging_is_monotone_and_the_least_upper_bound(a in vec(permissions(), 0..4),
+            b in vec(permissions(), 0..4), c in vec(permissions(), 0..4)) {
             let (a, b, c) = (merged(&a), merged(&b), merged(&c));
             let joined = a.clone().join(&b);
             prop_assert!(a.within(&joined) && b.within(&joined));
@@ -176,7 +178,8 @@ mod tests {
         }
 
         #[test]
-        fn merging_roles_one_by_one_equals_merging_them_together(a in vec(permissions(), 0..4), b in vec(permissions(), 0..4)) {
+        fn merging_roles_one_by_one_equals_merging_them_together(a in vec(permissions(), 0..4),
+            b in vec(permissions(), 0..4)) {
             let together: Vec<_> = a.iter().chain(&b).cloned().collect();
             prop_assert_eq!(merged(&together), merged(&a).join(&merged(&b)));
         }

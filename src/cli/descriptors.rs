@@ -20,7 +20,8 @@ pub(super) fn raise(connections: usize) {
     };
     let needed = OWN + u64::try_from(connections).unwrap_or(u64::MAX - OWN);
     if limit < needed {
-        let advice = "raise the limit of open files (ulimit -Hn, LimitNOFILE), or lower BAILIWICK_MAX_CONNECTIONS";
+        let advice = "raise the limit of open files (ulimit -Hn, LimitNOFILE), or lower \
+            BAILIWICK_MAX_CONNECTIONS";
         tracing::warn!(
             limit,
             needed,

@@ -128,7 +128,8 @@ async fn check_schema(options: &PgConnectOptions) -> anyhow::Result<String> {
         return Ok(format!("current, {} migrations", bootstrap::MIGRATOR.iter().count()));
     }
     bail!(
-        "{} migrations are pending: run `bailiwick migrate`, or start the service, which does it too",
+        "{} migrations are pending: run `bailiwick migrate`, or start the service, which does it \
+            too",
         pending.len()
     )
 }
@@ -159,8 +160,9 @@ async fn check_proxies(services: &Services, settings: &Settings) -> anyhow::Resu
     let unheeded = limits::forwarding_unheeded(services).await.map_err(ours)?;
     if unheeded > 0 {
         bail!(
-            "requests to {unheeded} nodes carried X-Forwarded-For in the last day, and those trust no proxy, so that all clients of a \
-             proxy are limited and recorded as one: if there is one, name it in BAILIWICK_TRUSTED_PROXIES"
+            "requests to {unheeded} nodes carried X-Forwarded-For in the last day, and those trust \
+             no proxy, so that all clients of a proxy are limited and recorded as one: if there is \
+             one, name it in BAILIWICK_TRUSTED_PROXIES"
         );
     }
     match settings.trusted_proxies.len() {

@@ -34,7 +34,8 @@ pub(super) fn greeting(
         "
 Try it: sign in as alice, and see what she works with:
   TOKEN=$(curl -s {base}/api/auth/login -H 'Content-Type: application/json' \\
-    -d '{{\"username\":\"alice\",\"password\":\"{password}\"}}' | sed -n 's/.*\"accessToken\":\"\\([^\"]*\\)\".*/\\1/p')
+    -d '{{\"username\":\"alice\",\"password\":\"{password}\"}}' \
+    | sed -n 's/.*\"accessToken\":\"\\([^\"]*\\)\".*/\\1/p')
   curl -s {base}/api/features/my -H \"Authorization: Bearer $TOKEN\"
 
 Ctrl-C stops it.

@@ -29,8 +29,9 @@ use open::Opened;
 
 const ABOUT: &str = "The tenancy and access backbone of multi-tenant applications.
 
-Without a command, and with nothing configured, it starts a PostgreSQL of its own in ./.bailiwick, loads demo data and serves on \
-127.0.0.1:8080. With DATABASE_URL it uses that database and starts none.";
+Without a command, and with nothing configured, it starts a PostgreSQL of its own in ./.bailiwick, \
+loads demo data and serves on 127.0.0.1:8080. With DATABASE_URL it uses that database and starts \
+none.";
 
 const EXAMPLES: &str = "Examples:
   bailiwick                                         start, with everything that is needed
@@ -42,20 +43,23 @@ const EXAMPLES: &str = "Examples:
   bailiwick user create --username ada --sys-admin  make the first SysAdmin
   bailiwick doctor                                  find out what is wrong
 
-Settings come from environment variables and from bailiwick.toml in the working folder (or the file that BAILIWICK_CONFIG names); \
-`bailiwick config` lists them all.
-Exit codes: 0 done, 1 failed (one line on standard error says why), 2 the command was not understood.";
+Settings come from environment variables and from bailiwick.toml in the working folder (or the \
+file that BAILIWICK_CONFIG names); `bailiwick config` lists them all.
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 the command was not \
+understood.";
 
 const SERVE: &str = "Serve the API until it is asked to stop.
 
-Brings the database up to date (migrations, built-in features), refuses one whose roles or tables are not safe, and then listens: \
-for the API on BAILIWICK_LISTEN (127.0.0.1:8080), for Prometheus on BAILIWICK_METRICS_LISTEN (127.0.0.1:9090). It speaks plain HTTP; \
-TLS is a proxy's work.
+Brings the database up to date (migrations, built-in features), refuses one whose roles or tables \
+are not safe, and then listens: for the API on BAILIWICK_LISTEN (127.0.0.1:8080), for Prometheus \
+on BAILIWICK_METRICS_LISTEN (127.0.0.1:9090). It speaks plain HTTP; TLS is a proxy's work.
 
-Without DATABASE_URL it starts a PostgreSQL of its own in BAILIWICK_DATA_DIR (./.bailiwick), with demo accounts as long as only this \
-machine can reach them. With it, BAILIWICK_SECRET_KEY and BAILIWICK_ISSUER are needed too.
+Without DATABASE_URL it starts a PostgreSQL of its own in BAILIWICK_DATA_DIR (./.bailiwick), with \
+demo accounts as long as only this machine can reach them. With it, BAILIWICK_SECRET_KEY and \
+BAILIWICK_ISSUER are needed too.
 
-Ctrl-C and SIGTERM let running requests finish, for BAILIWICK_SHUTDOWN_GRACE_SECONDS (10) at most; a second one does not wait.";
+Ctrl-C and SIGTERM let running requests finish, for BAILIWICK_SHUTDOWN_GRACE_SECONDS (10) at most; \
+a second one does not wait.";
 
 const SERVE_EXAMPLES: &str = "Examples:
   bailiwick serve                               with everything of its own
@@ -63,13 +67,15 @@ const SERVE_EXAMPLES: &str = "Examples:
   DATABASE_URL_FILE=/run/secrets/url BAILIWICK_SECRET_KEY_FILE=/run/secrets/key \\
     BAILIWICK_ISSUER=https://id.example.com bailiwick serve
 
-Settings come from environment variables, over bailiwick.toml in the working folder (or the file that BAILIWICK_CONFIG names); \
-`bailiwick config` lists them all, with where each was set.
-Exit codes: 0 stopped when asked to, 1 could not start or had to end (one line on standard error says why; of settings one for each \
-that is wrong), 2 the command was not understood.";
+Settings come from environment variables, over bailiwick.toml in the working folder (or the file \
+that BAILIWICK_CONFIG names); `bailiwick config` lists them all, with where each was set.
+Exit codes: 0 stopped when asked to, 1 could not start or had to end (one line on standard error \
+says why; of settings one for each that is wrong), 2 the command was not understood.";
 
 #[derive(Debug, Parser)]
-#[command(name = "bailiwick", version, about = "The tenancy and access backbone of multi-tenant applications", long_about = ABOUT, after_help = EXAMPLES)]
+#[command(name = "bailiwick", version,
+    about = "The tenancy and access backbone of multi-tenant applications", long_about = ABOUT,
+    after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -81,9 +87,9 @@ enum Command {
     #[command(long_about = SERVE, after_help = SERVE_EXAMPLES)]
     Serve,
     /// Bring the database's schema and the built-in features up to date
-    #[command(
-        after_help = "Examples:\n  bailiwick migrate          apply what is pending, and list it\n  bailiwick migrate --check  list what is pending; exit code 1 if anything is"
-    )]
+    #[command(after_help = "Examples:
+  bailiwick migrate          apply what is pending, and list it
+  bailiwick migrate --check  list what is pending; exit code 1 if anything is")]
     Migrate(Migrate),
     /// Load data: the demo, or a load for benchmarks
     Seed {
@@ -102,7 +108,8 @@ enum Command {
     Config,
     /// Check that everything the service relies on is there
     #[command(
-        after_help = "One line a check, saying what to do where one failed; exit code 1 if any did. Changes nothing in the database.\n\
+        after_help = "One line a check, saying what to do where one failed; exit code 1 if any \
+        did. Changes nothing in the database.\n\
         Without DATABASE_URL it starts the embedded database for a moment: stop the service first."
     )]
     Doctor,

@@ -21,7 +21,8 @@ pub(super) fn load_or_make(folder: &Path) -> anyhow::Result<SecretKey> {
     match fs::read_to_string(&path) {
         Ok(text) => SecretKey::from_base64(text.trim()).ok_or_else(|| {
             anyhow!(
-                "{} does not hold a key (32 bytes in base64): put it back, or remove it for a new one, which ends all access tokens",
+                "{} does not hold a key (32 bytes in base64): put it back, or remove it for a new \
+                    one, which ends all access tokens",
                 path.display()
             )
         }),

@@ -18,14 +18,14 @@ use crate::tenancy::catalogue;
 #[derive(Debug, Subcommand)]
 pub(super) enum Seed {
     /// Load the demo: mandates Acme and Globex with their people; twice gives the same as once
-    #[command(
-        after_help = "The embedded database gets the demo by itself at its first start. Everybody's password is `bailiwick-demo`."
-    )]
+    #[command(after_help = "The embedded database gets the demo by itself at its first start. \
+            Everybody's password is `bailiwick-demo`.")]
     Demo(Consent),
     /// Load as much as a benchmark needs, into an empty database
     #[command(
-        after_help = "The same numbers give the same data. Users are `load-0`, `load-1` …, all with the password `bailiwick-demo`; \
-        `load-0` is a member of five mandates, with four instances in each, and admin of the first, which has at least 60 members."
+        after_help = "The same numbers give the same data. Users are `load-0`, `load-1` …, all \
+        with the password `bailiwick-demo`; `load-0` is a member of five mandates, with four \
+        instances in each, and admin of the first, which has at least 60 members."
     )]
     Load(Load),
 }
@@ -40,18 +40,24 @@ pub(super) struct Consent {
 
 #[derive(Debug, Args)]
 pub(super) struct Load {
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1_000,
+        value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     mandates: i64,
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(i64).range(2..=10_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 20_000,
+        value_parser = clap::value_parser!(i64).range(2..=10_000_000))]
     users: i64,
-    #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = clap::value_parser!(i64).range(1..=50_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 60_000,
+        value_parser = clap::value_parser!(i64).range(1..=50_000_000))]
     memberships: i64,
-    #[arg(long, value_name = "N", default_value_t = 8_000, value_parser = clap::value_parser!(i64).range(0..=10_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 8_000,
+        value_parser = clap::value_parser!(i64).range(0..=10_000_000))]
     instances: i64,
-    #[arg(long, value_name = "N", default_value_t = 120_000, value_parser = clap::value_parser!(i64).range(0..=50_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 120_000,
+        value_parser = clap::value_parser!(i64).range(0..=50_000_000))]
     accesses: i64,
     /// What looks like chance follows from this number
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(i64).range(0..))]
     seed: i64,
     #[command(flatten)]
     consent: Consent,

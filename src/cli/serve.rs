@@ -58,7 +58,8 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let address = listeners.api.local_addr()?;
     let (version, commit, migrations_applied) =
         (telemetry::VERSION, telemetry::COMMIT, ready.migrations_applied);
-    tracing::info!(version, commit, %address, schema = bootstrap::schema(), migrations_applied, "started");
+    tracing::info!(version, commit, %address, schema = bootstrap::schema(), migrations_applied,
+        "started");
     let metrics_address =
         listeners.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
     say(&greeting::greeting(address, metrics_address, ready.has_demo).map_err(ours)?);
@@ -119,16 +120,19 @@ async fn demo(app: &App, listening: SocketAddr) -> anyhow::Result<bool> {
     let open = seeds::open_accounts(services).await.map_err(ours)?;
     if let Some(names) = open {
         bail!(
-            "{listening} can be reached from other machines, and everybody knows the password of {names}: listen on 127.0.0.1 \
-             (BAILIWICK_LISTEN), or begin with another BAILIWICK_DATA_DIR. To keep what is there, make a SysAdmin of your own first \
-             (bailiwick user create --sys-admin), and admins of your own for its mandates; then, on 127.0.0.1, disable these accounts"
+            "{listening} can be reached from other machines, and everybody knows the password of \
+             {names}: listen on 127.0.0.1 (BAILIWICK_LISTEN), or begin with another \
+             BAILIWICK_DATA_DIR. To keep what is there, make a SysAdmin of your own first \
+             (bailiwick user create --sys-admin), and admins of your own for its mandates; then, \
+             on 127.0.0.1, disable these accounts"
         );
     }
     if seeds::has_no_users(services).await.map_err(ours)? {
         say(&format!(
-            "No demo accounts are made: {listening} can be reached from other machines, and everybody knows their password. With \
-             BAILIWICK_LISTEN=127.0.0.1:8080 they are. Or stop this, and make the first SysAdmin: \
-             bailiwick user create --username ada --sys-admin"
+            "No demo accounts are made: {listening} can be reached from other machines, and \
+             everybody knows their password. With BAILIWICK_LISTEN=127.0.0.1:8080 they are. Or \
+             stop this, and make the first SysAdmin: bailiwick user create --username ada \
+             --sys-admin"
         ));
     }
     Ok(false)

@@ -22,7 +22,8 @@ pub(super) enum User {
     #[command(
         after_help = "The password is asked for, or read as one line from standard input:\n  \
         bailiwick user create --username ada --sys-admin\n  \
-        pwgen -s 24 1 | tee password.txt | bailiwick user create --username ada --email ada@example.com"
+        pwgen -s 24 1 | tee password.txt | bailiwick user create \
+        --username ada --email ada@example.com"
     )]
     Create(Create),
 }
@@ -127,7 +128,8 @@ async fn make(services: &Services, new: &NewUser) -> Result<UserId> {
     // Not a checked query: commands stand outside the set that the service itself runs, and are
     // tested by running them.
     sqlx::query(
-        "insert into users (id, username, username_key, email, email_key, password_hash, is_sys_admin, created_at)
+        "insert into users (id, username, username_key, email, email_key, password_hash,
+             is_sys_admin, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(id.uuid())
@@ -141,9 +143,14 @@ async fn make(services: &Services, new: &NewUser) -> Result<UserId> {
     .execute(&mut *writing)
     .await
     .on_constraint("users_username_key", || {
-        Error::new(Code::UsernameTaken, format!("the username {} is taken; nothing was made", new.username))
+        Error::new(
+            Code::UsernameTaken,
+            format!("the username {} is taken; nothing was made", new.username),
+        )
     })
-    .on_constraint("users_email_key", || Error::new(Code::EmailTaken, "the e-mail address is taken; nothing was made"))?;
+    .on_constraint("users_email_key", || {
+        Error::new(Code::EmailTaken, "the e-mail address is taken; nothing was made")
+    })?;
     let event = Event::new(Action::UserCreated, ResourceType::User, id)
         .target(id)
         .details(serde_json::json!({ "isSysAdmin": new.is_sys_admin }));

@@ -207,7 +207,9 @@ mod tests {
                 )
             })
             .collect();
-        let role = serde_json::json!({ "id": uuid::Uuid::nil(), "label": "some role", "tables": tables, "views": {} });
+        let role = serde_json::json!({
+            "id": uuid::Uuid::nil(), "label": "some role", "tables": tables, "views": {},
+        });
         MandateAccess::of(vec![serde_json::from_value(role).unwrap()])
     }
 

@@ -154,7 +154,8 @@ impl Locks {
         if let Some(newcomer) = self.newcomer {
             sqlx::query!(
                 "select id from users
-                 where id = $1 and not exists (select 1 from memberships where user_id = $1 and mandate_id = any($2)) for no key update",
+                 where id = $1 and not exists (select 1 from memberships where user_id = $1
+                     and mandate_id = any($2)) for no key update",
                 newcomer.uuid(),
                 &uuids(&mandates)
             )

@@ -328,7 +328,8 @@ impl Entrance<'_> {
     async fn note_first_use(&self, mandate: MandateId) -> Result<()> {
         let mut transaction = self.services.db.begin(ActAs::System, Intent::Write).await?;
         sqlx::query!(
-            "update memberships set first_used_at = $3 where mandate_id = $1 and user_id = $2 and first_used_at is null",
+            "update memberships set first_used_at = $3 where mandate_id = $1 and user_id = $2
+               and first_used_at is null",
             mandate.uuid(),
             self.caller.user.uuid(),
             self.services.clock.now()

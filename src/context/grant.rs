@@ -4,7 +4,7 @@
 //! ```compile_fail
 //! use bailiwick::{access::tables::{Members, Read, Update}, context::Grant};
 //! fn wants_update(_: &Grant<Members, Update>) {}
-//! fn has_read(grant: &Grant<Members, Read>) { wants_update(grant) } // a grant to read does not fit
+//! fn has_read(grant: &Grant<Members, Read>) { wants_update(grant) } // does not fit
 //! ```
 //! ```compile_fail
 //! use bailiwick::{access::tables::{Groups, Members, Read}, context::Grant};

@@ -112,7 +112,8 @@ pub async fn ask(
     due_at: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "insert into jobs (name, subject, due_at) select $1, subject, $3 from unnest($2::text[]) subject on conflict do nothing",
+        "insert into jobs (name, subject, due_at) select $1, subject, $3
+           from unnest($2::text[]) subject on conflict do nothing",
         name,
         subjects,
         due_at

@@ -154,12 +154,16 @@ impl Change<InstanceContext> {
         let (mandate, instance) = (self.context.mandate.mandate, self.context.instance);
         let caller = self.context.mandate.caller.user;
         let revived = sqlx::query!(
-            r#"select role_tables(r.id) as "tables!: Json<Rules>", role_view_flags(r.id) as "views!: Json<Views>",
+            r#"select role_tables(r.id) as "tables!: Json<Rules>",
+                 role_view_flags(r.id) as "views!: Json<Views>",
                       bool_or(a.user_id = $3) as "own!"
                from feature_instances i
-               join feature_accesses a on a.mandate_id = i.mandate_id and a.instance_id = i.id and a.enabled
-               join access_roles h on h.mandate_id = a.mandate_id and h.instance_id = a.instance_id and h.user_id = a.user_id
-               join roles r on r.mandate_id = h.mandate_id and r.instance_id = h.instance_id and r.id = h.role_id
+               join feature_accesses a on a.mandate_id = i.mandate_id and a.instance_id = i.id
+                 and a.enabled
+               join access_roles h on h.mandate_id = a.mandate_id and h.instance_id = a.instance_id
+                 and h.user_id = a.user_id
+               join roles r on r.mandate_id = h.mandate_id and r.instance_id = h.instance_id
+                 and r.id = h.role_id
                where i.mandate_id = $1 and i.id = $2 and not i.enabled
                group by r.id order by "own!" desc"#,
             mandate.uuid(),
@@ -233,8 +237,10 @@ pub async fn require_no_own_gain(
         r#"select (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label,
                             'tables', role_tables(r.id), 'views', role_view_flags(r.id))), '[]')
                    from access_roles h
-                   join roles r on r.mandate_id = h.mandate_id and r.instance_id = h.instance_id and r.id = h.role_id
-                   where h.mandate_id = a.mandate_id and h.instance_id = a.instance_id and h.user_id = a.user_id) as "roles!: Json<Vec<HeldRole>>"
+                   join roles r on r.mandate_id = h.mandate_id and r.instance_id = h.instance_id
+                     and r.id = h.role_id
+                   where h.mandate_id = a.mandate_id and h.instance_id = a.instance_id
+                     and h.user_id = a.user_id) as "roles!: Json<Vec<HeldRole>>"
            from feature_accesses a
            join feature_instances i on i.mandate_id = a.mandate_id and i.id = a.instance_id
            where a.user_id = $1 and i.feature_code = $2"#,

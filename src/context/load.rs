@@ -39,7 +39,8 @@ pub(super) async fn freshness(
     now: DateTime<Utc>,
 ) -> Result<Option<Fresh>> {
     let row = sqlx::query!(
-        r#"select u.is_sys_admin, ue.epoch as user_epoch, ce.epoch as catalogue_epoch, me.epoch as "mandate_epoch?"
+        r#"select u.is_sys_admin, ue.epoch as user_epoch, ce.epoch as catalogue_epoch,
+             me.epoch as "mandate_epoch?"
            from sessions s
            join users u on u.id = s.user_id
            join user_epochs ue on ue.user_id = s.user_id
@@ -80,12 +81,16 @@ pub(super) async fn mandate_access(
 ) -> Result<Option<LoadedMandate>> {
     let row = sqlx::query!(
         r#"select ue.epoch as user_epoch, ce.epoch as catalogue_epoch, me.epoch as "mandate_epoch?",
-                  m.user_id is not null as "alive!", (m.user_id is not null and m.first_used_at is null) as "first_use!",
-                  (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label, 'protected', r.protected,
-                            'tables', role_tables(r.id), 'views', role_view_flags(r.id)) order by r.label_key), '[]')
+                  m.user_id is not null as "alive!", (m.user_id is not null
+                      and m.first_used_at is null) as "first_use!",
+                  (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label,
+                      'protected', r.protected,
+                            'tables', role_tables(r.id), 'views', role_view_flags(r.id))
+                              order by r.label_key), '[]')
                    from member_roles mr
                    join roles r on r.mandate_id = mr.mandate_id and r.id = mr.role_id
-                   where mr.mandate_id = m.mandate_id and mr.user_id = m.user_id) as "roles!: Json<Vec<HeldRole>>"
+                   where mr.mandate_id = m.mandate_id
+                     and mr.user_id = m.user_id) as "roles!: Json<Vec<HeldRole>>"
            from user_epochs ue
            cross join catalogue_epoch ce
            left join mandate_epochs me on me.mandate_id = $2
@@ -117,8 +122,10 @@ pub(super) async fn is_suspended(
     mandate: MandateId,
 ) -> Result<bool> {
     let suspended = sqlx::query_scalar!(
-        r#"select exists (select 1 from memberships m join mandates d on d.id = m.mandate_id and d.enabled and d.deleted_at is null
-                          where m.mandate_id = $1 and m.user_id = $2 and not m.enabled) as "suspended!""#,
+        r#"select exists (select 1 from memberships m join mandates d on d.id = m.mandate_id
+               and d.enabled and d.deleted_at is null
+                          where m.mandate_id = $1 and m.user_id = $2
+                            and not m.enabled) as "suspended!""#,
         mandate.uuid(),
         user.uuid(),
     );
@@ -147,19 +154,25 @@ pub(super) async fn instance(
                   (i.enabled and a.user_id is not null) as "alive!",
                   case when a.user_id is not null then 1::smallint
                        when exists (select 1 from feature_accesses o
-                                    where o.mandate_id = i.mandate_id and o.instance_id = i.id and o.enabled
-                                      and o.user_id in (select p.user_id from group_peers($2, $1) p)) then 2::smallint
+                                    where o.mandate_id = i.mandate_id and o.instance_id = i.id
+                                      and o.enabled
+                                      and o.user_id in (select p.user_id
+                                          from group_peers($2, $1) p)) then 2::smallint
                        else 3::smallint end as "needed!",
                   (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label,
-                            'tables', role_tables(r.id), 'views', role_view_flags(r.id)) order by r.label_key), '[]')
+                            'tables', role_tables(r.id), 'views', role_view_flags(r.id))
+                              order by r.label_key), '[]')
                    from access_roles ar
-                   join roles r on r.mandate_id = ar.mandate_id and r.instance_id = ar.instance_id and r.id = ar.role_id
-                   where ar.mandate_id = a.mandate_id and ar.instance_id = a.instance_id and ar.user_id = a.user_id)
+                   join roles r on r.mandate_id = ar.mandate_id and r.instance_id = ar.instance_id
+                     and r.id = ar.role_id
+                   where ar.mandate_id = a.mandate_id and ar.instance_id = a.instance_id
+                     and ar.user_id = a.user_id)
                     as "roles!: Json<Vec<HeldRole>>"
            from feature_instances i
            join features f on f.code = i.feature_code
            left join feature_accesses a
-             on a.mandate_id = i.mandate_id and a.instance_id = i.id and a.user_id = $1 and a.enabled
+             on a.mandate_id = i.mandate_id and a.instance_id = i.id and a.user_id = $1
+               and a.enabled
            where i.mandate_id = $2 and i.id = $3"#,
         user.uuid(),
         mandate.uuid(),
@@ -204,7 +217,8 @@ pub(super) async fn open_instances(
         OpenInstance,
         "select i.id, i.label, i.feature_code, f.tables, f.views
          from feature_accesses a
-         join feature_instances i on i.mandate_id = a.mandate_id and i.id = a.instance_id and i.enabled
+         join feature_instances i on i.mandate_id = a.mandate_id and i.id = a.instance_id
+           and i.enabled
          join features f on f.code = i.feature_code
          where a.user_id = $1 and a.mandate_id = $2 and a.enabled
          order by i.label_key, i.id",
@@ -242,7 +256,8 @@ pub(super) async fn peers_among(
     users: &[Uuid],
 ) -> Result<BTreeSet<UserId>> {
     let peers = sqlx::query_scalar!(
-        r#"select distinct g.user_id as "user_id!" from group_peers($1, $2) g where g.user_id = any ($3)"#,
+        r#"select distinct g.user_id as "user_id!" from group_peers($1, $2) g
+             where g.user_id = any ($3)"#,
         mandate.uuid(),
         member.uuid(),
         users
@@ -258,7 +273,8 @@ pub(super) async fn admitted_among(
     users: &[Uuid],
 ) -> Result<Vec<UserId>> {
     let admitted = sqlx::query_scalar!(
-        "select user_id from feature_accesses where mandate_id = $1 and instance_id = $2 and user_id = any ($3)",
+        "select user_id from feature_accesses where mandate_id = $1 and instance_id = $2
+           and user_id = any ($3)",
         mandate.uuid(),
         instance.uuid(),
         users
@@ -276,7 +292,8 @@ pub(super) async fn is_of_a_feature(
         Target::View(view) => (None, Some(view)),
     };
     let known = sqlx::query_scalar!(
-        r#"select exists (select 1 from features where ($1::text is not null and $1 = any (tables)) or ($2::text is not null and $2 = any (views)))
+        r#"select exists (select 1 from features where ($1::text is not null and $1 = any (tables))
+               or ($2::text is not null and $2 = any (views)))
            as "known!""#,
         table,
         view
@@ -290,7 +307,8 @@ pub(super) async fn mandate_of_instance(
     instance: InstanceId,
 ) -> Result<Option<MandateId>> {
     let id = sqlx::query_scalar!(
-        "select i.mandate_id from feature_instances i join mandates d on d.id = i.mandate_id where i.id = $1 and d.deleted_at is null",
+        "select i.mandate_id from feature_instances i join mandates d on d.id = i.mandate_id
+           where i.id = $1 and d.deleted_at is null",
         instance.uuid()
     )
     .fetch_optional(executor)
@@ -326,7 +344,8 @@ pub(super) async fn role_home(
     mandate: Option<MandateId>,
 ) -> Result<Option<RoleHome>> {
     let row = sqlx::query!(
-        "select mandate_id, instance_id from roles where id = $1 and (mandate_id is null or mandate_id = $2)",
+        "select mandate_id, instance_id from roles
+           where id = $1 and (mandate_id is null or mandate_id = $2)",
         role.uuid(),
         mandate.map(MandateId::uuid)
     )

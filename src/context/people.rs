@@ -116,29 +116,38 @@ impl People {
             r#"select jsonb_build_object(
                  'people', (select coalesce(jsonb_agg(jsonb_build_object('id', p.id,
                       'alive', coalesce(m.enabled and u.enabled and u.erased_at is null, false),
-                      'roles', array(select h.role_id from member_roles h where h.mandate_id = $2 and h.user_id = p.id order by 1),
-                      'groups', array(select g.group_id from group_members g where g.mandate_id = $2 and g.user_id = p.id))), '[]')
+                      'roles', array(select h.role_id from member_roles h where h.mandate_id = $2
+                          and h.user_id = p.id order by 1),
+                      'groups', array(select g.group_id from group_members g where g.mandate_id = $2
+                          and g.user_id = p.id))), '[]')
                     from unnest($1::uuid[]) p (id)
                     join users u on u.id = p.id
                     left join memberships m on m.mandate_id = $2 and m.user_id = p.id),
-                 'admissions', (select coalesce(jsonb_agg(jsonb_build_object('user', a.user_id, 'instance', a.instance_id,
+                 'admissions', (select coalesce(jsonb_agg(jsonb_build_object('user', a.user_id,
+                     'instance', a.instance_id,
                       'alive', a.enabled and i.enabled,
                       'roles', array(select h.role_id from access_roles h
-                                     where h.mandate_id = $2 and h.instance_id = a.instance_id and h.user_id = a.user_id order by 1))
+                                     where h.mandate_id = $2 and h.instance_id = a.instance_id
+                                       and h.user_id = a.user_id order by 1))
                       order by a.user_id, a.instance_id), '[]')
                     from feature_accesses a
                     join feature_instances i on i.mandate_id = a.mandate_id and i.id = a.instance_id
                     where a.mandate_id = $2 and a.user_id = any ($1)),
-                 'roles', (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label, 'protected', r.protected,
+                 'roles', (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label',
+                     r.label, 'protected', r.protected,
                       'tables', role_tables(r.id), 'views', role_view_flags(r.id))), '[]')
                     from roles r
                     where r.mandate_id = $2
-                      and (r.id in (select h.role_id from member_roles h where h.mandate_id = $2 and h.user_id = any ($1))
-                        or r.id in (select h.role_id from access_roles h where h.mandate_id = $2 and h.user_id = any ($1)))),
-                 'instances', (select coalesce(jsonb_agg(jsonb_build_object('id', i.id, 'tables', f.tables, 'views', f.views)), '[]')
+                      and (r.id in (select h.role_id from member_roles h where h.mandate_id = $2
+                          and h.user_id = any ($1))
+                        or r.id in (select h.role_id from access_roles h where h.mandate_id = $2
+                            and h.user_id = any ($1)))),
+                 'instances', (select coalesce(jsonb_agg(jsonb_build_object('id', i.id, 'tables',
+                     f.tables, 'views', f.views)), '[]')
                     from feature_instances i join features f on f.code = i.feature_code
                     where i.mandate_id = $2
-                      and i.id in (select a.instance_id from feature_accesses a where a.mandate_id = $2 and a.user_id = any ($1)))
+                      and i.id in (select a.instance_id from feature_accesses a
+                          where a.mandate_id = $2 and a.user_id = any ($1)))
                ) as "loaded!: Json<Loaded>""#,
             &uuids(users),
             mandate.uuid(),

@@ -265,7 +265,8 @@ async fn companies(
     let rows = sqlx::query!(
         r#"select a.group_ids as "group_ids!", array_agg(a.user_id) as "user_ids!"
            from (select m.user_id, array_agg(m.group_id order by m.group_id) as group_ids
-                 from group_members m where m.mandate_id = $1 and m.user_id = any ($2) group by m.user_id) a
+                 from group_members m where m.mandate_id = $1 and m.user_id = any ($2)
+                   group by m.user_id) a
            group by a.group_ids"#,
         mandate.uuid(),
         &uuids(&people),

@@ -99,7 +99,8 @@ impl Change<MandateContext> {
         if people.held(caller).looks_at_groups() && sharing.brings_somebody_near() {
             return Err(Error::new(
                 Code::SelfEscalation,
-                "You would come to share a group with somebody, and level `g` would reach their rows.",
+                "You would come to share a group with somebody, and level `g` would reach their \
+                    rows.",
             ));
         }
         if !context.is_delegate() {
@@ -148,7 +149,8 @@ async fn require_near(
     .fetch_one(connection)
     .await?;
     if beyond {
-        let detail = "Somebody who would get level `g` shares a group with people whose rows you do not reach.";
+        let detail = "Somebody who would get level `g` shares a group with people whose rows you \
+            do not reach.";
         return Err(Error::new(Code::GrantExceedsOwnAccess, detail));
     }
     Ok(())
@@ -245,7 +247,8 @@ impl Sharing {
                 .into_iter()
                 .any(|others| newcomers.reach_beyond(others) || others.reach_beyond(newcomers))
             {
-                let detail = "Somebody would come to share a group with people whose rows you do not reach, and level `g` would reach them.";
+                let detail = "Somebody would come to share a group with people whose rows you do \
+                    not reach, and level `g` would reach them.";
                 return Err(Error::new(Code::GrantExceedsOwnAccess, detail));
             }
             // Thousands of people who all belong to different groups keep nobody else waiting.

@@ -40,21 +40,27 @@ pub(super) async fn standing(
     instance: Option<InstanceId>,
 ) -> Result<Standing> {
     let row = sqlx::query!(
-        r#"select (u.enabled and u.erased_at is null) as "account!", (d.enabled and d.deleted_at is null) as "mandate!",
+        r#"select (u.enabled and u.erased_at is null) as "account!",
+             (d.enabled and d.deleted_at is null) as "mandate!",
                   m.enabled as "membership?", i.enabled as "instance?", a.enabled as "admission?",
-                  (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label, 'protected', r.protected,
-                            'tables', role_tables(r.id), 'views', role_view_flags(r.id)) order by r.label_key), '[]')
+                  (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label,
+                      'protected', r.protected,
+                            'tables', role_tables(r.id), 'views', role_view_flags(r.id))
+                              order by r.label_key), '[]')
                    from roles r
                    where r.mandate_id = d.id
-                     and r.id in (select mr.role_id from member_roles mr where $3::uuid is null and mr.mandate_id = d.id and mr.user_id = u.id
+                     and r.id in (select mr.role_id from member_roles mr where $3::uuid is null
+                         and mr.mandate_id = d.id and mr.user_id = u.id
                                   union all
                                   select ar.role_id from access_roles ar
-                                  where ar.mandate_id = d.id and ar.instance_id = $3 and ar.user_id = u.id)) as "held!: Json<Vec<HeldRole>>"
+                                  where ar.mandate_id = d.id and ar.instance_id = $3
+                                    and ar.user_id = u.id)) as "held!: Json<Vec<HeldRole>>"
            from users u
            join mandates d on d.id = $2
            left join memberships m on m.mandate_id = d.id and m.user_id = u.id
            left join feature_instances i on i.mandate_id = d.id and i.id = $3
-           left join feature_accesses a on a.mandate_id = d.id and a.instance_id = $3 and a.user_id = u.id
+           left join feature_accesses a on a.mandate_id = d.id and a.instance_id = $3
+             and a.user_id = u.id
            where u.id = $1"#,
         user.uuid(),
         mandate.uuid(),

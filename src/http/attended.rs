@@ -45,7 +45,8 @@ impl Attended {
         let path = route.is_none().then(|| shown(request.uri().path()));
         let signs_in = route.as_deref() == Some(SIGN_IN);
         let user = identity.claims.filter(|_| !signs_in).map(|claims| display(claims.user));
-        tracing::error_span!(target: REQUEST, "request", request_id, method, route, path, user, mandate = Empty)
+        tracing::error_span!(target: REQUEST, "request", request_id, method, route, path, user,
+            mandate = Empty)
     }
 
     pub fn answered(mut self, status: StatusCode) {

@@ -52,8 +52,9 @@ impl Unheeded {
         let tells = trusted.is_empty() && headers.contains_key(FORWARDED_FOR);
         if tells && !self.0.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "requests carry X-Forwarded-For and no proxy is trusted: all clients of a proxy are limited and recorded as one; \
-                 if there is one, name it in BAILIWICK_TRUSTED_PROXIES"
+                "requests carry X-Forwarded-For and no proxy is trusted: all clients of a proxy \
+                 are limited and recorded as one; if there is one, name it in \
+                 BAILIWICK_TRUSTED_PROXIES"
             );
         }
     }
@@ -164,11 +165,13 @@ mod tests {
         /// What a client sends by itself stands to the left of what the proxy adds, and is never
         /// believed.
         #[test]
-        fn nobody_invents_an_address(sent in proptest::collection::vec("[ -~\t]{0,40}", 0..4), at in any::<IpAddr>(), port in any::<u16>()) {
+        fn nobody_invents_an_address(sent in proptest::collection::vec("[ -~\t]{0,40}", 0..4),
+            at in any::<IpAddr>(), port in any::<u16>()) {
             prop_assume!(!is_trusted(&trusted(), at.to_canonical()));
             let added = SocketAddr::new(at, port).to_string();
             for added in [at.to_string(), added] {
-                let mut lines: Vec<Vec<u8>> = sent.iter().map(|line| line.trim().as_bytes().to_vec()).collect();
+                let mut lines: Vec<Vec<u8>> =
+                    sent.iter().map(|line| line.trim().as_bytes().to_vec()).collect();
                 lines.push(added.clone().into_bytes());
                 let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
                 prop_assert_eq!(client_of("10.1.1.1", &lines), at.to_canonical().to_string());

@@ -20,9 +20,11 @@ use crate::kernel::config::Settings;
 
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 /// What a page may send.
-const SENT: &str = "authorization, content-type, if-match, if-none-match, idempotency-key, x-mandate-id, x-instance-id, x-request-id";
+const SENT: &str = "authorization, content-type, if-match, if-none-match, idempotency-key, \
+    x-mandate-id, x-instance-id, x-request-id";
 /// What a page may read, beside the body.
-const READ: &str = "etag, link, location, retry-after, idempotency-replayed, x-request-id, ratelimit, ratelimit-policy";
+const READ: &str = "etag, link, location, retry-after, idempotency-replayed, x-request-id, \
+    ratelimit, ratelimit-policy";
 /// How long a browser may remember what it was allowed, in seconds. A changed setting shall not
 /// take longer.
 const REMEMBERED: &str = "600";

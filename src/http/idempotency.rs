@@ -52,7 +52,8 @@ fn well_formed(headers: &HeaderMap) -> Result<String> {
     let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if values.next().is_some() || text.is_empty() || text.len() > LONGEST || !is_printable {
         let detail = format!(
-            "The header Idempotency-Key must be sent once, with 1 to {LONGEST} printable ASCII characters."
+            "The header Idempotency-Key must be sent once, with 1 to {LONGEST} printable ASCII \
+                characters."
         );
         return Err(Error::new(Code::InvalidHeader, detail));
     }

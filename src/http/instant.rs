@@ -16,7 +16,8 @@ pub struct Instant(DateTime<Utc>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoInstant {
     #[error(
-        "must be a date and time with its offset from UTC, such as 2031-05-14T18:30:00+02:00 (RFC 3339)"
+        "must be a date and time with its offset from UTC, such as 2031-05-14T18:30:00+02:00 (RFC \
+            3339)"
     )]
     Form,
     #[error("must be within the years 0001 to 9999, in UTC")]

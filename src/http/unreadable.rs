@@ -178,8 +178,9 @@ fn error(status: u16) -> Error {
         431 => Error::new(
             Code::HeadersTooLarge,
             format!(
-                "The request line and the headers are too large: a URL may have {MAX_URI_BYTES} bytes, all headers together \
-                 {MAX_HEADER_BYTES}, and there may be {MAX_HEADERS} of them."
+                "The request line and the headers are too large: a URL may have {MAX_URI_BYTES} \
+                 bytes, all headers together {MAX_HEADER_BYTES}, and there may be {MAX_HEADERS} of \
+                 them."
             ),
         ),
         _ => Error::new(
@@ -195,7 +196,8 @@ mod tests {
 
     use super::*;
 
-    const HEAD: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: Sat, 28 Nov 2026 22:38:08 GMT\r\n\r\n";
+    const HEAD: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: \
+        0\r\ndate: Sat, 28 Nov 2026 22:38:08 GMT\r\n\r\n";
     const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-request-id: r\r\n\r\n{}";
 
     /// What arrives of what is written, through a pipe that takes few bytes at a time.
@@ -218,7 +220,13 @@ mod tests {
         let told = arrived(&format!("{ANSWER}{HEAD}")).await;
         let refusal = told.strip_prefix(ANSWER).unwrap();
         let (head, body) = refusal.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ndate: Sat, 28 Nov 2026 22:38:08 GMT\r\n"), "{head}");
+        assert!(
+            head.starts_with(
+                "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ndate: Sat, 28 \
+            Nov 2026 22:38:08 GMT\r\n"
+            ),
+            "{head}"
+        );
         assert!(
             head.contains(&format!("content-length: {}", body.len()))
                 && body.contains(r#""code":"malformed_request""#),

@@ -52,7 +52,8 @@ impl Visitor<'_> for Spelled {
 macro_rules! id_type {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, sqlx::Type, utoipa::ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, sqlx::Type,
+            utoipa::ToSchema)]
         #[serde(transparent)]
         #[sqlx(transparent)]
         #[schema(value_type = Uuid)]

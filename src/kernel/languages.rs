@@ -121,10 +121,12 @@ mod tests {
             wanted in "(A|b|cc)(-(a|B|dd)){0,4}",
         ) {
             let known: Vec<String> = known.into_iter().collect();
-            let some: Vec<&str> = known.iter().enumerate().filter(|(n, _)| in_one.contains(n)).map(|(_, tag)| tag.as_str()).collect();
+            let some: Vec<&str> = known.iter().enumerate().filter(|(n,
+                _)| in_one.contains(n)).map(|(_, tag)| tag.as_str()).collect();
             let label = texts(&some);
             let found = among(&known, &wanted);
-            prop_assert_eq!(lookup(&label, &wanted), lookup(&label, found.map_or("", String::as_str)));
+            prop_assert_eq!(lookup(&label, &wanted),
+                lookup(&label, found.map_or("", String::as_str)));
         }
     }
 }

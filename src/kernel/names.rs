@@ -47,7 +47,8 @@ impl Name {
         let key = folded(trimmed);
         if key.len() > MAX_KEY {
             let detail = format!(
-                "is too long: with its letters in their simplest form it has {} bytes, and {MAX_KEY} at most",
+                "is too long: with its letters in their simplest form it has {} bytes, and \
+                    {MAX_KEY} at most",
                 key.len()
             );
             return refused("too_long", detail);
@@ -186,7 +187,8 @@ fn is_visible(character: char) -> bool {
 /// 2; CVE-2021-42574).
 fn check_readable(pointer: &str, text: &str) -> Result<(), FieldError> {
     if text.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
-        let detail = "must not contain characters that change the direction of the text (U+202A to U+202E, U+2066 to U+2069)";
+        let detail = "must not contain characters that change the direction of the text (U+202A to \
+            U+202E, U+2066 to U+2069)";
         return Err(FieldError::new(pointer, "unreadable", detail));
     }
     Ok(())

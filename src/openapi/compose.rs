@@ -189,7 +189,8 @@ mod tests {
             "purgeAt": { "type": ["string", "null"], "format": "date-time", "example": null },
         }});
         let expected = json!({
-            "label": "Reception", "email": "bob@acme.example", "createdAt": "2026-01-15T09:30:00Z", "level": "n", "size": 100,
+            "label": "Reception", "email": "bob@acme.example", "createdAt": "2026-01-15T09:30:00Z",
+                "level": "n", "size": 100,
             "enabled": true, "purgeAt": null,
         });
         assert_eq!(example(json!({}), &schema), expected);
@@ -204,15 +205,21 @@ mod tests {
         let schema = json!({ "allOf": [
             { "type": "object", "properties": {
                 "id": { "$ref": "#/components/schemas/MandateId" },
-                "mandateId": { "oneOf": [{ "type": "null" }, { "$ref": "#/components/schemas/MandateId" }] },
-                "mandates": { "type": "array", "items": { "$ref": "#/components/schemas/MandateId" } },
+                "mandateId": { "oneOf": [{ "type": "null" },
+                    { "$ref": "#/components/schemas/MandateId" }] },
+                "mandates": { "type": "array",
+                    "items": { "$ref": "#/components/schemas/MandateId" } },
             }},
             { "type": "object", "properties": {
-                "tables": { "type": "object", "additionalProperties": { "$ref": "#/components/schemas/Rule" } },
+                "tables": { "type": "object",
+                    "additionalProperties": { "$ref": "#/components/schemas/Rule" } },
             }},
         ]});
         let acme = words::id("mandateId");
-        let expected = json!({ "id": acme, "mandateId": acme, "mandates": [acme], "tables": { "contracts": { "view": true } } });
+        let expected = json!({
+            "id": acme, "mandateId": acme, "mandates": [acme],
+            "tables": { "contracts": { "view": true } },
+        });
         assert_eq!(example(schemas, &schema), expected);
     }
 

@@ -27,8 +27,9 @@ pub(super) fn choose_context(operation: &mut Operation, facts: &Facts) {
         ));
     }
     if remembers {
-        let meaning = "Makes it safe to send the request again: the same key and request have one effect and get the same answer, \
-                       with `Idempotency-Replayed: true`, for 24 hours";
+        let meaning = "Makes it safe to send the request again: the same key and request have one \
+                       effect and get the same answer, with `Idempotency-Replayed: true`, for 24 \
+                       hours";
         let key = ObjectBuilder::new()
             .schema_type(Type::String)
             .min_length(Some(1))

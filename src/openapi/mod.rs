@@ -45,7 +45,8 @@ use crate::kernel::problem::Problem;
     components(schemas(Problem)),
     tags(
         (name = "Sign-in", description = "Sessions, tokens and the keys that verify them"),
-        (name = "Mandates", description = "Tenants, as SysAdmins govern them and admins manage them"),
+        (name = "Mandates",
+            description = "Tenants, as SysAdmins govern them and admins manage them"),
         (name = "Members", description = "Who belongs to a mandate, with which roles"),
         (name = "Groups", description = "Named sets of members: what level `g` reaches"),
         (name = "Roles", description = "Roles and their permissions"),

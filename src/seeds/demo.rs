@@ -42,11 +42,13 @@ pub async fn is_there(services: &Services) -> Result<bool> {
     let ids: Vec<Uuid> = Demo::read()?.users.iter().map(|user| user.id.uuid()).collect();
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
     let mut reading = system.read().await?;
-    let there: bool =
-        sqlx::query_scalar("select count(*) = cardinality($1) from users where id = any($1) and enabled and erased_at is null")
-            .bind(&ids)
-            .fetch_one(&mut *reading)
-            .await?;
+    let there: bool = sqlx::query_scalar(
+        "select count(*) = cardinality($1) from users where id = any($1)
+                              and enabled and erased_at is null",
+    )
+    .bind(&ids)
+    .fetch_one(&mut *reading)
+    .await?;
     reading.finish().await?;
     Ok(there)
 }
@@ -91,7 +93,8 @@ struct Seeding<'a> {
 impl Seeding<'_> {
     async fn user(&mut self, user: &User, hash: &str) -> Result<()> {
         let made = sqlx::query(
-            "insert into users (id, username, username_key, email, email_key, email_verified, first_name, last_name, language,
+            "insert into users (id, username, username_key, email, email_key, email_verified,
+                 first_name, last_name, language,
                                 password_hash, is_sys_admin, created_at)
              values ($1, $2, $3, $4, $5, true, $6, $7, $8, $9, $10, $11) on conflict do nothing",
         )
@@ -131,7 +134,8 @@ impl Seeding<'_> {
 
     async fn feature(&mut self, feature: &Feature) -> Result<()> {
         let made = sqlx::query(
-            "insert into features (code, label, icon, tables, views, created_at) values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+            "insert into features (code, label, icon, tables, views, created_at)
+               values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
         )
         .bind(&feature.code)
         .bind(Json(&feature.label))
@@ -169,7 +173,8 @@ impl Seeding<'_> {
             let [read, create, update, delete] =
                 Operation::ALL.map(|operation| rule.level(operation).number());
             sqlx::query(
-                "insert into role_permissions (role_id, scope, table_name, can_view, read_level, create_level, update_level, delete_level)
+                "insert into role_permissions (role_id, scope, table_name, can_view, read_level,
+                     create_level, update_level, delete_level)
                  values ($1, 'feature-template', $2, $3, $4, $5, $6, $7)",
             )
             .bind(role)
@@ -183,19 +188,23 @@ impl Seeding<'_> {
             .await?;
         }
         for (view, allowed) in &template.permissions.views {
-            sqlx::query("insert into role_views (role_id, scope, view_name, allowed) values ($1, 'feature-template', $2, $3)")
-                .bind(role)
-                .bind(view)
-                .bind(allowed)
-                .execute(&mut *self.connection)
-                .await?;
+            sqlx::query(
+                "insert into role_views (role_id, scope, view_name, allowed)
+                           values ($1, 'feature-template', $2, $3)",
+            )
+            .bind(role)
+            .bind(view)
+            .bind(allowed)
+            .execute(&mut *self.connection)
+            .await?;
         }
         Ok(())
     }
 
     async fn mandate(&mut self, mandate: &Mandate) -> Result<()> {
         let made = sqlx::query(
-            "insert into mandates (id, name, name_key, code, code_key, language, created_at, updated_at)
+            "insert into mandates (id, name, name_key, code, code_key, language, created_at,
+                 updated_at)
              values ($1, $2, $3, $4, $4, $5, $6, $6) on conflict do nothing",
         )
         .bind(mandate.id.uuid())
@@ -211,7 +220,8 @@ impl Seeding<'_> {
         }
         self.made.push(format!("mandate {}", mandate.id));
         sqlx::query(
-            "insert into groups (id, mandate_id, name, name_key, auto_join, created_at) values ($1, $2, 'everyone', 'everyone', true, $3)",
+            "insert into groups (id, mandate_id, name, name_key, auto_join, created_at)
+               values ($1, $2, 'everyone', 'everyone', true, $3)",
         )
         .bind(GroupId::new().uuid())
         .bind(mandate.id.uuid())
@@ -254,14 +264,18 @@ impl Seeding<'_> {
         .bind(self.now)
         .execute(&mut *self.connection)
         .await?;
-        sqlx::query("insert into group_members (mandate_id, group_id, user_id) select mandate_id, id, $2 from groups where mandate_id = $1 and auto_join")
-            .bind(mandate.uuid())
-            .bind(user)
-            .execute(&mut *self.connection)
-            .await?;
+        sqlx::query(
+            "insert into group_members (mandate_id, group_id, user_id) select mandate_id,
+                       id, $2 from groups where mandate_id = $1 and auto_join",
+        )
+        .bind(mandate.uuid())
+        .bind(user)
+        .execute(&mut *self.connection)
+        .await?;
         let given = sqlx::query(
             "insert into member_roles (mandate_id, user_id, role_id)
-             select mandate_id, $2, id from roles where mandate_id = $1 and scope = 'mandate' and label_key = any($3)",
+             select mandate_id, $2, id from roles where mandate_id = $1 and scope = 'mandate'
+               and label_key = any($3)",
         )
         .bind(mandate.uuid())
         .bind(user)
@@ -273,7 +287,8 @@ impl Seeding<'_> {
 
     async fn instance(&mut self, mandate: MandateId, instance: &Instance) -> Result<()> {
         sqlx::query(
-            "insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at) values ($1, $2, $3, $4, $5, $6)",
+            "insert into feature_instances (id, mandate_id, feature_code, label, label_key,
+                 created_at) values ($1, $2, $3, $4, $5, $6)",
         )
         .bind(instance.id.uuid())
         .bind(mandate.uuid())
@@ -297,17 +312,21 @@ impl Seeding<'_> {
         access: &Holder,
     ) -> Result<()> {
         let user = self.demo.user(&access.username)?;
-        sqlx::query("insert into feature_accesses (mandate_id, instance_id, user_id, created_at) values ($1, $2, $3, $4)")
-            .bind(mandate.uuid())
-            .bind(instance.id.uuid())
-            .bind(user)
-            .bind(self.now)
-            .execute(&mut *self.connection)
-            .await?;
+        sqlx::query(
+            "insert into feature_accesses (mandate_id, instance_id, user_id, created_at)
+                       values ($1, $2, $3, $4)",
+        )
+        .bind(mandate.uuid())
+        .bind(instance.id.uuid())
+        .bind(user)
+        .bind(self.now)
+        .execute(&mut *self.connection)
+        .await?;
         let given = sqlx::query(
             "insert into access_roles (mandate_id, instance_id, user_id, role_id)
              select mandate_id, instance_id, $3, id from roles
-             where mandate_id = $1 and instance_id = $2 and scope = 'instance' and label_key = any($4)",
+             where mandate_id = $1 and instance_id = $2 and scope = 'instance'
+               and label_key = any($4)",
         )
         .bind(mandate.uuid())
         .bind(instance.id.uuid())
@@ -330,19 +349,24 @@ impl Seeding<'_> {
         } else {
             ("mandate-template", "mandate")
         };
-        let templates: Vec<Uuid> =
-            sqlx::query_scalar("select id from roles where scope = $1 and ($2::text is null or feature_code = $2) order by id")
-                .bind(from)
-                .bind(instance.map(|instance| &instance.feature))
-                .fetch_all(&mut *self.connection)
-                .await?;
+        let templates: Vec<Uuid> = sqlx::query_scalar(
+            "select id from roles where scope = $1
+                                  and ($2::text is null or feature_code = $2) order by id",
+        )
+        .bind(from)
+        .bind(instance.map(|instance| &instance.feature))
+        .fetch_all(&mut *self.connection)
+        .await?;
         // Made here and not by the database, so that they are in order, as all ids are.
         let copies: Vec<Uuid> = templates.iter().map(|_| RoleId::new().uuid()).collect();
         sqlx::query(
-            "insert into roles (id, scope, mandate_id, instance_id, feature_code, template_role_id, label, label_key, description,
+            "insert into roles (id, scope, mandate_id, instance_id, feature_code, template_role_id,
+                 label, label_key, description,
                                 protected, created_at)
-             select c.copy, $3, $4, $5, t.feature_code, t.id, t.label, t.label_key, t.description, t.protected, $6
-             from unnest($1::uuid[], $2::uuid[]) c (template, copy) join roles t on t.id = c.template",
+             select c.copy, $3, $4, $5, t.feature_code, t.id, t.label, t.label_key, t.description,
+               t.protected, $6
+             from unnest($1::uuid[], $2::uuid[]) c (template, copy)
+               join roles t on t.id = c.template",
         )
         .bind(&templates)
         .bind(&copies)
@@ -366,12 +390,16 @@ impl Seeding<'_> {
 }
 
 const COPY_PERMISSIONS: &str = "insert into role_permissions
-    (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level, delete_level)
-  select c.copy, $3, $4, p.table_name, p.can_view, p.read_level, p.create_level, p.update_level, p.delete_level
-  from unnest($1::uuid[], $2::uuid[]) c (template, copy) join role_permissions p on p.role_id = c.template";
+    (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level,
+        delete_level)
+  select c.copy, $3, $4, p.table_name, p.can_view, p.read_level, p.create_level, p.update_level,
+    p.delete_level
+  from unnest($1::uuid[], $2::uuid[]) c (template, copy)
+    join role_permissions p on p.role_id = c.template";
 const COPY_VIEWS: &str = "insert into role_views (role_id, scope, mandate_id, view_name, allowed)
   select c.copy, $3, $4, v.view_name, v.allowed
-  from unnest($1::uuid[], $2::uuid[]) c (template, copy) join role_views v on v.role_id = c.template";
+  from unnest($1::uuid[], $2::uuid[]) c (template, copy)
+    join role_views v on v.role_id = c.template";
 
 fn keys(labels: &[String]) -> Vec<String> {
     labels.iter().map(|label| names::key_of_stored(label)).collect()

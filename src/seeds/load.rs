@@ -30,7 +30,8 @@ impl Plan {
         let laps = (self.memberships + 98 + self.users) / (self.users - 1);
         if laps > self.mandates {
             return Err(refused(
-                "too many memberships for so few users and mandates: each user would be a member of some mandate twice",
+                "too many memberships for so few users and mandates: each user would be a member \
+                    of some mandate twice",
             ));
         }
         Ok(())
@@ -55,7 +56,8 @@ pub async fn apply(services: &Services, plan: Plan) -> Result<()> {
     .await?;
     if foreign > 0 {
         return Err(refused(
-            "the database has mandates that are not of this load: a load goes into an empty database",
+            "the database has mandates that are not of this load: a load goes into an empty \
+                database",
         ));
     }
     let templates: i64 =
@@ -64,12 +66,14 @@ pub async fn apply(services: &Services, plan: Plan) -> Result<()> {
             .await?;
     if templates == 0 {
         return Err(refused(
-            "no feature has template roles, so that instances would have none: start the service once",
+            "no feature has template roles, so that instances would have none: start the service \
+                once",
         ));
     }
     sqlx::query(
-        "create temporary table load_plan (mandates bigint, users bigint, memberships bigint, instances bigint, accesses bigint,
-                                           seed bigint, password_hash text, now timestamptz) on commit drop",
+        "create temporary table load_plan (
+           mandates bigint, users bigint, memberships bigint, instances bigint, accesses bigint,
+           seed bigint, password_hash text, now timestamptz) on commit drop",
     )
     .execute(&mut *writing)
     .await?;
@@ -85,7 +89,10 @@ pub async fn apply(services: &Services, plan: Plan) -> Result<()> {
         .execute(&mut *writing)
         .await?;
     sqlx::raw_sql(include_str!("../../seeds/load.sql")).execute(&mut *writing).await?;
-    let details = json!({ "mandates": plan.mandates, "users": plan.users, "instances": plan.instances, "seed": plan.seed });
+    let details = json!({
+        "mandates": plan.mandates, "users": plan.users, "instances": plan.instances,
+        "seed": plan.seed,
+    });
     let recorded = audit::record_platform(
         &mut writing,
         &system,

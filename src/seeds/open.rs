@@ -16,11 +16,13 @@ pub async fn accounts(services: &Services) -> Result<Option<String>> {
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
     let mut reading = system.read().await?;
     let found: Vec<(String, Option<String>)> = sqlx::query_as(
-        "with able as (select id, username, username_key, password_hash from users where enabled and erased_at is null)
+        "with able as (select id, username, username_key, password_hash from users
+             where enabled and erased_at is null)
          select username, password_hash from able where id = any($1)
          union all
          (select distinct on (password_hash) username, password_hash from able
-          where username_key ~ '^load-[0-9]+$' order by password_hash, length(username_key), username_key)
+          where username_key ~ '^load-[0-9]+$' order by password_hash, length(username_key),
+            username_key)
          order by username",
     )
     .bind(&demo)

@@ -130,12 +130,18 @@ mod tests {
     #[test]
     fn the_trail_keeps_the_beginning_of_every_text() {
         let long = "🏴".repeat(300);
-        let details = json!({ "after": { "texts": [long, { (long.clone()): long }], "short": "é", "fits": "x".repeat(MAX_TEXT), "n": 1 } });
+        let details = json!({
+            "after": { "texts": [long, { (long.clone()): long }], "short": "é",
+            "fits": "x".repeat(MAX_TEXT), "n": 1 },
+        });
         let kept =
             Event::new(Action::RoleUpdated, ResourceType::Role, "1").details(details).details;
         let cut = format!("{}…", "🏴".repeat(255));
         assert_eq!(cut.len(), 1_023);
-        let expected = json!({ "after": { "texts": [cut, { (cut.clone()): cut }], "short": "é", "fits": "x".repeat(MAX_TEXT), "n": 1 } });
+        let expected = json!({
+            "after": { "texts": [cut, { (cut.clone()): cut }], "short": "é",
+            "fits": "x".repeat(MAX_TEXT), "n": 1 },
+        });
         assert_eq!(kept, expected);
     }
 

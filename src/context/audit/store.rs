@@ -21,7 +21,8 @@ pub(super) async fn insert(
     let by = actor.actor().or(event.actor);
     sqlx::query!(
         "with event as (
-           insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, target_user_id, details, request_id)
+           insert into audit_events (id, at, actor_id, mandate_id, action, resource_type,
+               resource_id, target_user_id, details, request_id)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10))
          insert into audit_addresses (event_id, mandate_id, actor_id, address)
          select $1, $4, $12::uuid, $11::text::inet where $11::text is not null",
@@ -58,10 +59,12 @@ pub(super) async fn insert_as_system(
     sqlx::query!(
         "with scopes as (select * from unnest($1::uuid[], $4::uuid[]) s (id, mandate_id)),
          event as (
-           insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, target_user_id, details, request_id)
+           insert into audit_events (id, at, actor_id, mandate_id, action, resource_type,
+               resource_id, target_user_id, details, request_id)
            select s.id, $2, $3, s.mandate_id, $5, $6, $7, $8, $9, $10 from scopes s)
          insert into audit_addresses (event_id, mandate_id, actor_id, address)
-         select s.id, s.mandate_id, $12::uuid, $11::text::inet from scopes s where $11::text is not null",
+         select s.id, s.mandate_id, $12::uuid, $11::text::inet from scopes s
+           where $11::text is not null",
         &ids,
         actor.now(),
         by.map(UserId::uuid),
@@ -103,7 +106,8 @@ pub(super) async fn insert_each_as_system(
         events.iter().map(|(_, event)| event.resource_id.clone()).collect();
     let details: Vec<Value> = events.iter().map(|(_, event)| event.details.clone()).collect();
     sqlx::query!(
-        "insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id, details)
+        "insert into audit_events (id, at, actor_id, mandate_id, action, resource_type, resource_id,
+             details)
          select e.id, $2, $3, e.mandate_id, e.action, e.resource_type, e.resource_id, e.details
          from unnest($1::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
            e (id, mandate_id, action, resource_type, resource_id, details)",

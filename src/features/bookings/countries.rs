@@ -94,7 +94,8 @@ mod tests {
             ("BS", "Bahamas; The Bahamas"),
             (
                 "CD",
-                "Congo (Democratic Republic of the); Democratic Republic of the Congo; Congo, The Democratic Republic of the",
+                "Congo (Democratic Republic of the); Democratic Republic of the Congo; Congo, The \
+                    Democratic Republic of the",
             ),
             ("CG", "Congo; Republic of the Congo"),
             ("CI", "Côte d'Ivoire; Cote d’Ivoire; Ivory Coast"),
@@ -106,7 +107,8 @@ mod tests {
             ("FM", "Micronesia; Micronesia (Federated States of)"),
             (
                 "GB",
-                "United Kingdom; UK; Great Britain; United Kingdom of Great Britain and Northern Ireland",
+                "United Kingdom; UK; Great Britain; United Kingdom of Great Britain and Northern \
+                    Ireland",
             ),
             ("GW", "Guinea-Bissau; Guinea Bissau"),
             ("IR", "Iran; Iran (Islamic Republic of)"),

@@ -166,7 +166,8 @@ async fn count(
         r#"select count(*) as "total!" from bookings b
            where b.mandate_id = $1 and b.instance_id = $2 and b.status = any ($3::text[])
              and b.event_time >= $4 and b.event_time < $5
-             and ($6 = 3 or b.owner_id = $7 or ($6 = 2 and b.owner_id in (select g.user_id from group_peers($1, $7) g)))"#,
+             and ($6 = 3 or b.owner_id = $7 or ($6 = 2 and b.owner_id in (select g.user_id
+                 from group_peers($1, $7) g)))"#,
         grant.mandate_uuid(),
         grant.instance_uuid(),
         &filter.statuses(),

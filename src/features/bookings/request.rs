@@ -101,7 +101,8 @@ fn duration(minutes: i64) -> Checked<i32> {
 
 fn country(text: &str) -> Checked<String> {
     let text = names::checked("/address/country", text)?;
-    let detail = "must be an ISO 3166-1 code, such as `DE` or `DEU`, or a country's English name, such as `Germany`";
+    let detail = "must be an ISO 3166-1 code, such as `DE` or `DEU`, or a country's English name, \
+        such as `Germany`";
     let code = countries::code(&text)
         .ok_or_else(|| FieldError::new("/address/country", "unknown_country", detail))?;
     Ok(code.to_owned())

@@ -219,7 +219,8 @@ fn of_requester(action: Action, booking: &Booking) -> Event {
 /// named.
 fn described(booking: &Booking) -> serde_json::Value {
     json!({
-        "instanceId": booking.instance_id, "eventTime": booking.event_time, "durationMinutes": booking.duration_minutes,
+        "instanceId": booking.instance_id, "eventTime": booking.event_time,
+            "durationMinutes": booking.duration_minutes,
         "topic": booking.topic, "country": booking.address.country, "status": booking.status,
     })
 }

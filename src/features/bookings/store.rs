@@ -94,7 +94,8 @@ pub(super) async fn insert(
     now: DateTime<Utc>,
 ) -> Result<Booking> {
     let row = bookings!(
-        "with b as (insert into bookings (mandate_id, id, instance_id, owner_id, event_time, duration_minutes, topic, street, city, state,
+        "with b as (insert into bookings (mandate_id, id, instance_id, owner_id, event_time,
+             duration_minutes, topic, street, city, state,
                       country, created_at)
                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning *) select",
         "null::smallint",
@@ -129,7 +130,8 @@ macro_rules! one {
             "case when b.owner_id = $4 then 1::smallint
                   when b.owner_id in (select g.user_id from group_peers($1, $4) g) then 2::smallint
                   else 3::smallint end",
-            ["from bookings b where b.mandate_id = $1 and b.instance_id = $2 and b.id = $3 " + $lock],
+            ["from bookings b where b.mandate_id = $1 and b.instance_id = $2 and b.id = $3 "
+                + $lock],
             $grant.mandate_uuid(),
             $grant.instance_uuid(),
             $booking.uuid(),
@@ -167,8 +169,10 @@ pub(super) async fn decide(
     now: DateTime<Utc>,
 ) -> Result<Booking> {
     let row = bookings!(
-        "with b as (update bookings set status = $4, decided_by = $5, decided_at = $6, decision_note = $7, version = version + 1
-                    where mandate_id = $1 and instance_id = $2 and id = $3 and status = 'pending' returning *) select",
+        "with b as (update bookings set status = $4, decided_by = $5, decided_at = $6,
+             decision_note = $7, version = version + 1
+                    where mandate_id = $1 and instance_id = $2 and id = $3 and status = 'pending'
+                      returning *) select",
         "null::smallint",
         ["from b"],
         booking.grant().mandate_uuid(),

@@ -51,10 +51,13 @@ macro_rules! playbook {
                from playbooks p
                where p.mandate_id = $1 and p.instance_id = $2
                  and p.id = coalesce($3::uuid, (select n.id from playbooks n
-                                                where n.mandate_id = $1 and n.instance_id = $2 and n.name_key = $4
+                                                where n.mandate_id = $1 and n.instance_id = $2
+                                                  and n.name_key = $4
                                                   and n.living = any (array[true, false])
-                                                order by n.living = $6 desc, n.deleted_at desc limit 1))
-                 and (p.purge_at is null or p.purge_at > $7) "# + $lock],
+                                                order by n.living = $6 desc, n.deleted_at desc
+                                                  limit 1))
+                 and (p.purge_at is null or p.purge_at > $7) "#
+                + $lock],
             $grant.mandate_uuid(),
             $grant.instance_uuid(),
             $named.id(),

@@ -191,7 +191,8 @@ async fn count(
            where p.mandate_id = $1 and p.instance_id = $2 and p.living = $3
              and ($4::text is null or strpos(p.name_key, $4) > 0 or strpos(p.title_key, $4) > 0)
              and (p.living or p.purge_at > $5) and ($6::uuid is null or p.owner_id = $6)
-             and ($7 = 3 or p.owner_id = $8 or ($7 = 2 and p.owner_id in (select g.user_id from group_peers($1, $8) g)))"#,
+             and ($7 = 3 or p.owner_id = $8 or ($7 = 2 and p.owner_id in (select g.user_id
+                 from group_peers($1, $8) g)))"#,
         grant.mandate_uuid(),
         grant.instance_uuid(),
         !filter.deleted,

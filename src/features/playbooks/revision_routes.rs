@@ -92,7 +92,10 @@ impl Edited {
             store::revise(&mut self.writing, &self.grant, place, next, context.now()).await?;
         let after = after.ok_or_else(Error::not_found)?;
         let source = if let Next::Revision(revision) = next { Some(revision) } else { None };
-        let details = json!({ "before": described(&self.before), "after": described(&after.version), "rolledBackFrom": source });
+        let details = json!({
+            "before": described(&self.before), "after": described(&after.version),
+            "rolledBackFrom": source,
+        });
         let recorded = audit::record(
             &mut self.writing,
             context,
@@ -153,7 +156,8 @@ pub struct RollbackPlaybookVersion {
 
 /// Makes an earlier revision's content current again, as a new revision. Twice gives back the
 /// first.
-#[utoipa::path(put, path = "/api/playbooks/{playbook}/versions/{number}/rollback", tag = "Playbooks",
+#[utoipa::path(put, path = "/api/playbooks/{playbook}/versions/{number}/rollback",
+    tag = "Playbooks",
     params(VersionPath),
     request_body = Option<RollbackPlaybookVersion>,
     responses((status = 200, description = "The version", body = PlaybookContent)))]
@@ -178,7 +182,8 @@ list_query! {
 }
 
 /// The revisions of a version, without their content.
-#[utoipa::path(get, path = "/api/playbooks/{playbook}/versions/{number}/revisions", tag = "Playbooks",
+#[utoipa::path(get, path = "/api/playbooks/{playbook}/versions/{number}/revisions",
+    tag = "Playbooks",
     params(VersionPath, RevisionsQuery),
     responses((status = 200, description = "A page of revisions", body = Page<Revision>)))]
 async fn list_playbook_revisions(

@@ -67,17 +67,22 @@ macro_rules! inside_playbook {
         sqlx::query_as!(
             Seen,
             r#"select case when p.owner_id = $5 then 1::smallint
-                           when p.owner_id in (select g.user_id from group_peers($1, $5) g) then 2::smallint
+                           when p.owner_id in (select g.user_id from group_peers($1, $5) g)
+                             then 2::smallint
                            else 3::smallint end as "playbook_needed!",
-                      p.purge_at as playbook_purge_at, v.number as "number?", v.owner_id as "owner_id?", v.created_at as "created_at?",
-                      v.updated_at as "updated_at?", v.revision as "revision?", v.size as "size?", v.purge_at as "purge_at?",
+                      p.purge_at as playbook_purge_at, v.number as "number?",
+                        v.owner_id as "owner_id?", v.created_at as "created_at?",
+                      v.updated_at as "updated_at?", v.revision as "revision?", v.size as "size?",
+                        v.purge_at as "purge_at?",
                       case when v.owner_id = $5 then 1::smallint
-                           when v.owner_id in (select g.user_id from group_peers($1, $5) g) then 2::smallint
+                           when v.owner_id in (select g.user_id from group_peers($1, $5) g)
+                             then 2::smallint
                            else 3::smallint end as needed, "# + $content + r#" as "content?"
                from playbooks p left join lateral ("# + $($inside)+ + r#") v on true
                where p.mandate_id = $1 and p.instance_id = $2
                  and p.id = coalesce($3::uuid, (select n.id from playbooks n
-                                                where n.mandate_id = $1 and n.instance_id = $2 and n.name_key = $4
+                                                where n.mandate_id = $1 and n.instance_id = $2
+                                                  and n.name_key = $4
                                                   and n.living = any (array[true, false])
                                                 order by n.living desc, n.deleted_at desc limit 1))
                  and (p.purge_at is null or p.purge_at > $6)"# + $($order)+,
@@ -96,10 +101,12 @@ pub(super) async fn read(
 ) -> Result<PlaybookContent> {
     let seen = inside_playbook!(
         ["select * from playbook_versions o
-          where o.mandate_id = p.mandate_id and o.instance_id = p.instance_id and o.playbook_id = p.id and o.number = $7
+          where o.mandate_id = p.mandate_id and o.instance_id = p.instance_id
+            and o.playbook_id = p.id and o.number = $7
             and (o.purge_at is null or o.purge_at > $6)"],
         "(select r.content from playbook_revisions r
-          where r.mandate_id = v.mandate_id and r.instance_id = v.instance_id and r.playbook_id = v.playbook_id and r.number = v.number
+          where r.mandate_id = v.mandate_id and r.instance_id = v.instance_id
+            and r.playbook_id = v.playbook_id and r.number = v.number
             and r.revision = v.revision)",
         [""],
         grant.mandate_uuid(),
@@ -130,8 +137,10 @@ pub(super) async fn list(
         ($compare:tt, $order:tt) => {
             inside_playbook!(
                 ["select * from playbook_versions o
-                 where o.mandate_id = p.mandate_id and o.instance_id = p.instance_id and o.playbook_id = p.id and o.deleted_at is null
-                   and ($8 = 3 or o.owner_id = $5 or ($8 = 2 and o.owner_id in (select g.user_id from group_peers($1, $5) g)))
+                 where o.mandate_id = p.mandate_id and o.instance_id = p.instance_id
+                   and o.playbook_id = p.id and o.deleted_at is null
+                   and ($8 = 3 or o.owner_id = $5 or ($8 = 2 and o.owner_id in (select g.user_id
+                       from group_peers($1, $5) g)))
                    and o.number " + $compare + " $7 order by o.number" + $order + " limit $9"],
                 "null::text",
                 [" order by v.number" + $order],
@@ -168,8 +177,10 @@ async fn count(
         r#"select count(*) as "total!" from playbook_versions v
            where v.mandate_id = $1 and v.instance_id = $2 and v.deleted_at is null
              and v.playbook_id = (select n.id from playbooks n
-                                  where n.mandate_id = $1 and n.instance_id = $2 and n.living and (n.id = $3 or n.name_key = $4))
-             and ($5 = 3 or v.owner_id = $6 or ($5 = 2 and v.owner_id in (select g.user_id from group_peers($1, $6) g)))"#,
+                                  where n.mandate_id = $1 and n.instance_id = $2 and n.living
+                                    and (n.id = $3 or n.name_key = $4))
+             and ($5 = 3 or v.owner_id = $6 or ($5 = 2 and v.owner_id in (select g.user_id
+                 from group_peers($1, $6) g)))"#,
         grant.mandate_uuid(),
         grant.instance_uuid(),
         named.id(),
@@ -193,8 +204,10 @@ pub(super) async fn revisions(
         ($compare:tt, $order:tt) => {
             sqlx::query_as!(
                 Revision,
-                "select revision, author_id, created_at, size, rolled_back_from from playbook_revisions
-                 where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4 and revision "
+                "select revision, author_id, created_at, size, rolled_back_from
+                   from playbook_revisions
+                 where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4
+                   and revision "
                     + $compare
                     + " $5 order by revision"
                     + $order

@@ -241,7 +241,8 @@ async fn delete_playbook_version(
 }
 
 /// Restores a deleted version.
-#[utoipa::path(post, path = "/api/playbooks/{playbook}/versions/{number}/restore", tag = "Playbooks",
+#[utoipa::path(post, path = "/api/playbooks/{playbook}/versions/{number}/restore",
+    tag = "Playbooks",
     params(VersionPath),
     responses((status = 200, description = "The version", body = PlaybookContent)))]
 async fn restore_playbook_version(

@@ -57,7 +57,8 @@ pub(super) async fn find<O: Op>(
     let row = sqlx::query!(
         r#"select v.number, v.owner_id, v.created_at, v.updated_at, v.revision, v.size, v.purge_at,
                   case when v.owner_id = $5 then 1::smallint
-                       when v.owner_id in (select g.user_id from group_peers($1, $5) g) then 2::smallint
+                       when v.owner_id in (select g.user_id from group_peers($1, $5) g)
+                         then 2::smallint
                        else 3::smallint end as "needed!"
            from playbook_versions v
            where v.mandate_id = $1 and v.instance_id = $2 and v.playbook_id = $3 and v.number = $4
@@ -86,7 +87,8 @@ pub(super) async fn free_number(
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "delete from playbook_versions where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4 and purge_at <= $5",
+        "delete from playbook_versions where mandate_id = $1 and instance_id = $2
+           and playbook_id = $3 and number = $4 and purge_at <= $5",
         grant.mandate_uuid(),
         grant.instance_uuid(),
         playbook.uuid(),
@@ -111,14 +113,19 @@ pub(super) async fn insert(
     let row = sqlx::query_as!(
         PlaybookVersion,
         "with made as (
-           insert into playbook_versions (mandate_id, instance_id, playbook_id, number, owner_id, size, created_at, updated_at)
-           select $1, $2, $3, coalesce($4, (select coalesce(max(o.number), 0) + 1 from playbook_versions o
-                                            where o.mandate_id = $1 and o.instance_id = $2 and o.playbook_id = $3)),
+           insert into playbook_versions (mandate_id, instance_id, playbook_id, number, owner_id,
+               size, created_at, updated_at)
+           select $1, $2, $3, coalesce($4, (select coalesce(max(o.number), 0) + 1
+               from playbook_versions o
+                                            where o.mandate_id = $1 and o.instance_id = $2
+                                              and o.playbook_id = $3)),
                   $5, octet_length($6), $7, $7
            returning *),
          kept as (
-           insert into playbook_revisions (mandate_id, instance_id, playbook_id, number, revision, author_id, created_at, size, content)
-           select mandate_id, instance_id, playbook_id, number, revision, owner_id, created_at, size, $6 from made)
+           insert into playbook_revisions (mandate_id, instance_id, playbook_id, number, revision,
+               author_id, created_at, size, content)
+           select mandate_id, instance_id, playbook_id, number, revision, owner_id, created_at,
+             size, $6 from made)
          select number, owner_id, created_at, updated_at, revision, size from made",
         grant.mandate_uuid(),
         grant.instance_uuid(),
@@ -152,7 +159,8 @@ pub(super) async fn holds(
 ) -> Result<bool> {
     let holds = sqlx::query_scalar!(
         r#"select exists (select 1 from playbook_revisions
-             where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4 and revision = $5 and content = $6) as "holds!""#,
+             where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4
+               and revision = $5 and content = $6) as "holds!""#,
         grant.mandate_uuid(),
         grant.instance_uuid(),
         playbook.uuid(),
@@ -180,17 +188,24 @@ pub(super) async fn revise(
     let row = sqlx::query!(
         "with next as (
            select coalesce($5, (select r.content from playbook_revisions r
-                                where r.mandate_id = $1 and r.instance_id = $2 and r.playbook_id = $3 and r.number = $4 and r.revision = $6)) as content),
+                                where r.mandate_id = $1 and r.instance_id = $2
+                                  and r.playbook_id = $3 and r.number = $4
+                                  and r.revision = $6)) as content),
          changed as (
-           update playbook_versions v set revision = v.revision + 1, size = octet_length(next.content), updated_at = $8
+           update playbook_versions v set revision = v.revision + 1,
+             size = octet_length(next.content), updated_at = $8
            from next
-           where v.mandate_id = $1 and v.instance_id = $2 and v.playbook_id = $3 and v.number = $4 and v.deleted_at is null
+           where v.mandate_id = $1 and v.instance_id = $2 and v.playbook_id = $3 and v.number = $4
+             and v.deleted_at is null
              and next.content is not null
            returning v.*),
          kept as (
-           insert into playbook_revisions (mandate_id, instance_id, playbook_id, number, revision, author_id, created_at, size, rolled_back_from, content)
-           select c.mandate_id, c.instance_id, c.playbook_id, c.number, c.revision, $7, $8, c.size, $6, next.content from changed c cross join next)
-         select c.number, c.owner_id, c.created_at, c.updated_at, c.revision, c.size, next.content from changed c cross join next",
+           insert into playbook_revisions (mandate_id, instance_id, playbook_id, number, revision,
+               author_id, created_at, size, rolled_back_from, content)
+           select c.mandate_id, c.instance_id, c.playbook_id, c.number, c.revision, $7, $8, c.size,
+             $6, next.content from changed c cross join next)
+         select c.number, c.owner_id, c.created_at, c.updated_at, c.revision, c.size, next.content
+           from changed c cross join next",
         grant.mandate_uuid(),
         grant.instance_uuid(),
         playbook.uuid(),
@@ -218,7 +233,8 @@ pub(super) async fn delete(
 ) -> Result<()> {
     sqlx::query!(
         "update playbook_versions set deleted_at = $5, purge_at = $6
-         where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4 and deleted_at is null",
+         where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4
+           and deleted_at is null",
         grant.mandate_uuid(),
         grant.instance_uuid(),
         playbook.uuid(),
@@ -240,7 +256,8 @@ pub(super) async fn restore(
     let content = sqlx::query_scalar!(
         "with back as (
            update playbook_versions set deleted_at = null, purge_at = null
-           where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4 returning revision)
+           where mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4
+             returning revision)
          select r.content from playbook_revisions r join back on back.revision = r.revision
          where r.mandate_id = $1 and r.instance_id = $2 and r.playbook_id = $3 and r.number = $4",
         grant.mandate_uuid(),
@@ -261,10 +278,13 @@ pub(super) async fn note_latest<O: Op>(
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "update playbooks p set latest_version = latest.number, version = version + 1, updated_at = $4
+        "update playbooks p set latest_version = latest.number, version = version + 1,
+           updated_at = $4
          from (select max(v.number) as number from playbook_versions v
-               where v.mandate_id = $1 and v.instance_id = $2 and v.playbook_id = $3 and v.deleted_at is null) latest
-         where p.mandate_id = $1 and p.instance_id = $2 and p.id = $3 and p.latest_version is distinct from latest.number",
+               where v.mandate_id = $1 and v.instance_id = $2 and v.playbook_id = $3
+                 and v.deleted_at is null) latest
+         where p.mandate_id = $1 and p.instance_id = $2 and p.id = $3
+           and p.latest_version is distinct from latest.number",
         grant.mandate_uuid(),
         grant.instance_uuid(),
         playbook.uuid(),

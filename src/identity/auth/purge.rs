@@ -24,7 +24,8 @@ async fn sessions(task: &mut Task) -> Result<Worked> {
     let purged = sqlx::query!(
         "delete from sessions
          where id = any (array(select id from sessions where least(revoked_at, expires_at) <= $1
-                               order by least(revoked_at, expires_at) limit $2 for update skip locked))",
+                               order by least(revoked_at, expires_at)
+                                 limit $2 for update skip locked))",
         over,
         i64::from(BATCH)
     )

@@ -152,7 +152,8 @@ async fn verified(
 }
 
 /// Ends the session. Its tokens stop working with the next request, on every node.
-#[utoipa::path(post, path = "/api/auth/logout", tag = "Sign-in", responses((status = 204, description = "Signed out")))]
+#[utoipa::path(post, path = "/api/auth/logout", tag = "Sign-in",
+    responses((status = 204, description = "Signed out")))]
 async fn logout(context: SessionContext) -> Result<NoContent> {
     let (caller, session) = (context.caller(), context.session());
     let mut writing = caller.write().await?;
@@ -240,7 +241,8 @@ pub struct OwnSession {
 }
 
 /// Who is signed in, and where they may work.
-#[utoipa::path(get, path = "/api/auth/me", tag = "Sign-in", responses((status = 200, description = "The signed-in user", body = Me)))]
+#[utoipa::path(get, path = "/api/auth/me", tag = "Sign-in",
+    responses((status = 200, description = "The signed-in user", body = Me)))]
 async fn get_me(context: SessionContext) -> Result<Json<Me>> {
     let mut reading = context.caller().read().await?;
     let user = users::find_own(&mut reading, context.caller()).await?;
@@ -255,7 +257,8 @@ async fn get_me(context: SessionContext) -> Result<Json<Me>> {
 }
 
 /// The public keys that verify access tokens (RFC 7517). Applications may keep them for an hour.
-#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "Sign-in", responses((status = 200, description = "A JWK set", body = KeySet)))]
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "Sign-in",
+    responses((status = 200, description = "A JWK set", body = KeySet)))]
 async fn get_key_set(
     State(app): State<App>,
 ) -> ([(axum::http::HeaderName, &'static str); 1], Json<KeySet>) {

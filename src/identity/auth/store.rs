@@ -177,12 +177,16 @@ pub(super) async fn session(
 ) -> Result<SessionRow> {
     let row = sqlx::query!(
         r#"select s.created_at, s.expires_at,
-             (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'code', d.code, 'roles',
+             (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'code',
+                 d.code, 'roles',
                        (select coalesce(jsonb_agg(r.label order by r.label_key), '[]')
-                        from member_roles mr join roles r on r.mandate_id = mr.mandate_id and r.id = mr.role_id
-                        where mr.mandate_id = m.mandate_id and mr.user_id = m.user_id)) order by d.name_key, d.id), '[]')
+                        from member_roles mr join roles r on r.mandate_id = mr.mandate_id
+                          and r.id = mr.role_id
+                        where mr.mandate_id = m.mandate_id and mr.user_id = m.user_id))
+                          order by d.name_key, d.id), '[]')
               from memberships m join mandates d on d.id = m.mandate_id
-              where m.user_id = s.user_id and m.enabled and d.enabled and d.deleted_at is null) as "mandates!: Json<Vec<OwnMandate>>"
+              where m.user_id = s.user_id and m.enabled and d.enabled
+                and d.deleted_at is null) as "mandates!: Json<Vec<OwnMandate>>"
            from sessions s where s.id = $1"#,
         context.session().uuid()
     )

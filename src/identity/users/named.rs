@@ -31,7 +31,8 @@ pub(super) async fn lookup(
     };
     let found = sqlx::query!(
         "select id, username from users
-         where erased_at is null and (($1::uuid is not null and id = $1) or ($2::text is not null and username_key = $2)
+         where erased_at is null and (($1::uuid is not null and id = $1)
+             or ($2::text is not null and username_key = $2)
                or ($3::text is not null and email_key = $3))",
         id,
         username,
@@ -55,7 +56,8 @@ pub async fn is_named(
     };
     let is = sqlx::query_scalar!(
         r#"select exists (select 1 from users
-             where id = $1 and erased_at is null and (($2::text is not null and username_key = $2) or ($3::text is not null and email_key = $3)))
+             where id = $1 and erased_at is null and (($2::text is not null and username_key = $2)
+                 or ($3::text is not null and email_key = $3)))
              as "is!""#,
         account.user().uuid(),
         username,

@@ -367,7 +367,8 @@ async fn update_own(
     precondition: &Precondition,
 ) -> Result<User> {
     if changes.email.is_some() || changes.enabled.is_some() || changes.is_sys_admin.is_some() {
-        let detail = "Of one's own account one changes `firstName`, `lastName` and `language`; the rest is for SysAdmins.";
+        let detail = "Of one's own account one changes `firstName`, `lastName` and `language`; the \
+            rest is for SysAdmins.";
         return Err(Error::new(Code::PermissionDenied, detail).with("needed", "sysAdmin"));
     }
     let mut writing = caller.write().await?;

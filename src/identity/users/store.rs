@@ -38,7 +38,8 @@ macro_rules! user_of {
             enabled: $row.enabled,
             is_sys_admin: $row.is_sys_admin,
             email_verified: $row.email_verified,
-            mfa_enabled: false, // second factors come with their own issue; until then nobody has one
+            mfa_enabled: false,
+            // second factors come with their own issue; until then nobody has one
             created_at: $row.created_at,
             last_login_at: $row.last_login_at,
             version: $row.version,
@@ -194,8 +195,10 @@ pub(super) async fn require_other_sys_admin(
     account: Account,
 ) -> Result<()> {
     let last = sqlx::query_scalar!(
-        r#"select exists (select 1 from users where id = $1 and is_sys_admin and enabled and erased_at is null)
-              and not exists (select 1 from users where id <> $1 and is_sys_admin and enabled and erased_at is null) as "last!""#,
+        r#"select exists (select 1 from users where id = $1 and is_sys_admin and enabled
+               and erased_at is null)
+              and not exists (select 1 from users where id <> $1 and is_sys_admin and enabled
+                  and erased_at is null) as "last!""#,
         account.user().uuid()
     )
     .fetch_one(connection)
@@ -220,9 +223,11 @@ pub(super) async fn require_other_admins(
              where m.user_id = $1 and m.enabled
                and not exists (
                  select 1 from member_roles omr
-                 join memberships om on om.mandate_id = omr.mandate_id and om.user_id = omr.user_id and om.enabled
+                 join memberships om on om.mandate_id = omr.mandate_id and om.user_id = omr.user_id
+                   and om.enabled
                  join users o on o.id = om.user_id and o.enabled and o.erased_at is null
-                 where omr.mandate_id = m.mandate_id and omr.role_id = r.id and omr.user_id <> $1)) as "last!""#,
+                 where omr.mandate_id = m.mandate_id and omr.role_id = r.id
+                   and omr.user_id <> $1)) as "last!""#,
         account.user().uuid()
     )
     .fetch_one(connection)
@@ -325,25 +330,35 @@ async fn page(
     paging: &Paging,
 ) -> Result<Vec<(UserWithMandates, String)>> {
     macro_rules! listed {
-        ($after:tt, $order:tt, $bound:expr) => {
+        ($key:tt, $after:tt, $order:tt, $bound:expr) => {
             users!(
                 "select",
                 [r#", u.username_key,
-                     (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'code', d.code, 'enabled', m.enabled, 'roles',
+                     (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name,
+                               'code', d.code, 'enabled', m.enabled, 'roles',
                                (select coalesce(jsonb_agg(r.label order by r.label_key), '[]')
-                                from member_roles mr join roles r on r.mandate_id = mr.mandate_id and r.id = mr.role_id
-                                where mr.mandate_id = m.mandate_id and mr.user_id = m.user_id)) order by d.name_key, d.id), '[]')
+                                from member_roles mr join roles r on r.mandate_id = mr.mandate_id
+                                  and r.id = mr.role_id
+                                where mr.mandate_id = m.mandate_id and mr.user_id = m.user_id))
+                               order by d.name_key, d.id), '[]')
                       from memberships m join mandates d on d.id = m.mandate_id
-                      where m.user_id = u.id and d.deleted_at is null) as "mandates!: Json<Vec<UserMandate>>"
+                      where m.user_id = u.id
+                        and d.deleted_at is null) as "mandates!: Json<Vec<UserMandate>>"
                    from users u
                    where u.erased_at is null
-                     and ($1::text is null or strpos(u.username_key, $1) > 0 or strpos(coalesce(u.email_key, ''), $1) > 0
-                          or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $1) > 0)
-                     and ($2::bool is null or u.enabled = $2) and ($3::bool is null or u.is_sys_admin = $3)
-                     and ($7::text is null or u.username_key = $7) and ($8::text is null or u.email_key = $8)
-                     and ($9::uuid is null or exists (select 1 from memberships o join mandates d on d.id = o.mandate_id
+                     and ($1::text is null or strpos(u.username_key, $1) > 0
+                         or strpos(coalesce(u.email_key, ''), $1) > 0
+                         or strpos(lower(coalesce(u.first_name, '') || ' '
+                                         || coalesce(u.last_name, '')), $1) > 0)
+                     and ($2::bool is null or u.enabled = $2)
+                     and ($3::bool is null or u.is_sys_admin = $3)
+                     and ($7::text is null or u.username_key = $7)
+                     and ($8::text is null or u.email_key = $8)
+                     and ($9::uuid is null or exists (select 1 from memberships o
+                         join mandates d on d.id = o.mandate_id
                           where o.mandate_id = $9 and o.user_id = u.id and d.deleted_at is null))
-                     and "# + $after + " order by " + $order + " limit $6"],
+                     and ("# + $key + ", u.id) " + $after + " ($4, $5)
+                   order by " + $key + $order + ", u.id" + $order + " limit $6"],
                 filter.text.as_deref(),
                 filter.enabled,
                 filter.is_sys_admin,
@@ -359,23 +374,15 @@ async fn page(
                 (UserWithMandates { user: user_of!(row), mandates }, row.username_key)
             })
             .fetch_all(&mut *connection)
+            .await?
         };
     }
     let (text, time) = (paging.bound_text(), paging.bound_time());
     Ok(match (by_name(paging), paging.descending) {
-        (true, false) => {
-            listed!("(u.username_key, u.id) > ($4, $5)", "u.username_key, u.id", text).await?
-        }
-        (true, true) => {
-            listed!("(u.username_key, u.id) < ($4, $5)", "u.username_key desc, u.id desc", text)
-                .await?
-        }
-        (false, false) => {
-            listed!("(u.created_at, u.id) > ($4, $5)", "u.created_at, u.id", time).await?
-        }
-        (false, true) => {
-            listed!("(u.created_at, u.id) < ($4, $5)", "u.created_at desc, u.id desc", time).await?
-        }
+        (true, false) => listed!("u.username_key", ">", "", text),
+        (true, true) => listed!("u.username_key", "<", " desc", text),
+        (false, false) => listed!("u.created_at", ">", "", time),
+        (false, true) => listed!("u.created_at", "<", " desc", time),
     })
 }
 
@@ -383,11 +390,15 @@ async fn count(connection: &mut PgConnection, _: System, filter: &Filter) -> Res
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from users u
            where u.erased_at is null
-             and ($1::text is null or strpos(u.username_key, $1) > 0 or strpos(coalesce(u.email_key, ''), $1) > 0
-                  or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $1) > 0)
+             and ($1::text is null or strpos(u.username_key, $1) > 0
+                 or strpos(coalesce(u.email_key, ''), $1) > 0
+                  or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')),
+                      $1) > 0)
              and ($2::bool is null or u.enabled = $2) and ($3::bool is null or u.is_sys_admin = $3)
-             and ($4::text is null or u.username_key = $4) and ($5::text is null or u.email_key = $5)
-             and ($6::uuid is null or exists (select 1 from memberships o join mandates d on d.id = o.mandate_id
+             and ($4::text is null or u.username_key = $4)
+               and ($5::text is null or u.email_key = $5)
+             and ($6::uuid is null or exists (select 1 from memberships o
+                 join mandates d on d.id = o.mandate_id
                   where o.mandate_id = $6 and o.user_id = u.id and d.deleted_at is null))"#,
         filter.text.as_deref(),
         filter.enabled,

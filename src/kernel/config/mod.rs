@@ -114,7 +114,8 @@ impl Settings {
     pub fn load() -> Result<Loaded, ConfigErrors> {
         #[expect(
             clippy::disallowed_methods,
-            reason = "the one place where the environment is read; the rest of the service takes `Settings`"
+            reason = "the one place where the environment is read; the rest of the service takes \
+                `Settings`"
         )]
         let variables = std::env::vars_os();
         Self::assemble(variables, Path::new(""))

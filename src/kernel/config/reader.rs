@@ -104,8 +104,10 @@ impl Reader {
             row.map_or(DEFAULT, |row| row.source.as_str())
         };
         let (metrics, api) = (source(METRICS_LISTEN), source(LISTEN));
-        self.problems
-            .push(format!("{METRICS_LISTEN} ({metrics}): `{address}` is also `{LISTEN}` ({api}); expected another address, or `off`"));
+        self.problems.push(format!(
+            "{METRICS_LISTEN} ({metrics}): `{address}` is also `{LISTEN}` ({api}); \
+                expected another address, or `off`"
+        ));
     }
 
     pub(super) fn finish(self) -> (Vec<SettingSource>, Vec<String>) {

@@ -167,7 +167,8 @@ fn origin(text: &str) -> Option<HeaderValue> {
 }
 
 pub(super) fn contact() -> Rule<String> {
-    let expected = "an address to write or go to, such as mailto:security@example.org or https://example.org/security";
+    let expected = "an address to write or go to, such as mailto:security@example.org or \
+        https://example.org/security";
     Rule::new(Shape::Text, expected, |text| {
         let url = url::Url::parse(text).ok()?;
         (["mailto", "https", "tel"].contains(&url.scheme()) && is_one_word(text))
@@ -181,8 +182,8 @@ fn network(text: &str) -> Option<IpNet> {
 }
 
 pub(super) fn issuer() -> Rule<String> {
-    let expected = "an http or https URL such as https://id.example.org, in lower case up to the path, \
-                    without user, trailing slash, query or fragment";
+    let expected = "an http or https URL such as https://id.example.org, in lower case up to the \
+                    path, without user, trailing slash, query or fragment";
     Rule::new(Shape::Text, expected, |text| is_issuer(text).then(|| text.to_owned()))
 }
 

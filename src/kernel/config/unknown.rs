@@ -100,7 +100,8 @@ pub(super) const CALLED_ELSEWHERE: [(&str, &[&str]); 8] = [
 /// Settings that earlier versions had, and why they are gone.
 const TAKEN_OUT: [(&str, &str); 1] = [(
     "registration",
-    "was taken out, since it never had an effect: nobody can register an account yet, SysAdmins make them (POST /api/users); remove it",
+    "was taken out, since it never had an effect: nobody can register an account yet, SysAdmins \
+        make them (POST /api/users); remove it",
 )];
 
 /// How many slips of the pen keep `DATABASE_URL` recognisable.

@@ -20,7 +20,8 @@ pub enum BootstrapError {
     #[error("the database refused the connection: {0}")]
     Connect(String),
     #[error(
-        "the login of DATABASE_URL can neither make nor join the bailiwick_* roles: {0} (use a superuser, or a role with CREATEROLE that owns the database)"
+        "the login of DATABASE_URL can neither make nor join the bailiwick_* roles: {0} (use a \
+            superuser, or a role with CREATEROLE that owns the database)"
     )]
     Roles(#[source] sqlx::Error),
     #[error("a migration failed: {0}")]
@@ -39,14 +40,17 @@ const ROLES: &str = r"
 do $$
 declare wanted text;
 begin
-  foreach wanted in array array['bailiwick_owner', 'bailiwick_runtime', 'bailiwick_tenant', 'bailiwick_system'] loop
+  foreach wanted in array array['bailiwick_owner', 'bailiwick_runtime', 'bailiwick_tenant',
+      'bailiwick_system'] loop
     if not exists (select 1 from pg_roles where rolname = wanted) then
       begin
         execute format('create role %I nologin', wanted);
-      exception when duplicate_object or unique_violation then null; -- another database of the cluster was first
+      exception when duplicate_object or unique_violation then null;
+        -- another database of the cluster was first
       end;
     end if;
-    if not (select rolsuper from pg_roles where rolname = current_user) and not pg_has_role(current_user, wanted, 'member') then
+    if not (select rolsuper from pg_roles where rolname = current_user)
+      and not pg_has_role(current_user, wanted, 'member') then
       execute format('grant %I to %I', wanted, current_user);
     end if;
   end loop;
@@ -60,7 +64,8 @@ do $$
 declare wanted text;
 begin
   if (select rolsuper from pg_roles where rolname = current_user) then return; end if;
-  foreach wanted in array array['bailiwick_owner', 'bailiwick_runtime', 'bailiwick_tenant', 'bailiwick_system'] loop
+  foreach wanted in array array['bailiwick_owner', 'bailiwick_runtime', 'bailiwick_tenant',
+      'bailiwick_system'] loop
     if not pg_has_role(current_user, wanted, 'set') then
       execute format('grant %I to %I with set true', wanted, current_user);
     end if;

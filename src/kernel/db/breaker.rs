@@ -141,7 +141,9 @@ impl Breaker {
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
-                _ = state.wait_for(|state| state.phase != Phase::Closed) => return Err(self.refusal()),
+                _ = state.wait_for(|state| state.phase != Phase::Closed) => {
+                    return Err(self.refusal());
+                }
                 () = sleep(silence) => self.suspect(silence),
             }
             silence = SUSPICIOUS;

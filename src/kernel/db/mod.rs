@@ -248,8 +248,9 @@ fn settings(act_as: ActAs) -> String {
             "set local role bailiwick_system; set local statement_timeout = '30s'".to_owned()
         }
         ActAs::Tenant { mandate, instance, user } => format!(
-            "set local role bailiwick_tenant; set local statement_timeout = '10s'; set local app.mandate_id = '{mandate}'; \
-             set local app.instance_id = '{}'; set local app.user_id = '{user}'",
+            "set local role bailiwick_tenant; set local statement_timeout = '10s'; set local \
+             app.mandate_id = '{mandate}'; set local app.instance_id = '{}'; set local app.user_id \
+             = '{user}'",
             instance.map(|id| id.to_string()).unwrap_or_default()
         ),
     }

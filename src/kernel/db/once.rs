@@ -115,14 +115,20 @@ impl Pending {
         // purged.
         sqlx::query!(
             "with named as (
-               select erased_at, xmin from users where id = any (ids_in($4, $5) || $8::uuid) order by id for key share),
+               select erased_at, xmin from users where id = any (ids_in($4, $5) || $8::uuid)
+                 order by id for key share),
              answer as (
-               select coalesce(bool_or(erased_at > $7 and xmin <> pg_current_xact_id()::xid), false) as forgotten from named)
-             insert into idempotent_answers (id, fingerprint, status, headers, body, forgotten, expires_at, asked_by)
-             select $1, $2, $3, case when forgotten then '[]' else $4 end, case when forgotten then '' else $5 end, forgotten, $6, $8
+               select coalesce(bool_or(erased_at > $7 and xmin <> pg_current_xact_id()::xid),
+                   false) as forgotten from named)
+             insert into idempotent_answers (id, fingerprint, status, headers, body, forgotten,
+                 expires_at, asked_by)
+             select $1, $2, $3, case when forgotten then '[]' else $4 end, case when forgotten
+               then '' else $5 end, forgotten, $6, $8
              from answer
-             on conflict (id) do update set fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers,
-               body = excluded.body, forgotten = excluded.forgotten, expires_at = excluded.expires_at, asked_by = excluded.asked_by",
+             on conflict (id) do update set fingerprint = excluded.fingerprint,
+               status = excluded.status, headers = excluded.headers,
+               body = excluded.body, forgotten = excluded.forgotten,
+                 expires_at = excluded.expires_at, asked_by = excluded.asked_by",
             id.as_slice(),
             fingerprint.as_slice(),
             answer.status,
@@ -196,7 +202,8 @@ pub(crate) async fn known(
     now: DateTime<Utc>,
 ) -> Result<Option<Answer>> {
     let kept = sqlx::query!(
-        r#"select fingerprint, status, headers as "headers: Json<Vec<(String, String)>>", body, forgotten
+        r#"select fingerprint, status, headers as "headers: Json<Vec<(String, String)>>", body,
+             forgotten
            from idempotent_answers where id = $1 and expires_at > $2"#,
         key.id.as_slice(),
         now
@@ -209,7 +216,8 @@ pub(crate) async fn known(
             "This Idempotency-Key came with another query or body before.",
         )),
         Some(kept) if kept.forgotten => {
-            let detail = "The request had its effect, and is not done again. What it was answered told of somebody who was erased since.";
+            let detail = "The request had its effect, and is not done again. What it was answered \
+                told of somebody who was erased since.";
             Err(Error::new(Code::AnswerErased, detail))
         }
         kept => Ok(kept.map(|kept| Answer {

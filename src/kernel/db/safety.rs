@@ -23,9 +23,11 @@ select exists (select 1 from pg_class c join pg_namespace n on n.oid = c.relname
 
 const ROLES: &str = "
 with working (name) as (select unnest($1::text[]))
-select format('%s must not be %s (alter role %I no%s)', r.rolname, a.attribute, r.rolname, lower(a.attribute))
+select format('%s must not be %s (alter role %I no%s)', r.rolname, a.attribute, r.rolname,
+    lower(a.attribute))
 from pg_roles r
-cross join lateral (values ('SUPERUSER', r.rolsuper), ('BYPASSRLS', r.rolbypassrls), ('LOGIN', r.rolcanlogin),
+cross join lateral (values ('SUPERUSER', r.rolsuper), ('BYPASSRLS', r.rolbypassrls),
+    ('LOGIN', r.rolcanlogin),
                            ('CREATEROLE', r.rolcreaterole)) a (attribute, held)
 where r.rolname in (select name from working) and a.held
 union all
@@ -33,11 +35,13 @@ select format('%s must not be a member of %s (revoke %2$I from %1$I)', m.rolname
 from pg_auth_members x join pg_roles m on m.oid = x.member join pg_roles g on g.oid = x.roleid
 where m.rolname in (select name from working)
 union all
-select format('%s is missing', name) from working where not exists (select 1 from pg_roles where rolname = name)
+select format('%s is missing', name) from working where not exists (select 1 from pg_roles
+    where rolname = name)
 union all
 select format('bailiwick_runtime must not have rights on the table %s', c.relname)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where n.nspname = 'bailiwick' and c.relkind in ('r', 'p', 'v') and exists (select 1 from pg_roles where rolname = 'bailiwick_runtime')
+where n.nspname = 'bailiwick' and c.relkind in ('r', 'p', 'v') and exists (select 1 from pg_roles
+    where rolname = 'bailiwick_runtime')
   and has_table_privilege('bailiwick_runtime', c.oid, 'select, insert, update, delete, truncate')
 order by 1";
 
@@ -51,9 +55,11 @@ order by 1";
 const MEMBERS: &str = "
 with recursive edge as (
   select x.member, x.roleid from pg_auth_members x
-  where coalesce((to_jsonb(x)->>'set_option')::boolean, true) or coalesce((to_jsonb(x)->>'inherit_option')::boolean, true)
+  where coalesce((to_jsonb(x)->>'set_option')::boolean, true)
+    or coalesce((to_jsonb(x)->>'inherit_option')::boolean, true)
 ), member (oid, through) as (
-  select x.member, x.roleid from edge x join pg_roles g on g.oid = x.roleid where g.rolname = any($1)
+  select x.member, x.roleid from edge x join pg_roles g on g.oid = x.roleid
+    where g.rolname = any($1)
   union
   select x.member, x.roleid from member m join edge x on x.roleid = m.oid
 ), stranger as (
@@ -68,10 +74,12 @@ with recursive edge as (
   group by r.oid, r.rolname, r.rolcanlogin, r.rolcreaterole
 )
 select case when has_its_own
-  then format('%1$s must not be able to connect to this database and become a bailiwick_* role (the login of another installation: '
-              'revoke connect on database %2$I from public, %1$I; grant connect on database %2$I to %3$I; anything else: revoke %4$s from %1$I)',
+  then format('%1$s must not be able to connect to this database and become a bailiwick_* role '
+              '(the login of another installation: revoke connect on database %2$I from public, '
+              '%1$I; grant connect on database %2$I to %3$I; anything else: revoke %4$s from %1$I)',
               name, current_database(), current_user, held)
-  else format('%1$s must not be able to become a bailiwick_* role (revoke %2$s from %1$I)', name, held) end
+  else format('%1$s must not be able to become a bailiwick_* role (revoke %2$s from %1$I)', name,
+      held) end
 from stranger
 order by 1";
 
@@ -81,9 +89,11 @@ select t.problem
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 cross join lateral (values
   (not c.relrowsecurity and c.relname <> all($1),
-   format('row-level security is off for the table %s (alter table bailiwick.%I enable row level security)', c.relname, c.relname)),
+   format('row-level security is off for the table %s '
+          '(alter table bailiwick.%I enable row level security)', c.relname, c.relname)),
   (pg_get_userbyid(c.relowner) <> 'bailiwick_owner',
-   format('the table %s belongs to %s (alter table bailiwick.%I owner to bailiwick_owner)', c.relname, pg_get_userbyid(c.relowner), c.relname)),
+   format('the table %s belongs to %s (alter table bailiwick.%I owner to bailiwick_owner)',
+       c.relname, pg_get_userbyid(c.relowner), c.relname)),
   (c.relrowsecurity and not exists (select 1 from pg_policy p where p.polrelid = c.oid),
    format('the table %s has lost its policies (restore the database from its backup)', c.relname))
 ) t (found, problem)

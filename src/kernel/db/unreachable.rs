@@ -17,14 +17,15 @@ fn advice(options: &PgConnectOptions, error: &sqlx::Error) -> String {
     let text = error.to_string();
     if text.contains("does not support TLS") {
         return format!(
-            "sslmode={mode} in DATABASE_URL asks for TLS, which this server does not speak: turn `ssl` on there, or, where nobody else \
-             is on the way to it, set sslmode=prefer"
+            "sslmode={mode} in DATABASE_URL asks for TLS, which this server does not speak: turn \
+             `ssl` on there, or, where nobody else is on the way to it, set sslmode=prefer"
         );
     }
     if text.contains("certificate") || matches!(error, sqlx::Error::Tls(_)) {
         return format!(
-            "sslmode={mode} in DATABASE_URL asks for a certificate that a known authority made for `{}`: name the authority with \
-             &sslrootcert=/path/ca.pem, and the host as its certificate does; sslmode=require encrypts without asking who is there",
+            "sslmode={mode} in DATABASE_URL asks for a certificate that a known authority made for \
+             `{}`: name the authority with &sslrootcert=/path/ca.pem, and the host as its \
+             certificate does; sslmode=require encrypts without asking who is there",
             options.get_host()
         );
     }
@@ -34,12 +35,14 @@ fn advice(options: &PgConnectOptions, error: &sqlx::Error) -> String {
                 && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
         {
             format!(
-                "sslmode={mode} in DATABASE_URL reads a file that sslrootcert, sslcert or sslkey names: check that it is there and readable"
+                "sslmode={mode} in DATABASE_URL reads a file that sslrootcert, sslcert or sslkey \
+                    names: check that it is there and readable"
             )
         }
         _ if text.contains("no encryption") => {
             format!(
-                "the server wants TLS, and sslmode={mode} in DATABASE_URL does without: set sslmode=verify-full, or sslmode=require"
+                "the server wants TLS, and sslmode={mode} in DATABASE_URL does without: set \
+                    sslmode=verify-full, or sslmode=require"
             )
         }
         _ => "check DATABASE_URL".to_owned(),

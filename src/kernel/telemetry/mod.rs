@@ -96,20 +96,32 @@ pub fn metrics_handle() -> &'static PrometheusHandle {
         let matcher = Matcher::Full(DURATIONS.to_owned());
         // Refused only without buckets, and there are some; a summary would be better than no
         // service.
-        let builder = builder.set_buckets_for_metric(matcher, &BUCKETS).unwrap_or_else(|_| PrometheusBuilder::new());
+        let builder = builder
+            .set_buckets_for_metric(matcher, &BUCKETS)
+            .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
         // Another recorder in this process keeps its place; then there is nothing of ours to
         // render.
         let _ = metrics::set_global_recorder(recorder);
-        describe_gauge!(BUILD, "What runs, in its labels: version, commit, and the number of the last migration of its schema");
-        gauge!(BUILD, "version" => VERSION, "commit" => COMMIT, "schema" => bootstrap::schema().to_string()).set(1);
+        describe_gauge!(
+            BUILD,
+            "What runs, in its labels: version, commit, and the number of the \
+            last migration of its schema"
+        );
+        gauge!(BUILD, "version" => VERSION, "commit" => COMMIT,
+            "schema" => bootstrap::schema().to_string())
+        .set(1);
         describe_counter!(REQUESTS, "Requests answered");
         describe_histogram!(DURATIONS, "Seconds from a request's arrival to its answer");
         describe_counter!(JOBS, "Runs of jobs on this node");
         describe_counter!(FAILED_SIGN_INS, "Sign-ins that failed, by reason");
         describe_gauge!(CONNECTIONS, "Connections of the working pool to the database");
-        describe_gauge!(BREAKER, "Whether the database is there (closed), away (open) or asked once more (half_open): 1 for what it is");
+        describe_gauge!(
+            BREAKER,
+            "Whether the database is there (closed), away (open) or asked \
+            once more (half_open): 1 for what it is"
+        );
         describe_counter!(OPENED, "How often the database went away");
         describe_counter!(REFUSED, "What was refused because the database was away");
         handle
@@ -147,15 +159,19 @@ pub(crate) fn answered(asked: &Asked, status: u16, elapsed: Duration) {
 /// The same of what was no request that can be read: there is no route, and no method that could be
 /// counted.
 pub(crate) fn unreadable(status: u16, peer: IpAddr) {
-    counter!(REQUESTS, "method" => "other", "route" => "unreadable", "status" => status.to_string()).increment(1);
-    tracing::info!(target: ACCESS, status, client = %peer, "answered what cannot be read as a request");
+    counter!(REQUESTS, "method" => "other", "route" => "unreadable",
+        "status" => status.to_string())
+    .increment(1);
+    tracing::info!(target: ACCESS, status, client = %peer,
+        "answered what cannot be read as a request");
 }
 
 /// Tells of a request that went without an answer: the client hung up, or the service ended. There
 /// is no status to tell.
 pub(crate) fn abandoned(asked: &Asked, elapsed: Duration) {
     let (client, duration_ms) = (asked.client.map(tracing::field::display), milliseconds(elapsed));
-    tracing::info!(target: ACCESS, client, duration_ms, "not answered: the connection ended before the answer");
+    tracing::info!(target: ACCESS, client, duration_ms,
+        "not answered: the connection ended before the answer");
 }
 
 /// To a thousandth.
@@ -228,11 +244,14 @@ mod tests {
         }
         fold();
         let text = metrics_handle().render();
-        assert!(text.contains(r#"bailiwick_http_requests_total{method="other",route="/test-only/{id}",status="418"} 1"#), "{text}");
-        assert!(
-            text.contains(r#"bailiwick_http_request_duration_seconds_bucket{method="GET",route="/test-only/{id}",le="0.005"} 1"#),
-            "{text}"
-        );
+        let route = r#"route="/test-only/{id}""#;
+        for (name, method, label) in [
+            ("requests_total", "other", r#"status="418""#),
+            ("request_duration_seconds_bucket", "GET", r#"le="0.005""#),
+        ] {
+            let line = format!(r#"bailiwick_http_{name}{{method="{method}",{route},{label}}} 1"#);
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
         assert!(!text.contains("BREW"));
     }
 

@@ -39,7 +39,9 @@ pub struct AuditEvent {
     /// Of a text the first 1,024 bytes are kept, of a list of what went (`userIds`, `added`,
     /// `removed`, `admissions` …) the first 80,000, beside how many there were (`count`,
     /// `addedCount` …).
-    #[schema(value_type = BTreeMap<String, Value>, example = json!({"before": {"roles": ["user"]}, "after": {"roles": ["admin", "user"]}}))]
+    #[schema(value_type = BTreeMap<String, Value>, example = json!({
+        "before": {"roles": ["user"]}, "after": {"roles": ["admin", "user"]},
+    }))]
     pub details: Value,
     pub request_id: Option<String>,
 }
@@ -78,8 +80,10 @@ macro_rules! events {
              from audit_events e left join audit_addresses a on a.event_id = e.id
              where "# + $scope + "
                and ($2::uuid is null or e.actor_id = $2) and ($3::text is null or e.action = $3)
-               and ($10::text is null or e.resource_type = $10) and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
-               and ($5::timestamptz is null or e.at >= $5) and ($6::timestamptz is null or e.at < $6)
+               and ($10::text is null or e.resource_type = $10)
+               and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
+               and ($5::timestamptz is null or e.at >= $5)
+               and ($6::timestamptz is null or e.at < $6)
                and (e.at, e.id) " + $compare + " ($7, $8)
              order by e.at " + $direction + ", e.id " + $direction + " limit $9",
             $($argument),+
@@ -144,7 +148,8 @@ async fn count(
              and ($4::uuid is null or e.target_user_id = $4 or e.resource_id = $4::text)
              and ($5::timestamptz is null or e.at >= $5) and ($6::timestamptz is null or e.at < $6)
              and ($9::text is null or e.resource_type = $9)
-             and ($7 = 3 or e.actor_id = $8 or ($7 = 2 and e.actor_id in (select p.user_id from group_peers($1, $8) p)))"#,
+             and ($7 = 3 or e.actor_id = $8 or ($7 = 2 and e.actor_id in (select p.user_id
+                 from group_peers($1, $8) p)))"#,
         grant.mandate_uuid(),
         filter.actor,
         filter.action(),

@@ -17,7 +17,8 @@ async fn forget(task: &mut Task) -> Result<Worked> {
     let now = task.context.now();
     let forgotten = sqlx::query!(
         "delete from idempotent_answers
-         where id = any (array(select id from idempotent_answers where expires_at <= $1 order by expires_at limit $2))",
+         where id = any (array(select id from idempotent_answers where expires_at <= $1
+             order by expires_at limit $2))",
         now,
         i64::from(BATCH)
     )

@@ -22,7 +22,8 @@ pub(super) async fn stand(
     due_at: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "insert into jobs (name, subject, due_at) select name, '', $2 from unnest($1::text[]) name on conflict do nothing",
+        "insert into jobs (name, subject, due_at) select name, '', $2 from unnest($1::text[]) name
+           on conflict do nothing",
         names,
         due_at
     )
@@ -41,7 +42,8 @@ pub(super) async fn take(
 ) -> Result<Option<Due>> {
     let due = sqlx::query_as!(
         Due,
-        "select name, subject, failures from jobs where due_at <= $2 and name = any($1) order by due_at limit 1 for update skip locked",
+        "select name, subject, failures from jobs where due_at <= $2 and name = any($1)
+           order by due_at limit 1 for update skip locked",
         names,
         now
     )
@@ -90,7 +92,8 @@ pub(super) async fn done_until(
     due_at: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "update jobs set due_at = $3, failures = 0, last_error = null where name = $1 and subject = $2",
+        "update jobs set due_at = $3, failures = 0, last_error = null where name = $1
+           and subject = $2",
         job.name,
         job.subject,
         due_at
@@ -117,7 +120,8 @@ pub(super) async fn postpone(
     why: &str,
 ) -> Result<()> {
     sqlx::query!(
-        "update jobs set due_at = $3, failures = failures + 1, last_error = $4 where name = $1 and subject = $2",
+        "update jobs set due_at = $3, failures = failures + 1, last_error = $4 where name = $1
+           and subject = $2",
         job.name,
         job.subject,
         due_at,

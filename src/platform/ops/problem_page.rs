@@ -7,18 +7,28 @@ use axum::response::{IntoResponse, Response};
 use crate::kernel::error::Code;
 
 /// No script, no image, nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = "
-body { margin: 4rem auto; max-width: 40rem; padding: 0 1.5rem; font: 1.0625rem/1.6 system-ui, sans-serif; color: #1c2330; background: #fff; }
+body {
+  margin: 4rem auto; max-width: 40rem; padding: 0 1.5rem;
+  font: 1.0625rem/1.6 system-ui, sans-serif; color: #1c2330; background: #fff;
+}
 h1 { font-size: 1.75rem; line-height: 1.25; margin: .5rem 0 1.5rem; }
 .status { color: #5b6577; font-variant-numeric: tabular-nums; }
-code { font: .9375em ui-monospace, monospace; background: #f0f2f6; padding: .1em .35em; border-radius: .25em; }
+code {
+  font: .9375em ui-monospace, monospace;
+  background: #f0f2f6; padding: .1em .35em; border-radius: .25em;
+}
 a { color: #1f5fbf; }
 ul { columns: 2; padding-left: 1.2rem; font-size: .9375rem; }
 @media (max-width: 36rem) { ul { columns: 1; } }
 @media (prefers-color-scheme: dark) {
-  body { color: #e3e7ee; background: #14181f; } .status { color: #9aa5b8; } code { background: #232a35; } a { color: #8ab4f8; }
+  body { color: #e3e7ee; background: #14181f; }
+  .status { color: #9aa5b8; }
+  code { background: #232a35; }
+  a { color: #8ab4f8; }
 }
 ";
 
@@ -40,10 +50,13 @@ fn page(code: Code) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title} · Bailiwick</title>\n<style>{STYLE}</style>\n\
-         <main>\n<p class=\"status\">{status} · <code>{name}</code></p>\n<h1>{title}</h1>\n<p>{help}</p>\n\
-         <p>The <code>detail</code> of the answer says what was wrong this time; its <code>requestId</code> finds it in the \
-         operator's log. All operations are in the <a href=\"/docs/\">documentation</a>.</p>\n\
-         <details><summary>Other problems</summary>\n<ul>\n{others}</ul>\n</details>\n</main>\n</html>\n",
+         <main>\n<p class=\"status\">{status} · <code>{name}</code></p>\n\
+         <h1>{title}</h1>\n<p>{help}</p>\n\
+         <p>The <code>detail</code> of the answer says what was wrong this time; its \
+         <code>requestId</code> finds it in the operator's log. All operations are in the \
+         <a href=\"/docs/\">documentation</a>.</p>\n\
+         <details><summary>Other problems</summary>\n<ul>\n{others}</ul>\n</details>\n\
+         </main>\n</html>\n",
         status = code.status(),
     )
 }

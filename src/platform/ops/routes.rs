@@ -74,8 +74,10 @@ pub fn docs_page() -> Router<App> {
 
 /// A page and not a redirect: an operation without a 2xx answer is a mistake to most readers of
 /// OpenAPI documents.
-const FRONT_PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Bailiwick</title>\n\
-     <meta http-equiv=\"refresh\" content=\"0; url=/docs/\">\n<a href=\"/docs/\">Documentation</a>\n</html>\n";
+const FRONT_PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta \
+     charset=\"utf-8\">\n<title>Bailiwick</title>\n\
+     <meta http-equiv=\"refresh\" content=\"0; url=/docs/\">\n<a \
+     href=\"/docs/\">Documentation</a>\n</html>\n";
 
 /// How the service is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -86,14 +88,16 @@ pub struct Health {
 
 /// Leads to the documentation.
 #[utoipa::path(get, path = "/", tag = "Operations",
-    responses((status = 200, description = "A page, for people, that goes on to `/docs/`", body = String, content_type = "text/html")))]
+    responses((status = 200, description = "A page, for people, that goes on to `/docs/`",
+        body = String, content_type = "text/html")))]
 async fn get_root() -> Html<&'static str> {
     Html(FRONT_PAGE)
 }
 
 /// The process runs and answers. It looks at nothing else: a service whose database is away is not
 /// healed by a restart.
-#[utoipa::path(get, path = "/healthz", tag = "Operations", responses((status = 200, description = "Alive", body = Health)))]
+#[utoipa::path(get, path = "/healthz", tag = "Operations",
+    responses((status = 200, description = "Alive", body = Health)))]
 async fn get_health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -103,7 +107,9 @@ async fn get_health() -> Json<Health> {
 pub struct Readiness {
     #[schema(example = "ready")]
     status: &'static str,
-    #[schema(value_type = BTreeMap<String, Value>, example = json!({"database": "ok", "schema": "ok"}))]
+    #[schema(value_type = BTreeMap<String, Value>, example = json!({
+        "database": "ok", "schema": "ok",
+    }))]
     checks: Map<String, Value>,
 }
 
@@ -183,7 +189,9 @@ async fn require_schema(app: &App, schema: &SchemaWatch) -> Result<()> {
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "Operations",
     responses((status = 200, description = "The OpenAPI document", body = Object,
-        example = json!({"openapi": "3.1.0", "info": {"title": "Bailiwick", "version": "0.1.0"}, "paths": {}}))))]
+        example = json!({
+            "openapi": "3.1.0", "info": {"title": "Bailiwick", "version": "0.1.0"}, "paths": {},
+        }))))]
 async fn get_openapi(State(app): State<App>) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")];
     (headers, app.document()).into_response()
@@ -196,7 +204,8 @@ const BELIEVED: Duration = Duration::days(30);
 #[utoipa::path(get, path = "/.well-known/security.txt", tag = "Operations",
     responses(
         (status = 200, description = "The contact", body = String, content_type = "text/plain",
-            example = json!("Contact: mailto:security@example.org\nExpires: 2027-01-31T00:00:00Z\nPreferred-Languages: en\n")),
+            example = json!("Contact: mailto:security@example.org\nExpires: \
+                2027-01-31T00:00:00Z\nPreferred-Languages: en\n")),
         (status = 404, description = "Nobody is named")))]
 async fn get_security_contact(State(app): State<App>) -> Result<Response> {
     let unnamed = || {

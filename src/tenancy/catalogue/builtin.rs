@@ -93,8 +93,10 @@ async fn bring_feature(
 ) -> Result<bool> {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let written = sqlx::query!(
-        "insert into features (code, label, icon, tables, views, built_in, created_at) values ($1, $2, $3, $4, $5, true, $6)
-         on conflict (code) do update set label = excluded.label, icon = excluded.icon, tables = excluded.tables, views = excluded.views,
+        "insert into features (code, label, icon, tables, views, built_in, created_at)
+           values ($1, $2, $3, $4, $5, true, $6)
+         on conflict (code) do update set label = excluded.label, icon = excluded.icon,
+           tables = excluded.tables, views = excluded.views,
            built_in = true, version = features.version + 1
          where (features.label, features.icon, features.tables, features.views, features.built_in)
            is distinct from (excluded.label, excluded.icon, excluded.tables, excluded.views, true)",

@@ -44,7 +44,9 @@ pub struct Feature {
     #[schema(example = "trustee")]
     pub code: String,
     /// By language.
-    #[schema(value_type = BTreeMap<String, String>, example = json!({"en": "Trustee", "de": "Treuhand"}))]
+    #[schema(value_type = BTreeMap<String, String>, example = json!({
+        "en": "Trustee", "de": "Treuhand",
+    }))]
     pub label: Texts,
     #[schema(example = "mdi-scale-balance")]
     pub icon: String,

@@ -104,7 +104,9 @@ pub struct CreateFeature {
     #[schema(example = "trustee", pattern = "^[a-z][a-z0-9-]{1,62}$")]
     code: String,
     /// By language. When left out: the code as a title, in `en` and `de`.
-    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"en": "Trustee", "de": "Treuhand"}))]
+    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({
+        "en": "Trustee", "de": "Treuhand",
+    }))]
     label: Option<Texts>,
     #[schema(example = "mdi-scale-balance")]
     icon: Option<String>,
@@ -170,7 +172,8 @@ fn checked_names(
             ));
         }
         if forbidden.contains(&name.as_str()) {
-            let detail = "must not be the name of a mandate table (some are still to come), `access` or `instance-roles`";
+            let detail = "must not be the name of a mandate table (some are still to come), \
+                `access` or `instance-roles`";
             return Err(FieldError::new(at, "reserved", detail));
         }
         if !seen.insert(name) {
@@ -258,7 +261,9 @@ async fn create_feature(
 pub struct UpdateFeature {
     /// Some of its languages: those named change, null takes one away. The last one stays.
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(value_type = BTreeMap<String, Option<String>>, nullable = false, example = json!({"de": "Treuhand", "fr": null}))]
+    #[schema(value_type = BTreeMap<String, Option<String>>, nullable = false, example = json!({
+        "de": "Treuhand", "fr": null,
+    }))]
     label: Option<TextsPatch>,
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false)]
@@ -373,5 +378,8 @@ async fn delete_feature(
 }
 
 fn described(feature: &Feature) -> serde_json::Value {
-    json!({ "label": feature.label, "icon": feature.icon, "tables": feature.tables, "views": feature.views })
+    json!({
+        "label": feature.label, "icon": feature.icon, "tables": feature.tables,
+        "views": feature.views,
+    })
 }

@@ -160,7 +160,8 @@ pub(super) async fn require_unused(
     code: &str,
 ) -> Result<()> {
     let rows = sqlx::query!(
-        "select id, label, mandate_id from feature_instances where feature_code = $1 order by label_sort, id limit $2",
+        "select id, label, mandate_id from feature_instances where feature_code = $1
+           order by label_sort, id limit $2",
         code,
         MAX_IN_USE
     )

@@ -66,12 +66,15 @@ pub struct CreateTemplateRole {
     /// The feature; a template of mandates when left out.
     #[schema(example = "trustee")]
     feature_code: Option<String>,
-    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"en": "Reads the books"}))]
+    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({
+        "en": "Reads the books",
+    }))]
     description: Option<Texts>,
 }
 
 /// Makes a template role. Mandates and instances that exist are not changed.
-#[utoipa::path(post, path = "/api/features/templates/roles", tag = "Roles", request_body = CreateTemplateRole,
+#[utoipa::path(post, path = "/api/features/templates/roles", tag = "Roles",
+    request_body = CreateTemplateRole,
     responses((status = 201, description = "The template", body = Role),
               (status = 404, description = "No such feature: `errors` points to it")))]
 async fn create_template_role(

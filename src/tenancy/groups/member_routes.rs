@@ -90,7 +90,7 @@ pub struct ReplaceGroupMembers {
         (status = 200, description = "The first page of the group's members",
             body = Outcome<Page<GroupMember>>),
         (status = 404,
-            description = "No such group, or not a member of the mandate: then `errors` points to them"
+            description = "No such group, or no member of the mandate: then `errors` points there"
         )))]
 async fn replace_group_members(
     context: MandateContext,

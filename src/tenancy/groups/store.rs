@@ -40,14 +40,19 @@ pub(super) async fn list(
     macro_rules! groups {
         ($compare:tt, $order:tt) => {
             sqlx::query!(
-                r#"select g.id, g.name, g.name_sort, g.description, g.auto_join, g.version, g.created_at,
-                          (select count(*) from group_members c where c.mandate_id = g.mandate_id and c.group_id = g.id) as "member_count!"
+                r#"select g.id, g.name, g.name_sort, g.description, g.auto_join, g.version,
+                     g.created_at,
+                          (select count(*) from group_members c where c.mandate_id = g.mandate_id
+                              and c.group_id = g.id) as "member_count!"
                    from groups g
                    where g.mandate_id = $1
-                     and ($2 = 3 or g.id in (select o.group_id from group_members o where o.mandate_id = $1
-                           and (o.user_id = $3 or ($2 = 2 and o.user_id in (select p.user_id from group_peers($1, $3) p)))))
+                     and ($2 = 3 or g.id in (select o.group_id from group_members o
+                         where o.mandate_id = $1
+                           and (o.user_id = $3 or ($2 = 2 and o.user_id in (select p.user_id
+                               from group_peers($1, $3) p)))))
                      and ($4::text is null or strpos(g.name_key, $4) > 0)
-                     and (g.name_sort, g.id) "# + $compare + " ($5, $6) order by " + $order + " limit $7",
+                     and (g.name_sort, g.id) "# + $compare + " ($5, $6)
+                   order by " + $order + " limit $7",
                 grant.mandate_uuid(),
                 i32::from(grant.level_number()),
                 grant.caller_uuid(),
@@ -81,7 +86,8 @@ async fn count(
         r#"select count(*) as "total!" from groups g
            where g.mandate_id = $1
              and ($2 = 3 or g.id in (select o.group_id from group_members o where o.mandate_id = $1
-                   and (o.user_id = $3 or ($2 = 2 and o.user_id in (select p.user_id from group_peers($1, $3) p)))))
+                   and (o.user_id = $3 or ($2 = 2 and o.user_id in (select p.user_id
+                       from group_peers($1, $3) p)))))
              and ($4::text is null or strpos(g.name_key, $4) > 0)"#,
         grant.mandate_uuid(),
         i32::from(grant.level_number()),
@@ -101,10 +107,14 @@ pub(super) async fn find<O: Op>(
 ) -> Result<Option<Sealed<Groups, Group>>> {
     let row = sqlx::query!(
         r#"select g.id, g.name, g.description, g.auto_join, g.version, g.created_at,
-                  (select count(*) from group_members c where c.mandate_id = g.mandate_id and c.group_id = g.id) as "member_count!",
-                  case when exists (select 1 from group_members o where o.mandate_id = $1 and o.group_id = g.id and o.user_id = $3) then 1::smallint
-                       when exists (select 1 from group_members o where o.mandate_id = $1 and o.group_id = g.id
-                                      and o.user_id in (select p.user_id from group_peers($1, $3) p)) then 2::smallint
+                  (select count(*) from group_members c where c.mandate_id = g.mandate_id
+                      and c.group_id = g.id) as "member_count!",
+                  case when exists (select 1 from group_members o where o.mandate_id = $1
+                      and o.group_id = g.id and o.user_id = $3) then 1::smallint
+                       when exists (select 1 from group_members o where o.mandate_id = $1
+                           and o.group_id = g.id
+                                      and o.user_id in (select p.user_id
+                                          from group_peers($1, $3) p)) then 2::smallint
                        else 3::smallint end as "needed!"
            from groups g where g.mandate_id = $1 and g.id = $2"#,
         grant.mandate_uuid(),
@@ -159,8 +169,10 @@ pub(super) async fn insert(
 ) -> Result<Group> {
     let row = sqlx::query_as!(
         Group,
-        r#"insert into groups (id, mandate_id, name, name_key, description, auto_join, created_at) values ($1, $2, $3, $4, $5, $6, $7)
-           returning id, name, description, auto_join, 0::bigint as "member_count!", version, created_at"#,
+        r#"insert into groups (id, mandate_id, name, name_key, description, auto_join, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7)
+           returning id, name, description, auto_join, 0::bigint as "member_count!", version,
+             created_at"#,
         GroupId::new().uuid(),
         grant.mandate_uuid(),
         name.as_str(),
@@ -201,10 +213,12 @@ pub(super) async fn update(
     let row = sqlx::query_as!(
         Group,
         r#"update groups g set name = coalesce($3, name), name_key = coalesce($4, name_key),
-             description = case when $5 then $6 else description end, auto_join = coalesce($7, auto_join), version = version + 1
+             description = case when $5 then $6 else description end,
+               auto_join = coalesce($7, auto_join), version = version + 1
            where mandate_id = $1 and id = $2
            returning id, name, description, auto_join,
-             (select count(*) from group_members c where c.mandate_id = g.mandate_id and c.group_id = g.id) as "member_count!", version, created_at"#,
+             (select count(*) from group_members c where c.mandate_id = g.mandate_id
+                 and c.group_id = g.id) as "member_count!", version, created_at"#,
         group.grant().mandate_uuid(),
         group.id.uuid(),
         changes.name.as_ref().map(Name::as_str),
@@ -308,7 +322,8 @@ pub(super) async fn strangers(
 ) -> Result<BTreeSet<UserId>> {
     let strangers = sqlx::query_scalar!(
         r#"select u.id as "id!" from unnest($2::uuid[]) u (id)
-           where not exists (select 1 from memberships m where m.mandate_id = $1 and m.user_id = u.id)"#,
+           where not exists (select 1 from memberships m where m.mandate_id = $1
+               and m.user_id = u.id)"#,
         grant.mandate_uuid(),
         &uuids(users)
     )
@@ -348,7 +363,8 @@ pub(super) async fn set_members(
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
-        "insert into group_members (mandate_id, group_id, user_id) select $1, $2, m from unnest($3::uuid[]) m on conflict do nothing",
+        "insert into group_members (mandate_id, group_id, user_id) select $1, $2, m
+           from unnest($3::uuid[]) m on conflict do nothing",
         group.grant().mandate_uuid(),
         group.id.uuid(),
         &ids

@@ -208,7 +208,8 @@ pub struct UpdateInstanceUser {
 }
 
 /// Enables or disables an admission.
-#[utoipa::path(patch, path = "/api/features/instances/{instanceId}/users/{userId}", tag = "Instances",
+#[utoipa::path(patch, path = "/api/features/instances/{instanceId}/users/{userId}",
+    tag = "Instances",
     params(AdmissionPath, DryRun),
     request_body = UpdateInstanceUser,
     responses((status = 200, description = "The admission", body = Outcome<FeatureAccess>)))]
@@ -273,7 +274,8 @@ async fn set_enabled(
 }
 
 /// Ends an admission.
-#[utoipa::path(delete, path = "/api/features/instances/{instanceId}/users/{userId}", tag = "Instances",
+#[utoipa::path(delete, path = "/api/features/instances/{instanceId}/users/{userId}",
+    tag = "Instances",
     params(AdmissionPath, DryRun),
     responses(
         (status = 204, description = "Ended"),
@@ -321,7 +323,8 @@ pub struct ReplaceInstanceUserRoles {
 }
 
 /// Replaces the roles that somebody holds in the instance.
-#[utoipa::path(put, path = "/api/features/instances/{instanceId}/users/{userId}/roles", tag = "Instances",
+#[utoipa::path(put, path = "/api/features/instances/{instanceId}/users/{userId}/roles",
+    tag = "Instances",
     params(AdmissionPath, DryRun),
     request_body = ReplaceInstanceUserRoles,
     responses(
@@ -366,7 +369,10 @@ async fn replace(
     }
     change.as_tenant().await?;
     let after = store::set_access_roles(&mut change, &before, roles.ids()).await?;
-    let details = json!({ "before": { "roles": labels(&concerned, &held) }, "after": { "roles": labels(&concerned, &wanted) } });
+    let details = json!({
+        "before": { "roles": labels(&concerned, &held) },
+        "after": { "roles": labels(&concerned, &wanted) },
+    });
     let event =
         Event::new(Action::InstanceRoleAssigned, ResourceType::Instance, before.instance_id)
             .target(user)

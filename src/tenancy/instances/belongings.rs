@@ -19,7 +19,8 @@ pub(super) async fn roles(
     grant: &Grant<Instances, Delete>,
 ) -> Result<Vec<Value>> {
     let rows = sqlx::query!(
-        r#"select r.label, role_tables(r.id) as "tables!: Json<Rules>", role_view_flags(r.id) as "views!: Json<Views>"
+        r#"select r.label, role_tables(r.id) as "tables!: Json<Rules>",
+             role_view_flags(r.id) as "views!: Json<Views>"
            from roles r where r.mandate_id = $1 and r.instance_id = $2 order by r.label_key"#,
         grant.mandate_uuid(),
         grant.instance_uuid()
@@ -51,8 +52,10 @@ pub(super) async fn admissions(
         Admission,
         r#"select a.user_id, a.enabled,
                   array(select r.label from access_roles h
-                        join roles r on r.mandate_id = h.mandate_id and r.instance_id = h.instance_id and r.id = h.role_id
-                        where h.mandate_id = a.mandate_id and h.instance_id = a.instance_id and h.user_id = a.user_id
+                        join roles r on r.mandate_id = h.mandate_id
+                          and r.instance_id = h.instance_id and r.id = h.role_id
+                        where h.mandate_id = a.mandate_id and h.instance_id = a.instance_id
+                          and h.user_id = a.user_id
                         order by r.label_key) as "roles!"
            from feature_accesses a
            where a.mandate_id = $1 and a.instance_id = $2 order by a.user_id"#,

@@ -38,11 +38,14 @@ pub(super) async fn in_mandate(
     macro_rules! instances {
         ($compare:tt, $order:tt) => {
             sqlx::query!(
-                "select i.id, i.feature_code, i.mandate_id, i.label, i.label_sort, i.enabled, i.version, i.created_at
+                "select i.id, i.feature_code, i.mandate_id, i.label, i.label_sort, i.enabled,
+                   i.version, i.created_at
                  from feature_instances i
                  where i.mandate_id = $1
-                   and ($2 = 3 or i.id in (select a.instance_id from feature_accesses a where a.mandate_id = $1 and a.enabled
-                         and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id from group_peers($1, $3) p)))))
+                   and ($2 = 3 or i.id in (select a.instance_id from feature_accesses a
+                       where a.mandate_id = $1 and a.enabled
+                         and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id
+                             from group_peers($1, $3) p)))))
                    and ($4::text is null or i.feature_code = $4)
                    and (i.label_sort, i.id) "
                     + $compare
@@ -80,8 +83,10 @@ async fn count_in_mandate(
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from feature_instances i
            where i.mandate_id = $1
-             and ($2 = 3 or i.id in (select a.instance_id from feature_accesses a where a.mandate_id = $1 and a.enabled
-                   and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id from group_peers($1, $3) p)))))
+             and ($2 = 3 or i.id in (select a.instance_id from feature_accesses a
+                 where a.mandate_id = $1 and a.enabled
+                   and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id
+                       from group_peers($1, $3) p)))))
              and ($4::text is null or i.feature_code = $4)"#,
         grant.mandate_uuid(),
         i32::from(grant.level_number()),
@@ -104,9 +109,11 @@ pub(super) async fn everywhere(
     macro_rules! instances {
         ($compare:tt, $order:tt) => {
             sqlx::query!(
-                "select i.id, i.feature_code, i.mandate_id, i.label, i.label_sort, i.enabled, i.version, i.created_at
+                "select i.id, i.feature_code, i.mandate_id, i.label, i.label_sort, i.enabled,
+                   i.version, i.created_at
                  from feature_instances i join mandates d on d.id = i.mandate_id
-                 where d.deleted_at is null and ($1::uuid is null or i.mandate_id = $1) and ($2::text is null or i.feature_code = $2)
+                 where d.deleted_at is null and ($1::uuid is null or i.mandate_id = $1)
+                   and ($2::text is null or i.feature_code = $2)
                    and (i.label_sort, i.id) "
                     + $compare
                     + " ($3, $4)
@@ -143,8 +150,10 @@ async fn count_everywhere(
     feature: Option<&str>,
 ) -> Result<i64> {
     let total = sqlx::query_scalar!(
-        r#"select count(*) as "total!" from feature_instances i join mandates d on d.id = i.mandate_id
-           where d.deleted_at is null and ($1::uuid is null or i.mandate_id = $1) and ($2::text is null or i.feature_code = $2)"#,
+        r#"select count(*) as "total!" from feature_instances i
+             join mandates d on d.id = i.mandate_id
+           where d.deleted_at is null and ($1::uuid is null or i.mandate_id = $1)
+             and ($2::text is null or i.feature_code = $2)"#,
         mandate.map(MandateId::uuid),
         feature,
     )

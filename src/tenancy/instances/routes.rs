@@ -121,7 +121,8 @@ pub struct CreateInstance {
 }
 
 /// Opens a feature in the mandate, with copies of the feature's template roles.
-#[utoipa::path(post, path = "/api/features/instances", tag = "Instances", request_body = CreateInstance,
+#[utoipa::path(post, path = "/api/features/instances", tag = "Instances",
+    request_body = CreateInstance,
     responses((status = 201, description = "The instance", body = FeatureInstance),
               (status = 404, description = "No such feature or role: `errors` points to it")))]
 async fn create_feature_instance(
@@ -318,5 +319,7 @@ async fn delete(context: &InstanceContext, precondition: &Precondition) -> Resul
 }
 
 fn described(instance: &FeatureInstance) -> serde_json::Value {
-    json!({ "featureCode": instance.feature_code, "label": instance.label, "enabled": instance.enabled })
+    json!({
+        "featureCode": instance.feature_code, "label": instance.label, "enabled": instance.enabled,
+    })
 }

@@ -54,7 +54,8 @@ pub(super) async fn insert(
 ) -> Result<FeatureInstance> {
     let row = sqlx::query_as!(
         FeatureInstance,
-        "insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at) values ($1, $2, $3, $4, $5, $6)
+        "insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at)
+           values ($1, $2, $3, $4, $5, $6)
          returning id, feature_code, mandate_id, label, enabled, version, created_at",
         InstanceId::new().uuid(),
         grant.mandate_uuid(),
@@ -77,7 +78,8 @@ pub(super) async fn update(
 ) -> Result<FeatureInstance> {
     let row = sqlx::query_as!(
         FeatureInstance,
-        "update feature_instances set label = coalesce($3, label), label_key = coalesce($4, label_key), enabled = coalesce($5, enabled),
+        "update feature_instances set label = coalesce($3, label),
+           label_key = coalesce($4, label_key), enabled = coalesce($5, enabled),
            version = version + 1
          where mandate_id = $1 and id = $2
          returning id, feature_code, mandate_id, label, enabled, version, created_at",
@@ -130,14 +132,17 @@ pub(super) async fn list_accesses(
     macro_rules! accesses {
         ($compare:tt, $order:tt) => {
             sqlx::query!(
-                r#"select a.user_id, u.username, u.username_key, a.instance_id, a.enabled, a.version,
+                r#"select a.user_id, u.username, u.username_key, a.instance_id, a.enabled,
+                     a.version,
                           array(select r.role_id from access_roles r
                                 where r.mandate_id = a.mandate_id and r.instance_id = a.instance_id
                                   and r.user_id = a.user_id order by 1) as "role_ids!: Vec<RoleId>"
                    from feature_accesses a join users u on u.id = a.user_id
                    where a.mandate_id = $1 and a.instance_id = $2
-                     and ($3 = 3 or a.user_id = $4 or ($3 = 2 and a.user_id in (select p.user_id from group_peers($1, $4) p)))
-                     and (u.username_key, u.id) "# + $compare + " ($5, $6) order by " + $order + " limit $7",
+                     and ($3 = 3 or a.user_id = $4 or ($3 = 2 and a.user_id in (select p.user_id
+                         from group_peers($1, $4) p)))
+                     and (u.username_key, u.id) "# + $compare + " ($5, $6)
+                   order by " + $order + " limit $7",
                 grant.mandate_uuid(),
                 grant.instance_uuid(),
                 i32::from(grant.level_number()),
@@ -166,7 +171,8 @@ async fn count_accesses(connection: &mut PgConnection, grant: &Grant<Access, Rea
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from feature_accesses a
            where a.mandate_id = $1 and a.instance_id = $2
-             and ($3 = 3 or a.user_id = $4 or ($3 = 2 and a.user_id in (select p.user_id from group_peers($1, $4) p)))"#,
+             and ($3 = 3 or a.user_id = $4 or ($3 = 2 and a.user_id in (select p.user_id
+                 from group_peers($1, $4) p)))"#,
         grant.mandate_uuid(),
         grant.instance_uuid(),
         i32::from(grant.level_number()),
@@ -209,7 +215,8 @@ async fn access_row<O: Op>(
                   array(select r.role_id from access_roles r
                         where r.mandate_id = a.mandate_id and r.instance_id = a.instance_id
                           and r.user_id = a.user_id order by 1) as "role_ids!: Vec<RoleId>",
-                  case when a.user_id = $4 then 1::smallint when a.user_id in (select p.user_id from group_peers($1, $4) p) then 2::smallint
+                  case when a.user_id = $4 then 1::smallint when a.user_id in (select p.user_id
+                      from group_peers($1, $4) p) then 2::smallint
                        else 3::smallint end as "needed!"
            from feature_accesses a join users u on u.id = a.user_id
            where a.mandate_id = $1 and a.instance_id = $2 and a.user_id = $3"#,
@@ -230,7 +237,8 @@ pub(super) async fn find_member(
     user: UserId,
 ) -> Result<Option<Sealed<Access, UserId>>> {
     let needed = sqlx::query_scalar!(
-        r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id from group_peers($1, $3) p) then 2::smallint
+        r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id
+               from group_peers($1, $3) p) then 2::smallint
                        else 3::smallint end as "needed!"
            from memberships m where m.mandate_id = $1 and m.user_id = $2"#,
         grant.mandate_uuid(),
@@ -272,8 +280,10 @@ async fn admit(
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "with access as (insert into feature_accesses (mandate_id, instance_id, user_id, created_at) values ($1, $2, $3, $4))
-         insert into access_roles (mandate_id, instance_id, user_id, role_id) select $1, $2, $3, role from unnest($5::uuid[]) role",
+        "with access as (insert into feature_accesses (mandate_id, instance_id, user_id, created_at)
+             values ($1, $2, $3, $4))
+         insert into access_roles (mandate_id, instance_id, user_id, role_id) select $1, $2, $3,
+           role from unnest($5::uuid[]) role",
         grant.mandate_uuid(),
         grant.instance_uuid(),
         user.uuid(),
@@ -299,7 +309,8 @@ pub(super) async fn set_access_enabled(
     enabled: bool,
 ) -> Result<FeatureAccess> {
     sqlx::query!(
-        "update feature_accesses set enabled = $4, version = version + 1 where mandate_id = $1 and instance_id = $2 and user_id = $3",
+        "update feature_accesses set enabled = $4, version = version + 1 where mandate_id = $1
+           and instance_id = $2 and user_id = $3",
         access.grant().mandate_uuid(),
         access.grant().instance_uuid(),
         access.user_id.uuid(),
@@ -316,8 +327,10 @@ pub(super) async fn set_access_roles(
     roles: &[RoleId],
 ) -> Result<FeatureAccess> {
     sqlx::query!(
-        "with gone as (delete from access_roles where mandate_id = $1 and instance_id = $2 and user_id = $3 and role_id <> all ($4)),
-         raised as (update feature_accesses set version = version + 1 where mandate_id = $1 and instance_id = $2 and user_id = $3)
+        "with gone as (delete from access_roles where mandate_id = $1 and instance_id = $2
+             and user_id = $3 and role_id <> all ($4)),
+         raised as (update feature_accesses set version = version + 1 where mandate_id = $1
+             and instance_id = $2 and user_id = $3)
          insert into access_roles (mandate_id, instance_id, user_id, role_id)
          select $1, $2, $3, role from unnest($4::uuid[]) role on conflict do nothing",
         access.grant().mandate_uuid(),
@@ -354,9 +367,11 @@ pub(super) async fn roles_with_holders(
         "select",
         [r#", role_tables(r.id) as "tables!: Json<Rules>",
                   role_view_flags(r.id) as "views!: Json<Views>",
-                  (select coalesce(jsonb_agg(jsonb_build_object('userId', u.id, 'username', u.username) order by u.username_key), '[]')
+                  (select coalesce(jsonb_agg(jsonb_build_object('userId', u.id, 'username',
+                      u.username) order by u.username_key), '[]')
                    from access_roles h join users u on u.id = h.user_id
-                   where h.mandate_id = r.mandate_id and h.instance_id = r.instance_id and h.role_id = r.id) as "holders!: Json<Vec<Holder>>"
+                   where h.mandate_id = r.mandate_id and h.instance_id = r.instance_id
+                     and h.role_id = r.id) as "holders!: Json<Vec<Holder>>"
            from roles r where r.mandate_id = $1 and r.instance_id = $2
            order by r.label_key for no key update of r"#],
         grant.mandate_uuid(),
@@ -385,7 +400,8 @@ pub(super) async fn set_labels_aside(
     }
     // No name has a control character.
     sqlx::query!(
-        r"update roles set label_key = e'\x01' || id where mandate_id = $1 and instance_id = $2 and id = any ($3) and not protected",
+        r"update roles set label_key = e'\x01' || id where mandate_id = $1 and instance_id = $2
+            and id = any ($3) and not protected",
         grant.mandate_uuid(),
         grant.instance_uuid(),
         &uuids(roles)
@@ -402,7 +418,8 @@ pub(super) async fn remove_copy(
     role: RoleId,
 ) -> Result<()> {
     sqlx::query!(
-        "delete from roles where mandate_id = $1 and instance_id = $2 and id = $3 and template_role_id is not null",
+        "delete from roles where mandate_id = $1 and instance_id = $2 and id = $3
+           and template_role_id is not null",
         grant.mandate_uuid(),
         grant.instance_uuid(),
         role.uuid()

@@ -53,10 +53,12 @@ pub async fn leave(app: &App) -> Result<()> {
 pub async fn forwarding_unheeded(services: &Services) -> Result<i64> {
     let mut reading =
         SystemContext::unattended(services.clone(), RequestMeta::default()).read().await?;
-    let nodes =
-        sqlx::query_scalar!(r#"select count(*) as "nodes!" from nodes where forwards_unheeded and seen_at > now() - interval '1 day'"#)
-            .fetch_one(&mut *reading)
-            .await?;
+    let nodes = sqlx::query_scalar!(
+        r#"select count(*) as "nodes!" from nodes where forwards_unheeded
+                                 and seen_at > now() - interval '1 day'"#
+    )
+    .fetch_one(&mut *reading)
+    .await?;
     reading.finish().await?;
     Ok(nodes)
 }
@@ -72,7 +74,8 @@ async fn seen(
         r#"with here as (insert into nodes (id, seen_at, forwards_unheeded) values ($1, now(), $3)
                          on conflict (id) do update set seen_at = now(), forwards_unheeded = $3),
              gone as (delete from nodes where id <> $1 and seen_at < now() - interval '1 day')
-           select count(*) as "others!" from nodes where id <> $1 and seen_at > now() - make_interval(secs => $2)"#,
+           select count(*) as "others!" from nodes
+             where id <> $1 and seen_at > now() - make_interval(secs => $2)"#,
         node,
         3.0 * BEAT_EVERY.as_secs_f64(),
         forwards_unheeded,

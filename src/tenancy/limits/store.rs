@@ -18,7 +18,8 @@ pub(super) async fn find(
     mandate: MandateId,
 ) -> Result<Option<MandateLimits>> {
     let row = sqlx::query!(
-        r#"select /* system */ limits as "limits: Json<ClassLimits>", version from mandates where id = $1 and deleted_at is null"#,
+        r#"select /* system */ limits as "limits: Json<ClassLimits>", version from mandates
+             where id = $1 and deleted_at is null"#,
         mandate.uuid()
     )
     .fetch_optional(connection)
@@ -38,7 +39,8 @@ pub(super) async fn replace(
     now: DateTime<Utc>,
 ) -> Result<MandateLimits> {
     let version = sqlx::query_scalar!(
-        "update mandates set limits = $2, version = version + 1, updated_at = $3 where id = $1 and deleted_at is null returning version",
+        "update mandates set limits = $2, version = version + 1, updated_at = $3
+           where id = $1 and deleted_at is null returning version",
         mandate.uuid(),
         Json(classes) as _,
         now,
@@ -55,7 +57,8 @@ pub(super) async fn all(
     _: System,
 ) -> Result<Vec<(MandateId, PerMinute)>> {
     let rows = sqlx::query!(
-        r#"select /* system */ id as "id: MandateId", limits as "limits: Json<Map<String, Value>>" from mandates
+        r#"select /* system */ id as "id: MandateId", limits as "limits: Json<Map<String, Value>>"
+             from mandates
            where limits <> '{}' and deleted_at is null"#
     )
     .fetch_all(connection)

@@ -19,7 +19,8 @@ pub use routes::routes;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
-    "id": "01900000-0000-7000-8000-00000000b001", "name": "Acme", "code": "acme", "language": "en", "enabled": true, "hasAdmin": true,
+    "id": "01900000-0000-7000-8000-00000000b001", "name": "Acme", "code": "acme", "language": "en",
+        "enabled": true, "hasAdmin": true,
     "version": 1, "createdAt": "2026-01-15T09:30:00Z", "updatedAt": "2026-03-02T08:15:00Z",
 }))]
 pub struct Mandate {

@@ -25,7 +25,8 @@ pub const PURGE: Job =
 async fn find(task: &mut Task) -> Result<Worked> {
     let now = task.context.now();
     let due = sqlx::query_scalar!(
-        "select id from mandates where purge_at <= $1 and not exists (select from jobs where name = $2 and subject = id::text)
+        "select id from mandates where purge_at <= $1 and not exists (select from jobs
+             where name = $2 and subject = id::text)
          order by purge_at limit $3",
         now,
         PURGE.name,
@@ -84,7 +85,8 @@ async fn doom(
 ) -> Result<Option<Doomed>> {
     let doomed = sqlx::query_as!(
         Doomed,
-        "update mandates set purge_at = deleted_at where id = $1 and purge_at <= $2 returning name, code, deleted_at",
+        "update mandates set purge_at = deleted_at where id = $1 and purge_at <= $2
+           returning name, code, deleted_at",
         mandate.uuid(),
         now,
     );

@@ -177,7 +177,8 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
             .await?
             .ok_or_else(|| Thing::User.missing("/adminUserId"))?;
         if !account.enabled {
-            let detail = "names an account that is disabled, which would be no effective admin: enable it first, or name somebody else";
+            let detail = "names an account that is disabled, which would be no effective admin: \
+                enable it first, or name somebody else";
             return Err(FieldError::new("/adminUserId", "account_disabled", detail).into());
         }
     }
@@ -368,7 +369,11 @@ async fn change_as_member(
 }
 
 fn updated(before: &Mandate, after: &Mandate) -> Event {
-    let described = |m: &Mandate| json!({ "name": m.name, "code": m.code, "language": m.language, "enabled": m.enabled });
+    let described = |m: &Mandate| {
+        json!({
+            "name": m.name, "code": m.code, "language": m.language, "enabled": m.enabled,
+        })
+    };
     Event::new(Action::MandateUpdated, ResourceType::Mandate, after.id)
         .details(json!({ "before": described(before), "after": described(after) }))
 }
@@ -412,8 +417,9 @@ async fn delete(
     let now = system.now();
     let deletion = Deletion { id: mandate, deleted_at: now, purge_at: now + RESTORABLE };
     store::delete(&mut change, system.system(), mandate, now, deletion.purge_at).await?;
-    let event = Event::new(Action::MandateDeleted, ResourceType::Mandate, mandate)
-        .details(json!({ "before": { "name": before.name, "code": before.code }, "purgeAt": deletion.purge_at }));
+    let event = Event::new(Action::MandateDeleted, ResourceType::Mandate, mandate).details(json!({
+        "before": { "name": before.name, "code": before.code }, "purgeAt": deletion.purge_at,
+    }));
     let recorded = audit::record_everywhere(&mut change, system, &[mandate], event).await?;
     change.commit(recorded).await?;
     Ok(deletion)

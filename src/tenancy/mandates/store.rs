@@ -56,12 +56,15 @@ pub(super) async fn list(
     macro_rules! mandates {
         ($after:tt, $order:tt, $bound:expr) => {
             sqlx::query!(
-                r#"select d.id, d.name, d.code, d.language, d.enabled, has_effective_admin(d.id) as "has_admin!", d.version, d.created_at,
+                r#"select d.id, d.name, d.code, d.language, d.enabled,
+                     has_effective_admin(d.id) as "has_admin!", d.version, d.created_at,
                           d.updated_at, d.deleted_at, d.purge_at, d.name_sort, d.code_key
                    from mandates d
                    where (d.deleted_at is not null) = $1 and ($2::bool is null or d.enabled = $2)
-                     and ($3::text is null or strpos(d.name_key, $3) > 0 or strpos(d.code_key, $3) > 0)
-                     and ($7::text is null or d.code_key = $7) and ($8::bool is null or has_effective_admin(d.id) = $8)
+                     and ($3::text is null or strpos(d.name_key, $3) > 0
+                         or strpos(d.code_key, $3) > 0)
+                     and ($7::text is null or d.code_key = $7)
+                       and ($8::bool is null or has_effective_admin(d.id) = $8)
                      and "#
                     + $after
                     + " order by "
@@ -123,7 +126,8 @@ async fn count(connection: &mut PgConnection, _: System, filter: &Filter) -> Res
         r#"select count(*) as "total!" from mandates d
            where (d.deleted_at is not null) = $1 and ($2::bool is null or d.enabled = $2)
              and ($3::text is null or strpos(d.name_key, $3) > 0 or strpos(d.code_key, $3) > 0)
-             and ($4::text is null or d.code_key = $4) and ($5::bool is null or has_effective_admin(d.id) = $5)"#,
+             and ($4::text is null or d.code_key = $4)
+               and ($5::bool is null or has_effective_admin(d.id) = $5)"#,
         filter.deleted,
         filter.enabled,
         filter.text.as_deref(),
@@ -142,7 +146,8 @@ pub(super) async fn find(
 ) -> Result<Option<Mandate>> {
     let row = sqlx::query_as!(
         Mandate,
-        r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at
+        r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
+             version, created_at, updated_at, deleted_at, purge_at
            from mandates where id = $1 and deleted_at is null"#,
         grant.mandate_uuid()
     )
@@ -158,7 +163,8 @@ pub(super) async fn find_for_change(
 ) -> Result<Option<Mandate>> {
     let row = sqlx::query_as!(
         Mandate,
-        r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at
+        r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
+             version, created_at, updated_at, deleted_at, purge_at
            from mandates where id = $1 and deleted_at is null for no key update"#,
         grant.mandate_uuid()
     )
@@ -177,10 +183,12 @@ pub(super) async fn rename(
 ) -> Result<Mandate> {
     let row = sqlx::query_as!(
         Mandate,
-        r#"update mandates set name = coalesce($2, name), name_key = coalesce($3, name_key), language = coalesce($4, language),
+        r#"update mandates set name = coalesce($2, name), name_key = coalesce($3, name_key),
+             language = coalesce($4, language),
              version = version + 1, updated_at = $5
            where id = $1 and deleted_at is null
-           returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at"#,
+           returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
+             version, created_at, updated_at, deleted_at, purge_at"#,
         grant.mandate_uuid(),
         name.map(Name::as_str),
         name.map(Name::key),
@@ -200,7 +208,8 @@ pub(super) async fn find_as_system(
 ) -> Result<Option<Mandate>> {
     let row = sqlx::query_as!(
         Mandate,
-        r#"select /* system */ id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at,
+        r#"select /* system */ id, name, code, language, enabled,
+             has_effective_admin(id) as "has_admin!", version, created_at, updated_at,
                   deleted_at, purge_at
            from mandates where id = $1 for no key update"#,
         mandate.uuid()
@@ -237,11 +246,14 @@ pub(super) async fn update(
 ) -> Result<Mandate> {
     let row = sqlx::query_as!(
         Mandate,
-        r#"update mandates set name = coalesce($2, name), name_key = coalesce($3, name_key), code = coalesce($4, code),
-             code_key = coalesce($4, code_key), language = coalesce($5, language), enabled = coalesce($6, enabled),
+        r#"update mandates set name = coalesce($2, name), name_key = coalesce($3, name_key),
+             code = coalesce($4, code),
+             code_key = coalesce($4, code_key), language = coalesce($5, language),
+               enabled = coalesce($6, enabled),
              version = version + 1, updated_at = $7
            where id = $1 and deleted_at is null
-           returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at"#,
+           returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
+             version, created_at, updated_at, deleted_at, purge_at"#,
         mandate.uuid(),
         changes.name.as_ref().map(Name::as_str),
         changes.name.as_ref().map(Name::key),
@@ -281,7 +293,8 @@ pub(super) async fn insert(
         None => insert_with_generated_code(connection, system, mandate).await?,
     }
     sqlx::query!(
-        "insert into groups (id, mandate_id, name, name_key, auto_join, created_at) values ($1, $2, 'everyone', 'everyone', true, $3)",
+        "insert into groups (id, mandate_id, name, name_key, auto_join, created_at)
+           values ($1, $2, 'everyone', 'everyone', true, $3)",
         GroupId::new().uuid(),
         mandate.id.uuid(),
         mandate.now,
@@ -338,13 +351,16 @@ async fn free_code(connection: &mut PgConnection, _: System, base: &str) -> Resu
         // order).
         r#"with recursive tried (candidate, n, taken) as (
              select $1::text, 1,
-                    case when exists (select 1 from mandates where code_key = $1 and deleted_at is null) then true
+                    case when exists (select 1 from mandates where code_key = $1
+                        and deleted_at is null) then true
                          else not pg_try_advisory_xact_lock($2, hashtext($1)) end
              union all
              select next.candidate, next.n,
-                    case when exists (select 1 from mandates where code_key = next.candidate and deleted_at is null) then true
+                    case when exists (select 1 from mandates where code_key = next.candidate
+                        and deleted_at is null) then true
                          else not pg_try_advisory_xact_lock($2, hashtext(next.candidate)) end
-             from tried cross join lateral (select $1::text || '-' || (tried.n + 1) as candidate, tried.n + 1 as n) next
+             from tried cross join lateral (select $1::text || '-' || (tried.n + 1) as candidate,
+                 tried.n + 1 as n) next
              where tried.taken and tried.n < 10000)
            select candidate as "candidate!" from tried where not taken"#,
         base,
@@ -384,7 +400,8 @@ pub(super) async fn delete(
     purge_at: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "update mandates set deleted_at = $2, purge_at = $3, version = version + 1, updated_at = $2 where id = $1 and deleted_at is null",
+        "update mandates set deleted_at = $2, purge_at = $3, version = version + 1, updated_at = $2
+           where id = $1 and deleted_at is null",
         mandate.uuid(),
         now,
         purge_at
@@ -402,9 +419,11 @@ pub(super) async fn restore(
 ) -> Result<Mandate> {
     let row = sqlx::query_as!(
         Mandate,
-        r#"update mandates set deleted_at = null, purge_at = null, version = version + 1, updated_at = $2
+        r#"update mandates set deleted_at = null, purge_at = null, version = version + 1,
+             updated_at = $2
            where id = $1 and deleted_at is not null
-           returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at, deleted_at, purge_at"#,
+           returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
+             version, created_at, updated_at, deleted_at, purge_at"#,
         mandate.uuid(),
         now
     )
@@ -421,7 +440,8 @@ pub(super) async fn find_new(
 ) -> Result<Mandate> {
     let row = sqlx::query_as!(
         Mandate,
-        r#"select /* new */ id, name, code, language, enabled, has_effective_admin(id) as "has_admin!", version, created_at, updated_at,
+        r#"select /* new */ id, name, code, language, enabled,
+             has_effective_admin(id) as "has_admin!", version, created_at, updated_at,
                   deleted_at, purge_at
            from mandates where id = $1"#,
         mandate.uuid()

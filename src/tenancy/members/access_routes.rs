@@ -58,8 +58,10 @@ pub struct MemberAccess {
 
 /// A merged rule, and for each part of it the labels of the roles that give it.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"view": true, "read": "a", "create": "m", "update": "m", "delete": "n", "from": {
-    "view": ["trustee-accountant"], "read": ["trustee-accountant"], "create": ["trustee-accountant"], "update": ["trustee-accountant"],
+#[schema(example = json!({"view": true, "read": "a", "create": "m", "update": "m", "delete": "n",
+    "from": {
+    "view": ["trustee-accountant"], "read": ["trustee-accountant"],
+        "create": ["trustee-accountant"], "update": ["trustee-accountant"],
     "delete": []}}))]
 pub struct SourcedRule {
     #[serde(flatten)]

@@ -25,7 +25,8 @@ pub async fn named(
         "select m.user_id, u.username_key
            from memberships m join users u on u.id = m.user_id
            where m.mandate_id = $1 and (m.user_id = any ($4) or u.username_key = any ($5))
-             and ($2 = 3 or m.user_id = $3 or ($2 = 2 and m.user_id in (select p.user_id from group_peers($1, $3) p)))",
+             and ($2 = 3 or m.user_id = $3 or ($2 = 2 and m.user_id in (select p.user_id
+                 from group_peers($1, $3) p)))",
         grant.mandate_uuid(),
         i32::from(grant.level_number()),
         grant.caller_uuid(),

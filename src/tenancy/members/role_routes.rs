@@ -165,7 +165,8 @@ async fn replace_member_roles(
 }
 
 /// Gives a member one role; nothing changes where they hold it.
-#[utoipa::path(put, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}", tag = "Members",
+#[utoipa::path(put, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}",
+    tag = "Members",
     params(MemberRolePath, DryRun),
     responses((status = 200, description = "The member", body = Outcome<Member>)))]
 async fn assign_member_role(
@@ -178,7 +179,8 @@ async fn assign_member_role(
 }
 
 /// Takes one role from a member; nothing changes where they do not hold it. The last one cannot go.
-#[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}", tag = "Members",
+#[utoipa::path(delete, path = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}",
+    tag = "Members",
     params(MemberRolePath, DryRun),
     responses((status = 200, description = "The member", body = Outcome<Member>)))]
 async fn revoke_member_role(

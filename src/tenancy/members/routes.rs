@@ -107,7 +107,9 @@ async fn list_members(
 /// Whom to add, by exactly one of id, username and address, and with which roles.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(example = json!({"username": "erin", "roleIds": ["01900000-0000-7000-8000-0000164531fc"]}))]
+#[schema(example = json!({
+    "username": "erin", "roleIds": ["01900000-0000-7000-8000-0000164531fc"],
+}))]
 pub struct AddMember {
     target_user_id: Option<UserId>,
     #[schema(example = "erin")]

@@ -70,26 +70,34 @@ async fn page(
     paging: &Paging,
 ) -> Result<Vec<(Member, String)>> {
     macro_rules! members {
-        ($after:tt, $order:tt, $bound:expr) => {
+        ($key:tt, $id:tt, $after:tt, $order:tt, $bound:expr) => {
             sqlx::query!(
                 r#"select m.id, m.user_id, u.username, u.username_key,
                           case when m.first_used_at is not null then u.email end as email,
                           case when m.first_used_at is not null then u.first_name end as first_name,
                           case when m.first_used_at is not null then u.last_name end as last_name,
-                          array(select r.role_id from member_roles r where r.mandate_id = $1
-                                  and r.user_id = m.user_id order by 1) as "role_ids!: Vec<RoleId>",
-                          array(select g.group_id from group_members g where g.mandate_id = $1
-                                  and g.user_id = m.user_id order by 1) as "group_ids!: Vec<GroupId>",
+                          array(select r.role_id from member_roles r
+                                where r.mandate_id = $1 and r.user_id = m.user_id
+                                order by 1) as "role_ids!: Vec<RoleId>",
+                          array(select g.group_id from group_members g
+                                where g.mandate_id = $1 and g.user_id = m.user_id
+                                order by 1) as "group_ids!: Vec<GroupId>",
                           m.enabled, m.version, m.created_at
                    from memberships m join users u on u.id = m.user_id where m.mandate_id = $1
-                     and ($2 = 3 or m.user_id = $3 or ($2 = 2 and m.user_id in (select p.user_id from group_peers($1, $3) p)))
-                     and ($4::uuid is null or exists (select 1 from member_roles r where r.mandate_id = $1 and r.user_id = m.user_id and r.role_id = $4))
-                     and ($5::uuid is null or exists (select 1 from group_members g where g.mandate_id = $1 and g.user_id = m.user_id and g.group_id = $5))
+                     and ($2 = 3 or m.user_id = $3 or ($2 = 2 and m.user_id in (select p.user_id
+                         from group_peers($1, $3) p)))
+                     and ($4::uuid is null or exists (select 1 from member_roles r
+                         where r.mandate_id = $1 and r.user_id = m.user_id and r.role_id = $4))
+                     and ($5::uuid is null or exists (select 1 from group_members g
+                         where g.mandate_id = $1 and g.user_id = m.user_id and g.group_id = $5))
                      and ($6::bool is null or m.enabled = $6)
                      and ($7::text is null or strpos(u.username_key, $7) > 0
-                          or (m.first_used_at is not null and (strpos(coalesce(u.email_key, ''), $7) > 0
-                              or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $7) > 0)))
-                     and "# + $after + " order by " + $order + " limit $10",
+                          or (m.first_used_at is not null
+                              and (strpos(coalesce(u.email_key, ''), $7) > 0
+                              or strpos(lower(coalesce(u.first_name, '') || ' '
+                                              || coalesce(u.last_name, '')), $7) > 0)))
+                     and ("# + $key + ", " + $id + ") " + $after + " ($8, $9)
+                   order by " + $key + $order + ", " + $id + $order + " limit $10",
                 grant.mandate_uuid(),
                 i32::from(grant.level_number()),
                 grant.caller_uuid(),
@@ -103,29 +111,15 @@ async fn page(
             )
             .map(|row| (member_of!(row), row.username_key))
             .fetch_all(&mut *connection)
+            .await?
         };
     }
     let (text, time) = (paging.bound_text(), paging.bound_time());
     Ok(match (by_name(paging), paging.descending) {
-        (true, false) => {
-            members!("(u.username_key, m.user_id) > ($8, $9)", "u.username_key, m.user_id", text)
-                .await?
-        }
-        (true, true) => {
-            members!(
-                "(u.username_key, m.user_id) < ($8, $9)",
-                "u.username_key desc, m.user_id desc",
-                text
-            )
-            .await?
-        }
-        (false, false) => {
-            members!("(m.created_at, m.id) > ($8, $9)", "m.created_at, m.id", time).await?
-        }
-        (false, true) => {
-            members!("(m.created_at, m.id) < ($8, $9)", "m.created_at desc, m.id desc", time)
-                .await?
-        }
+        (true, false) => members!("u.username_key", "m.user_id", ">", "", text),
+        (true, true) => members!("u.username_key", "m.user_id", "<", " desc", text),
+        (false, false) => members!("m.created_at", "m.id", ">", "", time),
+        (false, true) => members!("m.created_at", "m.id", "<", " desc", time),
     })
 }
 
@@ -138,13 +132,17 @@ async fn count(
         r#"select count(*) as "total!"
            from memberships m join users u on u.id = m.user_id
            where m.mandate_id = $1
-             and ($2 = 3 or m.user_id = $3 or ($2 = 2 and m.user_id in (select p.user_id from group_peers($1, $3) p)))
-             and ($4::uuid is null or exists (select 1 from member_roles r where r.mandate_id = $1 and r.user_id = m.user_id and r.role_id = $4))
-             and ($5::uuid is null or exists (select 1 from group_members g where g.mandate_id = $1 and g.user_id = m.user_id and g.group_id = $5))
+             and ($2 = 3 or m.user_id = $3 or ($2 = 2 and m.user_id in (select p.user_id
+                 from group_peers($1, $3) p)))
+             and ($4::uuid is null or exists (select 1 from member_roles r where r.mandate_id = $1
+                 and r.user_id = m.user_id and r.role_id = $4))
+             and ($5::uuid is null or exists (select 1 from group_members g where g.mandate_id = $1
+                 and g.user_id = m.user_id and g.group_id = $5))
              and ($6::bool is null or m.enabled = $6)
              and ($7::text is null or strpos(u.username_key, $7) > 0
                   or (m.first_used_at is not null and (strpos(coalesce(u.email_key, ''), $7) > 0
-                      or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), $7) > 0)))"#,
+                      or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name,
+                          '')), $7) > 0)))"#,
         grant.mandate_uuid(),
         i32::from(grant.level_number()),
         grant.caller_uuid(),
@@ -186,7 +184,8 @@ async fn row<O: Op>(
                         where g.mandate_id = m.mandate_id and g.user_id = m.user_id
                                 order by 1) as "group_ids!: Vec<GroupId>",
                   m.enabled, m.version, m.created_at,
-                  case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id from group_peers($1, $3) p) then 2::smallint
+                  case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id
+                      from group_peers($1, $3) p) then 2::smallint
                        else 3::smallint end as "needed!"
            from memberships m join users u on u.id = m.user_id
            where m.mandate_id = $1 and m.user_id = $2"#,
@@ -206,7 +205,8 @@ pub async fn found(
     user: UserId,
 ) -> Result<Option<Sealed<Members, UserId>>> {
     let needed = sqlx::query_scalar!(
-        r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id from group_peers($1, $3) p) then 2::smallint
+        r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id
+               from group_peers($1, $3) p) then 2::smallint
                        else 3::smallint end as "needed!"
            from memberships m where m.mandate_id = $1 and m.user_id = $2"#,
         grant.mandate_uuid(),
@@ -268,12 +268,15 @@ async fn insert_as(
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "with member as (insert into memberships (id, mandate_id, user_id, created_at) values ($1, $2, $3, $4)),
+        "with member as (insert into memberships (id, mandate_id, user_id, created_at)
+             values ($1, $2, $3, $4)),
          joined as (
            insert into group_members (mandate_id, group_id, user_id)
            select $2, g.id, $3 from groups g where g.mandate_id = $2 and g.auto_join
-             and not ($6 and exists (select 1 from former_members f where f.mandate_id = $2 and f.user_id = $3)))
-         insert into member_roles (mandate_id, user_id, role_id) select $2, $3, role from unnest($5::uuid[]) role",
+             and not ($6 and exists (select 1 from former_members f where f.mandate_id = $2
+                 and f.user_id = $3)))
+         insert into member_roles (mandate_id, user_id, role_id) select $2, $3, role
+           from unnest($5::uuid[]) role",
         MembershipId::new().uuid(),
         mandate.uuid(),
         user.uuid(),
@@ -306,10 +309,12 @@ pub(super) async fn is_last_admin<O: Op>(
              select m.user_id
              from roles r
              join member_roles mr on mr.mandate_id = r.mandate_id and mr.role_id = r.id
-             join memberships m on m.mandate_id = mr.mandate_id and m.user_id = mr.user_id and m.enabled
+             join memberships m on m.mandate_id = mr.mandate_id and m.user_id = mr.user_id
+               and m.enabled
              join users u on u.id = m.user_id and u.enabled and u.erased_at is null
              where r.mandate_id = $1 and r.protected and r.scope = 'mandate')
-           select (exists (select 1 from admins where user_id = $2) and not exists (select 1 from admins where user_id <> $2)) as "last!""#,
+           select (exists (select 1 from admins where user_id = $2) and not exists (select 1
+               from admins where user_id <> $2)) as "last!""#,
         member.grant().mandate_uuid(),
         member.user_id.uuid()
     )
@@ -325,7 +330,8 @@ pub(super) async fn set_enabled(
     enabled: bool,
 ) -> Result<Member> {
     sqlx::query!(
-        "update memberships set enabled = $3, version = version + 1 where mandate_id = $1 and user_id = $2",
+        "update memberships set enabled = $3, version = version + 1 where mandate_id = $1
+           and user_id = $2",
         member.grant().mandate_uuid(),
         member.user_id.uuid(),
         enabled
@@ -342,9 +348,12 @@ pub(super) async fn set_roles(
     roles: &[RoleId],
 ) -> Result<Member> {
     sqlx::query!(
-        "with gone as (delete from member_roles where mandate_id = $1 and user_id = $2 and role_id <> all ($3)),
-         raised as (update memberships set version = version + 1 where mandate_id = $1 and user_id = $2)
-         insert into member_roles (mandate_id, user_id, role_id) select $1, $2, role from unnest($3::uuid[]) role on conflict do nothing",
+        "with gone as (delete from member_roles where mandate_id = $1 and user_id = $2
+             and role_id <> all ($3)),
+         raised as (update memberships set version = version + 1 where mandate_id = $1
+             and user_id = $2)
+         insert into member_roles (mandate_id, user_id, role_id) select $1, $2, role
+           from unnest($3::uuid[]) role on conflict do nothing",
         member.grant().mandate_uuid(),
         member.user_id.uuid(),
         &uuids(roles),
@@ -372,8 +381,10 @@ pub(super) async fn admissions(
         Admission,
         r#"select a.instance_id, a.enabled,
                   array(select r.label from access_roles h
-                        join roles r on r.mandate_id = h.mandate_id and r.instance_id = h.instance_id and r.id = h.role_id
-                        where h.mandate_id = a.mandate_id and h.instance_id = a.instance_id and h.user_id = a.user_id
+                        join roles r on r.mandate_id = h.mandate_id
+                          and r.instance_id = h.instance_id and r.id = h.role_id
+                        where h.mandate_id = a.mandate_id and h.instance_id = a.instance_id
+                          and h.user_id = a.user_id
                         order by r.label_key) as "roles!"
            from feature_accesses a
            where a.mandate_id = $1 and a.user_id = $2 order by a.instance_id"#,

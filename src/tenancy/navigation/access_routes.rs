@@ -37,7 +37,8 @@ pub struct OwnAccess {
 }
 
 /// What the caller may do in the context that the headers choose.
-#[utoipa::path(get, path = "/api/access/me", tag = "Access", responses((status = 200, description = "The caller's access", body = OwnAccess)))]
+#[utoipa::path(get, path = "/api/access/me", tag = "Access",
+    responses((status = 200, description = "The caller's access", body = OwnAccess)))]
 async fn get_my_access(entered: Entered) -> Result<Json<OwnAccess>> {
     let Entered::User(caller, mandate, instance) = entered else {
         return Err(Error::internal("the route gives a user"));

@@ -48,7 +48,9 @@ pub struct NavigationFeature {
     #[schema(example = "trustee")]
     code: String,
     /// By language; only the one that answers `lang`, where that was given.
-    #[schema(value_type = BTreeMap<String, String>, example = json!({"en": "Trustee", "de": "Treuhand"}))]
+    #[schema(value_type = BTreeMap<String, String>, example = json!({
+        "en": "Trustee", "de": "Treuhand",
+    }))]
     label: Texts,
     icon: String,
     /// By label.

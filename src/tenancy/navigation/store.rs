@@ -57,14 +57,17 @@ pub(super) async fn find(
     let row = sqlx::query!(
         r#"with fresh as materialized (
              select ue.epoch as user_epoch, ce.epoch as catalogue_epoch,
-                    (select coalesce(sum(me.epoch), 0)::bigint from memberships m join mandate_epochs me on me.mandate_id = m.mandate_id
+                    (select coalesce(sum(me.epoch), 0)::bigint from memberships m
+                        join mandate_epochs me on me.mandate_id = m.mandate_id
                      where m.user_id = s.user_id) as mandates_epoch
              from sessions s
              join users u on u.id = s.user_id
              join user_epochs ue on ue.user_id = s.user_id
              cross join catalogue_epoch ce
-             where s.id = $1 and s.user_id = $2 and s.revoked_at is null and s.expires_at > $3 and u.enabled and u.erased_at is null)
-           select user_epoch as "user_epoch!", catalogue_epoch as "catalogue_epoch!", mandates_epoch as "mandates_epoch!",
+             where s.id = $1 and s.user_id = $2 and s.revoked_at is null and s.expires_at > $3
+               and u.enabled and u.erased_at is null)
+           select user_epoch as "user_epoch!", catalogue_epoch as "catalogue_epoch!",
+             mandates_epoch as "mandates_epoch!",
              case when user_epoch = $4 and catalogue_epoch = $5 and mandates_epoch = $6 then null
              else navigation_of($2) end as "rows?: Json<Vec<Row>>"
            from fresh"#,

@@ -3,10 +3,10 @@
 //!
 //! | there | here |
 //! |---|---|
-//! | subject (5.1): `type` `user`, `id` | the caller, or a member whom they may read: by UUID or username |
-//! | resource (5.2): `type`, `properties.ownerId` | the table, and whose row it is; `id` is not looked at |
+//! | subject (5.1): `type` `user`, `id` | the caller, or a member they may read |
+//! | resource (5.2): `type`, `properties.ownerId` | the table, and whose row; no `id` |
 //! | action (5.3): `name` | `read`, `create`, `update` or `delete` |
-//! | context (5.4): `mandate`, `instance` | the mandate of `X-Mandate-Id`, and one of its instances |
+//! | context (5.4): `mandate`, `instance` | that of `X-Mandate-Id`, and an instance |
 //!
 //! What is not known is denied, with a reason (5.5.1); a question of several that cannot be asked
 //! is denied alone (7.2.1).
@@ -244,8 +244,10 @@ async fn evaluate_access(
 
 /// Access evaluations: up to 100 questions at once (AuthZEN 1.0, section 7). Each answers for
 /// itself: one that is wrong is denied, with a reason.
-#[utoipa::path(post, path = "/access/v1/evaluations", tag = "Access", request_body = EvaluateAccesses,
-    responses((status = 200, description = "The decisions, as far as they were gone through", body = AuthzenAnswer),
+#[utoipa::path(post, path = "/access/v1/evaluations", tag = "Access",
+    request_body = EvaluateAccesses,
+    responses((status = 200, description = "The decisions, as far as they were gone through",
+        body = AuthzenAnswer),
               (status = 404, description = "No such instance")))]
 async fn evaluate_accesses(
     asking: Asking,

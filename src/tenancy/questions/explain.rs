@@ -152,14 +152,26 @@ fn is_named(target: Target<'_>, role: &HeldRole) -> bool {
 fn obstacle(question: &Question, verdict: Verdict, standing: &Standing) -> Obstacle {
     let (reason, detail) = match (verdict.level, question.target()) {
         _ if !standing.closed.is_empty() => (Reason::NotAdmitted, closed(&standing.closed)),
-        (Level::None, Target::View(view)) => (Reason::NoPermission, format!("No role that the user holds here shows the view `{view}`.")),
-        (Level::None, Target::Rows(table, operation)) => {
-            (Reason::NoPermission, format!("No role that the user holds here permits `{}` on `{table}`.", operation.name()))
-        }
-        (Level::My, _) => (Reason::LevelTooLow, "The level `m` reaches own rows only, and the row is somebody else's.".to_owned()),
+        (Level::None, Target::View(view)) => (
+            Reason::NoPermission,
+            format!("No role that the user holds here shows the view `{view}`."),
+        ),
+        (Level::None, Target::Rows(table, operation)) => (
+            Reason::NoPermission,
+            format!(
+                "No role that the user holds here permits `{}` on `{table}`.",
+                operation.name()
+            ),
+        ),
+        (Level::My, _) => (
+            Reason::LevelTooLow,
+            "The level `m` reaches own rows only, and the row is somebody else's.".to_owned(),
+        ),
         _ => (
             Reason::LevelTooLow,
-            "The level `g` reaches rows of those who share a group with the user, and the row's owner shares none.".to_owned(),
+            "The level `g` reaches rows of those who share a group with the user, and the row's \
+                owner shares none."
+                .to_owned(),
         ),
     };
     Obstacle { reason, detail }

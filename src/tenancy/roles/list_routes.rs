@@ -126,6 +126,7 @@ async fn create_instance_role(
 }
 
 fn created(role: &Role) -> Event {
-    Event::new(Action::RoleCreated, ResourceType::Role, role.id)
-        .details(json!({ "after": { "label": role.label, "scope": role.scope, "instanceId": role.instance_id } }))
+    Event::new(Action::RoleCreated, ResourceType::Role, role.id).details(json!({
+        "after": { "label": role.label, "scope": role.scope, "instanceId": role.instance_id },
+    }))
 }

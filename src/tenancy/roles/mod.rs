@@ -120,7 +120,9 @@ pub struct CreateRole {
     #[schema(example = "accountant")]
     pub label: String,
     /// By language.
-    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"en": "Keeps the books"}))]
+    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({
+        "en": "Keeps the books",
+    }))]
     pub description: Option<Texts>,
 }
 

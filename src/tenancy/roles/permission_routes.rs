@@ -62,7 +62,9 @@ pub(super) fn routes(app: &App) -> Routes {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RolePermissions {
     /// A rule for each named table; `*` stands for every table that is not named.
-    #[schema(example = json!({"members": {"view": true, "read": "a", "create": "n", "update": "g", "delete": "n"}}))]
+    #[schema(example = json!({
+        "members": {"view": true, "read": "a", "create": "n", "update": "g", "delete": "n"},
+    }))]
     tables: BTreeMap<String, Rule>,
     /// For each named view, whether it is allowed.
     #[schema(example = json!({}))]
@@ -186,7 +188,9 @@ fn rule_patches() -> Object {
 pub struct ReplacePermissions {
     /// A rule for each named table; `*` stands for every table that is not named.
     #[serde(default)]
-    #[schema(example = json!({"members": {"view": true, "read": "a", "create": "n", "update": "g", "delete": "n"}}))]
+    #[schema(example = json!({
+        "members": {"view": true, "read": "a", "create": "n", "update": "g", "delete": "n"},
+    }))]
     tables: BTreeMap<String, Rule>,
     /// For each named view, whether it is allowed.
     #[serde(default)]
@@ -222,7 +226,8 @@ pub struct RulePatch {
 fn level<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<Level>, D::Error> {
-    let advice = "another form, expected `n`, `m`, `g` or `a`: `n` takes the operation away, and null in the table's place its whole rule";
+    let advice = "another form, expected `n`, `m`, `g` or `a`: `n` takes the operation away, and \
+        null in the table's place its whole rule";
     Option::<Level>::deserialize(deserializer)?
         .map_or_else(|| Err(serde::de::Error::custom(advice)), |level| Ok(Some(level)))
 }

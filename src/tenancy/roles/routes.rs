@@ -100,7 +100,9 @@ pub struct UpdateRole {
     /// Some of its languages: those named change, null takes one away; null for all of them empties
     /// the description.
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[schema(value_type = Option<BTreeMap<String, Option<String>>>, example = json!({"en": "Keeps the books", "de": null}))]
+    #[schema(value_type = Option<BTreeMap<String, Option<String>>>, example = json!({
+        "en": "Keeps the books", "de": null,
+    }))]
     description: Option<Option<TextsPatch>>,
     /// The version that is to be changed; 409 when it is another by now.
     #[serde(default, deserialize_with = "patch::present")]
@@ -286,7 +288,8 @@ async fn delete_template(
 /// Nobody held it: what it permitted is all that goes.
 fn deleted(FullRole { role, permissions }: &FullRole) -> Event {
     let before = json!({
-        "label": role.label, "description": role.description, "scope": role.scope, "permissions": described(permissions),
+        "label": role.label, "description": role.description, "scope": role.scope,
+            "permissions": described(permissions),
     });
     Event::new(Action::RoleDeleted, ResourceType::Role, role.id)
         .details(json!({ "before": before }))

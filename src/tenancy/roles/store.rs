@@ -160,7 +160,8 @@ pub async fn named<T: Giving, O: Op>(
                   role_tables(id) as "tables!: Json<Rules>",
                   role_view_flags(id) as "views!: Json<Views>"
            from roles
-           where mandate_id = $1 and (instance_id = $2 or ($2::uuid is null and instance_id is null)) and id = any($3)
+           where mandate_id = $1 and (instance_id = $2
+               or ($2::uuid is null and instance_id is null)) and id = any($3)
            order by label_key"#,
         grant.mandate_uuid(),
         grant.instance_uuid(),
@@ -189,12 +190,15 @@ pub async fn list<T: RoleTable>(
                 "select",
                 [", r.label_sort
                  from roles r
-                 where r.mandate_id = $1 and (r.instance_id = $2 or ($2::uuid is null and r.instance_id is null))
+                 where r.mandate_id = $1 and (r.instance_id = $2
+                     or ($2::uuid is null and r.instance_id is null))
                    and ($3 = 3
                         or r.id in (select h.role_id from member_roles h where h.mandate_id = $1
-                                      and (h.user_id = $4 or ($3 = 2 and h.user_id in (select p.user_id from group_peers($1, $4) p))))
+                                      and (h.user_id = $4 or ($3 = 2 and h.user_id
+                                          in (select p.user_id from group_peers($1, $4) p))))
                         or r.id in (select h.role_id from access_roles h where h.mandate_id = $1
-                                      and (h.user_id = $4 or ($3 = 2 and h.user_id in (select p.user_id from group_peers($1, $4) p)))))
+                                      and (h.user_id = $4 or ($3 = 2 and h.user_id
+                                          in (select p.user_id from group_peers($1, $4) p)))))
                    and (r.label_sort, r.id) " + $compare + " ($5, $6)
                  order by " + $order + " limit $7"],
                 grant.mandate_uuid(),
@@ -224,12 +228,15 @@ pub async fn list<T: RoleTable>(
 async fn count<T: RoleTable>(connection: &mut PgConnection, grant: &Grant<T, Read>) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from roles r
-           where r.mandate_id = $1 and (r.instance_id = $2 or ($2::uuid is null and r.instance_id is null))
+           where r.mandate_id = $1 and (r.instance_id = $2
+               or ($2::uuid is null and r.instance_id is null))
              and ($3 = 3
                   or r.id in (select h.role_id from member_roles h where h.mandate_id = $1
-                                and (h.user_id = $4 or ($3 = 2 and h.user_id in (select p.user_id from group_peers($1, $4) p))))
+                                and (h.user_id = $4 or ($3 = 2 and h.user_id in (select p.user_id
+                                    from group_peers($1, $4) p))))
                   or r.id in (select h.role_id from access_roles h where h.mandate_id = $1
-                                and (h.user_id = $4 or ($3 = 2 and h.user_id in (select p.user_id from group_peers($1, $4) p)))))"#,
+                                and (h.user_id = $4 or ($3 = 2 and h.user_id in (select p.user_id
+                                    from group_peers($1, $4) p)))))"#,
         grant.mandate_uuid(),
         grant.instance_uuid(),
         i32::from(grant.level_number()),
@@ -336,7 +343,8 @@ pub(super) async fn repermit(
 ) -> Result<()> {
     write_permissions(connection, proof, Some(mandate.uuid()), role, permissions).await?;
     sqlx::query!(
-        "update roles set version = version + 1 where mandate_id = $1 and id = $2 and not protected",
+        "update roles set version = version + 1
+         where mandate_id = $1 and id = $2 and not protected",
         mandate.uuid(),
         role.id.uuid()
     )
@@ -372,8 +380,10 @@ pub(super) async fn write_permissions(
         rules.iter().map(|(_, rule)| level(rule).number()).collect::<Vec<i16>>()
     };
     sqlx::query!(
-        "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level, delete_level)
-         select $1, $2, $3, * from unnest($4::text[], $5::bool[], $6::smallint[], $7::smallint[], $8::smallint[], $9::smallint[])",
+        "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level,
+             create_level, update_level, delete_level)
+         select $1, $2, $3, * from unnest($4::text[], $5::bool[], $6::smallint[], $7::smallint[],
+             $8::smallint[], $9::smallint[])",
         role.id.uuid(),
         role.scope.name(),
         mandate,
@@ -387,7 +397,8 @@ pub(super) async fn write_permissions(
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
-        "insert into role_views (role_id, scope, mandate_id, view_name, allowed) select $1, $2, $3, * from unnest($4::text[], $5::bool[])",
+        "insert into role_views (role_id, scope, mandate_id, view_name, allowed) select $1, $2, $3,
+           * from unnest($4::text[], $5::bool[])",
         role.id.uuid(),
         role.scope.name(),
         mandate,
@@ -407,7 +418,8 @@ pub async fn delete<T: RoleTable>(
     let (mandate, id) = (role.grant().mandate_uuid(), role.role.id.uuid());
     let held = sqlx::query_scalar!(
         r#"select (exists (select 1 from member_roles where mandate_id = $1 and role_id = $2)
-                or exists (select 1 from access_roles where mandate_id = $1 and role_id = $2)) as "held!""#,
+                or exists (select 1 from access_roles where mandate_id = $1
+                    and role_id = $2)) as "held!""#,
         mandate,
         id
     )

@@ -88,7 +88,10 @@ impl IntoResponse for Refused {
 impl Refused {
     pub fn problem(status: StatusCode, code: &str, detail: &str) -> Self {
         let title = status.canonical_reason();
-        let problem = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail });
+        let problem = json!({
+            "type": "about:blank", "title": title, "status": status.as_u16(), "code": code,
+            "detail": detail,
+        });
         Self(Box::new(
             (status, [(CONTENT_TYPE, "application/problem+json")], problem.to_string())
                 .into_response(),

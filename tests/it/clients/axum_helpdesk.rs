@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::axum_guard::{Bailiwick, Refused, Scope, guarded};
 
 pub const TABLE: &str = "create table tickets (
-    mandate uuid, instance uuid, id uuid default gen_random_uuid(), owner uuid not null, text text not null,
+    mandate uuid, instance uuid, id uuid default gen_random_uuid(),
+    owner uuid not null, text text not null,
     primary key (mandate, instance, id))";
 
 #[derive(Debug, Clone, Serialize, FromRow)]
@@ -54,7 +55,8 @@ async fn list(
         _ => Some(vec![scope.user]),
     };
     let listed = "select id, owner, text from tickets
-        where mandate = $1 and instance = $2 and ($3::uuid[] is null or owner = any($3)) order by id limit 100";
+        where mandate = $1 and instance = $2 and ($3::uuid[] is null or owner = any($3)) order by id
+          limit 100";
     Ok(Json(
         sqlx::query_as(listed)
             .bind(scope.mandate)

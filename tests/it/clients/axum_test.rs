@@ -86,7 +86,8 @@ impl Stage {
 
     /// A ticket, as it stands in the application's own database.
     async fn ticket(&self, mandate: Uuid, instance: Uuid, owner: Uuid) -> Uuid {
-        let made = "insert into tickets (mandate, instance, owner, text) values ($1, $2, $3, 'It does not print') returning id";
+        let made = "insert into tickets (mandate, instance, owner, text)
+                      values ($1, $2, $3, 'It does not print') returning id";
         sqlx::query_scalar(made)
             .bind(mandate)
             .bind(instance)

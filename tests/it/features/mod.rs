@@ -110,14 +110,18 @@ impl Staged {
 pub const INSTANCE: &str = "
     insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at)
     values ('$place', '$mandate', '$code', '$code $word', '$code $word', now());
-    insert into roles (id, scope, mandate_id, instance_id, feature_code, label, label_key, created_at)
+    insert into roles (id, scope, mandate_id, instance_id, feature_code, label, label_key,
+        created_at)
     select id, 'instance', '$mandate', '$place', '$code', label, label, now()
-    from (values (md5('$place' || 'all')::uuid, 'all'), (md5('$place' || 'none')::uuid, 'none')) made (id, label);
-    insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level, delete_level)
+    from (values (md5('$place' || 'all')::uuid, 'all'),
+        (md5('$place' || 'none')::uuid, 'none')) made (id, label);
+    insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level,
+        create_level, update_level, delete_level)
     values (md5('$place' || 'all')::uuid, 'instance', '$mandate', '*', true, 3, 3, 3, 3);
     insert into feature_accesses (mandate_id, instance_id, user_id, created_at)
     select '$mandate', '$place', id::uuid, now() from unnest(array['$admin', '$owner', '$peer']) id;
     insert into access_roles (mandate_id, instance_id, user_id, role_id)
-    select '$mandate', '$place', id::uuid, md5('$place' || case id when '$admin' then 'all' else 'none' end)::uuid
+    select '$mandate', '$place', id::uuid, md5('$place' || case id when '$admin' then 'all'
+        else 'none' end)::uuid
     from unnest(array['$admin', '$owner', '$peer']) id;
 ";

@@ -207,7 +207,9 @@ async fn the_trail_of_a_disabled_or_deleted_mandate_misses_nothing_of_its_member
     for (deed, person) in people {
         let before = app.count("select count(*) from audit_events").await;
         deed.done(&world, person.id, &person.token).await.expect(200);
-        let query = "select coalesce(to_jsonb(e.mandate_id), 'null') from (select * from audit_events order by id offset $1) e order by mandate_id";
+        let query = "select coalesce(to_jsonb(e.mandate_id), 'null')
+                       from (select * from audit_events order by id offset $1) e
+                       order by mandate_id";
         let told: Vec<Value> =
             sqlx::query_scalar(query).bind(before).fetch_all(&app.sql).await.unwrap();
         let expected: Vec<Value> = mandates

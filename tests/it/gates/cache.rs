@@ -240,7 +240,10 @@ impl Stage {
             3 => ("sync", app.post(acme.instance_path("/sync-roles?addOnly=false"))),
             _ => {
                 let tables = if on { json!(["tickets", "notes"]) } else { json!(["tickets"]) };
-                let body = json!({ "icon": format!("mdi-{number}"), "label": { "en": format!("Desk {number}") }, "tables": tables });
+                let body = json!({
+                    "icon": format!("mdi-{number}"), "label": { "en": format!("Desk {number}") },
+                    "tables": tables,
+                });
                 let call =
                     app.patch("/api/features/desk").bearer(&self.world.sys_admin.token).json(body);
                 return (format!("feature {on}"), call.send().await);
@@ -279,7 +282,11 @@ impl Stage {
     /// About the caller: in the mandate, and in instances that are not named.
     fn questions(&self) -> [(Uuid, &'static str, Value); 4] {
         let (acme, desk, other) = (self.world.acme.id, self.desk.id, self.people[0].id);
-        let check = |table: &str, operation: &str| json!({ "table": table, "operation": operation, "ownerId": other });
+        let check = |table: &str, operation: &str| {
+            json!({
+                "table": table, "operation": operation, "ownerId": other,
+            })
+        };
         let in_mandate =
             ["members", "groups", "instances", "audit"].map(|table| check(table, "read"));
         let in_playbooks = [
@@ -349,7 +356,9 @@ async fn desk(world: &World) -> Tenant {
     let body = json!({ "roleLabel": "desk-clerk", "featureCode": "desk" });
     let template =
         app.post("/api/features/templates/roles").bearer(sys_admin).json(body).send().await.id();
-    let body = json!({ "tables": rules(&json!({ "*": ["a", "m", "g", "n"] })), "views": { "board": true } });
+    let body = json!({
+        "tables": rules(&json!({ "*": ["a", "m", "g", "n"] })), "views": { "board": true },
+    });
     app.put(format!("/api/roles/{template}/permissions"))
         .bearer(sys_admin)
         .json(body)
@@ -435,8 +444,10 @@ async fn a_cached_answer_is_the_one_that_would_be_given_afresh() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_triggers_that_raise_epochs_the_same_history_finds_a_stale_answer() {
     let mut stage = Stage::new(0).await;
-    let statement = "alter table memberships disable trigger user; alter table member_roles disable trigger user;
-                     alter table role_permissions disable trigger user; alter table feature_accesses disable trigger user";
+    let statement = "alter table memberships disable trigger user;
+                       alter table member_roles disable trigger user;
+                     alter table role_permissions disable trigger user;
+                       alter table feature_accesses disable trigger user";
     stage.world.app.sql.execute(statement).await.unwrap();
     assert!(stage.history(300).await.is_some());
 }

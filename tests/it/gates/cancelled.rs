@@ -110,10 +110,13 @@ struct Left {
 async fn left_on(connection: &mut PoolConnection<Postgres>) -> (i32, Left) {
     // Outside a transaction, now() is the statement's own time; inside, that of its begin. (In one
     // message: bound and executed apart, a statement has two times.)
-    let query = "select pg_backend_pid() as pid, current_user::text as role, now() <> statement_timestamp() as in_transaction,
-                        pg_current_xact_id_if_assigned() is not null as writes, current_setting('transaction_read_only') as read_only,
+    let query = "select pg_backend_pid() as pid, current_user::text as role,
+                   now() <> statement_timestamp() as in_transaction,
+                        pg_current_xact_id_if_assigned() is not null as writes,
+                          current_setting('transaction_read_only') as read_only,
                         array(select s || '=' || current_setting(s, true)
-                              from unnest(array['app.mandate_id', 'app.instance_id', 'app.user_id', 'app.had_admin']) s
+                              from unnest(array['app.mandate_id', 'app.instance_id', 'app.user_id',
+                                  'app.had_admin']) s
                               where current_setting(s, true) <> '') as settings";
     let row = sqlx::raw_sql(query).fetch_one(&mut **connection).await.unwrap();
     (sqlx::Row::get(&row, "pid"), Left::from_row(&row).unwrap())
@@ -138,7 +141,8 @@ async fn assert_nothing_left(app: &TestApp) {
         taken.push(connection);
     }
     let states = "select state from pg_stat_activity where pid = any($1) and state <> 'idle'
-                  union all select state from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'";
+                  union all select state from pg_stat_activity where datname = current_database()
+                    and state like 'idle in transaction%'";
     let busy: Vec<String> =
         sqlx::query_scalar(states).bind(backends).fetch_all(&app.sql).await.unwrap();
     assert!(busy.is_empty(), "{busy:?}");
@@ -207,8 +211,10 @@ async fn assert_all_or_nothing(app: &TestApp) {
         app.count("select count(*) from audit_events where action = 'group_created'").await
     );
     let mandates = app.count("select count(*) from mandates where name like 'mandate %'").await;
-    let told = "select count(distinct resource_id) from audit_events e where action = 'mandate_created'
-                and exists (select 1 from mandates m where m.id::text = e.resource_id and m.name like 'mandate %')";
+    let told = "select count(distinct resource_id) from audit_events e
+                  where action = 'mandate_created'
+                and exists (select 1 from mandates m where m.id::text = e.resource_id
+                    and m.name like 'mandate %')";
     assert_eq!(mandates, app.count(told).await);
     assert!(groups > 0 && mandates > 0);
 }

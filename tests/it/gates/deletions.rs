@@ -16,16 +16,22 @@ const FOR_GOOD: &str = "erase_user";
 
 /// Everything that gives access: which row it is, and the words that tell it.
 const ROWS: &str = "
-  select jsonb_build_array('group_members', group_id, user_id), array[group_id::text, user_id::text] from group_members
-  union all select jsonb_build_array('feature_accesses', instance_id, user_id), array[instance_id::text, user_id::text] from feature_accesses
-  union all select jsonb_build_array('member_roles', h.user_id, r.id), array[h.user_id::text, r.label]
+  select jsonb_build_array('group_members', group_id, user_id), array[group_id::text, user_id::text]
+    from group_members
+  union all select jsonb_build_array('feature_accesses', instance_id, user_id),
+    array[instance_id::text, user_id::text] from feature_accesses
+  union all select jsonb_build_array('member_roles', h.user_id, r.id),
+    array[h.user_id::text, r.label]
     from member_roles h join roles r on r.id = h.role_id
-  union all select jsonb_build_array('access_roles', h.instance_id, h.user_id, r.id), array[h.instance_id::text, h.user_id::text, r.label]
+  union all select jsonb_build_array('access_roles', h.instance_id, h.user_id, r.id),
+    array[h.instance_id::text, h.user_id::text, r.label]
     from access_roles h join roles r on r.id = h.role_id
   union all select jsonb_build_array('roles', id), array[label] from roles
-  union all select jsonb_build_array('role_permissions', r.id, p.table_name), array[r.label, p.table_name]
+  union all select jsonb_build_array('role_permissions', r.id, p.table_name),
+    array[r.label, p.table_name]
     from role_permissions p join roles r on r.id = p.role_id
-  union all select jsonb_build_array('role_views', r.id, v.view_name), array[r.label, v.view_name] from role_views v join roles r on r.id = v.role_id";
+  union all select jsonb_build_array('role_views', r.id, v.view_name), array[r.label, v.view_name]
+    from role_views v join roles r on r.id = v.role_id";
 
 /// The tables that these are.
 const TABLES: [&str; 7] = [
@@ -62,7 +68,8 @@ async fn told_of(ground: &Ground, operation: &Operation, case: &Case) -> Vec<&'s
     call(&ground.world.app, operation, case, &names, &ground.rightful(operation, case)).await;
     let after: BTreeSet<String> =
         rows().await.into_iter().map(|(row, _)| row.to_string()).collect();
-    let newest = "select coalesce(string_agg(to_jsonb(e)::text, ' '), '') from (select * from audit_events order by id offset $1) e";
+    let newest = "select coalesce(string_agg(to_jsonb(e)::text, ' '), '')
+                    from (select * from audit_events order by id offset $1) e";
     let trail: String = sqlx::query_scalar(newest).bind(events).fetch_one(sql).await.unwrap();
     let mut tables = Vec::new();
     for (row, words) in before.iter().filter(|(row, _)| !after.contains(&row.to_string())) {
@@ -86,15 +93,21 @@ async fn fill(ground: &Ground, names: &Names) {
     ground
         .sql(format!(
             "insert into group_members (mandate_id, group_id, user_id)
-             select mandate_id, '{group}', user_id from memberships where user_id in ('{target}', '{peer}') on conflict do nothing;
+             select mandate_id, '{group}', user_id from memberships
+               where user_id in ('{target}', '{peer}') on conflict do nothing;
              insert into feature_accesses (mandate_id, instance_id, user_id, created_at)
-             select mandate_id, '{instance}', user_id, now() from memberships where user_id = '{target}' on conflict do nothing;
+             select mandate_id, '{instance}', user_id, now() from memberships
+               where user_id = '{target}' on conflict do nothing;
              insert into access_roles (mandate_id, instance_id, user_id, role_id)
-             select mandate_id, '{instance}', user_id, '{iheld}' from memberships where user_id = '{target}' on conflict do nothing;
-             insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level, delete_level)
-             select id, scope, mandate_id, '*', true, 1, 0, 0, 0 from roles where id in ('{role}', '{irole}', '{iheld}', '{template}') on conflict do nothing;
+             select mandate_id, '{instance}', user_id, '{iheld}' from memberships
+               where user_id = '{target}' on conflict do nothing;
+             insert into role_permissions (role_id, scope, mandate_id, table_name, can_view,
+                 read_level, create_level, update_level, delete_level)
+             select id, scope, mandate_id, '*', true, 1, 0, 0, 0 from roles
+               where id in ('{role}', '{irole}', '{iheld}', '{template}') on conflict do nothing;
              insert into role_views (role_id, scope, mandate_id, view_name, allowed)
-             select id, scope, mandate_id, 'editor', true from roles where id in ('{irole}', '{iheld}', '{template}') on conflict do nothing",
+             select id, scope, mandate_id, 'editor', true from roles
+               where id in ('{irole}', '{iheld}', '{template}') on conflict do nothing",
             group = id_of("group"),
             target = id_of("target"),
             peer = id_of("peer"),

@@ -243,8 +243,10 @@ async fn switch_off(theatre: &Theatre, scene: Scene, random: &mut StdRng) {
     // Without triggers, which would count admins and raise epochs: nobody has called anything in
     // this world yet.
     let statements = format!(
-        "begin; set local session_replication_role = replica; update users set enabled = false where id = any ('{{{}}}');
-         update mandates set enabled = false where id = any ('{{{}}}'); update feature_instances set enabled = false where label = '{instance}'; commit",
+        "begin; set local session_replication_role = replica; update users set enabled = false
+           where id = any ('{{{}}}');
+         update mandates set enabled = false where id = any ('{{{}}}'); update feature_instances
+           set enabled = false where label = '{instance}'; commit",
         listed(people),
         listed(mandates)
     );
@@ -303,7 +305,10 @@ fn differences(before: &Snapshot, after: &Snapshot, mandate: Option<Uuid>) -> Va
                 }
                 assert_eq!(Some(place.0), mandate, "another mandate's access changed");
                 let letter = |level: u8| ["n", "m", "g", "a"][usize::from(level)];
-                changes.push(json!({ "userId": user, "instanceId": place.1, "table": table, "operation": operation, "from": letter(from), "to": letter(to) }));
+                changes.push(json!({
+                    "userId": user, "instanceId": place.1, "table": table, "operation": operation,
+                    "from": letter(from), "to": letter(to),
+                }));
                 users.insert(user);
                 gained += usize::from(to > from);
                 lost += usize::from(to < from);
@@ -311,7 +316,10 @@ fn differences(before: &Snapshot, after: &Snapshot, mandate: Option<Uuid>) -> Va
         }
     }
     let admins_left = mandate.map(|mandate| after.effective_admins(mandate));
-    json!({ "changes": changes, "totals": { "users": users.len(), "gained": gained, "lost": lost }, "adminsLeft": admins_left })
+    json!({
+        "changes": changes, "totals": { "users": users.len(), "gained": gained, "lost": lost },
+        "adminsLeft": admins_left,
+    })
 }
 
 /// Whom each person reaches by groups and did not, and the other way round.
@@ -325,9 +333,15 @@ fn reach(before: &Snapshot, after: &Snapshot, mandate: Uuid) -> Value {
         }
         all_gained += gains.len();
         all_lost += loses.len();
-        changes.push(json!({ "userId": user, "gains": gains, "loses": loses, "gained": gains.len(), "lost": loses.len() }));
+        changes.push(json!({
+            "userId": user, "gains": gains, "loses": loses, "gained": gains.len(),
+            "lost": loses.len(),
+        }));
     }
-    json!({ "totals": { "users": changes.len(), "gained": all_gained, "lost": all_lost }, "changes": changes })
+    json!({
+        "totals": { "users": changes.len(), "gained": all_gained, "lost": all_lost },
+        "changes": changes,
+    })
 }
 
 /// The preview as it is told: of whom the call names, and of those whom the caller may list, in the

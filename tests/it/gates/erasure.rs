@@ -111,9 +111,11 @@ async fn erase_all(ground: &Ground, names: &Names) {
 /// The tables in which a word stands: in any column, in bytes too, in any case.
 async fn traces(app: &TestApp, word: &str) -> Vec<String> {
     let tables: Vec<String> = sqlx::query_scalar(
-        "select format('select %L where exists (select from %s t where strpos(lower(t::text), $1) > 0 or strpos(t::text, encode(convert_to($2, ''UTF8''), ''hex'')) > 0)',
+        "select format('select %L where exists (select from %s t where strpos(lower(t::text),
+            $1) > 0 or strpos(t::text, encode(convert_to($2, ''UTF8''), ''hex'')) > 0)',
                        relname, oid::regclass)
-         from pg_class where relnamespace = 'bailiwick'::regnamespace and relkind = 'r' order by relname",
+         from pg_class where relnamespace = 'bailiwick'::regnamespace and relkind = 'r'
+           order by relname",
     )
     .fetch_all(&app.sql)
     .await
@@ -133,7 +135,8 @@ async fn the_look_finds_a_word_wherever_it_is() {
     let rows = [
         (
             "users",
-            "insert into users (id, username, username_key, last_name, created_at) values (gen_random_uuid(), 'a', 'a', 'WALBURGA', now())",
+            "insert into users (id, username, username_key, last_name, created_at)
+               values (gen_random_uuid(), 'a', 'a', 'WALBURGA', now())",
         ),
         (
             "idempotent_answers",
@@ -228,8 +231,9 @@ async fn an_answer_that_an_erasure_overtakes_is_not_kept() {
     // Deferred: it holds the request when the handler has done everything, and commits.
     let holder = app
         .hold_with(
-            "create constraint trigger hold after insert on audit_events deferrable initially deferred
-                                for each row when (new.action = 'playbook_updated') execute function hold()",
+            "create constraint trigger hold after insert on audit_events
+             deferrable initially deferred for each row
+             when (new.action = 'playbook_updated') execute function hold()",
         )
         .await;
     let (first, ()) = tokio::join!(stage.retitle("New"), async {
@@ -247,8 +251,8 @@ async fn an_erasure_waits_for_an_answer_that_is_being_kept() {
     let app = &stage.world.app;
     let holder = app
         .hold_with(
-            "create constraint trigger hold after insert on idempotent_answers
-                                for each row when (new.status = 200 and new.body <> '') execute function hold()",
+            "create constraint trigger hold after insert on idempotent_answers for each row
+             when (new.status = 200 and new.body <> '') execute function hold()",
         )
         .await;
     let (first, erased) = tokio::join!(stage.retitle("New"), async {
@@ -316,11 +320,15 @@ async fn answers_to_the_requests_of_whoever_is_erased_go_too() {
 #[tokio::test]
 async fn the_database_reads_whom_an_answer_names() {
     let stage = Stage::new().await;
-    let body = json!({ "items": [{ "userId": stage.writer.id, "name": "walburga ☂" }], "id": Uuid::now_v7() }).to_string();
+    let body = json!({
+        "items": [{ "userId": stage.writer.id, "name": "walburga ☂" }], "id": Uuid::now_v7(),
+    })
+    .to_string();
     sqlx::query(
         "insert into idempotent_answers (id, fingerprint, status, headers, body, expires_at)
          values ('a', 'a', 200, '[]', $1, now() + interval '1 day'),
-                ('b', 'b', 201, jsonb_build_array(jsonb_build_array('location', '/api/users/' || $2::text)), 'walburga', now() + interval '1 day')",
+                ('b', 'b', 201, jsonb_build_array(jsonb_build_array('location',
+                    '/api/users/' || $2::text)), 'walburga', now() + interval '1 day')",
     )
     .bind(body.as_bytes())
     .bind(stage.writer.id.to_string().to_uppercase())

@@ -61,7 +61,8 @@ async fn a_busy_mandate_is_in_its_own_way_only() {
     crowd.join_all().await;
     waits.sort_unstable();
     eprintln!(
-        "{CROWD} at once were answered {} times, refused {}; while one of the others waited: {} at most, {} in the middle",
+        "{CROWD} at once were answered {} times, refused {}; while one of the others waited: {} at \
+            most, {} in the middle",
         passed.load(Ordering::Relaxed),
         refused.load(Ordering::Relaxed),
         waits[asked_for - 1],

@@ -78,9 +78,13 @@ impl Stage {
         let world = bookings::world().await;
         let app = &world.app;
         let admin = world.admin();
-        let label = json!({ "featureCode": "playbooks", "label": "Kept", "grantCreatorRole": "playbooks-admin" });
+        let label = json!({
+            "featureCode": "playbooks", "label": "Kept", "grantCreatorRole": "playbooks-admin",
+        });
         let kept = admin.post("/api/features/instances", label).await.id();
-        let rooms = json!({ "userId": world.acme.admin.id, "roleIds": [world.acme.instance_role("bookings-admin")] });
+        let rooms = json!({
+            "userId": world.acme.admin.id, "roleIds": [world.acme.instance_role("bookings-admin")],
+        });
         admin.post(world.acme.instance_path("/users"), rooms).await.expect(201);
         let playbook = json!({ "name": "kept", "title": "Kept" });
         let playbook = admin.clone().in_instance(kept).post("/api/playbooks", playbook).await.id();

@@ -142,9 +142,11 @@ impl Arena {
         transaction.execute("begin; set local synchronous_commit = off").await.unwrap();
         let ids = self.admins.each_ref().map(|admin| admin.id);
         let names = self.admins.each_ref().map(|admin| admin.name.as_str());
-        let living = "update users u set enabled = true, erased_at = null, username = n.name, username_key = n.name,
+        let living = "update users u set enabled = true, erased_at = null, username = n.name,
+                        username_key = n.name,
                         password_hash = (select password_hash from users where id = $3)
-                      from unnest($1::uuid[], $2::text[]) n (id, name) where u.id = n.id and not u.enabled";
+                      from unnest($1::uuid[], $2::text[]) n (id, name) where u.id = n.id
+                        and not u.enabled";
         sqlx::query(living)
             .bind(ids)
             .bind(names)
@@ -152,7 +154,8 @@ impl Arena {
             .execute(&mut *transaction)
             .await
             .unwrap();
-        let signed_in = "update sessions set revoked_at = null where user_id = any($1) and revoked_at is not null";
+        let signed_in = "update sessions set revoked_at = null where user_id = any($1)
+                           and revoked_at is not null";
         sqlx::query(signed_in).bind(ids).execute(&mut *transaction).await.unwrap();
         let members = "insert into memberships (id, mandate_id, user_id, first_used_at, created_at)
                        select gen_random_uuid(), $2, u, now(), now() from unnest($1::uuid[]) u
@@ -163,7 +166,8 @@ impl Arena {
             .execute(&mut *transaction)
             .await
             .unwrap();
-        let roles = "insert into member_roles (mandate_id, user_id, role_id) select $2, u, $3 from unnest($1::uuid[]) u on conflict do nothing";
+        let roles = "insert into member_roles (mandate_id, user_id, role_id) select $2, u, $3
+                       from unnest($1::uuid[]) u on conflict do nothing";
         let admin = self.mandate.role("admin");
         sqlx::query(roles)
             .bind(ids)
@@ -172,7 +176,8 @@ impl Arena {
             .execute(&mut *transaction)
             .await
             .unwrap();
-        let others = "delete from member_roles where user_id = any($1) and mandate_id = $2 and role_id <> $3";
+        let others = "delete from member_roles where user_id = any($1) and mandate_id = $2
+                        and role_id <> $3";
         sqlx::query(others)
             .bind(ids)
             .bind(self.mandate.id)
@@ -241,8 +246,10 @@ async fn tournament(rounds: u64, walls: Walls) -> Vec<Tally> {
 }
 
 async fn take_recount_out(sql: &PgPool) {
-    let statement = "alter table member_roles disable trigger recount_admins; alter table memberships disable trigger recount_admins;
-                     alter table memberships disable trigger recount_admins_when_disabled; alter table users disable trigger recount_admins";
+    let statement = "alter table member_roles disable trigger recount_admins;
+                       alter table memberships disable trigger recount_admins;
+                     alter table memberships disable trigger recount_admins_when_disabled;
+                       alter table users disable trigger recount_admins";
     sql.execute(statement).await.unwrap();
 }
 
@@ -264,8 +271,7 @@ async fn the_locks_hold_without_the_recount() {
 
 /// The test of the test, and why the recount is only the second wall.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_locks_every_pair_leaves_mandates_without_an_admin_although_the_database_recounts()
- {
+async fn without_the_locks_every_pair_ends_without_an_admin_although_the_database_recounts() {
     let tallies = tournament(10, Walls { locks: false, recount: true }).await;
     eprintln!("mandates left without an admin: {} of {}", orphans(&tallies), tallies.len() * 10);
     for tally in &tallies {

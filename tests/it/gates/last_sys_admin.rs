@@ -75,14 +75,16 @@ impl Arena {
         let names = self.sys_admins.each_ref().map(|person| person.name.as_str());
         let mut transaction = self.nodes[0].sql.acquire().await.unwrap();
         sqlx::query("set synchronous_commit = off").execute(&mut *transaction).await.unwrap();
-        let living = "update users u set enabled = true, is_sys_admin = true, erased_at = null, username = n.name, username_key = n.name,
+        let living = "update users u set enabled = true, is_sys_admin = true, erased_at = null,
+                        username = n.name, username_key = n.name,
                         password_hash = (select password_hash from users where username = 'root')
                       from unnest($1::uuid[], $2::text[]) n (id, name) where u.id = n.id";
         sqlx::query(living).bind(ids).bind(names).execute(&mut *transaction).await.unwrap();
         let nobody_else =
             "update users set is_sys_admin = false where is_sys_admin and id <> all ($1)";
         sqlx::query(nobody_else).bind(ids).execute(&mut *transaction).await.unwrap();
-        let signed_in = "update sessions set revoked_at = null where user_id = any($1) and revoked_at is not null";
+        let signed_in = "update sessions set revoked_at = null where user_id = any($1)
+                           and revoked_at is not null";
         sqlx::query(signed_in).bind(ids).execute(&mut *transaction).await.unwrap();
     }
 
@@ -133,8 +135,7 @@ async fn no_two_changes_leave_the_platform_without_a_sys_admin() {
 
 /// The test of the test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_locks_every_pair_leaves_the_platform_without_a_sys_admin_although_the_database_recounts()
- {
+async fn without_the_locks_every_pair_ends_without_a_sys_admin_although_the_database_recounts() {
     let arena = Arena::new().await;
     for pair in pairs() {
         assert!(

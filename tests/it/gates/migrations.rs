@@ -18,24 +18,30 @@ const CATALOGUE: &str = r"
     with own as (select c.* from pg_class c join pg_namespace n on n.oid = c.relnamespace
                  where n.nspname = 'bailiwick' and c.relname not like '\_sqlx%')
     select string_agg(line, chr(10) order by line) from (
-      select format('table %s rls %s owner %s rights %s', relname, relrowsecurity, relowner::regrole, relacl) from own where relkind in ('r', 'v', 'S')
+      select format('table %s rls %s owner %s rights %s', relname, relrowsecurity,
+          relowner::regrole, relacl) from own where relkind in ('r', 'v', 'S')
       union all
-      select format('column %s.%s %s not null %s default %s rights %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+      select format('column %s.%s %s not null %s default %s rights %s', c.relname, a.attname,
+          format_type(a.atttypid, a.atttypmod), a.attnotnull,
                     pg_get_expr(d.adbin, d.adrelid), a.attacl)
       from own c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
       left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum where c.relkind = 'r'
       union all
-      select format('constraint %s %s %s', c.relname, k.conname, pg_get_constraintdef(k.oid)) from own c join pg_constraint k on k.conrelid = c.oid
+      select format('constraint %s %s %s', c.relname, k.conname, pg_get_constraintdef(k.oid))
+        from own c join pg_constraint k on k.conrelid = c.oid
       union all
       select pg_get_indexdef(i.indexrelid) from own c join pg_index i on i.indrelid = c.oid
       union all
-      select format('policy %s %s %s to %s using %s check %s', c.relname, p.polname, p.polcmd, p.polroles::regrole[],
+      select format('policy %s %s %s to %s using %s check %s', c.relname, p.polname, p.polcmd,
+          p.polroles::regrole[],
                     pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
       from own c join pg_policy p on p.polrelid = c.oid
       union all
-      select pg_get_triggerdef(t.oid) from own c join pg_trigger t on t.tgrelid = c.oid where not t.tgisinternal
+      select pg_get_triggerdef(t.oid) from own c join pg_trigger t on t.tgrelid = c.oid
+        where not t.tgisinternal
       union all
-      select format('%s rights %s owner %s', pg_get_functiondef(f.oid), f.proacl, f.proowner::regrole)
+      select format('%s rights %s owner %s', pg_get_functiondef(f.oid), f.proacl,
+          f.proowner::regrole)
       from pg_proc f join pg_namespace n on n.oid = f.pronamespace where n.nspname = 'bailiwick'
     ) made (line)";
 
@@ -53,9 +59,11 @@ async fn catalogue(options: &PgConnectOptions) -> String {
 async fn contents(options: &PgConnectOptions) -> String {
     let mut connection = connect(options).await;
     let each: Vec<String> = sqlx::query_scalar(
-        "select format('select %L || '' '' || count(*) || '' '' || coalesce(md5(string_agg(t::text, chr(10) order by t::text)), ''-'') from %I t',
+        "select format('select %L || '' '' || count(*) || '' '' || coalesce(md5(string_agg(t::text,
+            chr(10) order by t::text)), ''-'') from %I t',
                        c.relname, c.relname)
-         from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'bailiwick' and c.relkind = 'r' order by 1",
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'bailiwick'
+           and c.relkind = 'r' order by 1",
     )
     .fetch_all(&mut connection)
     .await

@@ -20,7 +20,8 @@ async fn the_file_is_the_routers_document() {
     let file = std::fs::read_to_string(FILE).unwrap_or_default();
     assert!(
         file == printed(),
-        "openapi/openapi.json is not what the router serves; run `cargo run -- openapi > openapi/openapi.json`"
+        "openapi/openapi.json is not what the router serves; run `cargo run -- openapi > \
+            openapi/openapi.json`"
     );
 }
 

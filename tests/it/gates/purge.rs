@@ -25,7 +25,12 @@ async fn condemned() -> Ground {
     ground.sql("update playbook_versions set deleted_at = null, purge_at = null").await;
     ground.sql("delete from mandates where deleted_at is not null").await;
     let globex = ground.world.globex.id;
-    ground.sql(format!("update mandates set deleted_at = now(), purge_at = now() + interval '30 days' where id = '{globex}'")).await;
+    ground
+        .sql(format!(
+            "update mandates set deleted_at = now(),
+                          purge_at = now() + interval '30 days' where id = '{globex}'"
+        ))
+        .await;
     ground
 }
 
@@ -79,11 +84,15 @@ async fn a_large_mandate_goes_in_short_transactions() {
     ground
         .sql(format!(
             "insert into groups (id, mandate_id, name, name_key, created_at)
-             select gen_random_uuid(), '{globex}', 'g' || n, 'g' || n, now() from generate_series(1, 1600) n;
+             select gen_random_uuid(), '{globex}', 'g' || n, 'g' || n, now()
+               from generate_series(1, 1600) n;
              create table parts (mandate_id uuid, left_over bigint);
-             create function note_part() returns trigger language plpgsql security definer set search_path = bailiwick as $$
-             begin insert into parts select '{globex}', count(*) from groups where mandate_id = '{globex}'; return null; end $$;
-             create trigger note_part after delete on groups for each statement execute function note_part()"
+             create function note_part() returns trigger language plpgsql security definer
+               set search_path = bailiwick as $$
+             begin insert into parts select '{globex}', count(*) from groups
+               where mandate_id = '{globex}'; return null; end $$;
+             create trigger note_part after delete
+               on groups for each statement execute function note_part()"
         ))
         .await;
     let twin = digest(app, acme).await;

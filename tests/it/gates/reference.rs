@@ -1,6 +1,5 @@
 //! The access model as README.md words it, and nothing besides: levels are 0 (`n`) to 3 (`a`),
-//! operations 0 to 3 (read, create, update, delete), roles are lists, and each question looks
-//! through the whole world. It shares no code with the service.
+//! operations 0 to 3, and each question looks at everything. It shares no code with the service.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -8,6 +7,8 @@ use uuid::Uuid;
 use crate::core::tables::{MANDATE_TABLES, lowered};
 
 pub const CREATE: usize = 1;
+/// Table or `*`, whether it is shown, levels.
+pub type Rule = (&'static str, bool, [u8; 4]);
 
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct World {
@@ -34,8 +35,7 @@ pub struct Role {
     pub label: String,
     /// The mandate, or the instance, whose role it is.
     pub place: Uuid,
-    /// Table or `*`, whether it is shown, levels.
-    pub rules: Vec<(&'static str, bool, [u8; 4])>,
+    pub rules: Vec<Rule>,
     pub views: Vec<(&'static str, bool)>,
 }
 
@@ -57,22 +57,20 @@ impl World {
         (level, level > 0 && asked.owner.is_none_or(|owner| self.reaches(level, asked, owner)))
     }
 
-    /// The roles that count: held in the mandate or, for a table of a feature, in the instance;
-    /// while everything is alive.
+    /// Those held in the mandate or, for a table of a feature, in the instance, while all is alive.
     pub fn counting(&self, asked: &Question) -> Vec<&Role> {
         let instance = asked.instance.filter(|_| !MANDATE_TABLES.contains(&asked.table));
         let place = instance.unwrap_or(asked.mandate);
-        let counts =
-            |role: &&Role| role.place == place && self.held.contains(&(role.id, asked.user));
+        let held = |role: &&Role| self.held.contains(&(role.id, asked.user));
         let alive = self.is_alive(asked.user, asked.mandate, instance);
-        self.roles.iter().filter(counts).filter(|_| alive).collect()
+        self.roles.iter().filter(|role| alive && role.place == place).filter(held).collect()
     }
 
     pub fn is_alive(&self, user: Uuid, mandate: Uuid, instance: Option<Uuid>) -> bool {
         let admitted = |instance| {
-            let enabled =
-                self.instances.iter().any(|row| (row.0, row.1, row.3) == (instance, mandate, true));
-            enabled && self.admissions.contains(&(instance, user, true))
+            let wanted = (instance, mandate, true);
+            self.instances.iter().any(|row| (row.0, row.1, row.3) == wanted)
+                && self.admissions.contains(&(instance, user, true))
         };
         let member = self.memberships.contains(&(mandate, user, true))
             && self.mandates.contains(&(mandate, true, false));
@@ -93,10 +91,9 @@ impl World {
 impl Role {
     /// The named table beats `*`, which falls to the next lower level that the table knows.
     pub fn level(&self, table: &str, operation: usize) -> u8 {
-        let rule = |name: &str| {
-            self.rules.iter().find(|rule| rule.0 == name).map(|rule| rule.2[operation])
-        };
-        let lowered = |level| lowered(table, operation, level);
-        rule(table).or_else(|| rule("*").map(lowered)).unwrap_or(0)
+        let rule = |name| self.rules.iter().find(|rule| rule.0 == name);
+        let lowered = |rule: &Rule| lowered(table, operation, rule.2[operation]);
+        let own = rule(table).map(|rule| rule.2[operation]);
+        own.or_else(|| rule("*").map(lowered)).unwrap_or(0)
     }
 }

@@ -138,8 +138,10 @@ async fn plain(ground: &Ground, name: &str) -> Approach {
             let (user, admin) = (world.sys_admin.id, world.acme.role("admin"));
             ground
                 .sql(format!(
-                    "insert into memberships (id, mandate_id, user_id, created_at) values (gen_random_uuid(), '{acme}', '{user}', now());
-                     insert into member_roles (mandate_id, user_id, role_id) values ('{acme}', '{user}', '{admin}')"
+                    "insert into memberships (id, mandate_id, user_id, created_at)
+                       values (gen_random_uuid(), '{acme}', '{user}', now());
+                     insert into member_roles (mandate_id, user_id, role_id)
+                       values ('{acme}', '{user}', '{admin}')"
                 ))
                 .await;
             Approach::of(&world.sys_admin).in_mandate(acme)
@@ -194,7 +196,8 @@ async fn disabled(
         "disabled user" => return Approach::of(&ground.disabled).in_mandate(acme),
         "disabled membership" => {
             format!(
-                "update memberships set enabled = false where mandate_id = '{acme}' and user_id = '{}'",
+                "update memberships set enabled = false where mandate_id = '{acme}'
+                   and user_id = '{}'",
                 world.acme.admin.id
             )
         }
@@ -203,7 +206,8 @@ async fn disabled(
         }
         "deleted mandate" | "deleted mandate, SysAdmin" => {
             format!(
-                "update mandates set deleted_at = now(), purge_at = now() + interval '30 days' where id = '{acme}'"
+                "update mandates set deleted_at = now(), purge_at = now() + interval '30 days'
+                   where id = '{acme}'"
             )
         }
         "disabled instance" => {
@@ -244,7 +248,8 @@ async fn row(ground: &Ground, operation: &Operation, case: &Case) -> String {
     let mut outcomes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for column in Column::all(operation, case) {
         if matches!(column, Column::Walker(_)) {
-            names = ground.stage_for(case, &ground.world.acme).await; // whose row it is differs from column to column
+            // Whose row it is differs from column to column.
+            names = ground.stage_for(case, &ground.world.acme).await;
         }
         let approach = approach(ground, operation, case, &column, &names).await;
         let answer = call(app, operation, case, &names, &approach).await;

@@ -84,7 +84,8 @@ fn no_route_is_declared_without_a_policy() {
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
             !flat.contains(".route("),
-            "{path} hangs a route on plainly; declare it with `.routes(routes!(…).guard(app, Policy::…))`"
+            "{path} hangs a route on plainly; declare it with `.routes(routes!(…).guard(app, \
+                Policy::…))`"
         );
         assert!(
             !flat.contains(".nest_service(") && !flat.contains(".route_service("),

@@ -77,13 +77,16 @@ impl Ground {
         let (walker, name) = (self.walker.id, &self.walker.name);
         // All accounts with a password have the same.
         self.sql(format!(
-            "update users set username = '{name}', username_key = '{name}', enabled = true, erased_at = null,
+            "update users set username = '{name}', username_key = '{name}', enabled = true,
+               erased_at = null,
                password_hash = (select password_hash from users where id = '{admin}')
              where id = '{walker}' and erased_at is not null;
              update users u set password_hash = same.password_hash from users same
              where same.id = '{ended}' and u.password_hash <> same.password_hash;
-             update mandates set deleted_at = null, purge_at = null, enabled = true, limits = default where id = '{acme}';
-             update memberships set enabled = true where mandate_id = '{acme}' and user_id = '{admin}';
+             update mandates set deleted_at = null, purge_at = null, enabled = true,
+               limits = default where id = '{acme}';
+             update memberships set enabled = true where mandate_id = '{acme}'
+               and user_id = '{admin}';
              update sessions set revoked_at = null where user_id <> '{ended}'"
         ))
         .await;

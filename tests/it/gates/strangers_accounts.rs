@@ -32,13 +32,16 @@ async fn named_while_held(ground: &Ground, operation: &Operation, case: &Case) -
     tokio::pin!(request);
     tokio::select! {
         answer = &mut request => {
-            assert!(answer.status.is_client_error(), "{}: {} {}", case.title(), answer.status, answer.body);
+            assert!(answer.status.is_client_error(), "{}: {} {}", case.title(), answer.status,
+                answer.body);
             held.release().await;
             0
         }
         () = held.waited_for_by(1) => {
-            let locked = sqlx::query("select 1 from users where id = $1 for no key update nowait").bind(stranger).execute(&world.app.sql).await;
-            assert!(locked.is_ok(), "{} has a stranger's account while it waits for its mandate", case.title());
+            let nowait = sqlx::query("select 1 from users where id = $1 for no key update nowait");
+            let locked = nowait.bind(stranger).execute(&world.app.sql).await;
+            let title = case.title();
+            assert!(locked.is_ok(), "{title} has a stranger's account while it waits");
             held.release().await;
             request.await;
             ground.mend().await;

@@ -144,8 +144,10 @@ async fn at_the_same_time(
     second: impl Future<Output = Answer>,
 ) -> [Answer; 2] {
     let tables: Vec<String> = sqlx::query_scalar(
-        "select distinct attrelid::regclass::text from pg_attribute join pg_class on pg_class.oid = attrelid
-         where relnamespace = 'bailiwick'::regnamespace and relkind = 'r' and attname in ('version', 'revision')",
+        "select distinct attrelid::regclass::text from pg_attribute
+           join pg_class on pg_class.oid = attrelid
+         where relnamespace = 'bailiwick'::regnamespace and relkind = 'r'
+           and attname in ('version', 'revision')",
     )
     .fetch_all(&app.sql)
     .await

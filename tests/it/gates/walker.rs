@@ -79,8 +79,10 @@ impl Ground {
         let (acme, walker, walks) = (self.world.acme.id, self.walker.id, self.walks);
         self.sql(format!(
             "delete from memberships where mandate_id = '{acme}' and user_id = '{walker}';
-             insert into memberships (id, mandate_id, user_id, created_at) values (gen_random_uuid(), '{acme}', '{walker}', now());
-             insert into member_roles (mandate_id, user_id, role_id) values ('{acme}', '{walker}', '{walks}');
+             insert into memberships (id, mandate_id, user_id, created_at)
+               values (gen_random_uuid(), '{acme}', '{walker}', now());
+             insert into member_roles (mandate_id, user_id, role_id)
+               values ('{acme}', '{walker}', '{walks}');
              delete from role_permissions where role_id = '{walks}'"
         ))
         .await;
@@ -162,17 +164,21 @@ impl Ground {
 
 const ADMITTED: &str = "
     delete from feature_accesses where instance_id = '$place' and user_id = '$walker';
-    insert into roles (id, scope, mandate_id, instance_id, feature_code, label, label_key, created_at)
+    insert into roles (id, scope, mandate_id, instance_id, feature_code, label, label_key,
+        created_at)
     values ('$own', 'instance', '$mandate', '$place', '$code', '$own', '$own', now());
-    insert into feature_accesses (mandate_id, instance_id, user_id, created_at) values ('$mandate', '$place', '$walker', now());
-    insert into access_roles (mandate_id, instance_id, user_id, role_id) values ('$mandate', '$place', '$walker', '$own')";
+    insert into feature_accesses (mandate_id, instance_id, user_id, created_at)
+      values ('$mandate', '$place', '$walker', now());
+    insert into access_roles (mandate_id, instance_id, user_id, role_id)
+      values ('$mandate', '$place', '$walker', '$own')";
 
 /// A row may be inside another of the same feature, which has to be read to get there.
 fn way_there(staged: &Staged, table: &str, names: &Names) -> String {
     let others = staged.feature.tables.iter().filter(|other| **other != table);
     let reads = others.map(|other| {
         format!(
-            "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level, delete_level)
+            "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view,
+                 read_level, create_level, update_level, delete_level)
              values ('$own', 'instance', '$mandate', '{other}', true, 3, 0, 0, 0)"
         )
     });

@@ -34,12 +34,16 @@ async fn tables(app: &TestApp) -> Vec<Table> {
     let rows = sqlx::query(
         "select c.relname::text as name, c.relrowsecurity as secured,
                 case when c.relname = 'mandates' then 'id'
-                     else (select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attname = 'mandate_id' and not a.attisdropped)
+                     else (select a.attname::text from pg_attribute a where a.attrelid = c.oid
+                         and a.attname = 'mandate_id' and not a.attisdropped)
                 end as mandate_column,
                 (select count(*) from pg_policy p where p.polrelid = c.oid) as policies,
-                exists (select 1 from pg_policy p where p.polrelid = c.oid and p.polname = 'instance') as by_instance,
-                (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a
-                 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as columns
+                exists (select 1 from pg_policy p where p.polrelid = c.oid
+                    and p.polname = 'instance') as by_instance,
+                (select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
+                    from pg_attribute a
+                 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                   and a.attgenerated = '') as columns
          from pg_class c join pg_namespace n on n.oid = c.relnamespace
          where n.nspname = 'bailiwick' and c.relkind in ('r', 'p', 'v', 'm', 'f') order by 1",
     )
@@ -173,7 +177,8 @@ async fn a_statement_without_a_filter_reads_only_the_own_mandate() {
                 .await;
         assert!(
             twins > 0,
-            "{table} has no row of the twin: put one into its slice in tests/it/core, or nothing is shown"
+            "{table} has no row of the twin: put one into its slice in tests/it/core, or nothing \
+                is shown"
         );
         let mut tenant = acting_on(app, &of, acme).await;
         match count(
@@ -244,7 +249,8 @@ async fn writes_without_a_filter_reach_no_row_of_the_twin() {
     for of in tenant_tables(app).await {
         let (table, column) = (&of.name, &of.column);
         let digest = format!(
-            "select md5(string_agg(t::text, '|' order by t::text)) from {table} t where {column} = '{globex}'"
+            "select md5(string_agg(t::text, '|' order by t::text)) from {table} t
+               where {column} = '{globex}'"
         );
         for statement in
             [format!("delete from {table}"), format!("update {table} set {column} = {column}")]
@@ -304,7 +310,8 @@ async fn nobody_inserts_into_the_twin() {
             sqlx::query_scalar(AssertSqlSafe(row)).fetch_one(&app.sql).await.unwrap();
         let mut tenant = acting_on(app, &of, acme).await;
         let insert = format!(
-            "insert into {table} ({columns}) select {columns} from jsonb_populate_record(null::{table}, $1)"
+            "insert into {table} ({columns}) select {columns}
+               from jsonb_populate_record(null::{table}, $1)"
         );
         let outcome = sqlx::query(AssertSqlSafe(insert)).bind(row).execute(&mut *tenant).await;
         assert_eq!(
@@ -323,8 +330,10 @@ async fn nobody_inserts_into_the_twin() {
 fn statements_filter_by_themselves_where_row_level_security_is_away() {
     let swaps: usize = on_grounds(async |ground, operation, case| {
         let off = "do $$ declare t regclass; begin
-                     for t in select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                              where n.nspname = 'bailiwick' and c.relkind = 'r' and c.relrowsecurity loop
+                     for t in select c.oid from pg_class c
+                       join pg_namespace n on n.oid = c.relnamespace
+                              where n.nspname = 'bailiwick' and c.relkind = 'r'
+                                and c.relrowsecurity loop
                        execute format('alter table %s disable row level security', t);
                      end loop;
                    end $$";
@@ -341,7 +350,8 @@ fn statements_filter_by_themselves_where_row_level_security_is_away() {
 async fn references_between_tables_of_mandates_carry_the_mandate() {
     let app = TestApp::start().await;
     let loose: Vec<String> = sqlx::query_scalar(
-        "with tenant as (select attrelid, attnum from pg_attribute where attname = 'mandate_id' and not attisdropped),
+        "with tenant as (select attrelid, attnum from pg_attribute where attname = 'mandate_id'
+             and not attisdropped),
               reference as (
                 select c.conrelid, c.confrelid,
                        exists (select 1 from unnest(c.conkey, c.confkey) pair (here, there)
@@ -361,7 +371,8 @@ async fn references_between_tables_of_mandates_carry_the_mandate() {
 
 fn member_role(role: &str, scope: &str) -> String {
     format!(
-        "insert into member_roles (mandate_id, user_id, role_id, role_scope) values ('$mandate', '$target', '{role}', '{scope}')"
+        "insert into member_roles (mandate_id, user_id, role_id, role_scope)
+           values ('$mandate', '$target', '{role}', '{scope}')"
     )
 }
 
@@ -374,19 +385,22 @@ fn access_role(role: &str, scope: &str) -> String {
 
 fn group_member(group: &str, user: &str) -> String {
     format!(
-        "insert into group_members (mandate_id, group_id, user_id) values ('$mandate', '{group}', '{user}')"
+        "insert into group_members (mandate_id, group_id, user_id)
+           values ('$mandate', '{group}', '{user}')"
     )
 }
 
 fn access(instance: &str, user: &str) -> String {
     format!(
-        "insert into feature_accesses (mandate_id, instance_id, user_id, created_at) values ('$mandate', '{instance}', '{user}', now())"
+        "insert into feature_accesses (mandate_id, instance_id, user_id, created_at)
+           values ('$mandate', '{instance}', '{user}', now())"
     )
 }
 
 fn permission(role: &str) -> String {
     format!(
-        "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level, delete_level)
+        "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level,
+             create_level, update_level, delete_level)
          values ('{role}', 'mandate', '$mandate', 'members', true, 3, 0, 0, 0)"
     )
 }
@@ -480,9 +494,12 @@ pub async fn filled() -> Ground {
 }
 
 const MORE: &str = "
-    insert into group_members (mandate_id, group_id, user_id) values ('$mandate', '$group', '$target');
-    insert into role_views (role_id, scope, mandate_id, view_name, allowed) values ('$irole', 'instance', '$mandate', 'editor', true);
-    insert into audit_addresses (event_id, mandate_id, address) values (gen_random_uuid(), '$mandate', '192.0.2.1')";
+    insert into group_members (mandate_id, group_id, user_id)
+      values ('$mandate', '$group', '$target');
+    insert into role_views (role_id, scope, mandate_id, view_name, allowed)
+      values ('$irole', 'instance', '$mandate', 'editor', true);
+    insert into audit_addresses (event_id, mandate_id, address)
+      values (gen_random_uuid(), '$mandate', '192.0.2.1')";
 
 async fn app_count(app: &TestApp, statement: String) -> i64 {
     let mut connection = app.sql.acquire().await.unwrap();

@@ -293,8 +293,10 @@ impl TestApp {
     /// An account, made without the cost of hashing: all test accounts share one hash, a cheap one.
     pub async fn account(&self, username: &str, sys_admin: bool) -> Uuid {
         let id = Uuid::now_v7();
-        let statement = "insert into users (id, username, username_key, email, email_key, email_verified, first_name, password_hash, is_sys_admin, created_at)
-                         values ($1, $2, $2, $2 || '@example.com', $2 || '@example.com', true, $2, $3, $4, now())";
+        let statement = "insert into users (id, username, username_key, email, email_key,
+                             email_verified, first_name, password_hash, is_sys_admin, created_at)
+                         values ($1, $2, $2, $2 || '@example.com', $2 || '@example.com', true, $2,
+                             $3, $4, now())";
         sqlx::query(statement)
             .bind(id)
             .bind(username)
@@ -320,8 +322,11 @@ impl TestApp {
     /// changed between them.
     pub async fn digest(&self) -> String {
         let tables: Vec<String> = sqlx::query_scalar(
-            "select format('select %L, md5(string_agg(t::text, chr(10) order by t::text)) from %s t', relname, oid::regclass)
-             from pg_class where relnamespace = 'bailiwick'::regnamespace and relkind = 'r' order by relname",
+            "select format('select %L,
+                md5(string_agg(t::text, chr(10) order by t::text)) from %s t', relname,
+                oid::regclass)
+             from pg_class where relnamespace = 'bailiwick'::regnamespace and relkind = 'r'
+               order by relname",
         )
         .fetch_all(&self.sql)
         .await
@@ -329,7 +334,8 @@ impl TestApp {
         assert!(tables.len() >= 20, "{tables:?}");
         let each = tables.join(" union all ");
         let statement = format!(
-            "select string_agg(name || ' ' || digest, chr(10) order by name) from ({each}) all_tables (name, digest)"
+            "select string_agg(name || ' ' || digest, chr(10) order by name)
+               from ({each}) all_tables (name, digest)"
         );
         sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&self.sql).await.unwrap()
     }

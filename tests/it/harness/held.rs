@@ -54,7 +54,8 @@ impl Held {
 
     /// Until so many wait: for this, or for what somebody has who waits for this.
     pub async fn waited_for_by(&self, number: i64) {
-        let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database()
+                         and wait_event_type = 'Lock'";
         let all_there = async {
             while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.sql).await.unwrap() < number
             {

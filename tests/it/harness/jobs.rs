@@ -80,7 +80,8 @@ impl TestApp {
 
     /// Until so many transactions of this database wait for a lock.
     pub async fn until_waiting(&self, wanted: i64) {
-        let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database()
+                         and wait_event_type = 'Lock'";
         let all_there = async {
             while self.count(waiting).await < wanted {
                 tokio::task::yield_now().await;

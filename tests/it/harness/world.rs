@@ -142,7 +142,10 @@ pub fn rules(tables: &Value) -> Value {
     let short = tables.as_object().unwrap().iter();
     short
         .map(|(table, levels)| {
-            let rule = json!({ "view": true, "read": levels[0], "create": levels[1], "update": levels[2], "delete": levels[3] });
+            let rule = json!({
+                "view": true, "read": levels[0], "create": levels[1], "update": levels[2],
+                "delete": levels[3],
+            });
             (table.clone(), rule)
         })
         .collect::<serde_json::Map<_, _>>()

@@ -290,6 +290,9 @@ impl Dice<'_> {
         }
         let [read, create, update, delete] = levels.map(super::world::access::letter);
         let view = levels.iter().any(|level| *level > 0) || self.chance(0.3);
-        json!({ "view": view && self.chance(0.99), "read": read, "create": create, "update": update, "delete": delete })
+        json!({
+            "view": view && self.chance(0.99), "read": read, "create": create, "update": update,
+            "delete": delete,
+        })
     }
 }

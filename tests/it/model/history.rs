@@ -159,7 +159,9 @@ impl History {
             "sync_instance_roles" => call.args[0].parse().unwrap(),
             _ => return told,
         };
-        let copies = "select template_role_id, id from roles where coalesce(instance_id, mandate_id) = $1 and template_role_id is not null";
+        let copies = "select template_role_id, id from roles
+                        where coalesce(instance_id, mandate_id) = $1 and template_role_id
+                        is not null";
         let rows = sqlx::query(copies).bind(place).fetch_all(&self.app.sql).await.unwrap();
         told.copies = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         let everyone =
@@ -310,7 +312,12 @@ impl History {
         let mut text = format!(
             "the service differs from the model in step {step} of seed {seed}: {difference}\n"
         );
-        writeln!(text, "(again: MODEL_SEED={seed} cargo test --test it model_and_service_agree)\nthe last calls:").unwrap();
+        writeln!(
+            text,
+            "(again: MODEL_SEED={seed} cargo test --test it \
+            model_and_service_agree)\nthe last calls:"
+        )
+        .unwrap();
         for line in &self.told {
             writeln!(text, "{line}").unwrap();
         }

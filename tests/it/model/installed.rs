@@ -15,7 +15,8 @@ use crate::harness::app::PASSWORD;
 const FEATURES: &str =
     "select code, label, icon, tables, views, built_in, version from features order by code";
 const TEMPLATES: &str = "select id, feature_code, label, description, protected, version,
-                           jsonb_build_object('tables', role_tables(id), 'views', role_view_flags(id)) as permissions
+                           jsonb_build_object('tables', role_tables(id), 'views',
+                               role_view_flags(id)) as permissions
                          from roles where mandate_id is null order by id";
 
 impl World {

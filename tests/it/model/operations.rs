@@ -41,7 +41,8 @@ impl Names {
 
 macro_rules! methods {
     ($($name:ident = $method:literal),+) => {$(
-        pub const fn $name(id: &'static str, path: &'static str, guard: Guard, draw: Draw, play: Play) -> Self {
+        pub const fn $name(id: &'static str, path: &'static str, guard: Guard, draw: Draw,
+            play: Play) -> Self {
             Self { id, method: $method, path, guard, query: Names(&[]), draw, play }
         }
     )+};

@@ -95,7 +95,9 @@ fn role(world: &World, mandate: Uuid, instance: Option<Uuid>, label: &str) -> Uu
 fn add_member(world: &World, index: usize) -> Call {
     let (mandate, person, label) = MEMBERS[index];
     let (admin, mandate) = (MANDATES[mandate].1, world.mandates[mandate].id);
-    let body = json!({ "targetUserId": world.users[person].id, "roleIds": [role(world, mandate, None, label)] });
+    let body = json!({
+        "targetUserId": world.users[person].id, "roleIds": [role(world, mandate, None, label)],
+    });
     let id = mandate.to_string();
     Call { args: vec![id.clone()], mandate: Some(id), ..by(Some(admin), "add_member", body) }
 }

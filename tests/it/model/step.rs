@@ -62,9 +62,10 @@ impl World {
             .named_mandate()
             .filter(|mandate| !is_of_template(self, call) && !may_only_leave(mandate))
         else {
-            return Ok(Reply::ok(
-                json!({ "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null }),
-            ));
+            return Ok(Reply::ok(json!({
+                "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 },
+                "adminsLeft": null,
+            })));
         };
         let users = self.users.iter().map(|user| user.id);
         let each: Vec<(Uuid, Vec<Value>)> =
@@ -80,7 +81,9 @@ impl World {
         let gained =
             changes.iter().filter(|change| order(&change["to"]) > order(&change["from"])).count();
         let totals = json!({ "users": users, "gained": gained, "lost": changes.len() - gained });
-        let mut answer = json!({ "changes": told, "totals": totals, "adminsLeft": after.effective_admins(mandate).len() });
+        let mut answer = json!({
+            "changes": told, "totals": totals, "adminsLeft": after.effective_admins(mandate).len(),
+        });
         if REGROUPING.contains(&call.operation.id) {
             answer["reach"] = self.reach(&after, call, entered);
         }
@@ -106,10 +109,16 @@ impl World {
                         .collect::<Vec<_>>()
                 };
                 let (gained, lost) = (gains.len(), loses.len());
-                changes.push(json!({ "userId": user, "gains": named(&gains), "loses": named(&loses), "gained": gained, "lost": lost }));
+                changes.push(json!({
+                    "userId": user, "gains": named(&gains), "loses": named(&loses),
+                    "gained": gained, "lost": lost,
+                }));
             }
         }
-        json!({ "changes": changes, "totals": { "users": totals[0], "gained": totals[1], "lost": totals[2] } })
+        json!({
+            "changes": changes,
+            "totals": { "users": totals[0], "gained": totals[1], "lost": totals[2] },
+        })
     }
 
     /// Whose rows somebody reaches by level `g`, in whatever table of the mandate or of its
@@ -174,7 +183,8 @@ fn changes(before: &World, after: &World, mandate: Uuid, user: Uuid) -> Vec<Valu
                 if from != to {
                     let levels = (letter(from), letter(to));
                     changes.push(json!({
-                        "userId": user, "instanceId": place, "table": table, "operation": name, "from": levels.0, "to": levels.1,
+                        "userId": user, "instanceId": place, "table": table, "operation": name,
+                            "from": levels.0, "to": levels.1,
                     }));
                 }
             }

@@ -340,7 +340,8 @@ async fn views_are_checked_and_explained() {
         json!([{ "allowed": true, "level": "a" }])
     );
     let answer = explained(&stage.desk(), asked.clone()).await;
-    let because = json!([{ "role": "shows", "roleId": shows, "permission": format!("views.{view}"), "level": "a", "from": "named" }]);
+    let because = json!([{ "role": "shows", "roleId": shows, "permission": format!("views.{view}"),
+        "level": "a", "from": "named" }]);
     assert_eq!(
         (&answer["allowed"], &answer["because"], &answer["wouldNeed"]),
         (&json!(true), &because, &Value::Null),

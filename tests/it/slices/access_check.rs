@@ -263,7 +263,9 @@ async fn questions_about_others_are_for_who_may_read_them() {
     let path = acme.path(&format!("/users/{}/roles", stage.caller.id));
     world.admin().put(path, json!({ "roleIds": [role] })).await.expect(200);
     let ask = async |user: Uuid| {
-        let body = json!({ "checks": [check("members", "read"), of_owner("members", "read", user)], "userId": user });
+        let body = json!({
+            "checks": [check("members", "read"), of_owner("members", "read", user)], "userId": user,
+        });
         world.desk(&stage.caller, acme).post(PATH, body).await
     };
     // Oneself, always.
@@ -293,7 +295,11 @@ async fn questions_about_others_are_for_who_may_read_them() {
 async fn about_others_it_is_their_access_and_their_groups_that_count() {
     let stage = Stage::set().await;
     let (world, acme) = (&stage.world, &stage.world.acme);
-    let asked = |owner: Uuid| json!({ "checks": [of_owner("members", "read", owner)], "userId": stage.peer.id });
+    let asked = |owner: Uuid| {
+        json!({
+            "checks": [of_owner("members", "read", owner)], "userId": stage.peer.id,
+        })
+    };
     let admin = world.admin();
     assert_eq!(answers(admin.post(PATH, asked(stage.caller.id)).await), ["g+"]);
     assert_eq!(answers(admin.post(PATH, asked(stage.peer.id)).await), ["g+"]);

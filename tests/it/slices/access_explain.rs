@@ -142,7 +142,9 @@ async fn nobody_is_told_of_roles_that_they_may_not_read() {
     world.admin().put(roles(stage.caller.id), json!({ "roleIds": [observes] })).await.expect(200);
     world.admin().put(roles(stage.outsider.id), json!({ "roleIds": [hidden] })).await.expect(200);
     let ask = async |owner: Uuid| {
-        let body = json!({ "table": "audit", "operation": "read", "userId": stage.outsider.id, "ownerId": owner });
+        let body = json!({
+            "table": "audit", "operation": "read", "userId": stage.outsider.id, "ownerId": owner,
+        });
         world.desk(&stage.caller, acme).post(PATH, body).await.expect(200)
     };
     for level in ["n", "m", "g"] {

@@ -109,7 +109,9 @@ async fn subjects_are_oneself_and_whom_the_caller_may_read() {
     // Whether the subject was known; the answer is the same alone and among others, but for where
     // it stands.
     let ask = async |id: String| {
-        let question = json!({ "subject": subject(id), "action": action("read"), "resource": resource("members") });
+        let question = json!({
+            "subject": subject(id), "action": action("read"), "resource": resource("members"),
+        });
         let one = desk.post(ONE, question.clone()).await.expect(200);
         let many = desk.post(MANY, json!({ "evaluations": [question] })).await.expect(200);
         let mut among = many["evaluations"][0].clone();
@@ -220,7 +222,10 @@ async fn what_a_question_leaves_out_comes_from_the_defaults() {
         let answer = admin.post(MANY, single).await.expect(200);
         assert_eq!((&answer["decision"], answer.get("evaluations")), (&json!(true), None));
     }
-    let incomplete = json!({ "subject": subject(acme.member.id), "evaluations": [{ "action": action("read"), "resource": resource("members") }, {}] });
+    let incomplete = json!({
+        "subject": subject(acme.member.id),
+        "evaluations": [{ "action": action("read"), "resource": resource("members") }, {}],
+    });
     let answer = admin.post(MANY, incomplete).await;
     assert_eq!(denied(&answer), [("required", "/evaluations/1/action")]);
     assert_eq!(decisions(answer), [true, false]);
@@ -336,7 +341,10 @@ async fn one_bad_question_of_several_answers_for_itself() {
         assert_eq!(denied(&answer), [(reason, pointer.as_str())], "{asked}");
         assert_eq!(decisions(answer), [true, false, true], "{asked}");
         // It counts as denied where the first one ends it.
-        let first = json!({ "evaluations": [good(), asked, good()], "options": { "evaluations_semantic": "deny_on_first_deny" } });
+        let first = json!({
+            "evaluations": [good(), asked, good()],
+            "options": { "evaluations_semantic": "deny_on_first_deny" },
+        });
         assert_eq!(decisions(admin.post(MANY, first).await), [true, false], "{asked}");
     }
     // What is wrong with a default is wrong where the default stands.

@@ -56,7 +56,8 @@ pub fn desk<'a>(world: &'a World, person: &Person) -> Desk<'a> {
 pub fn request(changes: Value) -> Value {
     let mut body = json!({
         "eventTime": "2999-05-14T18:30:00+02:00", "durationMinutes": 90, "topic": "Introduction",
-        "address": { "street": "Bahnhofstrasse 1", "city": "Zürich", "state": "ZH", "country": "Switzerland" },
+        "address": { "street": "Bahnhofstrasse 1", "city": "Zürich", "state": "ZH",
+            "country": "Switzerland" },
     });
     merge(&mut body, changes);
     body
@@ -99,10 +100,13 @@ async fn a_request_is_pending_and_the_callers() {
     assert_eq!((made.header("location"), made.header("etag")), (row(id).as_str(), "\"1\""));
     assert!((before..=world.app.clock.now()).contains(&created));
     let expected = json!({
-        "id": id, "instanceId": world.acme.instance, "eventTime": "2999-05-14T16:30:00Z", "durationMinutes": 90, "topic": "Introduction",
-        "address": { "street": "Bahnhofstrasse 1", "city": "Zürich", "state": "ZH", "country": "CH" },
+        "id": id, "instanceId": world.acme.instance, "eventTime": "2999-05-14T16:30:00Z",
+            "durationMinutes": 90, "topic": "Introduction",
+        "address": { "street": "Bahnhofstrasse 1", "city": "Zürich", "state": "ZH",
+            "country": "CH" },
         "requestedBy": { "id": rita.id, "email": "rita@example.com" }, "status": "pending",
-        "decidedBy": null, "decidedAt": null, "decisionNote": null, "version": 1, "createdAt": made.body["createdAt"],
+        "decidedBy": null, "decidedAt": null, "decisionNote": null, "version": 1,
+            "createdAt": made.body["createdAt"],
     });
     assert_eq!(made.expect(201), expected);
     let read = desk.get(row(id)).await;

@@ -153,7 +153,8 @@ async fn the_trail_names_no_people_and_no_street() {
         .expect(200);
     admin.delete(row(rejected)).await.expect(200);
     let at = |status: &str| {
-        json!({ "instanceId": world.acme.instance, "eventTime": "2999-05-14T16:30:00Z", "durationMinutes": 90, "topic": "Introduction",
+        json!({ "instanceId": world.acme.instance, "eventTime": "2999-05-14T16:30:00Z",
+            "durationMinutes": 90, "topic": "Introduction",
                 "country": "CH", "status": status })
     };
     for (action, id, actor, details) in [
@@ -188,7 +189,8 @@ async fn the_trail_names_no_people_and_no_street() {
         .post(format!("{}/reject", row(accepted)), json!({}))
         .await
         .refused(409, "already_decided");
-    let decisions = "select count(*) from audit_events where action in ('booking_accepted', 'booking_rejected')";
+    let decisions = "select count(*) from audit_events
+                       where action in ('booking_accepted', 'booking_rejected')";
     assert_eq!(world.app.count(decisions).await, 2);
 }
 

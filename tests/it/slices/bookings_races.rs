@@ -88,7 +88,8 @@ async fn of_all_who_decide_at_once_one_does() {
         );
         won[usize::from(winner % 3 == 0)] += 1;
     }
-    let decisions = "select count(*) from audit_events where action in ('booking_accepted', 'booking_rejected')";
+    let decisions = "select count(*) from audit_events
+                       where action in ('booking_accepted', 'booking_rejected')";
     assert_eq!(arena.world.app.count(decisions).await, i64::try_from(ROUNDS).unwrap(), "{won:?}");
 }
 

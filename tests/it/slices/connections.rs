@@ -135,7 +135,8 @@ async fn a_connection_that_was_answered_may_rest_no_longer_than_one_that_begins(
 #[tokio::test]
 async fn a_body_that_trickles_is_408() {
     let listening = Listening::with(&[("BAILIWICK_BODY_TIMEOUT_SECONDS", "1")]).await;
-    let head = "POST /api/auth/login HTTP/1.1\r\nHost: b\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    let head = "POST /api/auth/login HTTP/1.1\r\nHost: b\r\nConnection: close\r\nContent-Type: \
+        application/json\r\nContent-Length: 100\r\n\r\n{";
     assert_eq!(told(&listening.ask(head).await), (408, "request_timeout".to_owned()));
     listening.serves_others().await;
 }
@@ -143,7 +144,8 @@ async fn a_body_that_trickles_is_408() {
 #[tokio::test]
 async fn oversized_requests_are_refused_by_what_came_not_by_what_was_said() {
     let listening = Listening::with(&[("BAILIWICK_MAX_BODY_BYTES", "4096")]).await;
-    let login = "POST /api/auth/login HTTP/1.1\r\nHost: b\r\nConnection: close\r\nContent-Type: application/json\r\n";
+    let login = "POST /api/auth/login HTTP/1.1\r\nHost: b\r\nConnection: close\r\nContent-Type: \
+        application/json\r\n";
     let chunked = format!(
         "{login}Transfer-Encoding: chunked\r\n\r\n2000\r\n{}\r\n0\r\n\r\n",
         " ".repeat(0x2000)
@@ -208,7 +210,8 @@ async fn with_all_connections_taken_the_next_one_waits() {
 async fn lets_in(address: SocketAddr, token: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(address).await else { return false };
     let request = format!(
-        "GET /api/auth/me HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        "GET /api/auth/me HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {token}\r\nConnection: \
+            close\r\n\r\n"
     );
     let _ = stream.write_all(request.as_bytes()).await;
     let mut first = [0; 13];
@@ -225,7 +228,8 @@ async fn what_runs_is_finished_and_the_new_refused_when_the_service_stops() {
     let mut busy = listening.connect().await;
     let body = json!({ "name": "Renamed" }).to_string();
     let request = format!(
-        "PATCH {} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "PATCH {} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {}\r\nContent-Type: \
+            application/json\r\nContent-Length: {}\r\n\r\n{body}",
         world.acme.path(""),
         world.sys_admin.token,
         body.len()
@@ -287,7 +291,8 @@ async fn a_request_that_takes_too_long_is_abandoned_with_all_that_it_did() {
         .await;
     answer.refused(504, "timed_out");
     held.release().await;
-    let others = "select count(*) from pg_stat_activity where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid()";
+    let others = "select count(*) from pg_stat_activity where datname = current_database()
+                    and state <> 'idle' and pid <> pg_backend_pid()";
     let quiet = async { while world.app.count(others).await > 0 {} };
     tokio::time::timeout(PATIENCE, quiet)
         .await

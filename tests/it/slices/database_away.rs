@@ -275,7 +275,8 @@ async fn a_connection_that_no_longer_answers_does_not_go_back() {
     let both = (0..CROWD)
         .map(|number| list_of(&world, if number % 2 == 0 { &world.acme } else { &world.globex }));
     let mut stuck = at_once(both.collect()).boxed();
-    let waiting = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let waiting = "select pid from pg_stat_activity where datname = current_database()
+                     and wait_event_type = 'Lock'";
     let all_there = async {
         loop {
             let sessions: Vec<i32> =

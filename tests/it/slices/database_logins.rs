@@ -60,7 +60,8 @@ async fn the_database_can_be_made_by_somebody_who_is_no_superuser() {
     let server = Elsewhere::start().await;
     server.sql("postgres", "create role manager login createrole createdb").await;
     std::fs::write(server.folder.join("database.sql"), commands("database: run")).unwrap();
-    let psql = "PGUSER=manager psql --no-psqlrc --set=ON_ERROR_STOP=on --dbname=postgres --file=database.sql";
+    let psql = "PGUSER=manager psql --no-psqlrc --set=ON_ERROR_STOP=on --dbname=postgres \
+        --file=database.sql";
     shell(&server, "manager", &server.folder, &path, psql).await;
     let migrated = server.bailiwick("bailiwick", &["migrate"]).await;
     assert!(migrated.well, "{}", migrated.text);
@@ -79,7 +80,13 @@ async fn the_login_of_compose_is_no_superuser_and_enough() {
     let migrated = server.bailiwick("bailiwick", &["migrate"]).await;
     assert!(migrated.well, "{}", migrated.text);
     green(&server, "bailiwick").await;
-    server.sql("postgres", "do $$ begin assert not (select rolsuper from pg_roles where rolname = 'bailiwick'); end $$").await;
+    server
+        .sql(
+            "postgres",
+            "do $$ begin assert not (select rolsuper from pg_roles
+                                where rolname = 'bailiwick'); end $$",
+        )
+        .await;
 }
 
 #[test]

@@ -23,12 +23,14 @@ const SPOILED: [(&str, &str, &str); 10] = [
     (
         "create role analyst login; grant bailiwick_system to analyst",
         "drop role analyst",
-        "analyst must not be able to become a bailiwick_* role (revoke bailiwick_system from analyst)",
+        "analyst must not be able to become a bailiwick_* role \
+         (revoke bailiwick_system from analyst)",
     ),
     (
         "create role analyst login; grant bailiwick_login to analyst",
         "drop role analyst",
-        "analyst must not be able to become a bailiwick_* role (revoke bailiwick_login from analyst)",
+        "analyst must not be able to become a bailiwick_* role \
+         (revoke bailiwick_login from analyst)",
     ),
     // Who may make roles is no login of an installation by that alone.
     (
@@ -39,7 +41,8 @@ const SPOILED: [(&str, &str, &str); 10] = [
     (
         "alter table bailiwick.playbooks disable row level security",
         "alter table bailiwick.playbooks enable row level security",
-        "row-level security is off for the table playbooks (alter table bailiwick.playbooks enable row level security)",
+        "row-level security is off for the table playbooks (alter table bailiwick.playbooks enable \
+            row level security)",
     ),
     (
         "alter table bailiwick.sessions disable row level security",
@@ -49,12 +52,14 @@ const SPOILED: [(&str, &str, &str); 10] = [
     (
         "alter table bailiwick.bookings owner to bailiwick_login",
         "alter table bailiwick.bookings owner to bailiwick_owner",
-        "the table bookings belongs to bailiwick_login (alter table bailiwick.bookings owner to bailiwick_owner)",
+        "the table bookings belongs to bailiwick_login (alter table bailiwick.bookings owner to \
+            bailiwick_owner)",
     ),
     (
-        "alter table bailiwick.nodes enable row level security; alter policy platform on bailiwick.nodes rename to p; \
-         drop policy p on bailiwick.nodes",
-        "create policy platform on bailiwick.nodes to bailiwick_system using (true) with check (true)",
+        "alter table bailiwick.nodes enable row level security; alter policy platform on \
+         bailiwick.nodes rename to p; drop policy p on bailiwick.nodes",
+        "create policy platform on bailiwick.nodes to bailiwick_system using (true) with check \
+            (true)",
         "the table nodes has lost its policies",
     ),
 ];
@@ -83,7 +88,8 @@ async fn what_lets_somebody_around_the_walls_is_refused() {
 async fn what_is_refused_is_not_migrated() {
     let server = Elsewhere::with_login().await;
     assert!(server.bailiwick("bailiwick_login", &["migrate"]).await.well);
-    let last = "delete from bailiwick._sqlx_migrations where version = (select max(version) from bailiwick._sqlx_migrations)";
+    let last = "delete from bailiwick._sqlx_migrations where version = (select max(version)
+                    from bailiwick._sqlx_migrations)";
     server.sql("bailiwick", last).await;
     server.sql("bailiwick", "create role analyst login; grant bailiwick_system to analyst").await;
     let started = server.bailiwick("bailiwick_login", &["migrate"]).await;
@@ -107,10 +113,12 @@ async fn logins_of_other_installations_are_kept_out_and_superusers_are_expected(
                  grant bailiwick_owner, bailiwick_system to staging, root";
     server.sql("postgres", roles).await;
     server.sql("postgres", "create database staging owner staging").await;
-    let closing = "revoke connect on database bailiwick from public, staging; grant connect on database bailiwick to bailiwick_login";
+    let closing = "revoke connect on database bailiwick from public, staging; \
+                   grant connect on database bailiwick to bailiwick_login";
     let complaint = format!(
-        "staging must not be able to connect to this database and become a bailiwick_* role (the login of another installation: {closing}; \
-         anything else: revoke bailiwick_owner, bailiwick_system from staging)"
+        "staging must not be able to connect to this database and become a bailiwick_* role (the \
+         login of another installation: {closing}; anything else: revoke bailiwick_owner, \
+         bailiwick_system from staging)"
     );
     let open = doctor().await;
     assert!(!open.well && open.text.contains(&complaint), "{}", open.text);
@@ -125,7 +133,13 @@ async fn logins_of_other_installations_are_kept_out_and_superusers_are_expected(
     let as_superuser = server.bailiwick("root", &["doctor"]).await;
     assert!(as_superuser.well, "{}", as_superuser.text);
     // Whatever way it is let in by.
-    server.sql("postgres", "create role visitors; grant connect on database bailiwick to visitors; grant visitors to staging").await;
+    server
+        .sql(
+            "postgres",
+            "create role visitors; grant connect on database bailiwick to visitors;
+                              grant visitors to staging",
+        )
+        .await;
     let open = doctor().await;
     assert!(
         !open.well && open.text.contains("staging must not be able to connect"),

@@ -77,7 +77,10 @@ async fn a_wildcard_is_a_table_of_its_own() {
     let world = World::new().await;
     let acme = &world.acme;
     let all = json!(["a", "a", "a", "a"]);
-    let everything = json!({ "mandate": all, "members": all, "groups": all, "roles": all, "instances": all, "audit": ["a", "n", "n", "n"] });
+    let everything = json!({
+        "mandate": all, "members": all, "groups": all, "roles": all, "instances": all,
+        "audit": ["a", "n", "n", "n"],
+    });
     let named = world.role_with(acme, "everything by name", everything.clone()).await;
     let star = world.role_with(acme, "star", json!({ "*": ["m", "n", "n", "n"] })).await;
     let nora = world.member_with(acme, "nora", &[named]).await;
@@ -286,7 +289,9 @@ async fn managing_instances_gives_no_role_inside_them() {
     let own = format!("{users}/{}", dora.id);
     world.admin().patch(own.clone(), json!({ "enabled": false })).await.expect(200);
     desk.patch(own, json!({ "enabled": true })).await.refused(403, "self_escalation");
-    let body = json!({ "featureCode": "bookings", "label": "Rooms", "grantCreatorRole": "bookings-admin" });
+    let body = json!({
+        "featureCode": "bookings", "label": "Rooms", "grantCreatorRole": "bookings-admin",
+    });
     assert_eq!(desk.post("/api/features/instances", body).await.status.as_u16(), 403);
 }
 
@@ -339,7 +344,9 @@ async fn admins_may_give_themselves_instance_roles_and_it_is_audited() {
         .await
         .expect(200);
     assert_eq!(trail["items"].as_array().unwrap().len(), 2, "{trail}");
-    let body = json!({ "featureCode": "bookings", "label": "Rooms", "grantCreatorRole": "bookings-admin" });
+    let body = json!({
+        "featureCode": "bookings", "label": "Rooms", "grantCreatorRole": "bookings-admin",
+    });
     let rooms = admin.post("/api/features/instances", body).await.id();
     let admitted = admin.get(format!("/api/features/instances/{rooms}/users")).await.expect(200);
     assert_eq!(admitted["items"][0]["userId"], json!(acme.admin.id));
@@ -396,7 +403,9 @@ async fn sys_admins_do_not_change_their_own_place_in_a_mandate() {
     desk.put(acme.instance_path(&format!("/users/{}/roles", gov.id)), body)
         .await
         .refused(403, "self_escalation");
-    let body = json!({ "featureCode": "bookings", "label": "Rooms", "grantCreatorRole": "bookings-admin" });
+    let body = json!({
+        "featureCode": "bookings", "label": "Rooms", "grantCreatorRole": "bookings-admin",
+    });
     assert_eq!(desk.post("/api/features/instances", body).await.status.as_u16(), 403);
     // Of others they do manage the membership, in any mandate, `admin` included.
     let to_admin = member(&world, acme.member.id, &format!("/roles/{}", acme.role("admin")));

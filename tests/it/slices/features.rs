@@ -13,7 +13,14 @@ const PATH: &str = "/api/features";
 async fn a_feature_is_registered_read_changed_and_deleted() {
     let world = World::new().await;
     let root = world.root();
-    let made = root.post(PATH, json!({ "code": "trustee-plus", "tables": ["ledgers", "old_books"], "views": ["board"] })).await;
+    let made = root
+        .post(
+            PATH,
+            json!({
+                "code": "trustee-plus", "tables": ["ledgers", "old_books"], "views": ["board"],
+            }),
+        )
+        .await;
     assert_eq!(made.header("location"), "/api/features/trustee-plus");
     let feature = made.expect(201);
     let found = ["code", "label", "icon", "tables", "views", "builtIn", "version"]
@@ -32,7 +39,10 @@ async fn a_feature_is_registered_read_changed_and_deleted() {
     for person in [&world.acme.member, &world.sys_admin] {
         assert_eq!(world.bare(person).get(path.clone()).await.expect(200), feature);
     }
-    let body = json!({ "label": { "fr": "Fiduciaire", "EN": null }, "icon": "mdi-bank", "tables": ["ledgers"], "views": [] });
+    let body = json!({
+        "label": { "fr": "Fiduciaire", "EN": null }, "icon": "mdi-bank", "tables": ["ledgers"],
+        "views": [],
+    });
     let changed = root.patch(path.clone(), body).await.expect(200);
     let found = ["label", "icon", "tables", "views", "version"].map(|field| changed[field].clone());
     assert_eq!(
@@ -169,7 +179,10 @@ async fn tables_and_views_are_called_as_applications_call_them() {
         .id();
     let path = |rest: &str| format!("/api/features/instances/{instance}{rest}");
     let role = admin.post(path("/roles"), json!({ "label": "clerk" })).await.id();
-    let wanted = json!({ "tables": rules(&json!({ "TrusteeContract": ["a", "n", "n", "n"] })), "views": { "ui.feature.trustee.dashboard": true } });
+    let wanted = json!({
+        "tables": rules(&json!({ "TrusteeContract": ["a", "n", "n", "n"] })),
+        "views": { "ui.feature.trustee.dashboard": true },
+    });
     admin.put(format!("/api/roles/{role}/permissions"), wanted).await.expect(200);
     // Compared exactly.
     let other = json!({ "tables": rules(&json!({ "trusteecontract": ["a", "n", "n", "n"] })) });
@@ -182,7 +195,10 @@ async fn tables_and_views_are_called_as_applications_call_them() {
         .await
         .expect(201);
     let desk = world.desk(&acme.member, acme).in_instance(instance);
-    let asked = json!({ "checks": [{ "table": "TrusteeContract", "operation": "read" }, { "table": "trustee.home", "operation": "read" }] });
+    let asked = json!({
+        "checks": [{ "table": "TrusteeContract", "operation": "read" },
+        { "table": "trustee.home", "operation": "read" }],
+    });
     let answered = desk.post("/api/access/check", asked).await.expect(200);
     assert_eq!(
         answered["results"],

@@ -156,7 +156,9 @@ async fn what_keeps_a_feature_is_named() {
     }
     root.post(world.acme.path("/restore"), json!({})).await.expect(200);
     for number in 0..60 {
-        let body = json!({ "featureCode": "trustee", "label": format!("Copy {number}"), "copyTemplateRoles": false });
+        let body = json!({
+            "featureCode": "trustee", "label": format!("Copy {number}"), "copyTemplateRoles": false,
+        });
         world.admin().post(INSTANCES, body).await.expect(201);
     }
     let many = root.delete("/api/features/trustee").await;

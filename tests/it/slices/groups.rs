@@ -146,7 +146,8 @@ async fn a_put_of_members_answers_their_first_page() {
     let world = World::new().await;
     let (acme, admin) = (&world.acme, world.admin());
     let crowd = "insert into users (id, username, username_key, created_at)
-          select md5('crowd' || n)::uuid, 'crowd-' || lpad(n::text, 2, '0'), 'crowd-' || lpad(n::text, 2, '0'), now() from generate_series(1, 60) n";
+          select md5('crowd' || n)::uuid, 'crowd-' || lpad(n::text, 2, '0'),
+            'crowd-' || lpad(n::text, 2, '0'), now() from generate_series(1, 60) n";
     world.app.sql.execute(crowd).await.unwrap();
     let join = "insert into memberships (id, mandate_id, user_id, created_at)
           select gen_random_uuid(), $1, id, now() from users where username like 'crowd-%'";
@@ -195,7 +196,10 @@ async fn the_trail_tells_who_was_in_a_group() {
         [
             json!({ "added": both, "addedCount": 2, "removed": [], "removedCount": 0 }),
             json!({ "added": [], "addedCount": 0, "removed": [acme.member.id], "removedCount": 1 }),
-            json!({ "before": { "name": "board", "description": null, "autoJoin": false }, "userIds": [acme.admin.id], "count": 1 }),
+            json!({
+                "before": { "name": "board", "description": null, "autoJoin": false },
+                "userIds": [acme.admin.id], "count": 1,
+            }),
         ]
     );
 }

@@ -190,10 +190,13 @@ async fn the_scheduler_sleeps_until_something_is_due_and_a_minute_at_most() {
 #[tokio::test]
 async fn jobs_of_other_versions_wait_for_them() {
     let app = TestApp::start().await;
-    sqlx::query("insert into jobs (name, subject, due_at) values ('unheard_of', '', now() - interval '1 day')")
-        .execute(&app.sql)
-        .await
-        .unwrap();
+    sqlx::query(
+        "insert into jobs (name, subject, due_at)
+                   values ('unheard_of', '', now() - interval '1 day')",
+    )
+    .execute(&app.sql)
+    .await
+    .unwrap();
     run_due(&scheduler(&app)).await;
     assert_eq!(failures(&app, "unheard_of").await, (0, String::new()));
 }

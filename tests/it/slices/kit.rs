@@ -142,14 +142,18 @@ pub async fn follow(start: String, get: impl AsyncFn(String) -> Answer) -> Vec<V
 /// Every row of every table, in a few letters: to show that what was refused changed nothing.
 pub async fn everything(app: &TestApp) -> String {
     let each: String = sqlx::query_scalar(
-        "select string_agg(format('select %L, md5(string_agg(t::text, chr(10) order by t::text)) from bailiwick.%1$I t', c.relname), ' union all ')
-         from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'bailiwick' and c.relkind = 'r'",
+        "select string_agg(format('select %L,
+            md5(string_agg(t::text, chr(10) order by t::text)) from bailiwick.%1$I t', c.relname),
+            ' union all ')
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'bailiwick'
+           and c.relkind = 'r'",
     )
     .fetch_one(&app.sql)
     .await
     .unwrap();
     let statement = format!(
-        "select string_agg(name || ' ' || digest, chr(10) order by name) from ({each}) tables (name, digest)"
+        "select string_agg(name || ' ' || digest, chr(10) order by name)
+           from ({each}) tables (name, digest)"
     );
     sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&app.sql).await.unwrap()
 }

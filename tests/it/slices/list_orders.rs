@@ -19,7 +19,9 @@ impl<'a> Shelves<'a> {
     pub async fn new(world: &'a World) -> Self {
         let acme = &world.acme;
         world.admit(acme, acme.admin.id, &[acme.instance_role("playbooks-admin")]).await;
-        let body = json!({ "featureCode": "bookings", "label": "Rooms", "grantCreatorRole": "bookings-admin" });
+        let body = json!({
+            "featureCode": "bookings", "label": "Rooms", "grantCreatorRole": "bookings-admin",
+        });
         let bookings = world.admin().post("/api/features/instances", body).await.id();
         Self { world, bookings }
     }
@@ -80,18 +82,26 @@ impl<'a> Shelves<'a> {
 /// in another order than their ids.
 const OUT_OF_ORDER: &str = "
     create temporary table rows as
-      select n, md5('row' || n)::uuid as id, timestamptz '2026-01-01T00:00:00Z' + (n * 5 % 7 / 2) * interval '1 microsecond' as at
+      select n, md5('row' || n)::uuid as id,
+        timestamptz '2026-01-01T00:00:00Z' + (n * 5 % 7 / 2) * interval '1 microsecond' as at
       from generate_series(1, 7) n;
-    insert into users (id, username, username_key, created_at) select id, 'user-' || n, 'user-' || n, at from rows;
+    insert into users (id, username, username_key, created_at) select id, 'user-' || n,
+      'user-' || n, at from rows;
     insert into mandates (id, name, name_key, code, code_key, created_at, updated_at)
       select id, 'row', 'row', 'row-' || n, 'row-' || n, at, at from rows;
-    insert into memberships (id, mandate_id, user_id, created_at) select md5(id::text)::uuid, '$mandate', id, at from rows;
-    insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key, created_at, updated_at)
-      select id, '$mandate', '$instance', '$admin', 'row ' || n, 'row ' || n, 'row', 'row', at, at from rows;
-    insert into bookings (id, mandate_id, instance_id, owner_id, event_time, duration_minutes, topic, street, city, country, created_at)
-      select id, '$mandate', '$bookings', '$admin', at + interval '900 years', 60, 'row', 'row', 'row', 'CH', at from rows;
+    insert into memberships (id, mandate_id, user_id, created_at) select md5(id::text)::uuid,
+      '$mandate', id, at from rows;
+    insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key,
+        created_at, updated_at)
+      select id, '$mandate', '$instance', '$admin', 'row ' || n, 'row ' || n, 'row', 'row', at, at
+        from rows;
+    insert into bookings (id, mandate_id, instance_id, owner_id, event_time, duration_minutes,
+        topic, street, city, country, created_at)
+      select id, '$mandate', '$bookings', '$admin', at + interval '900 years', 60, 'row', 'row',
+        'row', 'CH', at from rows;
     insert into audit_events (id, at, mandate_id, action, resource_type)
-      select id, at, '$mandate'::uuid, 'role_updated', 'role' from rows union all select md5(id::text)::uuid, at, null, 'role_updated', 'role' from rows;
+      select id, at, '$mandate'::uuid, 'role_updated', 'role' from rows
+        union all select md5(id::text)::uuid, at, null, 'role_updated', 'role' from rows;
     drop table rows";
 
 #[tokio::test]
@@ -142,15 +152,22 @@ const LONG_NAMES: &str = "
     create temporary table rows as
       select n, md5('row' || n)::uuid as id, 'm' || repeat(U&'\\FDFA', 190) || n as name,
              'm' || repeat('صلى الله عليه وسلم', 220) || n as key from generate_series(1, 6) n
-      union all select 7, md5('row7')::uuid, 'l', 'l' union all select 8, md5('row8')::uuid, 'n', 'n';
-    insert into mandates (id, name, name_key, code, code_key, created_at, updated_at) select id, name, key, 'row-' || n, 'row-' || n, now(), now() from rows;
-    insert into groups (id, mandate_id, name, name_key, created_at) select id, '$mandate', name, key, now() from rows;
-    insert into roles (id, scope, mandate_id, label, label_key, created_at) select id, 'mandate', '$mandate', name, key, now() from rows;
-    insert into roles (id, scope, mandate_id, instance_id, feature_code, label, label_key, created_at)
-      select md5(id::text)::uuid, 'instance', '$mandate', '$instance', 'playbooks', name, key, now() from rows;
+      union all select 7, md5('row7')::uuid, 'l', 'l' union all select 8, md5('row8')::uuid, 'n',
+        'n';
+    insert into mandates (id, name, name_key, code, code_key, created_at, updated_at)
+      select id, name, key, 'row-' || n, 'row-' || n, now(), now() from rows;
+    insert into groups (id, mandate_id, name, name_key, created_at) select id, '$mandate', name,
+      key, now() from rows;
+    insert into roles (id, scope, mandate_id, label, label_key, created_at) select id, 'mandate',
+      '$mandate', name, key, now() from rows;
+    insert into roles (id, scope, mandate_id, instance_id, feature_code, label, label_key,
+        created_at)
+      select md5(id::text)::uuid, 'instance', '$mandate', '$instance', 'playbooks', name, key, now()
+        from rows;
     insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at)
       select id, '$mandate', 'playbooks', name, key, now() from rows;
-    insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key, created_at, updated_at)
+    insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key,
+        created_at, updated_at)
       select id, '$mandate', '$instance', '$admin', name, key, name, key, now(), now() from rows;
     drop table rows";
 

@@ -12,9 +12,11 @@ async fn a_page_has_at_most_a_mebibyte_and_the_next_one_goes_on() {
     shelves
         .sql(
             "insert into groups (id, mandate_id, name, name_key, description, created_at)
-             select md5('heavy' || n)::uuid, '$mandate', 'heavy ' || n, 'heavy ' || n, repeat(U&'\\+01F3F4', 4000), now() from generate_series(1, 90) n;
+             select md5('heavy' || n)::uuid, '$mandate', 'heavy ' || n, 'heavy ' || n,
+               repeat(U&'\\+01F3F4', 4000), now() from generate_series(1, 90) n;
              insert into audit_events (id, at, mandate_id, action, resource_type, details)
-             select md5('heavy' || n)::uuid, '2999-01-01', '$mandate', 'role_updated', 'role', jsonb_build_object('after', repeat('x', 1500000))
+             select md5('heavy' || n)::uuid, '2999-01-01', '$mandate', 'role_updated', 'role',
+               jsonb_build_object('after', repeat('x', 1500000))
              from generate_series(1, 2) n",
         )
         .await;

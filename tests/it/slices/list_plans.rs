@@ -17,18 +17,24 @@ const MOST: f64 = 200.0;
 
 const CROWD: &str = "
     insert into users (id, username, username_key, created_at)
-      select md5('crowd' || n)::uuid, 'crowd-' || n, 'crowd-' || n, now() - n * interval '1 second' from generate_series(1, 20000) n;
+      select md5('crowd' || n)::uuid, 'crowd-' || n, 'crowd-' || n, now() - n * interval '1 second'
+        from generate_series(1, 20000) n;
     insert into memberships (id, mandate_id, user_id, created_at)
-      select gen_random_uuid(), '$mandate', md5('crowd' || n)::uuid, now() - n * interval '1 second' from generate_series(1, 20000) n;
+      select gen_random_uuid(), '$mandate', md5('crowd' || n)::uuid, now() - n * interval '1 second'
+        from generate_series(1, 20000) n;
     insert into mandates (id, name, name_key, code, code_key, created_at, updated_at)
-      select gen_random_uuid(), 'crowd', 'crowd', 'crowd-' || n, 'crowd-' || n, now() - n * interval '1 second', now() from generate_series(1, 20000) n;
+      select gen_random_uuid(), 'crowd', 'crowd', 'crowd-' || n, 'crowd-' || n,
+        now() - n * interval '1 second', now() from generate_series(1, 20000) n;
     insert into audit_events (id, at, mandate_id, actor_id, action, resource_type)
-      select gen_random_uuid(), now() - n * interval '1 second', case when n % 2 = 0 then '$mandate'::uuid end, '$admin', 'role_updated', 'role'
+      select gen_random_uuid(), now() - n * interval '1 second', case when n % 2 = 0
+        then '$mandate'::uuid end, '$admin', 'role_updated', 'role'
       from generate_series(1, 40000) n;
     insert into audit_events (id, at, mandate_id, actor_id, action, resource_type)
-      select gen_random_uuid(), now() - n * interval '500 seconds', '$mandate', '$admin', 'group_created', 'group' from generate_series(1, 40) n;
+      select gen_random_uuid(), now() - n * interval '500 seconds', '$mandate', '$admin',
+        'group_created', 'group' from generate_series(1, 40) n;
     insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at)
-      select gen_random_uuid(), '$mandate', 'playbooks', 'crowd ' || n, 'crowd ' || n, now() from generate_series(1, 20000) n;
+      select gen_random_uuid(), '$mandate', 'playbooks', 'crowd ' || n, 'crowd ' || n, now()
+        from generate_series(1, 20000) n;
     analyze";
 
 /// A list, what its statement begins and ends with, and its arguments with the bound of a page in
@@ -49,12 +55,14 @@ fn busiest(plan: &Value) -> f64 {
 
 async fn plan_of(node: &TestApp, world: &World, list: &List<'_>, mode: &str) -> Value {
     let mut connection = node.db.bare_connection().await.unwrap();
-    let found: Vec<String> =
-        sqlx::query_scalar("select name from pg_prepared_statements where statement like $1 and statement like '%order by%limit%'")
-            .bind(list.statement)
-            .fetch_all(&mut *connection)
-            .await
-            .unwrap();
+    let found: Vec<String> = sqlx::query_scalar(
+        "select name from pg_prepared_statements where statement like $1
+                              and statement like '%order by%limit%'",
+    )
+    .bind(list.statement)
+    .fetch_all(&mut *connection)
+    .await
+    .unwrap();
     let [name] = &found[..] else { panic!("{}: one list was asked for: {found:?}", list.path) };
     let role = if list.path.starts_with(&world.acme.path("/")) {
         "bailiwick_tenant"
@@ -63,7 +71,8 @@ async fn plan_of(node: &TestApp, world: &World, list: &List<'_>, mode: &str) -> 
     };
     let mandate = world.acme.id;
     let script = format!(
-        "begin; set local role {role}; set local app.mandate_id = '{mandate}'; set local plan_cache_mode = {mode}"
+        "begin; set local role {role}; set local app.mandate_id = '{mandate}'; set local \
+            plan_cache_mode = {mode}"
     );
     connection.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.unwrap();
     let plan = explained(

@@ -38,8 +38,10 @@ async fn each_answer_has_one_line_that_tells_whose_it_was_and_how_it_went() {
     list.expect(200);
     let line = told_of(&log, "r-list");
     let expected = json!({
-        "level": "INFO", "message": "answered", "target": "bailiwick::access", "request_id": "r-list", "method": "GET",
-        "route": "/api/mandates/{mandateId}/users", "user": acme.admin.id, "mandate": acme.id, "status": 200, "client": "203.0.113.7",
+        "level": "INFO", "message": "answered", "target": "bailiwick::access",
+            "request_id": "r-list", "method": "GET",
+        "route": "/api/mandates/{mandateId}/users", "user": acme.admin.id, "mandate": acme.id,
+            "status": 200, "client": "203.0.113.7",
         "timestamp": line["timestamp"], "duration_ms": line["duration_ms"],
     });
     assert_eq!(line, expected);
@@ -156,7 +158,10 @@ async fn the_text_is_for_people() {
         .await
         .refused(401, "unauthenticated");
     let line = log.with("r-text").join("\n");
-    let expected = r#" INFO request{request_id="r-text" method="GET" route="/api/auth/me"}: bailiwick::access: answered status=401 client=2001:db8::7 duration_ms="#;
+    let expected = concat!(
+        r#" INFO request{request_id="r-text" method="GET" route="/api/auth/me"}: "#,
+        "bailiwick::access: answered status=401 client=2001:db8::7 duration_ms="
+    );
     assert!(line.contains(expected), "{line}");
 }
 
@@ -282,7 +287,10 @@ async fn nobodys_secrets_are_in_the_log() {
     let (app, root) = (&world.app, world.root());
     let log = Log::json("trace,h2=off,hyper=off,sqlx=off");
     let secret = "brisk-Otter-41-lantern";
-    let body = json!({ "username": "walburga", "email": "walburga@example.com", "firstName": "Walburga", "password": secret });
+    let body = json!({
+        "username": "walburga", "email": "walburga@example.com", "firstName": "Walburga",
+        "password": secret,
+    });
     let made = root.post("/api/users", body.clone()).await.id();
     root.post("/api/users", body).await.refused(409, "username_taken");
     let login = |password: &str| {

@@ -34,8 +34,10 @@ async fn add(world: &World, by: &Person, who: Value, roles: &[Uuid]) -> Answer {
 }
 
 async fn failures(world: &World) -> Vec<Value> {
-    let events = "select jsonb_build_object('target', target_user_id, 'resource', resource_id, 'details', details, 'actor', actor_id,
-                  'mandate', mandate_id) from audit_events where action = 'lookup_failed' order by id";
+    let events = "select jsonb_build_object('target', target_user_id, 'resource', resource_id,
+                      'details', details, 'actor', actor_id,
+                  'mandate', mandate_id) from audit_events where action = 'lookup_failed'
+                    order by id";
     sqlx::query_scalar(events).fetch_all(&world.app.sql).await.unwrap()
 }
 
@@ -146,7 +148,10 @@ async fn each_name_that_becomes_no_member_is_told_and_costs() {
             "{}",
             answer.header("ratelimit")
         );
-        expected.push(json!({ "target": target, "resource": null, "details": {}, "actor": recruiter.id, "mandate": acme.id }));
+        expected.push(json!({
+            "target": target, "resource": null, "details": {}, "actor": recruiter.id,
+            "mandate": acme.id,
+        }));
     }
     assert_eq!(failures(&world).await, expected);
     // Ids cannot be guessed.

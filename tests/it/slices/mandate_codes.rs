@@ -63,7 +63,8 @@ async fn a_name_whose_numbers_are_used_up_gets_a_code_of_chance() {
     sqlx::query(
         "insert into mandates (id, name, name_key, code, code_key, created_at, updated_at)
          select gen_random_uuid(), 'o', 'o', code, code, now(), now()
-         from generate_series(1, 10000) n cross join lateral (select $1 || case when n = 1 then '' else '-' || n end as code) c",
+         from generate_series(1, 10000) n cross
+           join lateral (select $1 || case when n = 1 then '' else '-' || n end as code) c",
     )
     .bind(&base)
     .execute(&world.app.sql)
@@ -78,10 +79,13 @@ async fn a_name_whose_numbers_are_used_up_gets_a_code_of_chance() {
         again.refused(409, "code_taken");
     }
     // What a deleted mandate frees is a number again.
-    sqlx::query("update mandates set deleted_at = now(), purge_at = now() + interval '1 day' where code = $1 || '-77'")
-        .bind(&base)
-        .execute(&world.app.sql)
-        .await
-        .unwrap();
+    sqlx::query(
+        "update mandates set deleted_at = now(), purge_at = now() + interval '1 day'
+                   where code = $1 || '-77'",
+    )
+    .bind(&base)
+    .execute(&world.app.sql)
+    .await
+    .unwrap();
     assert_eq!(codes_at_once(&world, &base, 1).await, [format!("{base}-77")]);
 }

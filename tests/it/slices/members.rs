@@ -190,7 +190,9 @@ async fn a_disabled_member_may_leave_and_nothing_else() {
     // There is nothing to lose any more, and how others stand is not theirs to know.
     assert_eq!(
         preview,
-        json!({ "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null })
+        json!({
+            "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null,
+        })
     );
     desk.delete(own.clone()).await.expect(204);
     admin.get(own.clone()).await.refused(404, "not_found");

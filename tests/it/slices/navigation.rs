@@ -42,12 +42,16 @@ async fn the_shape_is_exactly_this() {
     let expected = json!({ "mandates": [{
         "id": acme.id, "name": "Acme", "code": "acme",
         "features": [{
-            "code": "playbooks", "label": { "en": "Playbooks", "de": "Handbücher" }, "icon": "mdi-book-open-variant",
+            "code": "playbooks", "label": { "en": "Playbooks", "de": "Handbücher" },
+                "icon": "mdi-book-open-variant",
             "instances": [{
-                "id": acme.instance, "featureCode": "playbooks", "mandateId": acme.id, "mandateName": "Acme",
-                "instanceLabel": "Acme handbook", "userRole": "playbooks-viewer", "roles": ["playbooks-viewer"],
+                "id": acme.instance, "featureCode": "playbooks", "mandateId": acme.id,
+                    "mandateName": "Acme",
+                "instanceLabel": "Acme handbook", "userRole": "playbooks-viewer",
+                    "roles": ["playbooks-viewer"],
                 "permissions": {
-                    "tables": { "playbooks": read, "playbook_versions": read, "access": none, "instance-roles": none },
+                    "tables": { "playbooks": read, "playbook_versions": read, "access": none,
+                        "instance-roles": none },
                     "views": { "playbooks": true, "editor": false }, "fields": {},
                 },
             }],

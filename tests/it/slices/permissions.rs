@@ -24,10 +24,19 @@ async fn put_replaces_all_and_patch_merges() {
             json!({ "members": ["a", "n", "g", "n"], "groups": ["m", "n", "n", "n"] }),
         )
         .await;
-    let short = |view: bool, read: &str, update: &str| json!({ "view": view, "read": read, "create": "n", "update": update, "delete": "n" });
-    let patch = json!({ "tables": { "groups": null, "members": { "update": "m" }, "roles": { "view": true, "read": "a" } } });
+    let short = |view: bool, read: &str, update: &str| {
+        json!({
+            "view": view, "read": read, "create": "n", "update": update, "delete": "n",
+        })
+    };
+    let patch = json!({
+        "tables": { "groups": null, "members": { "update": "m" },
+        "roles": { "view": true, "read": "a" } },
+    });
     let merged = admin.patch(at(role), patch).await.expect(200);
-    let expected = json!({ "tables": { "members": short(true, "a", "m"), "roles": short(true, "a", "n") }, "views": {} });
+    let expected = json!({
+        "tables": { "members": short(true, "a", "m"), "roles": short(true, "a", "n") }, "views": {},
+    });
     let expected = answered(expected);
     assert_eq!(merged, expected);
     assert_eq!(admin.get(at(role)).await.expect(200), expected);
@@ -45,7 +54,12 @@ async fn a_rule_that_is_not_well_formed_is_refused_with_pointers() {
     let world = World::new().await;
     let (acme, admin) = (&world.acme, world.admin());
     let role = world.role_with(acme, "clerk", json!({})).await;
-    let short = |view: bool, levels: [&str; 4]| json!({ "view": view, "read": levels[0], "create": levels[1], "update": levels[2], "delete": levels[3] });
+    let short = |view: bool, levels: [&str; 4]| {
+        json!({
+            "view": view, "read": levels[0], "create": levels[1], "update": levels[2],
+            "delete": levels[3],
+        })
+    };
     for (table, wrong, pointer) in [
         ("members", short(true, ["m", "n", "g", "n"]), "/tables/members/update"),
         ("members", short(true, ["n", "n", "n", "m"]), "/tables/members/delete"),
@@ -84,9 +98,10 @@ async fn instance_roles_speak_of_the_tables_and_views_of_their_feature() {
     let world = World::new().await;
     let (acme, admin) = (&world.acme, world.admin());
     let role = acme.instance_role("playbooks-viewer");
-    let tables = rules(
-        &json!({ "playbooks": ["g", "m", "m", "n"], "access": ["m", "n", "n", "n"], "instance-roles": ["a", "n", "n", "n"] }),
-    );
+    let tables = rules(&json!({
+        "playbooks": ["g", "m", "m", "n"], "access": ["m", "n", "n", "n"],
+        "instance-roles": ["a", "n", "n", "n"],
+    }));
     let body = json!({ "tables": tables, "views": { "editor": true, "playbooks": false } });
     assert_eq!(admin.put(at(role), body.clone()).await.expect(200), answered(body));
     for foreign in ["members", "bookings", "mandate"] {
@@ -209,7 +224,10 @@ async fn access_me_adds_the_instances_tables_where_the_header_names_it() {
     let nowhere = world.bare(&acme.member).get("/api/access/me").await.expect(200);
     assert_eq!(
         nowhere,
-        json!({ "userId": acme.member.id, "mandateId": null, "instanceId": null, "roles": [], "tables": {}, "views": {} })
+        json!({
+            "userId": acme.member.id, "mandateId": null, "instanceId": null, "roles": [],
+            "tables": {}, "views": {},
+        })
     );
     let desk = world.desk(&acme.member, acme);
     let mandate = desk.get("/api/access/me").await.expect(200);
@@ -279,7 +297,10 @@ async fn what_is_stale_is_told_and_stands_in_nobodys_way() {
     let ledgers = rules(&json!({ "ledgers": ["a", "n", "n", "n"] }));
     assert_eq!(
         told,
-        json!({ "tables": ledgers, "views": { "board": true }, "stale": { "tables": ["vaults"], "views": ["stats"] } })
+        json!({
+            "tables": ledgers, "views": { "board": true },
+            "stale": { "tables": ["vaults"], "views": ["stats"] },
+        })
     );
     assert_eq!(admin.patch(at(role), json!({})).await.expect(200)["stale"], told["stale"]);
     let patched = admin

@@ -58,7 +58,9 @@ impl Stage {
             admit(&world, elsewhere, person.id, &[there]).await;
             let member = json!({ "targetUserId": person.id, "roleIds": [globex.role("user")] });
             globex_desk.post(globex.path("/users"), member).await.expect(201);
-            let access = json!({ "userId": person.id, "roleIds": [globex.instance_role("playbooks-admin")] });
+            let access = json!({
+                "userId": person.id, "roleIds": [globex.instance_role("playbooks-admin")],
+            });
             globex_desk.post(globex.instance_path("/users"), access).await.expect(201);
         }
         Self { world, caller, peer, outsider, elsewhere, probe }

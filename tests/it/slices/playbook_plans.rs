@@ -19,15 +19,23 @@ const MOST: u64 = 20;
 /// 2,000 members in 50 groups, and 100,000 playbooks: 12,000 of the reader's own, the others of all
 /// alike. (The reader owns that many so that there is a thousandth page at every level.)
 const CROWD: &str = "
-    insert into users (id, username, username_key, created_at) select md5('crowd' || n)::uuid, 'crowd-' || n, 'crowd-' || n, now() from generate_series(1, 1999) n;
-    insert into memberships (id, mandate_id, user_id, created_at) select gen_random_uuid(), '$mandate', md5('crowd' || n)::uuid, now() from generate_series(1, 1999) n;
+    insert into users (id, username, username_key, created_at) select md5('crowd' || n)::uuid,
+      'crowd-' || n, 'crowd-' || n, now() from generate_series(1, 1999) n;
+    insert into memberships (id, mandate_id, user_id, created_at) select gen_random_uuid(),
+      '$mandate', md5('crowd' || n)::uuid, now() from generate_series(1, 1999) n;
     delete from group_members;
-    insert into groups (id, mandate_id, name, name_key, created_at) select md5('group' || n)::uuid, '$mandate', 'group-' || n, 'group-' || n, now() from generate_series(0, 49) n;
-    insert into group_members (mandate_id, group_id, user_id) select '$mandate', md5('group' || n % 50)::uuid, md5('crowd' || n)::uuid from generate_series(1, 1999) n;
-    insert into group_members (mandate_id, group_id, user_id) values ('$mandate', md5('group0')::uuid, '$reader');
-    insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key, created_at, updated_at)
-    select md5('playbook' || n)::uuid, '$mandate', '$instance', case when n % 25 < 3 then '$reader'::uuid else md5('crowd' || (n * 7919 % 1999 + 1))::uuid end,
-           'playbook ' || lpad(n::text, 6, '0'), 'playbook ' || lpad(n::text, 6, '0'), 'Title', 'title', now(), now()
+    insert into groups (id, mandate_id, name, name_key, created_at) select md5('group' || n)::uuid,
+      '$mandate', 'group-' || n, 'group-' || n, now() from generate_series(0, 49) n;
+    insert into group_members (mandate_id, group_id, user_id) select '$mandate',
+      md5('group' || n % 50)::uuid, md5('crowd' || n)::uuid from generate_series(1, 1999) n;
+    insert into group_members (mandate_id, group_id, user_id)
+      values ('$mandate', md5('group0')::uuid, '$reader');
+    insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key,
+        created_at, updated_at)
+    select md5('playbook' || n)::uuid, '$mandate', '$instance', case when n % 25 < 3
+      then '$reader'::uuid else md5('crowd' || (n * 7919 % 1999 + 1))::uuid end,
+           'playbook ' || lpad(n::text, 6, '0'), 'playbook ' || lpad(n::text, 6, '0'), 'Title',
+             'title', now(), now()
     from generate_series(1, 100000) n;
     analyze";
 
@@ -61,7 +69,8 @@ impl Reader<'_> {
     async fn passed_over(&self, after: Option<&Value>, mode: &str) -> u64 {
         let mut connection = self.node.db.bare_connection().await.unwrap();
         let found: Vec<(String, String)> = sqlx::query_as(
-            "select name, statement from pg_prepared_statements where statement like 'select p.id%from playbooks p where%order by%'",
+            "select name, statement from pg_prepared_statements
+               where statement like 'select p.id%from playbooks p where%order by%'",
         )
         .fetch_all(&mut *connection)
         .await
@@ -78,7 +87,8 @@ impl Reader<'_> {
             PAGE + 1
         );
         let script = format!(
-            "begin; set local role bailiwick_tenant; set local app.mandate_id = '{mandate}'; set local app.instance_id = '{instance}';
+            "begin; set local role bailiwick_tenant; set local app.mandate_id = '{mandate}';
+             set local app.instance_id = '{instance}';
              set local plan_cache_mode = {mode}"
         );
         connection.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.unwrap();
@@ -137,7 +147,9 @@ async fn no_level_passes_over_many_rows_on_any_page() {
     }
     // Everybody in one group: the reader's peers are all owners there are.
     let everybody = format!(
-        "insert into group_members (mandate_id, group_id, user_id) select '{0}', md5('group0')::uuid, user_id from memberships where mandate_id = '{0}' on conflict do nothing",
+        "insert into group_members (mandate_id, group_id, user_id)
+           select '{0}', md5('group0')::uuid, user_id from memberships where mandate_id = '{0}'
+           on conflict do nothing",
         acme.id
     );
     world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(everybody))).await.unwrap();
@@ -158,7 +170,8 @@ async fn passes_over_few(world: &World, person: &Person, level: &str) {
     };
     let first = reader.page("", PAGE).await;
     assert_eq!(first["items"].as_array().unwrap().len(), PAGE, "{level}");
-    reader.page("", PAGE).await; // the first use of a mandate is noted, so that the context was loaded once more
+    // The first use of a mandate is noted, so that the context was loaded once more.
+    reader.page("", PAGE).await;
     let before = statements::sent();
     reader.page("", PAGE).await;
     assert_eq!(statements::sent() - before, 4, "freshness, begin, the list, commit");

@@ -149,10 +149,8 @@ async fn a_content_is_kept_as_it_came() {
         let number = made["number"].as_i64().unwrap();
         assert_eq!(desk.get(version("p", number)).await.expect(200)["content"], content);
         desk.put(version("p", number), json!({ "content": "between" })).await.expect(200);
-        assert_eq!(
-            desk.put(format!("{}/rollback", version("p", number)), json!({})).await.expect(200)["content"],
-            content
-        );
+        let rolled_back = format!("{}/rollback", version("p", number));
+        assert_eq!(desk.put(rolled_back, json!({})).await.expect(200)["content"], content);
     }
 }
 

@@ -19,7 +19,10 @@ async fn stage() -> (World, Person) {
 async fn a_playbook_is_made_read_and_changed() {
     let (world, wanda) = stage().await;
     let desk = world.desk(&wanda, &world.acme);
-    let body = json!({ "name": "  on call ", "title": " When the pager rings ", "description": "First\nthings first." });
+    let body = json!({
+        "name": "  on call ", "title": " When the pager rings ",
+        "description": "First\nthings first.",
+    });
     let answer = desk.post("/api/playbooks", body).await;
     let id = answer.id();
     assert_eq!(answer.header("location"), format!("/api/playbooks/{id}"));

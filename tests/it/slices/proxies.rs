@@ -38,7 +38,8 @@ async fn the_trail_notes_the_client_and_nobody_whom_it_invents() {
             .send()
             .await
             .expect(200);
-        let noted = "select host(a.address) from audit_addresses a join audit_events e on e.id = a.event_id order by e.id desc limit 1";
+        let noted = "select host(a.address) from audit_addresses a
+                       join audit_events e on e.id = a.event_id order by e.id desc limit 1";
         let noted: String = sqlx::query_scalar(noted).fetch_one(&app.sql).await.unwrap();
         assert_eq!(noted, client, "{sent:?}");
     }

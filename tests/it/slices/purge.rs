@@ -84,7 +84,9 @@ async fn deleted_playbooks_and_versions_go_after_their_week() {
     assert_eq!((&told[0]["actorId"], &told[0]["resourceId"]), (&Value::Null, &json!(gone)));
     assert_eq!(
         told[0]["details"],
-        json!({ "before": { "instanceId": world.acme.instance, "name": "evacuation", "title": "Title" } })
+        json!({
+            "before": { "instanceId": world.acme.instance, "name": "evacuation", "title": "Title" },
+        })
     );
     let told = events(&world, &world.acme, "playbook_version_purged").await;
     assert_eq!(
@@ -144,20 +146,31 @@ async fn a_deleted_mandate_goes_after_its_month_and_its_people_stay() {
     assert_eq!(told.len(), 1);
     assert_eq!((&told[0]["resourceId"], &told[0]["actorId"]), (&json!(globex), &Value::Null));
     assert_eq!(told[0]["details"]["before"]["code"], json!("globex"));
-    assert_eq!(app.count("select count(*) from audit_events where action = 'mandate_purged' and mandate_id is not null").await, 1);
+    assert_eq!(
+        app.count(
+            "select count(*) from audit_events where action = 'mandate_purged'
+                            and mandate_id is not null"
+        )
+        .await,
+        1
+    );
     root.post("/api/mandates", json!({ "name": "Globex", "code": "globex" })).await.expect(201);
 }
 
 /// Playbooks that are due, each with a version and a revision.
 const DUE: &str = "
     with made as (
-      insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key, created_at, updated_at, deleted_at, purge_at)
-      select gen_random_uuid(), i.mandate_id, i.id, (select id from users limit 1), 'p' || n, 'p' || n, 't', 't', now(), now(), now(), now()
+      insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title,
+          title_key, created_at, updated_at, deleted_at, purge_at)
+      select gen_random_uuid(), i.mandate_id, i.id, (select id from users limit 1), 'p' || n,
+        'p' || n, 't', 't', now(), now(), now(), now()
       from generate_series(1, $2) n, feature_instances i where i.mandate_id = $1 returning *),
     version as (
-      insert into playbook_versions (mandate_id, instance_id, playbook_id, number, owner_id, size, created_at, updated_at)
+      insert into playbook_versions (mandate_id, instance_id, playbook_id, number, owner_id, size,
+          created_at, updated_at)
       select mandate_id, instance_id, id, 1, owner_id, 1, now(), now() from made returning *)
-    insert into playbook_revisions (mandate_id, instance_id, playbook_id, number, revision, author_id, created_at, size, content)
+    insert into playbook_revisions (mandate_id, instance_id, playbook_id, number, revision,
+        author_id, created_at, size, content)
     select mandate_id, instance_id, playbook_id, 1, 1, owner_id, now(), 1, 'x' from version";
 
 async fn statements_for(world: &World, playbooks: i32) -> usize {

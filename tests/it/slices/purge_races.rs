@@ -103,7 +103,8 @@ async fn a_mandate_that_is_half_purged_cannot_be_restored() {
     let world = almost_due().await;
     let (app, globex) = (&world.app, world.globex.id);
     let more = "insert into groups (id, mandate_id, name, name_key, created_at)
-                select gen_random_uuid(), $1, 'g' || n, 'g' || n, now() from generate_series(1, 1200) n";
+                select gen_random_uuid(), $1, 'g' || n, 'g' || n, now()
+                  from generate_series(1, 1200) n";
     sqlx::query(more).bind(globex).execute(&app.sql).await.unwrap();
     let groups = async || app.count("select count(*) from groups where name like 'g%'").await;
     let scheduler = app.scheduler_ahead(Duration::days(31));
@@ -118,15 +119,21 @@ async fn a_mandate_that_is_half_purged_cannot_be_restored() {
 
 /// Due playbooks, two of whose versions are due in a living one, and due mandates.
 const DUE: &str = "
-    insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key, created_at, updated_at, deleted_at, purge_at)
-    select gen_random_uuid(), i.mandate_id, i.id, (select id from users limit 1), n::text, gen_random_uuid()::text, 't', 't', now(), now(),
+    insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key,
+        created_at, updated_at, deleted_at, purge_at)
+    select gen_random_uuid(), i.mandate_id, i.id, (select id from users limit 1), n::text,
+      gen_random_uuid()::text, 't', 't', now(), now(),
            case when n > 2 then now() end, case when n > 2 then now() end
     from generate_series(1, 700) n, feature_instances i where i.mandate_id = $1;
-    insert into playbook_versions (mandate_id, instance_id, playbook_id, number, owner_id, size, created_at, updated_at, deleted_at, purge_at)
-    select mandate_id, instance_id, id, n, owner_id, 1, now(), now(), now(), now() from playbooks, generate_series(1, 2) n where deleted_at is null
+    insert into playbook_versions (mandate_id, instance_id, playbook_id, number, owner_id, size,
+        created_at, updated_at, deleted_at, purge_at)
+    select mandate_id, instance_id, id, n, owner_id, 1, now(), now(), now(), now()
+      from playbooks, generate_series(1, 2) n where deleted_at is null
     on conflict do nothing;
-    insert into mandates (id, name, name_key, code, code_key, created_at, updated_at, deleted_at, purge_at)
-    select gen_random_uuid(), 'Doomed', 'doomed', n::text, n::text, now(), now(), now(), now() from generate_series(1, 3) n";
+    insert into mandates (id, name, name_key, code, code_key, created_at, updated_at, deleted_at,
+        purge_at)
+    select gen_random_uuid(), 'Doomed', 'doomed', n::text, n::text, now(), now(), now(), now()
+      from generate_series(1, 3) n";
 
 async fn make_due(world: &World) {
     for statement in DUE.split(';') {
@@ -141,7 +148,8 @@ async fn told_twice(app: &TestApp) -> i64 {
     app.count(
         "select count(*) from (
            select 1 from audit_events where action like '%\\_purged'
-           group by mandate_id, action, resource_id, details -> 'before' -> 'number' having count(*) > 1) twice",
+           group by mandate_id, action, resource_id, details -> 'before' -> 'number'
+             having count(*) > 1) twice",
     )
     .await
 }
@@ -149,8 +157,13 @@ async fn told_twice(app: &TestApp) -> i64 {
 async fn told(app: &TestApp) -> [i64; 3] {
     [
         app.count("select count(*) from audit_events where action = 'playbook_purged'").await,
-        app.count("select count(*) from audit_events where action = 'playbook_version_purged'").await,
-        app.count("select count(*) from audit_events where action = 'mandate_purged' and mandate_id is null").await,
+        app.count("select count(*) from audit_events where action = 'playbook_version_purged'")
+            .await,
+        app.count(
+            "select count(*) from audit_events where action = 'mandate_purged'
+                     and mandate_id is null",
+        )
+        .await,
     ]
 }
 
@@ -201,7 +214,11 @@ async fn a_node_whose_connection_dies_before_the_commit_has_done_nothing() {
         let kill = async {
             app.until_waiting(1).await;
             let before = state(app).await;
-            app.count("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'").await;
+            app.count(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                         where datname = current_database() and wait_event_type = 'Lock'",
+            )
+            .await;
             before
         };
         let scheduler = app.scheduler();

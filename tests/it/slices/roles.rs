@@ -17,8 +17,10 @@ async fn a_mandate_role_is_made_read_changed_and_deleted() {
     let path = made.header("location").to_owned();
     let role = made.expect(201);
     let expected = json!({
-        "id": role["id"], "label": "Clerk", "description": { "en": "Types" }, "scope": "mandate", "mandateId": acme.id,
-        "featureCode": null, "instanceId": null, "templateRoleId": null, "protected": false, "version": 1,
+        "id": role["id"], "label": "Clerk", "description": { "en": "Types" }, "scope": "mandate",
+            "mandateId": acme.id,
+        "featureCode": null, "instanceId": null, "templateRoleId": null, "protected": false,
+            "version": 1,
     });
     assert_eq!(role, expected);
     assert_eq!(admin.get(path.clone()).await.expect(200), role);

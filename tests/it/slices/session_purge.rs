@@ -9,9 +9,12 @@ use crate::harness::{TestApp, World};
 /// Sessions of every kind; the end of each lies so many days back.
 const SESSIONS: &str = "
     insert into sessions (id, user_id, created_at, expires_at, revoked_at, user_agent, address)
-    select gen_random_uuid(), (select id from users where username = 'acme-member'), now() - interval '90 days',
-           now() - make_interval(days => expired), now() - make_interval(days => revoked), kind, '203.0.113.7'
-    from (values ('expired', 8, null), ('revoked', -60, 8), ('revoked after it had expired', 8, 1), ('expired lately', 6, null),
+    select gen_random_uuid(), (select id from users where username = 'acme-member'),
+      now() - interval '90 days',
+           now() - make_interval(days => expired), now() - make_interval(days => revoked), kind,
+             '203.0.113.7'
+    from (values ('expired', 8, null), ('revoked', -60, 8), ('revoked after it had expired', 8, 1),
+        ('expired lately', 6, null),
                  ('revoked lately', -60, 6), ('open', -60, null)) kinds (kind, expired, revoked)";
 
 #[tokio::test]
@@ -41,18 +44,28 @@ async fn sessions_go_in_portions_past_what_is_locked() {
     let app = &world.app;
     sqlx::query(
         "insert into sessions (id, user_id, created_at, expires_at)
-         select gen_random_uuid(), (select id from users limit 1), now() - interval '90 days', now() - interval '60 days' from generate_series(1, 1200)",
+         select gen_random_uuid(), (select id from users limit 1), now() - interval '90 days',
+           now() - interval '60 days' from generate_series(1, 1200)",
     )
     .execute(&app.sql)
     .await
     .unwrap();
     let mut holder = app.sql.acquire().await.unwrap().detach();
-    holder.execute("begin; select id from sessions where expires_at < now() order by id limit 1 for update").await.unwrap();
+    holder
+        .execute(
+            "begin; select id from sessions where expires_at < now() order by id
+                      limit 1 for update",
+        )
+        .await
+        .unwrap();
     sqlx::raw_sql(
         "create table portions (taken bigint);
-         create function note_portion() returns trigger language plpgsql security definer set search_path = bailiwick as $$
+         create function note_portion() returns trigger language plpgsql security definer
+           set search_path = bailiwick as $$
          begin insert into portions select count(*) from gone; return null; end $$;
-         create trigger note_portion after delete on sessions referencing old table as gone for each statement execute function note_portion()",
+         create trigger note_portion after delete
+           on sessions referencing old table as gone for each statement execute function
+           note_portion()",
     )
     .execute(&app.sql)
     .await
@@ -90,9 +103,11 @@ async fn plan(app: &TestApp, statement: &str) -> String {
 #[tokio::test]
 async fn what_is_over_or_tells_of_somebody_is_found_by_an_index() {
     let app = TestApp::start().await;
-    let over = "select id from sessions where least(revoked_at, expires_at) <= now() order by least(revoked_at, expires_at) limit 500";
+    let over = "select id from sessions where least(revoked_at, expires_at) <= now()
+                  order by least(revoked_at, expires_at) limit 500";
     let told = "update idempotent_answers set body = ''
-                where (names @> array['00000000-0000-7000-8000-000000000000'::uuid] or asked_by = '00000000-0000-7000-8000-000000000000')";
+                where (names @> array['00000000-0000-7000-8000-000000000000'::uuid]
+                    or asked_by = '00000000-0000-7000-8000-000000000000')";
     let expected = [
         (over, "sessions_by_end"),
         (told, "idempotent_answers_by_name"),

@@ -41,9 +41,10 @@ impl Stage {
             .post(acme.instance_path("/roles"), json!({ "label": "writer" }))
             .await
             .id();
-        let rules = rules(
-            &json!({ "playbooks": [level, level, level, level], "playbook_versions": [level, level, level, level] }),
-        );
+        let rules = rules(&json!({
+            "playbooks": [level, level, level, level],
+            "playbook_versions": [level, level, level, level],
+        }));
         world
             .admin()
             .put(format!("/api/roles/{writer}/permissions"), json!({ "tables": rules }))

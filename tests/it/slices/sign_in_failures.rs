@@ -99,8 +99,10 @@ async fn the_platforms_trail_tells_why_and_on_which_account_and_from_where() {
         assert_eq!(told.len(), before + 1, "{username}");
         let event = told.last().unwrap();
         let expected = json!({
-            "id": event["id"], "at": event["at"], "action": "sign_in_failed", "actorId": null, "actorName": null, "impersonatedBy": null,
-            "mandateId": null, "resourceType": "session", "resourceId": null, "targetUserId": account, "actorIp": "203.0.113.7",
+            "id": event["id"], "at": event["at"], "action": "sign_in_failed", "actorId": null,
+                "actorName": null, "impersonatedBy": null,
+            "mandateId": null, "resourceType": "session", "resourceId": null,
+                "targetUserId": account, "actorIp": "203.0.113.7",
             "requestId": answer.body["requestId"], "details": { "reason": reason },
         });
         assert_eq!(*event, expected, "{username}");
@@ -125,7 +127,8 @@ async fn the_platforms_trail_tells_why_and_on_which_account_and_from_where() {
     }
     let all = json!(stage.told().await).to_string();
     assert!(!all.contains("alice") && !all.contains("xxx") && !all.contains("Password"), "{all}");
-    let elsewhere = "select count(*) from audit_events where action = 'sign_in_failed' and mandate_id is not null";
+    let elsewhere = "select count(*) from audit_events where action = 'sign_in_failed'
+                       and mandate_id is not null";
     assert_eq!(stage.world.app.count(elsewhere).await, 0);
 }
 
@@ -275,7 +278,8 @@ async fn whoever_is_erased_leaves_no_address_of_theirs() {
     assert_eq!(app.count(of_alice).await, 1);
     world.root().delete(format!("/api/users/{}?mode=erase", stage.alice)).await.expect(200);
     // What was under way when the erasure came is told without an address.
-    let late = "insert into audit_addresses (event_id, actor_id, address) values (gen_random_uuid(), $1, '203.0.113.7')";
+    let late = "insert into audit_addresses (event_id, actor_id, address)
+                  values (gen_random_uuid(), $1, '203.0.113.7')";
     sqlx::query(late).bind(stage.alice).execute(&app.sql).await.unwrap();
     let kept = "select count(*) from audit_addresses where actor_id = $1";
     assert_eq!(

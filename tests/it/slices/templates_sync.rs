@@ -177,7 +177,9 @@ async fn a_new_instance_gets_copies_unless_it_says_otherwise() {
         (&json!(stage.clerk), &json!("instance"))
     );
     let copied = admin.get(permissions(stage.copy("clerk").await)).await.expect(200);
-    let expected = json!({ "tables": rules(&json!({ "ledgers": ["a", "n", "n", "n"] })), "views": { "board": true } });
+    let expected = json!({
+        "tables": rules(&json!({ "ledgers": ["a", "n", "n", "n"] })), "views": { "board": true },
+    });
     assert_eq!(copied, answered(expected));
     let body = json!({ "featureCode": "trustee", "label": "Bare", "copyTemplateRoles": false });
     let bare = admin.post("/api/features/instances", body).await.id();

@@ -70,7 +70,8 @@ fn header<'a>(headers: &'a str, name: &str) -> &'a str {
 
 fn counted(status: u16) -> u64 {
     let line = format!(
-        "bailiwick_http_requests_total{{method=\"other\",route=\"unreadable\",status=\"{status}\"}} "
+        "bailiwick_http_requests_total{{method=\"other\",route=\"unreadable\",\
+         status=\"{status}\"}} "
     );
     let text = telemetry::metrics_handle().render();
     text.lines()

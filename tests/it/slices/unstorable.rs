@@ -33,15 +33,54 @@ async fn in_bodies_it_is_not_valid() {
     let world = World::new().await;
     let (acme, admin, root) = (&world.acme, world.admin(), world.root());
     for answer in [
-        world.app.post("/api/auth/login").json(json!({ "username": "a\u{0}", "password": "x" })).send().await,
-        admin.post(acme.path("/users"), json!({ "username": "a\u{0}", "roleIds": [acme.role("user")] })).await,
-        admin.post(acme.path("/users"), json!({ "email": "a\u{0}@example.com", "roleIds": [acme.role("user")] })).await,
+        world
+            .app
+            .post("/api/auth/login")
+            .json(json!({ "username": "a\u{0}", "password": "x" }))
+            .send()
+            .await,
+        admin
+            .post(
+                acme.path("/users"),
+                json!({
+                    "username": "a\u{0}", "roleIds": [acme.role("user")],
+                }),
+            )
+            .await,
+        admin
+            .post(
+                acme.path("/users"),
+                json!({
+                    "email": "a\u{0}@example.com", "roleIds": [acme.role("user")],
+                }),
+            )
+            .await,
         admin.post(acme.path("/groups"), json!({ "name": "x", "description": "a\u{0}" })).await,
-        admin.post(acme.path("/roles"), json!({ "label": "x", "description": { "en": "a\u{0}" } })).await,
-        admin.post("/api/features/instances", json!({ "featureCode": "a\u{0}", "label": "x" })).await,
+        admin
+            .post(
+                acme.path("/roles"),
+                json!({
+                    "label": "x", "description": { "en": "a\u{0}" },
+                }),
+            )
+            .await,
+        admin
+            .post(
+                "/api/features/instances",
+                json!({
+                    "featureCode": "a\u{0}", "label": "x",
+                }),
+            )
+            .await,
         root.post("/api/features", json!({ "code": "helpdesk", "icon": "a\u{0}" })).await,
         root.post("/api/mandates", json!({ "name": "x", "code": "a\u{0}" })).await,
-        root.post("/api/users", json!({ "username": "zed", "password": crate::harness::app::PASSWORD, "lastName": "a\u{0}" })).await,
+        root.post(
+            "/api/users",
+            json!({
+                "username": "zed", "password": crate::harness::app::PASSWORD, "lastName": "a\u{0}",
+            }),
+        )
+        .await,
     ] {
         // 404 where the text says which thing is meant.
         if answer.status.as_u16() != 404 {

@@ -18,7 +18,8 @@ async fn an_account_is_made_and_can_sign_in() {
     let world = World::new().await;
     let root = world.root();
     let body = json!({
-        "username": " Erin ", "password": PASSWORD, "email": "Erin@Example.org", "firstName": " Erin ", "lastName": "Fox", "language": "de",
+        "username": " Erin ", "password": PASSWORD, "email": "Erin@Example.org",
+            "firstName": " Erin ", "lastName": "Fox", "language": "de",
     });
     let made = root.post(PATH, body).await;
     let path = made.header("location").to_owned();
@@ -69,7 +70,11 @@ async fn an_account_is_made_and_can_sign_in() {
 async fn taken_names_and_addresses_are_refused_and_nothing_else_changes() {
     let world = World::new().await;
     let root = world.root();
-    let body = |username: &str, email: &str| json!({ "username": username, "password": PASSWORD, "email": email });
+    let body = |username: &str, email: &str| {
+        json!({
+            "username": username, "password": PASSWORD, "email": email,
+        })
+    };
     let before = everything(&world.app).await;
     for name in ["acme-member", "ACME-Member", "Ａcme-member"] {
         root.post(PATH, body(name, "new@example.com")).await.refused(409, "username_taken");
@@ -124,7 +129,12 @@ async fn a_body_is_refused_with_pointers() {
 async fn passwords_have_a_length_and_are_not_easily_guessed() {
     let world = World::new().await;
     let root = world.root();
-    let body = |password: &str| json!({ "username": "annemarie.huber", "firstName": "Annemarie", "lastName": "Huber", "password": password });
+    let body = |password: &str| {
+        json!({
+            "username": "annemarie.huber", "firstName": "Annemarie", "lastName": "Huber",
+            "password": password,
+        })
+    };
     for weak in [
         "elevenchars",
         "password1234",
@@ -306,15 +316,20 @@ async fn the_list_is_read_in_as_many_statements_however_much_it_shows() {
     assert!(few > 1, "the counter counts");
     let before = shown["items"].as_array().unwrap().len();
     let many = "insert into users (id, username, username_key, created_at)
-                select gen_random_uuid(), 'user-' || n, 'user-' || n, now() from generate_series(1, 100) n;
+                select gen_random_uuid(), 'user-' || n, 'user-' || n, now()
+                  from generate_series(1, 100) n;
                 insert into mandates (id, name, name_key, code, code_key, created_at, updated_at)
-                select gen_random_uuid(), 'Mandate ' || n, 'mandate ' || n, 'mandate-' || n, 'mandate-' || n, now(), now() from generate_series(1, 20) n;
+                select gen_random_uuid(), 'Mandate ' || n, 'mandate ' || n, 'mandate-' || n,
+                  'mandate-' || n, now(), now() from generate_series(1, 20) n;
                 insert into memberships (id, mandate_id, user_id, created_at)
-                select gen_random_uuid(), d.id, u.id, now() from mandates d cross join users u on conflict do nothing;
+                select gen_random_uuid(), d.id, u.id, now() from mandates d cross join users u
+                  on conflict do nothing;
                 insert into roles (id, scope, mandate_id, label, label_key, created_at)
-                select gen_random_uuid(), 'mandate', d.id, 'role ' || n, 'role ' || n, now() from mandates d cross join generate_series(1, 3) n;
+                select gen_random_uuid(), 'mandate', d.id, 'role ' || n, 'role ' || n, now()
+                  from mandates d cross join generate_series(1, 3) n;
                 insert into member_roles (mandate_id, user_id, role_id)
-                select m.mandate_id, m.user_id, r.id from memberships m join roles r on r.mandate_id = m.mandate_id and r.label like 'role %'";
+                select m.mandate_id, m.user_id, r.id from memberships m
+                  join roles r on r.mandate_id = m.mandate_id and r.label like 'role %'";
     sqlx::raw_sql(many).execute(&world.app.sql).await.unwrap();
     let (as_many, shown) = sent().await;
     assert_eq!(as_many, few);

@@ -220,7 +220,8 @@ async fn tokens_of_an_erased_account_stop_at_the_next_request_on_every_node() {
         login(app).send().await.refused(401, "invalid_credentials");
     }
     let alive = "select count(*) from sessions s join users u on u.id = s.user_id
-                 where u.erased_at is not null and (s.revoked_at is null or s.address is not null or s.user_agent is not null)";
+                 where u.erased_at is not null and (s.revoked_at is null or s.address is not null
+                     or s.user_agent is not null)";
     assert_eq!(world.app.count(alive).await, 0);
 }
 
@@ -284,8 +285,10 @@ async fn the_last_admin_and_the_last_sys_admin_are_not_erased_and_a_refusal_chan
 async fn the_database_keeps_the_last_admin_by_itself() {
     let world = World::new().await;
     let orders = [
-        "begin; update users set erased_at = now(), enabled = false where id = $admin; delete from memberships where user_id = $admin; commit",
-        "begin; delete from memberships where user_id = $admin; update users set erased_at = now(), enabled = false where id = $admin; commit",
+        "begin; update users set erased_at = now(), enabled = false where id = $admin; delete
+           from memberships where user_id = $admin; commit",
+        "begin; delete from memberships where user_id = $admin; update users
+           set erased_at = now(), enabled = false where id = $admin; commit",
     ];
     for statements in orders {
         let statements = sqlx::AssertSqlSafe(
@@ -410,7 +413,9 @@ async fn the_name_and_address_are_free_and_bring_nothing_back() {
     let world = World::new().await;
     let (acme, root, old) = (&world.acme, world.root(), &world.acme.member);
     world.admit(acme, old.id, &[acme.instance_role("playbooks-viewer")]).await;
-    let body = json!({ "username": "acme-member", "email": "acme-member@example.com", "password": PASSWORD });
+    let body = json!({
+        "username": "acme-member", "email": "acme-member@example.com", "password": PASSWORD,
+    });
     root.post("/api/users", body.clone()).await.refused(409, "username_taken");
     root.delete(erasing(old.id)).await.expect(200);
     let new = root.post("/api/users", body).await;
@@ -452,7 +457,8 @@ async fn the_address_of_a_request_that_was_under_way_does_not_come_back() {
     let world = World::new().await;
     let (member, app) = (&world.acme.member, &world.app);
     let noted = async |event: Uuid| {
-        let insert = "insert into audit_addresses (event_id, mandate_id, actor_id, address) values ($1, null, $2, '203.0.113.7')";
+        let insert = "insert into audit_addresses (event_id, mandate_id, actor_id, address)
+                        values ($1, null, $2, '203.0.113.7')";
         sqlx::query(insert)
             .bind(event)
             .bind(member.id)

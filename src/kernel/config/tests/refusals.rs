@@ -26,21 +26,24 @@ fn every_problem_is_reported_at_once() {
         problems(&environment, file),
         [
             "data_dir (BAILIWICK_DATA_DIR): is empty; unset it or give it a value; expected a path",
-            "bailiwick.toml: unknown setting `surprise`: there is none with a name like it; remove it",
+            "bailiwick.toml: unknown setting `surprise`: there is none with a name like it; remove \
+                it",
             "unknown setting `BAILIWICK_LISTN`: did you mean `BAILIWICK_LISTEN`?",
-            "listen (BAILIWICK_LISTEN): `localhost:80\\n80` is not valid; expected an IP address and a port, \
-             such as 127.0.0.1:8080 or [::1]:8080",
-            "trusted_proxies (BAILIWICK_TRUSTED_PROXIES): `10.0.0.0/8,proxy` is not valid; expected IP addresses \
-             or networks separated by commas, such as 10.0.0.0/8,192.168.1.7",
-            "access_token_minutes (BAILIWICK_ACCESS_TOKEN_MINUTES): `16` is not valid; expected a whole number \
-             from 1 to 15",
-            "session_days (bailiwick.toml): `366` is not valid; expected a whole number from 1 to 365",
+            "listen (BAILIWICK_LISTEN): `localhost:80\\n80` is not valid; expected an IP address \
+             and a port, such as 127.0.0.1:8080 or [::1]:8080",
+            "trusted_proxies (BAILIWICK_TRUSTED_PROXIES): `10.0.0.0/8,proxy` is not valid; \
+             expected IP addresses or networks separated by commas, such as 10.0.0.0/8,192.168.1.7",
+            "access_token_minutes (BAILIWICK_ACCESS_TOKEN_MINUTES): `16` is not valid; expected a \
+             whole number from 1 to 15",
+            "session_days (bailiwick.toml): `366` is not valid; expected a whole number from 1 to \
+                365",
             "require_if_match (bailiwick.toml): `yes` is not valid; expected `on` or `off`",
-            "log_format (bailiwick.toml): the type of the value is wrong; expected `text`, `json` or `auto`",
-            "log (BAILIWICK_LOG): `info,sqlx=louder` is not valid; expected a log filter, such as info or \
-             info,sqlx=warn",
-            "rate_limits_per_minute.work (bailiwick.toml): `0` is not valid; expected a whole number from 1 to \
-             4294967295",
+            "log_format (bailiwick.toml): the type of the value is wrong; expected `text`, `json` \
+                or `auto`",
+            "log (BAILIWICK_LOG): `info,sqlx=louder` is not valid; expected a log filter, such as \
+             info or info,sqlx=warn",
+            "rate_limits_per_minute.work (bailiwick.toml): `0` is not valid; expected a whole \
+             number from 1 to 4294967295",
         ]
     );
 }
@@ -276,11 +279,11 @@ fn a_value_and_its_file_exclude_each_other() {
 #[test]
 fn a_database_of_ones_own_needs_a_key_and_an_issuer() {
     let missing = [
-        "secret_key (not set): required with `database_url`; set BAILIWICK_SECRET_KEY; expected 32 random bytes \
-         in standard base64, which `openssl rand -base64 32` makes",
-        "issuer (not set): required with `database_url`; set BAILIWICK_ISSUER; expected an http or https URL \
-         such as https://id.example.org, in lower case up to the path, without user, trailing slash, query or \
-         fragment",
+        "secret_key (not set): required with `database_url`; set BAILIWICK_SECRET_KEY; expected 32 \
+         random bytes in standard base64, which `openssl rand -base64 32` makes",
+        "issuer (not set): required with `database_url`; set BAILIWICK_ISSUER; expected an http or \
+         https URL such as https://id.example.org, in lower case up to the path, without user, \
+         trailing slash, query or fragment",
     ];
     assert_eq!(problems(&[("DATABASE_URL", DATABASE)], ""), missing);
     assert_eq!(problems(&[], &format!("database_url = '{DATABASE}'")), missing);
@@ -319,10 +322,8 @@ fn empty_values_are_refused() {
     }
     assert_eq!(
         problems(&[], "log = ''"),
-        [
-            "log (bailiwick.toml): is empty; remove it or give it a value; expected a log filter, such as info or \
-          info,sqlx=warn"
-        ]
+        ["log (bailiwick.toml): is empty; remove it or give it a value; expected a log filter, \
+          such as info or info,sqlx=warn"]
     );
     let loaded = load(&[], "trusted_proxies = []").unwrap();
     assert_eq!(source(&loaded, "trusted_proxies").0, "(none)");
@@ -351,10 +352,8 @@ fn two_listeners_need_two_addresses() {
     let same = ("BAILIWICK_METRICS_LISTEN", "127.0.0.1:8080");
     assert_eq!(
         problems(&[same], ""),
-        [
-            "metrics_listen (BAILIWICK_METRICS_LISTEN): `127.0.0.1:8080` is also `listen` (default); \
-          expected another address, or `off`"
-        ]
+        ["metrics_listen (BAILIWICK_METRICS_LISTEN): `127.0.0.1:8080` is also `listen` \
+          (default); expected another address, or `off`"]
     );
     let any = [("BAILIWICK_LISTEN", "127.0.0.1:0"), ("BAILIWICK_METRICS_LISTEN", "127.0.0.1:0")];
     assert!(load(&any, "").is_ok());

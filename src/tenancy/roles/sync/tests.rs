@@ -184,18 +184,23 @@ proptest! {
             world.happens(happening);
         }
         world.sync(add_only);
-        let (again, versions) = (world.plan(add_only), |world: &World| world.present.iter().map(|r| (r.role.id, r.role.version)).collect::<BTreeMap<_, _>>());
-        prop_assert_eq!((again.report.added, again.report.updated, again.report.removed), (0, 0, 0), "{:?}", again.report);
+        let (again, versions) = (world.plan(add_only),
+            |world: &World| world.present.iter().map(|r| (r.role.id,
+            r.role.version)).collect::<BTreeMap<_, _>>());
+        prop_assert_eq!((again.report.added, again.report.updated, again.report.removed),
+            (0, 0, 0), "{:?}", again.report);
         let before = versions(&world);
         world.sync(add_only);
         prop_assert_eq!(versions(&world), before);
         // Every template whose label nobody else has is there.
         let labels = Labels::of(&world.templates, &world.present, add_only);
         for template in world.templates.iter().filter(|template| !labels.withholds(template)) {
-            prop_assert!(copy_of(template, &world.present).is_some(), "no copy of {}", template.role.label);
+            prop_assert!(copy_of(template, &world.present).is_some(), "no copy of {}",
+                template.role.label);
         }
         if !add_only {
-            prop_assert!(world.present.iter().filter(|role| copy_of_any(role, &world.templates)).all(|role| role.permissions.stale(&catalogue()).is_empty()));
+            prop_assert!(world.present.iter().filter(|role| copy_of_any(role,
+                &world.templates)).all(|role| role.permissions.stale(&catalogue()).is_empty()));
         }
     }
 }

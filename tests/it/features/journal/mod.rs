@@ -44,7 +44,8 @@ pub const MIGRATION: &str = "
       version bigint not null default 1,
       created_at timestamptz not null default now(),
       primary key (mandate_id, instance_id, id),
-      foreign key (mandate_id, instance_id) references feature_instances (mandate_id, id) on delete cascade
+      foreign key (mandate_id, instance_id) references feature_instances (mandate_id, id)
+        on delete cascade
     );
     select close_to_other_instances('journal_entries');";
 
@@ -66,7 +67,8 @@ pub const STAGED: Staged = Staged {
         write("delete_entry", ENTRY, 204).told(Mandate),
     ],
     ids: &["entry"],
-    rows: "insert into journal_entries (id, mandate_id, instance_id, owner_id, text) values ('$entry', '$mandate', '$place', '$owner', '$word');",
+    rows: "insert into journal_entries (id, mandate_id, instance_id, owner_id, text)
+             values ('$entry', '$mandate', '$place', '$owner', '$word');",
     owners: &[row("entry", "update journal_entries set owner_id = '$owner' where id = '$entry'")],
     made: &[made("entry", &["create_entry"])],
 };

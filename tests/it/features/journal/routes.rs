@@ -59,7 +59,8 @@ struct WriteEntry {
 }
 
 /// The entries.
-#[utoipa::path(get, path = "/api/journal", tag = "Journal", params(EntriesQuery), responses((status = 200, description = "A page", body = Page<Entry>)))]
+#[utoipa::path(get, path = "/api/journal", tag = "Journal", params(EntriesQuery),
+    responses((status = 200, description = "A page", body = Page<Entry>)))]
 async fn list_entries(
     context: InstanceContext,
     lister: Lister,
@@ -74,7 +75,8 @@ async fn list_entries(
 }
 
 /// A new entry.
-#[utoipa::path(post, path = "/api/journal", tag = "Journal", request_body = WriteEntry, responses((status = 201, description = "The entry", body = Entry)))]
+#[utoipa::path(post, path = "/api/journal", tag = "Journal", request_body = WriteEntry,
+    responses((status = 201, description = "The entry", body = Entry)))]
 async fn create_entry(
     context: InstanceContext,
     Json(body): Json<WriteEntry>,

@@ -37,8 +37,10 @@ pub async fn list(
     let statement = format!(
         "select id, owner_id, text, version, created_at from journal_entries
          where mandate_id = $1 and instance_id = $2
-           and ($3 = 3 or owner_id = $4 or ($3 = 2 and owner_id in (select p.user_id from group_peers($1, $4) p)))
-           and (created_at, id) {compare} ($5, $6) order by created_at {direction}, id {direction} limit $7"
+           and ($3 = 3 or owner_id = $4 or ($3 = 2 and owner_id in (select p.user_id
+               from group_peers($1, $4) p)))
+           and (created_at, id) {compare} ($5, $6) order by created_at {direction}, id {direction}
+             limit $7"
     );
     let rows = sqlx::query_as(AssertSqlSafe(statement))
         .bind(grant.mandate_uuid())
@@ -63,7 +65,8 @@ pub async fn find<O: Op>(
 ) -> Result<Option<Sealed<Entries, Entry>>> {
     let row: Option<(Uuid, Uuid, String, i64, i16)> = sqlx::query_as(
         "select id, owner_id, text, version,
-                case when owner_id = $4 then 1::smallint when owner_id in (select p.user_id from group_peers($1, $4) p) then 2::smallint
+                case when owner_id = $4 then 1::smallint when owner_id in (select p.user_id
+                    from group_peers($1, $4) p) then 2::smallint
                      else 3::smallint end
          from journal_entries where mandate_id = $1 and instance_id = $2 and id = $3",
     )
@@ -85,7 +88,8 @@ pub async fn find_for_change<O: Op>(
     entry: Uuid,
 ) -> Result<Option<Sealed<Entries, Entry>>> {
     let lock = sqlx::query(
-        "select from journal_entries where mandate_id = $1 and instance_id = $2 and id = $3 for no key update",
+        "select from journal_entries where mandate_id = $1 and instance_id = $2
+           and id = $3 for no key update",
     );
     lock.bind(grant.mandate_uuid())
         .bind(grant.instance_uuid())
@@ -101,7 +105,8 @@ pub async fn insert(
     text: &str,
 ) -> Result<Entry> {
     let row = sqlx::query_as(
-        "insert into journal_entries (id, mandate_id, instance_id, owner_id, text) values ($1, $2, $3, $4, $5)
+        "insert into journal_entries (id, mandate_id, instance_id, owner_id, text)
+           values ($1, $2, $3, $4, $5)
          returning id, owner_id, text, version",
     );
     let row = row
@@ -119,7 +124,8 @@ pub async fn replace(
     text: &str,
 ) -> Result<Entry> {
     let row = sqlx::query_as(
-        "update journal_entries set text = $4, version = version + 1 where mandate_id = $1 and instance_id = $2 and id = $3
+        "update journal_entries set text = $4, version = version + 1 where mandate_id = $1
+           and instance_id = $2 and id = $3
          returning id, owner_id, text, version",
     );
     Ok(row

@@ -167,6 +167,17 @@ const LONG: [&str; 10] = [
     "tests: slices/users_erase.rs",
 ];
 
+/// rustfmt leaves alone what it cannot break: comments, strings with their SQL, and macros.
+#[test]
+fn lines_stay_within_100_columns() {
+    for folder in ["src", "crates", "benches", "tests"] {
+        for (path, text) in sources(folder) {
+            let long = text.lines().position(|line| line.chars().count() > 100);
+            assert_eq!(long.map(|line| line + 1), None, "{folder}/{path}: break this line");
+        }
+    }
+}
+
 #[test]
 fn files_stay_short() {
     let tests =

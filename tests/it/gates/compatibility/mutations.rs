@@ -153,7 +153,11 @@ fn what_is_called_or_guarded_otherwise_breaks() {
     );
     is_told(
         &Set("/components/securitySchemes/bearer", json!({ "type": "http", "scheme": "basic" })),
-        r#"every operation: security scheme bearer was {"bearerFormat":"JWT","description":"An access token from POST /api/auth/login","scheme":"bearer","type":"http"} and is {"scheme":"basic","type":"http"}"#,
+        concat!(
+            r#"every operation: security scheme bearer was {"bearerFormat":"JWT","#,
+            r#""description":"An access token from POST /api/auth/login","#,
+            r#""scheme":"bearer","type":"http"} and is {"scheme":"basic","type":"http"}"#,
+        ),
     );
     is_told(
         &Set("/components/headers/Location/schema/type", json!("integer")),
@@ -232,7 +236,10 @@ fn what_no_client_notices_is_not_told() {
     for change in [
         Set(
             "/paths/~1api~1new",
-            json!({ "get": { "operationId": "get_new", "responses": { "200": { "description": "New" } } } }),
+            json!({
+                "get": { "operationId": "get_new",
+                "responses": { "200": { "description": "New" } } },
+            }),
         ),
         Set("/components/schemas/CreateGroup/properties/kind", json!({ "type": "string" })),
         Set("/components/schemas/Group/properties/kind", json!({ "type": "string" })),
@@ -258,7 +265,8 @@ fn what_no_client_notices_is_not_told() {
 #[test]
 fn a_reference_and_what_it_leads_to_are_the_same() {
     let schema = document()["components"]["schemas"]["CreateGroup"].clone();
-    let pointer = "/paths/~1api~1mandates~1{mandateId}~1groups/post/requestBody/content/application~1json/schema";
+    let pointer = "/paths/~1api~1mandates~1{mandateId}~1groups/post/requestBody/content/\
+        application~1json/schema";
     is_not_told(&Set(pointer, schema));
 }
 

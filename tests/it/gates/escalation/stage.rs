@@ -110,7 +110,8 @@ impl Theatre {
             people.push(Actor { id, name, token: app.sign_in(name).await });
         }
         sqlx::raw_sql(SET_STAGE).execute(&app.sql).await.unwrap();
-        let kept = "create table kept_session as select id from sessions; create table kept_role as select id from roles;
+        let kept = "create table kept_session as select id from sessions; create table kept_role as
+                      select id from roles;
                     create table kept_user as select * from users";
         sqlx::raw_sql(kept).execute(&app.sql).await.unwrap();
         Self { app, people }
@@ -157,8 +158,10 @@ impl Theatre {
 
 async fn call_set_stage(sql: &PgPool, people: &[Uuid], rows: &Rows) {
     let rows = json!({
-        "mandates": rows.mandates, "roles": rows.roles, "memberships": rows.memberships, "member_roles": rows.member_roles,
-        "groups": rows.groups, "group_members": rows.group_members, "instances": rows.instances, "accesses": rows.accesses,
+        "mandates": rows.mandates, "roles": rows.roles, "memberships": rows.memberships,
+            "member_roles": rows.member_roles,
+        "groups": rows.groups, "group_members": rows.group_members, "instances": rows.instances,
+            "accesses": rows.accesses,
         "access_roles": rows.access_roles,
     });
     let sys_admins = &people[..=OTHER_SYS_ADMIN];
@@ -229,7 +232,10 @@ fn rule(random: &mut StdRng, table: &str) -> Value {
     let [read, create, update, delete] = [(0, read), (1, create), (2, update), (3, delete)]
         .map(|(operation, level)| lowered(table, operation, level));
     let letter = |level: u8| ["n", "m", "g", "a"][usize::from(level)];
-    json!({ "view": read > 0 || create > 0, "read": letter(read), "create": letter(create), "update": letter(update.min(read)), "delete": letter(delete.min(read)) })
+    json!({
+        "view": read > 0 || create > 0, "read": letter(read), "create": letter(create),
+        "update": letter(update.min(read)), "delete": letter(delete.min(read)),
+    })
 }
 
 impl Script {
@@ -397,7 +403,12 @@ impl Script {
         let id = self.id();
         self.rows.instances.push(json!({ "id": id, "mandate_id": mandate, "label": label }));
         let mut roles = Vec::new();
-        let row = |label: &str, template: Option<Uuid>| json!({ "mandate_id": mandate, "instance_id": id, "feature_code": "desk", "label": label, "template_role_id": template });
+        let row = |label: &str, template: Option<Uuid>| {
+            json!({
+                "mandate_id": mandate, "instance_id": id, "feature_code": "desk", "label": label,
+                "template_role_id": template,
+            })
+        };
         for (number, (template, original)) in templates.iter().enumerate().skip(1) {
             let permissions = if self.random.random_bool(0.5) {
                 original.clone()
@@ -421,17 +432,26 @@ impl Script {
                 continue;
             }
             let enabled = self.random.random_bool(0.85);
-            self.rows.accesses.push(json!({ "mandate_id": mandate, "instance_id": instance, "user_id": member, "enabled": enabled }));
+            self.rows.accesses.push(json!({
+                "mandate_id": mandate, "instance_id": instance, "user_id": member,
+                "enabled": enabled,
+            }));
             let count = self.random.random_range(1..=2);
             for role in roles.sample(&mut self.random, count) {
-                self.rows.access_roles.push(json!({ "mandate_id": mandate, "instance_id": instance, "user_id": member, "role_id": role }));
+                self.rows.access_roles.push(json!({
+                    "mandate_id": mandate, "instance_id": instance, "user_id": member,
+                    "role_id": role,
+                }));
             }
         }
     }
 }
 
 fn all() -> Value {
-    json!({ "tables": { "*": { "view": true, "read": "a", "create": "a", "update": "a", "delete": "a" } }, "views": {} })
+    json!({
+        "tables": { "*": { "view": true, "read": "a", "create": "a", "update": "a",
+        "delete": "a" } }, "views": {},
+    })
 }
 
 const ALL_TO_OWNER: &str = "insert into access_roles (mandate_id, instance_id, user_id, role_id)

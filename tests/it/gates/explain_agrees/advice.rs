@@ -60,7 +60,10 @@ pub async fn follow(
 
 async fn explained(theatre: &Theatre, stage: &Stage, drawn: &Drawn) -> Value {
     let asked = &drawn.question;
-    let body = json!({ "table": asked.table, "operation": OPERATIONS[asked.operation], "ownerId": asked.owner, "userId": asked.user });
+    let body = json!({
+        "table": asked.table, "operation": OPERATIONS[asked.operation], "ownerId": asked.owner,
+        "userId": asked.user,
+    });
     let call = theatre
         .app
         .post("/api/access/explain")

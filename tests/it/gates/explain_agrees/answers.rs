@@ -196,7 +196,8 @@ impl Why<'_> {
         let told = |(role, level): (&Role, u8)| {
             let told = self.drawn.asker == asked.user || self.may_read(role);
             let named = role.rules.iter().any(|rule| rule.0 == asked.table);
-            json!({ "role": told.then_some(&role.label), "roleId": told.then_some(role.id), "permission": permission,
+            json!({ "role": told.then_some(&role.label), "roleId": told.then_some(role.id),
+                "permission": permission,
                     "level": letter(level), "from": if named { "named" } else { "wildcard" } })
         };
         giving.into_iter().map(told).collect()

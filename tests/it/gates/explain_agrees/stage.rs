@@ -134,9 +134,10 @@ impl Theatre {
 /// Tables of features get a row for each question; those of mandates have them already.
 fn row(drawn: &Drawn) -> Option<Value> {
     let Question { mandate, instance, table, owner, .. } = drawn.question;
-    Some(
-        json!({ "id": drawn.row, "mandate": mandate, "instance": instance?, "table": table, "owner": owner? }),
-    )
+    Some(json!({
+        "id": drawn.row, "mandate": mandate, "instance": instance?, "table": table,
+        "owner": owner?,
+    }))
 }
 
 impl Stage {
@@ -238,57 +239,83 @@ impl Stage {
 
 const PLACE_WORLD: &str = "
 insert into features (code, label, icon, created_at) values ('den', '{}', 'mdi-paw', now());
-create function place_world(world jsonb, data jsonb, protected uuid[]) returns void language plpgsql as $$
+create function place_world(world jsonb, data jsonb,
+    protected uuid[]) returns void language plpgsql as $$
 begin
   update users u set enabled = (e ->> 1)::bool from jsonb_array_elements(world -> 'users') e
     where u.id = (e ->> 0)::uuid and u.enabled <> (e ->> 1)::bool;
-  insert into mandates (id, name, name_key, code, code_key, enabled, created_at, updated_at, deleted_at, purge_at)
-    select (e ->> 0)::uuid, e ->> 0, e ->> 0, e ->> 0, e ->> 0, (e ->> 1)::bool, now(), now(), case when (e ->> 2)::bool then now() end,
+  insert into mandates (id, name, name_key, code, code_key, enabled, created_at, updated_at,
+      deleted_at, purge_at)
+    select (e ->> 0)::uuid, e ->> 0, e ->> 0, e ->> 0, e ->> 0, (e ->> 1)::bool, now(), now(), case
+      when (e ->> 2)::bool then now() end,
       case when (e ->> 2)::bool then now() + interval '30 days' end
     from jsonb_array_elements(world -> 'mandates') e;
   insert into memberships (id, mandate_id, user_id, enabled, first_used_at, created_at)
-    select gen_random_uuid(), (e ->> 0)::uuid, (e ->> 1)::uuid, (e ->> 2)::bool, now(), now() from jsonb_array_elements(world -> 'memberships') e;
-  insert into feature_instances (id, mandate_id, feature_code, label, label_key, enabled, created_at)
-    select (e ->> 0)::uuid, (e ->> 1)::uuid, e ->> 2, e ->> 0, e ->> 0, (e ->> 3)::bool, now() from jsonb_array_elements(world -> 'instances') e;
+    select gen_random_uuid(), (e ->> 0)::uuid, (e ->> 1)::uuid, (e ->> 2)::bool, now(), now()
+      from jsonb_array_elements(world -> 'memberships') e;
+  insert into feature_instances (id, mandate_id, feature_code, label, label_key, enabled,
+      created_at)
+    select (e ->> 0)::uuid, (e ->> 1)::uuid, e ->> 2, e ->> 0, e ->> 0, (e ->> 3)::bool, now()
+      from jsonb_array_elements(world -> 'instances') e;
   insert into feature_accesses (mandate_id, instance_id, user_id, enabled, created_at)
     select i.mandate_id, i.id, (e ->> 1)::uuid, (e ->> 2)::bool, now()
-    from jsonb_array_elements(world -> 'admissions') e join feature_instances i on i.id = (e ->> 0)::uuid;
-  insert into roles (id, scope, mandate_id, instance_id, feature_code, label, label_key, protected, created_at)
-    select (e ->> 'id')::uuid, case when i.id is null then 'mandate' else 'instance' end, coalesce(i.mandate_id, (e ->> 'place')::uuid), i.id,
+    from jsonb_array_elements(world -> 'admissions') e
+      join feature_instances i on i.id = (e ->> 0)::uuid;
+  insert into roles (id, scope, mandate_id, instance_id, feature_code, label, label_key, protected,
+      created_at)
+    select (e ->> 'id')::uuid, case when i.id is null then 'mandate' else 'instance' end,
+      coalesce(i.mandate_id, (e ->> 'place')::uuid), i.id,
       i.feature_code, e ->> 'label', e ->> 'label', (e ->> 'id')::uuid = any (protected), now()
-    from jsonb_array_elements(world -> 'roles') e left join feature_instances i on i.id = (e ->> 'place')::uuid;
-  insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level, create_level, update_level, delete_level)
-    select r.id, r.scope, r.mandate_id, p ->> 0, (p ->> 1)::bool, (p -> 2 ->> 0)::int, (p -> 2 ->> 1)::int, (p -> 2 ->> 2)::int, (p -> 2 ->> 3)::int
-    from jsonb_array_elements(world -> 'roles') e join roles r on r.id = (e ->> 'id')::uuid cross join jsonb_array_elements(e -> 'rules') p;
+    from jsonb_array_elements(world -> 'roles') e left
+      join feature_instances i on i.id = (e ->> 'place')::uuid;
+  insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level,
+      create_level, update_level, delete_level)
+    select r.id, r.scope, r.mandate_id, p ->> 0, (p ->> 1)::bool, (p -> 2 ->> 0)::int,
+      (p -> 2 ->> 1)::int, (p -> 2 ->> 2)::int, (p -> 2 ->> 3)::int
+    from jsonb_array_elements(world -> 'roles') e join roles r on r.id = (e ->> 'id')::uuid cross
+      join jsonb_array_elements(e -> 'rules') p;
   insert into role_views (role_id, scope, mandate_id, view_name, allowed)
     select r.id, r.scope, r.mandate_id, v ->> 0, (v ->> 1)::bool
-    from jsonb_array_elements(world -> 'roles') e join roles r on r.id = (e ->> 'id')::uuid cross join jsonb_array_elements(e -> 'views') v;
+    from jsonb_array_elements(world -> 'roles') e join roles r on r.id = (e ->> 'id')::uuid cross
+      join jsonb_array_elements(e -> 'views') v;
   insert into member_roles (mandate_id, user_id, role_id)
     select r.mandate_id, (e ->> 1)::uuid, r.id
-    from jsonb_array_elements(world -> 'held') e join roles r on r.id = (e ->> 0)::uuid where r.scope = 'mandate';
+    from jsonb_array_elements(world -> 'held') e join roles r on r.id = (e ->> 0)::uuid
+      where r.scope = 'mandate';
   insert into access_roles (mandate_id, instance_id, user_id, role_id)
     select r.mandate_id, r.instance_id, (e ->> 1)::uuid, r.id
-    from jsonb_array_elements(world -> 'held') e join roles r on r.id = (e ->> 0)::uuid where r.scope = 'instance';
+    from jsonb_array_elements(world -> 'held') e join roles r on r.id = (e ->> 0)::uuid
+      where r.scope = 'instance';
   insert into groups (id, mandate_id, name, name_key, created_at)
-    select (e ->> 0)::uuid, (e ->> 1)::uuid, e ->> 0, e ->> 0, now() from jsonb_array_elements(world -> 'groups') e;
+    select (e ->> 0)::uuid, (e ->> 1)::uuid, e ->> 0, e ->> 0, now()
+      from jsonb_array_elements(world -> 'groups') e;
   insert into group_members (mandate_id, group_id, user_id)
-    select (e ->> 1)::uuid, (e ->> 0)::uuid, m::uuid from jsonb_array_elements(world -> 'groups') e cross join jsonb_array_elements_text(e -> 2) m;
+    select (e ->> 1)::uuid, (e ->> 0)::uuid, m::uuid from jsonb_array_elements(world -> 'groups') e
+      cross join jsonb_array_elements_text(e -> 2) m;
   insert into audit_events (id, at, actor_id, mandate_id, action, resource_type)
     select gen_random_uuid(), now(), (u ->> 0)::uuid, (m ->> 0)::uuid, 'staged', 'world'
-    from jsonb_array_elements(world -> 'users') u cross join jsonb_array_elements(world -> 'mandates') m;
-  perform place_row((e ->> 'id')::uuid, (e ->> 'mandate')::uuid, (e ->> 'instance')::uuid, e ->> 'table', (e ->> 'owner')::uuid)
+    from jsonb_array_elements(world -> 'users') u cross
+      join jsonb_array_elements(world -> 'mandates') m;
+  perform place_row((e ->> 'id')::uuid, (e ->> 'mandate')::uuid, (e ->> 'instance')::uuid,
+      e ->> 'table', (e ->> 'owner')::uuid)
     from jsonb_array_elements(data) e;
 end $$;
-create function place_row(id uuid, mandate uuid, instance uuid, kind text, owner uuid) returns void language plpgsql as $$
+create function place_row(id uuid, mandate uuid, instance uuid, kind text,
+    owner uuid) returns void language plpgsql as $$
 begin
   if kind = 'entries' then
-    insert into journal_entries (id, mandate_id, instance_id, owner_id, text) values (id, mandate, instance, owner, 'staged');
+    insert into journal_entries (id, mandate_id, instance_id, owner_id, text)
+      values (id, mandate, instance, owner, 'staged');
   else
-    insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key, latest_version, created_at, updated_at)
-      values (id, mandate, instance, owner, 'row ' || id, 'row ' || id, 'Staged', 'staged', 1, now(), now());
-    insert into playbook_versions (mandate_id, instance_id, playbook_id, number, owner_id, size, created_at, updated_at)
+    insert into playbooks (id, mandate_id, instance_id, owner_id, name, name_key, title, title_key,
+        latest_version, created_at, updated_at)
+      values (id, mandate, instance, owner, 'row ' || id, 'row ' || id, 'Staged', 'staged', 1,
+          now(), now());
+    insert into playbook_versions (mandate_id, instance_id, playbook_id, number, owner_id, size,
+        created_at, updated_at)
       values (mandate, instance, id, 1, owner, 6, now(), now());
-    insert into playbook_revisions (mandate_id, instance_id, playbook_id, number, revision, author_id, created_at, size, content)
+    insert into playbook_revisions (mandate_id, instance_id, playbook_id, number, revision,
+        author_id, created_at, size, content)
       values (mandate, instance, id, 1, 1, owner, now(), 6, 'staged');
   end if;
 end $$";

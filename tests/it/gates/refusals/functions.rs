@@ -67,9 +67,13 @@ fn functions_of(path: &str, tokens: &[Token]) -> Vec<Function> {
             name: name.to_owned(),
             file: path.to_owned(),
             of: blocks.iter().find(|(range, _)| range.contains(&at)).map(|(_, of)| of.clone()),
-            takes_self: tokens[parameters.clone()].iter().take(5).any(|token| token.word() == Some("self")),
+            takes_self: tokens[parameters.clone()]
+                .iter()
+                .take(5)
+                .any(|token| token.word() == Some("self")),
             parameters: typed(&tokens[parameters]),
-            gives_error: matches!(result, [Token::Gives, Token::Word(word)] if word == "Error" || word == "Self"),
+            gives_error: matches!(result,
+                [Token::Gives, Token::Word(word)] if word == "Error" || word == "Self"),
             body: open..behind(tokens, open),
         });
     }

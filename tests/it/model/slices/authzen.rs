@@ -52,7 +52,8 @@ fn draw_call(dice: &mut Dice<'_>, mandate: Uuid) -> Option<Value> {
     let kind = if dice.chance(0.03) { "group" } else { "user" };
     let action = if dice.chance(0.03) { "approve" } else { action };
     let mut call = json!({
-        "subject": { "type": kind, "id": draw_person(dice, mandate)? }, "action": { "name": action }, "resource": { "type": table, "id": "1" },
+        "subject": { "type": kind, "id": draw_person(dice, mandate)? },
+            "action": { "name": action }, "resource": { "type": table, "id": "1" },
     });
     if dice.chance(0.5) {
         let owner = if dice.chance(0.05) { json!(7) } else { draw_person(dice, mandate)? };
@@ -180,9 +181,10 @@ fn decided(world: &World, entered: &Entered, call: &Value) -> Result<Value, Unde
     })?;
     let place = place.ok_or(Undecided::Unknown("unknown_table"))?;
     let verdict = verdict(world, mandate, &subject, place, &question);
-    Ok(
-        json!({ "decision": verdict.allowed, "context": { "level": letter(verdict.level), "reason": null } }),
-    )
+    Ok(json!({
+        "decision": verdict.allowed,
+        "context": { "level": letter(verdict.level), "reason": null },
+    }))
 }
 
 fn denied(reason: &str) -> Value {

@@ -129,7 +129,9 @@ fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
         [("street", "Hauptstraße 1"), ("city", "Frankfurt"), ("country", country)]
             .map(|(name, text)| (name.to_owned(), json!(text))),
     );
-    dice.send(json!({ "eventTime": time, "durationMinutes": minutes, "topic": topic, "address": address }));
+    dice.send(json!({
+        "eventTime": time, "durationMinutes": minutes, "topic": topic, "address": address,
+    }));
     Some(())
 }
 
@@ -153,7 +155,9 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told_: &Told) -> Ou
         .ok_or_else(Refusal::invalid)?;
     let (street, city) = (shape::named(sent, "street")?, shape::named(sent, "city")?);
     let country = told(&COUNTRIES, shape::text(sent, "country").unwrap_or_default())?;
-    let address = json!({ "street": street, "city": city, "state": shape::named(sent, "state")?, "country": country });
+    let address = json!({
+        "street": street, "city": city, "state": shape::named(sent, "state")?, "country": country,
+    });
     let booking = Booking {
         id: told_.id(),
         instance: entered.instance(),

@@ -375,7 +375,10 @@ fn sourced(roles: &[&Role], catalogue: &Catalogue, is_told: &dyn Fn(&Role) -> bo
     };
     let labels = giving(&|_| true);
     let tables: Map<String, Value> = merged.tables.keys().map(table).collect();
-    json!({ "roles": labels, "tables": tables, "views": merged.views.iter().map(view).collect::<Map<String, Value>>() })
+    json!({
+        "roles": labels, "tables": tables,
+        "views": merged.views.iter().map(view).collect::<Map<String, Value>>(),
+    })
 }
 
 fn access(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {

@@ -52,7 +52,8 @@ fn instance_answer(world: &World, user: Uuid, id: Uuid) -> Value {
     let (roles, merged) = (world.instance_roles(id, user), world.in_instance(id, user));
     json!({
         "id": id, "featureCode": instance.feature, "mandateId": instance.mandate,
-        "mandateName": world.mandate(instance.mandate).unwrap().name, "instanceLabel": instance.label,
+        "mandateName": world.mandate(instance.mandate).unwrap().name,
+            "instanceLabel": instance.label,
         "userRole": greatest(world, id, &roles), "roles": labels(&roles),
         "permissions": { "tables": merged.tables_answer(), "views": merged.views, "fields": {} },
     })
@@ -79,11 +80,16 @@ fn my(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
                 open.into_iter().map(|id| instance_answer(world, entered.user, id)).collect();
             if !instances.is_empty() {
                 let label = in_language(&feature.label, language);
-                features.push(json!({ "code": feature.code, "label": label, "icon": feature.icon, "instances": instances }));
+                features.push(json!({
+                    "code": feature.code, "label": label, "icon": feature.icon,
+                    "instances": instances,
+                }));
             }
         }
         if !features.is_empty() {
-            answers.push(json!({ "id": mandate.id, "name": mandate.name, "code": mandate.code, "features": features }));
+            answers.push(json!({
+                "id": mandate.id, "name": mandate.name, "code": mandate.code, "features": features,
+            }));
         }
     }
     Ok(Reply::ok(json!({ "mandates": answers })))
@@ -121,7 +127,8 @@ fn access(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
         );
     }
     Ok(Reply::ok(json!({
-        "userId": entered.user, "mandateId": entered.named_mandate(), "instanceId": entered.named_instance(),
+        "userId": entered.user, "mandateId": entered.named_mandate(),
+            "instanceId": entered.named_instance(),
         "roles": roles, "tables": tables, "views": views,
     })))
 }

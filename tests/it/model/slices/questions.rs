@@ -341,7 +341,10 @@ fn explain(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     };
     let blocked: Vec<Value> =
         (!verdict.allowed).then(|| json!({ "reason": reason })).into_iter().collect();
-    let mut answer = json!({ "allowed": verdict.allowed, "level": letter(verdict.level), "blockedBy": blocked, "groups": null });
+    let mut answer = json!({
+        "allowed": verdict.allowed, "level": letter(verdict.level), "blockedBy": blocked,
+        "groups": null,
+    });
     if verdict.level == NEAR && question.owner != Some(subject.user) {
         answer["groups"] = reaching(world, entered, subject.user, question.owner);
     }
@@ -397,7 +400,9 @@ fn ways(
         if question.target.has_owners() { world.nearness_of(mandate, user, owner) } else { ALL }
     };
     let needed = question.owner.map_or(least, near).max(least);
-    if matches!(question.target, Target::Rows(table, operation) if known(table, operation).iter().all(|level| *level < needed))
+    if matches!(question.target,
+        Target::Rows(table, operation) if known(table,
+        operation).iter().all(|level| *level < needed))
     {
         return json!([]);
     }

@@ -46,7 +46,10 @@ fn differences(from: &Permissions, to: &Permissions) -> Vec<Value> {
         let (was, is) = (from.tables.get(table), to.tables.get(table));
         let (a, b) = (was.copied().unwrap_or_default(), is.copied().unwrap_or_default());
         if a.view != b.view || (a == b && was.is_some() != is.is_some()) {
-            changes.push(json!({ "table": table, "operation": "view", "from": was.map(|rule| rule.view), "to": is.map(|rule| rule.view) }));
+            changes.push(json!({
+                "table": table, "operation": "view", "from": was.map(|rule| rule.view),
+                "to": is.map(|rule| rule.view),
+            }));
         }
         for (operation, name) in NAMES
             .into_iter()
@@ -61,7 +64,9 @@ fn differences(from: &Permissions, to: &Permissions) -> Vec<Value> {
     for view in views {
         let allowed = |of: &Permissions| of.views.get(view).copied().unwrap_or(false);
         if allowed(from) != allowed(to) {
-            changes.push(json!({ "view": view, "operation": "allowed", "from": allowed(from), "to": allowed(to) }));
+            changes.push(json!({
+                "view": view, "operation": "allowed", "from": allowed(from), "to": allowed(to),
+            }));
         }
     }
     changes
@@ -208,7 +213,10 @@ impl Plan {
 
     fn answer(&self) -> Value {
         let [added, removed, unchanged, updated, kept] = self.counts;
-        json!({ "added": added, "removed": removed, "unchanged": unchanged, "updated": updated, "kept": kept, "changes": self.changes })
+        json!({
+            "added": added, "removed": removed, "unchanged": unchanged, "updated": updated,
+            "kept": kept, "changes": self.changes,
+        })
     }
 }
 

@@ -74,7 +74,10 @@ fn with_mandates(world: &World, user: &User) -> Value {
             .into_iter()
             .map(|role| role.label.as_str())
             .collect();
-        json!({ "id": id, "name": mandate.name, "code": mandate.code, "enabled": member.enabled, "roles": roles })
+        json!({
+            "id": id, "name": mandate.name, "code": mandate.code, "enabled": member.enabled,
+            "roles": roles,
+        })
     };
     let mut answer = user.answer();
     answer["mandates"] = mandates.into_iter().map(mandate).collect();

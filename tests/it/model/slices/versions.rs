@@ -199,7 +199,10 @@ fn revisions(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Out
     let playbook = parent(world, entered, call)?;
     let version = open(world, entered, playbook, call, READ)?;
     let row = |(index, row): (usize, &Revision)| {
-        let value = json!({ "revision": index + 1, "authorId": row.author, "size": row.content.len(), "rolledBackFrom": row.rolled_back_from });
+        let value = json!({
+            "revision": index + 1, "authorId": row.author, "size": row.content.len(),
+            "rolledBackFrom": row.rolled_back_from,
+        });
         Row::of(format!("{index:010}"), Uuid::nil(), value)
     };
     asked.page(version.revisions.iter().enumerate().map(row).collect())

@@ -76,8 +76,10 @@ impl User {
     }
     pub fn answer(&self) -> Value {
         json!({
-            "id": self.id, "username": self.username, "email": self.email, "firstName": self.first_name, "lastName": self.last_name,
-            "language": self.language, "enabled": self.enabled, "isSysAdmin": self.sys_admin, "emailVerified": self.verified,
+            "id": self.id, "username": self.username, "email": self.email,
+                "firstName": self.first_name, "lastName": self.last_name,
+            "language": self.language, "enabled": self.enabled, "isSysAdmin": self.sys_admin,
+                "emailVerified": self.verified,
             "mfaEnabled": false, "version": self.version,
         })
     }
@@ -98,7 +100,8 @@ impl User {
 impl Group {
     pub fn answer(&self) -> Value {
         json!({
-            "id": self.id, "name": self.name, "description": self.description, "autoJoin": self.auto_join,
+            "id": self.id, "name": self.name, "description": self.description,
+                "autoJoin": self.auto_join,
             "memberCount": self.members.len(), "version": self.version,
         })
     }
@@ -107,7 +110,8 @@ impl Group {
 impl World {
     pub fn mandate_answer(&self, mandate: &Mandate) -> Value {
         json!({
-            "id": mandate.id, "name": mandate.name, "code": mandate.code, "language": mandate.language, "enabled": mandate.enabled,
+            "id": mandate.id, "name": mandate.name, "code": mandate.code,
+                "language": mandate.language, "enabled": mandate.enabled,
             "hasAdmin": !self.effective_admins(mandate.id).is_empty(), "version": mandate.version,
         })
     }
@@ -121,8 +125,10 @@ impl World {
         });
         let groups: BTreeSet<Uuid> = groups.map(|group| group.id).collect();
         json!({
-            "userId": member.user, "username": user.username, "email": told(&user.email), "firstName": told(&user.first_name),
-            "lastName": told(&user.last_name), "roleIds": listed(&member.roles), "groupIds": listed(&groups),
+            "userId": member.user, "username": user.username, "email": told(&user.email),
+                "firstName": told(&user.first_name),
+            "lastName": told(&user.last_name), "roleIds": listed(&member.roles),
+                "groupIds": listed(&groups),
             "enabled": member.enabled, "version": member.version,
         })
     }

@@ -102,7 +102,8 @@ pub struct Booking {
 impl Feature {
     pub fn answer(&self) -> Value {
         json!({
-            "code": self.code, "label": self.label, "icon": self.icon, "tables": self.tables, "views": self.views,
+            "code": self.code, "label": self.label, "icon": self.icon, "tables": self.tables,
+                "views": self.views,
             "builtIn": self.built_in, "version": self.version,
         })
     }
@@ -131,8 +132,10 @@ impl Role {
     }
     pub fn answer(&self) -> Value {
         json!({
-            "id": self.id, "label": self.label, "description": self.description, "scope": self.scope(), "mandateId": self.mandate,
-            "featureCode": self.feature, "instanceId": self.instance, "templateRoleId": self.template, "protected": self.protected,
+            "id": self.id, "label": self.label, "description": self.description,
+                "scope": self.scope(), "mandateId": self.mandate,
+            "featureCode": self.feature, "instanceId": self.instance,
+                "templateRoleId": self.template, "protected": self.protected,
             "version": self.version,
         })
     }
@@ -141,7 +144,8 @@ impl Role {
 impl Instance {
     pub fn answer(&self) -> Value {
         json!({
-            "id": self.id, "featureCode": self.feature, "mandateId": self.mandate, "label": self.label, "enabled": self.enabled,
+            "id": self.id, "featureCode": self.feature, "mandateId": self.mandate,
+                "label": self.label, "enabled": self.enabled,
             "version": self.version,
         })
     }
@@ -170,7 +174,10 @@ impl Version {
         &self.revisions[self.revisions.len() - 1].content
     }
     pub fn row(&self) -> Value {
-        json!({ "number": self.number, "ownerId": self.owner, "revision": self.revision(), "size": self.content().len() })
+        json!({
+            "number": self.number, "ownerId": self.owner, "revision": self.revision(),
+            "size": self.content().len(),
+        })
     }
     pub fn answer(&self) -> Value {
         let mut answer = self.row();
@@ -182,14 +189,18 @@ impl Version {
 impl World {
     pub fn admission_answer(&self, admission: &Admission) -> Value {
         json!({
-            "userId": admission.user, "username": self.user(admission.user).username, "instanceId": admission.instance,
-            "roleIds": listed(&admission.roles), "enabled": admission.enabled, "version": admission.version,
+            "userId": admission.user, "username": self.user(admission.user).username,
+                "instanceId": admission.instance,
+            "roleIds": listed(&admission.roles), "enabled": admission.enabled,
+                "version": admission.version,
         })
     }
     pub fn playbook_answer(&self, playbook: &Playbook) -> Value {
         json!({
-            "id": playbook.id, "instanceId": playbook.instance, "name": playbook.name, "title": playbook.title,
-            "description": playbook.description, "ownerId": playbook.owner, "ownerName": self.user(playbook.owner).shown_name(),
+            "id": playbook.id, "instanceId": playbook.instance, "name": playbook.name,
+                "title": playbook.title,
+            "description": playbook.description, "ownerId": playbook.owner,
+                "ownerName": self.user(playbook.owner).shown_name(),
             "latestVersion": playbook.latest(), "version": playbook.version,
         })
     }
@@ -199,9 +210,12 @@ impl World {
         let used = self.member(mandate, booking.owner).is_some_and(|member| member.used);
         let email = self.user(booking.owner).email.clone().filter(|_| used);
         json!({
-            "id": booking.id, "instanceId": booking.instance, "eventTime": booking.event_time, "durationMinutes": booking.minutes,
-            "topic": booking.topic, "address": booking.address, "requestedBy": { "id": booking.owner, "email": email },
-            "status": booking.status, "decidedBy": booking.decided_by, "decisionNote": booking.note, "version": booking.version,
+            "id": booking.id, "instanceId": booking.instance, "eventTime": booking.event_time,
+                "durationMinutes": booking.minutes,
+            "topic": booking.topic, "address": booking.address,
+                "requestedBy": { "id": booking.owner, "email": email },
+            "status": booking.status, "decidedBy": booking.decided_by,
+                "decisionNote": booking.note, "version": booking.version,
         })
     }
     /// An instance's roles, admissions and data go with it.

@@ -35,8 +35,11 @@ impl Event {
 impl World {
     pub fn event_answer(&self, event: &Event) -> Value {
         json!({
-            "actorId": event.actor, "actorName": event.actor.map(|actor| self.user(actor).shown_name()), "mandateId": event.mandate,
-            "action": event.action, "resourceType": event.kind, "resourceId": event.resource, "targetUserId": event.target,
+            "actorId": event.actor,
+                "actorName": event.actor.map(|actor| self.user(actor).shown_name()),
+                "mandateId": event.mandate,
+            "action": event.action, "resourceType": event.kind, "resourceId": event.resource,
+                "targetUserId": event.target,
             "impersonatedBy": null,
         })
     }

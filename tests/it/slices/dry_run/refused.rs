@@ -17,7 +17,8 @@ type Refusal<'a> = (&'a Desk<'a>, &'a Method, String, Option<Value>, &'a str);
 /// Each is refused in the same words when asked about as when made, and neither changes anything.
 async fn refused_alike(world: &World, calls: &[Refusal<'_>]) {
     for (desk, ..) in calls {
-        desk.get("/api/features/instances").await; // a call that is refused may be somebody's first use, which is noted
+        // A call that is refused may be somebody's first use, which is noted.
+        desk.get("/api/features/instances").await;
     }
     let before = world.app.digest().await;
     for (desk, method, path, body, code) in calls {
@@ -293,9 +294,11 @@ async fn deferred_checks_refuse_a_dry_run() {
     let (acme, admin, root) = (&world.acme, world.admin(), world.root());
     let late = "create function refuse_late() returns trigger language plpgsql as $$
                 begin raise exception 'late' using errcode = 'query_canceled'; end $$;
-                create constraint trigger refuse_late after insert on member_roles deferrable initially deferred
+                create constraint trigger refuse_late after insert
+                  on member_roles deferrable initially deferred
                 for each row execute function refuse_late();
-                create constraint trigger refuse_late after update on roles deferrable initially deferred
+                create constraint trigger refuse_late after update
+                  on roles deferrable initially deferred
                 for each row execute function refuse_late()";
     world.app.sql.execute(late).await.unwrap();
     let role = acme.path(&format!("/users/{}/roles/{}", acme.member.id, acme.role("viewer")));

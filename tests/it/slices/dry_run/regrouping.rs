@@ -96,7 +96,8 @@ async fn whom_a_dry_run_finds_by_name_is_told_in_the_trail() {
     let list = asking(&acme.path("/users"));
     let adding = |who: &str, what: Value| json!({ who: what, "roleIds": [acme.role("user")] });
     let trail = async || -> Vec<(String, Option<Uuid>)> {
-        let events = "select action, target_user_id from audit_events where mandate_id = $1 and action like '%look%' order by id";
+        let events = "select action, target_user_id from audit_events where mandate_id = $1
+                        and action like '%look%' order by id";
         sqlx::query_as(events).bind(acme.id).fetch_all(&app.sql).await.unwrap()
     };
     let by_id = admin.post(list.clone(), adding("targetUserId", json!(nina))).await.expect(200);
@@ -184,7 +185,10 @@ async fn auto_join_changes_nobodys_reach() {
         let nothing = json!({ "users": 0, "gained": 0, "lost": 0 });
         assert_eq!(
             told,
-            json!({ "changes": [], "totals": nothing, "adminsLeft": 1, "reach": { "changes": [], "totals": nothing } })
+            json!({
+                "changes": [], "totals": nothing, "adminsLeft": 1,
+                "reach": { "changes": [], "totals": nothing },
+            })
         );
     }
     assert_eq!(admin.get(everyone).await.expect(200), before);
@@ -196,7 +200,8 @@ async fn only_people_whom_the_caller_reads_are_named() {
     let world = World::new().await;
     let (app, acme) = (&world.app, &world.acme);
     let far = world.member_with(acme, "far", &[acme.role("user")]).await;
-    let keeps = json!({ "groups": ["a", "n", "a", "a"], "members": ["g", "n", "n", "n"], "instances": ["m", "n", "n", "n"],
+    let keeps = json!({ "groups": ["a", "n", "a", "a"], "members": ["g", "n", "n", "n"],
+        "instances": ["m", "n", "n", "n"],
                         "roles": ["m", "n", "n", "n"] });
     let keeper = world.role_with(acme, "keeper", keeps).await;
     let kim = world.member_with(acme, "kim", &[keeper]).await;
@@ -215,10 +220,14 @@ async fn a_group_of_ten_thousand_is_counted_whole_and_listed_in_part() {
     let world = World::new().await;
     let (app, acme, admin) = (&world.app, &world.acme, world.admin());
     let statements = format!(
-        "insert into users (id, username, username_key, created_at) select gen_random_uuid(), 'many-' || n, 'many-' || n, now() from generate_series(1, 9998) n;
-         insert into memberships (id, mandate_id, user_id, created_at) select gen_random_uuid(), '{0}', id, now() from users where username like 'many-%';
-         insert into member_roles (mandate_id, user_id, role_id) select '{0}', id, '{1}' from users where username like 'many-%';
-         insert into group_members (mandate_id, group_id, user_id) select '{0}', '{2}', id from users where username like 'many-%';",
+        "insert into users (id, username, username_key, created_at) select gen_random_uuid(),
+           'many-' || n, 'many-' || n, now() from generate_series(1, 9998) n;
+         insert into memberships (id, mandate_id, user_id, created_at) select gen_random_uuid(),
+           '{0}', id, now() from users where username like 'many-%';
+         insert into member_roles (mandate_id, user_id, role_id) select '{0}', id, '{1}' from users
+           where username like 'many-%';
+         insert into group_members (mandate_id, group_id, user_id) select '{0}', '{2}', id
+           from users where username like 'many-%';",
         acme.id,
         acme.role("user"),
         acme.everyone
@@ -236,7 +245,8 @@ async fn a_group_of_ten_thousand_is_counted_whole_and_listed_in_part() {
             (&json!(9_999), 100)
         );
     }
-    let first = "select array(select user_id from group_members where group_id = $1 and user_id <> $2 order by user_id limit 100)";
+    let first = "select array(select user_id from group_members where group_id = $1
+                     and user_id <> $2 order by user_id limit 100)";
     let first: Vec<Uuid> = sqlx::query_scalar(first)
         .bind(acme.everyone)
         .bind(acme.admin.id)

@@ -101,7 +101,11 @@ async fn changes_of_a_roles_permissions_are_told_of_its_holders() {
         world.member_with(acme, "cleo", &[clerk]).await,
         world.member_with(acme, "carl", &[clerk, acme.role("user")]).await,
     );
-    let body = json!({ "tables": rules(&json!({ "members": ["m", "n", "m", "n"], "groups": ["a", "n", "n", "n"] })) });
+    let body = json!({
+        "tables": rules(&json!({
+            "members": ["m", "n", "m", "n"], "groups": ["a", "n", "n", "n"],
+        })),
+    });
     let replaced = ask(app, &admin, Method::PUT, &path(clerk), Some(body)).await;
     assert_eq!(
         lines(&replaced, acme),
@@ -131,7 +135,10 @@ async fn changes_of_a_roles_permissions_are_told_of_its_holders() {
 
     let viewer = acme.instance_role("playbooks-viewer");
     world.admit(acme, first.id, &[viewer]).await;
-    let body = json!({ "tables": { "playbooks": { "read": "g" }, "access": { "view": true, "read": "m" } }, "views": { "editor": true } });
+    let body = json!({
+        "tables": { "playbooks": { "read": "g" }, "access": { "view": true, "read": "m" } },
+        "views": { "editor": true },
+    });
     let patched = ask(app, &admin, Method::PATCH, &path(viewer), Some(body)).await;
     assert_eq!(
         (lines(&patched, acme), figures(&patched)),
@@ -151,7 +158,9 @@ async fn a_template_changes_nobodys_access() {
         let preview = ask(&world.app, &root, Method::PATCH, &path, Some(body.clone())).await;
         assert_eq!(
             preview,
-            json!({ "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null })
+            json!({
+                "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null,
+            })
         );
     }
 }
@@ -282,11 +291,16 @@ async fn at_most_200_users_are_listed_and_all_are_counted() {
     let clerk = world.role_with(acme, "clerk", json!({ "members": ["a", "n", "n", "n"] })).await;
     let viewer = acme.instance_role("playbooks-viewer");
     let statements = [
-        "insert into users (id, username, username_key, created_at) select gen_random_uuid(), 'many-' || n, 'many-' || n, now() from generate_series(1, 10000) n",
-        "insert into memberships (id, mandate_id, user_id, created_at) select gen_random_uuid(), $1, id, now() from users where username like 'many-%'",
-        "insert into member_roles (mandate_id, user_id, role_id) select $1, id, $3 from users where username like 'many-%'",
-        "insert into feature_accesses (mandate_id, instance_id, user_id, created_at) select $1, $2, id, now() from users where username like 'many-%'",
-        "insert into access_roles (mandate_id, instance_id, user_id, role_id) select $1, $2, id, $4 from users where username like 'many-%'",
+        "insert into users (id, username, username_key, created_at) select gen_random_uuid(),
+           'many-' || n, 'many-' || n, now() from generate_series(1, 10000) n",
+        "insert into memberships (id, mandate_id, user_id, created_at) select gen_random_uuid(), $1,
+           id, now() from users where username like 'many-%'",
+        "insert into member_roles (mandate_id, user_id, role_id) select $1, id, $3 from users
+           where username like 'many-%'",
+        "insert into feature_accesses (mandate_id, instance_id, user_id, created_at)
+           select $1, $2, id, now() from users where username like 'many-%'",
+        "insert into access_roles (mandate_id, instance_id, user_id, role_id) select $1, $2, id, $4
+           from users where username like 'many-%'",
     ];
     for (number, statement) in statements.into_iter().enumerate() {
         let query = sqlx::query(statement);
@@ -297,7 +311,9 @@ async fn at_most_200_users_are_listed_and_all_are_counted() {
         };
         query.execute(&app.sql).await.unwrap();
     }
-    let body = json!({ "tables": { "members": { "read": "m" }, "groups": { "view": true, "read": "a" } } });
+    let body = json!({
+        "tables": { "members": { "read": "m" }, "groups": { "view": true, "read": "a" } },
+    });
     let preview =
         ask(app, &admin, Method::PATCH, &format!("/api/roles/{clerk}/permissions"), Some(body))
             .await;

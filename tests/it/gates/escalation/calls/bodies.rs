@@ -46,7 +46,10 @@ impl Dice<'_> {
                 let view = self.view;
                 let is_member =
                     |user| view.memberships.iter().any(|row| (row.0, row.1) == (mandate, user));
-                json!({ "targetUserId": self.newcomer(actor, is_member), "roleIds": self.given(mandate, None) })
+                json!({
+                    "targetUserId": self.newcomer(actor, is_member),
+                    "roleIds": self.given(mandate, None),
+                })
             }
             ("PATCH", "/users/{userId}") => json!({ "enabled": self.yes() }),
             ("PUT", "/users/{userId}/roles") => json!({ "roleIds": self.given(mandate, None) }),
@@ -129,10 +132,16 @@ impl Dice<'_> {
                 json!({ "tables": tables, "views": VIEWS })
             }
             ("POST", "/instances") if self.random.random_bool(0.3) => {
-                json!({ "featureCode": "desk", "label": self.word("desk"), "grantCreatorRole": format!("desk {}", self.random.random_range(0..3)) })
+                json!({
+                    "featureCode": "desk", "label": self.word("desk"),
+                    "grantCreatorRole": format!("desk {}", self.random.random_range(0..3)),
+                })
             }
             ("POST", "/instances") => {
-                json!({ "featureCode": "desk", "label": self.word("desk"), "copyTemplateRoles": self.yes() })
+                json!({
+                    "featureCode": "desk", "label": self.word("desk"),
+                    "copyTemplateRoles": self.yes(),
+                })
             }
             ("PATCH", "/instances/{instanceId}") => {
                 json!({ "label": self.word("desk"), "enabled": self.yes() })
@@ -162,7 +171,10 @@ impl Dice<'_> {
     fn user_body(&mut self, method: &str, path: &str, actor: usize) -> Option<Value> {
         Some(match (method, path) {
             ("POST", "/api/users") => {
-                json!({ "username": format!("u{}", self.random.random::<u32>()), "password": PASSWORD, "isSysAdmin": self.random.random_bool(0.2) })
+                json!({
+                    "username": format!("u{}", self.random.random::<u32>()), "password": PASSWORD,
+                    "isSysAdmin": self.random.random_bool(0.2),
+                })
             }
             ("PATCH", _) => match self.random.random_range(0..3) {
                 0 => json!({ "firstName": self.word("Ann") }),
