@@ -6,17 +6,19 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::GroupPath;
 use super::store::{self, GroupMember};
+use super::{Group, GroupMemberPath, GroupPath};
 use crate::access::tables::{Groups, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{Concerned, Locks, MandateContext, Outcome, Recorded, Regrouping};
+use crate::context::{
+    AccessPreview, Change, Concerned, Locks, MandateContext, Opened, Outcome, Recorded, Regrouping,
+};
 use crate::http::app::App;
 use crate::http::dry_run::DryRun;
 use crate::http::etag::Precondition;
-use crate::http::extract::{FromPath, Json, Query};
+use crate::http::extract::{FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
 use crate::kernel::db::page::{Asked, Paging, Rows};
@@ -31,6 +33,7 @@ const MAX_MEMBERS: usize = 20_000;
 const MAX_BODY: usize = 1024 * 1024;
 
 pub(super) fn routes(app: &App) -> Routes {
+    let policy = || Policy::table::<Groups, Update>().class(Class::MemberWrite);
     Routes::new()
         .routes(routes!(list_group_members).guard(app, Policy::table::<Groups, Read>()))
         .routes(
@@ -41,12 +44,23 @@ pub(super) fn routes(app: &App) -> Routes {
                     Code::GrantExceedsOwnAccess,
                 ])
                 .versioned()
-                .guard(
-                    app,
-                    Policy::table::<Groups, Update>()
-                        .class(Class::MemberWrite)
-                        .body_up_to(MAX_BODY),
-                ),
+                .guard(app, policy().body_up_to(MAX_BODY)),
+        )
+        .routes(
+            routes!(add_group_member)
+                .refuses(&[
+                    Code::SelfEscalation,
+                    Code::TargetExceedsOwnAccess,
+                    Code::GrantExceedsOwnAccess,
+                ])
+                .versioned()
+                .guard(app, policy()),
+        )
+        .routes(
+            routes!(remove_group_member)
+                .refuses(&[Code::TargetExceedsOwnAccess])
+                .versioned()
+                .guard(app, policy()),
         )
 }
 
@@ -120,37 +134,132 @@ async fn replace(
     body: &ReplaceGroupMembers,
     first: &Paging,
 ) -> Result<Outcome<Rows<GroupMember>>> {
-    let members: &BTreeSet<UserId> = &body.user_ids.iter().copied().collect();
+    let (mut change, opened) = begin(context, group, precondition, body.version).await?;
+    let wanted = Wanted::Exactly(&body.user_ids);
+    let recorded = regroup(&mut change, context, &opened, &wanted).await?;
+    let after = store::members(&mut change, &opened, first).await?;
+    change.conclude(recorded, Concerned::Group(group), after).await
+}
+
+/// Puts a member of the mandate into a group; nothing changes where they are in it.
+#[utoipa::path(put, path = "/api/mandates/{mandateId}/groups/{groupId}/members/{userId}",
+    tag = "Groups",
+    params(GroupMemberPath, DryRun),
+    responses(
+        (status = 204, description = "In the group"),
+        (status = 200, description = "With `dryRun=true`: what would change",
+            body = AccessPreview)))]
+async fn add_group_member(
+    context: MandateContext,
+    precondition: Precondition,
+    FromPath(GroupMemberPath { group_id: group, user_id: user, .. }): FromPath<GroupMemberPath>,
+) -> Result<Outcome<NoContent>> {
+    let (context, precondition, wanted) = (&context, &precondition, &Wanted::With(user));
+    retrying(|| change_one(context, group, precondition, wanted)).await
+}
+
+/// Takes a member of the mandate out of a group; nothing changes where they are not in it.
+#[utoipa::path(delete, path = "/api/mandates/{mandateId}/groups/{groupId}/members/{userId}",
+    tag = "Groups",
+    params(GroupMemberPath, DryRun),
+    responses(
+        (status = 204, description = "Not in the group"),
+        (status = 200, description = "With `dryRun=true`: what would change",
+            body = AccessPreview)))]
+async fn remove_group_member(
+    context: MandateContext,
+    precondition: Precondition,
+    FromPath(GroupMemberPath { group_id: group, user_id: user, .. }): FromPath<GroupMemberPath>,
+) -> Result<Outcome<NoContent>> {
+    let (context, precondition, wanted) = (&context, &precondition, &Wanted::Without(user));
+    retrying(|| change_one(context, group, precondition, wanted)).await
+}
+
+async fn change_one(
+    context: &MandateContext,
+    group: GroupId,
+    precondition: &Precondition,
+    wanted: &Wanted<'_>,
+) -> Result<Outcome<NoContent>> {
+    let (mut change, opened) = begin(context, group, precondition, None).await?;
+    let recorded = regroup(&mut change, context, &opened, wanted).await?;
+    change.conclude(recorded, Concerned::Group(group), NoContent).await
+}
+
+/// How it is to change who is in a group.
+enum Wanted<'a> {
+    Exactly(&'a [UserId]),
+    With(UserId),
+    Without(UserId),
+}
+
+impl Wanted<'_> {
+    fn applied_to(&self, before: &BTreeSet<UserId>) -> BTreeSet<UserId> {
+        let mut members = before.clone();
+        match self {
+            Wanted::Exactly(members) => return members.iter().copied().collect(),
+            Wanted::With(user) => members.insert(*user),
+            Wanted::Without(user) => members.remove(user),
+        };
+        members
+    }
+
+    /// 404 where one is no member of the mandate. (Who is in the group is one.)
+    async fn require_known(
+        &self,
+        change: &mut Change<MandateContext>,
+        group: &Opened<Groups, Update, Group>,
+        added: &[UserId],
+    ) -> Result<()> {
+        match self {
+            Wanted::Exactly(members) => {
+                let strangers = store::strangers(change, group.grant(), added).await?;
+                let unknown = Thing::User
+                    .unknown_among("/userIds", members, |user| !strangers.contains(&user));
+                if unknown.is_empty() { Ok(()) } else { Err(Error::unknown(unknown)) }
+            }
+            Wanted::With(user) | Wanted::Without(user) => {
+                let strangers = store::strangers(change, group.grant(), &[*user]).await?;
+                if strangers.is_empty() { Ok(()) } else { Err(Error::not_found()) }
+            }
+        }
+    }
+}
+
+/// Begins a change of who is in a group, with the group opened for it.
+async fn begin(
+    context: &MandateContext,
+    group: GroupId,
+    precondition: &Precondition,
+    version: Option<i64>,
+) -> Result<(Change<MandateContext>, Opened<Groups, Update, Group>)> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Update>()?;
     let opened = grant.open(store::find_for_change(&mut change, &grant, group).await?)?;
-    precondition.check_with(opened.version, body.version)?;
-    let before: BTreeSet<UserId> =
-        store::member_ids(&mut change, &opened).await?.into_iter().collect();
-    let regrouping = Regrouping { nearness: opened.nearness(), before: &before, after: members };
+    precondition.check_with(opened.version, version)?;
+    Ok((change, opened))
+}
+
+/// Changes who is in a group, where the caller may: each way of doing so is judged here.
+async fn regroup(
+    change: &mut Change<MandateContext>,
+    context: &MandateContext,
+    group: &Opened<Groups, Update, Group>,
+    wanted: &Wanted<'_>,
+) -> Result<Recorded> {
+    let before: BTreeSet<UserId> = store::member_ids(change, group).await?.into_iter().collect();
+    let after = wanted.applied_to(&before);
+    let regrouping = Regrouping { nearness: group.nearness(), before: &before, after: &after };
     let (added, removed) = (regrouping.added(), regrouping.removed());
-    let strangers = store::strangers(&mut change, &grant, &added).await?;
-    if !strangers.is_empty() {
-        return Err(Error::unknown(Thing::User.unknown_among(
-            "/userIds",
-            &body.user_ids,
-            |user| !strangers.contains(&user),
-        )));
-    }
+    wanted.require_known(change, group, &added).await?;
     change.require_may_regroup(&regrouping).await?;
     change.as_tenant().await?;
-    let mut recorded = Recorded::nothing_changed();
-    if *members != before {
-        store::set_members(&mut change, &opened, &members.iter().copied().collect::<Vec<_>>())
-            .await?;
-        let event = Event::new(Action::GroupMembersChanged, ResourceType::Group, group);
-        let event = event.listing("added", "addedCount", &added).listing(
-            "removed",
-            "removedCount",
-            &removed,
-        );
-        recorded = audit::record(&mut change, context, event).await?;
+    if after == before {
+        return Ok(Recorded::nothing_changed());
     }
-    let after = store::members(&mut change, &opened, first).await?;
-    change.conclude(recorded, Concerned::Group(group), after).await
+    store::change_members(change, group, &added, &removed).await?;
+    let event = Event::new(Action::GroupMembersChanged, ResourceType::Group, group.id);
+    let event =
+        event.listing("added", "addedCount", &added).listing("removed", "removedCount", &removed);
+    audit::record(change, context, event).await
 }

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::http::app::App;
 use crate::http::etag::Resource;
 use crate::kernel::error::{Code, Error};
-use crate::kernel::ids::{GroupId, MandateId};
+use crate::kernel::ids::{GroupId, MandateId, UserId};
 use crate::path_params;
 
 pub use reaching::{Reaching, ReachingGroup};
@@ -27,6 +27,21 @@ path_params! {
         /// The group
         #[param(inline)]
         group_id: GroupId,
+    }
+}
+
+path_params! {
+    /// To a member of a group.
+    GroupMemberPath {
+        /// The mandate
+        #[param(inline)]
+        mandate_id: MandateId,
+        /// The group
+        #[param(inline)]
+        group_id: GroupId,
+        /// The member
+        #[param(inline)]
+        user_id: UserId,
     }
 }
 

@@ -347,18 +347,18 @@ pub(super) async fn member_ids<O: Op>(
     Ok(ids.into_iter().map(UserId::from).collect())
 }
 
-/// Replaces a group's members and raises its version; 404 where one is not a member of the mandate.
-pub(super) async fn set_members(
+/// Changes who is in a group and raises its version; 404 where one is not a member of the mandate.
+pub(super) async fn change_members(
     connection: &mut PgConnection,
     group: &Opened<Groups, Update, Group>,
-    members: &[UserId],
+    added: &[UserId],
+    removed: &[UserId],
 ) -> Result<()> {
-    let ids = uuids(members);
     sqlx::query!(
-        "delete from group_members where mandate_id = $1 and group_id = $2 and user_id <> all ($3)",
+        "delete from group_members where mandate_id = $1 and group_id = $2 and user_id = any ($3)",
         group.grant().mandate_uuid(),
         group.id.uuid(),
-        &ids
+        &uuids(removed)
     )
     .execute(&mut *connection)
     .await?;
@@ -367,7 +367,7 @@ pub(super) async fn set_members(
            from unnest($3::uuid[]) m on conflict do nothing",
         group.grant().mandate_uuid(),
         group.id.uuid(),
-        &ids
+        &uuids(added)
     )
     .execute(&mut *connection)
     .await

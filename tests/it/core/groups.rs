@@ -7,6 +7,8 @@ use crate::gates::cases::{Trail::Mandate, case};
 const GROUPS: &str = "/api/mandates/$mandate/groups";
 const GROUP: &str = "/api/mandates/$mandate/groups/$group";
 const MEMBERS: &str = "/api/mandates/$mandate/groups/$group/members";
+const OUTSIDE: &str = "/api/mandates/$mandate/groups/$group/members/$target";
+const INSIDE: &str = "/api/mandates/$mandate/groups/$group/members/$admitted";
 
 pub const SLICE: Slice = Slice {
     cases: &[
@@ -19,6 +21,8 @@ pub const SLICE: Slice = Slice {
         case("replace_group_members", MEMBERS, 200)
             .body(r#"{"userIds": ["$target"]}"#)
             .told(Mandate),
+        case("add_group_member", OUTSIDE, 204).told(Mandate),
+        case("remove_group_member", INSIDE, 204).told(Mandate),
     ],
     tables: &[Table {
         name: "groups",
@@ -35,6 +39,8 @@ pub const SLICE: Slice = Slice {
     rows: "
         insert into groups (id, mandate_id, name, name_key, created_at)
         select id::uuid, '$mandate', name || '-$word', name || '-$word', now()
-        from (values ('$group', 'group'), ('$circle', 'circle')) made (id, name);",
+        from (values ('$group', 'group'), ('$circle', 'circle')) made (id, name);
+        insert into group_members (mandate_id, group_id, user_id)
+        values ('$mandate', '$group', '$admitted');",
     made: &[made("group", &["create_group"])],
 };

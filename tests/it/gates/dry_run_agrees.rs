@@ -27,10 +27,12 @@ const CHANGING: usize = 300;
 /// `autoJoin` is for whoever comes later: what it does is told of nobody.
 const OF_THOSE_TO_COME: &str = "PATCH /api/mandates/{mandateId}/groups/{groupId}";
 /// What changes who is in which group.
-const REGROUPING: [&str; 5] = [
+const REGROUPING: [&str; 7] = [
     OF_THOSE_TO_COME,
     "DELETE /api/mandates/{mandateId}/groups/{groupId}",
     "PUT /api/mandates/{mandateId}/groups/{groupId}/members",
+    "PUT /api/mandates/{mandateId}/groups/{groupId}/members/{userId}",
+    "DELETE /api/mandates/{mandateId}/groups/{groupId}/members/{userId}",
     "POST /api/mandates/{mandateId}/users",
     "DELETE /api/mandates/{mandateId}/users/{userId}",
 ];
@@ -58,7 +60,7 @@ fn a_dry_run_tells_what_the_call_then_does() {
     let first = setting("DRY_RUN_SEED").unwrap_or(1);
     let worlds = setting("DRY_RUN_WORLDS").unwrap_or_else(|| rounds(WORLDS));
     let known = known_operations();
-    assert_eq!(known.len(), 16, "{known:?}");
+    assert_eq!(known.len(), 18, "{known:?}");
     let mut total = Tally::default();
     for tally in
         play_all(first..first + worlds, async |theatre: &Theatre, seed, tally: &mut Tally| {
@@ -155,24 +157,25 @@ fn names_what_is_there(call: &Call, view: &Snapshot) -> bool {
         call.path.split(['/', '?']).filter_map(|part| part.parse().ok()).collect();
     let (of_mandate, of_instance) =
         (call.path.contains("/mandates/"), call.path.contains("/instances/"));
+    let is_member =
+        |mandate, user| view.memberships.iter().any(|row| (row.0, row.1) == (mandate, user));
     match named[..] {
         [_] if of_mandate => true,
-        [mandate, group] if call.path.contains("/groups/") => {
+        [mandate, group, ref users @ ..] if call.path.contains("/groups/") => {
             view.groups.contains(&(mandate, group))
+                && users.iter().all(|user| is_member(mandate, *user))
         }
         [role] if !of_instance => {
             view.member_roles.iter().chain(&view.access_roles).any(|row| row.2 == role)
                 && !view.role(role).protected
         }
-        [mandate, user] if of_mandate => {
-            view.memberships.iter().any(|row| (row.0, row.1) == (mandate, user))
-        }
+        [mandate, user] if of_mandate => is_member(mandate, user),
         [mandate, user, role] => {
             let known = view
                 .roles
                 .iter()
                 .any(|it| it.id == role && it.mandate == Some(mandate) && it.instance.is_none());
-            known && view.memberships.iter().any(|row| (row.0, row.1) == (mandate, user))
+            known && is_member(mandate, user)
         }
         [instance, user] => view.accesses.iter().any(|row| (row.0, row.1) == (instance, user)),
         _ => true,

@@ -23,6 +23,7 @@ mod demo_accounts;
 mod dry_run;
 mod features;
 mod finding;
+mod group_members;
 mod groups;
 mod idempotency;
 mod instance_access;

@@ -9,19 +9,19 @@ use crate::harness::world::{Person, rules};
 
 /// A mandate in which nobody shares a group yet, with a delegate, somebody to share with, and the
 /// delegate's own group.
-struct Stage {
-    world: World,
+pub struct Stage {
+    pub world: World,
     /// Manages groups at `m` and has the given level on the playbooks of Acme's instance.
-    delegate: Person,
-    victim: Person,
+    pub delegate: Person,
+    pub victim: Person,
     /// The delegate is its only member.
-    own: Uuid,
+    pub own: Uuid,
     /// Nobody is in it.
-    empty: Uuid,
+    pub empty: Uuid,
 }
 
 impl Stage {
-    async fn set(level: &str) -> Self {
+    pub async fn set(level: &str) -> Self {
         let world = World::new().await;
         let acme = &world.acme;
         world.admin().delete(acme.path(&format!("/groups/{}", acme.everyone))).await.expect(204);
@@ -63,7 +63,7 @@ impl Stage {
         Self { delegate, victim, own, empty, world: world.clone() }
     }
 
-    fn desk(&self) -> Desk<'_> {
+    pub fn desk(&self) -> Desk<'_> {
         self.world.desk(&self.delegate, &self.world.acme)
     }
 
@@ -73,7 +73,7 @@ impl Stage {
     }
 
     /// A role of the mandate for somebody, as the admin gives it.
-    async fn give(&self, user: Uuid, label: &str, tables: Value) {
+    pub async fn give(&self, user: Uuid, label: &str, tables: Value) {
         let acme = &self.world.acme;
         let role = self.world.role_with(acme, label, tables).await;
         self.world
@@ -167,7 +167,7 @@ async fn who_comes_back_by_a_delegate_is_near_nobody_and_by_an_admin_as_anybody(
 }
 
 /// An instance role that reads the playbooks of group peers.
-async fn near_reader(world: &World) -> Uuid {
+pub async fn near_reader(world: &World) -> Uuid {
     let reader = world
         .admin()
         .post(world.acme.instance_path("/roles"), json!({ "label": "near reader" }))

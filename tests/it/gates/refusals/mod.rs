@@ -20,7 +20,7 @@ use super::sources::sources;
 
 /// What a handler only seems to come to, since it shares a function with others. May only get
 /// longer with a reason.
-const NEVER: [(&str, &str, &str); 10] = [
+const NEVER: [(&str, &str, &str); 12] = [
     ("assign_member_role", "last_role", "one more role is never none"),
     ("create_feature_instance", "already_has_access", "nobody was admitted to what is new"),
     ("create_mandate", "already_member", "nobody belongs to what is new"),
@@ -37,6 +37,8 @@ const NEVER: [(&str, &str, &str); 10] = [
     ("evaluate_access", "permission_denied", "about themselves everybody may ask"),
     ("evaluate_accesses", "permission_denied", "about themselves everybody may ask"),
     ("get_readiness", "database_unavailable", "it is one of the `checks` that `unavailable` tells"),
+    ("remove_group_member", "grant_exceeds_own_access", "nobody comes near anybody"),
+    ("remove_group_member", "self_escalation", "nobody comes near anybody"),
     ("replace_member_roles", "last_role", "the body names at least one"),
     ("revoke_member_role", "grant_exceeds_own_access", "nothing is given"),
 ];

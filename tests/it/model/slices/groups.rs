@@ -18,6 +18,7 @@ use super::super::world::{Event, Group, World, key};
 const ALL: &str = "/api/mandates/{mandateId}/groups";
 const ONE: &str = "/api/mandates/{mandateId}/groups/{groupId}";
 const MEMBERS: &str = "/api/mandates/{mandateId}/groups/{groupId}/members";
+const MEMBER: &str = "/api/mandates/{mandateId}/groups/{groupId}/members/{userId}";
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::get("list_groups", ALL, Guard::MandateOrSys("groups", READ), draw_list, list)
@@ -42,6 +43,16 @@ pub const OPERATIONS: &[Operation] = &[
         Guard::Mandate("groups", UPDATE),
         draw_replace,
         replace,
+    )
+    .asking(&[&["dryRun"]]),
+    Operation::put("add_group_member", MEMBER, Guard::Mandate("groups", UPDATE), draw_add, add)
+        .asking(&[&["dryRun"]]),
+    Operation::delete(
+        "remove_group_member",
+        MEMBER,
+        Guard::Mandate("groups", UPDATE),
+        draw_remove,
+        remove,
     )
     .asking(&[&["dryRun"]]),
 ];
@@ -297,6 +308,17 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
     if !strangers.is_empty() {
         return Err(Refusal::unknown("unknown_user", &strangers));
     }
+    regroup(world, entered, &before, wanted)?;
+    let rows = member_rows(world, world.group(before.mandate, before.id).unwrap());
+    Asked::beginning_of("list_group_members", call, "username").page(rows)
+}
+
+fn regroup(
+    world: &mut World,
+    entered: &Entered,
+    before: &Group,
+    wanted: BTreeSet<Uuid>,
+) -> Result<(), Refusal> {
     world.require_regrouping(entered, &before.members, &wanted)?;
     if wanted != before.members {
         let group = world.group_mut(before.id);
@@ -308,6 +330,57 @@ fn replace(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
             Event::of("group_members_changed", "group", before.id),
         );
     }
-    let rows = member_rows(world, world.group(before.mandate, before.id).unwrap());
-    Asked::beginning_of("list_group_members", call, "username").page(rows)
+    Ok(())
+}
+
+fn draw_add(dice: &mut Dice<'_>) -> Option<()> {
+    let group = draw_group(dice)?;
+    let mandate = dice.world.groups.iter().find(|row| row.id == group)?.mandate;
+    let member = dice.member_of(mandate)?;
+    draw_member(dice, group, member)
+}
+
+/// Mostly somebody who is there.
+fn draw_remove(dice: &mut Dice<'_>) -> Option<()> {
+    let group = draw_group(dice)?;
+    let row = dice.world.groups.iter().find(|row| row.id == group)?;
+    let (mandate, there) = (row.mandate, row.members.iter().copied().collect::<Vec<_>>());
+    let member = if there.is_empty() || dice.chance(0.2) {
+        dice.member_of(mandate)?
+    } else {
+        dice.one_of(&there)?
+    };
+    draw_member(dice, group, member)
+}
+
+fn draw_member(dice: &mut Dice<'_>, group: Uuid, member: Uuid) -> Option<()> {
+    dice.arg(member);
+    dice.dry_run();
+    at_version(dice, group);
+    Some(())
+}
+
+fn add(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    change_one(world, entered, call, BTreeSet::insert)
+}
+
+fn remove(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    change_one(world, entered, call, |members, user| members.remove(&user))
+}
+
+fn change_one(
+    world: &mut World,
+    entered: &Entered,
+    call: &Call,
+    change: impl FnOnce(&mut BTreeSet<Uuid>, Uuid) -> bool,
+) -> Outcome {
+    call.id("groupId")?;
+    let user = call.id("userId")?;
+    let before = reached(world, entered, call, UPDATE)?;
+    require_version(call, before.version)?;
+    world.member(before.mandate, user).ok_or_else(Refusal::not_found)?;
+    let mut wanted = before.members.clone();
+    change(&mut wanted, user);
+    regroup(world, entered, &before, wanted)?;
+    Ok(Reply::nothing())
 }

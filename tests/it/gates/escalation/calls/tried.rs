@@ -19,7 +19,7 @@ use For::{Anybody, Both, Members, SysAdmins};
 
 /// How often operations are called beside the others, where it is not [`USUALLY`]. Rare: what costs
 /// a password hash, and what ends the sequence for its caller or for all.
-const OFTEN: [(&str, u32); 39] = [
+const OFTEN: [(&str, u32); 41] = [
     ("POST /api/mandates", 9),
     ("PATCH /api/mandates/{mandateId}", 12),
     ("PUT /api/mandates/{mandateId}", 13),
@@ -36,6 +36,8 @@ const OFTEN: [(&str, u32); 39] = [
     ("PATCH /api/mandates/{mandateId}/groups/{groupId}", 9),
     ("DELETE /api/mandates/{mandateId}/groups/{groupId}", 12),
     ("PUT /api/mandates/{mandateId}/groups/{groupId}/members", 60),
+    ("PUT /api/mandates/{mandateId}/groups/{groupId}/members/{userId}", 30),
+    ("DELETE /api/mandates/{mandateId}/groups/{groupId}/members/{userId}", 20),
     ("POST /api/mandates/{mandateId}/roles", 8),
     ("PATCH /api/roles/{roleId}", 15),
     ("DELETE /api/roles/{roleId}", 24),
