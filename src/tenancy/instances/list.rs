@@ -2,13 +2,14 @@
 //! mandate for SysAdmins.
 
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::FeatureInstance;
 use crate::access::tables::{Instances, Read};
 use crate::context::{Grant, System};
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::Result;
-use crate::kernel::ids::MandateId;
+use crate::kernel::ids::{MandateId, UserId};
 
 /// A row as it is told, with its place in the list.
 macro_rules! placed {
@@ -27,12 +28,26 @@ macro_rules! placed {
     }};
 }
 
+/// To what a list is narrowed.
+#[derive(Debug)]
+pub(super) struct Filter<'a> {
+    pub feature: Option<&'a str>,
+    /// To whom they are open.
+    pub user: Option<UserId>,
+}
+
+impl Filter<'_> {
+    fn user(&self) -> Option<Uuid> {
+        self.user.map(UserId::uuid)
+    }
+}
+
 /// The instances that the grant reaches: all, those open to group peers, or those open to the
 /// caller.
 pub(super) async fn in_mandate(
     connection: &mut PgConnection,
     grant: &Grant<Instances, Read>,
-    feature: Option<&str>,
+    filter: &Filter<'_>,
     paging: &Paging,
 ) -> Result<Rows<FeatureInstance>> {
     macro_rules! instances {
@@ -47,16 +62,19 @@ pub(super) async fn in_mandate(
                          and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id
                              from group_peers($1, $3) p)))))
                    and ($4::text is null or i.feature_code = $4)
+                   and ($5::uuid is null or i.id in (select u.instance_id from feature_accesses u
+                       where u.mandate_id = $1 and u.user_id = $5 and u.enabled))
                    and (i.label_sort, i.id) "
                     + $compare
-                    + " ($5, $6)
+                    + " ($6, $7)
                  order by "
                     + $order
-                    + " limit $7",
+                    + " limit $8",
                 grant.mandate_uuid(),
                 i32::from(grant.level_number()),
                 grant.caller_uuid(),
-                feature,
+                filter.feature,
+                filter.user(),
                 paging.bound_text(),
                 paging.bound_id(),
                 paging.fetch(),
@@ -71,14 +89,14 @@ pub(super) async fn in_mandate(
         instances!(">", "i.label_sort, i.id").await?
     };
     let total =
-        if paging.count { Some(count_in_mandate(connection, grant, feature).await?) } else { None };
+        if paging.count { Some(count_in_mandate(connection, grant, filter).await?) } else { None };
     Ok(paging.cut(rows, total, |placed| placed))
 }
 
 async fn count_in_mandate(
     connection: &mut PgConnection,
     grant: &Grant<Instances, Read>,
-    feature: Option<&str>,
+    filter: &Filter<'_>,
 ) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from feature_instances i
@@ -87,11 +105,14 @@ async fn count_in_mandate(
                  where a.mandate_id = $1 and a.enabled
                    and (a.user_id = $3 or ($2 = 2 and a.user_id in (select p.user_id
                        from group_peers($1, $3) p)))))
-             and ($4::text is null or i.feature_code = $4)"#,
+             and ($4::text is null or i.feature_code = $4)
+             and ($5::uuid is null or i.id in (select u.instance_id from feature_accesses u
+                 where u.mandate_id = $1 and u.user_id = $5 and u.enabled))"#,
         grant.mandate_uuid(),
         i32::from(grant.level_number()),
         grant.caller_uuid(),
-        feature,
+        filter.feature,
+        filter.user(),
     )
     .fetch_one(connection)
     .await?;
@@ -103,7 +124,7 @@ pub(super) async fn everywhere(
     connection: &mut PgConnection,
     system: System,
     mandate: Option<MandateId>,
-    feature: Option<&str>,
+    filter: &Filter<'_>,
     paging: &Paging,
 ) -> Result<Rows<FeatureInstance>> {
     macro_rules! instances {
@@ -114,14 +135,17 @@ pub(super) async fn everywhere(
                  from feature_instances i join mandates d on d.id = i.mandate_id
                  where d.deleted_at is null and ($1::uuid is null or i.mandate_id = $1)
                    and ($2::text is null or i.feature_code = $2)
+                   and ($3::uuid is null or i.id in (select u.instance_id from feature_accesses u
+                       where u.user_id = $3 and u.enabled))
                    and (i.label_sort, i.id) "
                     + $compare
-                    + " ($3, $4)
+                    + " ($4, $5)
                  order by "
                     + $order
-                    + " limit $5",
+                    + " limit $6",
                 mandate.map(MandateId::uuid),
-                feature,
+                filter.feature,
+                filter.user(),
                 paging.bound_text(),
                 paging.bound_id(),
                 paging.fetch(),
@@ -136,7 +160,7 @@ pub(super) async fn everywhere(
         instances!(">", "i.label_sort, i.id").await?
     };
     let total = if paging.count {
-        Some(count_everywhere(connection, system, mandate, feature).await?)
+        Some(count_everywhere(connection, system, mandate, filter).await?)
     } else {
         None
     };
@@ -147,15 +171,18 @@ async fn count_everywhere(
     connection: &mut PgConnection,
     _: System,
     mandate: Option<MandateId>,
-    feature: Option<&str>,
+    filter: &Filter<'_>,
 ) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from feature_instances i
              join mandates d on d.id = i.mandate_id
            where d.deleted_at is null and ($1::uuid is null or i.mandate_id = $1)
-             and ($2::text is null or i.feature_code = $2)"#,
+             and ($2::text is null or i.feature_code = $2)
+             and ($3::uuid is null or i.id in (select u.instance_id from feature_accesses u
+                 where u.user_id = $3 and u.enabled))"#,
         mandate.map(MandateId::uuid),
-        feature,
+        filter.feature,
+        filter.user(),
     )
     .fetch_one(connection)
     .await?;

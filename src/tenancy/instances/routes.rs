@@ -7,7 +7,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{FeatureInstance, belongings, list, store};
+use super::list::{self, Filter};
+use super::{FeatureInstance, belongings, store};
 use crate::access::tables::{Create, Delete, Instances, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -22,7 +23,7 @@ use crate::http::list::{Lister, Page, PageAnswer};
 use crate::http::patch;
 use crate::http::paths::InstancePath;
 use crate::kernel::error::{Code, Error, Result, keep};
-use crate::kernel::ids::MandateId;
+use crate::kernel::ids::{MandateId, UserId};
 use crate::kernel::missing::Thing;
 use crate::kernel::names::{self, Name};
 use crate::list_query;
@@ -59,6 +60,9 @@ list_query! {
     InstancesQuery sorted by "label" {
         /// Only instances of this feature.
         feature_code: String,
+        /// Only instances that are open to this user: their admission is there, and enabled.
+        #[param(value_type = Option<Uuid>)]
+        user_id: UserId,
         /// Only instances of this mandate. SysAdmins see those of all mandates where neither this
         /// nor `X-Mandate-Id` names one; where both do, they must agree.
         #[param(value_type = Option<Uuid>)]
@@ -76,13 +80,13 @@ async fn list_feature_instances(
     Query(query): Query<InstancesQuery>,
 ) -> Result<PageAnswer<FeatureInstance>> {
     let paging = query.paging(&lister)?;
-    let feature = query.feature_code.as_deref();
+    let filter = &Filter { feature: query.feature_code.as_deref(), user: query.user_id };
     let rows = match reach {
         Reach::Mandate(context) => {
             require_same(query.mandate_id, context.mandate())?;
             let grant = context.grant::<Instances, Read>()?;
             let mut reading = context.read().await?;
-            let rows = list::in_mandate(&mut reading, &grant, feature, &paging).await?;
+            let rows = list::in_mandate(&mut reading, &grant, filter, &paging).await?;
             reading.finish().await?;
             rows
         }
@@ -91,7 +95,7 @@ async fn list_feature_instances(
             let mandate = query.mandate_id.or(named);
             let mut reading = system.read().await?;
             let rows =
-                list::everywhere(&mut reading, system.system(), mandate, feature, &paging).await?;
+                list::everywhere(&mut reading, system.system(), mandate, filter, &paging).await?;
             reading.finish().await?;
             rows
         }

@@ -19,6 +19,8 @@ pub const HELD: &str = "
 pub const SLICE: Slice = Slice {
     cases: &[
         case("list_feature_instances", INSTANCES, 200),
+        case("list_feature_instances", "/api/features/instances?userId=$admitted", 200)
+            .of("of a user"),
         case("create_feature_instance", INSTANCES, 201)
             .body(r#"{"featureCode": "playbooks", "label": "$unique"}"#)
             .told(Mandate),

@@ -69,6 +69,83 @@ async fn sys_admins_list_the_instances_of_all_mandates() {
 }
 
 #[tokio::test]
+async fn instances_are_found_by_whom_they_are_open_to() {
+    let world = World::new().await;
+    let (acme, globex, root, admin) = (&world.acme, &world.globex, world.root(), world.admin());
+    let rooms = json!({ "featureCode": "bookings", "label": "Rooms" });
+    let rooms = admin.post(INSTANCES, rooms).await.id();
+    let bert = acme.member.id;
+    world.admit(acme, bert, &[acme.instance_role("playbooks-viewer")]).await;
+    let of = |user: Uuid| format!("{INSTANCES}?userId={user}");
+    assert_eq!(admin.walk(&of(bert), "id").await, set([acme.instance]));
+    assert_eq!(admin.walk(&format!("{}&sort=-label", of(bert)), "id").await, set([acme.instance]));
+    let counted = admin.get(format!("{}&count=true", of(bert))).await.expect(200);
+    assert_eq!(counted["total"], 1);
+    let none = set::<Uuid>([]);
+    assert_eq!(admin.walk(&format!("{}&featureCode=bookings", of(bert)), "id").await, none);
+    for nobody in [acme.admin.id, globex.member.id, Uuid::now_v7()] {
+        assert_eq!(admin.walk(&of(nobody), "id").await, none);
+    }
+    for malformed in ["bert", ""] {
+        admin
+            .get(format!("{INSTANCES}?userId={malformed}"))
+            .await
+            .refused(400, "invalid_parameter");
+    }
+
+    // SysAdmins find them in all mandates.
+    let member = json!({ "targetUserId": bert, "roleIds": [globex.role("user")] });
+    let there = world.desk(&globex.admin, globex);
+    there.post(globex.path("/users"), member).await.expect(201);
+    let viewer = globex.instance_role("playbooks-viewer");
+    there
+        .post(globex.instance_path("/users"), json!({ "userId": bert, "roleIds": [viewer] }))
+        .await
+        .expect(201);
+    assert_eq!(root.walk(&of(bert), "id").await, set([acme.instance, globex.instance]));
+    let here = format!("{}&mandateId={}", of(bert), globex.id);
+    assert_eq!(root.walk(&here, "id").await, set([globex.instance]));
+    assert_eq!(admin.walk(&of(bert), "id").await, set([acme.instance]));
+
+    // Open is what level `m` means: admitted, and not suspended.
+    let desk = world.desk(&acme.member, acme);
+    assert_eq!(desk.walk(INSTANCES, "id").await, set([acme.instance]));
+    assert_eq!(desk.walk(&of(bert), "id").await, set([acme.instance]));
+    assert_eq!(desk.walk(&of(acme.admin.id), "id").await, none);
+    let admission = acme.instance_path(&format!("/users/{bert}"));
+    admin.patch(admission, json!({ "enabled": false })).await.expect(200);
+    for asking in [&admin, &desk] {
+        assert_eq!(asking.walk(&of(bert), "id").await, none);
+    }
+    assert_eq!(admin.walk(INSTANCES, "id").await, set([acme.instance, rooms]));
+}
+
+/// The filter tells of instances that the caller reaches, as they read who is admitted there, and
+/// of no others.
+#[tokio::test]
+async fn whom_instances_are_open_to_is_told_within_ones_level() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let rooms = json!({ "featureCode": "bookings", "label": "Rooms" });
+    let rooms = admin.post(INSTANCES, rooms).await.id();
+    let blind = world.role_with(acme, "blind", json!({ "groups": ["a", "n", "n", "n"] })).await;
+    let viewer = acme.instance_role("playbooks-viewer");
+    world.admit(acme, acme.admin.id, &[viewer]).await;
+    world.admit(acme, acme.member.id, &[viewer]).await;
+    let role = admin.get(format!("{INSTANCES}/{rooms}/roles")).await.expect(200);
+    let role = role["items"][0]["id"].clone();
+    let into_rooms = json!({ "userId": acme.admin.id, "roleIds": [role] });
+    admin.post(format!("{INSTANCES}/{rooms}/users"), into_rooms).await.expect(201);
+    let of_admin = format!("{INSTANCES}?userId={}", acme.admin.id);
+    assert_eq!(admin.walk(&of_admin, "id").await, set([acme.instance, rooms]));
+    // Bert reads instances at `m`.
+    let bert = world.desk(&acme.member, acme);
+    assert_eq!(bert.walk(&of_admin, "id").await, set([acme.instance]));
+    let bo = world.member_with(acme, "bo", &[blind]).await;
+    world.desk(&bo, acme).get(of_admin).await.refused(403, "permission_denied");
+}
+
+#[tokio::test]
 async fn members_name_their_own_mandate_or_learn_nothing() {
     let world = World::new().await;
     let (acme, admin) = (&world.acme, world.admin());

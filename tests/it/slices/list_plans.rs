@@ -33,9 +33,18 @@ const CROWD: &str = "
       select gen_random_uuid(), now() - n * interval '500 seconds', '$mandate', '$admin',
         'group_created', 'group' from generate_series(1, 40) n;
     insert into feature_instances (id, mandate_id, feature_code, label, label_key, created_at)
-      select gen_random_uuid(), '$mandate', 'playbooks', 'crowd ' || n, 'crowd ' || n, now()
+      select md5('crowd' || n)::uuid, '$mandate', 'playbooks', 'crowd ' || n, 'crowd ' || n, now()
         from generate_series(1, 20000) n;
+    insert into feature_accesses (mandate_id, instance_id, user_id, created_at)
+      select '$mandate', md5('crowd' || n * 500)::uuid, md5('crowd1')::uuid, now()
+        from generate_series(1, 40) n;
+    insert into feature_accesses (mandate_id, instance_id, user_id, created_at)
+      select '$mandate', md5('crowd' || n)::uuid, md5('crowd' || n + 1)::uuid, now()
+        from generate_series(1, 10000) n;
     analyze";
+
+/// Somebody of the crowd, to whom 41 instances are open.
+const ADMITTED: &str = "acec8581-556a-b5f0-1046-b1b02ab1d087";
 
 /// A list, what its statement begins and ends with, and its arguments with the bound of a page in
 /// the middle.
@@ -64,7 +73,7 @@ async fn plan_of(node: &TestApp, world: &World, list: &List<'_>, mode: &str) -> 
     .await
     .unwrap();
     let [name] = &found[..] else { panic!("{}: one list was asked for: {found:?}", list.path) };
-    let role = if list.path.starts_with(&world.acme.path("/")) {
+    let role = if list.path.contains(&world.acme.id.to_string()) {
         "bailiwick_tenant"
     } else {
         "bailiwick_system"
@@ -144,13 +153,28 @@ fn narrowed(acme: &Tenant) -> Vec<List<'static>> {
         List {
             path: "/api/features/instances?sort=-label".into(),
             statement: "select i.id%from feature_instances i join mandates%",
-            arguments: format!("null, null, {}", text("crowd 5")),
+            arguments: format!("null, null, null, {}", text("crowd 5")),
             has_few_filters: true,
         },
         List {
             path: "/api/features/instances?featureCode=playbooks".into(),
             statement: "select i.id%from feature_instances i join mandates%",
-            arguments: format!("null, 'playbooks', {}", text("crowd 5")),
+            arguments: format!("null, 'playbooks', null, {}", text("crowd 5")),
+            has_few_filters: false,
+        },
+        List {
+            path: format!("/api/features/instances?userId={ADMITTED}"),
+            statement: "select i.id%from feature_instances i join mandates%",
+            arguments: format!("null, null, '{ADMITTED}', {}", text("crowd 12")),
+            has_few_filters: false,
+        },
+        List {
+            path: format!("/api/features/instances?mandateId={mandate}&userId={ADMITTED}"),
+            statement: "select i.id%from feature_instances i%where i.mandate_id%",
+            arguments: format!(
+                "'{mandate}', 3, '{admin}', null, '{ADMITTED}', {}",
+                text("crowd 12")
+            ),
             has_few_filters: false,
         },
         List {
@@ -176,7 +200,7 @@ async fn a_page_is_read_from_an_index() {
         // A node of its own, so that its one connection has prepared this list's statement only.
         let node = world.app.another_node_with_one_connection();
         let person =
-            if list.path.starts_with(&acme.path("/")) { &acme.admin } else { &world.sys_admin };
+            if list.path.contains(&acme.id.to_string()) { &acme.admin } else { &world.sys_admin };
         let desk = if person.id == acme.admin.id {
             Desk::at(&node, person, acme)
         } else {

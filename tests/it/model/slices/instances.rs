@@ -28,7 +28,7 @@ pub const OPERATIONS: &[Operation] = &[
         draw_list,
         list,
     )
-    .asking(&[LIST, &["featureCode", "mandateId"]]),
+    .asking(&[LIST, &["featureCode", "userId", "mandateId"]]),
     Operation::post(
         "create_feature_instance",
         ALL,
@@ -63,10 +63,20 @@ fn draw_list(dice: &mut Dice<'_>) -> Option<()> {
         let code = ["playbooks", "bookings", "nothing"][dice.below(3)];
         dice.ask("featureCode", code);
     }
+    if dice.chance(0.3) {
+        let user = dice.member_of(mandate)?;
+        dice.ask("userId", user);
+    }
     Some(())
 }
 
 impl World {
+    /// Whether somebody's admission is there and enabled.
+    fn has_open(&self, instance: Uuid, user: Uuid) -> bool {
+        let admissions = self.admissions.iter();
+        admissions.filter(|row| row.enabled).any(|row| (row.instance, row.user) == (instance, user))
+    }
+
     /// An instance is mine when I have access to it.
     pub fn instance_nearness(&self, entered: &Entered, instance: Uuid) -> u8 {
         let admitted = self
@@ -81,6 +91,7 @@ impl World {
 
 fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     let asked = Asked::of(world, call, &["label"])?;
+    let user = call.asked_as::<Uuid>("userId")?;
     let (asked_for, named) = (call.asked_as::<Uuid>("mandateId")?, entered.named_mandate());
     if asked_for.is_some() && named.is_some() && asked_for != named {
         return Err(Refusal::of(403, "mandate_access_denied"));
@@ -92,6 +103,7 @@ fn list(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome 
     };
     let found = |row: &&Instance| {
         let fits = call.asked("featureCode").is_none_or(|code| row.feature == code)
+            && user.is_none_or(|user| world.has_open(row.id, user))
             && wanted.is_none_or(|id| row.mandate == id);
         fits && world.living_mandate(row.mandate).is_some() && reached(row)
     };
