@@ -1,7 +1,7 @@
 //! Feature instances: one use of a feature by one mandate, with its own roles and its own
 //! admissions.
 
-mod access_routes;
+mod admission_routes;
 mod belongings;
 mod list;
 mod routes;
@@ -32,7 +32,7 @@ path_params! {
 }
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
-    routes::routes(app).merge(access_routes::routes(app)).merge(sync_routes::routes(app))
+    routes::routes(app).merge(admission_routes::routes(app)).merge(sync_routes::routes(app))
 }
 
 /// A feature instance.

@@ -1,7 +1,14 @@
 //! Mandates: the tenants. SysAdmins make, disable, delete and restore them; their admins rename
 //! them.
 
+mod code;
+mod delete_routes;
+mod find;
+mod insert;
+mod list;
+mod list_routes;
 mod purge;
+mod request;
 mod routes;
 mod store;
 
@@ -9,11 +16,16 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::http::app::App;
 use crate::http::etag::Resource;
+use crate::http::guard::Routes;
 use crate::kernel::ids::MandateId;
 
 pub use purge::{FIND_DELETED, PURGE};
-pub use routes::routes;
+
+pub fn routes(app: &App) -> Routes {
+    list_routes::routes(app).merge(routes::routes(app)).merge(delete_routes::routes(app))
+}
 
 /// A mandate.
 #[derive(Debug, Clone, Serialize, ToSchema)]
