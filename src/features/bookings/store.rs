@@ -37,7 +37,7 @@ pub(super) struct BookingRow {
 }
 
 /// `$before` the columns of a booking `b`, with the least level that reaches it, `$after`. `$1` is
-/// always the mandate. The address is told as a member's is (src/members/store.rs).
+/// always the mandate. The address is told as a member's is (src/tenancy/members/find.rs).
 macro_rules! bookings {
     ($before:tt, $needed:tt, [$($after:tt)+], $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
-use super::{MemberPath, store};
+use super::{MemberPath, find};
 use crate::access::tables::{Members, Read};
 use crate::access::{Catalogue, HeldRole, Merged, Operation, Rule};
 use crate::context::MandateContext;
@@ -155,7 +155,7 @@ async fn get_member_access(
 ) -> Result<Json<MemberAccess>> {
     let grant = context.grant::<Members, Read>()?;
     let mut reading = context.read().await?;
-    let found = store::find(&mut reading, &grant, user).await?;
+    let found = find::find(&mut reading, &grant, user).await?;
     reading.finish().await?;
     let user = grant.open(found)?.user_id;
     let alive = context.access_of(&grant, user).await?;

@@ -1,6 +1,12 @@
 //! Members: users' memberships in a mandate, and the mandate roles that they carry.
 
 mod access_routes;
+mod add_routes;
+mod belongings;
+mod find;
+mod insert;
+mod list;
+mod list_routes;
 mod named;
 mod role_routes;
 mod routes;
@@ -16,8 +22,9 @@ use crate::http::etag::Resource;
 use crate::kernel::ids::{GroupId, MandateId, MembershipId, RoleId, UserId};
 use crate::path_params;
 
+pub use find::found;
+pub use insert::insert_first;
 pub use named::{NamedMember, named};
-pub use store::{found, insert_first};
 
 path_params! {
     /// To a member.
@@ -47,7 +54,11 @@ path_params! {
 }
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
-    routes::routes(app).merge(role_routes::routes(app)).merge(access_routes::routes(app))
+    list_routes::routes(app)
+        .merge(add_routes::routes(app))
+        .merge(routes::routes(app))
+        .merge(role_routes::routes(app))
+        .merge(access_routes::routes(app))
 }
 
 /// A membership. Address and names are null until the member has used the mandate: nobody collects

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{Member, MemberPath, MemberRolePath, store};
+use super::{Member, MemberPath, MemberRolePath, find, store};
 use crate::access::tables::{Members, Op, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -201,7 +201,7 @@ async fn change_roles(
 ) -> Result<Outcome<Versioned<Member>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Members, Update>()?;
-    let member = grant.open(store::find(&mut change, &grant, user).await?)?;
+    let member = grant.open(find::find(&mut change, &grant, user).await?)?;
     precondition.check_with(member.version, version)?;
     if change.context.is_sys_admin() && user == change.context.caller().user() {
         return Err(Error::new(Code::SelfEscalation, "SysAdmins do not change their own roles."));

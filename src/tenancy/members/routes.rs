@@ -5,40 +5,23 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::role_routes::{require_known, require_named};
-use super::store::{self, Filter, Joins};
-use super::{Member, MemberPath};
-use crate::access::tables::{Create, Delete, Members, Read, Update};
+use super::role_routes::require_known;
+use super::{Member, MemberPath, belongings, find, store};
+use crate::access::tables::{Delete, Members, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
-use crate::context::judge::Receiver;
 use crate::context::policy::{Class, Policy};
 use crate::context::{AccessPreview, Concerned, Locks, MandateContext, Outcome, Recorded};
 use crate::http::app::App;
 use crate::http::dry_run::DryRun;
 use crate::http::etag::{Precondition, Versioned};
-use crate::http::extract::{Created, FromPath, Json, NoContent, Query};
+use crate::http::extract::{FromPath, Json, NoContent};
 use crate::http::guard::{Guard, Routes};
-use crate::http::list::{Lister, Page, PageAnswer, Search};
-use crate::http::paths::MandatePath;
-use crate::http::rate_limit::Purse;
-use crate::identity::users;
-use crate::identity::users::Named;
-use crate::kernel::error::{Code, Error, FieldError, Result};
-use crate::kernel::ids::{GroupId, RoleId, UserId};
-use crate::kernel::missing::Thing;
-use crate::kernel::names;
-use crate::list_query;
-use crate::tenancy::roles::NamedRoles;
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::UserId;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
-        .routes(routes!(list_members).guard(app, Policy::table::<Members, Read>().or_sys()))
-        .routes(
-            routes!(add_member)
-                .refuses(&[Code::AlreadyMember, Code::SelfEscalation, Code::GrantExceedsOwnAccess])
-                .guard(app, Policy::table::<Members, Create>().or_sys().class(Class::MemberWrite)),
-        )
         .routes(routes!(get_member).guard(app, Policy::table::<Members, Read>().or_sys()))
         .routes(
             routes!(update_member)
@@ -65,227 +48,6 @@ pub(super) fn routes(app: &App) -> Routes {
         )
 }
 
-list_query! {
-    MembersQuery sorted by "username", "createdAt" {
-        /// Only holders of this role.
-        #[param(value_type = Option<Uuid>)]
-        role_id: RoleId,
-        /// Only members of this group.
-        #[param(value_type = Option<Uuid>)]
-        group_id: GroupId,
-        /// Only enabled ones, or only disabled ones.
-        enabled: bool,
-        /// Part of a username; of an address or name where those are shown.
-        #[param(value_type = Option<String>)]
-        q: Search,
-    }
-}
-
-/// The mandate's members.
-#[utoipa::path(get, path = "/api/mandates/{mandateId}/users", tag = "Members",
-    params(MandatePath, MembersQuery),
-    responses((status = 200, description = "A page of members", body = Page<Member>)))]
-async fn list_members(
-    context: MandateContext,
-    lister: Lister,
-    Query(query): Query<MembersQuery>,
-) -> Result<PageAnswer<Member>> {
-    let paging = query.paging(&lister)?;
-    let grant = context.grant::<Members, Read>()?;
-    let filter = Filter {
-        role: query.role_id.map(RoleId::uuid),
-        group: query.group_id.map(GroupId::uuid),
-        enabled: query.enabled,
-        text: query.q.map(Search::into_key),
-    };
-    let mut reading = context.read().await?;
-    let rows = store::list(&mut reading, &grant, &filter, &paging).await?;
-    reading.finish().await?;
-    Ok(lister.answer(&paging, rows))
-}
-
-/// Whom to add, by exactly one of id, username and address, and with which roles.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(example = json!({
-    "username": "erin", "roleIds": ["01900000-0000-7000-8000-0000164531fc"],
-}))]
-pub struct AddMember {
-    target_user_id: Option<UserId>,
-    #[schema(example = "erin")]
-    username: Option<String>,
-    email: Option<String>,
-    /// At least one role of the mandate.
-    #[schema(min_items = 1)]
-    role_ids: Vec<RoleId>,
-}
-
-impl AddMember {
-    fn named(&self) -> Result<Named> {
-        match (self.target_user_id, self.username.as_deref(), self.email.as_deref()) {
-            (Some(id), None, None) => Ok(Named::Id(id)),
-            (None, Some(username), None) => {
-                Ok(Named::UsernameKey(names::account_key(username).unwrap_or_default()))
-            }
-            (None, None, Some(email)) => {
-                Ok(Named::EmailKey(names::account_key(email).unwrap_or_default()))
-            }
-            _ => Err(FieldError::new(
-                "/targetUserId",
-                "exactly_one",
-                "or `username` or `email` must be given, exactly one of them",
-            )
-            .into()),
-        }
-    }
-
-    /// Where the body names whom.
-    fn place(&self) -> &'static str {
-        match (&self.username, &self.email) {
-            (Some(_), _) => "/username",
-            (_, Some(_)) => "/email",
-            _ => "/targetUserId",
-        }
-    }
-}
-
-/// Adds a user to the mandate. A username or address that becomes no member is told in the
-/// mandate's audit trail and costs one of the class `auth`; so does a dry run by one, which is told
-/// as looking somebody up is.
-#[utoipa::path(post, path = "/api/mandates/{mandateId}/users", tag = "Members",
-    params(MandatePath, DryRun),
-    request_body = AddMember,
-    responses(
-        (status = 201, description = "The member", body = Member),
-        (status = 200, description = "With `dryRun=true`: what would change", body = AccessPreview),
-        (status = 404, description = "No such user or role: `errors` points to it")))]
-async fn add_member(
-    context: MandateContext,
-    purse: Purse,
-    Json(body): Json<AddMember>,
-) -> Result<Outcome<Created<Versioned<Member>>>> {
-    let named = body.named()?;
-    let (place, roles) = (body.place(), NamedRoles::checked(body.role_ids)?);
-    may_give(&context, &roles, &named).await?;
-    let named = (place, &named);
-    let outcome = if matches!(named.1, Named::Id(_)) {
-        add_named(&context, named, &roles).await.map_err(|(refusal, _)| refusal)?.0
-    } else {
-        add_by_name(&context, &purse, named, &roles).await?
-    };
-    Ok(outcome.map(|member| Created {
-        location: format!("/api/mandates/{}/users/{}", context.mandate(), member.user_id),
-        answer: Versioned(member),
-    }))
-}
-
-/// Only a name that becomes a member costs nothing and is not told of; where nothing is left to pay
-/// with, none is looked up.
-async fn add_by_name(
-    context: &MandateContext,
-    purse: &Purse,
-    named: (&str, &Named),
-    roles: &NamedRoles,
-) -> Result<Outcome<Member>> {
-    let deposit = purse.deposit(Class::Auth)?;
-    match add_named(context, named, roles).await {
-        Ok((Outcome::Done(member), _)) => {
-            deposit.give_back();
-            Ok(Outcome::Done(member))
-        }
-        // Nobody became a member, and yet the caller knows now who is called so.
-        Ok((preview, target)) => {
-            let event = Event::new(Action::UserLookedUp, ResourceType::User, target).target(target);
-            audit::record_in_earnest(context, event).await?;
-            Ok(preview)
-        }
-        Err((refusal, found)) => {
-            // Whatever comes after somebody was found says that they are there, a time limit or a
-            // twin's claim too.
-            let tells = found.is_some() || refusal.code().status() < 500;
-            if tells {
-                let event = Event::of_nothing(Action::LookupFailed, ResourceType::User);
-                let event = found.into_iter().fold(event, Event::target);
-                audit::record_in_earnest(context, event).await?;
-            }
-            Err(refusal)
-        }
-    }
-}
-
-/// Whether the caller may give the roles, asked before it is looked up whom the request names: the
-/// answer is the same whether there is such an account. (Asked again under the locks.)
-async fn may_give(context: &MandateContext, roles: &NamedRoles, named: &Named) -> Result<()> {
-    let grant = context.grant::<Members, Create>()?;
-    let mut reading = context.caller().read().await?;
-    let oneself = users::is_named(&mut reading, context.caller().account(), named).await?;
-    if oneself && context.is_sys_admin() {
-        return Err(not_oneself());
-    }
-    let receiver = if oneself { Receiver::Oneself } else { Receiver::SomebodyElse };
-    for role in require_named(&mut reading, &grant, roles).await? {
-        role.require_grantable_to(context, receiver)?;
-    }
-    reading.finish().await
-}
-
-fn not_oneself() -> Error {
-    Error::new(Code::SelfEscalation, "SysAdmins do not add themselves to a mandate.")
-}
-
-/// Adds whom the request names; with the answer, and with a refusal, comes who that is, where it is
-/// somebody. They are found before the locks, which are taken by id, and looked at again under
-/// them.
-async fn add_named(
-    context: &MandateContext,
-    (place, named): (&str, &Named),
-    roles: &NamedRoles,
-) -> Result<(Outcome<Member>, UserId), (Error, Option<UserId>)> {
-    let found = async {
-        let grant = context.grant::<Members, Create>()?;
-        let mut reading = context.caller().read().await?;
-        let found = users::resolve(&mut reading, &grant, named).await?;
-        reading.finish().await?;
-        found.ok_or_else(|| Thing::User.missing(place))
-    };
-    let target = found.await.map_err(|refusal| (refusal, None))?;
-    match retrying(|| add(context, (place, target), roles)).await {
-        Ok(outcome) => Ok((outcome, target)),
-        Err(refusal) => Err((refusal, Some(target))),
-    }
-}
-
-async fn add(
-    context: &MandateContext,
-    (place, target): (&str, UserId),
-    roles: &NamedRoles,
-) -> Result<Outcome<Member>> {
-    let mut change = context.change(Locks::newcomer(target)).await?;
-    let grant = change.context.grant::<Members, Create>()?;
-    let found = users::resolve(&mut change, &grant, &Named::Id(target)).await?;
-    found.ok_or_else(|| Thing::User.missing(place))?;
-    if change.context.is_sys_admin() && target == change.context.caller().user() {
-        return Err(not_oneself());
-    }
-    let given = require_named(&mut change, &grant, roles).await?;
-    for role in &given {
-        role.require_grantable(&change.context, target)?;
-    }
-    change.as_tenant().await?;
-    // Rows of somebody who comes back are there already: a delegate does not bring them near, nor a
-    // SysAdmin near themselves.
-    let restrained = change.context.is_delegate() || change.context.caller().is_sys_admin();
-    let joins = if restrained { Joins::UnlessBack } else { Joins::Groups };
-    let now = context.now();
-    let member = store::insert(&mut change, &grant, target, roles.ids(), joins, now).await?;
-    let labels: Vec<_> = given.iter().map(|role| role.label.as_str()).collect();
-    let event = Event::new(Action::UserAddedToMandate, ResourceType::Member, target)
-        .target(target)
-        .details(json!({ "after": { "roles": labels } }));
-    let recorded = audit::record(&mut change, context, event).await?;
-    change.conclude(recorded, Concerned::Membership(target), member).await
-}
-
 /// A member.
 #[utoipa::path(get, path = "/api/mandates/{mandateId}/users/{userId}", tag = "Members",
     params(MemberPath),
@@ -296,7 +58,7 @@ async fn get_member(
 ) -> Result<Versioned<Member>> {
     let grant = context.grant::<Members, Read>()?;
     let mut reading = context.read().await?;
-    let found = store::find(&mut reading, &grant, user).await?;
+    let found = find::find(&mut reading, &grant, user).await?;
     reading.finish().await?;
     Ok(Versioned(grant.open(found)?.into_row()))
 }
@@ -333,7 +95,7 @@ async fn set_enabled(
 ) -> Result<Outcome<Versioned<Member>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Members, Update>()?;
-    let member = grant.open(store::find(&mut change, &grant, user).await?)?;
+    let member = grant.open(find::find(&mut change, &grant, user).await?)?;
     precondition.check_with(member.version, body.version)?;
     if body.enabled && user == change.context.caller().user() && !member.enabled {
         return Err(Error::new(Code::SelfEscalation, "Nobody enables their own membership."));
@@ -392,14 +154,14 @@ async fn remove(
     } else {
         change.context.grant::<Members, Delete>()?
     };
-    let member = grant.open(store::find(&mut change, &grant, user).await?)?;
+    let member = grant.open(find::find(&mut change, &grant, user).await?)?;
     precondition.check(member.version)?;
     change.require_targets_within_own(&[user]).await?;
     if store::is_last_admin(&mut change, &member).await? {
         return Err(Error::last_mandate_admin());
     }
     let held = require_known(&mut change, &grant, &member.role_ids).await?;
-    let admissions = store::admissions(&mut change, &member).await?;
+    let admissions = belongings::admissions(&mut change, &member).await?;
     change.as_tenant().await?;
     store::delete(&mut change, &member).await?;
     let labels: Vec<_> = held.iter().map(|role| role.label.as_str()).collect();

@@ -1,0 +1,100 @@
+//! Finding one member of a mandate.
+
+use sqlx::PgConnection;
+
+use super::Member;
+use crate::access::tables::{Members, Op, Read};
+use crate::context::{Grant, Sealed};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::{GroupId, RoleId, UserId};
+
+/// The member in a row that has more columns.
+macro_rules! member_of {
+    ($row:expr) => {
+        Member {
+            user_mandate_id: $row.id.into(),
+            user_id: $row.user_id.into(),
+            username: $row.username,
+            email: $row.email,
+            first_name: $row.first_name,
+            last_name: $row.last_name,
+            role_ids: $row.role_ids,
+            group_ids: $row.group_ids,
+            enabled: $row.enabled,
+            version: $row.version,
+            created_at: $row.created_at,
+        }
+    };
+}
+pub(super) use member_of;
+
+/// A member of the grant's mandate.
+pub(super) async fn find<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, O>,
+    user: UserId,
+) -> Result<Option<Sealed<Members, Member>>> {
+    let row = row(connection, grant, user).await?;
+    Ok(row.map(|(member, needed)| grant.seal(needed, member)))
+}
+
+/// The same with the number of the least level that reaches them.
+async fn row<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, O>,
+    user: UserId,
+) -> Result<Option<(Member, i16)>> {
+    let row = sqlx::query!(
+        r#"select m.id, m.user_id, u.username, u.username_key,
+                  case when m.first_used_at is not null then u.email end as email,
+                  case when m.first_used_at is not null then u.first_name end as first_name,
+                  case when m.first_used_at is not null then u.last_name end as last_name,
+                  array(select r.role_id from member_roles r
+                        where r.mandate_id = m.mandate_id and r.user_id = m.user_id
+                                order by 1) as "role_ids!: Vec<RoleId>",
+                  array(select g.group_id from group_members g
+                        where g.mandate_id = m.mandate_id and g.user_id = m.user_id
+                                order by 1) as "group_ids!: Vec<GroupId>",
+                  m.enabled, m.version, m.created_at,
+                  case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id
+                      from group_peers($1, $3) p) then 2::smallint
+                       else 3::smallint end as "needed!"
+           from memberships m join users u on u.id = m.user_id
+           where m.mandate_id = $1 and m.user_id = $2"#,
+        grant.mandate_uuid(),
+        user.uuid(),
+        grant.caller_uuid(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| (member_of!(row), row.needed)))
+}
+
+/// Who is a member of the grant's mandate, without what is told of them.
+pub async fn found(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, Read>,
+    user: UserId,
+) -> Result<Option<Sealed<Members, UserId>>> {
+    let needed = sqlx::query_scalar!(
+        r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id
+               from group_peers($1, $3) p) then 2::smallint
+                       else 3::smallint end as "needed!"
+           from memberships m where m.mandate_id = $1 and m.user_id = $2"#,
+        grant.mandate_uuid(),
+        user.uuid(),
+        grant.caller_uuid(),
+    );
+    Ok(needed.fetch_optional(connection).await?.map(|needed| grant.seal(needed, user)))
+}
+
+/// A member as this transaction has left them: told to whoever changed them, whatever they may
+/// read.
+pub(super) async fn changed<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, O>,
+    user: UserId,
+) -> Result<Member> {
+    let row = row(connection, grant, user).await?;
+    row.map(|(member, _)| member).ok_or_else(Error::not_found)
+}
