@@ -8,7 +8,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
-use super::{AccountPath, erasure, store};
+use super::{AccountPath, erasure, find, last, store};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::enter::Accounts;
@@ -132,12 +132,12 @@ async fn erase<C: Send>(
     account: Account,
     precondition: &Precondition,
 ) -> Result<Erasure> {
-    let Some(before) = store::find_for_change(&mut change, account).await? else {
-        return Err(store::missing(&mut change, account).await?);
+    let Some(before) = find::find_for_change(&mut change, account).await? else {
+        return Err(find::missing(&mut change, account).await?);
     };
     precondition.check(before.version)?;
-    store::require_other_sys_admin(&mut change, account).await?;
-    store::require_other_admins(&mut change, account).await?;
+    last::require_other_sys_admin(&mut change, account).await?;
+    last::require_other_admins(&mut change, account).await?;
     let told = store::mandates_of(&mut change, account).await?;
     let user = account.user();
     let erased = Erasure { id: user, erased_at: actor.now() };

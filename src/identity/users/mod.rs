@@ -1,9 +1,15 @@
 //! Accounts of the platform. An account has no access to anything by itself.
 
+mod columns;
 mod erase_routes;
 mod erasure;
+mod find;
+mod last;
+mod list;
+mod list_routes;
 mod lookup_routes;
 mod named;
+mod request;
 mod routes;
 mod store;
 
@@ -22,8 +28,8 @@ use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
 use crate::path_params;
 
+pub use find::find;
 pub use named::{Named, is_named, resolve};
-pub use store::find;
 
 path_params! {
     /// To an account.
@@ -35,7 +41,10 @@ path_params! {
 }
 
 pub fn routes(app: &App) -> Routes {
-    routes::routes(app).merge(erase_routes::routes(app)).merge(lookup_routes::routes(app))
+    list_routes::routes(app)
+        .merge(routes::routes(app))
+        .merge(erase_routes::routes(app))
+        .merge(lookup_routes::routes(app))
 }
 
 /// An account. Never a hash.
@@ -75,5 +84,5 @@ pub struct KnownUser {
 
 /// The caller's own account. Erased since the request came in, it ended the session too.
 pub async fn find_own(connection: &mut PgConnection, caller: &Caller) -> Result<User> {
-    store::find(connection, caller.account()).await?.ok_or_else(unauthenticated)
+    find::find(connection, caller.account()).await?.ok_or_else(unauthenticated)
 }

@@ -1,0 +1,158 @@
+//! Bodies of requests: what an account is to be, checked.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+use validator::ValidateEmail;
+
+use super::store::Changes;
+use crate::http::patch;
+use crate::kernel::credentials::password::Passwords;
+use crate::kernel::error::{Error, FieldError, Result, keep};
+use crate::kernel::names;
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CreateUser {
+    #[schema(example = "erin")]
+    username: String,
+    /// 12 to 128 characters, not easily guessed.
+    #[schema(format = Password)]
+    password: String,
+    #[schema(example = "erin@acme.example")]
+    email: Option<String>,
+    #[schema(example = "Erin")]
+    first_name: Option<String>,
+    #[schema(example = "Ebner")]
+    last_name: Option<String>,
+    #[schema(example = "en")]
+    language: Option<String>,
+    pub(super) is_sys_admin: Option<bool>,
+}
+
+/// A body whose every field is in order.
+pub(super) struct CheckedUser {
+    pub username: String,
+    pub email: Option<(String, String)>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub language: String,
+}
+
+impl CreateUser {
+    /// Everything but the password, which takes a worker; `None` where something is wrong.
+    fn checked(&self, errors: &mut Vec<FieldError>) -> Option<CheckedUser> {
+        let username = keep(names::checked_username("/username", &self.username), errors);
+        let email = self.email.as_deref().and_then(|email| keep(checked_email(email), errors));
+        let first_name = self
+            .first_name
+            .as_deref()
+            .and_then(|name| keep(names::checked("/firstName", name), errors));
+        let last_name = self
+            .last_name
+            .as_deref()
+            .and_then(|name| keep(names::checked("/lastName", name), errors));
+        let language = keep(
+            names::checked_language("/language", self.language.as_deref().unwrap_or("en")),
+            errors,
+        );
+        let (username, language) = (username?, language?);
+        errors.is_empty().then_some(CheckedUser {
+            username,
+            email,
+            first_name,
+            last_name,
+            language,
+        })
+    }
+
+    /// With the hash of the password.
+    pub(super) async fn judged(&self, passwords: &Passwords) -> Result<(CheckedUser, String)> {
+        let mut errors = Vec::new();
+        let own = [
+            Some(self.username.as_str()),
+            self.email.as_deref(),
+            self.first_name.as_deref(),
+            self.last_name.as_deref(),
+        ];
+        let own: Vec<&str> = own.into_iter().flatten().collect();
+        let Some(checked) = self.checked(&mut errors) else {
+            // All that is wrong is told at once, but nothing is hashed in vain.
+            errors.extend(passwords.fault("/password", self.password.clone(), &own).await?);
+            return Err(Error::invalid(errors));
+        };
+        let hash = passwords.new_hash("/password", self.password.clone(), &own).await?;
+        Ok((checked, hash.map_err(|fault| Error::invalid(vec![fault]))?))
+    }
+}
+
+/// The longest address, in bytes (RFC 5321, 4.5.3.1, with RFC 3696's erratum 1690).
+const MAX_EMAIL: usize = 254;
+
+fn checked_email(email: &str) -> std::result::Result<(String, String), FieldError> {
+    let trimmed = email.trim();
+    let key = names::account_key(trimmed)
+        .filter(|_| trimmed.len() <= MAX_EMAIL && trimmed.validate_email());
+    key.map(|key| (trimmed.to_owned(), key))
+        .ok_or_else(|| FieldError::new("/email", "invalid_email", "must be an e-mail address"))
+}
+
+/// What to change of an account. Owners change their names and language; the rest is for SysAdmins.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct UpdateUser {
+    /// Unverified until its owner confirms it.
+    #[serde(default, deserialize_with = "patch::nullable")]
+    #[schema(value_type = Option<String>)]
+    email: Option<Option<String>>,
+    #[serde(default, deserialize_with = "patch::nullable")]
+    #[schema(value_type = Option<String>)]
+    first_name: Option<Option<String>>,
+    #[serde(default, deserialize_with = "patch::nullable")]
+    #[schema(value_type = Option<String>)]
+    last_name: Option<Option<String>>,
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    language: Option<String>,
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    is_sys_admin: Option<bool>,
+    /// The version that is to be changed; 409 when it is another by now.
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false)]
+    pub(super) version: Option<i64>,
+}
+
+impl UpdateUser {
+    pub(super) fn checked(&self) -> Result<Changes> {
+        let mut errors = Vec::new();
+        let mut name = |pointer: &str, value: &Option<Option<String>>| {
+            value.as_ref().map(|name| {
+                name.as_deref().and_then(|name| keep(names::checked(pointer, name), &mut errors))
+            })
+        };
+        let (first_name, last_name) =
+            (name("/firstName", &self.first_name), name("/lastName", &self.last_name));
+        let email = self.email.as_ref().map(|email| {
+            email.as_deref().and_then(|email| keep(checked_email(email), &mut errors))
+        });
+        let language = self
+            .language
+            .as_deref()
+            .and_then(|tag| keep(names::checked_language("/language", tag), &mut errors));
+        if !errors.is_empty() {
+            return Err(Error::invalid(errors));
+        }
+        Ok(Changes {
+            email,
+            first_name,
+            last_name,
+            language,
+            enabled: self.enabled,
+            is_sys_admin: self.is_sys_admin,
+        })
+    }
+}
