@@ -5,8 +5,10 @@
 use serde_json::json;
 use utoipa_axum::routes;
 
+use super::list;
+use super::request::CreateRole;
+use super::role::Role;
 use super::store::{self, NewRole};
-use super::{CreateRole, Role};
 use crate::access::tables::{Create, InstanceRoles, Read, Roles};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::Policy;
@@ -55,7 +57,7 @@ async fn list_mandate_roles(
     let paging = query.paging(&lister)?;
     let grant = context.grant::<Roles, Read>()?;
     let mut reading = context.read().await?;
-    let rows = store::list(&mut reading, &grant, &paging).await?;
+    let rows = list::list(&mut reading, &grant, &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }
@@ -95,7 +97,7 @@ async fn list_instance_roles(
     let paging = query.paging(&lister)?;
     let grant = context.grant_by_level::<InstanceRoles, Read>("roles")?;
     let mut reading = context.read().await?;
-    let rows = store::list(&mut reading, &grant, &paging).await?;
+    let rows = list::list(&mut reading, &grant, &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }

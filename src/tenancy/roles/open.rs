@@ -1,7 +1,8 @@
 //! A role that is about to change: found under the locks, reached by the caller's level, not
 //! protected, and, for a delegate, within their own access as it is.
 
-use super::{FullRole, Role, Texts, copies, store};
+use super::role::{FullRole, Role};
+use super::{find, permission_store, store, template_find};
 use crate::access::grant::Bound;
 use crate::access::tables::{Delete, InstanceRoles, Op, Roles, Update};
 use crate::access::{Catalogue, Level, Merged, Permissions};
@@ -15,6 +16,7 @@ use crate::http::etag::Precondition;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
 use crate::kernel::names::Name;
+use crate::kernel::translations::Texts;
 
 /// A role, open for a change, in the change of access that its change is.
 pub(super) enum Within<O> {
@@ -144,8 +146,12 @@ impl Within<Update> {
     }
     pub async fn replace_permissions(&mut self, after: &Permissions) -> Result<()> {
         match self {
-            Within::Mandate(change, role) => store::replace_permissions(change, role, after).await,
-            Within::Instance(change, role) => store::replace_permissions(change, role, after).await,
+            Within::Mandate(change, role) => {
+                permission_store::replace_permissions(change, role, after).await
+            }
+            Within::Instance(change, role) => {
+                permission_store::replace_permissions(change, role, after).await
+            }
         }
     }
 }
@@ -174,8 +180,8 @@ pub(super) async fn open_in_mandate<O: Op>(
 ) -> Result<OpenRole<O>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Roles, O>()?;
-    let role = grant.open(store::find_for_change(&mut change, &grant, role).await?)?;
-    let holders = store::holders(&mut change, &role).await?;
+    let role = grant.open(find::find_for_change(&mut change, &grant, role).await?)?;
+    let holders = find::holders(&mut change, &role).await?;
     ready(OpenRole { within: Within::Mandate(change, role), holders }, precondition, version).await
 }
 
@@ -187,8 +193,8 @@ pub(super) async fn open_in_instance<O: Op>(
 ) -> Result<OpenRole<O>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant_by_level::<InstanceRoles, O>("roles")?;
-    let role = grant.open(store::find_for_change(&mut change, &grant, role).await?)?;
-    let holders = store::holders(&mut change, &role).await?;
+    let role = grant.open(find::find_for_change(&mut change, &grant, role).await?)?;
+    let holders = find::holders(&mut change, &role).await?;
     ready(OpenRole { within: Within::Instance(change, role), holders }, precondition, version).await
 }
 
@@ -199,7 +205,7 @@ async fn ready<O>(
 ) -> Result<OpenRole<O>> {
     let FullRole { role, permissions } = open.within.full();
     if role.protected {
-        return Err(copies::protected());
+        return Err(template_find::protected());
     }
     precondition.check_with(role.version, version)?;
     open.within.require_within_own(permissions)?;

@@ -1,15 +1,16 @@
 //! `/api/roles/{roleId}`: a role by its id, wherever it belongs.
 
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use axum::http::HeaderMap;
-use axum::response::Response;
-
 use super::open::{OpenRole, open_in_instance, open_in_mandate};
-use super::{FullRole, Role, RolePath, Texts, checked_label, copies, described, store};
+use super::request::checked_label;
+use super::role::{FullRole, Role, described};
+use super::{RolePath, find, template_find, template_store};
 use crate::access::tables::{Delete, InstanceRoles, Read, Roles, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -23,7 +24,7 @@ use crate::http::patch;
 use crate::kernel::error::{Code, Error, Result, keep};
 use crate::kernel::ids::RoleId;
 use crate::kernel::names::Name;
-use crate::kernel::translations::{Kind, TextsPatch};
+use crate::kernel::translations::{Kind, Texts, TextsPatch};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -60,21 +61,21 @@ pub(super) async fn read(context: &RoleContext) -> Result<FullRole> {
     match context {
         RoleContext::Template(system, role) => {
             let mut reading = system.read().await?;
-            let template = copies::template(&mut reading, system.system(), *role).await?;
+            let template = template_find::template(&mut reading, system.system(), *role).await?;
             reading.finish().await?;
             template.ok_or_else(Error::not_found)
         }
         RoleContext::Mandate(context, role) => {
             let grant = context.grant::<Roles, Read>()?;
             let mut reading = context.read().await?;
-            let found = store::find(&mut reading, &grant, *role).await?;
+            let found = find::find(&mut reading, &grant, *role).await?;
             reading.finish().await?;
             Ok(grant.open(found)?.into_row())
         }
         RoleContext::Instance(context, role) => {
             let grant = context.grant_by_level::<InstanceRoles, Read>("roles")?;
             let mut reading = context.read().await?;
-            let found = store::find(&mut reading, &grant, *role).await?;
+            let found = find::find(&mut reading, &grant, *role).await?;
             reading.finish().await?;
             Ok(grant.open(found)?.into_row())
         }
@@ -213,10 +214,10 @@ async fn update_template(
     version: Option<i64>,
 ) -> Result<Role> {
     let mut writing = system.write().await?;
-    let found = copies::template_for_change(&mut writing, system.system(), role).await?;
+    let found = template_find::template_for_change(&mut writing, system.system(), role).await?;
     let before = found.ok_or_else(Error::not_found)?.role;
     if before.protected {
-        return Err(copies::protected());
+        return Err(template_find::protected());
     }
     precondition.check_with(before.version, version)?;
     let Renaming { label, description } = changes.applied_to(&before)?;
@@ -225,7 +226,8 @@ async fn update_template(
         return Ok(before);
     }
     let after =
-        copies::update(&mut writing, system.system(), role, label, description.as_ref()).await?;
+        template_store::update(&mut writing, system.system(), role, label, description.as_ref())
+            .await?;
     let recorded = audit::record_platform(&mut writing, system, renamed(&before, &after)).await?;
     writing.commit(recorded).await?;
     Ok(after)
@@ -274,13 +276,13 @@ async fn delete_template(
     precondition: &Precondition,
 ) -> Result<()> {
     let mut writing = system.write().await?;
-    let found = copies::template_for_change(&mut writing, system.system(), role).await?;
+    let found = template_find::template_for_change(&mut writing, system.system(), role).await?;
     let before = found.ok_or_else(Error::not_found)?;
     if before.role.protected {
-        return Err(copies::protected());
+        return Err(template_find::protected());
     }
     precondition.check(before.role.version)?;
-    copies::delete(&mut writing, system.system(), role).await?;
+    template_store::delete(&mut writing, system.system(), role).await?;
     let recorded = audit::record_platform(&mut writing, system, deleted(&before)).await?;
     writing.commit(recorded).await
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Present, copy_of, is_orphan};
+use super::present::{Present, copy_of, is_orphan};
 use crate::kernel::names;
-use crate::tenancy::roles::copies::Template;
+use crate::tenancy::roles::role::Template;
 
 /// Which labels stay with the roles that have them. Copies may swap theirs, and take those of
 /// copies that are removed; but not one that stays: of a role made by hand, of a copy that somebody

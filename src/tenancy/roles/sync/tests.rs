@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::*;
-use crate::access::{Rule, Views};
-use crate::kernel::ids::RoleId;
+use super::labels::Labels;
+use super::plan::{Plan, plan};
+use super::present::{Holder, Present, copy_of};
+use crate::access::{Catalogue, Permissions, Rule, Views};
+use crate::kernel::ids::{RoleId, UserId};
 use crate::kernel::names;
-use crate::tenancy::roles::Scope;
+use crate::kernel::translations::Texts;
+use crate::tenancy::roles::role::{Role, Scope, Template};
 
 const LABELS: [&str; 4] = ["reader", "writer", "keeper", "Chief"];
 
