@@ -1,12 +1,22 @@
 //! Feature instances: one use of a feature by one mandate, with its own roles and its own
 //! admissions.
 
+mod admission_add_routes;
+mod admission_change;
+mod admission_find;
+mod admission_list;
+mod admission_role_routes;
 mod admission_routes;
+mod admission_store;
 mod belongings;
+mod create_routes;
+mod find;
 mod list;
+mod list_routes;
 mod routes;
 mod store;
 mod sync_routes;
+mod sync_store;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -32,7 +42,13 @@ path_params! {
 }
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
-    routes::routes(app).merge(admission_routes::routes(app)).merge(sync_routes::routes(app))
+    list_routes::routes(app)
+        .merge(create_routes::routes(app))
+        .merge(routes::routes(app))
+        .merge(admission_routes::routes(app))
+        .merge(admission_add_routes::routes(app))
+        .merge(admission_role_routes::routes(app))
+        .merge(sync_routes::routes(app))
 }
 
 /// A feature instance.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
-use super::store;
+use super::sync_store;
 use crate::access::Operation;
 use crate::access::tables::{InstanceRoles, Instances, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -66,7 +66,7 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     let whole = grant.whole_instance()?;
     let feature = Some(context.feature_code());
     let templates = roles::templates(&mut change, whole.into(), feature).await?;
-    let present = store::roles_with_holders(&mut change, &grant).await?;
+    let present = sync_store::roles_with_holders(&mut change, &grant).await?;
     let caller = change.context.mandate().caller().user();
     let mut plan = plan(
         &templates,
@@ -124,7 +124,7 @@ async fn apply(
 ) -> Result<()> {
     let now = change.context.now();
     for gone in &plan.remove {
-        store::remove_copy(change, grant, gone.role.id).await?;
+        sync_store::remove_copy(change, grant, gone.role.id).await?;
     }
     // Copies may swap their labels, and no two roles have one at any moment.
     let renamed: Vec<RoleId> = plan
@@ -133,7 +133,7 @@ async fn apply(
         .filter(|reset| reset.label.is_some())
         .map(|reset| reset.copy.role.id)
         .collect();
-    store::set_labels_aside(change, grant, &renamed).await?;
+    sync_store::set_labels_aside(change, grant, &renamed).await?;
     for Reset { copy, to, label, description } in &plan.reset {
         if label.is_some() || description.is_some() {
             let label = label.as_deref().map(Name::of_stored);

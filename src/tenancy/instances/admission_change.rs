@@ -1,0 +1,68 @@
+//! What every change of an admission asks: by which right, whose, and which roles may be given.
+
+use std::collections::BTreeSet;
+
+use sqlx::PgConnection;
+
+use super::{FeatureAccess, admission_find};
+use crate::access::Operation;
+use crate::access::tables::{Access, Op};
+use crate::context::judge::{Receiver, require_may_give};
+use crate::context::{Change, Grant, InstanceContext, Opened, require_opens_nothing};
+use crate::http::etag::Precondition;
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::{RoleId, UserId};
+use crate::tenancy::roles::{self, NamedRole};
+
+/// Leave over admissions: by the instance's row, or by the caller's own access in it.
+pub(super) fn leave<O: Op>(context: &InstanceContext) -> Result<Grant<Access, O>> {
+    context.grant_by_row::<Access, O>("instances", Operation::Update)
+}
+
+/// The instance's roles of these ids; 404 where one is not a role of this instance.
+pub(super) async fn require_known<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Access, O>,
+    roles: &[RoleId],
+) -> Result<Vec<NamedRole>> {
+    let found = roles::find_named(connection, grant, roles).await?;
+    if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
+}
+
+pub(super) fn ids(roles: &[NamedRole]) -> BTreeSet<RoleId> {
+    roles.iter().map(|role| role.id).collect()
+}
+
+/// Whether the caller may give these roles to that user.
+pub(super) async fn may_give(
+    change: &mut Change<InstanceContext>,
+    target: UserId,
+    roles: impl IntoIterator<Item = &NamedRole>,
+) -> Result<()> {
+    let context = change.context.clone();
+    let receiver = Receiver::of(&context, target);
+    let given: Vec<_> = roles.into_iter().map(|role| &role.permissions).collect();
+    given
+        .iter()
+        .try_for_each(|permissions| require_may_give(&context, receiver, permissions, false))?;
+    require_opens_nothing(change, &context, &[target], &given).await
+}
+
+pub(super) fn labels(roles: &[NamedRole], of: &BTreeSet<RoleId>) -> Vec<String> {
+    roles.iter().filter(|role| of.contains(&role.id)).map(|role| role.label.clone()).collect()
+}
+
+/// An admission that is about to change: reached, at the expected version, and its holder within
+/// the caller's own access.
+pub(super) async fn opened<O: Op>(
+    change: &mut Change<InstanceContext>,
+    grant: &Grant<Access, O>,
+    user: UserId,
+    precondition: &Precondition,
+    version: Option<i64>,
+) -> Result<Opened<Access, O, FeatureAccess>> {
+    let access = grant.open(admission_find::find_access(change, grant, user).await?)?;
+    precondition.check_with(access.version, version)?;
+    change.require_targets_within_own(&[user]).await?;
+    Ok(access)
+}

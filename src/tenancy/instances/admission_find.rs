@@ -1,0 +1,91 @@
+//! Finding somebody's admission, or a member who may be admitted.
+
+use sqlx::PgConnection;
+
+use super::FeatureAccess;
+use crate::access::tables::{Access, Create, Op};
+use crate::context::{Grant, Sealed};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::{RoleId, UserId};
+
+/// The admission in a row that has more columns.
+macro_rules! access_of {
+    ($row:expr) => {
+        FeatureAccess {
+            user_id: $row.user_id.into(),
+            username: $row.username,
+            instance_id: $row.instance_id.into(),
+            role_ids: $row.role_ids,
+            enabled: $row.enabled,
+            version: $row.version,
+        }
+    };
+}
+pub(super) use access_of;
+
+/// Somebody's admission to the instance of the grant.
+pub(super) async fn find_access<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Access, O>,
+    user: UserId,
+) -> Result<Option<Sealed<Access, FeatureAccess>>> {
+    let row = access_row(connection, grant, user).await?;
+    Ok(row.map(|(access, needed)| grant.seal(needed, access)))
+}
+
+/// An admission as this transaction has left it: told to whoever changed it, whatever they may
+/// read.
+pub(super) async fn changed_access<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Access, O>,
+    user: UserId,
+) -> Result<FeatureAccess> {
+    let row = access_row(connection, grant, user).await?;
+    row.map(|(access, _)| access).ok_or_else(Error::not_found)
+}
+
+/// An admission, and the number of the least level that reaches it.
+async fn access_row<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Access, O>,
+    user: UserId,
+) -> Result<Option<(FeatureAccess, i16)>> {
+    let row = sqlx::query!(
+        r#"select a.user_id, u.username, u.username_key, a.instance_id, a.enabled, a.version,
+                  array(select r.role_id from access_roles r
+                        where r.mandate_id = a.mandate_id and r.instance_id = a.instance_id
+                          and r.user_id = a.user_id order by 1) as "role_ids!: Vec<RoleId>",
+                  case when a.user_id = $4 then 1::smallint when a.user_id in (select p.user_id
+                      from group_peers($1, $4) p) then 2::smallint
+                       else 3::smallint end as "needed!"
+           from feature_accesses a join users u on u.id = a.user_id
+           where a.mandate_id = $1 and a.instance_id = $2 and a.user_id = $3"#,
+        grant.mandate_uuid(),
+        grant.instance_uuid(),
+        user.uuid(),
+        grant.caller_uuid(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| (access_of!(row), row.needed)))
+}
+
+/// A member of the mandate, who may be admitted.
+pub(super) async fn find_member(
+    connection: &mut PgConnection,
+    grant: &Grant<Access, Create>,
+    user: UserId,
+) -> Result<Option<Sealed<Access, UserId>>> {
+    let needed = sqlx::query_scalar!(
+        r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id
+               from group_peers($1, $3) p) then 2::smallint
+                       else 3::smallint end as "needed!"
+           from memberships m where m.mandate_id = $1 and m.user_id = $2"#,
+        grant.mandate_uuid(),
+        user.uuid(),
+        grant.caller_uuid(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(needed.map(|needed| grant.seal(needed, user)))
+}
