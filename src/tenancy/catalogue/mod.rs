@@ -2,7 +2,12 @@
 //! SysAdmins register others for applications that live outside Bailiwick.
 
 mod builtin;
+mod find;
+mod list;
+mod list_routes;
+mod request;
 mod routes;
+mod spelling;
 mod store;
 mod template_routes;
 
@@ -22,7 +27,7 @@ use crate::kernel::translations::Texts;
 use crate::path_params;
 
 pub use builtin::{Bilingual, BuiltIn, TemplateRole, bring_up_to_date};
-pub use store::find;
+pub use find::find;
 
 path_params! {
     /// To a feature.
@@ -34,7 +39,7 @@ path_params! {
 }
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
-    routes::routes(app).merge(template_routes::routes(app))
+    list_routes::routes(app).merge(routes::routes(app)).merge(template_routes::routes(app))
 }
 
 /// A feature.

@@ -4,98 +4,12 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
-use uuid::Uuid;
 
+use super::find::feature_of;
 use super::{Feature, InUse, MAX_IN_USE, in_use};
-use crate::context::{SignedIn, System};
-use crate::kernel::db::page::{Paging, Position, Rows};
+use crate::context::System;
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::translations::Texts;
-
-/// The feature in a row of the catalogue: its texts are kept as JSON.
-macro_rules! feature_of {
-    ($row:expr) => {
-        Feature {
-            code: $row.code,
-            label: $row.label.0,
-            icon: $row.icon,
-            tables: $row.tables,
-            views: $row.views,
-            built_in: $row.built_in,
-            version: $row.version,
-            created_at: $row.created_at,
-        }
-    };
-}
-
-/// The features, by code.
-pub(super) async fn list(
-    connection: &mut PgConnection,
-    signed_in: SignedIn,
-    paging: &Paging,
-) -> Result<Rows<Feature>> {
-    macro_rules! features {
-        ($compare:tt, $order:tt) => {
-            sqlx::query!(
-                r#"select code, label as "label: Json<Texts>", icon, tables, views, built_in,
-                     version, created_at
-                   from features where code "#
-                    + $compare
-                    + " $1 order by code"
-                    + $order
-                    + " limit $2",
-                paging.bound_text(),
-                paging.fetch(),
-            )
-            .map(|row| feature_of!(row))
-            .fetch_all(&mut *connection)
-        };
-    }
-    let rows =
-        if paging.descending { features!("<", " desc").await? } else { features!(">", "").await? };
-    let total = if paging.count { Some(count(connection, signed_in).await?) } else { None };
-    Ok(paging.cut(rows, total, |feature: Feature| {
-        let position = Position::new(feature.code.clone(), Uuid::nil());
-        (feature, position)
-    }))
-}
-
-async fn count(connection: &mut PgConnection, _: SignedIn) -> Result<i64> {
-    let total = sqlx::query_scalar!(r#"select count(*) as "total!" from features"#)
-        .fetch_one(connection)
-        .await?;
-    Ok(total)
-}
-
-/// A feature by its code.
-pub async fn find(
-    connection: &mut PgConnection,
-    _: SignedIn,
-    code: &str,
-) -> Result<Option<Feature>> {
-    let row = sqlx::query!(
-        r#"select code, label as "label: Json<Texts>", icon, tables, views, built_in, version,
-           created_at from features where code = $1"#,
-        code
-    )
-    .map(|row| feature_of!(row));
-    Ok(row.fetch_optional(connection).await?)
-}
-
-/// The same, locked until the transaction ends.
-pub(super) async fn find_for_change(
-    connection: &mut PgConnection,
-    _: System,
-    code: &str,
-) -> Result<Option<Feature>> {
-    let row = sqlx::query!(
-        r#"select code, label as "label: Json<Texts>", icon, tables, views, built_in, version,
-           created_at from features where code = $1 for update"#,
-        code
-    )
-    .map(|row| feature_of!(row));
-    Ok(row.fetch_optional(connection).await?)
-}
 
 pub(super) struct NewFeature<'a> {
     pub code: &'a str,

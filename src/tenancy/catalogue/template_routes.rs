@@ -5,7 +5,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::store;
+use super::find;
 use crate::context::SystemContext;
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::Policy;
@@ -48,7 +48,7 @@ async fn list_template_roles(
     let paging = query.paging(&lister)?;
     let mut reading = system.read().await?;
     if let Some(code) = &query.feature_code {
-        let found = store::find(&mut reading, system.system().into(), code).await?;
+        let found = find::find(&mut reading, system.system().into(), code).await?;
         found.ok_or_else(Error::not_found)?;
     }
     let feature = query.feature_code.as_deref();
