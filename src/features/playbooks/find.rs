@@ -5,8 +5,9 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::Playbooks;
+use super::playbook::{Playbook, gone, not_deleted};
 use super::store::{playbook_of, playbooks};
-use super::{Playbook, Playbooks, gone, not_deleted};
 use crate::access::tables::Op;
 use crate::context::{Grant, Opened, Sealed};
 use crate::kernel::error::Result;

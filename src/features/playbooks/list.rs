@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{Playbook, Playbooks};
+use super::Playbooks;
+use super::playbook::Playbook;
 use crate::access::Level;
 use crate::access::tables::Read;
 use crate::context::Grant;

@@ -7,10 +7,11 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::find::{self, Named};
-use super::version_routes::{MAX_BODY, checked_content, described, event};
+use super::playbook::{PlaybookContent, PlaybookVersion, Revision};
+use super::version_request::{MAX_BODY, checked_content};
+use super::version_routes::{described, event};
 use super::version_store::{self as store, Next};
-use super::{PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, Revision};
-use super::{VersionPath, version_read};
+use super::{PlaybookVersions, Playbooks, VersionPath, revision_list, version_find};
 use crate::access::tables::{Read, Update};
 use crate::context::audit::{self, Action};
 use crate::context::policy::Policy;
@@ -66,8 +67,8 @@ impl Edited {
         let mut writing = context.write().await?;
         let playbook =
             find::open_for_change(&mut writing, &playbooks, &Named::of(name), now).await?.id;
-        let found = store::find(&mut writing, &grant, playbook, number, now).await?;
-        let before = store::living(&grant, found)?.into_row().version;
+        let found = version_find::find(&mut writing, &grant, playbook, number, now).await?;
+        let before = version_find::living(&grant, found)?.into_row().version;
         precondition.check_with(i64::from(before.revision), believed)?;
         Ok(Self { writing, grant, playbook, before })
     }
@@ -199,8 +200,11 @@ async fn list_playbook_revisions(
     let mut reading = context.read().await?;
     let found = find::find(&mut reading, &playbooks, &Named::of(&name), now).await?;
     let playbook = find::living(&playbooks, found)?.id;
-    store::living(&grant, store::find(&mut reading, &grant, playbook, number, now).await?)?;
-    let rows = version_read::revisions(&mut reading, &grant, (playbook, number), &paging).await?;
+    version_find::living(
+        &grant,
+        version_find::find(&mut reading, &grant, playbook, number, now).await?,
+    )?;
+    let rows = revision_list::revisions(&mut reading, &grant, (playbook, number), &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }

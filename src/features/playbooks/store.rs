@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{Playbook, Playbooks};
+use super::Playbooks;
+use super::playbook::Playbook;
 use crate::access::tables::{Create, Delete, Update};
 use crate::context::{Grant, Opened};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
@@ -30,7 +31,7 @@ pub(super) use playbooks;
 /// The playbook in a row of [`playbooks!`].
 macro_rules! playbook_of {
     ($row:expr) => {
-        $crate::features::playbooks::Playbook {
+        $crate::features::playbooks::playbook::Playbook {
             id: $row.id.into(),
             instance_id: $row.instance_id.into(),
             name: $row.name,

@@ -2,17 +2,19 @@
 //! them must be able to read the playbook; whose a version is decides about the rest.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::find::{self, Named};
-use super::version_store::{self as store, FoundVersion};
+use super::playbook::{PlaybookContent, PlaybookVersion, not_deleted};
+use super::version_find::{self, FoundVersion};
+use super::version_request::{self, CreatePlaybookVersion, MAX_BODY};
 use super::{
-    PlaybookContent, PlaybookVersion, PlaybookVersions, Playbooks, RESTORABLE, not_deleted,
+    PlaybookPath, PlaybookVersions, Playbooks, RESTORABLE, VersionPath, version_read,
+    version_store as store,
 };
-use super::{PlaybookPath, VersionPath, version_read};
 use crate::access::tables::{Create, Delete, Read};
 use crate::context::InstanceContext;
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -22,17 +24,9 @@ use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{Created, FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
-use crate::kernel::error::{Code, FieldError, Result};
+use crate::kernel::error::{Code, Result};
 use crate::kernel::ids::PlaybookId;
-use crate::kernel::names;
 use crate::list_query;
-
-/// The most that a version holds, in bytes of UTF-8.
-const MAX_CONTENT: usize = 1024 * 1024;
-/// The body around it: JSON writes some characters with six.
-pub(super) const MAX_BODY: usize = 6 * MAX_CONTENT + 64 * 1024;
-/// Leaves room for the next ones.
-const MAX_NUMBER: i64 = 1_000_000_000;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -95,51 +89,6 @@ async fn list_playbook_versions(
     Ok(lister.answer(&paging, rows))
 }
 
-/// The content of a version, within bounds.
-pub(super) fn checked_content(content: &str) -> std::result::Result<(), FieldError> {
-    if names::is_empty_document(content) {
-        return Err(FieldError::new("/content", "blank", "must not be blank"));
-    }
-    if content.len() > MAX_CONTENT {
-        return Err(FieldError::new(
-            "/content",
-            "too_long",
-            format!("must have at most {MAX_CONTENT} bytes of UTF-8 (1 MiB)"),
-        ));
-    }
-    if content.contains('\0') {
-        return Err(FieldError::new(
-            "/content",
-            "invalid_characters",
-            "must not contain the character U+0000",
-        ));
-    }
-    Ok(())
-}
-
-/// A new version.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreatePlaybookVersion {
-    /// At most 1 MiB of UTF-8, not blank.
-    #[schema(example = "1. Say that you are on it.")]
-    content: String,
-    /// Its number; the next one when left out.
-    #[schema(example = 4, minimum = 1)]
-    version: Option<i64>,
-}
-
-impl CreatePlaybookVersion {
-    fn checked_number(&self) -> std::result::Result<Option<i32>, FieldError> {
-        let Some(number) = self.version else { return Ok(None) };
-        let within = (1..=MAX_NUMBER).contains(&number);
-        let number = i32::try_from(number).ok().filter(|_| within);
-        number.map(Some).ok_or_else(|| {
-            FieldError::new("/version", "out_of_range", format!("must be from 1 to {MAX_NUMBER}"))
-        })
-    }
-}
-
 /// Adds a version, which is the caller's.
 #[utoipa::path(post, path = "/api/playbooks/{playbook}/versions", tag = "Playbooks",
     params(PlaybookPath),
@@ -151,7 +100,7 @@ async fn create_playbook_version(
     FromPath(PlaybookPath { playbook: name }): FromPath<PlaybookPath>,
     Json(body): Json<CreatePlaybookVersion>,
 ) -> Result<Created<Versioned<PlaybookContent>>> {
-    checked_content(&body.content)?;
+    version_request::checked_content(&body.content)?;
     let number = body.checked_number()?;
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Create>()?);
@@ -223,8 +172,8 @@ async fn delete_playbook_version(
     let mut writing = context.write().await?;
     let playbook =
         find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.id;
-    let found = store::find(&mut writing, &grant, playbook, number, now).await?;
-    let before = &store::living(&grant, found)?.into_row().version;
+    let found = version_find::find(&mut writing, &grant, playbook, number, now).await?;
+    let before = &version_find::living(&grant, found)?.into_row().version;
     precondition.check(i64::from(before.revision))?;
     let deletion = VersionDeletion { number, deleted_at: now, purge_at: now + RESTORABLE };
     store::delete(&mut writing, &grant, (playbook, number), now, deletion.purge_at).await?;
@@ -255,7 +204,7 @@ async fn restore_playbook_version(
     let mut writing = context.write().await?;
     let playbook =
         find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.id;
-    let found = store::find(&mut writing, &grant, playbook, number, now).await?;
+    let found = version_find::find(&mut writing, &grant, playbook, number, now).await?;
     let FoundVersion { version, purge_at } = grant.open(found)?.into_row();
     if purge_at.is_none() {
         return Err(not_deleted());

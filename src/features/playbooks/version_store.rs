@@ -4,18 +4,12 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{PlaybookContent, PlaybookVersion, PlaybookVersions, gone};
+use super::PlaybookVersions;
+use super::playbook::{PlaybookContent, PlaybookVersion};
 use crate::access::tables::{Create, Delete, Op, Update};
-use crate::context::{Grant, Opened, Sealed};
+use crate::context::Grant;
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::PlaybookId;
-
-/// A version, deleted or not.
-#[derive(Debug)]
-pub(super) struct FoundVersion {
-    pub version: PlaybookVersion,
-    pub purge_at: Option<DateTime<Utc>>,
-}
 
 /// The version in a row that has more columns.
 macro_rules! version_of {
@@ -30,53 +24,7 @@ macro_rules! version_of {
         }
     };
 }
-
-/// The version, where it lives: 404 where the caller may not see it, 410 where it was deleted, 403
-/// where they may see it but not do this.
-pub(super) fn living<O: Op>(
-    grant: &Grant<PlaybookVersions, O>,
-    found: Option<Sealed<PlaybookVersions, FoundVersion>>,
-) -> Result<OpenVersion<O>> {
-    grant.open_unless(found, |version| {
-        let purge_at = version.purge_at?;
-        Some(gone(purge_at))
-    })
-}
-
-/// A version that the grant reaches.
-pub(super) type OpenVersion<O> = Opened<PlaybookVersions, O, FoundVersion>;
-
-/// A version of a playbook that is open and locked; none that is past its purge.
-pub(super) async fn find<O: Op>(
-    connection: &mut PgConnection,
-    grant: &Grant<PlaybookVersions, O>,
-    playbook: PlaybookId,
-    number: i32,
-    now: DateTime<Utc>,
-) -> Result<Option<Sealed<PlaybookVersions, FoundVersion>>> {
-    let row = sqlx::query!(
-        r#"select v.number, v.owner_id, v.created_at, v.updated_at, v.revision, v.size, v.purge_at,
-                  case when v.owner_id = $5 then 1::smallint
-                       when v.owner_id in (select g.user_id from group_peers($1, $5) g)
-                         then 2::smallint
-                       else 3::smallint end as "needed!"
-           from playbook_versions v
-           where v.mandate_id = $1 and v.instance_id = $2 and v.playbook_id = $3 and v.number = $4
-             and (v.purge_at is null or v.purge_at > $6)"#,
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
-        playbook.uuid(),
-        number,
-        grant.caller_uuid(),
-        now,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|row| {
-        let purge_at = row.purge_at;
-        grant.seal(row.needed, FoundVersion { version: version_of!(row), purge_at })
-    }))
-}
+pub(super) use version_of;
 
 /// Frees the number of a version that can be restored no longer, whether or not the job that purges
 /// has come by.
