@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::authzen_routes::{AuthzenAction, AuthzenResource, AuthzenSubject};
+use super::authzen_body::{AuthzenAction, AuthzenResource, AuthzenSubject};
 use crate::access::Operation;
 use crate::access::decision::Verdict;
 use crate::context::asking::Asking;

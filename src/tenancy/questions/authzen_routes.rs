@@ -12,16 +12,16 @@
 //! is denied alone (7.2.1).
 
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::MAX_QUESTIONS;
-use super::authzen::{AuthzenContext, Call, Decided, Defaults, Semantics, Undecided};
+use super::authzen::{Call, Decided, Defaults, Undecided};
+use super::authzen_body::{EvaluateAccess, EvaluateAccesses, PartOfEvaluation};
+use super::authzen_decision::{AuthzenAnswer, AuthzenDecision, AuthzenDecisions};
 use super::deciding::decide;
-use crate::access::Level;
-use crate::access::decision::Verdict;
 use crate::context::asking::Asking;
 use crate::context::policy::{Class, Policy};
 use crate::http::app::App;
@@ -45,183 +45,6 @@ pub(super) fn routes(app: &App) -> Routes {
         .routes(
             routes!(get_authzen_configuration).guard(app, Policy::public().class(Class::Public)),
         )
-}
-
-/// Who wants to do something (5.1).
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-pub struct AuthzenSubject {
-    #[serde(rename = "type")]
-    #[schema(example = "user")]
-    pub kind: String,
-    /// The user's id, or the username.
-    #[schema(example = "01900000-0000-7000-8000-00000000a003")]
-    pub id: String,
-    #[serde(default)]
-    #[expect(dead_code, reason = "taken, as the specification says, and not looked at")]
-    properties: Map<String, Value>,
-}
-
-/// To what (5.2).
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-pub struct AuthzenResource {
-    /// The table.
-    #[serde(rename = "type")]
-    #[schema(example = "members")]
-    pub kind: String,
-    /// Not looked at: whose row it is decides, not which.
-    #[schema(example = "any")]
-    #[expect(dead_code, reason = "required by the specification, and not looked at")]
-    id: String,
-    /// `ownerId`: whose row it is, by id or username; without it, any row that the action may
-    /// reach.
-    #[serde(default)]
-    pub properties: Map<String, Value>,
-}
-
-/// What they want to do (5.3).
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-pub struct AuthzenAction {
-    /// `read`, `create`, `update` or `delete`.
-    #[schema(example = "read")]
-    pub name: String,
-    #[serde(default)]
-    #[expect(dead_code, reason = "taken, as the specification says, and not looked at")]
-    properties: Map<String, Value>,
-}
-
-/// A question (6.1).
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EvaluateAccess {
-    subject: AuthzenSubject,
-    action: AuthzenAction,
-    resource: AuthzenResource,
-    /// `mandate`, which has to be the one of `X-Mandate-Id`, and `instance`.
-    #[serde(default)]
-    context: AuthzenContext,
-}
-
-/// Several questions, and what is the same in all of them (7.1).
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EvaluateAccesses {
-    subject: Option<AuthzenSubject>,
-    action: Option<AuthzenAction>,
-    resource: Option<AuthzenResource>,
-    context: Option<AuthzenContext>,
-    /// At most 100; none: the question that the other members ask by themselves. One that is wrong
-    /// is denied, and the others answered.
-    #[serde(default)]
-    #[schema(max_items = 100, value_type = Vec<PartOfEvaluation>)]
-    evaluations: Vec<Value>,
-    #[serde(default)]
-    options: EvaluationOptions,
-}
-
-/// What differs from the defaults (7.1.1).
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PartOfEvaluation {
-    subject: Option<AuthzenSubject>,
-    action: Option<AuthzenAction>,
-    resource: Option<AuthzenResource>,
-    context: Option<AuthzenContext>,
-}
-
-/// How the questions are gone through (7.1.2).
-#[derive(Debug, Default, Deserialize, ToSchema)]
-pub struct EvaluationOptions {
-    #[serde(default)]
-    evaluations_semantic: Semantics,
-}
-
-/// The answer (5.5): whether it is allowed, and at which level the operation is.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AuthzenDecision {
-    #[schema(example = true)]
-    decision: bool,
-    context: AuthzenDecisionContext,
-}
-
-/// Beside the decision (5.5.1).
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AuthzenDecisionContext {
-    level: Level,
-    /// Why there was nothing to decide, for programs; null where there was.
-    #[schema(example = "unknown_subject")]
-    reason: Option<String>,
-    /// The same for people.
-    detail: Option<String>,
-    /// Where in the body the reason is: a JSON pointer.
-    #[schema(example = "/evaluations/1/subject/id")]
-    pointer: Option<String>,
-}
-
-/// The answers in the order of the questions (7.2).
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AuthzenDecisions {
-    evaluations: Vec<AuthzenDecision>,
-}
-
-/// One answer, or several.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum AuthzenAnswer {
-    Several(AuthzenDecisions),
-    One(AuthzenDecision),
-}
-
-impl AuthzenDecision {
-    fn denied(reason: String, detail: String, pointer: Option<String>) -> Self {
-        let context = AuthzenDecisionContext {
-            level: Level::None,
-            reason: Some(reason),
-            detail: Some(detail),
-            pointer,
-        };
-        Self { decision: false, context }
-    }
-
-    fn unknown(field: FieldError) -> Self {
-        Self::denied(field.code.into_owned(), field.detail, Some(field.pointer))
-    }
-
-    fn refused(error: &Error) -> Self {
-        match error.errors() {
-            [field, ..] => Self::unknown(field.clone()),
-            [] => Self::denied(error.code().name(), error.detail().to_owned(), None),
-        }
-    }
-
-    /// Of a question that is asked alone: one that cannot be asked is refused.
-    fn of_one(decided: Decided) -> Result<Self> {
-        match decided {
-            Ok(verdict) => Ok(verdict.into()),
-            Err(Undecided::Unknown(field)) => Ok(Self::unknown(field)),
-            Err(Undecided::Refused(error)) => Err(error),
-        }
-    }
-
-    /// Of a question among others: one that cannot be asked is denied, and the others are answered.
-    fn of_several(decided: Decided) -> Self {
-        match decided {
-            Ok(verdict) => verdict.into(),
-            Err(Undecided::Unknown(field)) => Self::unknown(field),
-            Err(Undecided::Refused(error)) => Self::refused(&error),
-        }
-    }
-}
-
-impl From<Verdict> for AuthzenDecision {
-    fn from(verdict: Verdict) -> Self {
-        let context = AuthzenDecisionContext {
-            level: verdict.level,
-            reason: None,
-            detail: None,
-            pointer: None,
-        };
-        Self { decision: verdict.allowed, context }
-    }
 }
 
 async fn decide_one(asking: &Asking, call: Call) -> Result<AuthzenDecision> {

@@ -5,6 +5,8 @@
 
 mod advice;
 mod authzen;
+mod authzen_body;
+mod authzen_decision;
 mod authzen_routes;
 mod check_routes;
 mod deciding;
