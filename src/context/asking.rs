@@ -5,15 +5,17 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
+use super::find;
+use super::grant::Grant;
+use super::instance::{InstanceContext, instance_context};
 use super::load::{self, Epochs, OpenInstance};
+use super::mandate::{Authority, MandateContext};
+use super::merged_access::{InstanceAccess, MandateAccess};
+use super::services::Services;
 use super::standing::{self, Standing};
-use super::{
-    InstanceAccess, InstanceContext, MandateAccess, MandateContext, Services, enter, find,
-};
 use crate::access::decision::{self, Target, Verdict};
 use crate::access::tables::{INSTANCE_TABLES, Instances, Members, Read, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
-use crate::context::Grant;
 use crate::kernel::db::{Reader, Whose};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId, uuids};
@@ -135,8 +137,8 @@ impl Asking {
     /// The caller.
     pub fn oneself(&self) -> Subject {
         let access = match &self.mandate.authority {
-            super::Authority::Member(access) => Some(access.clone()),
-            super::Authority::SysAdmin | super::Authority::Suspended => None,
+            Authority::Member(access) => Some(access.clone()),
+            Authority::SysAdmin | Authority::Suspended => None,
         };
         self.subject(self.mandate.caller.user, access, Some(self.epochs))
     }
@@ -179,7 +181,7 @@ impl MandateContext {
                 .await?
                 .ok_or_else(Error::not_found)?;
         let own = if self.is_sys_admin() { None } else { found.access.clone().map(Arc::new) };
-        Ok(enter::instance_context(self.clone(), instance, found, own))
+        Ok(instance_context(self.clone(), instance, found, own))
     }
 }
 

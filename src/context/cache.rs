@@ -7,7 +7,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 
 use super::load::{Epochs, FoundInstance, OpenInstance};
-use super::{InstanceAccess, MandateAccess};
+use super::merged_access::{InstanceAccess, MandateAccess};
 use crate::access::{Catalogue, HeldRole, Merged};
 use crate::kernel::ids::{InstanceId, MandateId, UserId};
 use crate::kernel::weight;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::reach::{LISTED, ReachPreview};
+use super::reach_told::{LISTED, ReachPreview};
 use crate::kernel::ids::{GroupId, UserId};
 
 /// The groups that somebody is in.
@@ -159,7 +159,7 @@ impl Regrouped {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::reach::ReachTotals;
+    use crate::context::reach_told::ReachTotals;
 
     fn companies(people: &[(UserId, &[GroupId])]) -> Companies {
         people.iter().map(|(user, groups)| (*user, groups.iter().copied().collect())).collect()

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::Services;
 use super::cache::CachedInstance;
 use super::load::{self, Epochs, OpenInstance};
+use super::services::Services;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId};
 

@@ -26,9 +26,8 @@ use std::marker::PhantomData;
 
 use uuid::Uuid;
 
-use super::Opened;
 use crate::access::decision::reaches;
-use crate::access::tables::{Create, Op, Table, least_level};
+use crate::access::tables::{Op, Table, least_level};
 use crate::access::{Level, Operation};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId};
@@ -136,14 +135,6 @@ impl<T: Table, O: Op> Grant<T, O> {
     /// For SQL: the level as a number.
     pub fn level_number(&self) -> i16 {
         self.level.number()
-    }
-}
-
-impl<T: Table> Grant<T, Create> {
-    /// 403 where something in this row is not the caller's to make: as near as the row is, so near
-    /// is what is made in it.
-    pub fn require_within<P, O, R>(&self, row: &Opened<P, O, R>) -> Result<()> {
-        self.admit(row.nearness())
     }
 }
 

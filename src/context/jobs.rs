@@ -12,8 +12,10 @@ use std::pin::Pin;
 use chrono::{DateTime, Duration, Utc};
 use sqlx::PgConnection;
 
-use super::audit::Recorded;
-use super::{System, SystemContext, Writing};
+use super::audit::recorded::Recorded;
+use super::proof::System;
+use super::system::SystemContext;
+use super::transaction::Writing;
 use crate::kernel::error::Result;
 
 /// Rows that one transaction takes away, so that it locks little and not for long.

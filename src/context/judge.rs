@@ -10,8 +10,12 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::caller::Caller;
+use super::change::Change;
+use super::instance::InstanceContext;
+use super::mandate::MandateContext;
 use super::people::People;
-use super::{Change, InstanceContext, MandateContext, SystemContext};
+use super::system::SystemContext;
 use crate::access::grant::{Bound, role_within};
 use crate::access::tables::{Instances, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation, Permissions, Rules, Views};
@@ -232,7 +236,7 @@ pub async fn require_no_own_gain(
     feature: &str,
     (before, after): (&Catalogue, &Catalogue),
 ) -> Result<()> {
-    let Some(caller) = system.caller().map(super::Caller::user) else { return Ok(()) };
+    let Some(caller) = system.caller().map(Caller::user) else { return Ok(()) };
     let held = sqlx::query_scalar!(
         r#"select (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label,
                             'tables', role_tables(r.id), 'views', role_view_flags(r.id))), '[]')

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use sqlx::PgConnection;
 
-use super::{InstanceContext, MandateContext, load};
+use super::instance::InstanceContext;
+use super::load;
+use super::mandate::MandateContext;
 use crate::access::tables::{Access, Instances, Members, Read, Table};
 use crate::access::{Level, Operation};
 use crate::kernel::error::Result;

@@ -8,121 +8,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
-use super::effective::{EffectiveAccess, Place, effective_access, effective_admins};
-use super::reach::{Changed, Moves, ReachPreview};
-use super::{Change, InstanceContext, MandateContext, Recorded, Writing};
+use super::audit::recorded::Recorded;
+use super::change::Change;
+use super::concerned::Concerned;
+use super::effective::{Place, effective_admins};
+use super::instance::InstanceContext;
+use super::mandate::MandateContext;
+use super::outcome::{AccessChange, AccessPreview, AccessTotals, Outcome};
+use super::reach::{Changed, Moves};
+use super::transaction::Writing;
 use crate::access::{Level, Merged, Operation};
 use crate::kernel::db::ActAs;
 use crate::kernel::error::Result;
-use crate::kernel::ids::{GroupId, InstanceId, MandateId, RoleId, UserId};
+use crate::kernel::ids::{MandateId, UserId};
 
 /// The most users whose changes are listed.
 const LISTED: usize = 200;
-
-/// How a change ended: made, with its own answer; or, with `dryRun=true`, only told.
-#[derive(Debug, ToSchema)]
-#[serde(untagged)]
-pub enum Outcome<T> {
-    Done(T),
-    Preview(AccessPreview),
-}
-
-impl<T> Outcome<T> {
-    pub fn map<U>(self, answer: impl FnOnce(T) -> U) -> Outcome<U> {
-        match self {
-            Outcome::Done(done) => Outcome::Done(answer(done)),
-            Outcome::Preview(preview) => Outcome::Preview(preview),
-        }
-    }
-}
-
-/// What a change of access would do, told by `?dryRun=true`. Only levels of the four operations:
-/// whether tables and views are shown is not part of it. Who is in which group changes nobody's
-/// level, but whom level `g` reaches: that is told in `reach`. `changes` names the person whom the
-/// request names, and of others only those whom the caller may read: by `members.read`, and in an
-/// instance also by its `access`. `totals` counts everybody.
-#[derive(Debug, Default, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AccessPreview {
-    /// By user, then by table. Of at most 200 users, and of nobody whom the caller may not read;
-    /// `totals` counts them all.
-    pub changes: Vec<AccessChange>,
-    pub totals: AccessTotals,
-    /// How many effective admins the mandate would have afterwards; null for a template, which
-    /// belongs to no mandate, and to who leaves while their membership is disabled.
-    pub admins_left: Option<i64>,
-    /// Where the change is about who is in which group: whom level `g` reaches then.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub reach: Option<ReachPreview>,
-}
-
-/// One level that would be another, in somebody's effective access: merged over their roles, and
-/// `n` where account, membership, mandate, instance or admission are disabled or not there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AccessChange {
-    pub user_id: UserId,
-    /// The instance whose table it is; null for a table of the mandate.
-    pub instance_id: Option<InstanceId>,
-    #[schema(example = "members")]
-    pub table: String,
-    pub operation: Operation,
-    pub from: Level,
-    pub to: Level,
-}
-
-/// Counted over all users, listed or not.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct AccessTotals {
-    /// Users whose access would change.
-    pub users: usize,
-    /// Levels that would rise: one for each user, table and operation.
-    pub gained: usize,
-    /// Levels that would fall.
-    pub lost: usize,
-}
-
-/// Whose access a change concerns.
-#[derive(Debug, Clone, Copy)]
-pub enum Concerned {
-    /// What somebody may do.
-    User(UserId),
-    /// What somebody may do who becomes a member or is one no more, and who is in which group with
-    /// them.
-    Membership(UserId),
-    HoldersOf(RoleId),
-    /// Who is in this group.
-    Group(GroupId),
-    /// A group, but nobody in it: its name, or whom it takes in from now on.
-    Nobody,
-}
-
-impl Concerned {
-    pub(super) fn user(self) -> Option<UserId> {
-        match self {
-            Self::User(user) | Self::Membership(user) => Some(user),
-            Self::HoldersOf(_) | Self::Group(_) | Self::Nobody => None,
-        }
-    }
-    fn role(self) -> Option<RoleId> {
-        if let Self::HoldersOf(role) = self { Some(role) } else { None }
-    }
-    async fn levels<C>(
-        self,
-        change: &mut Change<C>,
-        mandate: MandateId,
-    ) -> Result<EffectiveAccess> {
-        let users: Vec<UserId> = self.user().into_iter().collect();
-        if users.is_empty() && self.role().is_none() {
-            return Ok(EffectiveAccess::new());
-        }
-        effective_access(change, mandate, &users, self.role()).await
-    }
-}
 
 impl Change<MandateContext> {
     /// Commits; or, in a dry run, tells what changed and undoes it.
@@ -291,6 +192,7 @@ fn differences(
 mod tests {
     use super::*;
     use crate::access::{Catalogue, Permissions, Rule};
+    use crate::kernel::ids::InstanceId;
 
     fn access(tables: &[&str], level: Level) -> Arc<Merged> {
         let catalogue = Catalogue::instance(tables.iter().map(|table| (*table).to_owned()), []);

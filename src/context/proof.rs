@@ -15,7 +15,11 @@
 //! fn governed(context: &SystemContext) -> System { context.system() }
 //! ```
 
-use super::{Caller, Grant, InstanceContext, MandateContext, SystemContext};
+use super::caller::Caller;
+use super::grant::Grant;
+use super::instance::InstanceContext;
+use super::mandate::MandateContext;
+use super::system::SystemContext;
 use crate::access::Level;
 use crate::access::tables::{Create, InstanceRoles, Instances, Update};
 use crate::kernel::error::Result;

@@ -41,9 +41,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use super::Grant;
+use super::grant::Grant;
 use crate::access::Level;
-use crate::access::tables::{Op, Table};
+use crate::access::tables::{Create, Op, Table};
 use crate::kernel::error::{Error, Result};
 
 /// A row of the table `T` that was found, and not yet judged.
@@ -117,5 +117,13 @@ impl<T: Table, O: Op> Grant<T, O> {
         self.require_seen(found.needed)?;
         refusal(&found.row).map_or(Ok(()), Err)?;
         self.open(Some(found))
+    }
+}
+
+impl<T: Table> Grant<T, Create> {
+    /// 403 where something in this row is not the caller's to make: as near as the row is, so near
+    /// is what is made in it.
+    pub fn require_within<P, O, R>(&self, row: &Opened<P, O, R>) -> Result<()> {
+        self.admit(row.nearness())
     }
 }

@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::PgConnection;
 
+use super::change::Change;
 use super::judge::{Giving, require_within};
+use super::mandate::MandateContext;
 use super::people::{Live, People};
-use super::{Change, MandateContext};
 use crate::access::grant::Bound;
 use crate::access::tables::{Groups, Table};
 use crate::access::{Level, Permissions};

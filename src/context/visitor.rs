@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Actor, Reading, RequestMeta, Services, SystemContext, Writing};
+use super::actor::{Actor, RequestMeta};
+use super::services::Services;
+use super::system::SystemContext;
+use super::transaction::{Reading, Writing};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{MandateId, UserId};
 

@@ -6,29 +6,22 @@
 //! hold ids, role labels and levels as they were; names and addresses of people never.
 
 mod event;
+pub(super) mod recorded;
 mod store;
 mod words;
 
 use sqlx::PgConnection;
 use tracing::Instrument;
 
-use super::{Account, Actor, MandateContext};
+use super::actor::Actor;
+use super::mandate::MandateContext;
+use super::proof::Account;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::MandateId;
 
 pub use event::Event;
+pub use recorded::Recorded;
 pub use words::{Action, ResourceType};
-
-/// Proof that the audit trail has the event; made by the functions of this module only.
-#[derive(Debug)]
-pub struct Recorded(());
-
-impl Recorded {
-    /// For what changes nothing that a trail would tell: an idempotent repetition.
-    pub fn nothing_changed() -> Self {
-        Self(())
-    }
-}
 
 /// Writes the event into the trail of the actor's mandate, as the tenant.
 pub async fn record(

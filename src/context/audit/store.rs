@@ -5,8 +5,9 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::Event;
-use crate::context::{Account, Actor};
+use super::event::Event;
+use crate::context::actor::Actor;
+use crate::context::proof::Account;
 use crate::kernel::db::failpoint::{Moment, reach};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{EventId, MandateId, UserId};

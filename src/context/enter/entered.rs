@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::asking::Asking;
-use super::{
-    Caller, InstanceContext, MandateContext, RoleContext, Services, SessionContext, SystemContext,
-};
-use crate::kernel::credentials::claims::Claims;
+use super::deferred::DeferredCaller;
+use crate::context::asking::Asking;
+use crate::context::caller::{Caller, SessionContext};
+use crate::context::instance::InstanceContext;
+use crate::context::mandate::MandateContext;
+use crate::context::role::RoleContext;
+use crate::context::system::SystemContext;
 use crate::kernel::ids::MandateId;
 
 /// What a guard lets into a handler.
@@ -31,41 +33,6 @@ pub enum Entered {
     Asking(Asking),
     /// Signed, but not yet checked against the session: for a handler whose one statement does it.
     Deferred(DeferredCaller),
-}
-
-/// How far a list of mandates' own things goes.
-#[expect(clippy::large_enum_variant, reason = "as with what it is taken from, one a request")]
-#[derive(Debug, Clone)]
-pub enum Reach {
-    /// A member's, in their mandate.
-    Mandate(MandateContext),
-    /// A SysAdmin's: every mandate, or the one that a header named.
-    Everywhere(SystemContext, Option<MandateId>),
-}
-
-/// Whose accounts somebody may see and change.
-#[expect(clippy::large_enum_variant, reason = "as with what it is taken from, one a request")]
-#[derive(Debug, Clone)]
-pub enum Accounts {
-    /// Everybody's: a SysAdmin's.
-    Any(SystemContext),
-    /// The caller's own, which is the one that the path names.
-    Own(Caller),
-}
-
-impl Accounts {
-    pub fn system(&self) -> Option<&SystemContext> {
-        match self {
-            Self::Any(system) => Some(system),
-            Self::Own(_) => None,
-        }
-    }
-    pub fn caller(&self) -> Option<&Caller> {
-        match self {
-            Self::Any(system) => system.caller(),
-            Self::Own(caller) => Some(caller),
-        }
-    }
 }
 
 impl Entered {
@@ -100,22 +67,5 @@ impl Entered {
             | Self::Role(RoleContext::Template(..))
             | Self::Deferred(_) => None,
         }
-    }
-}
-
-/// A caller whose token was verified and whose session was not yet.
-#[derive(Debug, Clone)]
-pub struct DeferredCaller {
-    pub(super) claims: Claims,
-    pub(super) services: Services,
-}
-
-impl DeferredCaller {
-    /// Of a token that was verified.
-    pub fn claims(&self) -> Claims {
-        self.claims
-    }
-    pub(crate) fn services(&self) -> &Services {
-        &self.services
     }
 }

@@ -1,0 +1,90 @@
+//! Somebody who is signed in.
+
+use chrono::{DateTime, Utc};
+
+use super::actor::{Actor, RequestMeta};
+use super::services::Services;
+use super::transaction::{Reading, Writing};
+use crate::kernel::db::{ActAs, Intent};
+use crate::kernel::error::Result;
+use crate::kernel::ids::{MandateId, SessionId, UserId};
+
+/// A signed-in user.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub(super) user: UserId,
+    /// Not for handlers: what they do must not hang on it, except where [`SessionContext`] says
+    /// that it does.
+    pub(super) session: SessionId,
+    pub(super) is_sys_admin: bool,
+    /// Asked with `?dryRun=true`: no transaction of this request commits.
+    pub(super) dry_run: bool,
+    pub(super) meta: RequestMeta,
+    pub(super) services: Services,
+}
+
+impl Caller {
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+    pub fn is_sys_admin(&self) -> bool {
+        self.is_sys_admin
+    }
+    pub fn now(&self) -> DateTime<Utc> {
+        self.services.clock.now()
+    }
+
+    /// A reading transaction over what belongs to the caller as a user of the platform: their
+    /// account and sessions.
+    pub async fn read(&self) -> Result<Reading> {
+        Ok(Reading::new(self.services.db.begin(ActAs::System, Intent::Read).await?))
+    }
+    /// A writing transaction over the same.
+    pub async fn write(&self) -> Result<Writing> {
+        Ok(Writing::new(self.services.db.begin(ActAs::System, self.intent()).await?))
+    }
+
+    /// The same in a dry run too: for events of what was tried.
+    pub(crate) async fn write_in_earnest(&self) -> Result<Writing> {
+        Ok(Writing::new(self.services.db.begin(ActAs::System, Intent::Write).await?))
+    }
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
+    }
+
+    pub(super) fn intent(&self) -> Intent {
+        if self.dry_run { Intent::DryRun } else { Intent::Write }
+    }
+}
+
+impl Actor for Caller {
+    fn actor(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+    fn meta(&self) -> &RequestMeta {
+        &self.meta
+    }
+    fn scope(&self) -> Option<MandateId> {
+        None
+    }
+    fn now(&self) -> DateTime<Utc> {
+        Caller::now(self)
+    }
+}
+
+/// A caller and the session that they called in, on routes that are about it. On these the session
+/// is part of what an `Idempotency-Key` is kept by: another session's repetition is another
+/// request.
+#[derive(Debug, Clone)]
+pub struct SessionContext {
+    pub(super) caller: Caller,
+}
+
+impl SessionContext {
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+    pub fn session(&self) -> SessionId {
+        self.caller.session
+    }
+}

@@ -1,0 +1,76 @@
+//! The way from a mandate into one of its instances.
+
+use std::sync::Arc;
+
+use super::entrance::Entrance;
+use crate::context::cache::CachedInstance;
+use crate::context::instance::{InstanceContext, instance_context};
+use crate::context::mandate::MandateContext;
+use crate::context::refusals::instance_access_denied;
+use crate::context::{find, load};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::InstanceId;
+
+impl Entrance<'_> {
+    /// The instance of a built-in feature that the header names, or the only one that is open to
+    /// the caller.
+    pub(super) async fn in_feature(
+        &self,
+        context: &MandateContext,
+        feature: &str,
+    ) -> Result<InstanceContext> {
+        let instance = if let Some(named) = self.headers.instance {
+            named
+        } else {
+            let open = find::open_instances(
+                self.services,
+                (self.caller.user, context.mandate),
+                self.epochs,
+            )
+            .await?;
+            find::sole(&open, |open| open.feature_code == feature)?
+        };
+        let entered = self.instance_in_header(context, instance).await?;
+        if entered.feature_code != feature {
+            return Err(instance_access_denied());
+        }
+        if self.some_table_is_open(context, entered.access()) {
+            Ok(entered)
+        } else {
+            Err(self.denied())
+        }
+    }
+
+    pub(super) async fn instance_in_path(
+        &self,
+        context: MandateContext,
+    ) -> Result<InstanceContext> {
+        let instance = self.path_id::<InstanceId>("instanceId")?.ok_or_else(Error::not_found)?;
+        let found =
+            load::instance(&*self.reader().await?, self.caller.user, context.mandate, instance)
+                .await?;
+        let own = found.as_ref().and_then(|found| found.access.clone()).map(Arc::new);
+        if !self.some_table_is_open(&context, own.as_deref()) {
+            return Err(self.denied());
+        }
+        let found = found.ok_or_else(Error::not_found)?;
+        Ok(instance_context(context, instance, found, own))
+    }
+
+    pub(super) async fn instance_in_header(
+        &self,
+        context: &MandateContext,
+        instance: InstanceId,
+    ) -> Result<InstanceContext> {
+        let found = find::instance(
+            self.services,
+            (self.caller.user, context.mandate),
+            instance,
+            self.epochs,
+        )
+        .await?;
+        let CachedInstance { found, access } = found.ok_or_else(instance_access_denied)?;
+        let access = access.ok_or_else(instance_access_denied)?;
+        Ok(instance_context(context.clone(), instance, found, Some(access)))
+    }
+}

@@ -1,0 +1,98 @@
+//! The way in of members of a mandate.
+
+use std::sync::Arc;
+
+use super::entrance::Entrance;
+use crate::context::load;
+use crate::context::mandate::{Authority, MandateContext};
+use crate::context::merged_access::MandateAccess;
+use crate::context::refusals::mandate_access_denied;
+use crate::kernel::db::{ActAs, Intent};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::MandateId;
+
+impl Entrance<'_> {
+    /// The caller as a member of the mandate that the header names; the path, where it names one,
+    /// must agree.
+    pub(super) async fn member(&self) -> Result<MandateContext> {
+        let mandate = self.named_mandate()?;
+        let access = self.mandate_access(mandate).await?.ok_or_else(mandate_access_denied)?;
+        Ok(MandateContext {
+            caller: self.caller.clone(),
+            mandate,
+            authority: Authority::Member(access),
+        })
+    }
+
+    /// The same; where the route is about the caller's own membership, also while that is disabled:
+    /// then with no access at all.
+    pub(super) async fn member_or_suspended(&self) -> Result<MandateContext> {
+        let refused = match self.member().await {
+            Err(refused)
+                if refused.code() == Code::MandateAccessDenied
+                    && matches!(self.is_oneself(), Ok(true)) =>
+            {
+                refused
+            }
+            entered => return entered,
+        };
+        let mandate = self.named_mandate()?;
+        if !load::is_suspended(&*self.reader().await?, self.caller.user, mandate).await? {
+            return Err(refused);
+        }
+        Ok(MandateContext { caller: self.caller.clone(), mandate, authority: Authority::Suspended })
+    }
+
+    fn named_mandate(&self) -> Result<MandateId> {
+        let mandate = self.headers.mandate.ok_or_else(|| {
+            Error::new(
+                Code::MandateContextMissing,
+                "The header X-Mandate-Id must say which mandate the request is for.",
+            )
+        })?;
+        if let Some(named) = self.path_id::<MandateId>("mandateId")?
+            && named != mandate
+        {
+            return Err(mandate_access_denied());
+        }
+        Ok(mandate)
+    }
+
+    async fn mandate_access(&self, mandate: MandateId) -> Result<Option<Arc<MandateAccess>>> {
+        let key = (self.caller.user, mandate);
+        if let Some(cached) = self.services.cache.mandate(key, self.epochs) {
+            return Ok(cached);
+        }
+        let Some(loaded) =
+            load::mandate_access(&*self.reader().await?, self.caller.user, mandate).await?
+        else {
+            return Ok(None);
+        };
+        let access = loaded.access.map(Arc::new);
+        if loaded.first_use && self.caller.dry_run {
+            // To note it would change something; not kept either, so that the next request notes
+            // it.
+            return Ok(access);
+        }
+        self.services.cache.keep_mandate(key, loaded.epochs, access.clone());
+        if loaded.first_use {
+            self.note_first_use(mandate).await?;
+        }
+        Ok(access)
+    }
+
+    /// From now on colleagues see more of this member than the username.
+    async fn note_first_use(&self, mandate: MandateId) -> Result<()> {
+        let mut transaction = self.services.db.begin(ActAs::System, Intent::Write).await?;
+        sqlx::query!(
+            "update memberships set first_used_at = $3 where mandate_id = $1 and user_id = $2
+               and first_used_at is null",
+            mandate.uuid(),
+            self.caller.user.uuid(),
+            self.services.clock.now()
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await
+    }
+}

@@ -1,0 +1,49 @@
+//! The way in to a role that the path names.
+
+use std::sync::Arc;
+
+use super::entrance::Entrance;
+use crate::context::instance::instance_context;
+use crate::context::load::{self, RoleHome};
+use crate::context::policy::Clause;
+use crate::context::role::RoleContext;
+use crate::context::system::SystemContext;
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::RoleId;
+
+impl Entrance<'_> {
+    /// A role by its id: templates for SysAdmins, else a role of the header's mandate or of one of
+    /// its instances.
+    pub(super) async fn role(self) -> Result<RoleContext> {
+        let role = self.path_id::<RoleId>("roleId")?.ok_or_else(Error::not_found)?;
+        let home = load::role_home(&*self.reader().await?, role, self.headers.mandate).await?;
+        if self.caller.is_sys_admin && self.policy.has(Clause::SysTemplates) {
+            if home == Some(RoleHome::Template) {
+                return Ok(RoleContext::Template(SystemContext::of(self.caller), role));
+            }
+            if self.headers.mandate.is_none() {
+                return Err(Error::not_found());
+            }
+        }
+        let context = self.member().await?;
+        let instance = match home {
+            Some(RoleHome::Instance(id)) => {
+                load::instance(&*self.reader().await?, self.caller.user, context.mandate, id)
+                    .await?
+                    .map(|found| (id, found))
+            }
+            _ => None,
+        };
+        let own = instance.as_ref().and_then(|(_, found)| found.access.clone()).map(Arc::new);
+        if !self.some_table_is_open(&context, own.as_deref()) {
+            return Err(self.denied());
+        }
+        match (home, instance) {
+            (Some(RoleHome::Mandate), _) => Ok(RoleContext::Mandate(context, role)),
+            (Some(RoleHome::Instance(_)), Some((id, found))) => {
+                Ok(RoleContext::Instance(instance_context(context, id, found, own), role))
+            }
+            _ => Err(Error::not_found()),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What contexts are loaded from. Each function is one statement, so that what is read together is
+//! of one moment; data and the epochs that they are cached under in particular (data first and
+//! epochs second would be stale for good).
+
+mod among;
+mod epochs;
+mod homes;
+mod instance;
+mod mandate;
+mod open;
+
+pub(super) use among::{admitted_among, peers_among};
+pub use epochs::Epochs;
+pub(super) use epochs::freshness;
+pub(super) use homes::{RoleHome, is_of_a_feature, mandate_exists, mandate_of_instance, role_home};
+pub(super) use instance::{FoundInstance, instance};
+pub(super) use mandate::{is_suspended, mandate_access};
+pub use open::OpenInstance;
+pub(super) use open::{admitted_instances, open_instances};

@@ -1,0 +1,41 @@
+//! What the roles that somebody holds allow together: in a mandate, and in an instance.
+
+use crate::access::{Catalogue, HeldRole, Merged};
+use crate::kernel::ids::InstanceId;
+
+/// A member's merged access in a mandate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MandateAccess {
+    pub roles: Vec<HeldRole>,
+    pub merged: Merged,
+    /// Holds the protected role `admin`.
+    pub is_admin: bool,
+}
+
+impl MandateAccess {
+    pub(super) fn of(roles: Vec<HeldRole>) -> Self {
+        let merged = Merged::of(roles.iter().map(|role| &role.permissions), &Catalogue::mandate());
+        Self { is_admin: roles.iter().any(|role| role.protected), merged, roles }
+    }
+}
+
+/// A user's merged access in a feature instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceAccess {
+    pub instance: InstanceId,
+    pub feature_code: String,
+    pub roles: Vec<HeldRole>,
+    pub merged: Merged,
+}
+
+impl InstanceAccess {
+    pub(super) fn of(
+        instance: InstanceId,
+        feature_code: String,
+        roles: Vec<HeldRole>,
+        catalogue: &Catalogue,
+    ) -> Self {
+        let merged = Merged::of(roles.iter().map(|role| &role.permissions), catalogue);
+        Self { instance, feature_code, roles, merged }
+    }
+}

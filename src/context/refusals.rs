@@ -1,0 +1,20 @@
+//! The answers to who is not let in.
+
+use crate::kernel::error::{Code, Error};
+
+/// The one answer to no or bad credentials.
+pub(crate) fn unauthenticated() -> Error {
+    Error::new(Code::Unauthenticated, "This needs a valid access token.")
+}
+
+pub(crate) fn mandate_access_denied() -> Error {
+    Error::new(Code::MandateAccessDenied, "The mandate is not open to you here.")
+}
+
+pub(crate) fn for_sys_admins() -> Error {
+    Error::new(Code::PermissionDenied, "This is for SysAdmins.").with("needed", "sysAdmin")
+}
+
+pub(super) fn instance_access_denied() -> Error {
+    Error::new(Code::InstanceAccessDenied, "The feature instance is not open to you here.")
+}

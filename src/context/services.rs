@@ -1,0 +1,60 @@
+//! What contexts work with.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::cache::ContextCache;
+use crate::kernel::clock::Clock;
+use crate::kernel::db::{Database, Reader, Whose, once};
+use crate::kernel::error::Result;
+use crate::kernel::ids::{MandateId, UserId};
+
+/// What contexts work with.
+#[derive(Debug, Clone)]
+pub struct Services {
+    pub(crate) db: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) cache: ContextCache,
+}
+
+impl Services {
+    #[must_use]
+    pub fn new(db: Database, clock: Arc<dyn Clock>) -> Self {
+        Self::with_cache(db, clock, ContextCache::default())
+    }
+    /// The same with a cache made elsewhere: [`ContextCache::off`] for a node that keeps nothing.
+    #[must_use]
+    pub fn with_cache(db: Database, clock: Arc<dyn Clock>, cache: ContextCache) -> Self {
+        Self { db, clock, cache }
+    }
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+    /// Runs work that belongs to no request, as long as the database is there.
+    pub(crate) async fn attended<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.db.attended(work).await?
+    }
+    /// Whether the user was let into the mandate lately, as this node remembers it.
+    pub(crate) fn lets_in(&self, user: UserId, mandate: MandateId) -> bool {
+        self.cache.knows((user, mandate))
+    }
+    /// The readers, for one statement: in the mandate's turn where it is known to let the user in,
+    /// else in the user's own.
+    pub(super) async fn reader(
+        &self,
+        user: UserId,
+        mandate: Option<MandateId>,
+    ) -> Result<Reader<'_>> {
+        let open = mandate.filter(|mandate| self.lets_in(user, *mandate));
+        self.db.reader_for(open.map_or(Whose::User(user), Whose::Mandate)).await
+    }
+    /// What a user's request with this key was answered; 409 where it was another request.
+    pub(crate) async fn known_answer(
+        &self,
+        user: UserId,
+        key: &once::Key,
+    ) -> Result<Option<once::Answer>> {
+        once::known(&*self.db.reader_for(Whose::User(user)).await?, key, self.clock.now()).await
+    }
+}
