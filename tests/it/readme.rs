@@ -220,7 +220,7 @@ fn words_live_where_they_are_said_to() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// `gates::walls` is a file of this test program, `unit auth::token` a module with tests in it; a
+/// `gates::once` is a file of this test program, `unit auth::token` a module with tests in it; a
 /// name that begins with a crate of `crates/` is of that crate.
 #[test]
 fn security_names_tests_that_exist() {

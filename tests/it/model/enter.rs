@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::call::Call;
 use super::reply::Refusal;
 use super::world::World;
-use super::world::access::{ALL, CREATE, Merged, READ, least};
+use super::world::access::least;
 
 /// What a route asks of its caller: the guards of the contract.
 #[derive(Debug, Clone, Copy)]
@@ -372,81 +372,6 @@ impl World {
         } else {
             Err(Refusal::not_found())
         }
-    }
-
-    /// The caller's level on a table of the mandate.
-    pub fn level(&self, entered: &Entered, table: &str, operation: usize) -> u8 {
-        if entered.as_sys {
-            ALL
-        } else {
-            self.in_mandate(entered.mandate(), entered.user).level(table, operation)
-        }
-    }
-    /// The caller's own level on a table of the instance; a SysAdmin has none.
-    pub fn own_level(&self, entered: &Entered, table: &str, operation: usize) -> u8 {
-        let Some(instance) = entered.instance.filter(|_| !entered.as_sys) else { return 0 };
-        if self.is_admitted(instance, entered.user) {
-            self.in_instance(instance, entered.user).level(table, operation)
-        } else {
-            0
-        }
-    }
-    /// Whether the caller can only give what is within their own access.
-    pub fn is_delegate(&self, entered: &Entered) -> bool {
-        !entered.as_sys && !self.is_admin(entered.mandate(), entered.user)
-    }
-    /// The caller's own access in the instance; nothing where they were not admitted.
-    pub fn own_access(&self, entered: &Entered) -> Merged {
-        let open = !entered.as_sys && self.is_admitted(entered.instance(), entered.user);
-        if open {
-            self.in_instance(entered.instance(), entered.user)
-        } else {
-            Merged::of([], &self.catalogue_of(entered.instance()))
-        }
-    }
-}
-
-/// 404 where the row may not be seen, 403 where it may be but the operation does not reach it.
-pub fn admit(table: &str, operation: usize, (level, read): (u8, u8), needed: u8) -> Let<()> {
-    if operation != CREATE && read < needed {
-        return Err(Refusal::not_found());
-    }
-    if level < needed { Err(Refusal::denied(table, operation, needed)) } else { Ok(()) }
-}
-
-impl World {
-    /// The same for a row of a table of the mandate.
-    pub fn admit(&self, entered: &Entered, table: &str, operation: usize, needed: u8) -> Let<()> {
-        let (level, read) =
-            (self.level(entered, table, operation), self.level(entered, table, READ));
-        admit(table, operation, (level, read), needed)
-    }
-    /// The same for a row of a table of the feature.
-    pub fn admit_own(
-        &self,
-        entered: &Entered,
-        table: &str,
-        operation: usize,
-        needed: u8,
-    ) -> Let<()> {
-        let (level, read) =
-            (self.own_level(entered, table, operation), self.own_level(entered, table, READ));
-        admit(table, operation, (level, read), needed)
-    }
-    /// 403 where a delegate would change somebody whose access is not within theirs: in the whole
-    /// mandate, or in one instance.
-    pub fn require_targets(
-        &self,
-        entered: &Entered,
-        only: Option<Uuid>,
-        targets: impl IntoIterator<Item = Uuid>,
-    ) -> Let<()> {
-        let within = |target: Uuid| {
-            target == entered.user
-                || self.whole_within(entered.mandate(), target, entered.user, only)
-        };
-        let fine = !self.is_delegate(entered) || targets.into_iter().all(within);
-        if fine { Ok(()) } else { Err(Refusal::of(403, "target_exceeds_own_access")) }
     }
 }
 

@@ -4,7 +4,7 @@
 //! order, page by page.
 //!
 //! - [`world`]: what the model knows, and the access model as the product words it. [`enter`]: who
-//!   is let in.
+//!   is let in. [`admit`]: what they may do then.
 //! - [`slices`]: for each operation, how a call is made up and what it is answered. [`step`]: one
 //!   step of the model.
 //! - [`dice`], [`spoil`], [`prelude`]: the calls. [`history`]: a service and a model side by side.
@@ -23,6 +23,7 @@
     reason = "functions of one kind stand in one table: those that never refuse, too"
 )]
 
+mod admit;
 mod call;
 mod dice;
 mod enter;

@@ -5,6 +5,7 @@
 
 pub mod calls;
 pub mod reach;
+mod script;
 pub mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};

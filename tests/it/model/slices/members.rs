@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::super::admit::admit;
 use super::super::call::Call;
 use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, admit, require_version};
+use super::super::enter::{Entered, Guard, require_version};
 use super::super::operations::{LIST, Operation, Told};
 use super::super::pages::{Asked, Row};
 use super::super::reply::{Outcome, Refusal, Reply};

@@ -3,9 +3,10 @@
 use serde_json::json;
 use uuid::Uuid;
 
+use super::super::admit::admit;
 use super::super::call::Call;
 use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, admit, require_version};
+use super::super::enter::{Entered, Guard, require_version};
 use super::super::operations::{Operation, Told};
 use super::super::reply::{Outcome, Refusal, Reply};
 use super::super::shape::{self, Kind, may, may_but_null, shaped};

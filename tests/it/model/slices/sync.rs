@@ -290,7 +290,7 @@ fn sync(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outco
     let add_only = call.asked_as::<bool>("addOnly")?.unwrap_or(true);
     let levels = levels_by_row(world, entered, ("instances", UPDATE), ("instance-roles", UPDATE))?;
     // A sync reaches every role of the instance.
-    super::super::enter::admit("instance-roles", UPDATE, levels, ALL)?;
+    super::super::admit::admit("instance-roles", UPDATE, levels, ALL)?;
     let mut plan = Plan::of(world, entered, add_only);
     for change in plan.changes.iter_mut().filter(|change| change.get("holders").is_some()) {
         let holders = change["holders"].as_array().unwrap().iter();

@@ -5,7 +5,8 @@ use rand::seq::IndexedRandom;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::stage::{TABLES, VIEWS, permissions};
+use super::super::script::permissions;
+use super::super::stage::{TABLES, VIEWS};
 use super::{Dice, Picked};
 use crate::harness::app::PASSWORD;
 
