@@ -9,8 +9,9 @@ use super::grant::{Grant, Levels, permission_denied};
 use super::load::FoundInstance;
 use super::mandate::MandateContext;
 use super::merged_access::InstanceAccess;
+use super::through::{ThroughLevel, ThroughRow};
 use super::transaction::{Reading, Writing};
-use crate::access::tables::{FeatureTable, Op, Table};
+use crate::access::tables::{FeatureTable, Instances, Op, Table};
 use crate::access::{Catalogue, Level, Operation};
 use crate::kernel::db::Intent;
 use crate::kernel::error::{Error, Result};
@@ -75,34 +76,31 @@ impl InstanceContext {
     }
 
     /// Leave over the instance's own row, by the mandate table `instances`.
-    pub fn grant_row<T: Table, O: Op>(&self) -> Result<Grant<T, O>> {
+    pub fn grant_over_itself<O: Op>(&self) -> Result<Grant<Instances, O>> {
         let grant = Grant::decide(
             self.mandate.mandate,
             Some(self.instance),
             self.mandate.caller.user,
-            self.mandate.levels(T::NAME, O::OPERATION),
+            self.mandate.levels(Instances::NAME, O::OPERATION),
         )?;
         grant.admit(self.needed)?;
         Ok(grant)
     }
 
-    /// Leave over the instance's table `T`: by the mandate table `V` where it reaches the
-    /// instance's row (then over all of it), or by the caller's own access in the instance.
-    pub fn grant_by_row<T: Table, O: Op>(
-        &self,
-        through: &str,
-        through_operation: Operation,
-    ) -> Result<Grant<T, O>> {
-        let mandate = self.mandate.levels(through, through_operation);
+    /// Permission over the instance's table `T`: through the instance's row, and then over all of
+    /// it, or by the caller's own access in the instance.
+    pub fn grant_through_row<T: ThroughRow, O: Op>(&self) -> Result<Grant<T, O>> {
+        let (table, operation) = (T::Of::NAME, T::operation(O::OPERATION));
+        let mandate = self.mandate.levels(table, operation);
         let reached = |level: Level| if level >= self.needed { Level::All } else { Level::None };
         let by_row = Levels { operation: reached(mandate.operation), read: reached(mandate.read) };
         let levels = by_row.max(self.own(T::NAME, O::OPERATION));
         if levels.operation == Level::None && mandate.operation > Level::None {
             // Some instances are reached, this one is not: as if it were not there, unless its row
             // may be seen.
-            let seen = self.mandate.levels(through, Operation::Read).read >= self.needed;
+            let seen = self.mandate.levels(table, Operation::Read).read >= self.needed;
             return Err(if seen {
-                permission_denied(through, through_operation, self.needed)
+                permission_denied(table, operation, self.needed)
             } else {
                 Error::not_found()
             });
@@ -110,11 +108,11 @@ impl InstanceContext {
         Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, levels)
     }
 
-    /// Leave over the instance's table `T` by the same level of the mandate table `through`, or by
-    /// the caller's own access.
-    pub fn grant_by_level<T: Table, O: Op>(&self, through: &str) -> Result<Grant<T, O>> {
-        let levels =
-            self.mandate.levels(through, O::OPERATION).max(self.own(T::NAME, O::OPERATION));
+    /// Permission over the instance's table `T`: through the level of a table of the mandate, or by
+    /// the caller's own access in the instance, whichever reaches further.
+    pub fn grant_through_level<T: ThroughLevel, O: Op>(&self) -> Result<Grant<T, O>> {
+        let through = self.mandate.levels(T::Of::NAME, O::OPERATION);
+        let levels = through.max(self.own(T::NAME, O::OPERATION));
         Grant::decide(self.mandate.mandate, Some(self.instance), self.mandate.caller.user, levels)
     }
 

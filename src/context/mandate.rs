@@ -87,13 +87,13 @@ impl MandateContext {
     }
 
     /// Leave over the caller's own membership, which needs no permission: leaving.
-    pub fn grant_over_oneself<T: Table, O: Op>(&self) -> Result<Grant<T, O>> {
+    pub fn grant_over_oneself<O: Op>(&self) -> Result<Grant<Members, O>> {
         let own = Levels { operation: Level::My, read: Level::My };
         Grant::decide(
             self.mandate,
             None,
             self.caller.user,
-            self.levels(T::NAME, O::OPERATION).max(own),
+            self.levels(Members::NAME, O::OPERATION).max(own),
         )
     }
 

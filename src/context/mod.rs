@@ -53,6 +53,7 @@ mod services;
 mod sharing;
 pub mod standing;
 mod system;
+mod through;
 mod transaction;
 mod visitor;
 

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use super::instance::InstanceContext;
 use super::load;
 use super::mandate::MandateContext;
-use crate::access::tables::{Access, Instances, Members, Read, Table};
+use crate::access::tables::{Access, Members, Read, Table};
 use crate::access::{Level, Operation};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{UserId, uuids};
@@ -54,7 +54,7 @@ impl InstanceContext {
         let mut nameable = self.mandate.nameable(&mut *connection, users).await?;
         let rest: Vec<UserId> =
             users.iter().copied().filter(|user| !nameable.contains(user)).collect();
-        if let Ok(grant) = self.grant_by_row::<Access, Read>(Instances::NAME, Operation::Read)
+        if let Ok(grant) = self.grant_through_row::<Access, Read>()
             && !rest.is_empty()
         {
             let admitted = load::admitted_among(

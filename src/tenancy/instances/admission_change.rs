@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use sqlx::PgConnection;
 
 use super::{FeatureAccess, admission_find};
-use crate::access::Operation;
 use crate::access::tables::{Access, Op};
 use crate::context::judge::{Receiver, require_may_give};
 use crate::context::{Change, Grant, InstanceContext, Opened, require_opens_nothing};
@@ -16,7 +15,7 @@ use crate::tenancy::roles::{self, NamedRole};
 
 /// Leave over admissions: by the instance's row, or by the caller's own access in it.
 pub(super) fn leave<O: Op>(context: &InstanceContext) -> Result<Grant<Access, O>> {
-    context.grant_by_row::<Access, O>("instances", Operation::Update)
+    context.grant_through_row::<Access, O>()
 }
 
 /// The instance's roles of these ids; 404 where one is not a role of this instance.

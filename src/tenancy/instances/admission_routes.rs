@@ -7,7 +7,6 @@ use utoipa_axum::routes;
 
 use super::admission_change::{labels, leave, may_give, opened, require_known};
 use super::{AdmissionPath, FeatureAccess, admission_list, admission_store};
-use crate::access::Operation;
 use crate::access::tables::{Access, Delete, Instances, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -65,7 +64,7 @@ async fn list_instance_users(
     Query(query): Query<AccessesQuery>,
 ) -> Result<PageAnswer<FeatureAccess>> {
     let paging = query.paging(&lister)?;
-    let grant = context.grant_by_row::<Access, Read>("instances", Operation::Read)?;
+    let grant = context.grant_through_row::<Access, Read>()?;
     let mut reading = context.read().await?;
     let rows = admission_list::list_accesses(&mut reading, &grant, &paging).await?;
     reading.finish().await?;

@@ -47,7 +47,7 @@ pub(super) fn routes(app: &App) -> Routes {
         (status = 200, description = "The instance", body = FeatureInstance),
         (status = 304, description = "Not changed")))]
 async fn get_feature_instance(context: InstanceContext, headers: HeaderMap) -> Result<Response> {
-    let grant = context.grant_row::<Instances, Read>()?;
+    let grant = context.grant_over_itself::<Read>()?;
     let mut reading = context.read().await?;
     let instance = find::find(&mut reading, &grant).await?.ok_or_else(Error::not_found)?;
     reading.finish().await?;
@@ -102,7 +102,7 @@ async fn change(
     enabled: Option<bool>,
 ) -> Result<FeatureInstance> {
     let mut change = context.change(Locks::mandate_only()).await?;
-    let grant = change.context.grant_row::<Instances, Update>()?;
+    let grant = change.context.grant_over_itself::<Update>()?;
     if enabled == Some(true) {
         change.require_may_enable().await?;
     }
@@ -140,7 +140,7 @@ async fn delete_feature_instance(
 
 async fn delete(context: &InstanceContext, precondition: &Precondition) -> Result<()> {
     let mut change = context.change(Locks::mandate_only()).await?;
-    let grant = change.context.grant_row::<Instances, Delete>()?;
+    let grant = change.context.grant_over_itself::<Delete>()?;
     change.as_tenant().await?;
     let found = find::find_for_change(&mut change, &grant).await?;
     let before = found.ok_or_else(Error::not_found)?;

@@ -6,7 +6,6 @@ use utoipa::IntoParams;
 use utoipa_axum::routes;
 
 use super::sync_store;
-use crate::access::Operation;
 use crate::access::tables::{InstanceRoles, Instances, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -61,8 +60,7 @@ async fn sync_instance_roles(
 
 async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport> {
     let mut change = context.change(Locks::mandate_only()).await?;
-    let grant =
-        change.context.grant_by_row::<InstanceRoles, Update>("instances", Operation::Update)?;
+    let grant = change.context.grant_through_row::<InstanceRoles, Update>()?;
     let whole = grant.whole_instance()?;
     let feature = Some(context.feature_code());
     let templates = roles::templates(&mut change, whole.into(), feature).await?;

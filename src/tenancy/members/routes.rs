@@ -150,7 +150,7 @@ async fn remove(
     let mut change = context.change(Locks::mandate_only()).await?;
     let leaves = user == change.context.caller().user();
     let grant = if leaves {
-        change.context.grant_over_oneself::<Members, Delete>()?
+        change.context.grant_over_oneself::<Delete>()?
     } else {
         change.context.grant::<Members, Delete>()?
     };

@@ -94,8 +94,7 @@ impl People {
     /// All of them in one statement; none where nobody but the caller is named, and by the id.
     async fn of(asking: &Asking, calls: &[Decided<Call>]) -> Result<Self> {
         let context = asking.context();
-        let (caller, grant) =
-            (context.caller().user(), context.grant_over_oneself::<Members, Read>()?);
+        let (caller, grant) = (context.caller().user(), context.grant_over_oneself::<Read>()?);
         let (mut ids, mut usernames) = (Vec::new(), Vec::new());
         let subjects = calls.iter().flatten().filter_map(|call| call.subject().ok());
         // The id of an owner needs no look: whose row it is may be anybody.

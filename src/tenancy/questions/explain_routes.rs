@@ -8,7 +8,7 @@ use super::advice::Refused;
 use super::explain::{Answered, Explanation};
 use super::{Question, located, subject};
 use crate::access::Operation;
-use crate::access::tables::{Members, Read};
+use crate::access::tables::Read;
 use crate::context::asking::{Asking, Scope, Subject};
 use crate::context::policy::Policy;
 use crate::http::app::App;
@@ -99,7 +99,7 @@ async fn groups(
     }
     let context = asking.context();
     // The subject was reached: it is the caller, or somebody whom they may read.
-    let grant = context.grant_over_oneself::<Members, Read>()?;
+    let grant = context.grant_over_oneself::<Read>()?;
     Reaching::of(context, &grant, subject.user(), question.owner).await.map(Some)
 }
 
@@ -107,7 +107,7 @@ async fn groups(
 async fn owner_is_known(asking: &Asking, question: &Question) -> Result<bool> {
     let Some(owner) = question.owner else { return Ok(false) };
     let context = asking.context();
-    let grant = context.grant_over_oneself::<Members, Read>()?;
+    let grant = context.grant_over_oneself::<Read>()?;
     let mut reading = context.read().await?;
     let found = members::named(&mut reading, &grant, &[owner], &[]).await?;
     reading.finish().await?;

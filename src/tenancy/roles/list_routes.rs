@@ -95,7 +95,7 @@ async fn list_instance_roles(
     Query(query): Query<RolesQuery>,
 ) -> Result<PageAnswer<Role>> {
     let paging = query.paging(&lister)?;
-    let grant = context.grant_by_level::<InstanceRoles, Read>("roles")?;
+    let grant = context.grant_through_level::<InstanceRoles, Read>()?;
     let mut reading = context.read().await?;
     let rows = list::list(&mut reading, &grant, &paging).await?;
     reading.finish().await?;
@@ -113,7 +113,7 @@ async fn create_instance_role(
     Json(body): Json<CreateRole>,
 ) -> Result<Created<Versioned<Role>>> {
     let (label, description) = body.checked()?;
-    let grant = context.grant_by_level::<InstanceRoles, Create>("roles")?;
+    let grant = context.grant_through_level::<InstanceRoles, Create>()?;
     let mut writing = context.write().await?;
     let new = NewRole {
         label: &label,

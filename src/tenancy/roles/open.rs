@@ -192,7 +192,7 @@ pub(super) async fn open_in_instance<O: Op>(
     version: Option<i64>,
 ) -> Result<OpenRole<O>> {
     let mut change = context.change(Locks::mandate_only()).await?;
-    let grant = change.context.grant_by_level::<InstanceRoles, O>("roles")?;
+    let grant = change.context.grant_through_level::<InstanceRoles, O>()?;
     let role = grant.open(find::find_for_change(&mut change, &grant, role).await?)?;
     let holders = find::holders(&mut change, &role).await?;
     ready(OpenRole { within: Within::Instance(change, role), holders }, precondition, version).await

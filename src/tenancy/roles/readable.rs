@@ -42,7 +42,7 @@ impl Readable {
     /// Of the roles of an instance.
     pub async fn in_instance(context: &InstanceContext, person: UserId) -> Result<Self> {
         let own = context.mandate().caller().user() == person;
-        let Ok(grant) = context.grant_by_level::<InstanceRoles, Read>("roles") else {
+        let Ok(grant) = context.grant_through_level::<InstanceRoles, Read>() else {
             return Ok(Self { roles: Vec::new(), own });
         };
         let mut reading = context.read().await?;

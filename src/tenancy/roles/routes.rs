@@ -73,7 +73,7 @@ pub(super) async fn read(context: &RoleContext) -> Result<FullRole> {
             Ok(grant.open(found)?.into_row())
         }
         RoleContext::Instance(context, role) => {
-            let grant = context.grant_by_level::<InstanceRoles, Read>("roles")?;
+            let grant = context.grant_through_level::<InstanceRoles, Read>()?;
             let mut reading = context.read().await?;
             let found = find::find(&mut reading, &grant, *role).await?;
             reading.finish().await?;
