@@ -3,9 +3,12 @@
 //! and an operator who fixes one line only to be told about the next loses patience. Nothing else
 //! in the service looks at the environment.
 
+mod log_format;
 mod reader;
 mod rule;
 mod secret;
+mod shape;
+mod source;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -18,49 +21,19 @@ use std::path::Path;
 
 use reader::Reader;
 
+pub use log_format::LogFormat;
 pub use secret::{Secret, SecretKey};
+pub use source::SettingSource;
 pub use table::{RateLimitsPerMinute, Settings};
 
 /// The `aud` of access tokens.
 pub const AUDIENCE: &str = "bailiwick";
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
-    /// Text on a terminal, JSON elsewhere.
-    Auto,
-}
-
-impl LogFormat {
-    const ALL: [Self; 3] = [Self::Text, Self::Json, Self::Auto];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Json => "json",
-            Self::Auto => "auto",
-        }
-    }
-}
 
 /// Settings together with where each came from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub settings: Settings,
     pub sources: Vec<SettingSource>,
-}
-
-/// One setting as it is in force, fit to be shown to anybody.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingSource {
-    pub name: &'static str,
-    pub environment_name: &'static str,
-    /// Masked where it is secret; of a database URL only the password is.
-    pub value: String,
-    /// The variable, the file, or `default`.
-    pub source: String,
 }
 
 /// Everything that is wrong with the settings, one line each.

@@ -14,9 +14,10 @@ use figment::util::nest;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::SettingSource;
-use super::rule::{Rule, Shape, Show};
+use super::rule::Rule;
 use super::secret::mask_url;
+use super::shape::{Shape, Show};
+use super::source::SettingSource;
 use super::table::{
     DATABASE_URL, Fallback, LISTEN, METRICS_LISTEN, Setting, config_file, everything,
     known_variables,

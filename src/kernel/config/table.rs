@@ -10,10 +10,11 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 use ipnet::IpNet;
 
-use super::LogFormat;
+use super::log_format::LogFormat;
 use super::reader::Reader;
-use super::rule::{self, Rule, Shape};
+use super::rule::{self, Rule};
 use super::secret::{Secret, SecretKey};
+use super::shape::Shape;
 
 // The settings that a rule beside the table speaks of.
 pub(super) const DATABASE_URL: &str = "database_url";

@@ -5,9 +5,8 @@ use std::path::Path;
 
 use figment::value::{Dict, Value};
 
-use super::Settings;
 use super::reader::{Environment, one_line};
-use super::table::{DATABASE_URL, LISTEN, METRICS_LISTEN, config_file, known_variables};
+use super::table::{DATABASE_URL, LISTEN, METRICS_LISTEN, Settings, config_file, known_variables};
 
 /// Every variable that begins so is meant for the service.
 pub(super) const PREFIX: &str = "BAILIWICK_";

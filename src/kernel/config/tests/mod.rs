@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+mod misspelt;
 mod refusals;
 mod values;
 
