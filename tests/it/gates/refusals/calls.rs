@@ -88,7 +88,7 @@ impl Calls {
         let within = |folder: &str| file.starts_with(folder) && !CALLED.contains(&file.as_str());
         // Which rule of the database a statement breaks is said where the statement is, not where
         // errors are made of it.
-        let translates = file == "kernel/error.rs"
+        let translates = file.starts_with("kernel/error/")
             && ["from", "on_constraint"].contains(&self.functions[id].name.as_str());
         if within("http/") || within("kernel/db/") || translates {
             return Vec::new();
