@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::event::Event;
 use crate::context::actor::Actor;
 use crate::context::proof::Account;
-use crate::kernel::db::failpoint::{Moment, reach};
+use crate::kernel::db::failpoint::Moment;
+use crate::kernel::db::once::reach_if_asked;
 use crate::kernel::error::Result;
 use crate::kernel::ids::{EventId, MandateId, UserId};
 
@@ -18,7 +19,7 @@ pub(super) async fn insert(
     scope: Option<MandateId>,
     event: &Event,
 ) -> Result<()> {
-    reach(Moment::AfterEffect);
+    reach_if_asked(Moment::AfterEffect);
     let by = actor.actor().or(event.actor);
     sqlx::query!(
         "with event as (
@@ -42,7 +43,7 @@ pub(super) async fn insert(
     )
     .execute(connection)
     .await?;
-    reach(Moment::AfterAuditRow);
+    reach_if_asked(Moment::AfterAuditRow);
     Ok(())
 }
 
@@ -52,7 +53,7 @@ pub(super) async fn insert_as_system(
     scopes: &[Option<MandateId>],
     event: &Event,
 ) -> Result<()> {
-    reach(Moment::AfterEffect);
+    reach_if_asked(Moment::AfterEffect);
     let by = actor.actor().or(event.actor);
     let ids: Vec<Uuid> = scopes.iter().map(|_| EventId::new().uuid()).collect();
     let mandates: Vec<Option<Uuid>> =
@@ -81,7 +82,7 @@ pub(super) async fn insert_as_system(
     )
     .execute(connection)
     .await?;
-    reach(Moment::AfterAuditRow);
+    reach_if_asked(Moment::AfterAuditRow);
     Ok(())
 }
 

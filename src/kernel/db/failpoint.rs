@@ -25,8 +25,7 @@ mod dying {
 
     use nix::sys::signal::{Signal, raise};
 
-    use super::Moment;
-    use crate::kernel::db::once;
+    use crate::kernel::db::failpoint::Moment;
 
     #[expect(
         clippy::disallowed_methods,
@@ -36,10 +35,7 @@ mod dying {
 
     pub(crate) fn reach(moment: Moment) {
         let Some(name) = DIE_AT.as_deref() else { return };
-        // Events are also written without anybody's request.
-        let is_of_a_request =
-            !matches!(moment, Moment::AfterEffect | Moment::AfterAuditRow) || once::is_asked();
-        if is_of_a_request && name.replace('_', "") == format!("{moment:?}").to_lowercase() {
+        if name.replace('_', "") == format!("{moment:?}").to_lowercase() {
             let _ = raise(Signal::SIGKILL);
         }
     }

@@ -12,8 +12,9 @@ use chrono::{DateTime, Duration, Utc};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 
+use super::act_as::ActAs;
 use super::failpoint::{Moment, reach};
-use super::{ActAs, Transaction};
+use super::transaction::Transaction;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::UserId;
 
@@ -255,6 +256,13 @@ pub(super) async fn claim(transaction: &mut Transaction) -> Result<()> {
 /// Whether the request has a key.
 pub(super) fn is_asked() -> bool {
     ONCE.try_with(|_| ()).is_ok()
+}
+
+/// [`reach`], for moments that also come without anybody's request, as events are written.
+pub(crate) fn reach_if_asked(moment: Moment) {
+    if is_asked() {
+        reach(moment);
+    }
 }
 
 /// What a transaction has that took its request's key.

@@ -100,7 +100,7 @@ fn only_contexts_open_the_database() {
 }
 
 /// What runs beside requests, or before one is known.
-const BESIDE_REQUESTS: [&str; 3] = ["cli/", "kernel/db/breaker.rs", "http/server.rs"];
+const BESIDE_REQUESTS: [&str; 3] = ["cli/", "kernel/db/breaker/", "http/server.rs"];
 
 /// A task does not know by itself for whom it was started: what it logs could be found by no
 /// request's id.

@@ -7,33 +7,35 @@
 //! who wait. It is asked again every second (half open), never at the cost of somebody's request,
 //! and closes with the first answer.
 
+mod opened;
+mod parts;
+mod question;
+
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::kernel::error::is_lost;
+use opened::OPEN;
+use parts::{Parts, State, millis};
+use question::ask_until_it_answers;
+
+pub(super) use opened::Opened;
+pub(super) use parts::Pools;
+pub use parts::{Phase, Sight};
 
 /// Silence for so long, while a statement runs, has the database asked.
 pub(super) const SUSPICIOUS: Duration = Duration::from_millis(500);
 /// The same while a connection is waited for: where connections are refused, the pool would go on
 /// trying.
 pub(super) const AT_THE_DOOR: Duration = Duration::from_millis(100);
-/// What answers later than this is away.
-const ANSWERS_WITHIN: Duration = Duration::from_millis(1_500);
-/// Between two questions while it is away.
-const PAUSE: Duration = Duration::from_secs(1);
 /// Between two questions while it is there and slow.
 const REST: Duration = Duration::from_millis(500);
-/// Until a socket is tried again whose queue is full.
-const FULL: Duration = Duration::from_millis(50);
-/// A connection that is open already answers within that, where no new one is to be had.
-const TESTIFIES_WITHIN: Duration = Duration::from_millis(300);
 /// A statement that takes so long may be on a connection that died silently: others that were idle
 /// meanwhile are looked at.
 const DOUBTFUL: Duration = Duration::from_secs(2);
@@ -41,58 +43,8 @@ const DOUBTFUL: Duration = Duration::from_secs(2);
 /// the longest time (30 s).
 const ENDED_BY_NOW: Duration = Duration::from_secs(30);
 
-/// What the breaker lets through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Everybody.
-    Closed,
-    /// Nobody.
-    Open,
-    /// Its own question, and nobody else.
-    HalfOpen,
-}
-
-/// What operators see of it.
-#[derive(Debug, Clone, Copy)]
-pub struct Sight {
-    pub phase: Phase,
-    /// How often it opened.
-    pub opened: u64,
-    /// How many were refused.
-    pub refused: u64,
-}
-
 #[derive(Debug, Clone)]
 pub(super) struct Breaker(Arc<Parts>);
-
-/// The pools, which belong to whoever asks of the breaker.
-pub(super) type Pools = [PgPool; 2];
-
-#[derive(Debug)]
-struct Parts {
-    options: PgConnectOptions,
-    pools: OnceLock<Weak<Pools>>,
-    state: watch::Sender<State>,
-    born: Instant,
-    /// Milliseconds since then, plus one; 0 is never.
-    heard: AtomicU64,
-    asked: AtomicU64,
-    lost: AtomicU64,
-    opened: AtomicU64,
-    refused: AtomicU64,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct State {
-    phase: Phase,
-    /// A task asks.
-    asking: bool,
-}
-
-tokio::task_local! {
-    /// How many transactions the task has open.
-    static OPEN: Arc<AtomicUsize>;
-}
 
 impl Breaker {
     pub fn new(options: PgConnectOptions) -> Self {
@@ -261,145 +213,5 @@ impl Breaker {
             tokio::spawn(ask_until_it_answers(Arc::downgrade(&self.0)));
         }
         begins
-    }
-}
-
-/// Ends with the first answer, or when nobody needs the database any more.
-async fn ask_until_it_answers(breaker: Weak<Parts>) {
-    loop {
-        let Some(parts) = breaker.upgrade() else { return };
-        match parts.is_there().await {
-            Ok(()) => return parts.close(),
-            Err(why) => parts.open(&why),
-        }
-        drop(parts);
-        sleep(PAUSE).await;
-        if let Some(parts) = breaker.upgrade() {
-            parts.state.send_modify(|state| state.phase = Phase::HalfOpen);
-        }
-    }
-}
-
-impl Parts {
-    fn now(&self) -> u64 {
-        millis(self.born.elapsed()) + 1
-    }
-
-    fn is_within(&self, time: Duration, mark: &AtomicU64) -> bool {
-        let mark = mark.load(Ordering::Relaxed);
-        mark > 0 && self.now().saturating_sub(mark) < millis(time)
-    }
-
-    async fn is_there(&self) -> Result<(), String> {
-        let began = self.now();
-        match timeout(ANSWERS_WITHIN, question(&self.options)).await {
-            // The fault may be on the way: no file descriptor left here, or a proxy that takes no
-            // more.
-            Ok(Err(error)) if is_lost(&error) => {
-                if self.an_open_connection_answers(began).await {
-                    Ok(())
-                } else {
-                    Err(error.to_string())
-                }
-            }
-            // One that refuses a connection in words is there: it has too many, or wants another
-            // password.
-            Ok(_) => Ok(()),
-            // Too busy for one more connection, but not for those that it has.
-            Err(_) if self.heard.load(Ordering::Relaxed) > began => Ok(()),
-            Err(_) => Err(format!("no answer within {} ms", ANSWERS_WITHIN.as_millis())),
-        }
-    }
-
-    /// Whether the database is heard by a connection that was there before. One that has gone
-    /// closes them all.
-    async fn an_open_connection_answers(&self, began: u64) -> bool {
-        let Some(pools) = self.pools.get().and_then(Weak::upgrade) else { return false };
-        let asked = async {
-            while let Some(mut idle) = pools.iter().find_map(PgPool::try_acquire) {
-                if idle.ping().await.is_ok() {
-                    return true;
-                }
-                drop(idle.detach());
-            }
-            // Those that are lent out show it by what is answered to others.
-            while self.heard.load(Ordering::Relaxed) <= began {
-                sleep(FULL).await;
-            }
-            true
-        };
-        timeout(TESTIFIES_WITHIN, asked).await.unwrap_or(false)
-    }
-
-    fn open(&self, why: &str) {
-        // Idle connections are looked at before they are used again.
-        self.lost.store(self.now(), Ordering::Relaxed);
-        let mut was_closed = false;
-        self.state.send_modify(|state| {
-            was_closed = state.phase == Phase::Closed;
-            state.phase = Phase::Open;
-        });
-        if was_closed {
-            self.opened.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(
-                why,
-                "the database is away; requests are refused until it answers again"
-            );
-        }
-    }
-
-    fn close(&self) {
-        self.asked.store(self.now(), Ordering::Relaxed);
-        let mut was_open = false;
-        self.state.send_modify(|state| {
-            was_open = state.phase != Phase::Closed;
-            *state = State { phase: Phase::Closed, asking: false };
-        });
-        if was_open {
-            tracing::info!("the database is back");
-        }
-    }
-}
-
-async fn question(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
-    loop {
-        match PgConnection::connect_with(options).await {
-            // A Unix socket whose queue is full: frozen, or just many at once.
-            Err(sqlx::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                sleep(FULL).await;
-            }
-            Err(error) => return Err(error),
-            Ok(mut connection) => {
-                connection.execute("select 1").await?;
-                let _ = connection.close().await;
-                return Ok(());
-            }
-        }
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// That a task has a transaction open, for [`Breaker::attended`].
-#[derive(Debug)]
-pub(super) struct Opened(Option<Arc<AtomicUsize>>);
-
-impl Opened {
-    pub fn here() -> Self {
-        let open = OPEN.try_with(Arc::clone).ok();
-        if let Some(open) = &open {
-            open.fetch_add(1, Ordering::Relaxed);
-        }
-        Self(open)
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        if let Some(open) = &self.0 {
-            open.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 }

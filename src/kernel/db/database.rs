@@ -1,0 +1,203 @@
+//! The pools, and how a transaction begins.
+
+use std::sync::Arc;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Executor, PgPool};
+use tracing::Instrument;
+
+use super::act_as::{ActAs, Intent, settings};
+use super::breaker::{self, AT_THE_DOOR, Breaker, Opened, Sight};
+use super::failpoint::{Moment, reach};
+use super::lent::{Lent, pool};
+use super::once;
+use super::readers::{Reader, Readers};
+use super::transaction::Transaction;
+use super::turns::{Turn, Turns, Whose};
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::MandateId;
+
+/// How often a transaction begins anew whose connection turned out to be dead. The pool looks at
+/// all others by then.
+const ATTEMPTS: usize = 3;
+
+/// The database, behind its pools.
+#[derive(Debug, Clone)]
+pub struct Database {
+    work: PgPool,
+    readers: Readers,
+    _pools: Arc<breaker::Pools>,
+    breaker: Breaker,
+    working: Turns,
+    reading: Turns,
+}
+
+impl Database {
+    /// Pools that connect when first used; `size` connections do work and a quarter as many answer
+    /// context reads.
+    #[must_use]
+    pub fn lazy(options: &PgConnectOptions, size: u32) -> Self {
+        let asking = options.clone().application_name("bailiwick");
+        // Every statement is short: compiling one (`jit`) costs more than it could save.
+        let options = options
+            .clone()
+            .options([
+                ("search_path", "bailiwick"),
+                ("application_name", "bailiwick"),
+                ("jit", "off"),
+            ])
+            .statement_cache_capacity(512);
+        let work = options.clone().options([
+            ("statement_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ]);
+        let reader = options
+            .options([("statement_timeout", "10s"), ("default_transaction_read_only", "on")]);
+        let readers = (size / 4).max(2);
+        let breaker = Breaker::new(asking);
+        let pool_of_readers =
+            pool(readers, "set role bailiwick_system", breaker.clone()).connect_lazy_with(reader);
+        let work =
+            pool(size, "set role bailiwick_runtime", breaker.clone()).connect_lazy_with(work);
+        let pools = Arc::new([work.clone(), pool_of_readers.clone()]);
+        breaker.may_ask(&pools);
+        Self {
+            work,
+            readers: Readers { pool: pool_of_readers, breaker: breaker.clone() },
+            _pools: pools,
+            breaker,
+            working: Turns::of(size),
+            reading: Turns::of(readers),
+        }
+    }
+
+    /// Begins a transaction, in one round trip.
+    ///
+    /// The work is done on a task of its own: a request that is dropped while its transaction
+    /// begins must not put a connection back into the pool inside that transaction (sqlx issues
+    /// 4385 and 4393). The task ends either way, and the guard that nobody takes rolls back.
+    pub(crate) async fn begin(&self, act_as: ActAs, intent: Intent) -> Result<Transaction> {
+        let mandate = match act_as {
+            ActAs::Tenant { mandate, .. } => Some(mandate),
+            ActAs::System => None,
+        };
+        self.begin_for(mandate, act_as, intent).await
+    }
+
+    /// The same in a mandate's turn, whatever it begins as.
+    pub(crate) async fn begin_for(
+        &self,
+        mandate: Option<MandateId>,
+        act_as: ActAs,
+        intent: Intent,
+    ) -> Result<Transaction> {
+        let turn = match mandate {
+            Some(mandate) => {
+                Some(Arc::new(self.turn(&self.working, Whose::Mandate(mandate)).await?))
+            }
+            None => None,
+        };
+        if intent != Intent::Write || !once::is_asked() {
+            return self.begin_as(act_as, intent, turn).await;
+        }
+        reach(Moment::BeforeBegin);
+        let mut transaction = self.begin_as(ActAs::System, intent, turn).await?;
+        once::claim(&mut transaction).await?;
+        reach(Moment::AfterClaim);
+        transaction.act_as(act_as).await?;
+        Ok(transaction)
+    }
+
+    async fn turn(&self, turns: &Turns, whose: Whose) -> Result<Turn> {
+        self.breaker.guarded(AT_THE_DOOR, turns.take(whose)).await?
+    }
+
+    async fn begin_as(
+        &self,
+        act_as: ActAs,
+        intent: Intent,
+        turn: Option<Arc<Turn>>,
+    ) -> Result<Transaction> {
+        let mode = if intent == Intent::Read { "read only" } else { "read write" };
+        let batch = format!("begin isolation level read committed, {mode}; {}", settings(act_as));
+        let dry_run = intent == Intent::DryRun;
+        let mut begun = self.try_begin(&batch, dry_run, turn.clone()).await;
+        for _ in 1..ATTEMPTS {
+            // Nothing was done yet, so that a connection which died while it lay idle is nobody's
+            // business.
+            let was_dead =
+                begun.as_ref().is_err_and(|error| error.code() == Code::DatabaseUnavailable);
+            if !was_dead || !self.breaker.is_there().await {
+                break;
+            }
+            begun = self.try_begin(&batch, dry_run, turn.clone()).await;
+        }
+        begun
+    }
+
+    async fn try_begin(
+        &self,
+        batch: &str,
+        dry_run: bool,
+        turn: Option<Arc<Turn>>,
+    ) -> Result<Transaction> {
+        let (pool, breaker, opened, batch) =
+            (self.work.clone(), self.breaker.clone(), Opened::here(), batch.to_owned());
+        let begin = async move {
+            let connection = Lent::from(&pool, &breaker).await?;
+            let mut transaction = Transaction {
+                connection: Some(connection),
+                dry_run,
+                once: None,
+                turn,
+                breaker: breaker.clone(),
+                _opened: opened,
+            };
+            breaker.statement(transaction.execute(sqlx::raw_sql(AssertSqlSafe(batch)))).await?;
+            Ok::<_, sqlx::Error>(transaction)
+        };
+        Ok(tokio::spawn(begin.in_current_span()).await.map_err(Error::internal)??)
+    }
+
+    /// Reads of the platform that need no transaction: sessions, contexts, navigation.
+    pub(crate) fn reader(&self) -> &Readers {
+        &self.readers
+    }
+
+    /// The same for one statement, in somebody's turn.
+    pub(crate) async fn reader_for(&self, whose: Whose) -> Result<Reader<'_>> {
+        Ok(Reader { readers: &self.readers, _turn: self.turn(&self.reading, whose).await? })
+    }
+
+    /// Runs somebody's work, all that one request or job does. Where the database goes away while a
+    /// transaction of it is open, work and transaction are let go of.
+    pub(crate) async fn attended<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        Ok(self.breaker.attended(work).await?)
+    }
+
+    /// Whether the database is there, as far as is known.
+    #[must_use]
+    pub fn sight(&self) -> Sight {
+        self.breaker.sight()
+    }
+
+    /// How many connections of the working pool are open, and how many of those are idle.
+    #[must_use]
+    pub fn pool_size(&self) -> (u32, usize) {
+        (self.work.size(), self.work.num_idle())
+    }
+
+    /// A connection as the pool hands it out: to check what a transaction left behind.
+    #[cfg(any(test, debug_assertions))]
+    pub async fn bare_connection(
+        &self,
+    ) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, sqlx::Error> {
+        self.work.acquire().await
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.work.close().await;
+        self.readers.pool.close().await;
+    }
+}
