@@ -3,15 +3,16 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use tower_governor::key_extractor::KeyExtractor;
 
-use super::bill::{Bill, Charged};
-use super::budgets::Budgets;
-use super::{Identity, Toll, WhatFor, named_mandate};
+use super::budgets::{Bill, Budgets, Charged, Payer, WhatFor};
+use super::headers;
+use super::identity::Identity;
+use super::toll::{AtTheDoor, Toll};
 use crate::context::policy::Class;
-use crate::http::app::App;
 use crate::kernel::crypto::digest;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::MandateId;
@@ -20,7 +21,7 @@ use crate::kernel::ids::MandateId;
 #[derive(Clone)]
 pub struct Purse {
     /// `None`: nothing is limited.
-    budgets: Option<Arc<Budgets>>,
+    budgets: Option<Arc<Budgets<AtTheDoor>>>,
     identity: Identity,
     state: Arc<Mutex<State>>,
 }
@@ -41,7 +42,7 @@ impl std::fmt::Debug for Purse {
 }
 
 impl Purse {
-    pub(super) fn new(budgets: Option<Arc<Budgets>>, identity: Identity) -> Self {
+    pub(super) fn new(budgets: Option<Arc<Budgets<AtTheDoor>>>, identity: Identity) -> Self {
         Self { budgets, identity, state: Arc::default() }
     }
 
@@ -60,10 +61,7 @@ impl Purse {
         let Some(budgets) = &self.budgets else { return Ok(Deposit(None)) };
         let who = self.identity.who();
         let mut state = self.state();
-        let charged = match state.member_of {
-            Some(mandate) => budgets.charge_within(class, who, mandate),
-            None => budgets.charge(class, who, WhatFor::Anything),
-        };
+        let charged = budgets.charge(class, Payer::within(who, state.member_of));
         state.bill.note(charged.clone());
         charged.allowed()?;
         drop(state);
@@ -75,33 +73,25 @@ impl Purse {
     pub fn charge_sign_in(&self, name: Option<&str>) -> Result<()> {
         let Some(budgets) = &self.budgets else { return Ok(()) };
         let name = digest(name.unwrap_or_default().as_bytes());
-        let charged =
-            budgets.charge(Class::Auth, self.identity.place(), WhatFor::SigningInAs(name));
+        let payer = Payer { who: self.identity.place(), what_for: WhatFor::SigningInAs(name) };
+        let charged = budgets.charge(Class::Auth, payer);
         let outcome = charged.allowed();
         self.state().bill.note(charged);
         outcome
     }
 
-    /// What the door of the route charges. By a mandate's own limit only where this node let the
-    /// user in lately: to others the mandate that they name is as good as none.
-    pub(super) fn at_the_door(&self, toll: &Toll, headers: &HeaderMap) -> Result<()> {
+    /// What the door of the route charges.
+    pub(super) fn at_the_door(&self, toll: &Toll, request: &Request) -> Result<()> {
         let Some(budgets) = &self.budgets else { return Ok(()) };
         let Some(class) = toll.class else {
             self.charge_nothing();
             return Ok(());
         };
+        let payer = budgets.key().extract(request).map_err(Error::internal)?;
         let mut state = self.state();
-        let who = if toll.by_address { self.identity.place() } else { self.identity.who() };
-        let user = self.identity.claims.map(|claims| claims.user).filter(|_| toll.in_mandates);
-        let known = user.and_then(|user| {
-            named_mandate(headers).filter(|mandate| toll.services.lets_in(user, *mandate))
-        });
-        let charged = match known {
-            Some(mandate) => budgets.charge_within(class, who, mandate),
-            None => budgets.charge(class, who, WhatFor::Anything),
-        };
-        state.door = Some(class).filter(|_| user.is_some());
-        state.member_of = known;
+        state.door = Some(class).filter(|_| toll.member(&self.identity).is_some());
+        state.member_of = payer.mandate();
+        let charged = budgets.charge(class, payer);
         let outcome = charged.allowed();
         state.bill.note(charged);
         outcome
@@ -109,7 +99,7 @@ impl Purse {
 
     /// Once it is known whether the request is a member's, before anything is done: whoever turns
     /// out to be one pays by the mandate's own limit, and whoever was one pays as everybody does.
-    pub(in super::super) fn settle(&self, member_of: Option<MandateId>) -> Result<()> {
+    pub(crate) fn settle(&self, member_of: Option<MandateId>) -> Result<()> {
         let Some(budgets) = &self.budgets else { return Ok(()) };
         let mut state = self.state();
         let before = std::mem::replace(&mut state.member_of, member_of);
@@ -121,10 +111,7 @@ impl Purse {
             return Ok(());
         }
         let who = self.identity.who();
-        let charged = match member_of {
-            Some(mandate) => budgets.charge_within(class, who, mandate),
-            None => budgets.charge(class, who, WhatFor::Anything),
-        };
+        let charged = budgets.charge(class, Payer::within(who, member_of));
         if let Some(door) = state.bill.of(class) {
             budgets.give_back(door);
         }
@@ -151,14 +138,14 @@ impl Purse {
         } else {
             (Class::Default, self.identity.who())
         };
-        let charged = budgets.charge(class, who, WhatFor::Anything);
+        let charged = budgets.charge(class, Payer::within(who, None));
         let outcome = charged.allowed();
         state.bill.note(charged);
         outcome
     }
 
     pub(super) fn write_headers(&self, headers: &mut HeaderMap) {
-        self.state().bill.write_headers(headers);
+        headers::write(&self.state().bill, headers);
     }
 }
 
@@ -178,9 +165,9 @@ impl Deposit {
     }
 }
 
-impl FromRequestParts<App> for Purse {
+impl<S: Sync> FromRequestParts<S> for Purse {
     type Rejection = Error;
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         parts
             .extensions
             .get::<Self>()

@@ -76,6 +76,45 @@ fn the_access_model_is_pure() {
     }
 }
 
+/// What a class costs, who pays and what is left can be read, and reused, without a request.
+#[test]
+fn budgets_know_no_requests() {
+    let budgets = sources("src/http/rate_limit/budgets");
+    assert!(budgets.len() >= 3, "where are the budgets?");
+    for (path, text) in budgets {
+        let code = code(&text);
+        let known =
+            ["axum", "crate::http", "super::super"].into_iter().find(|name| code.contains(name));
+        assert_eq!(known, None, "src/http/rate_limit/budgets/{path} knows requests");
+    }
+}
+
+/// Folders whose files import each other by name: whoever took what the folder's `mod.rs` hands out
+/// would stand in a circle with it, and by way of it with all others.
+const WITHOUT_CIRCLES: [&str; 5] =
+    ["context", "kernel/db", "kernel/error", "kernel/names", "http/rate_limit"];
+
+#[test]
+fn files_of_a_folder_import_each_other_by_name() {
+    for folder in WITHOUT_CIRCLES {
+        let own = format!("crate::{}::", folder.replace('/', "::"));
+        for (path, text) in sources(&format!("src/{folder}")) {
+            if path.ends_with("tests.rs") {
+                continue;
+            }
+            let code = code(&text);
+            for from in ["super::", own.as_str()] {
+                let taken = code.split(from).skip(1).find(|rest| {
+                    let name = rest.trim_start_matches(|c: char| c == '{' || c.is_whitespace());
+                    name.starts_with(|c: char| c.is_uppercase() || c == '*')
+                });
+                let taken = taken.and_then(|rest| rest.lines().next());
+                assert_eq!(taken, None, "src/{folder}/{path}: import it from its own file");
+            }
+        }
+    }
+}
+
 /// Whom each part of a room knows in the same room.
 fn neighbours() -> BTreeMap<String, BTreeSet<String>> {
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -1,69 +1,56 @@
-//! The budgets of one node. The buckets are `tower_governor`'s.
+//! The budgets of one node: what a class costs, who pays, and what is left. The buckets are
+//! `tower_governor`'s. Nothing here knows of requests but by the key extractor that it is given.
+
+mod bill;
+mod charged;
+mod payer;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use axum::http::Request as AnyRequest;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
-use tower_governor::GovernorError;
 use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
 use tower_governor::key_extractor::KeyExtractor;
 
-use super::bill::Charged;
-use super::{Identity, Payer, WhatFor, Who};
 use crate::context::policy::{Class, PerMinute};
 use crate::kernel::config::Settings;
 use crate::kernel::ids::MandateId;
+use charged::{MINUTE, Ticket};
 
-/// The key of the buckets. (They are asked by us, not by a layer that would take the key from the
-/// request.)
-#[derive(Debug, Clone, Copy)]
-struct ByPayer;
+pub use bill::Bill;
+pub use charged::Charged;
+pub use payer::{Payer, WhatFor, Who, network_of};
 
-impl KeyExtractor for ByPayer {
-    type Key = Payer;
-    fn extract<T>(&self, request: &AnyRequest<T>) -> Result<Payer, GovernorError> {
-        let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
-        Ok(Payer { who: identity.who(), what_for: WhatFor::Anything })
-    }
-}
+/// Everybody's buckets of one class and size. `K` tells whose bucket a request is charged to.
+type Buckets<K> = GovernorConfig<K, StateInformationMiddleware>;
 
-/// Everybody's buckets of one class and size.
-type Buckets = GovernorConfig<ByPayer, StateInformationMiddleware>;
-
-/// One request's worth of a budget.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ticket {
-    /// What was left after it was taken.
-    pub remaining: u32,
-    /// When the bucket would be full again, had nothing else been taken: what was given back is
-    /// worth nothing from then on.
-    full_at: Instant,
-}
+/// By class and size.
+type BucketsBySize<K> = HashMap<(Class, NonZeroU32), Arc<Buckets<K>>>;
 
 /// A class's budget of somebody.
 type Account = (Class, Payer);
 
-pub(super) struct Budgets {
+pub struct Budgets<K: KeyExtractor<Key = Payer>> {
+    key: K,
     settings: PerMinute,
     mandates: RwLock<HashMap<MandateId, PerMinute>>,
     /// How many share every budget.
     nodes: AtomicU32,
-    /// By class and size, made when they are first needed: few, since sizes come from settings and
-    /// SysAdmins.
-    buckets: RwLock<HashMap<(Class, NonZeroU32), Arc<Buckets>>>,
+    /// Made when they are first needed: few, since sizes come from settings and SysAdmins.
+    buckets: RwLock<BucketsBySize<K>>,
     /// Tickets that were given back: taken before a bucket is asked. (A bucket takes nothing back
     /// itself.)
     returned: Mutex<HashMap<Account, Vec<Ticket>>>,
 }
 
-impl Budgets {
-    pub fn new(settings: &Settings) -> Self {
+impl<K: KeyExtractor<Key = Payer>> Budgets<K> {
+    pub fn new(settings: &Settings, key: K) -> Self {
         Self {
+            key,
             settings: Class::ALL
                 .into_iter()
                 .map(|class| (class, per_minute(settings, class)))
@@ -85,21 +72,22 @@ impl Budgets {
             .copied()
     }
 
-    /// Charges somebody by the settings, whatever the budget is for.
-    pub fn charge(&self, class: Class, who: Who, what_for: WhatFor) -> Charged {
-        let quota = self.settings.get(&class).copied().unwrap_or(NonZeroU32::MIN);
-        self.take(class, Payer { who, what_for }, quota)
+    /// Tells who pays for a request.
+    pub fn key(&self) -> &K {
+        &self.key
     }
 
-    /// Charges somebody as a member of the mandate: by its own limit, or as everywhere where it has
-    /// none.
-    pub fn charge_within(&self, class: Class, who: Who, mandate: MandateId) -> Charged {
-        match self.own(mandate, class) {
-            Some(quota) => {
-                self.take(class, Payer { who, what_for: WhatFor::Within(mandate) }, quota)
-            }
-            None => self.charge(class, who, WhatFor::Anything),
+    /// Charges somebody: as a member of a mandate by its own limit, or as everywhere where it has
+    /// none; else by the settings, whatever the budget is for.
+    pub fn charge(&self, class: Class, payer: Payer) -> Charged {
+        if let WhatFor::Within(mandate) = payer.what_for {
+            return match self.own(mandate, class) {
+                Some(quota) => self.take(class, payer, quota),
+                None => self.charge(class, Payer::within(payer.who, None)),
+            };
         }
+        let quota = self.settings.get(&class).copied().unwrap_or(NonZeroU32::MIN);
+        self.take(class, payer, quota)
     }
 
     fn take(&self, class: Class, payer: Payer, quota: NonZeroU32) -> Charged {
@@ -141,13 +129,13 @@ impl Budgets {
         NonZeroU32::new(quota.get() / nodes).unwrap_or(NonZeroU32::MIN)
     }
 
-    fn buckets(&self, class: Class, size: NonZeroU32) -> Option<Arc<Buckets>> {
+    fn buckets(&self, class: Class, size: NonZeroU32) -> Option<Arc<Buckets<K>>> {
         let key = (class, size);
         if let Some(buckets) = self.buckets.read().unwrap_or_else(PoisonError::into_inner).get(&key)
         {
             return Some(buckets.clone());
         }
-        let made = Arc::new(refilled_evenly(size)?);
+        let made = Arc::new(refilled_evenly(self.key.clone(), size)?);
         Some(
             self.buckets
                 .write()
@@ -187,15 +175,12 @@ impl Budgets {
     }
 }
 
-impl Ticket {
-    fn of(share: NonZeroU32, remaining: u32) -> Self {
-        let missing = share.get().saturating_sub(remaining);
-        Self { remaining, full_at: Instant::now() + MINUTE / share.get() * missing }
-    }
-}
-
 /// Takes one from a bucket: what is left, or in how many seconds there is one again.
-fn taken(buckets: &Buckets, payer: &Payer, share: NonZeroU32) -> Result<Ticket, u64> {
+fn taken<K: KeyExtractor<Key = Payer>>(
+    buckets: &Buckets<K>,
+    payer: &Payer,
+    share: NonZeroU32,
+) -> Result<Ticket, u64> {
     match buckets.limiter().check_key(payer) {
         Ok(state) => Ok(Ticket::of(share, state.remaining_burst_capacity())),
         Err(denied) => Err(denied.wait_time_from(DefaultClock::default().now()).as_secs() + 1),
@@ -218,11 +203,9 @@ fn per_minute(settings: &Settings, class: Class) -> NonZeroU32 {
     }
 }
 
-const MINUTE: Duration = Duration::from_mins(1);
-
 /// n a minute: refilled evenly over 60 s, with a burst of n.
-fn refilled_evenly(per_minute: NonZeroU32) -> Option<Buckets> {
+fn refilled_evenly<K: KeyExtractor>(key: K, per_minute: NonZeroU32) -> Option<Buckets<K>> {
     let mut builder = GovernorConfigBuilder::default();
     builder.period(MINUTE / per_minute.get()).burst_size(per_minute.get());
-    builder.key_extractor(ByPayer).use_headers().finish()
+    builder.key_extractor(key).use_headers().finish()
 }

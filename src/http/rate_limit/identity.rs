@@ -1,0 +1,23 @@
+//! Who sent a request.
+
+use std::net::IpAddr;
+
+use super::budgets::Who;
+use crate::kernel::credentials::claims::Claims;
+
+/// Who sent the request, as far as its token says; put there before any route is chosen.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    pub claims: Option<Claims>,
+    pub address: Option<IpAddr>,
+}
+
+impl Identity {
+    pub(super) fn who(&self) -> Who {
+        self.claims.map_or_else(|| self.place(), |claims| Who::User(claims.user))
+    }
+    /// Whatever token was sent.
+    pub(super) fn place(&self) -> Who {
+        Who::at(self.address.unwrap_or_else(|| IpAddr::from([127, 0, 0, 1])))
+    }
+}
