@@ -1,7 +1,7 @@
 //! Versions of resources: `ETag`, `If-Match` (RFC 9110, section 13) and the `version` member of
 //! bodies.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -87,12 +87,15 @@ pub struct Precondition {
     required: bool,
 }
 
-impl FromRequestParts<App> for Precondition {
+impl<S: Sync> FromRequestParts<S> for Precondition
+where
+    App: FromRef<S>,
+{
     type Rejection = Error;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let (listed, unwanted) =
             (all_of(&parts.headers, &IF_MATCH), all_of(&parts.headers, &IF_NONE_MATCH));
-        Ok(Self { listed, unwanted, required: app.settings().require_if_match })
+        Ok(Self { listed, unwanted, required: App::from_ref(state).settings().require_if_match })
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
@@ -15,12 +15,7 @@ use serde::de::DeserializeOwned;
 pub use super::body::parse_part;
 use super::body::{parse, read_body, require_json};
 use super::forms::{Forms, expected};
-use crate::context::asking::Asking;
-use crate::context::enter::{Accounts, DeferredCaller, Entered, Reach};
-use crate::context::{
-    Caller, InstanceContext, MandateContext, RequestMeta, RoleContext, SessionContext,
-    SystemContext, Visitor,
-};
+use crate::context::RequestMeta;
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error, Result};
 
@@ -28,11 +23,14 @@ use crate::kernel::error::{Code, Error, Result};
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T>
+where
+    App: FromRef<S>,
+{
     type Rejection = Error;
-    async fn from_request(mut request: Request, app: &App) -> Result<Self> {
+    async fn from_request(mut request: Request, state: &S) -> Result<Self> {
         require_json(&request)?;
-        parse(&read_body(&mut request, app).await?).map(Self)
+        parse(&read_body(&mut request, &App::from_ref(state)).await?).map(Self)
     }
 }
 
@@ -40,12 +38,15 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 #[derive(Debug)]
 pub struct OptionalJson<T>(pub Option<T>);
 
-impl<T: DeserializeOwned> FromRequest<App> for OptionalJson<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalJson<T>
+where
+    App: FromRef<S>,
+{
     type Rejection = Error;
-    async fn from_request(mut request: Request, app: &App) -> Result<Self> {
+    async fn from_request(mut request: Request, state: &S) -> Result<Self> {
         let is_json = require_json(&request);
         // Only reading tells: an empty body may come in chunks, without a length.
-        let bytes = read_body(&mut request, app).await?;
+        let bytes = read_body(&mut request, &App::from_ref(state)).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
@@ -183,92 +184,15 @@ fn forms(parts: &Parts) -> Arc<Forms> {
     parts.extensions.get::<Arc<Forms>>().cloned().unwrap_or_default()
 }
 
-/// The contexts that the guard let in. A handler that asks for another one than its route was
-/// declared with is a mistake of ours, found by the first test that calls it.
-fn entered(parts: &Parts) -> Result<&Entered> {
-    parts.extensions.get::<Entered>().ok_or_else(mismatch)
-}
-
-fn mismatch() -> Error {
-    Error::internal("the handler asks for another context than its route's policy gives")
-}
-
-macro_rules! from_entered {
-    ($($context:ty: $pattern:pat => $value:expr;)+) => {$(
-        impl FromRequestParts<App> for $context {
-            type Rejection = Error;
-            async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
-                match entered(parts)? {
-                    $pattern => Ok($value.clone()),
-                    _ => Err(mismatch()),
-                }
-            }
-        }
-    )+};
-}
-
-from_entered! {
-    Caller: Entered::User(caller, _, _) => caller;
-    SessionContext: Entered::Session(context) => context;
-    MandateContext: Entered::Mandate(context) => context;
-    InstanceContext: Entered::Instance(context) => context;
-    RoleContext: Entered::Role(context) => context;
-    Asking: Entered::Asking(asking) => asking;
-    SystemContext: Entered::System(context) => context;
-    DeferredCaller: Entered::Deferred(caller) => caller;
-}
-
-impl FromRequestParts<App> for Entered {
+impl<S: Sync> FromRequestParts<S> for RequestMeta {
     type Rejection = Error;
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
-        entered(parts).cloned()
-    }
-}
-
-impl FromRequestParts<App> for Reach {
-    type Rejection = Error;
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
-        match entered(parts)? {
-            Entered::Mandate(context) => Ok(Self::Mandate(context.clone())),
-            Entered::Everywhere(system, mandate) => Ok(Self::Everywhere(system.clone(), *mandate)),
-            _ => Err(mismatch()),
-        }
-    }
-}
-
-impl FromRequestParts<App> for Accounts {
-    type Rejection = Error;
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
-        match entered(parts)? {
-            Entered::System(system) => Ok(Self::Any(system.clone())),
-            Entered::User(caller, ..) => Ok(Self::Own(caller.clone())),
-            _ => Err(mismatch()),
-        }
-    }
-}
-
-impl FromRequestParts<App> for RequestMeta {
-    type Rejection = Error;
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         Ok(parts.extensions.get::<RequestMeta>().cloned().unwrap_or_default())
     }
 }
 
-/// On the public routes that sign somebody in.
-impl FromRequestParts<App> for Visitor {
-    type Rejection = Error;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        match entered(parts)? {
-            Entered::Anonymous => Ok(Visitor::new(
-                app.services().clone(),
-                parts.extensions.get().cloned().unwrap_or_default(),
-            )),
-            _ => Err(mismatch()),
-        }
-    }
-}
-
-/// Declares the parameters of a path once, for the document and for handlers.
+/// Declares the parameters of a path once, for the document, for handlers, and for the guard, which
+/// knows by their types what a context comes from.
 #[macro_export]
 macro_rules! path_params {
     (
@@ -276,9 +200,27 @@ macro_rules! path_params {
         $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),+ $(,)? }
     ) => {
         $(#[$doc])*
-        #[derive(Debug, PartialEq, Eq, serde::Deserialize, utoipa::IntoParams)]
+        #[derive(Debug, PartialEq, Eq, serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
-        #[into_params(parameter_in = Path)]
-        pub struct $name { $($(#[$field_doc])* pub $field: $type,)+ }
+        pub struct $name { $(pub $field: $type,)+ }
+
+        const _: () = {
+            #[derive(serde::Deserialize, utoipa::IntoParams)]
+            #[serde(rename_all = "camelCase")]
+            #[into_params(parameter_in = Path)]
+            #[expect(dead_code, reason = "it is only told of")]
+            struct Documented { $($(#[$field_doc])* $field: $type,)+ }
+
+            impl utoipa::IntoParams for $name {
+                fn into_params(
+                    place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+                ) -> Vec<utoipa::openapi::path::Parameter> {
+                    $crate::http::paths::with_origins(
+                        Documented::into_params(place),
+                        &[$(<$type as $crate::context::path::PathPart>::ORIGIN),+],
+                    )
+                }
+            }
+        };
     };
 }

@@ -2,13 +2,57 @@
 //! path: it installs the rate limit and the guard, writes the OpenAPI security, `x-access` and the
 //! refusals that the guard can give, and notes which query parameters the operation knows. A plain
 //! `.route()` outside `http/` fails the architecture gate.
+//!
+//! Handlers take the context that the policy gives:
+//!
+//! ```
+//! # use bailiwick::context::{SystemContext, policy::Policy};
+//! # use bailiwick::http::{app::App, extract::NoContent, guard::{Guard, Routes}};
+//! # use utoipa_axum::routes;
+//! #[utoipa::path(delete, path = "/api/things")]
+//! async fn delete_things(_: SystemContext) -> NoContent {
+//!     NoContent
+//! }
+//! # fn routes(app: &App) -> Routes {
+//! Routes::new().routes(routes![delete_things].guard(app, Policy::sys()))
+//! # }
+//! ```
+//!
+//! Another one does not compile, nor does any without a guard:
+//!
+//! ```compile_fail
+//! # use bailiwick::context::{MandateContext, policy::Policy};
+//! # use bailiwick::http::{app::App, extract::NoContent, guard::{Guard, Routes}};
+//! # use utoipa_axum::routes;
+//! #[utoipa::path(delete, path = "/api/things")]
+//! async fn delete_things(_: MandateContext) -> NoContent {
+//!     NoContent
+//! }
+//! # fn routes(app: &App) -> Routes {
+//! Routes::new().routes(routes![delete_things].guard(app, Policy::sys()))
+//! # }
+//! ```
+//! ```compile_fail
+//! # use bailiwick::context::{SystemContext, policy::Policy};
+//! # use bailiwick::http::{app::App, extract::NoContent, guard::{Guard, Routes}};
+//! # use utoipa_axum::routes;
+//! #[utoipa::path(delete, path = "/api/things")]
+//! async fn delete_things(_: SystemContext) -> NoContent {
+//!     NoContent
+//! }
+//! # fn routes(app: &App) -> Routes {
+//! Routes::new().routes(routes![delete_things])
+//! # }
+//! ```
 
 use std::collections::{BTreeSet, HashMap};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::RequestExt;
-use axum::extract::{RawPathParams, Request, State};
+use axum::extract::{FromRef, FromRequestParts, RawPathParams, Request, State};
 use axum::http::Method;
+use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::RefOr;
@@ -21,10 +65,16 @@ use super::dry_run::DryRun;
 use super::extract::Query;
 use super::forms::Forms;
 use super::idempotency;
+use super::paths::take_origins;
 use super::rate_limit::{Identity, Purse, named_mandate};
-use crate::context::RequestMeta;
-use crate::context::enter::{Arrival, Entered, enter};
-use crate::context::policy::{Class, Policy, has_effect};
+use crate::context::asking::Asking;
+use crate::context::enter::{Accounts, Arrival, ChosenContext, Context, DeferredCaller, Reach};
+use crate::context::path::{Origin, Origins, RequestPath};
+use crate::context::policy::{Class, Clause, Policy, Terms, has_effect};
+use crate::context::{
+    Caller, InstanceContext, MandateContext, RequestMeta, RoleContext, SessionContext,
+    SystemContext, Visitor,
+};
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::MandateId;
@@ -33,8 +83,49 @@ use crate::openapi::{self, operations, refusals};
 /// The routes of a slice.
 pub type Routes = OpenApiRouter<App>;
 
-/// Declares a route: what its handler refuses, whether it changes versions, and last its policy.
-pub trait Guard {
+/// What handlers of routes whose policy gives `C` work with. (A state of its own for each context,
+/// since what can be extracted hangs on the state.)
+#[derive(Debug)]
+pub struct Giving<C> {
+    app: App,
+    context: PhantomData<fn() -> C>,
+}
+
+impl<C> Clone for Giving<C> {
+    fn clone(&self) -> Self {
+        Self { app: self.app.clone(), context: PhantomData }
+    }
+}
+
+impl<C> FromRef<Giving<C>> for App {
+    fn from_ref(state: &Giving<C>) -> Self {
+        state.app.clone()
+    }
+}
+
+macro_rules! given {
+    ($($context:ty),+ $(,)?) => {$(
+        impl FromRequestParts<Giving<$context>> for $context {
+            type Rejection = Error;
+            async fn from_request_parts(
+                parts: &mut Parts,
+                _: &Giving<$context>,
+            ) -> Result<Self> {
+                let given = parts.extensions.get::<Self>().cloned();
+                given.ok_or_else(|| Error::internal("the guard has let nobody in"))
+            }
+        }
+    )+};
+}
+
+given! {
+    Visitor, Caller, ChosenContext, SessionContext, DeferredCaller, Asking, SystemContext, Accounts,
+    MandateContext, Reach, InstanceContext, RoleContext,
+}
+
+/// Declares a route: what its handler refuses, whether it changes versions, and last its policy,
+/// which gives the context that the handler takes.
+pub trait Guard<C> {
     /// The handler refuses with these codes. Those of the guard come by themselves.
     #[must_use]
     fn refuses(self, codes: &[Code]) -> Self;
@@ -42,19 +133,19 @@ pub trait Guard {
     /// meant.
     #[must_use]
     fn versioned(self) -> Self;
-    #[must_use]
-    fn guard(self, app: &App, policy: Policy) -> Self;
+    fn guard(self, app: &App, policy: Policy<C>) -> UtoipaMethodRouter<App>;
 }
 
 #[derive(Clone)]
 struct Guarding {
     app: App,
-    policy: Arc<Policy>,
+    terms: Arc<Terms>,
+    origins: Arc<Origins>,
     query: Arc<BTreeSet<String>>,
     forms: Arc<Forms>,
 }
 
-impl Guard for UtoipaMethodRouter<App> {
+impl<C: Context> Guard<C> for UtoipaMethodRouter<Giving<C>> {
     fn refuses(mut self, codes: &[Code]) -> Self {
         let items = self.1.paths.values_mut();
         items.flat_map(operations).for_each(|(_, operation)| refusals::add(operation, codes));
@@ -69,73 +160,96 @@ impl Guard for UtoipaMethodRouter<App> {
         self
     }
 
-    fn guard(self, app: &App, policy: Policy) -> Self {
+    fn guard(self, app: &App, policy: Policy<C>) -> UtoipaMethodRouter<App> {
         let (schemas, mut paths, router) = self;
+        let terms = policy.terms();
         let (mut query, mut forms) = (BTreeSet::new(), Forms::default());
-        let mut class = policy.class;
-        for item in paths.paths.values_mut() {
+        let (mut class, mut origins) = (terms.class, Origins::new());
+        for (path, item) in &mut paths.paths {
             for (method, operation) in operations(item) {
                 let by_method = if method == Method::GET { Class::Read } else { Class::Write };
                 let class = *class.get_or_insert(by_method);
                 query.extend(query_parameters(operation));
                 forms.note(operation);
-                openapi::declare(operation, &method, &policy, class);
+                origins.extend(take_origins(operation));
+                require_origins::<C>(&terms, &origins, &method, path);
+                openapi::declare(operation, &method, &terms, &origins, class);
             }
         }
         let class = class.unwrap_or(Class::Default);
-        let policy = Arc::new(policy);
+        let terms = Arc::new(terms);
         let state = Guarding {
             app: app.clone(),
-            policy: policy.clone(),
+            terms: terms.clone(),
+            origins: Arc::new(origins),
             query: Arc::new(query),
             forms: Arc::new(forms),
         };
-        let router = router.route_layer(from_fn_with_state(state, let_in));
-        (schemas, paths, app.limits().layer(router, class, &policy, app.services()))
+        let router = router.with_state(Giving { app: app.clone(), context: PhantomData });
+        let router = router.route_layer(from_fn_with_state(state, let_in::<C>));
+        (schemas, paths, app.limits().layer(router, class, &terms, app.services()))
+    }
+}
+
+/// The path has to name what the context comes from. Where one does not, no router is put together.
+fn require_origins<C: Context>(terms: &Terms, origins: &Origins, method: &Method, path: &str) {
+    let oneself = terms.has(Clause::Oneself).then_some(Origin::User);
+    for origin in C::origin(terms).into_iter().chain(oneself) {
+        assert!(
+            origins.contains_key(&origin),
+            "{method} {path} has a policy that takes the {} from the path, which names none",
+            origin.name()
+        );
     }
 }
 
 /// Lets the request in with its context, or refuses it.
-async fn let_in(State(guarding): State<Guarding>, request: Request, next: Next) -> Response {
-    admitted(guarding, request, next).await.into_response()
+async fn let_in<C: Context>(
+    State(guarding): State<Guarding>,
+    request: Request,
+    next: Next,
+) -> Response {
+    admitted::<C>(guarding, request, next).await.into_response()
 }
 
-async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Result<Response> {
+async fn admitted<C: Context>(
+    guarding: Guarding,
+    mut request: Request,
+    next: Next,
+) -> Result<Response> {
     request.extensions_mut().insert(guarding.forms.clone());
     let path = path_parameters(&mut request).await?;
+    let path = RequestPath { origins: &guarding.origins, values: &path };
     let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
     let meta = request.extensions().get::<RequestMeta>().cloned().unwrap_or_default();
-    if !guarding.policy.is_public() && identity.claims.is_none() {
+    if !guarding.terms.is_public() && identity.claims.is_none() {
         return Err(crate::context::enter::unauthenticated());
     }
     only_known_parameters(request.uri().query(), &guarding.query)?;
     let Query(dry_run) = request.extract_parts::<Query<DryRun>>().await?;
-    let whose = identity.claims.map(|claims| idempotency::Whose::of(&claims, &guarding.policy));
+    let whose = identity.claims.map(|claims| idempotency::Whose::of(&claims, &guarding.terms));
     let arrival = Arrival {
+        services: guarding.app.services(),
+        terms: &guarding.terms,
         claims: identity.claims,
         headers: request.headers(),
-        path: &path,
+        path,
         dry_run: dry_run.is_wanted(),
         meta,
     };
-    let entered = enter(guarding.app.services(), &guarding.policy, arrival).await;
-    if let Some(mandate) = entered.as_ref().ok().and_then(|entered| entered.mandate(&path)) {
-        in_mandate(mandate);
-    }
-    if let Some(purse) = request.extensions().get::<Purse>() {
-        purse.settle(member_of(&guarding, &request, &entered))?;
-    }
+    let entered = C::enter(arrival).await;
+    note_mandate(&guarding, &request, path, &entered)?;
     if entered.is_ok() && has_effect(request.method()) {
         require_unencoded(request.headers())?;
     }
-    if let Some(bytes) = guarding.policy.body_limit {
+    if let Some(bytes) = guarding.terms.body_limit {
         request.extensions_mut().insert(BodyLimit(bytes));
     }
     // Whoever may call it but finds nothing there may have taken it away by the same request.
     let may_call =
         entered.as_ref().map_or_else(|refusal| refusal.code() == Code::NotFound, |_| true);
     if may_call
-        && let Some(key) = idempotency::sent(&request, &guarding.policy)?
+        && let Some(key) = idempotency::sent(&request, &guarding.terms)?
         && !dry_run.is_wanted()
         && let Some(whose) = whose
     {
@@ -145,14 +259,31 @@ async fn admitted(guarding: Guarding, mut request: Request, next: Next) -> Resul
     Ok(next.run(request).await)
 }
 
-/// Of which mandate the caller turned out to be a member, whether or not the operation is open to
-/// them there.
-fn member_of(
+/// Whose turn it takes, and whose budget it is charged to, now that it is known.
+fn note_mandate<C: Context>(
     guarding: &Guarding,
     request: &Request,
-    entered: &Result<Entered>,
+    path: RequestPath<'_>,
+    entered: &Result<C>,
+) -> Result<()> {
+    let named = path.id().ok().flatten();
+    if let Some(mandate) = entered.as_ref().ok().and_then(|context| context.works_in(named)) {
+        in_mandate(mandate);
+    }
+    if let Some(purse) = request.extensions().get::<Purse>() {
+        purse.settle(member_of(guarding, request, entered))?;
+    }
+    Ok(())
+}
+
+/// Of which mandate the caller turned out to be a member, whether or not the operation is open to
+/// them there.
+fn member_of<C: Context>(
+    guarding: &Guarding,
+    request: &Request,
+    entered: &Result<C>,
 ) -> Option<MandateId> {
-    if let Some(mandate) = entered.as_ref().ok().and_then(Entered::member_of) {
+    if let Some(mandate) = entered.as_ref().ok().and_then(Context::member_of) {
         return Some(mandate);
     }
     let user = request.extensions().get::<Identity>()?.claims?.user;
@@ -204,4 +335,55 @@ fn query_parameters(operation: &Operation) -> Vec<String> {
             _ => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::tables::{Instances, Read};
+    use crate::kernel::ids::InstanceId;
+    use crate::path_params;
+
+    path_params! {
+        /// What a parameter is called tells nothing.
+        Elsewhere {
+            /// An instance
+            #[param(inline)]
+            mandate_id: InstanceId,
+        }
+    }
+
+    #[utoipa::path(get, path = "/api/elsewhere/{mandateId}", params(Elsewhere))]
+    async fn get_elsewhere() {}
+
+    fn declare<C: Context>(policy: Policy<C>) -> Origins {
+        let (_, paths, _): UtoipaMethodRouter<()> = utoipa_axum::routes![get_elsewhere];
+        let (path, mut item) = paths.paths.into_iter().next().unwrap();
+        let (method, operation) = operations(&mut item).next().unwrap();
+        let origins = take_origins(operation);
+        require_origins::<C>(&policy.terms(), &origins, &method, &path);
+        assert!(!serde_json::to_string(operation).unwrap().contains("x-origin"));
+        origins
+    }
+
+    #[test]
+    fn a_context_comes_from_what_a_parameter_is_whatever_it_is_called() {
+        let origins = declare(Policy::<InstanceContext>::table::<Instances, Read>());
+        assert_eq!(origins, Origins::from([(Origin::Instance, "mandateId".to_owned())]));
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "GET /api/elsewhere/{mandateId} has a policy that takes the mandate from the \
+                    path, which names none"
+    )]
+    fn a_route_whose_path_does_not_name_its_mandate_is_not_put_together() {
+        declare(Policy::<MandateContext>::table::<Instances, Read>().or_sys());
+    }
+
+    #[test]
+    #[should_panic(expected = "takes the user from the path")]
+    fn a_route_about_oneself_names_a_user() {
+        declare(Policy::sys_or_oneself());
+    }
 }

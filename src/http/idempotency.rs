@@ -14,8 +14,8 @@ use axum::response::Response;
 use chrono::Duration;
 
 use super::body::read_body;
-use crate::context::enter::Entered;
-use crate::context::policy::{Policy, has_effect};
+use crate::context::enter::Context;
+use crate::context::policy::{About, Terms, has_effect};
 use crate::http::app::App;
 use crate::kernel::credentials::claims::Claims;
 use crate::kernel::db::once::{Answer, Finished, Key, Pending, once};
@@ -33,11 +33,12 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CACHE_CONTROL, ETAG, LOCATION];
 
 /// The key that was sent with a request, where the route heeds it.
-pub(super) fn sent(request: &Request, policy: &Policy) -> Result<Option<String>> {
-    if !has_effect(request.method()) || policy.asks || !request.headers().contains_key(HEADER) {
+pub(super) fn sent(request: &Request, terms: &Terms) -> Result<Option<String>> {
+    let asks = terms.about == About::Access;
+    if !has_effect(request.method()) || asks || !request.headers().contains_key(HEADER) {
         return Ok(None);
     }
-    if policy.is_public() || policy.forgets {
+    if terms.is_public() || terms.forgets {
         return Err(Error::new(
             Code::IdempotencyNotSupported,
             "This route does not remember what it answered.",
@@ -69,18 +70,19 @@ pub(super) struct Whose {
 }
 
 impl Whose {
-    pub fn of(claims: &Claims, policy: &Policy) -> Self {
-        Self { user: claims.user, session: policy.own_session.then_some(claims.session) }
+    pub fn of(claims: &Claims, terms: &Terms) -> Self {
+        let is_about_it = terms.about == About::OwnSession;
+        Self { user: claims.user, session: is_about_it.then_some(claims.session) }
     }
 }
 
 /// Answers what was answered before, or lets the request in and keeps what it is answered.
-pub(super) async fn answer(
+pub(super) async fn answer<C: Context>(
     app: &App,
     whose: Whose,
     key: &str,
     mut request: Request,
-    entered: Result<Entered>,
+    entered: Result<C>,
     next: Next,
 ) -> Result<Response> {
     let bytes = read_body(&mut request, app).await?;

@@ -1,6 +1,6 @@
 //! Lists: what every list takes in its query, and how a page is answered.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderValue;
 use axum::http::header::LINK;
 use axum::http::request::Parts;
@@ -62,13 +62,16 @@ pub struct Lister {
     query: Vec<(String, String)>,
 }
 
-impl FromRequestParts<App> for Lister {
+impl<S: Sync> FromRequestParts<S> for Lister
+where
+    App: FromRef<S>,
+{
     type Rejection = Error;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
             .into_owned()
             .collect();
-        Ok(Self { app: app.clone(), path: ids_in_one_case(parts.uri.path()), query })
+        Ok(Self { app: App::from_ref(state), path: ids_in_one_case(parts.uri.path()), query })
     }
 }
 

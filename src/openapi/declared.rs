@@ -12,7 +12,8 @@ use utoipa::openapi::{OpenApi, RefOr, Schema};
 use super::facts::Facts;
 use super::schemas::body_has;
 use super::{completed, headers, refusals};
-use crate::context::policy::{Class, Policy};
+use crate::context::path::Origins;
+use crate::context::policy::{Class, Terms};
 use crate::kernel::error::Code;
 
 /// The document as the routes declare it, to be completed when it is asked for.
@@ -36,17 +37,23 @@ impl fmt::Debug for Declared {
 
 /// Adds what follows from an operation's policy: who may call it, the headers that choose the
 /// context, and the guard's refusals.
-pub(crate) fn declare(operation: &mut Operation, method: &Method, policy: &Policy, class: Class) {
-    let extension = Extensions::builder().add("x-access", policy.describe(class)).build();
+pub(crate) fn declare(
+    operation: &mut Operation,
+    method: &Method,
+    terms: &Terms,
+    origins: &Origins,
+    class: Class,
+) {
+    let extension = Extensions::builder().add("x-access", terms.describe(class)).build();
     operation.extensions.get_or_insert_default().merge(extension);
-    let security = if policy.is_public() {
+    let security = if terms.is_public() {
         Vec::new()
     } else {
         vec![SecurityRequirement::new("bearer", Vec::<String>::new())]
     };
     operation.security = Some(security);
     without_null(operation);
-    let facts = Facts::of(operation, method, policy);
+    let facts = Facts::of(operation, method, terms, origins);
     headers::choose_context(operation, &facts);
     refusals::add(operation, &refusals::of_the_guard(&facts));
 }

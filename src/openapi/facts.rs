@@ -6,7 +6,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, ParameterIn};
 
 use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES};
-use crate::context::policy::{Clause, Policy, has_effect};
+use crate::context::path::{Origin, Origins};
+use crate::context::policy::{Clause, Terms, has_effect};
 
 pub(super) struct Facts {
     pub guarded: bool,
@@ -34,27 +35,32 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(operation: &Operation, method: &Method, policy: &Policy) -> Self {
-        let tables: Vec<&str> = policy.clauses.iter().filter_map(table_of).collect();
+    pub(super) fn of(
+        operation: &Operation,
+        method: &Method,
+        terms: &Terms,
+        origins: &Origins,
+    ) -> Self {
+        let tables: Vec<&str> = terms.clauses.iter().filter_map(table_of).collect();
         let is_own =
             |table: &&str| MANDATE_TABLES.contains(table) || INSTANCE_TABLES.contains(table);
-        let sys = policy.has(Clause::Sys) || policy.has(Clause::SysTemplates);
+        let sys = terms.has(Clause::Sys) || terms.has(Clause::SysTemplates);
         let (in_path, in_query) =
             (names(operation, &ParameterIn::Path), names(operation, &ParameterIn::Query));
         Self {
-            guarded: !policy.is_public(),
+            guarded: !terms.is_public(),
             table: !tables.is_empty(),
             feature_table: !tables.iter().all(is_own),
             sys,
-            principal: sys || policy.has(Clause::Oneself),
-            context: policy.context,
-            names_mandate: !policy.has(Clause::User)
-                && ["mandateId", "instanceId"].iter().any(|name| in_path.contains(name)),
+            principal: sys || terms.has(Clause::Oneself),
+            context: terms.looks_at_headers(),
+            names_mandate: !terms.has(Clause::User)
+                && [Origin::Mandate, Origin::Instance].iter().any(|one| origins.contains_key(one)),
             path: !in_path.is_empty(),
             parameters: !in_path.is_empty() || !in_query.is_empty(),
             body: operation.request_body.is_some(),
-            remembers: policy.remembers(method),
-            forgets: has_effect(method) && (policy.is_public() || policy.forgets),
+            remembers: terms.remembers(method),
+            forgets: has_effect(method) && (terms.is_public() || terms.forgets),
         }
     }
 }

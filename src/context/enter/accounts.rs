@@ -1,19 +1,13 @@
-//! How far what a guard let in goes, where that hangs on who it is.
+//! The way in to accounts.
 
+use super::arrival::Arrival;
+use super::context::Context;
 use crate::context::caller::Caller;
-use crate::context::mandate::MandateContext;
+use crate::context::path::Origin;
+use crate::context::refusals::for_sys_admins;
 use crate::context::system::SystemContext;
-use crate::kernel::ids::MandateId;
-
-/// How far a list of mandates' own things goes.
-#[expect(clippy::large_enum_variant, reason = "as with what it is taken from, one a request")]
-#[derive(Debug, Clone)]
-pub enum Reach {
-    /// A member's, in their mandate.
-    Mandate(MandateContext),
-    /// A SysAdmin's: every mandate, or the one that a header named.
-    Everywhere(SystemContext, Option<MandateId>),
-}
+use crate::context::terms::Terms;
+use crate::kernel::error::Result;
 
 /// Whose accounts somebody may see and change.
 #[expect(clippy::large_enum_variant, reason = "as with what it is taken from, one a request")]
@@ -36,6 +30,22 @@ impl Accounts {
         match self {
             Self::Any(system) => system.caller(),
             Self::Own(caller) => Some(caller),
+        }
+    }
+}
+
+impl Context for Accounts {
+    fn origin(_: &Terms) -> Option<Origin> {
+        Some(Origin::User)
+    }
+    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
+        let entrance = arrival.with_session().await?;
+        if entrance.caller.is_sys_admin {
+            Ok(Self::Any(SystemContext::of(entrance.caller)))
+        } else if entrance.is_oneself()? {
+            Ok(Self::Own(entrance.caller))
+        } else {
+            Err(for_sys_admins())
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Whose token was looked at, and whose session was not yet.
 
+use super::arrival::Arrival;
+use super::context::Context;
 use crate::context::services::Services;
 use crate::kernel::credentials::claims::Claims;
+use crate::kernel::error::Result;
 
 /// A caller whose token was verified and whose session was not yet.
 #[derive(Debug, Clone)]
 pub struct DeferredCaller {
-    pub(super) claims: Claims,
-    pub(super) services: Services,
+    claims: Claims,
+    services: Services,
 }
 
 impl DeferredCaller {
@@ -17,5 +20,12 @@ impl DeferredCaller {
     }
     pub(crate) fn services(&self) -> &Services {
         &self.services
+    }
+}
+
+impl Context for DeferredCaller {
+    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
+        let (claims, _) = arrival.claimed()?;
+        Ok(Self { claims, services: arrival.services.clone() })
     }
 }

@@ -2,23 +2,56 @@
 
 use std::sync::Arc;
 
+use super::arrival::Arrival;
+use super::context::{Context, Governed, OfTables};
 use super::entrance::Entrance;
 use crate::context::cache::CachedInstance;
 use crate::context::instance::{InstanceContext, instance_context};
 use crate::context::mandate::MandateContext;
+use crate::context::path::Origin;
 use crate::context::refusals::instance_access_denied;
+use crate::context::terms::Terms;
 use crate::context::{find, load};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::InstanceId;
 
+impl Context for InstanceContext {
+    fn origin(terms: &Terms) -> Option<Origin> {
+        terms.feature_code().is_none().then_some(Origin::Instance)
+    }
+    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
+        let entrance = arrival.with_session().await?;
+        if entrance.governs() {
+            return entrance.governed_instance().await;
+        }
+        let context = entrance.member().await?;
+        match entrance.terms.feature_code() {
+            Some(feature) => entrance.in_feature(&context, feature).await,
+            None => entrance.instance_in_path(context).await,
+        }
+    }
+    fn in_mandate(&self) -> Option<&MandateContext> {
+        Some(self.mandate())
+    }
+}
+
+impl OfTables for InstanceContext {}
+impl Governed for InstanceContext {}
+
 impl Entrance<'_> {
+    pub(super) async fn instance_if_named(
+        &self,
+        mandate: &MandateContext,
+    ) -> Result<Option<InstanceContext>> {
+        match self.headers.instance {
+            Some(id) => self.instance_in_header(mandate, id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The instance of a built-in feature that the header names, or the only one that is open to
     /// the caller.
-    pub(super) async fn in_feature(
-        &self,
-        context: &MandateContext,
-        feature: &str,
-    ) -> Result<InstanceContext> {
+    async fn in_feature(&self, context: &MandateContext, feature: &str) -> Result<InstanceContext> {
         let instance = if let Some(named) = self.headers.instance {
             named
         } else {
@@ -41,11 +74,8 @@ impl Entrance<'_> {
         }
     }
 
-    pub(super) async fn instance_in_path(
-        &self,
-        context: MandateContext,
-    ) -> Result<InstanceContext> {
-        let instance = self.path_id::<InstanceId>("instanceId")?.ok_or_else(Error::not_found)?;
+    async fn instance_in_path(&self, context: MandateContext) -> Result<InstanceContext> {
+        let instance = self.path.id::<InstanceId>()?.ok_or_else(Error::not_found)?;
         let found =
             load::instance(&*self.reader().await?, self.caller.user, context.mandate, instance)
                 .await?;
@@ -57,7 +87,7 @@ impl Entrance<'_> {
         Ok(instance_context(context, instance, found, own))
     }
 
-    pub(super) async fn instance_in_header(
+    async fn instance_in_header(
         &self,
         context: &MandateContext,
         instance: InstanceId,

@@ -2,16 +2,50 @@
 
 use std::sync::Arc;
 
+use super::arrival::Arrival;
+use super::context::{Context, Governed, OfTables};
 use super::entrance::Entrance;
 use crate::context::load;
 use crate::context::mandate::{Authority, MandateContext};
 use crate::context::merged_access::MandateAccess;
+use crate::context::path::Origin;
 use crate::context::refusals::mandate_access_denied;
+use crate::context::terms::{Clause, Terms};
 use crate::kernel::db::{ActAs, Intent};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::MandateId;
 
+impl Context for MandateContext {
+    fn origin(terms: &Terms) -> Option<Origin> {
+        terms.has(Clause::Sys).then_some(Origin::Mandate)
+    }
+    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
+        let entrance = arrival.with_session().await?;
+        if entrance.governs() {
+            entrance.governed_mandate().await
+        } else {
+            entrance.mandate_of_member().await
+        }
+    }
+    fn in_mandate(&self) -> Option<&MandateContext> {
+        Some(self)
+    }
+}
+
+impl OfTables for MandateContext {}
+impl Governed for MandateContext {}
+
 impl Entrance<'_> {
+    /// Where a table of the policy is open to the caller, or it is about themselves.
+    pub(super) async fn mandate_of_member(&self) -> Result<MandateContext> {
+        let context = self.member_or_suspended().await?;
+        if self.is_oneself()? || self.some_table_is_open(&context, None) {
+            Ok(context)
+        } else {
+            Err(self.denied())
+        }
+    }
+
     /// The caller as a member of the mandate that the header names; the path, where it names one,
     /// must agree.
     pub(super) async fn member(&self) -> Result<MandateContext> {
@@ -26,7 +60,7 @@ impl Entrance<'_> {
 
     /// The same; where the route is about the caller's own membership, also while that is disabled:
     /// then with no access at all.
-    pub(super) async fn member_or_suspended(&self) -> Result<MandateContext> {
+    async fn member_or_suspended(&self) -> Result<MandateContext> {
         let refused = match self.member().await {
             Err(refused)
                 if refused.code() == Code::MandateAccessDenied
@@ -50,7 +84,7 @@ impl Entrance<'_> {
                 "The header X-Mandate-Id must say which mandate the request is for.",
             )
         })?;
-        if let Some(named) = self.path_id::<MandateId>("mandateId")?
+        if let Some(named) = self.path.id::<MandateId>()?
             && named != mandate
         {
             return Err(mandate_access_denied());

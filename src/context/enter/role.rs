@@ -2,22 +2,44 @@
 
 use std::sync::Arc;
 
+use super::arrival::Arrival;
+use super::context::{Context, OfTables};
 use super::entrance::Entrance;
 use crate::context::instance::instance_context;
 use crate::context::load::{self, RoleHome};
-use crate::context::policy::Clause;
+use crate::context::mandate::MandateContext;
+use crate::context::path::Origin;
 use crate::context::role::RoleContext;
 use crate::context::system::SystemContext;
+use crate::context::terms::{Clause, Terms};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::RoleId;
+
+impl Context for RoleContext {
+    fn origin(_: &Terms) -> Option<Origin> {
+        Some(Origin::Role)
+    }
+    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
+        arrival.with_session().await?.role().await
+    }
+    fn in_mandate(&self) -> Option<&MandateContext> {
+        match self {
+            Self::Template(..) => None,
+            Self::Mandate(mandate, _) => Some(mandate),
+            Self::Instance(instance, _) => Some(instance.mandate()),
+        }
+    }
+}
+
+impl OfTables for RoleContext {}
 
 impl Entrance<'_> {
     /// A role by its id: templates for SysAdmins, else a role of the header's mandate or of one of
     /// its instances.
-    pub(super) async fn role(self) -> Result<RoleContext> {
-        let role = self.path_id::<RoleId>("roleId")?.ok_or_else(Error::not_found)?;
+    async fn role(self) -> Result<RoleContext> {
+        let role = self.path.id::<RoleId>()?.ok_or_else(Error::not_found)?;
         let home = load::role_home(&*self.reader().await?, role, self.headers.mandate).await?;
-        if self.caller.is_sys_admin && self.policy.has(Clause::SysTemplates) {
+        if self.caller.is_sys_admin && self.terms.has(Clause::SysTemplates) {
             if home == Some(RoleHome::Template) {
                 return Ok(RoleContext::Template(SystemContext::of(self.caller), role));
             }

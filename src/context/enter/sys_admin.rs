@@ -1,45 +1,53 @@
 //! The way in of SysAdmins, on routes that are theirs.
 
-use super::entered::Entered;
+use super::arrival::Arrival;
+use super::context::Context;
 use super::entrance::Entrance;
-use crate::context::instance::instance_context;
+use crate::context::instance::{InstanceContext, instance_context};
 use crate::context::load;
 use crate::context::mandate::{Authority, MandateContext};
-use crate::context::policy::Clause;
-use crate::context::refusals::mandate_access_denied;
+use crate::context::refusals::{for_sys_admins, mandate_access_denied};
 use crate::context::system::SystemContext;
+use crate::context::terms::Clause;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId};
 
-impl Entrance<'_> {
-    /// A SysAdmin, on a route that is theirs: the object in the path names the mandate, and a
-    /// header that is sent must agree. Where the path names none it is every mandate; a header that
-    /// is sent says which one, and selects no roles.
-    pub(super) async fn sys_admin(self) -> Result<Entered> {
-        let governs_mandate =
-            self.policy.clauses.iter().any(|clause| matches!(clause, Clause::Table { .. }));
-        if let Some(mandate) = self.path_id::<MandateId>("mandateId")? {
-            self.header_agrees(mandate)?;
-            if !governs_mandate {
-                return Ok(Entered::System(SystemContext::of(self.caller)));
-            }
-            if !load::mandate_exists(&*self.reader().await?, mandate).await? {
-                return Err(Error::not_found());
-            }
-            return Ok(Entered::Mandate(MandateContext {
-                caller: self.caller,
-                mandate,
-                authority: Authority::SysAdmin,
-            }));
+impl Context for SystemContext {
+    /// Where the path names a mandate, a header that is sent must agree.
+    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
+        let entrance = arrival.with_session().await?;
+        if !entrance.caller.is_sys_admin {
+            return Err(for_sys_admins());
         }
-        let Some(instance) = self.path_id::<InstanceId>("instanceId")? else {
-            let system = SystemContext::of(self.caller);
-            return Ok(if governs_mandate {
-                Entered::Everywhere(system, self.headers.mandate)
-            } else {
-                Entered::System(system)
-            });
-        };
+        if let Some(mandate) = entrance.path.id::<MandateId>()? {
+            entrance.header_agrees(mandate)?;
+        }
+        Ok(Self::of(entrance.caller))
+    }
+    fn works_in(&self, named: Option<MandateId>) -> Option<MandateId> {
+        named
+    }
+}
+
+impl Entrance<'_> {
+    /// Whether it is a SysAdmin, on a route that is theirs too.
+    pub(super) fn governs(&self) -> bool {
+        self.caller.is_sys_admin && self.terms.has(Clause::Sys)
+    }
+
+    /// In the mandate that the path names; a header that is sent must agree.
+    pub(super) async fn governed_mandate(self) -> Result<MandateContext> {
+        let mandate = self.path.id::<MandateId>()?.ok_or_else(Error::not_found)?;
+        self.header_agrees(mandate)?;
+        if !load::mandate_exists(&*self.reader().await?, mandate).await? {
+            return Err(Error::not_found());
+        }
+        Ok(MandateContext { caller: self.caller, mandate, authority: Authority::SysAdmin })
+    }
+
+    /// In the instance that the path names, and so in its mandate.
+    pub(super) async fn governed_instance(self) -> Result<InstanceContext> {
+        let instance = self.path.id::<InstanceId>()?.ok_or_else(Error::not_found)?;
         let mandate = load::mandate_of_instance(&*self.reader().await?, instance)
             .await?
             .ok_or_else(Error::not_found)?;
@@ -50,7 +58,7 @@ impl Entrance<'_> {
         let context =
             MandateContext { caller: self.caller, mandate, authority: Authority::SysAdmin };
         // As a SysAdmin: the flag opens no data, and roles held as a member do not count here.
-        Ok(Entered::Instance(instance_context(context, instance, found, None)))
+        Ok(instance_context(context, instance, found, None))
     }
 
     fn header_agrees(&self, mandate: MandateId) -> Result<()> {

@@ -1,44 +1,35 @@
 //! The way in of who is signed in, whatever they may do.
 
-use super::entered::Entered;
-use super::entrance::Entrance;
+use super::arrival::Arrival;
+use super::context::Context;
 use crate::context::asking::Asking;
-use crate::context::caller::SessionContext;
+use crate::context::caller::{Caller, SessionContext};
 use crate::context::mandate::MandateContext;
-use crate::kernel::error::{Code, Error, Result};
+use crate::context::terms::About;
+use crate::kernel::error::Result;
 
-impl Entrance<'_> {
-    /// A signed-in user; with the contexts that the headers name, where the route looks at them.
-    pub(super) async fn user(self) -> Result<Entered> {
-        if self.policy.own_session {
-            return Ok(Entered::Session(SessionContext { caller: self.caller }));
-        }
-        if self.policy.asks {
-            let mandate = self.member().await?;
-            return self.asking(mandate).await.map(Entered::Asking);
-        }
-        if !self.policy.context || self.headers.mandate.is_none() {
-            if self.policy.context && self.headers.instance.is_some() {
-                return Err(Error::new(
-                    Code::MandateContextMissing,
-                    "X-Instance-Id needs X-Mandate-Id beside it.",
-                ));
-            }
-            return Ok(Entered::User(self.caller, None, None));
-        }
-        let mandate = self.member().await?;
-        let instance = match self.headers.instance {
-            Some(id) => Some(self.instance_in_header(&mandate, id).await?),
-            None => None,
-        };
-        Ok(Entered::User(self.caller, Some(mandate), instance))
+impl Context for Caller {
+    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
+        Ok(arrival.with_session().await?.caller)
     }
+}
 
-    pub(super) async fn asking(&self, mandate: MandateContext) -> Result<Asking> {
-        let instance = match self.headers.instance {
-            Some(id) => Some(self.instance_in_header(&mandate, id).await?),
-            None => None,
-        };
-        Ok(Asking { mandate, instance, epochs: self.epochs })
+impl Context for SessionContext {
+    const ABOUT: About = About::OwnSession;
+    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
+        Ok(Self { caller: arrival.with_session().await?.caller })
+    }
+}
+
+impl Context for Asking {
+    const ABOUT: About = About::Access;
+    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
+        let entrance = arrival.with_session().await?;
+        let mandate = entrance.member().await?;
+        let instance = entrance.instance_if_named(&mandate).await?;
+        Ok(Self { mandate, instance, epochs: entrance.epochs })
+    }
+    fn in_mandate(&self) -> Option<&MandateContext> {
+        Some(&self.mandate)
     }
 }

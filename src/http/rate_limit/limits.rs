@@ -13,7 +13,7 @@ use super::identity::Identity;
 use super::purse::Purse;
 use super::toll::{AtTheDoor, Toll};
 use crate::context::Services;
-use crate::context::policy::{Class, PerMinute, Policy};
+use crate::context::policy::{Class, PerMinute, Terms};
 use crate::kernel::config::Settings;
 use crate::kernel::error::Error;
 use crate::kernel::ids::MandateId;
@@ -45,12 +45,12 @@ impl Limits {
         &self,
         router: MethodRouter<S>,
         class: Class,
-        policy: &Policy,
+        terms: &Terms,
         services: &Services,
     ) -> MethodRouter<S> {
         match &self.0 {
             Some(_) => router.route_layer(from_fn_with_state(
-                Arc::new(Toll::of(services, class, policy)),
+                Arc::new(Toll::of(services, class, terms)),
                 at_the_door,
             )),
             None => router,

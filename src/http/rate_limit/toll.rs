@@ -9,7 +9,7 @@ use tower_governor::key_extractor::KeyExtractor;
 use super::budgets::Payer;
 use super::identity::Identity;
 use crate::context::Services;
-use crate::context::policy::{Charging, Class, Policy};
+use crate::context::policy::{Charging, Class, Terms};
 use crate::kernel::ids::{MandateId, UserId};
 
 /// What the door of a route charges.
@@ -25,16 +25,16 @@ pub(super) struct Toll {
 }
 
 impl Toll {
-    pub fn of(services: &Services, class: Class, policy: &Policy) -> Self {
-        let class = match policy.charging {
+    pub fn of(services: &Services, class: Class, terms: &Terms) -> Self {
+        let class = match terms.charging {
             Charging::AtTheDoor => Some(class),
             Charging::ByTheHandler { door } => Some(door),
             Charging::Free => None,
         };
         Self {
             class,
-            by_address: policy.is_public(),
-            in_mandates: policy.works_in_mandates(),
+            by_address: terms.is_public(),
+            in_mandates: terms.works_in_mandates(),
             services: services.clone(),
         }
     }

@@ -32,7 +32,7 @@ pub(super) fn routes(app: &App) -> Routes {
                 Code::Gone,
             ])
             .versioned()
-            .guard(app, Policy::sys().or_oneself()),
+            .guard(app, Policy::sys_or_oneself()),
     )
 }
 

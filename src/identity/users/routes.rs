@@ -20,7 +20,7 @@ use crate::kernel::ids::UserId;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
-        .routes(routes!(get_user).refuses(&[Code::Gone]).guard(app, Policy::sys().or_oneself()))
+        .routes(routes!(get_user).refuses(&[Code::Gone]).guard(app, Policy::sys_or_oneself()))
         .routes(
             routes!(update_user)
                 .refuses(&[
@@ -31,7 +31,7 @@ pub(super) fn routes(app: &App) -> Routes {
                     Code::Gone,
                 ])
                 .versioned()
-                .guard(app, Policy::sys().or_oneself()),
+                .guard(app, Policy::sys_or_oneself()),
         )
 }
 

@@ -24,7 +24,7 @@ use crate::kernel::ids::{RoleId, UserId};
 use crate::tenancy::roles::{self, NamedRole, NamedRoles};
 
 pub(super) fn routes(app: &App) -> Routes {
-    let write = |policy: Policy| policy.class(Class::MemberWrite);
+    let write = |policy: Policy<InstanceContext>| policy.class(Class::MemberWrite);
     let manage = || Policy::table::<Instances, Update>();
     Routes::new().routes(
         routes!(replace_instance_user_roles)

@@ -25,7 +25,7 @@ use crate::kernel::ids::UserId;
 use crate::list_query;
 
 pub(super) fn routes(app: &App) -> Routes {
-    let write = |policy: Policy| policy.class(Class::MemberWrite);
+    let write = |policy: Policy<InstanceContext>| policy.class(Class::MemberWrite);
     let manage = || Policy::table::<Instances, Update>();
     Routes::new()
         .routes(

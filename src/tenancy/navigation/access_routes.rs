@@ -7,19 +7,17 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::access::Rule;
-use crate::context::enter::Entered;
+use crate::context::enter::ChosenContext;
 use crate::context::policy::{Class, Policy};
 use crate::context::{InstanceContext, MandateContext};
 use crate::http::app::App;
 use crate::http::extract::Json;
 use crate::http::guard::{Guard, Routes};
-use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId};
 
 pub(super) fn routes(app: &App) -> Routes {
-    Routes::new().routes(
-        routes!(get_my_access).guard(app, Policy::user().with_context().class(Class::Check)),
-    )
+    Routes::new()
+        .routes(routes!(get_my_access).guard(app, Policy::user_with_context().class(Class::Check)))
 }
 
 /// The caller's merged access. Without `X-Mandate-Id` it is empty; with `X-Instance-Id` too, the
@@ -39,10 +37,8 @@ pub struct OwnAccess {
 /// What the caller may do in the context that the headers choose.
 #[utoipa::path(get, path = "/api/access/me", tag = "Access",
     responses((status = 200, description = "The caller's access", body = OwnAccess)))]
-async fn get_my_access(entered: Entered) -> Result<Json<OwnAccess>> {
-    let Entered::User(caller, mandate, instance) = entered else {
-        return Err(Error::internal("the route gives a user"));
-    };
+async fn get_my_access(context: ChosenContext) -> Json<OwnAccess> {
+    let ChosenContext { caller, mandate, instance } = context;
     let mut own = OwnAccess {
         user_id: caller.user(),
         mandate_id: None,
@@ -57,7 +53,7 @@ async fn get_my_access(entered: Entered) -> Result<Json<OwnAccess>> {
     if let Some(context) = &instance {
         own.add_instance(context);
     }
-    Ok(Json(own))
+    Json(own)
 }
 
 impl OwnAccess {

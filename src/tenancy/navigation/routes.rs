@@ -28,7 +28,7 @@ pub(super) fn routes(app: &App) -> Routes {
         NavigationCache::off()
     };
     Routes::new()
-        .routes(routes!(get_my_features).guard(app, Policy::user().checked_by_its_statement()))
+        .routes(routes!(get_my_features).guard(app, Policy::user_checked_by_the_statement()))
         .layer(Extension(kept))
 }
 

@@ -30,7 +30,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::kernel::error::{Code, Error, FieldError, Result};
 
 pub(super) fn routes(app: &App) -> Routes {
-    let asked = || Policy::user().asks_about_access();
+    let asked = || Policy::asking_about_access();
     Routes::new()
         .routes(
             routes!(evaluate_access)

@@ -19,7 +19,7 @@ pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(
         routes!(check_access)
             .refuses(&[Code::NotFound, Code::InstanceContextMissing, Code::PermissionDenied])
-            .guard(app, Policy::user().asks_about_access()),
+            .guard(app, Policy::asking_about_access()),
     )
 }
 

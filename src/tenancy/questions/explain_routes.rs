@@ -24,7 +24,7 @@ pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(
         routes!(explain_access)
             .refuses(&[Code::NotFound, Code::InstanceContextMissing, Code::PermissionDenied])
-            .guard(app, Policy::user().asks_about_access()),
+            .guard(app, Policy::asking_about_access()),
     )
 }
 
