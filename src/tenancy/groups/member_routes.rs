@@ -6,8 +6,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::store::{self, GroupMember};
-use super::{Group, GroupMemberPath, GroupPath};
+use super::member_store::{self, GroupMember};
+use super::{Group, GroupMemberPath, GroupPath, find};
 use crate::access::tables::{Groups, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -81,8 +81,8 @@ async fn list_group_members(
     let paging = query.paging(&lister)?;
     let grant = context.grant::<Groups, Read>()?;
     let mut reading = context.read().await?;
-    let group = grant.open(store::find(&mut reading, &grant, group).await?)?;
-    let rows = store::members(&mut reading, &group, &paging).await?;
+    let group = grant.open(find::find(&mut reading, &grant, group).await?)?;
+    let rows = member_store::members(&mut reading, &group, &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }
@@ -137,7 +137,7 @@ async fn replace(
     let (mut change, opened) = begin(context, group, precondition, body.version).await?;
     let wanted = Wanted::Exactly(&body.user_ids);
     let recorded = regroup(&mut change, context, &opened, &wanted).await?;
-    let after = store::members(&mut change, &opened, first).await?;
+    let after = member_store::members(&mut change, &opened, first).await?;
     change.conclude(recorded, Concerned::Group(group), after).await
 }
 
@@ -213,13 +213,13 @@ impl Wanted<'_> {
     ) -> Result<()> {
         match self {
             Wanted::Exactly(members) => {
-                let strangers = store::strangers(change, group.grant(), added).await?;
+                let strangers = member_store::strangers(change, group.grant(), added).await?;
                 let unknown = Thing::User
                     .unknown_among("/userIds", members, |user| !strangers.contains(&user));
                 if unknown.is_empty() { Ok(()) } else { Err(Error::unknown(unknown)) }
             }
             Wanted::With(user) | Wanted::Without(user) => {
-                let strangers = store::strangers(change, group.grant(), &[*user]).await?;
+                let strangers = member_store::strangers(change, group.grant(), &[*user]).await?;
                 if strangers.is_empty() { Ok(()) } else { Err(Error::not_found()) }
             }
         }
@@ -235,7 +235,7 @@ async fn begin(
 ) -> Result<(Change<MandateContext>, Opened<Groups, Update, Group>)> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Update>()?;
-    let opened = grant.open(store::find_for_change(&mut change, &grant, group).await?)?;
+    let opened = grant.open(find::find_for_change(&mut change, &grant, group).await?)?;
     precondition.check_with(opened.version, version)?;
     Ok((change, opened))
 }
@@ -247,7 +247,8 @@ async fn regroup(
     group: &Opened<Groups, Update, Group>,
     wanted: &Wanted<'_>,
 ) -> Result<Recorded> {
-    let before: BTreeSet<UserId> = store::member_ids(change, group).await?.into_iter().collect();
+    let before: BTreeSet<UserId> =
+        member_store::member_ids(change, group).await?.into_iter().collect();
     let after = wanted.applied_to(&before);
     let regrouping = Regrouping { nearness: group.nearness(), before: &before, after: &after };
     let (added, removed) = (regrouping.added(), regrouping.removed());
@@ -257,7 +258,7 @@ async fn regroup(
     if after == before {
         return Ok(Recorded::nothing_changed());
     }
-    store::change_members(change, group, &added, &removed).await?;
+    member_store::change_members(change, group, &added, &removed).await?;
     let event = Event::new(Action::GroupMembersChanged, ResourceType::Group, group.id);
     let event =
         event.listing("added", "addedCount", &added).listing("removed", "removedCount", &removed);

@@ -1,6 +1,9 @@
 //! Groups: named sets of members of one mandate. They decide whom level `g` reaches.
 
+mod find;
+mod list;
 mod member_routes;
+mod member_store;
 mod reaching;
 mod routes;
 mod store;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::store::{self, Changes};
-use super::{Group, GroupPath};
+use super::{Group, GroupPath, find, list, member_store};
 use crate::access::tables::{Create, Delete, Groups, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -69,7 +69,7 @@ async fn list_groups(
     let grant = context.grant::<Groups, Read>()?;
     let text = query.q.map(Search::into_key);
     let mut reading = context.read().await?;
-    let rows = store::list(&mut reading, &grant, text.as_deref(), &paging).await?;
+    let rows = list::list(&mut reading, &grant, text.as_deref(), &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }
@@ -93,8 +93,8 @@ async fn readable(
     name: &Name,
 ) -> Result<Option<GroupId>> {
     let mut reading = context.read().await?;
-    let Some(id) = store::named(&mut reading, &grant, name.key()).await? else { return Ok(None) };
-    let found = store::find(&mut reading, &grant, id).await?;
+    let Some(id) = find::named(&mut reading, &grant, name.key()).await? else { return Ok(None) };
+    let found = find::find(&mut reading, &grant, id).await?;
     reading.finish().await?;
     Ok(grant.open(found).ok().map(|group| group.id))
 }
@@ -170,7 +170,7 @@ async fn get_group(
 ) -> Result<Versioned<Group>> {
     let grant = context.grant::<Groups, Read>()?;
     let mut reading = context.read().await?;
-    let found = store::find(&mut reading, &grant, group).await?;
+    let found = find::find(&mut reading, &grant, group).await?;
     reading.finish().await?;
     Ok(Versioned(grant.open(found)?.into_row()))
 }
@@ -233,7 +233,7 @@ async fn update(
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Update>()?;
     change.as_tenant().await?;
-    let before = grant.open(store::find_for_change(&mut change, &grant, group).await?)?;
+    let before = grant.open(find::find_for_change(&mut change, &grant, group).await?)?;
     precondition.check_with(before.version, version)?;
     if changes.auto_join.is_some_and(|wanted| wanted != before.auto_join) {
         change.context.require_may_set_auto_join()?;
@@ -273,10 +273,10 @@ async fn delete(
 ) -> Result<Outcome<NoContent>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Groups, Delete>()?;
-    let before = grant.open(store::find_for_change(&mut change, &grant, group).await?)?;
+    let before = grant.open(find::find_for_change(&mut change, &grant, group).await?)?;
     precondition.check(before.version)?;
     // With the group everybody is taken out of it.
-    let members = store::member_ids(&mut change, &before).await?;
+    let members = member_store::member_ids(&mut change, &before).await?;
     change.require_targets_within_own(&members).await?;
     change.as_tenant().await?;
     store::delete(&mut change, &before).await?;
