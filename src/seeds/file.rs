@@ -11,6 +11,9 @@ use crate::access::Permissions;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId};
 
+/// Everybody's password in seeded data. Public, so never for a database that others reach.
+pub const PASSWORD: &str = "bailiwick-demo";
+
 pub(super) type Texts = BTreeMap<String, String>;
 
 #[derive(Debug, Deserialize)]

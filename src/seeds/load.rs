@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::PASSWORD;
+use super::file::PASSWORD;
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{RequestMeta, Services, SystemContext};
 use crate::kernel::credentials::password::Passwords;

@@ -11,9 +11,6 @@ mod load;
 mod open;
 
 pub use demo::{Outcome, apply as demo, has_no_users, is_there as demo_is_there};
-pub use file::accounts;
+pub use file::{PASSWORD, accounts};
 pub use load::{Plan, apply as load};
 pub use open::accounts as open_accounts;
-
-/// Everybody's password in seeded data. Public, so never for a database that others reach.
-pub const PASSWORD: &str = "bailiwick-demo";

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::PASSWORD;
 use super::file::Demo;
+use super::file::PASSWORD;
 use crate::context::{RequestMeta, Services, SystemContext};
 use crate::kernel::credentials::password::Passwords;
 use crate::kernel::error::Result;
