@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::FeatureInstance;
 use crate::access::tables::{Delete, Instances};
 use crate::access::{Permissions, Rules, Views};
-use crate::context::Grant;
+use crate::context::Opened;
 use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
 use crate::tenancy::roles;
@@ -16,14 +17,14 @@ use crate::tenancy::roles;
 /// The instance's roles with what they permit.
 pub(super) async fn roles(
     connection: &mut PgConnection,
-    grant: &Grant<Instances, Delete>,
+    instance: &Opened<Instances, Delete, FeatureInstance>,
 ) -> Result<Vec<Value>> {
     let rows = sqlx::query!(
         r#"select r.label, role_tables(r.id) as "tables!: Json<Rules>",
              role_view_flags(r.id) as "views!: Json<Views>"
            from roles r where r.mandate_id = $1 and r.instance_id = $2 order by r.label_key"#,
-        grant.mandate_uuid(),
-        grant.instance_uuid()
+        instance.grant().mandate_uuid(),
+        instance.grant().instance_uuid()
     )
     .fetch_all(connection)
     .await?;
@@ -46,7 +47,7 @@ pub(super) struct Admission {
 
 pub(super) async fn admissions(
     connection: &mut PgConnection,
-    grant: &Grant<Instances, Delete>,
+    instance: &Opened<Instances, Delete, FeatureInstance>,
 ) -> Result<Vec<Admission>> {
     let admissions = sqlx::query_as!(
         Admission,
@@ -59,8 +60,8 @@ pub(super) async fn admissions(
                         order by r.label_key) as "roles!"
            from feature_accesses a
            where a.mandate_id = $1 and a.instance_id = $2 order by a.user_id"#,
-        grant.mandate_uuid(),
-        grant.instance_uuid()
+        instance.grant().mandate_uuid(),
+        instance.grant().instance_uuid()
     )
     .fetch_all(connection)
     .await?;

@@ -49,9 +49,9 @@ pub(super) fn routes(app: &App) -> Routes {
 async fn get_feature_instance(context: InstanceContext, headers: HeaderMap) -> Result<Response> {
     let grant = context.grant_over_itself::<Read>()?;
     let mut reading = context.read().await?;
-    let instance = find::find(&mut reading, &grant).await?.ok_or_else(Error::not_found)?;
+    let found = find::find(&mut reading, &grant).await?;
     reading.finish().await?;
-    Ok(resource_unless_known(&headers, &instance))
+    Ok(resource_unless_known(&headers, &*grant.open(found)?))
 }
 
 /// What to change of an instance.
@@ -107,15 +107,14 @@ async fn change(
         change.require_may_enable().await?;
     }
     change.as_tenant().await?;
-    let found = find::find_for_change(&mut change, &grant).await?;
-    let before = found.ok_or_else(Error::not_found)?;
+    let before = grant.open(find::find_for_change(&mut change, &grant).await?)?;
     precondition.check_with(before.version, version)?;
     let is_renamed = label.is_some_and(|label| label.as_str() != before.label);
     if !is_renamed && enabled.is_none_or(|enabled| enabled == before.enabled) {
         change.commit(Recorded::nothing_changed()).await?;
-        return Ok(before);
+        return Ok(before.into_row());
     }
-    let after = store::update(&mut change, &grant, label, enabled).await?;
+    let after = store::update(&mut change, &before, label, enabled).await?;
     let details = json!({ "before": described(&before), "after": described(&after) });
     let event =
         Event::new(Action::InstanceUpdated, ResourceType::Instance, after.id).details(details);
@@ -142,14 +141,13 @@ async fn delete(context: &InstanceContext, precondition: &Precondition) -> Resul
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant_over_itself::<Delete>()?;
     change.as_tenant().await?;
-    let found = find::find_for_change(&mut change, &grant).await?;
-    let before = found.ok_or_else(Error::not_found)?;
+    let before = grant.open(find::find_for_change(&mut change, &grant).await?)?;
     precondition.check(before.version)?;
     let (roles, admissions) = (
-        belongings::roles(&mut change, &grant).await?,
-        belongings::admissions(&mut change, &grant).await?,
+        belongings::roles(&mut change, &before).await?,
+        belongings::admissions(&mut change, &before).await?,
     );
-    store::delete(&mut change, &grant).await?;
+    store::delete(&mut change, &before).await?;
     let event = Event::new(Action::InstanceDeleted, ResourceType::Instance, before.id)
         .details(json!({ "before": described(&before) }));
     let event = event.listing("roles", "roleCount", &roles).listing(

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::{FeatureInstance, label_taken};
 use crate::access::tables::{Create, Delete, Instances, Update};
-use crate::context::Grant;
+use crate::context::{Grant, Opened};
 use crate::kernel::error::{OnConstraint, Result};
 use crate::kernel::ids::InstanceId;
 use crate::kernel::names::Name;
@@ -38,19 +38,19 @@ pub(super) async fn insert(
 
 pub(super) async fn update(
     connection: &mut PgConnection,
-    grant: &Grant<Instances, Update>,
+    instance: &Opened<Instances, Update, FeatureInstance>,
     label: Option<&Name>,
     enabled: Option<bool>,
 ) -> Result<FeatureInstance> {
     let row = sqlx::query_as!(
         FeatureInstance,
-        "update feature_instances set label = coalesce($3, label),
-           label_key = coalesce($4, label_key), enabled = coalesce($5, enabled),
-           version = version + 1
+        "update feature_instances set
+           label = coalesce($3, label), label_key = coalesce($4, label_key),
+           enabled = coalesce($5, enabled), version = version + 1
          where mandate_id = $1 and id = $2
          returning id, feature_code, mandate_id, label, enabled, version, created_at",
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
+        instance.grant().mandate_uuid(),
+        instance.grant().instance_uuid(),
         label.map(Name::as_str),
         label.map(Name::key),
         enabled,
@@ -63,12 +63,12 @@ pub(super) async fn update(
 /// Deletes the instance with its roles, admissions and data.
 pub(super) async fn delete(
     connection: &mut PgConnection,
-    grant: &Grant<Instances, Delete>,
+    instance: &Opened<Instances, Delete, FeatureInstance>,
 ) -> Result<()> {
     sqlx::query!(
         "delete from feature_instances where mandate_id = $1 and id = $2",
-        grant.mandate_uuid(),
-        grant.instance_uuid()
+        instance.grant().mandate_uuid(),
+        instance.grant().instance_uuid()
     )
     .execute(connection)
     .await?;

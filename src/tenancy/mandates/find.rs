@@ -3,16 +3,20 @@
 use sqlx::PgConnection;
 
 use super::Mandate;
-use crate::access::tables::{Mandate as MandateTable, Read, Update};
-use crate::context::{Grant, System};
+use crate::access::Level;
+use crate::access::tables::{Mandate as MandateTable, Op};
+use crate::context::{Grant, Sealed, System};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::MandateId;
 
+/// A mandate is nobody's own.
+const NEEDED: Level = Level::All;
+
 /// The mandate of the grant.
-pub(super) async fn find(
+pub(super) async fn find<O: Op>(
     connection: &mut PgConnection,
-    grant: &Grant<MandateTable, Read>,
-) -> Result<Option<Mandate>> {
+    grant: &Grant<MandateTable, O>,
+) -> Result<Option<Sealed<MandateTable, Mandate>>> {
     let row = sqlx::query_as!(
         Mandate,
         r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
@@ -22,14 +26,14 @@ pub(super) async fn find(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row)
+    Ok(row.map(|row| grant.seal(NEEDED.number(), row)))
 }
 
 /// The mandate of the grant, locked until the transaction ends.
-pub(super) async fn find_for_change(
+pub(super) async fn find_for_change<O: Op>(
     connection: &mut PgConnection,
-    grant: &Grant<MandateTable, Update>,
-) -> Result<Option<Mandate>> {
+    grant: &Grant<MandateTable, O>,
+) -> Result<Option<Sealed<MandateTable, Mandate>>> {
     let row = sqlx::query_as!(
         Mandate,
         r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
@@ -39,7 +43,7 @@ pub(super) async fn find_for_change(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row)
+    Ok(row.map(|row| grant.seal(NEEDED.number(), row)))
 }
 
 /// A mandate by its id, deleted or not, as the system; locked until the transaction ends.
@@ -51,8 +55,8 @@ pub(super) async fn find_as_system(
     let row = sqlx::query_as!(
         Mandate,
         r#"select /* system */ id, name, code, language, enabled,
-             has_effective_admin(id) as "has_admin!", version, created_at, updated_at,
-                  deleted_at, purge_at
+             has_effective_admin(id) as "has_admin!",
+             version, created_at, updated_at, deleted_at, purge_at
            from mandates where id = $1 for no key update"#,
         mandate.uuid()
     )
@@ -70,8 +74,8 @@ pub(super) async fn find_new(
     let row = sqlx::query_as!(
         Mandate,
         r#"select /* new */ id, name, code, language, enabled,
-             has_effective_admin(id) as "has_admin!", version, created_at, updated_at,
-                  deleted_at, purge_at
+             has_effective_admin(id) as "has_admin!",
+             version, created_at, updated_at, deleted_at, purge_at
            from mandates where id = $1"#,
         mandate.uuid()
     )

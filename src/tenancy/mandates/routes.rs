@@ -47,9 +47,9 @@ pub(super) fn routes(app: &App) -> Routes {
 async fn get_mandate(context: MandateContext) -> Result<Versioned<Mandate>> {
     let grant = context.grant::<MandateTable, Read>()?;
     let mut reading = context.read().await?;
-    let mandate = find::find(&mut reading, &grant).await?.ok_or_else(Error::not_found)?;
+    let found = find::find(&mut reading, &grant).await?;
     reading.finish().await?;
-    Ok(Versioned(mandate))
+    Ok(Versioned(grant.open(found)?.into_row()))
 }
 
 /// Changes a mandate: its name and language by its admins, its code and whether it is enabled by
@@ -134,15 +134,15 @@ async fn change_as_member(
     }
     let grant = context.grant::<MandateTable, Update>()?;
     let mut writing = context.write().await?;
-    let before = find::find_for_change(&mut writing, &grant).await?.ok_or_else(Error::not_found)?;
+    let before = grant.open(find::find_for_change(&mut writing, &grant).await?)?;
     precondition.check_with(before.version, version)?;
     if !changes.alter(&before) {
         writing.commit(Recorded::nothing_changed()).await?;
-        return Ok(before);
+        return Ok(before.into_row());
     }
     let after = store::rename(
         &mut writing,
-        &grant,
+        &before,
         changes.name.as_ref(),
         changes.language.as_deref(),
         context.now(),

@@ -6,28 +6,29 @@ use sqlx::PgConnection;
 
 use super::{Mandate, code};
 use crate::access::tables::{Mandate as MandateTable, Update};
-use crate::context::{Grant, System};
+use crate::context::{Opened, System};
 use crate::kernel::error::{OnConstraint, Result};
 use crate::kernel::ids::MandateId;
 use crate::kernel::names::Name;
 
-/// Renames the mandate of the grant or changes its language; all that its admins change.
+/// Renames a mandate or changes its language; all that its admins change.
 pub(super) async fn rename(
     connection: &mut PgConnection,
-    grant: &Grant<MandateTable, Update>,
+    mandate: &Opened<MandateTable, Update, Mandate>,
     name: Option<&Name>,
     language: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<Mandate> {
     let row = sqlx::query_as!(
         Mandate,
-        r#"update mandates set name = coalesce($2, name), name_key = coalesce($3, name_key),
+        r#"update mandates set
+             name = coalesce($2, name), name_key = coalesce($3, name_key),
              language = coalesce($4, language),
              version = version + 1, updated_at = $5
            where id = $1 and deleted_at is null
            returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
              version, created_at, updated_at, deleted_at, purge_at"#,
-        grant.mandate_uuid(),
+        mandate.grant().mandate_uuid(),
         name.map(Name::as_str),
         name.map(Name::key),
         language,
@@ -65,10 +66,10 @@ pub(super) async fn update(
 ) -> Result<Mandate> {
     let row = sqlx::query_as!(
         Mandate,
-        r#"update mandates set name = coalesce($2, name), name_key = coalesce($3, name_key),
-             code = coalesce($4, code),
-             code_key = coalesce($4, code_key), language = coalesce($5, language),
-               enabled = coalesce($6, enabled),
+        r#"update mandates set
+             name = coalesce($2, name), name_key = coalesce($3, name_key),
+             code = coalesce($4, code), code_key = coalesce($4, code_key),
+             language = coalesce($5, language), enabled = coalesce($6, enabled),
              version = version + 1, updated_at = $7
            where id = $1 and deleted_at is null
            returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
