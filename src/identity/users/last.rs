@@ -12,10 +12,11 @@ pub(super) async fn require_other_sys_admin(
     account: Account,
 ) -> Result<()> {
     let last = sqlx::query_scalar!(
-        r#"select exists (select 1 from users where id = $1 and is_sys_admin and enabled
-               and erased_at is null)
-              and not exists (select 1 from users where id <> $1 and is_sys_admin and enabled
-                  and erased_at is null) as "last!""#,
+        r#"select exists (select 1 from users
+                          where id = $1 and is_sys_admin and enabled and erased_at is null)
+              and not exists (select 1 from users
+                              where id <> $1 and is_sys_admin and enabled
+                                and erased_at is null) as "last!""#,
         account.user().uuid()
     )
     .fetch_one(connection)

@@ -88,9 +88,9 @@ async fn page(
                    from users u
                    where u.erased_at is null
                      and ($1::text is null or strpos(u.username_key, $1) > 0
-                         or strpos(coalesce(u.email_key, ''), $1) > 0
-                         or strpos(lower(coalesce(u.first_name, '') || ' '
-                                         || coalesce(u.last_name, '')), $1) > 0)
+                          or strpos(coalesce(u.email_key, ''), $1) > 0
+                          or strpos(lower(coalesce(u.first_name, '') || ' '
+                                          || coalesce(u.last_name, '')), $1) > 0)
                      and ($2::bool is null or u.enabled = $2)
                      and ($3::bool is null or u.is_sys_admin = $3)
                      and ($7::text is null or u.username_key = $7)
@@ -115,15 +115,13 @@ async fn page(
                 (UserWithMandates { user: user_of!(row), mandates }, row.username_key)
             })
             .fetch_all(&mut *connection)
-            .await?
         };
     }
-    let (text, time) = (paging.bound_text(), paging.bound_time());
     Ok(match (by_name(paging), paging.descending) {
-        (true, false) => listed!("u.username_key", ">", "", text),
-        (true, true) => listed!("u.username_key", "<", " desc", text),
-        (false, false) => listed!("u.created_at", ">", "", time),
-        (false, true) => listed!("u.created_at", "<", " desc", time),
+        (true, false) => listed!("u.username_key", ">", "", paging.bound_text()).await?,
+        (true, true) => listed!("u.username_key", "<", " desc", paging.bound_text()).await?,
+        (false, false) => listed!("u.created_at", ">", "", paging.bound_time()).await?,
+        (false, true) => listed!("u.created_at", "<", " desc", paging.bound_time()).await?,
     })
 }
 
@@ -132,15 +130,18 @@ async fn count(connection: &mut PgConnection, _: System, filter: &Filter) -> Res
         r#"select count(*) as "total!" from users u
            where u.erased_at is null
              and ($1::text is null or strpos(u.username_key, $1) > 0
-                 or strpos(coalesce(u.email_key, ''), $1) > 0
-                  or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')),
-                      $1) > 0)
-             and ($2::bool is null or u.enabled = $2) and ($3::bool is null or u.is_sys_admin = $3)
+                  or strpos(coalesce(u.email_key, ''), $1) > 0
+                  or strpos(lower(coalesce(u.first_name, '') || ' '
+                                  || coalesce(u.last_name, '')), $1) > 0)
+             and ($2::bool is null or u.enabled = $2)
+             and ($3::bool is null or u.is_sys_admin = $3)
              and ($4::text is null or u.username_key = $4)
-               and ($5::text is null or u.email_key = $5)
-             and ($6::uuid is null or exists (select 1 from memberships o
-                 join mandates d on d.id = o.mandate_id
-                  where o.mandate_id = $6 and o.user_id = u.id and d.deleted_at is null))"#,
+             and ($5::text is null or u.email_key = $5)
+             and ($6::uuid is null
+                  or exists (select 1 from memberships o
+                             join mandates d on d.id = o.mandate_id
+                             where o.mandate_id = $6 and o.user_id = u.id
+                               and d.deleted_at is null))"#,
         filter.text.as_deref(),
         filter.enabled,
         filter.is_sys_admin,

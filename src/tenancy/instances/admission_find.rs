@@ -55,8 +55,9 @@ async fn access_row<O: Op>(
                   array(select r.role_id from access_roles r
                         where r.mandate_id = a.mandate_id and r.instance_id = a.instance_id
                           and r.user_id = a.user_id order by 1) as "role_ids!: Vec<RoleId>",
-                  case when a.user_id = $4 then 1::smallint when a.user_id in (select p.user_id
-                      from group_peers($1, $4) p) then 2::smallint
+                  case when a.user_id = $4 then 1::smallint
+                       when a.user_id in (select p.user_id from group_peers($1, $4) p)
+                         then 2::smallint
                        else 3::smallint end as "needed!"
            from feature_accesses a join users u on u.id = a.user_id
            where a.mandate_id = $1 and a.instance_id = $2 and a.user_id = $3"#,
@@ -77,8 +78,9 @@ pub(super) async fn find_member(
     user: UserId,
 ) -> Result<Option<Sealed<Access, UserId>>> {
     let needed = sqlx::query_scalar!(
-        r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id
-               from group_peers($1, $3) p) then 2::smallint
+        r#"select case when m.user_id = $3 then 1::smallint
+                       when m.user_id in (select p.user_id from group_peers($1, $3) p)
+                         then 2::smallint
                        else 3::smallint end as "needed!"
            from memberships m where m.mandate_id = $1 and m.user_id = $2"#,
         grant.mandate_uuid(),

@@ -26,8 +26,9 @@ pub(super) async fn list_accesses(
                                   and r.user_id = a.user_id order by 1) as "role_ids!: Vec<RoleId>"
                    from feature_accesses a join users u on u.id = a.user_id
                    where a.mandate_id = $1 and a.instance_id = $2
-                     and ($3 = 3 or a.user_id = $4 or ($3 = 2 and a.user_id in (select p.user_id
-                         from group_peers($1, $4) p)))
+                     and ($3 = 3 or a.user_id = $4
+                          or ($3 = 2
+                              and a.user_id in (select p.user_id from group_peers($1, $4) p)))
                      and (u.username_key, u.id) "# + $compare + " ($5, $6)
                    order by " + $order + " limit $7",
                 grant.mandate_uuid(),
@@ -58,8 +59,9 @@ async fn count_accesses(connection: &mut PgConnection, grant: &Grant<Access, Rea
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from feature_accesses a
            where a.mandate_id = $1 and a.instance_id = $2
-             and ($3 = 3 or a.user_id = $4 or ($3 = 2 and a.user_id in (select p.user_id
-                 from group_peers($1, $4) p)))"#,
+             and ($3 = 3 or a.user_id = $4
+                  or ($3 = 2
+                      and a.user_id in (select p.user_id from group_peers($1, $4) p)))"#,
         grant.mandate_uuid(),
         grant.instance_uuid(),
         i32::from(grant.level_number()),

@@ -39,10 +39,11 @@ async fn admit(
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "with access as (insert into feature_accesses (mandate_id, instance_id, user_id, created_at)
-             values ($1, $2, $3, $4))
-         insert into access_roles (mandate_id, instance_id, user_id, role_id) select $1, $2, $3,
-           role from unnest($5::uuid[]) role",
+        "with access as (
+           insert into feature_accesses (mandate_id, instance_id, user_id, created_at)
+           values ($1, $2, $3, $4))
+         insert into access_roles (mandate_id, instance_id, user_id, role_id)
+         select $1, $2, $3, role from unnest($5::uuid[]) role",
         grant.mandate_uuid(),
         grant.instance_uuid(),
         user.uuid(),
@@ -68,8 +69,8 @@ pub(super) async fn set_access_enabled(
     enabled: bool,
 ) -> Result<FeatureAccess> {
     sqlx::query!(
-        "update feature_accesses set enabled = $4, version = version + 1 where mandate_id = $1
-           and instance_id = $2 and user_id = $3",
+        "update feature_accesses set enabled = $4, version = version + 1
+         where mandate_id = $1 and instance_id = $2 and user_id = $3",
         access.grant().mandate_uuid(),
         access.grant().instance_uuid(),
         access.user_id.uuid(),
@@ -86,10 +87,12 @@ pub(super) async fn set_access_roles(
     roles: &[RoleId],
 ) -> Result<FeatureAccess> {
     sqlx::query!(
-        "with gone as (delete from access_roles where mandate_id = $1 and instance_id = $2
-             and user_id = $3 and role_id <> all ($4)),
-         raised as (update feature_accesses set version = version + 1 where mandate_id = $1
-             and instance_id = $2 and user_id = $3)
+        "with gone as (
+           delete from access_roles
+           where mandate_id = $1 and instance_id = $2 and user_id = $3 and role_id <> all ($4)),
+         raised as (
+           update feature_accesses set version = version + 1
+           where mandate_id = $1 and instance_id = $2 and user_id = $3)
          insert into access_roles (mandate_id, instance_id, user_id, role_id)
          select $1, $2, $3, role from unnest($4::uuid[]) role on conflict do nothing",
         access.grant().mandate_uuid(),

@@ -19,8 +19,9 @@ pub(super) async fn roles_with_holders(
         "select",
         [r#", role_tables(r.id) as "tables!: Json<Rules>",
                   role_view_flags(r.id) as "views!: Json<Views>",
-                  (select coalesce(jsonb_agg(jsonb_build_object('userId', u.id, 'username',
-                      u.username) order by u.username_key), '[]')
+                  (select coalesce(jsonb_agg(jsonb_build_object('userId', u.id,
+                                                                'username', u.username)
+                                             order by u.username_key), '[]')
                    from access_roles h join users u on u.id = h.user_id
                    where h.mandate_id = r.mandate_id and h.instance_id = r.instance_id
                      and h.role_id = r.id) as "holders!: Json<Vec<Holder>>"
@@ -52,8 +53,8 @@ pub(super) async fn set_labels_aside(
     }
     // No name has a control character.
     sqlx::query!(
-        r"update roles set label_key = e'\x01' || id where mandate_id = $1 and instance_id = $2
-            and id = any ($3) and not protected",
+        r"update roles set label_key = e'\x01' || id
+          where mandate_id = $1 and instance_id = $2 and id = any ($3) and not protected",
         grant.mandate_uuid(),
         grant.instance_uuid(),
         &uuids(roles)
@@ -70,8 +71,8 @@ pub(super) async fn remove_copy(
     role: RoleId,
 ) -> Result<()> {
     sqlx::query!(
-        "delete from roles where mandate_id = $1 and instance_id = $2 and id = $3
-           and template_role_id is not null",
+        "delete from roles
+         where mandate_id = $1 and instance_id = $2 and id = $3 and template_role_id is not null",
         grant.mandate_uuid(),
         grant.instance_uuid(),
         role.uuid()

@@ -24,16 +24,18 @@ pub(super) async fn free_code(
         // order).
         r#"with recursive tried (candidate, n, taken) as (
              select $1::text, 1,
-                    case when exists (select 1 from mandates where code_key = $1
-                        and deleted_at is null) then true
+                    case when exists (select 1 from mandates
+                                      where code_key = $1 and deleted_at is null) then true
                          else not pg_try_advisory_xact_lock($2, hashtext($1)) end
              union all
              select next.candidate, next.n,
-                    case when exists (select 1 from mandates where code_key = next.candidate
-                        and deleted_at is null) then true
+                    case when exists (select 1 from mandates
+                                      where code_key = next.candidate and deleted_at is null)
+                           then true
                          else not pg_try_advisory_xact_lock($2, hashtext(next.candidate)) end
-             from tried cross join lateral (select $1::text || '-' || (tried.n + 1) as candidate,
-                 tried.n + 1 as n) next
+             from tried
+             cross join lateral (select $1::text || '-' || (tried.n + 1) as candidate,
+                                        tried.n + 1 as n) next
              where tried.taken and tried.n < 10000)
            select candidate as "candidate!" from tried where not taken"#,
         base,

@@ -43,21 +43,44 @@ pub(super) async fn list(
     filter: &Filter,
     paging: &Paging,
 ) -> Result<Rows<Mandate>> {
+    let rows = page(connection, system, filter, paging).await?;
+    let total = if paging.count { Some(count(connection, system, filter).await?) } else { None };
+    Ok(paging.cut(rows, total, |(mandate, name, code)| {
+        let position = position(&mandate, &paging.sort, name, code);
+        (mandate, position)
+    }))
+}
+
+/// With the keys by which names and codes are sorted.
+async fn page(
+    connection: &mut PgConnection,
+    _: System,
+    filter: &Filter,
+    paging: &Paging,
+) -> Result<Vec<(Mandate, String, String)>> {
     macro_rules! mandates {
-        ($after:tt, $order:tt, $bound:expr) => {
+        ($key:tt, $after:tt, $order:tt, $bound:expr) => {
             sqlx::query!(
                 r#"select d.id, d.name, d.code, d.language, d.enabled,
-                     has_effective_admin(d.id) as "has_admin!", d.version, d.created_at,
-                          d.updated_at, d.deleted_at, d.purge_at, d.name_sort, d.code_key
+                          has_effective_admin(d.id) as "has_admin!",
+                          d.version, d.created_at, d.updated_at, d.deleted_at, d.purge_at,
+                          d.name_sort, d.code_key
                    from mandates d
-                   where (d.deleted_at is not null) = $1 and ($2::bool is null or d.enabled = $2)
-                     and ($3::text is null or strpos(d.name_key, $3) > 0
-                         or strpos(d.code_key, $3) > 0)
+                   where (d.deleted_at is not null) = $1
+                     and ($2::bool is null or d.enabled = $2)
+                     and ($3::text is null
+                          or strpos(d.name_key, $3) > 0 or strpos(d.code_key, $3) > 0)
                      and ($7::text is null or d.code_key = $7)
-                       and ($8::bool is null or has_effective_admin(d.id) = $8)
-                     and "#
+                     and ($8::bool is null or has_effective_admin(d.id) = $8)
+                     and ("#
+                    + $key
+                    + ", d.id) "
                     + $after
-                    + " order by "
+                    + " ($4, $5)
+                   order by "
+                    + $key
+                    + $order
+                    + ", d.id"
                     + $order
                     + " limit $6",
                 filter.deleted,
@@ -71,35 +94,18 @@ pub(super) async fn list(
             )
             .map(|row| (mandate_of!(row), row.name_sort, row.code_key))
             .fetch_all(&mut *connection)
+            .await?
         };
     }
     let (text, time) = (paging.bound_text(), paging.bound_time());
-    let rows = match (paging.sort.as_str(), paging.descending) {
-        ("name", false) => {
-            mandates!("(d.name_sort, d.id) > ($4, $5)", "d.name_sort, d.id", text).await?
-        }
-        ("name", true) => {
-            mandates!("(d.name_sort, d.id) < ($4, $5)", "d.name_sort desc, d.id desc", text).await?
-        }
-        ("code", false) => {
-            mandates!("(d.code_key, d.id) > ($4, $5)", "d.code_key, d.id", text).await?
-        }
-        ("code", true) => {
-            mandates!("(d.code_key, d.id) < ($4, $5)", "d.code_key desc, d.id desc", text).await?
-        }
-        (_, false) => {
-            mandates!("(d.created_at, d.id) > ($4, $5)", "d.created_at, d.id", time).await?
-        }
-        (_, true) => {
-            mandates!("(d.created_at, d.id) < ($4, $5)", "d.created_at desc, d.id desc", time)
-                .await?
-        }
-    };
-    let total = if paging.count { Some(count(connection, system, filter).await?) } else { None };
-    Ok(paging.cut(rows, total, |(mandate, name, code)| {
-        let position = position(&mandate, &paging.sort, name, code);
-        (mandate, position)
-    }))
+    Ok(match (paging.sort.as_str(), paging.descending) {
+        ("name", false) => mandates!("d.name_sort", ">", "", text),
+        ("name", true) => mandates!("d.name_sort", "<", " desc", text),
+        ("code", false) => mandates!("d.code_key", ">", "", text),
+        ("code", true) => mandates!("d.code_key", "<", " desc", text),
+        (_, false) => mandates!("d.created_at", ">", "", time),
+        (_, true) => mandates!("d.created_at", "<", " desc", time),
+    })
 }
 
 fn position(mandate: &Mandate, sort: &str, name: String, code: String) -> Position {
@@ -114,10 +120,11 @@ fn position(mandate: &Mandate, sort: &str, name: String, code: String) -> Positi
 async fn count(connection: &mut PgConnection, _: System, filter: &Filter) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from mandates d
-           where (d.deleted_at is not null) = $1 and ($2::bool is null or d.enabled = $2)
+           where (d.deleted_at is not null) = $1
+             and ($2::bool is null or d.enabled = $2)
              and ($3::text is null or strpos(d.name_key, $3) > 0 or strpos(d.code_key, $3) > 0)
              and ($4::text is null or d.code_key = $4)
-               and ($5::bool is null or has_effective_admin(d.id) = $5)"#,
+             and ($5::bool is null or has_effective_admin(d.id) = $5)"#,
         filter.deleted,
         filter.enabled,
         filter.text.as_deref(),

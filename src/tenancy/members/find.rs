@@ -56,8 +56,9 @@ async fn row<O: Op>(
                         where g.mandate_id = m.mandate_id and g.user_id = m.user_id
                                 order by 1) as "group_ids!: Vec<GroupId>",
                   m.enabled, m.version, m.created_at,
-                  case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id
-                      from group_peers($1, $3) p) then 2::smallint
+                  case when m.user_id = $3 then 1::smallint
+                       when m.user_id in (select p.user_id from group_peers($1, $3) p)
+                         then 2::smallint
                        else 3::smallint end as "needed!"
            from memberships m join users u on u.id = m.user_id
            where m.mandate_id = $1 and m.user_id = $2"#,
@@ -77,8 +78,9 @@ pub async fn found(
     user: UserId,
 ) -> Result<Option<Sealed<Members, UserId>>> {
     let needed = sqlx::query_scalar!(
-        r#"select case when m.user_id = $3 then 1::smallint when m.user_id in (select p.user_id
-               from group_peers($1, $3) p) then 2::smallint
+        r#"select case when m.user_id = $3 then 1::smallint
+                       when m.user_id in (select p.user_id from group_peers($1, $3) p)
+                         then 2::smallint
                        else 3::smallint end as "needed!"
            from memberships m where m.mandate_id = $1 and m.user_id = $2"#,
         grant.mandate_uuid(),

@@ -50,15 +50,16 @@ async fn insert_as(
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "with member as (insert into memberships (id, mandate_id, user_id, created_at)
-             values ($1, $2, $3, $4)),
+        "with member as (
+           insert into memberships (id, mandate_id, user_id, created_at)
+           values ($1, $2, $3, $4)),
          joined as (
            insert into group_members (mandate_id, group_id, user_id)
            select $2, g.id, $3 from groups g where g.mandate_id = $2 and g.auto_join
-             and not ($6 and exists (select 1 from former_members f where f.mandate_id = $2
-                 and f.user_id = $3)))
-         insert into member_roles (mandate_id, user_id, role_id) select $2, $3, role
-           from unnest($5::uuid[]) role",
+             and not ($6 and exists (select 1 from former_members f
+                                     where f.mandate_id = $2 and f.user_id = $3)))
+         insert into member_roles (mandate_id, user_id, role_id)
+         select $2, $3, role from unnest($5::uuid[]) role",
         MembershipId::new().uuid(),
         mandate.uuid(),
         user.uuid(),

@@ -64,8 +64,9 @@ async fn page(
                                 order by 1) as "group_ids!: Vec<GroupId>",
                           m.enabled, m.version, m.created_at
                    from memberships m join users u on u.id = m.user_id where m.mandate_id = $1
-                     and ($2 = 3 or m.user_id = $3 or ($2 = 2 and m.user_id in (select p.user_id
-                         from group_peers($1, $3) p)))
+                     and ($2 = 3 or m.user_id = $3
+                          or ($2 = 2
+                              and m.user_id in (select p.user_id from group_peers($1, $3) p)))
                      and ($4::uuid is null or exists (select 1 from member_roles r
                          where r.mandate_id = $1 and r.user_id = m.user_id and r.role_id = $4))
                      and ($5::uuid is null or exists (select 1 from group_members g
@@ -112,8 +113,9 @@ async fn count(
         r#"select count(*) as "total!"
            from memberships m join users u on u.id = m.user_id
            where m.mandate_id = $1
-             and ($2 = 3 or m.user_id = $3 or ($2 = 2 and m.user_id in (select p.user_id
-                 from group_peers($1, $3) p)))
+             and ($2 = 3 or m.user_id = $3
+                  or ($2 = 2
+                      and m.user_id in (select p.user_id from group_peers($1, $3) p)))
              and ($4::uuid is null or exists (select 1 from member_roles r where r.mandate_id = $1
                  and r.user_id = m.user_id and r.role_id = $4))
              and ($5::uuid is null or exists (select 1 from group_members g where g.mandate_id = $1

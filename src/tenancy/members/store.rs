@@ -23,8 +23,8 @@ pub(super) async fn is_last_admin<O: Op>(
                and m.enabled
              join users u on u.id = m.user_id and u.enabled and u.erased_at is null
              where r.mandate_id = $1 and r.protected and r.scope = 'mandate')
-           select (exists (select 1 from admins where user_id = $2) and not exists (select 1
-               from admins where user_id <> $2)) as "last!""#,
+           select (exists (select 1 from admins where user_id = $2)
+                   and not exists (select 1 from admins where user_id <> $2)) as "last!""#,
         member.grant().mandate_uuid(),
         member.user_id.uuid()
     )
@@ -40,8 +40,8 @@ pub(super) async fn set_enabled(
     enabled: bool,
 ) -> Result<Member> {
     sqlx::query!(
-        "update memberships set enabled = $3, version = version + 1 where mandate_id = $1
-           and user_id = $2",
+        "update memberships set enabled = $3, version = version + 1
+         where mandate_id = $1 and user_id = $2",
         member.grant().mandate_uuid(),
         member.user_id.uuid(),
         enabled
@@ -58,12 +58,13 @@ pub(super) async fn set_roles(
     roles: &[RoleId],
 ) -> Result<Member> {
     sqlx::query!(
-        "with gone as (delete from member_roles where mandate_id = $1 and user_id = $2
-             and role_id <> all ($3)),
-         raised as (update memberships set version = version + 1 where mandate_id = $1
-             and user_id = $2)
-         insert into member_roles (mandate_id, user_id, role_id) select $1, $2, role
-           from unnest($3::uuid[]) role on conflict do nothing",
+        "with gone as (
+           delete from member_roles
+           where mandate_id = $1 and user_id = $2 and role_id <> all ($3)),
+         raised as (
+           update memberships set version = version + 1 where mandate_id = $1 and user_id = $2)
+         insert into member_roles (mandate_id, user_id, role_id)
+         select $1, $2, role from unnest($3::uuid[]) role on conflict do nothing",
         member.grant().mandate_uuid(),
         member.user_id.uuid(),
         &uuids(roles),

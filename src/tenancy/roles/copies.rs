@@ -61,24 +61,24 @@ pub async fn copy(
     let feature = templates.first().and_then(|template| template.role.feature_code.as_deref());
     sqlx::query!(
         "with copies as (
-           select * from jsonb_to_recordset($1) c (id uuid, template_id uuid, label text,
-               label_key text, description jsonb, protected bool,
-                                                   tables jsonb, views jsonb)),
+           select * from jsonb_to_recordset($1) c (
+             id uuid, template_id uuid, label text, label_key text, description jsonb,
+             protected bool, tables jsonb, views jsonb)),
          made as (
            insert into roles (id, scope, mandate_id, instance_id, feature_code, template_role_id,
-               label, label_key, description, protected, created_at)
+                              label, label_key, description, protected, created_at)
            select id, $2, $3, $4, $5, template_id, label, label_key, description, protected, $6
-             from copies),
+           from copies),
          permitted as (
            insert into role_permissions (role_id, scope, mandate_id, table_name, can_view,
-               read_level, create_level, update_level, delete_level)
+                                         read_level, create_level, update_level, delete_level)
            select c.id, $2, $3, t.key, (t.value ->> 'view')::bool,
                   strpos('nmga', t.value ->> 'read') - 1, strpos('nmga', t.value ->> 'create') - 1,
                   strpos('nmga', t.value ->> 'update') - 1, strpos('nmga', t.value ->> 'delete') - 1
            from copies c cross join jsonb_each(c.tables) t)
          insert into role_views (role_id, scope, mandate_id, view_name, allowed)
-         select c.id, $2, $3, v.key, v.value::text::bool from copies c cross
-           join jsonb_each(c.views) v",
+         select c.id, $2, $3, v.key, v.value::text::bool
+         from copies c cross join jsonb_each(c.views) v",
         Json(&rows) as _,
         scope.name(),
         into.mandate().uuid(),

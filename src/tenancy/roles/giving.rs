@@ -35,8 +35,9 @@ pub async fn named<T: Giving, O: Op>(
                   role_tables(id) as "tables!: Json<Rules>",
                   role_view_flags(id) as "views!: Json<Views>"
            from roles
-           where mandate_id = $1 and (instance_id = $2
-               or ($2::uuid is null and instance_id is null)) and id = any($3)
+           where mandate_id = $1
+             and (instance_id = $2 or ($2::uuid is null and instance_id is null))
+             and id = any($3)
            order by label_key"#,
         grant.mandate_uuid(),
         grant.instance_uuid(),

@@ -22,8 +22,8 @@ pub async fn list<T: RoleTable>(
                 "select",
                 [", r.label_sort
                  from roles r
-                 where r.mandate_id = $1 and (r.instance_id = $2
-                     or ($2::uuid is null and r.instance_id is null))
+                 where r.mandate_id = $1
+                   and (r.instance_id = $2 or ($2::uuid is null and r.instance_id is null))
                    and ($3 = 3
                         or r.id in (select h.role_id from member_roles h where h.mandate_id = $1
                                       and (h.user_id = $4 or ($3 = 2 and h.user_id
@@ -60,8 +60,8 @@ pub async fn list<T: RoleTable>(
 async fn count<T: RoleTable>(connection: &mut PgConnection, grant: &Grant<T, Read>) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from roles r
-           where r.mandate_id = $1 and (r.instance_id = $2
-               or ($2::uuid is null and r.instance_id is null))
+           where r.mandate_id = $1
+             and (r.instance_id = $2 or ($2::uuid is null and r.instance_id is null))
              and ($3 = 3
                   or r.id in (select h.role_id from member_roles h where h.mandate_id = $1
                                 and (h.user_id = $4 or ($3 = 2 and h.user_id in (select p.user_id

@@ -68,10 +68,11 @@ pub(super) async fn write_permissions(
         rules.iter().map(|(_, rule)| level(rule).number()).collect::<Vec<i16>>()
     };
     sqlx::query!(
-        "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view, read_level,
-             create_level, update_level, delete_level)
-         select $1, $2, $3, * from unnest($4::text[], $5::bool[], $6::smallint[], $7::smallint[],
-             $8::smallint[], $9::smallint[])",
+        "insert into role_permissions (role_id, scope, mandate_id, table_name, can_view,
+                                       read_level, create_level, update_level, delete_level)
+         select $1, $2, $3, *
+         from unnest($4::text[], $5::bool[], $6::smallint[], $7::smallint[], $8::smallint[],
+                     $9::smallint[])",
         role.id.uuid(),
         role.scope.name(),
         mandate,
@@ -85,8 +86,8 @@ pub(super) async fn write_permissions(
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
-        "insert into role_views (role_id, scope, mandate_id, view_name, allowed) select $1, $2, $3,
-           * from unnest($4::text[], $5::bool[])",
+        "insert into role_views (role_id, scope, mandate_id, view_name, allowed)
+         select $1, $2, $3, * from unnest($4::text[], $5::bool[])",
         role.id.uuid(),
         role.scope.name(),
         mandate,

@@ -96,9 +96,10 @@ pub async fn delete<T: RoleTable>(
 ) -> Result<()> {
     let (mandate, id) = (role.grant().mandate_uuid(), role.role.id.uuid());
     let held = sqlx::query_scalar!(
-        r#"select (exists (select 1 from member_roles where mandate_id = $1 and role_id = $2)
-                or exists (select 1 from access_roles where mandate_id = $1
-                    and role_id = $2)) as "held!""#,
+        r#"select (exists (select 1 from member_roles
+                           where mandate_id = $1 and role_id = $2)
+                   or exists (select 1 from access_roles
+                              where mandate_id = $1 and role_id = $2)) as "held!""#,
         mandate,
         id
     )
