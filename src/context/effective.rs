@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use uuid::Uuid;
 
 use crate::access::{Catalogue, HeldRole, Merged};
 use crate::kernel::error::Result;
@@ -18,6 +19,16 @@ pub(super) type Place = Option<InstanceId>;
 /// Merged access by user and place; a place to which somebody has no access is missing.
 pub(super) type EffectiveAccess = BTreeMap<UserId, BTreeMap<Place, Arc<Merged>>>;
 
+/// Those who hold the very same roles in a place.
+struct Alike {
+    instance_id: Option<Uuid>,
+    user_ids: Vec<Uuid>,
+    /// Of the instance's feature.
+    tables: Option<Vec<String>>,
+    views: Option<Vec<String>>,
+    roles: Json<Vec<HeldRole>>,
+}
+
 /// Of these users and of whoever holds the role. In one statement, however many are concerned:
 /// those who hold the very same roles in a place come as one row, so that their permissions are
 /// read and merged once.
@@ -27,7 +38,27 @@ pub(super) async fn effective_access(
     users: &[UserId],
     holders_of: Option<RoleId>,
 ) -> Result<EffectiveAccess> {
-    let rows = sqlx::query!(
+    let mut everybody = EffectiveAccess::new();
+    for row in alike(connection, mandate, users, holders_of).await? {
+        let place = row.instance_id.map(InstanceId::from);
+        let catalogue = catalogue(place, row.tables, row.views);
+        let roles = row.roles.iter().map(|role| &role.permissions);
+        let merged = Arc::new(Merged::of(roles, &catalogue));
+        for user in row.user_ids {
+            everybody.entry(user.into()).or_default().insert(place, Arc::clone(&merged));
+        }
+    }
+    Ok(everybody)
+}
+
+async fn alike(
+    connection: &mut PgConnection,
+    mandate: MandateId,
+    users: &[UserId],
+    holders_of: Option<RoleId>,
+) -> Result<Vec<Alike>> {
+    sqlx::query_as!(
+        Alike,
         r#"with concerned (id) as (
              select unnest($2::uuid[])
              union
@@ -73,18 +104,8 @@ pub(super) async fn effective_access(
         holders_of.map(RoleId::uuid),
     )
     .fetch_all(connection)
-    .await?;
-    let mut everybody = EffectiveAccess::new();
-    for row in rows {
-        let place = row.instance_id.map(InstanceId::from);
-        let catalogue = catalogue(place, row.tables, row.views);
-        let roles = row.roles.iter().map(|role| &role.permissions);
-        let merged = Arc::new(Merged::of(roles, &catalogue));
-        for user in row.user_ids {
-            everybody.entry(user.into()).or_default().insert(place, Arc::clone(&merged));
-        }
-    }
-    Ok(everybody)
+    .await
+    .map_err(Into::into)
 }
 
 /// Of the mandate, or with the tables and views of the instance's feature.
