@@ -129,8 +129,9 @@ async fn naming(ground: &Ground, operation: &Operation, case: &Case) -> Vec<Stri
     let role = globex.instance_role("playbooks-viewer");
     let strangers = [globex.member.id, globex.role("user"), role];
     for (pointer, is_id) in all {
-        let unknown =
-            if is_id { Uuid::now_v7().to_string() } else { "nothing-is-called-so".to_owned() };
+        // A word of its own for each place: with some, something comes to be called so.
+        let word = Uuid::now_v7().to_string();
+        let unknown = if is_id { word } else { format!("nothing-{word}") };
         let mut names = ground.stage_for(case, &ground.world.acme).await;
         let answer = ask(ground, operation, case, &names, schema, (&pointer, &unknown)).await;
         let place = format!("{} {pointer}", operation.id);
