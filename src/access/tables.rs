@@ -54,7 +54,7 @@ pub trait Op: Send + Sync + 'static {
 
 /// Where roles speak of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum TableScope {
     /// In every mandate.
     Mandate,
     /// In every instance, besides the tables of its feature.
@@ -65,7 +65,7 @@ pub enum Place {
 #[derive(Debug)]
 pub struct CoreTable {
     pub name: &'static str,
-    pub place: Place,
+    pub place: TableScope,
     /// The levels that it knows for [`Operation::ALL`], in their order.
     levels: [&'static [Level]; 4],
 }
@@ -93,7 +93,7 @@ macro_rules! core_tables {
         )+
         /// The tables of the core.
         pub const CORE_TABLES: &[CoreTable] =
-            &[$(CoreTable { name: $value, place: Place::$place, levels: $levels }),+];
+            &[$(CoreTable { name: $value, place: TableScope::$place, levels: $levels }),+];
     };
 }
 
@@ -118,12 +118,12 @@ core_tables! {
 pub const TABLES_TO_COME: [&str; 5] = ["webhooks", "events", "files", "usage", "api_keys"];
 
 /// The tables of every mandate.
-pub const MANDATE_TABLES: [&str; how_many(Place::Mandate)] = names(Place::Mandate);
+pub const MANDATE_TABLES: [&str; how_many(TableScope::Mandate)] = names(TableScope::Mandate);
 
 /// The tables that every instance knows besides those of its feature.
-pub const INSTANCE_TABLES: [&str; how_many(Place::Instance)] = names(Place::Instance);
+pub const INSTANCE_TABLES: [&str; how_many(TableScope::Instance)] = names(TableScope::Instance);
 
-const fn how_many(place: Place) -> usize {
+const fn how_many(place: TableScope) -> usize {
     let (mut count, mut row) = (0, 0);
     while row < CORE_TABLES.len() {
         count += (CORE_TABLES[row].place as usize == place as usize) as usize;
@@ -132,7 +132,7 @@ const fn how_many(place: Place) -> usize {
     count
 }
 
-const fn names<const COUNT: usize>(place: Place) -> [&'static str; COUNT] {
+const fn names<const COUNT: usize>(place: TableScope) -> [&'static str; COUNT] {
     let (mut names, mut count, mut row) = ([""; COUNT], 0, 0);
     while row < CORE_TABLES.len() {
         if CORE_TABLES[row].place as usize == place as usize {

@@ -89,7 +89,7 @@ async fn examine(report: &mut Report, opened: &Opened, settings: &Settings) {
     }
 }
 
-struct Found {
+struct ServerFacts {
     version: String,
     version_number: i64,
     database_clock: DateTime<Utc>,
@@ -97,7 +97,7 @@ struct Found {
     our_clock: DateTime<Utc>,
 }
 
-async fn ask(options: &PgConnectOptions) -> anyhow::Result<Found> {
+async fn ask(options: &PgConnectOptions) -> anyhow::Result<ServerFacts> {
     let refused = |error| {
         anyhow!("the database refused the connection: {}", unreachable::told(options, &error))
     };
@@ -112,10 +112,10 @@ async fn ask(options: &PgConnectOptions) -> anyhow::Result<Found> {
         sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut connection).await?;
     let our_clock = asked_at + TimeDelta::from_std(began.elapsed() / 2).unwrap_or_default();
     connection.close().await?;
-    Ok(Found { version, version_number, database_clock, our_clock })
+    Ok(ServerFacts { version, version_number, database_clock, our_clock })
 }
 
-fn check_version(found: &Found) -> anyhow::Result<String> {
+fn check_version(found: &ServerFacts) -> anyhow::Result<String> {
     if found.version_number < OLDEST_VERSION {
         bail!("PostgreSQL {} is too old: use 15 or newer", found.version);
     }

@@ -97,8 +97,10 @@ async fn fill(services: &Services, what: Seed) -> Result<&'static str> {
     catalogue::bring_up_to_date(services, FEATURES).await?;
     match what {
         Seed::Demo(_) => Ok(match seeds::demo(services).await? {
-            seeds::Outcome::Loaded => "The demo is loaded. Everybody's password is bailiwick-demo.",
-            seeds::Outcome::WasThere => "The demo was there already.",
+            seeds::DemoLoad::Loaded => {
+                "The demo is loaded. Everybody's password is bailiwick-demo."
+            }
+            seeds::DemoLoad::WasThere => "The demo was there already.",
         }),
         Seed::Load(load) => {
             let Load { mandates, users, memberships, instances, accesses, seed, consent: _ } = load;

@@ -32,7 +32,7 @@ pub struct Asking {
 /// Where a table, or a view, is: in the mandate, or in one of its instances; with the access of
 /// whoever was asked about.
 #[derive(Debug, Clone)]
-pub struct Scope {
+pub struct AskedScope {
     pub instance: Option<InstanceId>,
     pub catalogue: Arc<Catalogue>,
     access: Held,
@@ -45,7 +45,7 @@ enum Held {
     InInstance(Arc<InstanceAccess>),
 }
 
-impl Scope {
+impl AskedScope {
     /// The roles that count here.
     pub fn roles(&self) -> &[HeldRole] {
         match &self.access {
@@ -86,7 +86,7 @@ pub struct Subject {
     /// A caller who does not read every instance, and is not to learn which ones others work in.
     hidden_from: Option<UserId>,
     open: Option<Arc<Vec<OpenInstance>>>,
-    known: HashMap<InstanceId, Scope>,
+    known: HashMap<InstanceId, AskedScope>,
 }
 
 fn mandate_catalogue() -> Arc<Catalogue> {
@@ -97,7 +97,7 @@ fn mandate_catalogue() -> Arc<Catalogue> {
 /// What became of looking for a table or a view.
 #[derive(Debug)]
 pub enum Located {
-    Here(Scope),
+    Here(AskedScope),
     /// No scope that was looked at knows it.
     Unknown,
 }
@@ -204,7 +204,7 @@ impl Subject {
         let mandate = mandate_catalogue();
         if target.is_known(&mandate) {
             let access = self.access.clone().map_or(Held::Nothing, Held::InMandate);
-            return Ok(Located::Here(Scope { instance: None, catalogue: mandate, access }));
+            return Ok(Located::Here(AskedScope { instance: None, catalogue: mandate, access }));
         }
         if let Some(named) = self.named {
             let scope = self.instance(named).await?;
@@ -228,7 +228,10 @@ impl Subject {
 
     /// Where a feature's table or view is that [`Self::locate`] finds in no open instance: the only
     /// one that the subject is admitted to, where it, the admission or something above is disabled.
-    pub async fn locate_what_is_disabled(&mut self, target: Target<'_>) -> Result<Option<Scope>> {
+    pub async fn locate_what_is_disabled(
+        &mut self,
+        target: Target<'_>,
+    ) -> Result<Option<AskedScope>> {
         let admitted =
             load::admitted_instances(&*self.reader().await?, self.user, self.mandate).await?;
         let fitting: Vec<_> =
@@ -282,7 +285,7 @@ impl Subject {
         Ok(open)
     }
 
-    async fn instance(&mut self, instance: InstanceId) -> Result<Scope> {
+    async fn instance(&mut self, instance: InstanceId) -> Result<AskedScope> {
         if let Some(known) = self.known.get(&instance) {
             return Ok(known.clone());
         }
@@ -301,7 +304,7 @@ impl Subject {
         // An admission counts only while the membership is alive.
         let access =
             access.filter(|_| self.access.is_some()).map_or(Held::Nothing, Held::InInstance);
-        let scope = Scope { instance: Some(instance), catalogue: Arc::new(catalogue), access };
+        let scope = AskedScope { instance: Some(instance), catalogue: Arc::new(catalogue), access };
         self.known.insert(instance, scope.clone());
         Ok(scope)
     }
@@ -319,7 +322,7 @@ impl Subject {
     /// Whether the subject may do it: to any row, or to a row of this owner.
     pub fn verdict(
         &self,
-        scope: &Scope,
+        scope: &AskedScope,
         target: Target<'_>,
         owner: Option<UserId>,
         peers: &BTreeSet<UserId>,
@@ -329,7 +332,7 @@ impl Subject {
     }
 
     /// How the subject stands there, whatever is disabled.
-    pub async fn standing(&self, scope: &Scope) -> Result<Standing> {
+    pub async fn standing(&self, scope: &AskedScope) -> Result<Standing> {
         standing::standing(&*self.reader().await?, self.user, self.mandate, scope.instance).await
     }
 }

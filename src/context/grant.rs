@@ -32,7 +32,8 @@ use crate::access::{Level, Operation};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId};
 
-/// Leave to do `O` on table `T` in one mandate (and instance), to the rows that a level reaches.
+/// Permission to do `O` on table `T` in one mandate (and instance), to the rows that a level
+/// reaches.
 #[derive(Debug)]
 pub struct Grant<T, O> {
     mandate: MandateId,

@@ -58,7 +58,7 @@ impl InstanceContext {
         Levels { operation: level(operation), read: level(Operation::Read) }
     }
 
-    /// Leave to do `O` on a table of the instance's feature, by the caller's own access in it.
+    /// Permission to do `O` on a table of the instance's feature, by the caller's own access in it.
     pub fn grant<T: FeatureTable, O: Op>(&self) -> Result<Grant<T, O>> {
         if T::FEATURE != self.feature_code {
             return Err(Error::internal(format!(
@@ -75,7 +75,7 @@ impl InstanceContext {
         )
     }
 
-    /// Leave over the instance's own row, by the mandate table `instances`.
+    /// Permission over the instance's own row, by the mandate table `instances`.
     pub fn grant_over_itself<O: Op>(&self) -> Result<Grant<Instances, O>> {
         let grant = Grant::decide(
             self.mandate.mandate,

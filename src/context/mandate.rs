@@ -81,12 +81,12 @@ impl MandateContext {
         }
     }
 
-    /// Leave to do `O` on the mandate table `T`; 403 where the caller's level is `n`.
+    /// Permission to do `O` on the mandate table `T`; 403 where the caller's level is `n`.
     pub fn grant<T: Table, O: Op>(&self) -> Result<Grant<T, O>> {
         Grant::decide(self.mandate, None, self.caller.user, self.levels(T::NAME, O::OPERATION))
     }
 
-    /// Leave over the caller's own membership, which needs no permission: leaving.
+    /// Permission over the caller's own membership, which needs no permission: leaving.
     pub fn grant_over_oneself<O: Op>(&self) -> Result<Grant<Members, O>> {
         let own = Levels { operation: Level::My, read: Level::My };
         Grant::decide(
@@ -97,7 +97,7 @@ impl MandateContext {
         )
     }
 
-    /// Leave to admit the creator to an instance that this very transaction makes.
+    /// Permission to admit the creator to an instance that this very transaction makes.
     pub fn grant_over_new_instance(&self, instance: InstanceId) -> Result<Grant<Access, Create>> {
         let levels = if self.is_admin() {
             Levels::ALL

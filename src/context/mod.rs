@@ -9,24 +9,24 @@
 //! - [`SystemContext`]: the platform itself; made only for SysAdmin routes, commands and jobs.
 //! - [`Visitor`]: nobody yet, on the routes by which one signs in.
 //!
-//! Each is in the file of its name. [`enter`] makes them, [`grant`] turns them into leave to touch
-//! a table, which opens the rows that it reaches ([`Sealed`]); where there is none to touch they
-//! give a proof ([`System`], [`Account`] …). [`change`] into a transaction that may change access,
-//! [`judge`] (and [`sharing`], for groups) decides whether it may be made, and [`preview`] (with
-//! [`reach`], for groups) tells what it does without doing it. Whom an answer may name is decided
-//! in `naming`. Files here import each other by name, never what this one hands out: so nobody
-//! stands in a circle with it.
+//! Each is in the file of its name. [`authorize`] makes them, [`grant`] turns them into permission
+//! to touch a table, which opens the rows that it reaches ([`Sealed`]); where there is none to
+//! touch they give a proof ([`System`], [`Account`] …). [`change`] into a transaction that may
+//! change access, [`judge`] (and [`sharing`], for groups) decides whether it may be made, and
+//! [`preview`] (with [`reach`], for groups) tells what it does without doing it. Whom an answer may
+//! name is decided in `naming`. Files here import each other by name, never what this one hands
+//! out: so nobody stands in a circle with it.
 
 mod actor;
 pub mod asking;
 pub mod audit;
+pub mod authorize;
 mod cache;
 mod caller;
 pub mod change;
 mod companies;
 mod concerned;
 mod effective;
-pub mod enter;
 mod find;
 pub mod grant;
 mod instance;

@@ -1,5 +1,6 @@
-//! Whom an answer may name. Leave to change something is no leave to learn whom else it concerns:
-//! beside what a request names itself, an answer names only people whom the caller could list.
+//! Whom an answer may name. Permission to change something is no permission to learn whom else it
+//! concerns: beside what a request names itself, an answer names only people whom the caller could
+//! list.
 
 use std::collections::BTreeSet;
 

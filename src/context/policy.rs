@@ -5,8 +5,8 @@
 use std::marker::PhantomData;
 
 use super::asking::Asking;
+use super::authorize::{Accounts, ChosenContext, Context, DeferredCaller, Governed, OfTables};
 use super::caller::{Caller, SessionContext};
-use super::enter::{Accounts, ChosenContext, Context, DeferredCaller, Governed, OfTables};
 use super::instance::InstanceContext;
 use super::mandate::MandateContext;
 use super::role::RoleContext;

@@ -61,7 +61,7 @@ impl<T, R> fmt::Debug for Sealed<T, R> {
     }
 }
 
-/// A row that the grant reaches: leave to do `O` with it.
+/// A row that the grant reaches: permission to do `O` with it.
 #[derive(Debug)]
 pub struct Opened<T, O, R> {
     row: R,

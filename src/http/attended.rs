@@ -10,7 +10,7 @@ use tracing::field::{Empty, display};
 
 use super::rate_limit::Identity;
 use crate::kernel::ids::{MandateId, UserId};
-use crate::kernel::telemetry::{self, Asked, REQUEST};
+use crate::kernel::telemetry::{self, REQUEST, RequestLabels};
 
 /// Whose request it is turns out there: a token that comes with it says nothing of who signs in.
 const SIGN_IN: &str = "/api/auth/login";
@@ -21,7 +21,7 @@ const LONGEST_PATH: usize = 200;
 /// A request that is being attended to. Dropped without an answer, it says so.
 #[derive(Debug)]
 pub(super) struct Attended {
-    asked: Asked,
+    asked: RequestLabels,
     since: Instant,
     is_answered: bool,
 }
@@ -30,8 +30,11 @@ impl Attended {
     pub fn begin(request: &Request, identity: &Identity) -> Self {
         let route =
             request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
-        let asked =
-            Asked { method: telemetry::known(request.method()), route, client: identity.address };
+        let asked = RequestLabels {
+            method: telemetry::known(request.method()),
+            route,
+            client: identity.address,
+        };
         Self { asked, since: Instant::now(), is_answered: false }
     }
 
@@ -39,7 +42,7 @@ impl Attended {
     /// line through lets its id through. Who asks is known by the token; [`in_mandate`] adds where
     /// they turned out to work.
     pub fn span(&self, request: &Request, request_id: &str, identity: &Identity) -> Span {
-        let Asked { method, route, .. } = &self.asked;
+        let RequestLabels { method, route, .. } = &self.asked;
         // What there is no route for is told as it was asked for, without the query: that may hold
         // anything.
         let path = route.is_none().then(|| shown(request.uri().path()));

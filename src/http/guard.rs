@@ -68,7 +68,9 @@ use super::idempotency;
 use super::paths::take_origins;
 use super::rate_limit::{Identity, Purse, named_mandate};
 use crate::context::asking::Asking;
-use crate::context::enter::{Accounts, Arrival, ChosenContext, Context, DeferredCaller, Reach};
+use crate::context::authorize::{
+    Accounts, ChosenContext, Context, DeferredCaller, Reach, RequestFacts,
+};
 use crate::context::path::{Origin, Origins, RequestPath};
 use crate::context::policy::{Class, Clause, Policy, Terms, has_effect};
 use crate::context::{
@@ -223,12 +225,12 @@ async fn admitted<C: Context>(
     let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
     let meta = request.extensions().get::<RequestMeta>().cloned().unwrap_or_default();
     if !guarding.terms.is_public() && identity.claims.is_none() {
-        return Err(crate::context::enter::unauthenticated());
+        return Err(crate::context::authorize::unauthenticated());
     }
     only_known_parameters(request.uri().query(), &guarding.query)?;
     let Query(dry_run) = request.extract_parts::<Query<DryRun>>().await?;
     let whose = identity.claims.map(|claims| idempotency::Whose::of(&claims, &guarding.terms));
-    let arrival = Arrival {
+    let facts = RequestFacts {
         services: guarding.app.services(),
         terms: &guarding.terms,
         claims: identity.claims,
@@ -237,9 +239,9 @@ async fn admitted<C: Context>(
         dry_run: dry_run.is_wanted(),
         meta,
     };
-    let entered = C::enter(arrival).await;
-    note_mandate(&guarding, &request, path, &entered)?;
-    if entered.is_ok() && has_effect(request.method()) {
+    let authorized = C::authorize(facts).await;
+    note_mandate(&guarding, &request, path, &authorized)?;
+    if authorized.is_ok() && has_effect(request.method()) {
         require_unencoded(request.headers())?;
     }
     if let Some(bytes) = guarding.terms.body_limit {
@@ -247,15 +249,15 @@ async fn admitted<C: Context>(
     }
     // Whoever may call it but finds nothing there may have taken it away by the same request.
     let may_call =
-        entered.as_ref().map_or_else(|refusal| refusal.code() == Code::NotFound, |_| true);
+        authorized.as_ref().map_or_else(|refusal| refusal.code() == Code::NotFound, |_| true);
     if may_call
         && let Some(key) = idempotency::sent(&request, &guarding.terms)?
         && !dry_run.is_wanted()
         && let Some(whose) = whose
     {
-        return idempotency::answer(&guarding.app, whose, &key, request, entered, next).await;
+        return idempotency::answer(&guarding.app, whose, &key, request, authorized, next).await;
     }
-    request.extensions_mut().insert(entered?);
+    request.extensions_mut().insert(authorized?);
     Ok(next.run(request).await)
 }
 
@@ -264,14 +266,14 @@ fn note_mandate<C: Context>(
     guarding: &Guarding,
     request: &Request,
     path: RequestPath<'_>,
-    entered: &Result<C>,
+    authorized: &Result<C>,
 ) -> Result<()> {
     let named = path.id().ok().flatten();
-    if let Some(mandate) = entered.as_ref().ok().and_then(|context| context.works_in(named)) {
+    if let Some(mandate) = authorized.as_ref().ok().and_then(|context| context.works_in(named)) {
         in_mandate(mandate);
     }
     if let Some(purse) = request.extensions().get::<Purse>() {
-        purse.settle(member_of(guarding, request, entered))?;
+        purse.settle(member_of(guarding, request, authorized))?;
     }
     Ok(())
 }
@@ -281,14 +283,14 @@ fn note_mandate<C: Context>(
 fn member_of<C: Context>(
     guarding: &Guarding,
     request: &Request,
-    entered: &Result<C>,
+    authorized: &Result<C>,
 ) -> Option<MandateId> {
-    if let Some(mandate) = entered.as_ref().ok().and_then(Context::member_of) {
+    if let Some(mandate) = authorized.as_ref().ok().and_then(Context::member_of) {
         return Some(mandate);
     }
     let user = request.extensions().get::<Identity>()?.claims?.user;
     let has_session =
-        entered.as_ref().err().is_none_or(|refusal| refusal.code() != Code::Unauthenticated);
+        authorized.as_ref().err().is_none_or(|refusal| refusal.code() != Code::Unauthenticated);
     named_mandate(request.headers())
         .filter(|mandate| has_session && guarding.app.services().lets_in(user, *mandate))
 }

@@ -14,7 +14,7 @@ use axum::response::Response;
 use chrono::Duration;
 
 use super::body::read_body;
-use crate::context::enter::Context;
+use crate::context::authorize::Context;
 use crate::context::policy::{About, Terms, has_effect};
 use crate::http::app::App;
 use crate::kernel::credentials::claims::Claims;
@@ -82,7 +82,7 @@ pub(super) async fn answer<C: Context>(
     whose: Whose,
     key: &str,
     mut request: Request,
-    entered: Result<C>,
+    authorized: Result<C>,
     next: Next,
 ) -> Result<Response> {
     let bytes = read_body(&mut request, app).await?;
@@ -92,7 +92,7 @@ pub(super) async fn answer<C: Context>(
         return Ok(replayed(answer));
     }
     *request.body_mut() = Body::from(bytes);
-    request.extensions_mut().insert(entered?);
+    request.extensions_mut().insert(authorized?);
     match once(key, now, next.run(request)).await {
         Finished::Known(answer) => Ok(replayed(answer)),
         Finished::Pending(response, pending) if response.status().is_success() => {

@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::extract::Json;
 use crate::http::app::App;
-use crate::kernel::db::page::{Asked, Paging, Rows};
+use crate::kernel::db::page::{PageRequest, Paging, Rows};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::ids_in_one_case;
 use crate::kernel::names::{self, MAX_KEY};
@@ -77,7 +77,7 @@ where
 
 impl Lister {
     /// What the list was asked for. The cursor is bound to the path and to the filters.
-    pub fn paging(&self, sorts: &[&str], asked: Asked<'_>) -> Result<Paging> {
+    pub fn paging(&self, sorts: &[&str], asked: PageRequest<'_>) -> Result<Paging> {
         let free = ["limit", "cursor", "sort", "count", "lang", "dryRun"];
         let filters: Vec<_> =
             self.query.iter().filter(|(name, _)| !free.contains(&name.as_str())).collect();
@@ -207,7 +207,7 @@ macro_rules! list_query {
                 &self,
                 lister: &$crate::http::list::Lister,
             ) -> $crate::kernel::error::Result<$crate::kernel::db::page::Paging> {
-                let asked = $crate::kernel::db::page::Asked {
+                let asked = $crate::kernel::db::page::PageRequest {
                     limit: self.limit,
                     cursor: self.cursor.as_deref(),
                     sort: self.sort.as_deref(),

@@ -53,7 +53,8 @@ pub async fn serve(
     let slots = Arc::new(Semaphore::new(settings.max_connections));
     let all = u32::try_from(settings.max_connections).unwrap_or(u32::MAX);
     let (finish, finishing) = watch::channel(false);
-    let door = Door { app: app.clone(), service, seats: Seats::default(), finishing };
+    let acceptor =
+        Acceptor { app: app.clone(), service, limit: ConnectionLimit::default(), finishing };
     let mut stop = pin!(stop);
     loop {
         let next = async {
@@ -65,11 +66,11 @@ pub async fn serve(
             next = next => next,
             () = &mut stop => break,
         };
-        let Some(seat) = door.seat(peer.ip()) else { continue };
-        let connection = door.clone().attend(stream, peer);
+        let Some(permit) = acceptor.permit(peer.ip()) else { continue };
+        let connection = acceptor.clone().attend(stream, peer);
         tokio::spawn(async move {
             connection.await;
-            drop((seat, slot));
+            drop((permit, slot));
         });
     }
     drop(listener);
@@ -98,21 +99,21 @@ fn is_of_the_client(error: &io::Error) -> bool {
 
 /// What a new connection needs.
 #[derive(Clone)]
-struct Door {
+struct Acceptor {
     app: App,
     service: Service,
-    seats: Seats,
+    limit: ConnectionLimit,
     finishing: watch::Receiver<bool>,
 }
 
-impl Door {
+impl Acceptor {
     /// A place for one more connection from there. A trusted proxy brings those of many clients.
-    fn seat(&self, address: IpAddr) -> Option<Seat> {
+    fn permit(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let address = address.to_canonical();
         if is_trusted_proxy(&self.app, address) {
-            return self.seats.take(address, usize::MAX);
+            return self.limit.take(address, usize::MAX);
         }
-        self.seats.take(network_of(address), self.app.settings().max_connections_per_address)
+        self.limit.take(network_of(address), self.app.settings().max_connections_per_address)
     }
 
     async fn attend(mut self, stream: TcpStream, peer: SocketAddr) {
@@ -192,25 +193,25 @@ fn builder(patience: Duration) -> Builder<TokioExecutor> {
 
 /// How many connections there are by address.
 #[derive(Debug, Clone, Default)]
-struct Seats(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct ConnectionLimit(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// One of them; given back when it is dropped.
 #[derive(Debug)]
-struct Seat(Seats, IpAddr);
+struct ConnectionPermit(ConnectionLimit, IpAddr);
 
-impl Seats {
-    fn take(&self, address: IpAddr, most: usize) -> Option<Seat> {
+impl ConnectionLimit {
+    fn take(&self, address: IpAddr, most: usize) -> Option<ConnectionPermit> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = taken.entry(address).or_default();
         if *taken >= most {
             return None;
         }
         *taken += 1;
-        Some(Seat(self.clone(), address))
+        Some(ConnectionPermit(self.clone(), address))
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut all = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(taken) = all.get_mut(&self.1) {

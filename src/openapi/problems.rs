@@ -7,7 +7,7 @@ use utoipa::openapi::path::Operation;
 use super::compose::{Composer, kind};
 use super::words;
 use crate::access::{Level, Operation as Done};
-use crate::context::enter::{for_sys_admins, unauthenticated};
+use crate::context::authorize::{for_sys_admins, unauthenticated};
 use crate::context::grant::permission_denied;
 use crate::kernel::error::{Code, Error, FieldError};
 use crate::kernel::problem::Problem;

@@ -64,7 +64,7 @@ pub(super) struct Mandate {
     pub(super) name: String,
     pub(super) code: String,
     pub(super) language: String,
-    pub(super) members: Vec<Holder>,
+    pub(super) members: Vec<DemoHolder>,
     pub(super) instances: Vec<Instance>,
 }
 
@@ -74,13 +74,13 @@ pub(super) struct Instance {
     pub(super) id: InstanceId,
     pub(super) feature: String,
     pub(super) label: String,
-    pub(super) accesses: Vec<Holder>,
+    pub(super) accesses: Vec<DemoHolder>,
 }
 
 /// Somebody with roles, by their labels.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Holder {
+pub(super) struct DemoHolder {
     pub(super) username: String,
     pub(super) roles: Vec<String>,
 }

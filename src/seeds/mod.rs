@@ -10,7 +10,7 @@ mod file;
 mod load;
 mod open;
 
-pub use demo::{Outcome, apply as demo, has_no_users, is_there as demo_is_there};
+pub use demo::{DemoLoad, apply as demo, has_no_users, is_there as demo_is_there};
 pub use file::{PASSWORD, accounts};
 pub use load::{Plan, apply as load};
 pub use open::accounts as open_accounts;

@@ -117,9 +117,9 @@ pub(super) async fn insert(
 }
 
 /// A booking that was found.
-type Found = Sealed<Bookings, Booking>;
+type SealedBooking = Sealed<Bookings, Booking>;
 
-fn sealed<O: Op>(grant: &Grant<Bookings, O>, row: BookingRow) -> Found {
+fn sealed<O: Op>(grant: &Grant<Bookings, O>, row: BookingRow) -> SealedBooking {
     grant.seal(row.needed.unwrap_or(Level::All.number()), row.booking())
 }
 
@@ -147,7 +147,7 @@ pub(super) async fn find<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Bookings, O>,
     booking: BookingId,
-) -> Result<Option<Found>> {
+) -> Result<Option<SealedBooking>> {
     Ok(one!(connection, grant, booking, ""))
 }
 
@@ -157,7 +157,7 @@ pub(super) async fn find_for_change<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Bookings, O>,
     booking: BookingId,
-) -> Result<Option<Found>> {
+) -> Result<Option<SealedBooking>> {
     Ok(one!(connection, grant, booking, "for no key update of b"))
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::find::{self, Named};
+use super::find::{self, PlaybookReference};
 use super::playbook::Playbook;
 use super::{PlaybookPath, Playbooks, RESTORABLE, routes, store};
 use crate::access::tables::Delete;
@@ -57,7 +57,8 @@ async fn delete_playbook(
     let grant = context.grant::<Playbooks, Delete>()?;
     let now = context.now();
     let mut writing = context.write().await?;
-    let before = find::open_for_change(&mut writing, &grant, &Named::of(&name), now).await?;
+    let before =
+        find::open_for_change(&mut writing, &grant, &PlaybookReference::of(&name), now).await?;
     precondition.check(before.version)?;
     let deletion = PlaybookDeletion { id: before.id, deleted_at: now, purge_at: now + RESTORABLE };
     store::delete(&mut writing, &before, now, deletion.purge_at).await?;
@@ -85,7 +86,8 @@ async fn restore_playbook(
     let grant = context.grant::<Playbooks, Delete>()?;
     let now = context.now();
     let mut writing = context.write().await?;
-    let before = find::deleted_for_change(&mut writing, &grant, &Named::of(&name), now).await?;
+    let before =
+        find::deleted_for_change(&mut writing, &grant, &PlaybookReference::of(&name), now).await?;
     let after = match store::restore(&mut writing, &before, now).await {
         Ok(after) => after,
         Err(refusal) => {

@@ -15,12 +15,12 @@ use crate::kernel::names;
 
 /// How a path calls a playbook. (No name looks like an id.)
 #[derive(Debug, Clone)]
-pub(super) enum Named {
+pub(super) enum PlaybookReference {
     Id(Uuid),
     Key(String),
 }
 
-impl Named {
+impl PlaybookReference {
     pub fn of(text: &str) -> Self {
         // A text that is no name's is the key of none.
         text.parse().map_or_else(|_| Self::Key(names::key(text).unwrap_or_default()), Self::Id)
@@ -77,7 +77,7 @@ macro_rules! playbook {
 pub(super) async fn find<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Playbooks, O>,
-    named: &Named,
+    named: &PlaybookReference,
     now: DateTime<Utc>,
 ) -> Result<Option<Sealed<Playbooks, Playbook>>> {
     Ok(playbook!(connection, grant, named, true, now, ""))
@@ -86,7 +86,7 @@ pub(super) async fn find<O: Op>(
 async fn find_for_change<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Playbooks, O>,
-    named: &Named,
+    named: &PlaybookReference,
     living: bool,
     now: DateTime<Utc>,
 ) -> Result<Option<Sealed<Playbooks, Playbook>>> {
@@ -110,7 +110,7 @@ pub(super) fn living<O: Op>(
 pub(super) async fn open_for_change<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Playbooks, O>,
-    named: &Named,
+    named: &PlaybookReference,
     now: DateTime<Utc>,
 ) -> Result<Opened<Playbooks, O, Playbook>> {
     living(grant, find_for_change(connection, grant, named, true, now).await?)
@@ -120,7 +120,7 @@ pub(super) async fn open_for_change<O: Op>(
 pub(super) async fn deleted_for_change<O: Op>(
     connection: &mut PgConnection,
     grant: &Grant<Playbooks, O>,
-    named: &Named,
+    named: &PlaybookReference,
     now: DateTime<Utc>,
 ) -> Result<Opened<Playbooks, O, Playbook>> {
     let playbook = grant.open(find_for_change(connection, grant, named, false, now).await?)?;

@@ -6,7 +6,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::find::{self, Named};
+use super::find::{self, PlaybookReference};
 use super::playbook::{PlaybookContent, PlaybookVersion, Revision};
 use super::version_request::{MAX_BODY, checked_content};
 use super::version_routes::{described, event};
@@ -66,7 +66,9 @@ impl Edited {
         let now = context.now();
         let mut writing = context.write().await?;
         let playbook =
-            find::open_for_change(&mut writing, &playbooks, &Named::of(name), now).await?.id;
+            find::open_for_change(&mut writing, &playbooks, &PlaybookReference::of(name), now)
+                .await?
+                .id;
         let found = version_find::find(&mut writing, &grant, playbook, number, now).await?;
         let before = version_find::living(&grant, found)?.into_row().version;
         precondition.check_with(i64::from(before.revision), believed)?;
@@ -198,7 +200,7 @@ async fn list_playbook_revisions(
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Read>()?);
     let now = context.now();
     let mut reading = context.read().await?;
-    let found = find::find(&mut reading, &playbooks, &Named::of(&name), now).await?;
+    let found = find::find(&mut reading, &playbooks, &PlaybookReference::of(&name), now).await?;
     let playbook = find::living(&playbooks, found)?.id;
     version_find::living(
         &grant,

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::json;
 use utoipa_axum::routes;
 
-use super::find::{self, Named};
+use super::find::{self, PlaybookReference};
 use super::playbook::Playbook;
 use super::request::{self, CreatePlaybook, UpdatePlaybook};
 use super::store::{self, NewPlaybook};
@@ -58,7 +58,8 @@ pub(super) async fn naming_the_other(
 async fn readable(context: &InstanceContext, name: &str) -> Result<Option<PlaybookId>> {
     let grant = context.grant::<Playbooks, Read>()?;
     let mut reading = context.read().await?;
-    let found = find::find(&mut reading, &grant, &Named::of(name), context.now()).await?;
+    let found =
+        find::find(&mut reading, &grant, &PlaybookReference::of(name), context.now()).await?;
     reading.finish().await?;
     Ok(grant.open(found).ok().map(|playbook| playbook.id))
 }
@@ -113,7 +114,8 @@ async fn get_playbook(
 ) -> Result<Response> {
     let grant = context.grant::<Playbooks, Read>()?;
     let mut reading = context.read().await?;
-    let found = find::find(&mut reading, &grant, &Named::of(&name), context.now()).await?;
+    let found =
+        find::find(&mut reading, &grant, &PlaybookReference::of(&name), context.now()).await?;
     reading.finish().await?;
     let playbook = find::living(&grant, found)?.into_row();
     Ok(resource_unless_known(&headers, &playbook))
@@ -133,7 +135,8 @@ async fn update_playbook(
     let grant = context.grant::<Playbooks, Update>()?;
     let now = context.now();
     let mut writing = context.write().await?;
-    let before = find::open_for_change(&mut writing, &grant, &Named::of(&name), now).await?;
+    let before =
+        find::open_for_change(&mut writing, &grant, &PlaybookReference::of(&name), now).await?;
     precondition.check_with(before.version, body.version)?;
     if !changes.alter(&before) {
         writing.commit(Recorded::nothing_changed()).await?;

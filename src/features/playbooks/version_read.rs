@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::find::Named;
+use super::find::PlaybookReference;
 use super::playbook::{PlaybookContent, PlaybookVersion, gone};
 use super::{PlaybookVersions, Playbooks};
 use crate::access::tables::Read;
@@ -96,7 +96,7 @@ pub(super) async fn read(
     connection: &mut PgConnection,
     playbooks: &Grant<Playbooks, Read>,
     grant: &Grant<PlaybookVersions, Read>,
-    (named, number): (&Named, i32),
+    (named, number): (&PlaybookReference, i32),
     now: DateTime<Utc>,
 ) -> Result<PlaybookContent> {
     let seen = inside_playbook!(
@@ -129,7 +129,7 @@ pub(super) async fn list(
     connection: &mut PgConnection,
     playbooks: &Grant<Playbooks, Read>,
     grant: &Grant<PlaybookVersions, Read>,
-    named: &Named,
+    named: &PlaybookReference,
     paging: &Paging,
     now: DateTime<Utc>,
 ) -> Result<Rows<PlaybookVersion>> {
@@ -171,7 +171,7 @@ pub(super) async fn list(
 async fn count(
     connection: &mut PgConnection,
     grant: &Grant<PlaybookVersions, Read>,
-    named: &Named,
+    named: &PlaybookReference,
 ) -> Result<i64> {
     let total = sqlx::query_scalar!(
         r#"select count(*) as "total!" from playbook_versions v

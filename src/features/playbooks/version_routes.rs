@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::find::{self, Named};
+use super::find::{self, PlaybookReference};
 use super::playbook::{PlaybookContent, PlaybookVersion, not_deleted};
 use super::version_find::{self, FoundVersion};
 use super::version_request::{self, CreatePlaybookVersion, MAX_BODY};
@@ -80,7 +80,7 @@ async fn list_playbook_versions(
         &mut reading,
         &playbooks,
         &grant,
-        &Named::of(&name),
+        &PlaybookReference::of(&name),
         &paging,
         context.now(),
     )
@@ -106,7 +106,8 @@ async fn create_playbook_version(
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Create>()?);
     let now = context.now();
     let mut writing = context.write().await?;
-    let parent = find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?;
+    let parent =
+        find::open_for_change(&mut writing, &playbooks, &PlaybookReference::of(&name), now).await?;
     grant.require_within(&parent)?;
     let playbook = parent.id;
     if let Some(number) = number {
@@ -137,7 +138,7 @@ async fn get_playbook_version(
         &mut reading,
         &playbooks,
         &grant,
-        (&Named::of(&name), number),
+        (&PlaybookReference::of(&name), number),
         context.now(),
     )
     .await?;
@@ -171,7 +172,9 @@ async fn delete_playbook_version(
     let now = context.now();
     let mut writing = context.write().await?;
     let playbook =
-        find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.id;
+        find::open_for_change(&mut writing, &playbooks, &PlaybookReference::of(&name), now)
+            .await?
+            .id;
     let found = version_find::find(&mut writing, &grant, playbook, number, now).await?;
     let before = &version_find::living(&grant, found)?.into_row().version;
     precondition.check(i64::from(before.revision))?;
@@ -203,7 +206,9 @@ async fn restore_playbook_version(
     let now = context.now();
     let mut writing = context.write().await?;
     let playbook =
-        find::open_for_change(&mut writing, &playbooks, &Named::of(&name), now).await?.id;
+        find::open_for_change(&mut writing, &playbooks, &PlaybookReference::of(&name), now)
+            .await?
+            .id;
     let found = version_find::find(&mut writing, &grant, playbook, number, now).await?;
     let FoundVersion { version, purge_at } = grant.open(found)?.into_row();
     if purge_at.is_none() {

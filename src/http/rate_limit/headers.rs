@@ -3,13 +3,13 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::budgets::{Bill, Charged};
+use super::budgets::{Charged, Charges};
 use crate::context::policy::UNLIMITED;
 
 /// The latest first: it is the one that a refusal speaks of.
-pub fn write(bill: &Bill, headers: &mut HeaderMap) {
+pub fn write(charges: &Charges, headers: &mut HeaderMap) {
     let (mut policies, mut limits) = (Vec::new(), Vec::new());
-    for Charged { class, quota, share, outcome, .. } in bill.charges.iter().rev() {
+    for Charged { class, quota, share, outcome, .. } in charges.charges.iter().rev() {
         let (remaining, next) = match outcome {
             Ok(ticket) => (ticket.remaining, (60 / u64::from(share.get())).max(1)),
             Err(wait) => (0, *wait),

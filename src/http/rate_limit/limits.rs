@@ -11,7 +11,7 @@ use axum::routing::MethodRouter;
 use super::budgets::Budgets;
 use super::identity::Identity;
 use super::purse::Purse;
-use super::toll::{AtTheDoor, Toll};
+use super::route_charge::{AtTheDoor, RouteCharge};
 use crate::context::Services;
 use crate::context::policy::{Class, PerMinute, Terms};
 use crate::kernel::config::Settings;
@@ -50,7 +50,7 @@ impl Limits {
     ) -> MethodRouter<S> {
         match &self.0 {
             Some(_) => router.route_layer(from_fn_with_state(
-                Arc::new(Toll::of(services, class, terms)),
+                Arc::new(RouteCharge::of(services, class, terms)),
                 at_the_door,
             )),
             None => router,
@@ -112,10 +112,14 @@ impl Limits {
     }
 }
 
-async fn at_the_door(State(toll): State<Arc<Toll>>, mut request: Request, next: Next) -> Response {
+async fn at_the_door(
+    State(route_charge): State<Arc<RouteCharge>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let purse = request.extensions().get::<Purse>().cloned();
-    request.extensions_mut().insert(toll.clone());
-    match purse.map(|purse| purse.at_the_door(&toll, &request)) {
+    request.extensions_mut().insert(route_charge.clone());
+    match purse.map(|purse| purse.at_the_door(&route_charge, &request)) {
         Some(Err(refusal)) => refusal.into_response(),
         _ => next.run(request).await,
     }

@@ -4,21 +4,21 @@
 //! nodes that are alive, each of which gives its share: approximate, since nobody asks another node
 //! before an answer.
 //!
-//! A request is charged at the door, before anything else is looked at ([`toll`]); by the guard
-//! once more where it comes to know that the request is a mandate's member's, or no longer is; and
-//! by a handler where a budget hangs on what the request says ([`Purse`]). What it was charged for
-//! is what its headers tell.
+//! A request is charged at the door, before anything else is looked at ([`route_charge`]); by the
+//! guard once more where it comes to know that the request is a mandate's member's, or no longer
+//! is; and by a handler where a budget hangs on what the request says ([`Purse`]). What it was
+//! charged for is what its headers tell.
 
 mod budgets;
 mod headers;
 mod identity;
 mod limits;
 mod purse;
-mod toll;
+mod route_charge;
 
 pub(super) use budgets::network_of;
 pub use identity::Identity;
 pub(super) use limits::Free;
 pub use limits::Limits;
 pub use purse::{Deposit, Purse};
-pub(super) use toll::named_mandate;
+pub(super) use route_charge::named_mandate;

@@ -8,10 +8,10 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use tower_governor::key_extractor::KeyExtractor;
 
-use super::budgets::{Bill, Budgets, Charged, Payer, WhatFor};
+use super::budgets::{Budgets, Charged, Charges, Payer, WhatFor};
 use super::headers;
 use super::identity::Identity;
-use super::toll::{AtTheDoor, Toll};
+use super::route_charge::{AtTheDoor, RouteCharge};
 use crate::context::policy::Class;
 use crate::kernel::crypto::digest;
 use crate::kernel::error::{Error, Result};
@@ -28,7 +28,7 @@ pub struct Purse {
 
 #[derive(Debug, Default)]
 struct State {
-    bill: Bill,
+    charges: Charges,
     /// What the door charged, where it can be a mandate's own budget.
     door: Option<Class>,
     /// Of which mandate the caller is known to be a member, in this request.
@@ -62,7 +62,7 @@ impl Purse {
         let who = self.identity.who();
         let mut state = self.state();
         let charged = budgets.charge(class, Payer::within(who, state.member_of));
-        state.bill.note(charged.clone());
+        state.charges.note(charged.clone());
         charged.allowed()?;
         drop(state);
         Ok(Deposit(Some((self.clone(), charged))))
@@ -76,24 +76,24 @@ impl Purse {
         let payer = Payer { who: self.identity.place(), what_for: WhatFor::SigningInAs(name) };
         let charged = budgets.charge(Class::Auth, payer);
         let outcome = charged.allowed();
-        self.state().bill.note(charged);
+        self.state().charges.note(charged);
         outcome
     }
 
     /// What the door of the route charges.
-    pub(super) fn at_the_door(&self, toll: &Toll, request: &Request) -> Result<()> {
+    pub(super) fn at_the_door(&self, route_charge: &RouteCharge, request: &Request) -> Result<()> {
         let Some(budgets) = &self.budgets else { return Ok(()) };
-        let Some(class) = toll.class else {
+        let Some(class) = route_charge.class else {
             self.charge_nothing();
             return Ok(());
         };
         let payer = budgets.key().extract(request).map_err(Error::internal)?;
         let mut state = self.state();
-        state.door = Some(class).filter(|_| toll.member(&self.identity).is_some());
+        state.door = Some(class).filter(|_| route_charge.member(&self.identity).is_some());
         state.member_of = payer.mandate();
         let charged = budgets.charge(class, payer);
         let outcome = charged.allowed();
-        state.bill.note(charged);
+        state.charges.note(charged);
         outcome
     }
 
@@ -112,23 +112,23 @@ impl Purse {
         }
         let who = self.identity.who();
         let charged = budgets.charge(class, Payer::within(who, member_of));
-        if let Some(door) = state.bill.of(class) {
+        if let Some(door) = state.charges.of(class) {
             budgets.give_back(door);
         }
         let outcome = charged.allowed();
-        state.bill.note(charged);
+        state.charges.note(charged);
         outcome
     }
 
     pub(super) fn charge_nothing(&self) {
-        self.state().bill.free = true;
+        self.state().charges.free = true;
     }
 
     /// What no route was charged for.
     pub(super) fn charge_unless_charged(&self, path: &str) -> Result<()> {
         let Some(budgets) = &self.budgets else { return Ok(()) };
         let mut state = self.state();
-        if state.bill.free || !state.bill.charges.is_empty() {
+        if state.charges.free || !state.charges.charges.is_empty() {
             return Ok(());
         }
         let (class, who) = if path.starts_with("/.well-known/") {
@@ -140,12 +140,12 @@ impl Purse {
         };
         let charged = budgets.charge(class, Payer::within(who, None));
         let outcome = charged.allowed();
-        state.bill.note(charged);
+        state.charges.note(charged);
         outcome
     }
 
     pub(super) fn write_headers(&self, headers: &mut HeaderMap) {
-        headers::write(&self.state().bill, headers);
+        headers::write(&self.state().charges, headers);
     }
 }
 
@@ -160,7 +160,7 @@ impl Deposit {
         let Some((purse, charged)) = self.0 else { return };
         if let Some(budgets) = &purse.budgets {
             budgets.give_back(&charged);
-            purse.state().bill.strike(charged.class);
+            purse.state().charges.strike(charged.class);
         }
     }
 }

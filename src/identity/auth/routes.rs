@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use super::failures::{self, Reason};
 use super::store::{self, Credentials, NewSession, OwnMandate, OwnPassword};
 use crate::context::audit::{self, Action, Event, ResourceType};
-use crate::context::enter::unauthenticated;
+use crate::context::authorize::unauthenticated;
 use crate::context::policy::{Class, Policy};
 use crate::context::{RequestMeta, SessionContext, Visitor};
 use crate::http::app::App;

@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 
 use super::{AccountPath, erasure, find, last, store};
 use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::authorize::Accounts;
 use crate::context::change::retrying;
-use crate::context::enter::Accounts;
 use crate::context::policy::Policy;
 use crate::context::{Account, Actor, Caller, Change, Locks, SystemContext};
 use crate::http::app::App;

@@ -6,7 +6,7 @@ use utoipa::IntoParams;
 use utoipa_axum::routes;
 
 use super::KnownUser;
-use super::named::{self, Named};
+use super::reference::{self, UserReference};
 use crate::access::tables::{Create, Members};
 use crate::context::MandateContext;
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -36,13 +36,13 @@ struct LookupQuery {
 }
 
 impl LookupQuery {
-    fn named(&self) -> Result<Named> {
+    fn named(&self) -> Result<UserReference> {
         match (self.username.as_deref(), self.email.as_deref()) {
             (Some(username), None) => {
-                Ok(Named::UsernameKey(names::account_key(username).unwrap_or_default()))
+                Ok(UserReference::UsernameKey(names::account_key(username).unwrap_or_default()))
             }
             (None, Some(email)) => {
-                Ok(Named::EmailKey(names::account_key(email).unwrap_or_default()))
+                Ok(UserReference::EmailKey(names::account_key(email).unwrap_or_default()))
             }
             _ => Err(Error::new(
                 Code::InvalidParameter,
@@ -64,7 +64,7 @@ async fn lookup_user(
     let asked = query.named()?;
     let grant = context.grant::<Members, Create>()?;
     let mut writing = context.caller().write().await?;
-    let found = named::lookup(&mut writing, &grant, &asked).await?;
+    let found = reference::lookup(&mut writing, &grant, &asked).await?;
     let event = match &found {
         Some(user) => Event::new(Action::UserLookedUp, ResourceType::User, user.id).target(user.id),
         None => Event::of_nothing(Action::LookupFailed, ResourceType::User),

@@ -8,7 +8,7 @@ mod last;
 mod list;
 mod list_routes;
 mod lookup_routes;
-mod named;
+mod reference;
 mod request;
 mod routes;
 mod store;
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use chrono::{DateTime, Utc};
 
 use crate::context::Caller;
-use crate::context::enter::unauthenticated;
+use crate::context::authorize::unauthenticated;
 use crate::http::app::App;
 use crate::http::etag::Resource;
 use crate::http::guard::Routes;
@@ -29,7 +29,7 @@ use crate::kernel::ids::UserId;
 use crate::path_params;
 
 pub use find::find;
-pub use named::{Named, is_named, resolve};
+pub use reference::{UserReference, is_named, resolve};
 
 path_params! {
     /// To an account.

@@ -14,7 +14,7 @@ use figment::util::nest;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::rule::Rule;
+use super::rule::SettingRule;
 use super::secret::mask_url;
 use super::shape::{Shape, Show};
 use super::source::SettingSource;
@@ -61,7 +61,7 @@ impl Reader {
     }
 
     /// The value of a setting, or `None` after noting what is wrong with it.
-    pub(super) fn read<T: Show>(&mut self, setting: &Setting, rule: &Rule<T>) -> Option<T> {
+    pub(super) fn read<T: Show>(&mut self, setting: &Setting, rule: &SettingRule<T>) -> Option<T> {
         let (text, source) = self.find(setting)?;
         let Some(value) = (rule.check)(&text) else {
             let wrong = match setting.shape {

@@ -17,14 +17,14 @@ use super::shape::Shape;
 
 type Check<T> = Box<dyn Fn(&str) -> Option<T>>;
 
-pub(super) struct Rule<T> {
+pub(super) struct SettingRule<T> {
     /// Completes "expected …".
     pub(super) expected: String,
     pub(super) shape: Shape,
     pub(super) check: Check<T>,
 }
 
-impl<T: 'static> Rule<T> {
+impl<T: 'static> SettingRule<T> {
     fn new(
         shape: Shape,
         expected: impl Into<String>,
@@ -33,82 +33,87 @@ impl<T: 'static> Rule<T> {
         Self { expected: expected.into(), shape, check: Box::new(check) }
     }
 
-    fn map<U: 'static>(self, change: impl Fn(T) -> U + 'static) -> Rule<U> {
+    fn map<U: 'static>(self, change: impl Fn(T) -> U + 'static) -> SettingRule<U> {
         let check = self.check;
-        Rule::new(self.shape, self.expected, move |text| check(text).map(&change))
+        SettingRule::new(self.shape, self.expected, move |text| check(text).map(&change))
     }
 }
 
 /// A setting that may be left unset. Empty values are refused before any rule is asked, so that
 /// only the default of such a setting is the empty text.
-pub(super) fn optional<T: 'static>(rule: Rule<T>) -> Rule<Option<T>> {
+pub(super) fn optional<T: 'static>(rule: SettingRule<T>) -> SettingRule<Option<T>> {
     let check = rule.check;
-    Rule::new(rule.shape, rule.expected, move |text| {
+    SettingRule::new(rule.shape, rule.expected, move |text| {
         if text.is_empty() { Some(None) } else { check(text).map(Some) }
     })
 }
 
-pub(super) fn address() -> Rule<SocketAddr> {
-    Rule::new(
+pub(super) fn address() -> SettingRule<SocketAddr> {
+    SettingRule::new(
         Shape::Text,
         "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
         |text| text.parse().ok(),
     )
 }
 
-pub(super) fn address_or_off() -> Rule<Option<SocketAddr>> {
+pub(super) fn address_or_off() -> SettingRule<Option<SocketAddr>> {
     let expected = "`off`, or an IP address and a port, such as 127.0.0.1:9090";
-    Rule::new(Shape::Text, expected, |text| match text {
+    SettingRule::new(Shape::Text, expected, |text| match text {
         "off" => Some(None),
         address => address.parse().ok().map(Some),
     })
 }
 
-pub(super) fn path() -> Rule<PathBuf> {
-    Rule::new(Shape::Text, "a path", |text| (!text.contains('\0')).then(|| PathBuf::from(text)))
+pub(super) fn path() -> SettingRule<PathBuf> {
+    SettingRule::new(Shape::Text, "a path", |text| {
+        (!text.contains('\0')).then(|| PathBuf::from(text))
+    })
 }
 
-pub(super) fn switch() -> Rule<bool> {
-    Rule::new(Shape::Switch, "`on` or `off`", |text| match text {
+pub(super) fn switch() -> SettingRule<bool> {
+    SettingRule::new(Shape::Switch, "`on` or `off`", |text| match text {
         "on" => Some(true),
         "off" => Some(false),
         _ => None,
     })
 }
 
-pub(super) fn between<T>(low: T, high: T) -> Rule<T>
+pub(super) fn between<T>(low: T, high: T) -> SettingRule<T>
 where
     T: FromStr + PartialOrd + Display + 'static,
 {
     let expected = format!("a whole number from {low} to {high}");
-    Rule::new(Shape::Number, expected, move |text| {
+    SettingRule::new(Shape::Number, expected, move |text| {
         text.parse().ok().filter(|number| (&low..=&high).contains(&number))
     })
 }
 
-pub(super) fn seconds(low: u64, high: u64) -> Rule<Duration> {
+pub(super) fn seconds(low: u64, high: u64) -> SettingRule<Duration> {
     between(low, high).map(Duration::from_secs)
 }
 
-pub(super) fn database_url() -> Rule<Secret> {
+pub(super) fn database_url() -> SettingRule<Secret> {
     let expected = "a URL that begins with postgres:// or postgresql://";
-    Rule::new(Shape::Secret, expected, |text| {
+    SettingRule::new(Shape::Secret, expected, |text| {
         let known = text.starts_with("postgres://") || text.starts_with("postgresql://");
         (known && is_one_word(text)).then(|| Secret::new(text))
     })
 }
 
-pub(super) fn secret_key() -> Rule<SecretKey> {
+pub(super) fn secret_key() -> SettingRule<SecretKey> {
     let expected = "32 random bytes in standard base64, which `openssl rand -base64 32` makes";
-    Rule::new(Shape::Secret, expected, SecretKey::from_base64)
+    SettingRule::new(Shape::Secret, expected, SecretKey::from_base64)
 }
 
-pub(super) fn networks() -> Rule<Vec<IpNet>> {
+pub(super) fn networks() -> SettingRule<Vec<IpNet>> {
     list("IP addresses or networks separated by commas, such as 10.0.0.0/8,192.168.1.7", network)
 }
 
-fn list<T: 'static>(expected: &str, item: impl Fn(&str) -> Option<T> + 'static) -> Rule<Vec<T>> {
-    Rule::new(Shape::List, expected, move |text| {
+fn list<T: 'static>(
+    expected: &str,
+    item: impl Fn(&str) -> Option<T> + 'static,
+) -> SettingRule<Vec<T>> {
+    SettingRule::new(Shape::List, expected, move |text| {
         if text.is_empty() {
             return Some(Vec::new());
         }
@@ -116,7 +121,7 @@ fn list<T: 'static>(expected: &str, item: impl Fn(&str) -> Option<T> + 'static) 
     })
 }
 
-pub(super) fn origins() -> Rule<Vec<HeaderValue>> {
+pub(super) fn origins() -> SettingRule<Vec<HeaderValue>> {
     list(
         "origins separated by commas, such as https://app.example.org,http://localhost:3000",
         origin,
@@ -132,10 +137,10 @@ fn origin(text: &str) -> Option<HeaderValue> {
         .then(|| HeaderValue::from_str(text).ok())?
 }
 
-pub(super) fn contact() -> Rule<String> {
+pub(super) fn contact() -> SettingRule<String> {
     let expected = "an address to write or go to, such as mailto:security@example.org or \
         https://example.org/security";
-    Rule::new(Shape::Text, expected, |text| {
+    SettingRule::new(Shape::Text, expected, |text| {
         let url = url::Url::parse(text).ok()?;
         (["mailto", "https", "tel"].contains(&url.scheme()) && is_one_word(text))
             .then(|| text.to_owned())
@@ -147,10 +152,10 @@ fn network(text: &str) -> Option<IpNet> {
     network.map(|network| network.trunc()).or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-pub(super) fn issuer() -> Rule<String> {
+pub(super) fn issuer() -> SettingRule<String> {
     let expected = "an http or https URL such as https://id.example.org, in lower case up to the \
                     path, without user, trailing slash, query or fragment";
-    Rule::new(Shape::Text, expected, |text| is_issuer(text).then(|| text.to_owned()))
+    SettingRule::new(Shape::Text, expected, |text| is_issuer(text).then(|| text.to_owned()))
 }
 
 /// Whoever verifies a token compares its issuer byte by byte, so that only the one canonical
@@ -187,16 +192,16 @@ fn is_one_word(text: &str) -> bool {
     !text.chars().any(|character| character.is_whitespace() || character.is_control())
 }
 
-pub(super) fn log_format() -> Rule<LogFormat> {
+pub(super) fn log_format() -> SettingRule<LogFormat> {
     let expected = "`text`, `json` or `auto`";
-    Rule::new(Shape::Text, expected, |text| {
+    SettingRule::new(Shape::Text, expected, |text| {
         LogFormat::ALL.into_iter().find(|format| format.name() == text)
     })
 }
 
-pub(super) fn log_filter() -> Rule<String> {
+pub(super) fn log_filter() -> SettingRule<String> {
     let expected = "a log filter, such as info or info,sqlx=warn";
-    Rule::new(Shape::Text, expected, |text| {
+    SettingRule::new(Shape::Text, expected, |text| {
         EnvFilter::from_str(text).is_ok().then(|| text.to_owned())
     })
 }
@@ -206,7 +211,7 @@ mod tests {
     use super::*;
     use crate::kernel::config::shape::Show;
 
-    fn accepts<T>(rule: &Rule<T>, text: &str) -> bool {
+    fn accepts<T>(rule: &SettingRule<T>, text: &str) -> bool {
         (rule.check)(text).is_some()
     }
 

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use super::log_format::LogFormat;
 use super::reader::Reader;
-use super::rule::{self, Rule};
+use super::rule::{self, SettingRule};
 use super::secret::{Secret, SecretKey};
 use super::shape::Shape;
 
@@ -81,7 +81,7 @@ impl Setting {
         name: &'static str,
         environment_name: &'static str,
         fallback: Fallback,
-        rule: &Rule<T>,
+        rule: &SettingRule<T>,
         meaning: &'static str,
     ) -> Self {
         Self {
@@ -134,7 +134,7 @@ macro_rules! settings {
             /// Reads every row before it gives up on any, so that all problems are known at once.
             pub(super) fn read(reader: &mut Reader) -> Option<Self> {
                 $(
-                    let rule: Rule<$type> = $rule;
+                    let rule: SettingRule<$type> = $rule;
                     let $field = reader.read(
                         &Setting::new($name, $environment_name, $fallback, &rule, $meaning),
                         &rule,
@@ -298,12 +298,12 @@ settings! {
     }
 }
 
-fn per_minute() -> Rule<NonZeroU32> {
+fn per_minute() -> SettingRule<NonZeroU32> {
     rule::between(NonZeroU32::MIN, NonZeroU32::MAX)
 }
 
 /// Where the file is. It stands apart from the table because it cannot be set in the file.
-pub(super) fn config_file() -> (Setting, Rule<Option<PathBuf>>) {
+pub(super) fn config_file() -> (Setting, SettingRule<Option<PathBuf>>) {
     let rule = rule::optional(rule::path());
     let setting = Setting::new(
         "config_file",

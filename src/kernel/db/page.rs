@@ -91,7 +91,7 @@ pub struct Rows<T> {
 
 /// What a list was asked for, as it stands in the query string.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct PageRequest<'a> {
     pub limit: Option<u16>,
     pub cursor: Option<&'a str>,
     pub sort: Option<&'a str>,
@@ -101,7 +101,7 @@ pub struct Asked<'a> {
 impl Paging {
     /// Checks what was asked for. `list` names the list and its filters, `sorts` the fields that it
     /// can be sorted by; the first is the default (with `-` for descending).
-    pub fn parse(keys: &Keys, list: &str, sorts: &[&str], asked: Asked<'_>) -> Result<Self> {
+    pub fn parse(keys: &Keys, list: &str, sorts: &[&str], asked: PageRequest<'_>) -> Result<Self> {
         let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(invalid(format!("`limit` must be a whole number from 1 to {MAX_LIMIT}.")));
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn a_cursor_goes_back_only_to_its_own_list_and_unchanged() {
         let keys = Keys::derive(&[7; 32]);
-        let asked = |cursor| Asked { cursor, ..Asked::default() };
+        let asked = |cursor| PageRequest { cursor, ..PageRequest::default() };
         let paging = Paging::parse(&keys, "members", &["username"], asked(None)).unwrap();
         let position = Position::new("bob".to_owned(), Uuid::now_v7());
         let cursor = paging.seal(&keys, &position);
@@ -269,7 +269,7 @@ mod tests {
             let mut tampered = cursor.clone().into_bytes();
             tampered[index] = if tampered[index] == b'A' { b'B' } else { b'A' };
             let tampered = String::from_utf8(tampered).unwrap();
-            let asked = Asked { cursor: Some(&tampered), ..Asked::default() };
+            let asked = PageRequest { cursor: Some(&tampered), ..PageRequest::default() };
             let outcome = Paging::parse(&keys, "members", &["username"], asked);
             assert!(outcome.is_err(), "byte {index}");
         }
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn a_cursor_holds_every_kind_of_key_exactly() {
         let keys = Keys::derive(&[7; 32]);
-        let paging = Paging::parse(&keys, "any", &["-at"], Asked::default()).unwrap();
+        let paging = Paging::parse(&keys, "any", &["-at"], PageRequest::default()).unwrap();
         let longest = "\u{10ffff}".repeat(150);
         assert_eq!(longest.len(), 600, "as long as a key is sorted by");
         let times = [
@@ -292,7 +292,7 @@ mod tests {
             let position = Position { key, id: Uuid::now_v7() };
             let cursor = paging.seal(&keys, &position);
             assert!(cursor.len() <= 1_024, "{position:?}: {}", cursor.len());
-            let asked = Asked { cursor: Some(&cursor), ..Asked::default() };
+            let asked = PageRequest { cursor: Some(&cursor), ..PageRequest::default() };
             assert_eq!(Paging::parse(&keys, "any", &["-at"], asked).unwrap().after, Some(position));
         }
     }

@@ -34,12 +34,12 @@ pub(super) struct Turns {
 #[derive(Debug)]
 pub struct Turn {
     _permit: OwnedSemaphorePermit,
-    _place: Place,
+    _entry: QueueEntry,
 }
 
 /// That somebody waits for a turn or has one: the last one to go takes the queue off the list.
 #[derive(Debug)]
-struct Place {
+struct QueueEntry {
     turns: Turns,
     whose: Whose,
     semaphore: Option<Arc<Semaphore>>,
@@ -53,9 +53,9 @@ impl Turns {
 
     /// Waits for a turn; 503 where it does not come in time.
     pub async fn take(&self, whose: Whose) -> Result<Turn> {
-        let (place, semaphore) = self.place(whose);
+        let (entry, semaphore) = self.entry(whose);
         match tokio::time::timeout(PATIENCE, semaphore.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn { _permit: permit, _place: place }),
+            Ok(Ok(permit)) => Ok(Turn { _permit: permit, _entry: entry }),
             Ok(Err(closed)) => Err(Error::internal(closed)),
             Err(_) => Err(Error::new(
                 Code::Overloaded,
@@ -65,15 +65,15 @@ impl Turns {
         }
     }
 
-    fn place(&self, whose: Whose) -> (Place, Arc<Semaphore>) {
+    fn entry(&self, whose: Whose) -> (QueueEntry, Arc<Semaphore>) {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let semaphore =
             queues.entry(whose).or_insert_with(|| Arc::new(Semaphore::new(self.each))).clone();
-        (Place { turns: self.clone(), whose, semaphore: Some(semaphore.clone()) }, semaphore)
+        (QueueEntry { turns: self.clone(), whose, semaphore: Some(semaphore.clone()) }, semaphore)
     }
 }
 
-impl Drop for Place {
+impl Drop for QueueEntry {
     fn drop(&mut self) {
         let mut queues = self.turns.queues.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.semaphore.take());

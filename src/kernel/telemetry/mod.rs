@@ -130,7 +130,7 @@ pub fn metrics_handle() -> &'static PrometheusHandle {
 
 /// A request that has come: what is counted under, and told of, when it goes.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RequestLabels {
     pub method: &'static str,
     /// The pattern of its path, where there is such a route.
     pub route: Option<String>,
@@ -142,7 +142,7 @@ const PROBES: [&str; 4] = ["/healthz", "/readyz", "/startupz", "/ping"];
 
 /// Counts a request and tells of it in the log. Its id, method and route are the span's. A probe
 /// that finds all well is told at debug level, since it would drown the others.
-pub(crate) fn answered(asked: &Asked, status: u16, elapsed: Duration) {
+pub(crate) fn answered(asked: &RequestLabels, status: u16, elapsed: Duration) {
     let route = asked.route.clone().unwrap_or_else(|| "unmatched".to_owned());
     histogram!(DURATIONS, "method" => asked.method, "route" => route.clone()).record(elapsed);
     let is_probe = PROBES.contains(&route.as_str());
@@ -168,7 +168,7 @@ pub(crate) fn unreadable(status: u16, peer: IpAddr) {
 
 /// Tells of a request that went without an answer: the client hung up, or the service ended. There
 /// is no status to tell.
-pub(crate) fn abandoned(asked: &Asked, elapsed: Duration) {
+pub(crate) fn abandoned(asked: &RequestLabels, elapsed: Duration) {
     let (client, duration_ms) = (asked.client.map(tracing::field::display), milliseconds(elapsed));
     tracing::info!(target: ACCESS, client, duration_ms,
         "not answered: the connection ended before the answer");
@@ -235,7 +235,7 @@ mod tests {
         metrics_handle();
         let made_up = Method::from_bytes(b"BREW").unwrap();
         for (method, status) in [(made_up, 418), (Method::GET, 200)] {
-            let asked = Asked {
+            let asked = RequestLabels {
                 method: known(&method),
                 route: Some("/test-only/{id}".to_owned()),
                 client: None,

@@ -4,7 +4,7 @@ use super::Seeding;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{GroupId, MandateId, MembershipId};
 use crate::kernel::names;
-use crate::seeds::file::{Holder, Instance, Mandate};
+use crate::seeds::file::{DemoHolder, Instance, Mandate};
 
 impl Seeding<'_> {
     pub(super) async fn mandate(&mut self, mandate: &Mandate) -> Result<()> {
@@ -59,7 +59,7 @@ impl Seeding<'_> {
         if there { Ok(()) } else { Err(taken()) }
     }
 
-    async fn member(&mut self, mandate: MandateId, member: &Holder) -> Result<()> {
+    async fn member(&mut self, mandate: MandateId, member: &DemoHolder) -> Result<()> {
         let user = self.demo.user(&member.username)?;
         sqlx::query(
             "insert into memberships (id, mandate_id, user_id, created_at) values ($1, $2, $3, $4)",
@@ -115,7 +115,7 @@ impl Seeding<'_> {
         &mut self,
         mandate: MandateId,
         instance: &Instance,
-        access: &Holder,
+        access: &DemoHolder,
     ) -> Result<()> {
         let user = self.demo.user(&access.username)?;
         sqlx::query(
@@ -149,7 +149,7 @@ fn keys(labels: &[String]) -> Vec<String> {
 }
 
 /// A label that no role has would otherwise go unnoticed.
-fn all_given(holder: &Holder, given: u64) -> Result<()> {
+fn all_given(holder: &DemoHolder, given: u64) -> Result<()> {
     if u64::try_from(holder.roles.len()) == Ok(given) {
         return Ok(());
     }

@@ -20,7 +20,7 @@ use crate::kernel::names;
 
 /// What loading the demo did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DemoLoad {
     Loaded,
     /// All of it was there.
     WasThere,
@@ -54,7 +54,7 @@ pub async fn is_there(services: &Services) -> Result<bool> {
 }
 
 /// Loads what is missing of the demo.
-pub async fn apply(services: &Services) -> Result<Outcome> {
+pub async fn apply(services: &Services) -> Result<DemoLoad> {
     let demo = Demo::read()?;
     let hash = Passwords::new(1, 1)?.hash(PASSWORD.to_owned()).await?;
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
@@ -73,13 +73,13 @@ pub async fn apply(services: &Services) -> Result<Outcome> {
     let made = seeding.made;
     if made.is_empty() {
         writing.commit(Recorded::nothing_changed()).await?;
-        return Ok(Outcome::WasThere);
+        return Ok(DemoLoad::WasThere);
     }
     let event = Event::new(Action::DemoSeeded, ResourceType::Platform, "demo")
         .details(json!({ "made": made }));
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
-    Ok(Outcome::Loaded)
+    Ok(DemoLoad::Loaded)
 }
 
 struct Seeding<'a> {

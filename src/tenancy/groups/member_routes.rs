@@ -21,7 +21,7 @@ use crate::http::etag::Precondition;
 use crate::http::extract::{FromPath, Json, NoContent, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer};
-use crate::kernel::db::page::{Asked, Paging, Rows};
+use crate::kernel::db::page::{PageRequest, Paging, Rows};
 use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::{GroupId, UserId};
 use crate::kernel::missing::Thing;
@@ -121,7 +121,7 @@ async fn replace_group_members(
         )
         .into());
     }
-    let paging = lister.paging(GroupMembersQuery::SORTS, Asked::default())?;
+    let paging = lister.paging(GroupMembersQuery::SORTS, PageRequest::default())?;
     let (context, precondition, body, first) = (&context, &precondition, &body, &paging);
     let outcome = retrying(|| replace(context, group, precondition, body, first)).await?;
     Ok(outcome.map(|rows| lister.answer(&paging, rows)))
@@ -135,7 +135,7 @@ async fn replace(
     first: &Paging,
 ) -> Result<Outcome<Rows<GroupMember>>> {
     let (mut change, opened) = begin(context, group, precondition, body.version).await?;
-    let wanted = Wanted::Exactly(&body.user_ids);
+    let wanted = WantedMembers::Exactly(&body.user_ids);
     let recorded = regroup(&mut change, context, &opened, &wanted).await?;
     let after = member_store::members(&mut change, &opened, first).await?;
     change.conclude(recorded, Concerned::Group(group), after).await
@@ -154,7 +154,7 @@ async fn add_group_member(
     precondition: Precondition,
     FromPath(GroupMemberPath { group_id: group, user_id: user, .. }): FromPath<GroupMemberPath>,
 ) -> Result<Outcome<NoContent>> {
-    let (context, precondition, wanted) = (&context, &precondition, &Wanted::With(user));
+    let (context, precondition, wanted) = (&context, &precondition, &WantedMembers::With(user));
     retrying(|| change_one(context, group, precondition, wanted)).await
 }
 
@@ -171,7 +171,7 @@ async fn remove_group_member(
     precondition: Precondition,
     FromPath(GroupMemberPath { group_id: group, user_id: user, .. }): FromPath<GroupMemberPath>,
 ) -> Result<Outcome<NoContent>> {
-    let (context, precondition, wanted) = (&context, &precondition, &Wanted::Without(user));
+    let (context, precondition, wanted) = (&context, &precondition, &WantedMembers::Without(user));
     retrying(|| change_one(context, group, precondition, wanted)).await
 }
 
@@ -179,7 +179,7 @@ async fn change_one(
     context: &MandateContext,
     group: GroupId,
     precondition: &Precondition,
-    wanted: &Wanted<'_>,
+    wanted: &WantedMembers<'_>,
 ) -> Result<Outcome<NoContent>> {
     let (mut change, opened) = begin(context, group, precondition, None).await?;
     let recorded = regroup(&mut change, context, &opened, wanted).await?;
@@ -187,19 +187,19 @@ async fn change_one(
 }
 
 /// How it is to change who is in a group.
-enum Wanted<'a> {
+enum WantedMembers<'a> {
     Exactly(&'a [UserId]),
     With(UserId),
     Without(UserId),
 }
 
-impl Wanted<'_> {
+impl WantedMembers<'_> {
     fn applied_to(&self, before: &BTreeSet<UserId>) -> BTreeSet<UserId> {
         let mut members = before.clone();
         match self {
-            Wanted::Exactly(members) => return members.iter().copied().collect(),
-            Wanted::With(user) => members.insert(*user),
-            Wanted::Without(user) => members.remove(user),
+            WantedMembers::Exactly(members) => return members.iter().copied().collect(),
+            WantedMembers::With(user) => members.insert(*user),
+            WantedMembers::Without(user) => members.remove(user),
         };
         members
     }
@@ -212,13 +212,13 @@ impl Wanted<'_> {
         added: &[UserId],
     ) -> Result<()> {
         match self {
-            Wanted::Exactly(members) => {
+            WantedMembers::Exactly(members) => {
                 let strangers = member_store::strangers(change, group.grant(), added).await?;
                 let unknown = Thing::User
                     .unknown_among("/userIds", members, |user| !strangers.contains(&user));
                 if unknown.is_empty() { Ok(()) } else { Err(Error::unknown(unknown)) }
             }
-            Wanted::With(user) | Wanted::Without(user) => {
+            WantedMembers::With(user) | WantedMembers::Without(user) => {
                 let strangers = member_store::strangers(change, group.grant(), &[*user]).await?;
                 if strangers.is_empty() { Ok(()) } else { Err(Error::not_found()) }
             }
@@ -245,7 +245,7 @@ async fn regroup(
     change: &mut Change<MandateContext>,
     context: &MandateContext,
     group: &Opened<Groups, Update, Group>,
-    wanted: &Wanted<'_>,
+    wanted: &WantedMembers<'_>,
 ) -> Result<Recorded> {
     let before: BTreeSet<UserId> =
         member_store::member_ids(change, group).await?.into_iter().collect();

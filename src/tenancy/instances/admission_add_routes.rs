@@ -5,7 +5,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::admission_change::{ids, labels, leave, may_give};
+use super::admission_change::{ids, labels, may_give, permission};
 use super::{FeatureAccess, admission_find, admission_store};
 use crate::access::tables::{Access, Create, Instances, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -68,7 +68,7 @@ async fn add(
     roles: &NamedRoles,
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
-    let grant = leave::<Create>(&change.context)?;
+    let grant = permission::<Create>(&change.context)?;
     let found = admission_find::find_member(&mut change, &grant, user).await?;
     let given = roles::find_named(&mut change, &grant, roles.ids()).await?;
     require_there(found.is_some(), roles, &given)?;

@@ -13,8 +13,8 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
 use crate::tenancy::roles::{self, NamedRole};
 
-/// Leave over admissions: by the instance's row, or by the caller's own access in it.
-pub(super) fn leave<O: Op>(context: &InstanceContext) -> Result<Grant<Access, O>> {
+/// Permission over admissions: by the instance's row, or by the caller's own access in it.
+pub(super) fn permission<O: Op>(context: &InstanceContext) -> Result<Grant<Access, O>> {
     context.grant_through_row::<Access, O>()
 }
 

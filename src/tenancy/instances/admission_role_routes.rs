@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::admission_change::{ids, labels, leave, may_give, opened};
+use super::admission_change::{ids, labels, may_give, opened, permission};
 use super::{AdmissionPath, FeatureAccess, admission_store};
 use crate::access::tables::{Access, Instances, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -76,7 +76,7 @@ async fn replace(
     roles: &NamedRoles,
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
-    let grant = leave::<Update>(&change.context)?;
+    let grant = permission::<Update>(&change.context)?;
     let before = opened(&mut change, &grant, user, precondition, version).await?;
     let (held, wanted): (BTreeSet<_>, BTreeSet<_>) =
         (before.role_ids.iter().copied().collect(), roles.ids().iter().copied().collect());

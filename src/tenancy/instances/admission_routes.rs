@@ -5,7 +5,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::admission_change::{labels, leave, may_give, opened, require_known};
+use super::admission_change::{labels, may_give, opened, permission, require_known};
 use super::{AdmissionPath, FeatureAccess, admission_list, admission_store};
 use crate::access::tables::{Access, Delete, Instances, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -103,7 +103,7 @@ async fn set_enabled(
     body: &UpdateInstanceUser,
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
-    let grant = leave::<Update>(&change.context)?;
+    let grant = permission::<Update>(&change.context)?;
     let before = opened(&mut change, &grant, user, precondition, body.version).await?;
     if body.enabled && !before.enabled {
         let held = require_known(&mut change, &grant, &before.role_ids).await?;
@@ -154,7 +154,7 @@ async fn remove(
     precondition: &Precondition,
 ) -> Result<Outcome<NoContent>> {
     let mut change = context.change(Locks::mandate_only()).await?;
-    let grant = leave::<Delete>(&change.context)?;
+    let grant = permission::<Delete>(&change.context)?;
     let before = opened(&mut change, &grant, user, precondition, None).await?;
     let held = require_known(&mut change, &grant, &before.role_ids).await?;
     change.as_tenant().await?;

@@ -5,7 +5,7 @@ use utoipa_axum::routes;
 use super::FeatureInstance;
 use super::list::{self, Filter};
 use crate::access::tables::{Instances, Read};
-use crate::context::enter::{Reach, mandate_access_denied};
+use crate::context::authorize::{Reach, mandate_access_denied};
 use crate::context::policy::Policy;
 use crate::http::app::App;
 use crate::http::extract::Query;

@@ -21,7 +21,7 @@ use crate::http::extract::{Created, Json};
 use crate::http::guard::{Guard, Routes};
 use crate::http::paths::MandatePath;
 use crate::http::rate_limit::Purse;
-use crate::identity::users::{self, Named};
+use crate::identity::users::{self, UserReference};
 use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::{RoleId, UserId};
 use crate::kernel::missing::Thing;
@@ -53,14 +53,14 @@ pub struct AddMember {
 }
 
 impl AddMember {
-    fn named(&self) -> Result<Named> {
+    fn named(&self) -> Result<UserReference> {
         match (self.target_user_id, self.username.as_deref(), self.email.as_deref()) {
-            (Some(id), None, None) => Ok(Named::Id(id)),
+            (Some(id), None, None) => Ok(UserReference::Id(id)),
             (None, Some(username), None) => {
-                Ok(Named::UsernameKey(names::account_key(username).unwrap_or_default()))
+                Ok(UserReference::UsernameKey(names::account_key(username).unwrap_or_default()))
             }
             (None, None, Some(email)) => {
-                Ok(Named::EmailKey(names::account_key(email).unwrap_or_default()))
+                Ok(UserReference::EmailKey(names::account_key(email).unwrap_or_default()))
             }
             _ => Err(FieldError::new(
                 "/targetUserId",
@@ -100,7 +100,7 @@ async fn add_member(
     let (place, roles) = (body.place(), NamedRoles::checked(body.role_ids)?);
     may_give(&context, &roles, &named).await?;
     let named = (place, &named);
-    let outcome = if matches!(named.1, Named::Id(_)) {
+    let outcome = if matches!(named.1, UserReference::Id(_)) {
         add_named(&context, named, &roles).await.map_err(|(refusal, _)| refusal)?.0
     } else {
         add_by_name(&context, &purse, named, &roles).await?
@@ -116,7 +116,7 @@ async fn add_member(
 async fn add_by_name(
     context: &MandateContext,
     purse: &Purse,
-    named: (&str, &Named),
+    named: (&str, &UserReference),
     roles: &NamedRoles,
 ) -> Result<Outcome<Member>> {
     let deposit = purse.deposit(Class::Auth)?;
@@ -147,7 +147,11 @@ async fn add_by_name(
 
 /// Whether the caller may give the roles, asked before it is looked up whom the request names: the
 /// answer is the same whether there is such an account. (Asked again under the locks.)
-async fn may_give(context: &MandateContext, roles: &NamedRoles, named: &Named) -> Result<()> {
+async fn may_give(
+    context: &MandateContext,
+    roles: &NamedRoles,
+    named: &UserReference,
+) -> Result<()> {
     let grant = context.grant::<Members, Create>()?;
     let mut reading = context.caller().read().await?;
     let oneself = users::is_named(&mut reading, context.caller().account(), named).await?;
@@ -170,7 +174,7 @@ fn not_oneself() -> Error {
 /// them.
 async fn add_named(
     context: &MandateContext,
-    (place, named): (&str, &Named),
+    (place, named): (&str, &UserReference),
     roles: &NamedRoles,
 ) -> Result<(Outcome<Member>, UserId), (Error, Option<UserId>)> {
     let found = async {
@@ -194,7 +198,7 @@ async fn add(
 ) -> Result<Outcome<Member>> {
     let mut change = context.change(Locks::newcomer(target)).await?;
     let grant = change.context.grant::<Members, Create>()?;
-    let found = users::resolve(&mut change, &grant, &Named::Id(target)).await?;
+    let found = users::resolve(&mut change, &grant, &UserReference::Id(target)).await?;
     found.ok_or_else(|| Thing::User.missing(place))?;
     if change.context.is_sys_admin() && target == change.context.caller().user() {
         return Err(not_oneself());

@@ -114,19 +114,19 @@ pub struct ReplaceRoles {
 }
 
 /// How the set of roles is to change.
-enum Wanted<'a> {
+enum WantedRoles<'a> {
     Exactly(&'a NamedRoles),
     With(RoleId),
     Without(RoleId),
 }
 
-impl Wanted<'_> {
+impl WantedRoles<'_> {
     fn applied_to(&self, held: &[RoleId]) -> BTreeSet<RoleId> {
         let mut roles: BTreeSet<RoleId> = held.iter().copied().collect();
         match self {
-            Wanted::Exactly(roles) => return roles.ids().iter().copied().collect(),
-            Wanted::With(role) => roles.insert(*role),
-            Wanted::Without(role) => roles.remove(role),
+            WantedRoles::Exactly(roles) => return roles.ids().iter().copied().collect(),
+            WantedRoles::With(role) => roles.insert(*role),
+            WantedRoles::Without(role) => roles.remove(role),
         };
         roles
     }
@@ -137,8 +137,8 @@ impl Wanted<'_> {
         grant: &Grant<Members, Update>,
     ) -> Result<()> {
         match self {
-            Wanted::Exactly(roles) => require_named(connection, grant, roles).await.map(drop),
-            Wanted::With(role) | Wanted::Without(role) => {
+            WantedRoles::Exactly(roles) => require_named(connection, grant, roles).await.map(drop),
+            WantedRoles::With(role) | WantedRoles::Without(role) => {
                 require_known(connection, grant, &[*role]).await.map(drop)
             }
         }
@@ -160,7 +160,7 @@ async fn replace_member_roles(
     Json(body): Json<ReplaceRoles>,
 ) -> Result<Outcome<Versioned<Member>>> {
     let roles = NamedRoles::checked(body.role_ids)?;
-    let (context, precondition, wanted) = (&context, &precondition, &Wanted::Exactly(&roles));
+    let (context, precondition, wanted) = (&context, &precondition, &WantedRoles::Exactly(&roles));
     retrying(|| change_roles(context, user, precondition, body.version, wanted)).await
 }
 
@@ -174,7 +174,7 @@ async fn assign_member_role(
     precondition: Precondition,
     FromPath(MemberRolePath { user_id: user, role_id: role, .. }): FromPath<MemberRolePath>,
 ) -> Result<Outcome<Versioned<Member>>> {
-    let (context, precondition, wanted) = (&context, &precondition, &Wanted::With(role));
+    let (context, precondition, wanted) = (&context, &precondition, &WantedRoles::With(role));
     retrying(|| change_roles(context, user, precondition, None, wanted)).await
 }
 
@@ -188,7 +188,7 @@ async fn revoke_member_role(
     precondition: Precondition,
     FromPath(MemberRolePath { user_id: user, role_id: role, .. }): FromPath<MemberRolePath>,
 ) -> Result<Outcome<Versioned<Member>>> {
-    let (context, precondition, wanted) = (&context, &precondition, &Wanted::Without(role));
+    let (context, precondition, wanted) = (&context, &precondition, &WantedRoles::Without(role));
     retrying(|| change_roles(context, user, precondition, None, wanted)).await
 }
 
@@ -197,7 +197,7 @@ async fn change_roles(
     user: UserId,
     precondition: &Precondition,
     version: Option<i64>,
-    wanted: &Wanted<'_>,
+    wanted: &WantedRoles<'_>,
 ) -> Result<Outcome<Versioned<Member>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Members, Update>()?;

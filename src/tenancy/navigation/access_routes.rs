@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::access::Rule;
-use crate::context::enter::ChosenContext;
+use crate::context::authorize::ChosenContext;
 use crate::context::policy::{Class, Policy};
 use crate::context::{InstanceContext, MandateContext};
 use crate::http::app::App;

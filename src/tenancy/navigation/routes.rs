@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::cache::{Body, NavigationCache};
 use super::{Navigation, languages_of, store};
-use crate::context::enter::{DeferredCaller, unauthenticated};
+use crate::context::authorize::{DeferredCaller, unauthenticated};
 use crate::context::policy::Policy;
 use crate::http::app::App;
 use crate::http::etag::unless_known;

@@ -8,7 +8,7 @@ use sqlx::PgExecutor;
 use sqlx::types::Json;
 
 use crate::access::HeldRole;
-use crate::context::enter::DeferredCaller;
+use crate::context::authorize::DeferredCaller;
 use crate::kernel::error::Result;
 use crate::kernel::ids::{InstanceId, MandateId};
 use crate::kernel::translations::Texts;
@@ -38,7 +38,7 @@ pub(super) struct Row {
     pub roles: Vec<HeldRole>,
 }
 
-pub(super) struct Found {
+pub(super) struct NavigationRows {
     pub epochs: Epochs,
     /// `None` where the epochs are those that the caller named.
     pub rows: Option<Vec<Row>>,
@@ -52,7 +52,7 @@ pub(super) async fn find(
     caller: &DeferredCaller,
     now: DateTime<Utc>,
     kept: Option<Epochs>,
-) -> Result<Option<Found>> {
+) -> Result<Option<NavigationRows>> {
     let claims = caller.claims();
     let row = sqlx::query!(
         r#"with fresh as materialized (
@@ -80,7 +80,7 @@ pub(super) async fn find(
     )
     .fetch_optional(reader)
     .await?;
-    Ok(row.map(|row| Found {
+    Ok(row.map(|row| NavigationRows {
         epochs: Epochs {
             user: row.user_epoch,
             catalogue: row.catalogue_epoch,

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::Question;
 use crate::access::decision::{Target, Verdict, reaches};
 use crate::access::{HeldRole, Level, Merged, Operation};
-use crate::context::asking::Scope;
+use crate::context::asking::AskedScope;
 use crate::context::standing::{Closed, Standing};
 use crate::kernel::ids::RoleId;
 use crate::tenancy::roles::Readable;
@@ -109,7 +109,7 @@ impl From<Closed> for Step {
 /// A question that was refused, and what is known of it.
 pub(super) struct Refused<'a> {
     pub question: &'a Question,
-    pub scope: &'a Scope,
+    pub scope: &'a AskedScope,
     pub verdict: Verdict,
     pub standing: &'a Standing,
     pub readable: &'a Readable,

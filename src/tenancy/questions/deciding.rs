@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::authzen::{Call, Decided, Person, Undecided, by_itself};
-use super::{Asked, Question, verdicts};
+use super::{AskedAccess, Question, verdicts};
 use crate::access::tables::{Members, Read};
 use crate::context::Grant;
 use crate::context::asking::{Asking, Located, Subject};
@@ -13,7 +13,7 @@ use crate::kernel::ids::{InstanceId, UserId};
 use crate::tenancy::members::{self, NamedMember};
 
 /// Whom a question is about, and in which instance.
-type Place = (UserId, Option<InstanceId>);
+type AskedAbout = (UserId, Option<InstanceId>);
 
 /// A question that was understood, and the place of its answer.
 struct Understood {
@@ -26,7 +26,7 @@ struct Understood {
 pub(super) async fn decide(asking: &Asking, calls: Vec<Decided<Call>>) -> Result<Vec<Decided>> {
     let people = People::of(asking, &calls).await?;
     let mut decided: BTreeMap<usize, Decided> = BTreeMap::new();
-    let mut places: BTreeMap<Place, Vec<Understood>> = BTreeMap::new();
+    let mut places: BTreeMap<AskedAbout, Vec<Understood>> = BTreeMap::new();
     for (index, call) in calls.into_iter().enumerate() {
         match call.and_then(|call| {
             people
@@ -47,7 +47,7 @@ pub(super) async fn decide(asking: &Asking, calls: Vec<Decided<Call>>) -> Result
 async fn decide_in(
     asking: &Asking,
     people: &People,
-    (user, instance): Place,
+    (user, instance): AskedAbout,
     asked: Vec<Understood>,
 ) -> Result<Vec<(usize, Decided)>> {
     let Some(mut subject) = people.subject_in(asking, user, instance).await? else {
@@ -130,7 +130,7 @@ impl People {
         }
     }
 
-    fn understood(&self, asking: &Asking, call: &Call) -> Decided<(Place, Question)> {
+    fn understood(&self, asking: &Asking, call: &Call) -> Decided<(AskedAbout, Question)> {
         call.context.require_agreement(asking).map_err(Undecided::Refused)?;
         let question = || {
             let subject = self.find(&call.subject()?).ok_or_else(|| call.unknown_subject())?;
@@ -139,7 +139,8 @@ impl People {
                 Some(named) => Some(self.find(&named).ok_or_else(|| call.unknown_owner())?),
                 None => None,
             };
-            let question = Question { asked: Asked::Rows(call.table(), call.operation()?), owner };
+            let question =
+                Question { asked: AskedAccess::Rows(call.table(), call.operation()?), owner };
             Ok(((subject, call.context.instance), question))
         };
         question().map_err(Undecided::Unknown)

@@ -8,7 +8,7 @@ use super::Question;
 use super::advice::{Need, Refused};
 use crate::access::decision::{Target, Verdict, reaches};
 use crate::access::{HeldRole, Level};
-use crate::context::asking::Scope;
+use crate::context::asking::AskedScope;
 use crate::context::standing::{Closed, Standing};
 use crate::kernel::ids::RoleId;
 use crate::tenancy::groups::{Reaching, ReachingGroup};
@@ -87,7 +87,7 @@ pub enum Reason {
 /// A question with its answer, and what is known of it.
 pub(super) struct Answered<'a> {
     pub question: &'a Question,
-    pub scope: &'a Scope,
+    pub scope: &'a AskedScope,
     pub verdict: Verdict,
     pub readable: &'a Readable,
     /// Where groups decide: which they are.
@@ -115,7 +115,7 @@ impl Answered<'_> {
     }
 }
 
-fn because(scope: &Scope, question: &Question, readable: &Readable) -> Vec<Because> {
+fn because(scope: &AskedScope, question: &Question, readable: &Readable) -> Vec<Because> {
     let target = question.target();
     let giving = scope
         .roles()

@@ -9,7 +9,7 @@ use super::explain::{Answered, Explanation};
 use super::{Question, located, subject};
 use crate::access::Operation;
 use crate::access::tables::Read;
-use crate::context::asking::{Asking, Scope, Subject};
+use crate::context::asking::{AskedScope, Asking, Subject};
 use crate::context::policy::Policy;
 use crate::http::app::App;
 use crate::http::extract::Json;
@@ -115,7 +115,7 @@ async fn owner_is_known(asking: &Asking, question: &Question) -> Result<bool> {
 }
 
 /// Which roles of the scope the caller may be told of.
-async fn readable(asking: &Asking, scope: &Scope, person: UserId) -> Result<Readable> {
+async fn readable(asking: &Asking, scope: &AskedScope, person: UserId) -> Result<Readable> {
     match scope.instance {
         None => Readable::in_mandate(asking.context(), person).await,
         Some(instance) => {

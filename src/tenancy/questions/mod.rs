@@ -21,7 +21,7 @@ use crate::access::Operation;
 use crate::access::decision::{Target, Verdict};
 use crate::access::tables::{Members, Read};
 use crate::context::Grant;
-use crate::context::asking::{Asking, Located, Scope, Subject};
+use crate::context::asking::{AskedScope, Asking, Located, Subject};
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::UserId;
@@ -38,12 +38,12 @@ const MAX_QUESTIONS: usize = 100;
 /// May the subject do this to a row of that owner; without one, to any row at all?
 #[derive(Debug, Clone)]
 struct Question {
-    asked: Asked,
+    asked: AskedAccess,
     owner: Option<UserId>,
 }
 
 #[derive(Debug, Clone)]
-enum Asked {
+enum AskedAccess {
     Rows(String, Operation),
     View(String),
 }
@@ -51,8 +51,8 @@ enum Asked {
 impl Question {
     fn target(&self) -> Target<'_> {
         match &self.asked {
-            Asked::Rows(table, operation) => Target::Rows(table, *operation),
-            Asked::View(view) => Target::View(view),
+            AskedAccess::Rows(table, operation) => Target::Rows(table, *operation),
+            AskedAccess::View(view) => Target::View(view),
         }
     }
 
@@ -70,12 +70,12 @@ impl Question {
         };
         match (table, operation, view) {
             (Some(table), Some(operation), None) => {
-                Ok(Self { asked: Asked::Rows(table, operation), owner })
+                Ok(Self { asked: AskedAccess::Rows(table, operation), owner })
             }
             (None, None, Some(_)) if owner.is_some() => {
                 wrong("ownerId", "not_applicable", "must be left out: nobody owns a view")
             }
-            (None, None, Some(view)) => Ok(Self { asked: Asked::View(view), owner: None }),
+            (None, None, Some(view)) => Ok(Self { asked: AskedAccess::View(view), owner: None }),
             (_, _, Some(_)) => {
                 wrong("view", "exactly_one", "or `table` and `operation` must be given, not both")
             }
@@ -87,12 +87,12 @@ impl Question {
     /// 422: no scope knows it. `base` is where the question stands in the body.
     fn unknown(&self, base: &str) -> FieldError {
         let (member, code, what) = match self.asked {
-            Asked::Rows(..) => (
+            AskedAccess::Rows(..) => (
                 "table",
                 "unknown_table",
                 "is not a table of the mandate, nor of a feature that is open here",
             ),
-            Asked::View(_) => {
+            AskedAccess::View(_) => {
                 ("view", "unknown_view", "is not a view of a feature that is open here")
             }
         };
@@ -130,7 +130,7 @@ async fn subject(asking: &Asking, user: Option<UserId>) -> Result<Subject> {
 
 /// Where what is asked about is, also where it is disabled: that is then explained. 422 where no
 /// scope knows it.
-async fn located(subject: &mut Subject, question: &Question) -> Result<Scope> {
+async fn located(subject: &mut Subject, question: &Question) -> Result<AskedScope> {
     match subject.locate(question.target()).await {
         Ok(Located::Here(scope)) => Ok(scope),
         Ok(Located::Unknown) => Err(question.unknown("").into()),
@@ -162,10 +162,13 @@ async fn answered(
 }
 
 /// The verdicts on questions whose tables were found.
-async fn verdicts(subject: &Subject, questions: &[(&Question, &Scope)]) -> Result<Vec<Verdict>> {
+async fn verdicts(
+    subject: &Subject,
+    questions: &[(&Question, &AskedScope)],
+) -> Result<Vec<Verdict>> {
     // Who is near is asked of the database only where an answer depends on it.
     let depends =
-        |(question, scope): &&(&Question, &Scope)| scope.level(question.target()).is_group();
+        |(question, scope): &&(&Question, &AskedScope)| scope.level(question.target()).is_group();
     let owners: BTreeSet<UserId> =
         questions.iter().filter(depends).filter_map(|(question, _)| question.owner).collect();
     let peers = subject.peers_among(&owners).await?;

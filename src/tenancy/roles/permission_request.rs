@@ -46,16 +46,16 @@ impl Resource for RolePermissions {
 }
 
 /// How the permissions are to change.
-pub(super) enum Wanted<'a> {
+pub(super) enum WantedPermissions<'a> {
     All(&'a Permissions, Option<i64>),
     Some(&'a PermissionsPatch),
 }
 
-impl Wanted<'_> {
+impl WantedPermissions<'_> {
     pub(super) fn version(&self) -> Option<i64> {
         match self {
-            Wanted::All(_, version) => *version,
-            Wanted::Some(patch) => patch.version,
+            WantedPermissions::All(_, version) => *version,
+            WantedPermissions::Some(patch) => patch.version,
         }
     }
     /// What the role permits then. Only what was sent is looked at: what is stale stands in
@@ -66,8 +66,10 @@ impl Wanted<'_> {
         catalogue: &Catalogue,
     ) -> Result<Permissions> {
         let (after, sent) = match self {
-            Wanted::All(permissions, _) => ((*permissions).clone(), (*permissions).clone()),
-            Wanted::Some(patch) => {
+            WantedPermissions::All(permissions, _) => {
+                ((*permissions).clone(), (*permissions).clone())
+            }
+            WantedPermissions::Some(patch) => {
                 let after = patch.applied_to(before);
                 let sent = patch.named_in(&after);
                 (after, sent)

@@ -7,7 +7,9 @@ use sqlx::PgConnection;
 use utoipa_axum::routes;
 
 use super::open::{OpenRole, open_in_instance, open_in_mandate};
-use super::permission_request::{PermissionsPatch, ReplacePermissions, RolePermissions, Wanted};
+use super::permission_request::{
+    PermissionsPatch, ReplacePermissions, RolePermissions, WantedPermissions,
+};
 use super::role::{Role, described};
 use super::{RolePath, routes as role_routes, template_find, template_store};
 use crate::access::tables::{InstanceRoles, Read, Roles, Update};
@@ -102,7 +104,8 @@ async fn replace_role_permissions(
     Json(body): Json<ReplacePermissions>,
 ) -> Result<Outcome<Versioned<RolePermissions>>> {
     let permissions = Permissions { tables: body.tables, views: body.views };
-    change_permissions(&context, &precondition, &Wanted::All(&permissions, body.version)).await
+    change_permissions(&context, &precondition, &WantedPermissions::All(&permissions, body.version))
+        .await
 }
 
 /// Adds, changes or removes some of what a role permits.
@@ -116,13 +119,13 @@ async fn update_role_permissions(
     precondition: Precondition,
     Json(body): Json<PermissionsPatch>,
 ) -> Result<Outcome<Versioned<RolePermissions>>> {
-    change_permissions(&context, &precondition, &Wanted::Some(&body)).await
+    change_permissions(&context, &precondition, &WantedPermissions::Some(&body)).await
 }
 
 async fn change_permissions(
     context: &RoleContext,
     precondition: &Precondition,
-    wanted: &Wanted<'_>,
+    wanted: &WantedPermissions<'_>,
 ) -> Result<Outcome<Versioned<RolePermissions>>> {
     match context {
         RoleContext::Template(system, role) => {
@@ -153,7 +156,7 @@ async fn change_permissions(
 
 async fn change_held(
     mut open: OpenRole<Update>,
-    wanted: &Wanted<'_>,
+    wanted: &WantedPermissions<'_>,
 ) -> Result<Outcome<Versioned<RolePermissions>>> {
     let within = &mut open.within;
     let (catalogue, before) = (within.catalogue(), within.full().clone());
@@ -176,7 +179,7 @@ async fn change_template(
     system: &SystemContext,
     role: RoleId,
     precondition: &Precondition,
-    wanted: &Wanted<'_>,
+    wanted: &WantedPermissions<'_>,
 ) -> Result<Outcome<Versioned<RolePermissions>>> {
     let mut writing = system.write().await?;
     let found = template_find::template_for_change(&mut writing, system.system(), role).await?;

@@ -1,8 +1,8 @@
 //! The budgets of one node: what a class costs, who pays, and what is left. The buckets are
 //! `tower_governor`'s. Nothing here knows of requests but by the key extractor that it is given.
 
-mod bill;
 mod charged;
+mod charges;
 mod payer;
 
 use std::collections::HashMap;
@@ -21,8 +21,8 @@ use crate::kernel::config::Settings;
 use crate::kernel::ids::MandateId;
 use charged::{MINUTE, Ticket};
 
-pub use bill::Bill;
 pub use charged::Charged;
+pub use charges::Charges;
 pub use payer::{Payer, WhatFor, Who, network_of};
 
 /// Everybody's buckets of one class and size. `K` tells whose bucket a request is charged to.

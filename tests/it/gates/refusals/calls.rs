@@ -210,7 +210,8 @@ impl Calls {
         let near = |id: &Id| {
             let Function { file, of, .. } = &self.functions[*id];
             // The guard's own decisions are no method that handlers call.
-            let of_contexts = file.starts_with("context/") && !file.starts_with("context/enter/");
+            let of_contexts =
+                file.starts_with("context/") && !file.starts_with("context/authorize/");
             let taken = of.as_ref().is_some_and(|of| uses.contains_key(of));
             of_contexts
                 || taken

@@ -2,7 +2,7 @@
 
 use axum::http::HeaderMap;
 
-use super::entrance::Entrance;
+use super::authorizing::Authorizing;
 use super::headers::ContextHeaders;
 use crate::context::actor::RequestMeta;
 use crate::context::caller::Caller;
@@ -16,7 +16,7 @@ use crate::kernel::error::Result;
 
 /// A request, as far as deciding needs it.
 #[derive(Debug)]
-pub struct Arrival<'a> {
+pub struct RequestFacts<'a> {
     pub services: &'a Services,
     pub terms: &'a Terms,
     pub claims: Option<Claims>,
@@ -26,7 +26,7 @@ pub struct Arrival<'a> {
     pub meta: RequestMeta,
 }
 
-impl<'a> Arrival<'a> {
+impl<'a> RequestFacts<'a> {
     /// Somebody whose token was verified, and the headers that choose a context.
     pub(super) fn claimed(&self) -> Result<(Claims, ContextHeaders)> {
         let claims = self.claims.ok_or_else(unauthenticated)?;
@@ -34,7 +34,7 @@ impl<'a> Arrival<'a> {
     }
 
     /// Somebody whose session is alive.
-    pub(super) async fn with_session(self) -> Result<Entrance<'a>> {
+    pub(super) async fn with_session(self) -> Result<Authorizing<'a>> {
         let (claims, headers) = self.claimed()?;
         let services = self.services;
         let fresh = load::freshness(
@@ -55,6 +55,6 @@ impl<'a> Arrival<'a> {
             services: services.clone(),
         };
         let (terms, path) = (self.terms, self.path);
-        Ok(Entrance { services, terms, headers, path, caller, epochs: fresh.epochs })
+        Ok(Authorizing { services, terms, headers, path, caller, epochs: fresh.epochs })
     }
 }

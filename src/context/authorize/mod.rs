@@ -5,11 +5,11 @@
 //! all), all before any object is looked up.
 
 mod accounts;
-mod arrival;
+mod authorizing;
 mod chosen;
 mod context;
 mod deferred;
-mod entrance;
+mod facts;
 mod headers;
 mod instances;
 mod member;
@@ -21,8 +21,8 @@ mod visitor;
 
 pub(crate) use super::refusals::{for_sys_admins, mandate_access_denied, unauthenticated};
 pub use accounts::Accounts;
-pub use arrival::Arrival;
 pub use chosen::ChosenContext;
 pub use context::{Context, Governed, OfTables};
 pub use deferred::DeferredCaller;
+pub use facts::RequestFacts;
 pub use reach::Reach;

@@ -11,7 +11,7 @@ use crate::kernel::ids::UserId;
 
 /// How a request names a user.
 #[derive(Debug, Clone)]
-pub enum Named {
+pub enum UserReference {
     Id(UserId),
     UsernameKey(String),
     EmailKey(String),
@@ -22,12 +22,12 @@ pub enum Named {
 pub(super) async fn lookup(
     connection: &mut PgConnection,
     _: &Grant<Members, Create>,
-    named: &Named,
+    named: &UserReference,
 ) -> Result<Option<KnownUser>> {
     let (id, username, email) = match named {
-        Named::Id(id) => (Some(id.uuid()), None, None),
-        Named::UsernameKey(key) => (None, Some(key.as_str()), None),
-        Named::EmailKey(key) => (None, None, Some(key.as_str())),
+        UserReference::Id(id) => (Some(id.uuid()), None, None),
+        UserReference::UsernameKey(key) => (None, Some(key.as_str()), None),
+        UserReference::EmailKey(key) => (None, None, Some(key.as_str())),
     };
     let found = sqlx::query!(
         "select id, username from users
@@ -47,12 +47,12 @@ pub(super) async fn lookup(
 pub async fn is_named(
     connection: &mut PgConnection,
     account: Account,
-    named: &Named,
+    named: &UserReference,
 ) -> Result<bool> {
     let (username, email) = match named {
-        Named::Id(id) => return Ok(*id == account.user()),
-        Named::UsernameKey(key) => (Some(key.as_str()), None),
-        Named::EmailKey(key) => (None, Some(key.as_str())),
+        UserReference::Id(id) => return Ok(*id == account.user()),
+        UserReference::UsernameKey(key) => (Some(key.as_str()), None),
+        UserReference::EmailKey(key) => (None, Some(key.as_str())),
     };
     let is = sqlx::query_scalar!(
         r#"select exists (select 1 from users
@@ -72,7 +72,7 @@ pub async fn is_named(
 pub async fn resolve(
     connection: &mut PgConnection,
     grant: &Grant<Members, Create>,
-    named: &Named,
+    named: &UserReference,
 ) -> Result<Option<UserId>> {
     Ok(lookup(connection, grant, named).await?.map(|user| user.id))
 }

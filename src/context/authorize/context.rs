@@ -1,6 +1,6 @@
 //! What guards give to handlers, each by its type.
 
-use super::arrival::Arrival;
+use super::facts::RequestFacts;
 use crate::context::mandate::MandateContext;
 use crate::context::path::Origin;
 use crate::context::terms::{About, Terms};
@@ -19,7 +19,7 @@ pub trait Context: Clone + Send + Sync + 'static {
     }
 
     /// Lets a request in, or refuses it.
-    fn enter(arrival: Arrival<'_>) -> impl Future<Output = Result<Self>> + Send;
+    fn authorize(facts: RequestFacts<'_>) -> impl Future<Output = Result<Self>> + Send;
 
     /// The caller's place in a mandate, where it has one.
     fn in_mandate(&self) -> Option<&MandateContext> {

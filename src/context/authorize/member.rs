@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::arrival::Arrival;
+use super::authorizing::Authorizing;
 use super::context::{Context, Governed, OfTables};
-use super::entrance::Entrance;
+use super::facts::RequestFacts;
 use crate::context::load;
 use crate::context::mandate::{Authority, MandateContext};
 use crate::context::merged_access::MandateAccess;
@@ -19,12 +19,12 @@ impl Context for MandateContext {
     fn origin(terms: &Terms) -> Option<Origin> {
         terms.has(Clause::Sys).then_some(Origin::Mandate)
     }
-    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
-        let entrance = arrival.with_session().await?;
-        if entrance.governs() {
-            entrance.governed_mandate().await
+    async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
+        let authorizing = facts.with_session().await?;
+        if authorizing.governs() {
+            authorizing.governed_mandate().await
         } else {
-            entrance.mandate_of_member().await
+            authorizing.mandate_of_member().await
         }
     }
     fn in_mandate(&self) -> Option<&MandateContext> {
@@ -35,7 +35,7 @@ impl Context for MandateContext {
 impl OfTables for MandateContext {}
 impl Governed for MandateContext {}
 
-impl Entrance<'_> {
+impl Authorizing<'_> {
     /// Where a table of the policy is open to the caller, or it is about themselves.
     pub(super) async fn mandate_of_member(&self) -> Result<MandateContext> {
         let context = self.member_or_suspended().await?;
@@ -68,7 +68,7 @@ impl Entrance<'_> {
             {
                 refused
             }
-            entered => return entered,
+            decided => return decided,
         };
         let mandate = self.named_mandate()?;
         if !load::is_suspended(&*self.reader().await?, self.caller.user, mandate).await? {

@@ -1,12 +1,12 @@
 //! The way in of anybody, signed in or not.
 
-use super::arrival::Arrival;
 use super::context::Context;
+use super::facts::RequestFacts;
 use crate::context::visitor::Visitor;
 use crate::kernel::error::Result;
 
 impl Context for Visitor {
-    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
-        Ok(Self::new(arrival.services.clone(), arrival.meta))
+    async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
+        Ok(Self::new(facts.services.clone(), facts.meta))
     }
 }

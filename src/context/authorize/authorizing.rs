@@ -17,7 +17,7 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::UserId;
 
 /// A request that is signed, and what decides about it.
-pub(super) struct Entrance<'a> {
+pub(super) struct Authorizing<'a> {
     pub services: &'a Services,
     pub terms: &'a Terms,
     pub headers: ContextHeaders,
@@ -26,7 +26,7 @@ pub(super) struct Entrance<'a> {
     pub epochs: Epochs,
 }
 
-impl Entrance<'_> {
+impl Authorizing<'_> {
     /// For one statement.
     pub(super) async fn reader(&self) -> Result<Reader<'_>> {
         self.services.reader(self.caller.user, self.headers.mandate).await

@@ -1,8 +1,8 @@
 //! The way in of SysAdmins, on routes that are theirs.
 
-use super::arrival::Arrival;
+use super::authorizing::Authorizing;
 use super::context::Context;
-use super::entrance::Entrance;
+use super::facts::RequestFacts;
 use crate::context::instance::{InstanceContext, instance_context};
 use crate::context::load;
 use crate::context::mandate::{Authority, MandateContext};
@@ -14,22 +14,22 @@ use crate::kernel::ids::{InstanceId, MandateId};
 
 impl Context for SystemContext {
     /// Where the path names a mandate, a header that is sent must agree.
-    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
-        let entrance = arrival.with_session().await?;
-        if !entrance.caller.is_sys_admin {
+    async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
+        let authorizing = facts.with_session().await?;
+        if !authorizing.caller.is_sys_admin {
             return Err(for_sys_admins());
         }
-        if let Some(mandate) = entrance.path.id::<MandateId>()? {
-            entrance.header_agrees(mandate)?;
+        if let Some(mandate) = authorizing.path.id::<MandateId>()? {
+            authorizing.header_agrees(mandate)?;
         }
-        Ok(Self::of(entrance.caller))
+        Ok(Self::of(authorizing.caller))
     }
     fn works_in(&self, named: Option<MandateId>) -> Option<MandateId> {
         named
     }
 }
 
-impl Entrance<'_> {
+impl Authorizing<'_> {
     /// Whether it is a SysAdmin, on a route that is theirs too.
     pub(super) fn governs(&self) -> bool {
         self.caller.is_sys_admin && self.terms.has(Clause::Sys)

@@ -1,7 +1,7 @@
 //! The way in to accounts.
 
-use super::arrival::Arrival;
 use super::context::Context;
+use super::facts::RequestFacts;
 use crate::context::caller::Caller;
 use crate::context::path::Origin;
 use crate::context::refusals::for_sys_admins;
@@ -38,12 +38,12 @@ impl Context for Accounts {
     fn origin(_: &Terms) -> Option<Origin> {
         Some(Origin::User)
     }
-    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
-        let entrance = arrival.with_session().await?;
-        if entrance.caller.is_sys_admin {
-            Ok(Self::Any(SystemContext::of(entrance.caller)))
-        } else if entrance.is_oneself()? {
-            Ok(Self::Own(entrance.caller))
+    async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
+        let authorizing = facts.with_session().await?;
+        if authorizing.caller.is_sys_admin {
+            Ok(Self::Any(SystemContext::of(authorizing.caller)))
+        } else if authorizing.is_oneself()? {
+            Ok(Self::Own(authorizing.caller))
         } else {
             Err(for_sys_admins())
         }

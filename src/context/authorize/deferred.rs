@@ -1,7 +1,7 @@
 //! Whose token was looked at, and whose session was not yet.
 
-use super::arrival::Arrival;
 use super::context::Context;
+use super::facts::RequestFacts;
 use crate::context::services::Services;
 use crate::kernel::credentials::claims::Claims;
 use crate::kernel::error::Result;
@@ -24,8 +24,8 @@ impl DeferredCaller {
 }
 
 impl Context for DeferredCaller {
-    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
-        let (claims, _) = arrival.claimed()?;
-        Ok(Self { claims, services: arrival.services.clone() })
+    async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
+        let (claims, _) = facts.claimed()?;
+        Ok(Self { claims, services: facts.services.clone() })
     }
 }

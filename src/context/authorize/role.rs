@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::arrival::Arrival;
+use super::authorizing::Authorizing;
 use super::context::{Context, OfTables};
-use super::entrance::Entrance;
+use super::facts::RequestFacts;
 use crate::context::instance::instance_context;
 use crate::context::load::{self, RoleHome};
 use crate::context::mandate::MandateContext;
@@ -19,8 +19,8 @@ impl Context for RoleContext {
     fn origin(_: &Terms) -> Option<Origin> {
         Some(Origin::Role)
     }
-    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
-        arrival.with_session().await?.role().await
+    async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
+        facts.with_session().await?.role().await
     }
     fn in_mandate(&self) -> Option<&MandateContext> {
         match self {
@@ -33,7 +33,7 @@ impl Context for RoleContext {
 
 impl OfTables for RoleContext {}
 
-impl Entrance<'_> {
+impl Authorizing<'_> {
     /// A role by its id: templates for SysAdmins, else a role of the header's mandate or of one of
     /// its instances.
     async fn role(self) -> Result<RoleContext> {

@@ -14,7 +14,7 @@ use crate::kernel::ids::{MandateId, UserId};
 
 /// What the door of a route charges.
 #[derive(Debug)]
-pub(super) struct Toll {
+pub(super) struct RouteCharge {
     /// `None`: nothing.
     pub class: Option<Class>,
     /// Whatever token is sent.
@@ -24,7 +24,7 @@ pub(super) struct Toll {
     services: Services,
 }
 
-impl Toll {
+impl RouteCharge {
     pub fn of(services: &Services, class: Class, terms: &Terms) -> Self {
         let class = match terms.charging {
             Charging::AtTheDoor => Some(class),
@@ -53,14 +53,16 @@ pub(super) struct AtTheDoor;
 impl KeyExtractor for AtTheDoor {
     type Key = Payer;
     fn extract<T>(&self, request: &AnyRequest<T>) -> Result<Payer, GovernorError> {
-        let of_route = request.extensions().get::<Arc<Toll>>();
-        let (Some(toll), Some(identity)) = (of_route, request.extensions().get::<Identity>())
+        let of_route = request.extensions().get::<Arc<RouteCharge>>();
+        let (Some(route_charge), Some(identity)) =
+            (of_route, request.extensions().get::<Identity>())
         else {
             return Err(GovernorError::UnableToExtractKey);
         };
-        let who = if toll.by_address { identity.place() } else { identity.who() };
-        let member_of = toll.member(identity).and_then(|user| {
-            named_mandate(request.headers()).filter(|mandate| toll.services.lets_in(user, *mandate))
+        let who = if route_charge.by_address { identity.place() } else { identity.who() };
+        let member_of = route_charge.member(identity).and_then(|user| {
+            named_mandate(request.headers())
+                .filter(|mandate| route_charge.services.lets_in(user, *mandate))
         });
         Ok(Payer::within(who, member_of))
     }

@@ -1,7 +1,7 @@
 //! The way in to lists of mandates' own things.
 
-use super::arrival::Arrival;
 use super::context::{Context, Governed, OfTables};
+use super::facts::RequestFacts;
 use crate::context::mandate::MandateContext;
 use crate::context::system::SystemContext;
 use crate::kernel::error::Result;
@@ -18,13 +18,13 @@ pub enum Reach {
 }
 
 impl Context for Reach {
-    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
-        let entrance = arrival.with_session().await?;
-        if entrance.governs() {
-            let named = entrance.headers.mandate;
-            return Ok(Self::Everywhere(SystemContext::of(entrance.caller), named));
+    async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
+        let authorizing = facts.with_session().await?;
+        if authorizing.governs() {
+            let named = authorizing.headers.mandate;
+            return Ok(Self::Everywhere(SystemContext::of(authorizing.caller), named));
         }
-        entrance.mandate_of_member().await.map(Self::Mandate)
+        authorizing.mandate_of_member().await.map(Self::Mandate)
     }
     fn in_mandate(&self) -> Option<&MandateContext> {
         match self {

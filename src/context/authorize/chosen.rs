@@ -1,8 +1,8 @@
 //! The way in of who is signed in, with the contexts that they choose.
 
-use super::arrival::Arrival;
+use super::authorizing::Authorizing;
 use super::context::Context;
-use super::entrance::Entrance;
+use super::facts::RequestFacts;
 use crate::context::caller::Caller;
 use crate::context::instance::InstanceContext;
 use crate::context::mandate::MandateContext;
@@ -19,15 +19,15 @@ pub struct ChosenContext {
 
 impl Context for ChosenContext {
     const ABOUT: About = About::ChosenContext;
-    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
-        arrival.with_session().await?.chosen().await
+    async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
+        facts.with_session().await?.chosen().await
     }
     fn in_mandate(&self) -> Option<&MandateContext> {
         self.mandate.as_ref()
     }
 }
 
-impl Entrance<'_> {
+impl Authorizing<'_> {
     async fn chosen(self) -> Result<ChosenContext> {
         if self.headers.mandate.is_none() {
             if self.headers.instance.is_some() {

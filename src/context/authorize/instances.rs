@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::arrival::Arrival;
+use super::authorizing::Authorizing;
 use super::context::{Context, Governed, OfTables};
-use super::entrance::Entrance;
+use super::facts::RequestFacts;
 use crate::context::cache::CachedInstance;
 use crate::context::instance::{InstanceContext, instance_context};
 use crate::context::mandate::MandateContext;
@@ -19,15 +19,15 @@ impl Context for InstanceContext {
     fn origin(terms: &Terms) -> Option<Origin> {
         terms.feature_code().is_none().then_some(Origin::Instance)
     }
-    async fn enter(arrival: Arrival<'_>) -> Result<Self> {
-        let entrance = arrival.with_session().await?;
-        if entrance.governs() {
-            return entrance.governed_instance().await;
+    async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
+        let authorizing = facts.with_session().await?;
+        if authorizing.governs() {
+            return authorizing.governed_instance().await;
         }
-        let context = entrance.member().await?;
-        match entrance.terms.feature_code() {
-            Some(feature) => entrance.in_feature(&context, feature).await,
-            None => entrance.instance_in_path(context).await,
+        let context = authorizing.member().await?;
+        match authorizing.terms.feature_code() {
+            Some(feature) => authorizing.in_feature(&context, feature).await,
+            None => authorizing.instance_in_path(context).await,
         }
     }
     fn in_mandate(&self) -> Option<&MandateContext> {
@@ -38,7 +38,7 @@ impl Context for InstanceContext {
 impl OfTables for InstanceContext {}
 impl Governed for InstanceContext {}
 
-impl Entrance<'_> {
+impl Authorizing<'_> {
     pub(super) async fn instance_if_named(
         &self,
         mandate: &MandateContext,
@@ -63,12 +63,12 @@ impl Entrance<'_> {
             .await?;
             find::sole(&open, |open| open.feature_code == feature)?
         };
-        let entered = self.instance_in_header(context, instance).await?;
-        if entered.feature_code != feature {
+        let found = self.instance_in_header(context, instance).await?;
+        if found.feature_code != feature {
             return Err(instance_access_denied());
         }
-        if self.some_table_is_open(context, entered.access()) {
-            Ok(entered)
+        if self.some_table_is_open(context, found.access()) {
+            Ok(found)
         } else {
             Err(self.denied())
         }

@@ -5,12 +5,12 @@ use crate::context::policy::Class;
 
 /// All of it, the latest last.
 #[derive(Debug, Default)]
-pub struct Bill {
+pub struct Charges {
     pub charges: Vec<Charged>,
     pub free: bool,
 }
 
-impl Bill {
+impl Charges {
     /// One charge for each class: the latest.
     pub fn note(&mut self, charged: Charged) {
         self.strike(charged.class);
