@@ -131,10 +131,10 @@ async fn the_demo_loaded_twice_is_the_demo_loaded_once() {
     let options = cluster::database().await;
     let services = Services::new(Database::lazy(&options, 2), std::sync::Arc::new(SystemClock));
     let empty = contents(&options).await;
-    assert_eq!(seeds::demo(&services).await.unwrap(), seeds::Outcome::Loaded);
+    assert_eq!(seeds::demo(&services).await.unwrap(), seeds::DemoLoad::Loaded);
     let once = contents(&options).await;
     assert_ne!(once, empty);
-    assert_eq!(seeds::demo(&services).await.unwrap(), seeds::Outcome::WasThere);
+    assert_eq!(seeds::demo(&services).await.unwrap(), seeds::DemoLoad::WasThere);
     bailiwick::tenancy::catalogue::bring_up_to_date(&services, bailiwick::assembly::FEATURES)
         .await
         .unwrap();

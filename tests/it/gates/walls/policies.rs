@@ -1,5 +1,5 @@
-//! Row-level security: every table has its policies, and a statement without a filter reads what they
-//! leave it.
+//! Row-level security: every table has its policies, and a statement without a filter reads what
+//! they leave it.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
