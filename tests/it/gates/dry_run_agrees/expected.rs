@@ -55,6 +55,21 @@ pub fn differences(before: &Snapshot, after: &Snapshot, mandate: Option<Uuid>) -
     })
 }
 
+/// Whether the caller's membership is disabled, so that they can leave and learn nothing else.
+pub fn may_only_leave(caller: Uuid, call: &Call, view: &Snapshot) -> bool {
+    let is_sys_admin = view.users.contains(&(caller, true));
+    place_of(call, view).is_some_and(|mandate| {
+        !is_sys_admin && view.memberships.contains(&(mandate, caller, false))
+    })
+}
+
+/// What those are told.
+pub fn nothing_told() -> Value {
+    json!({
+        "changes": [], "totals": { "users": 0, "gained": 0, "lost": 0 }, "adminsLeft": null,
+    })
+}
+
 /// Whom each person reaches by groups and did not, and the other way round.
 pub fn reach(before: &Snapshot, after: &Snapshot, mandate: Uuid) -> Value {
     let (mut changes, mut all_gained, mut all_lost) = (Vec::new(), 0, 0);
