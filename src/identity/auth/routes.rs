@@ -1,4 +1,4 @@
-//! `/api/auth`: signing in and out, and who one is.
+//! `/api/auth`: signing in and out, who one is, and one's password.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -13,14 +13,16 @@ use super::failures::{self, Reason};
 use super::store::{self, Credentials, NewSession, OwnMandate, OwnPassword};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::authorize::unauthenticated;
+use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{RequestMeta, SessionContext, Visitor};
+use crate::context::{Locks, RequestMeta, SessionContext, Visitor};
 use crate::http::app::App;
 use crate::http::attended;
 use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
 use crate::identity::users::{self, User};
+use crate::kernel::credentials::password;
 use crate::kernel::credentials::token::KeySet;
 use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::{SessionId, UserId};
@@ -190,20 +192,29 @@ async fn change_password(
     let mut reading = caller.read().await?;
     let before = store::own_password(&mut reading, caller.account()).await?;
     reading.finish().await?;
-    if !app.passwords().verify(body.current, before.hash.clone()).await? {
+    if !app.passwords().verify(body.current.clone(), before.hash.clone()).await? {
         return Err(wrong_password());
     }
-    let hash = chosen(&app, &before, body.password).await?;
-    let mut writing = caller.write().await?;
-    if !store::change_password(&mut writing, caller.account(), &before, &hash).await? {
+    let hash = chosen(&app, &before, &body.current, body.password).await?;
+    retrying(|| set_password(&context, &before, &hash)).await
+}
+
+async fn set_password(
+    context: &SessionContext,
+    before: &OwnPassword,
+    hash: &str,
+) -> Result<NoContent> {
+    let (caller, account) = (context.caller(), context.caller().account());
+    let mut change = caller.change(Locks::users([caller.user()])).await?;
+    users::end_sessions(&mut change, account, Some(context.session()), caller.now()).await?;
+    if !store::change_password(&mut change, account, before, hash).await? {
         // Another request was faster: what was sent is the password no more.
         return Err(wrong_password());
     }
-    store::end_other_sessions(&mut writing, &context).await?;
     let event = Event::new(Action::PasswordChanged, ResourceType::User, caller.user())
         .target(caller.user());
-    let recorded = audit::record_platform(&mut writing, caller, event).await?;
-    writing.commit(recorded).await?;
+    let recorded = audit::record_platform(&mut change, caller, event).await?;
+    change.commit(recorded).await?;
     Ok(NoContent)
 }
 
@@ -212,8 +223,13 @@ fn wrong_password() -> Error {
 }
 
 /// The hash of a password that is another one, and good enough.
-async fn chosen(app: &App, before: &OwnPassword, password: String) -> Result<String> {
-    if app.passwords().verify(password.clone(), before.hash.clone()).await? {
+async fn chosen(
+    app: &App,
+    before: &OwnPassword,
+    current: &str,
+    password: String,
+) -> Result<String> {
+    if password::is_same(current, &password) {
         let same = FieldError::new("/password", "unchanged", "must be another one");
         return Err(same.because(vec!["It is the password that you have.".to_owned()]).into());
     }

@@ -114,8 +114,8 @@ pub(super) async fn own_password(
     Ok(row.fetch_one(connection).await?)
 }
 
-/// Changes the password; whether it was still the one of before. Whoever signs in with that at the
-/// same time has opened their session before, or is refused.
+/// Changes the password; whether it was still the one of before. Under the lock of the account's
+/// row: whoever signs in at the same time has opened their session before, or is refused.
 pub(super) async fn change_password(
     connection: &mut PgConnection,
     account: Account,
@@ -132,24 +132,6 @@ pub(super) async fn change_password(
     .execute(connection)
     .await?;
     Ok(changed.rows_affected() == 1)
-}
-
-/// Ends all sessions of the caller but the one that calls. A statement of its own, since it has to
-/// see what was opened while the account's row was waited for.
-pub(super) async fn end_other_sessions(
-    connection: &mut PgConnection,
-    context: &SessionContext,
-) -> Result<()> {
-    sqlx::query!(
-        "update sessions set revoked_at = $3
-         where user_id = $1 and id <> $2 and revoked_at is null",
-        context.caller().user().uuid(),
-        context.session().uuid(),
-        context.caller().now()
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// A mandate as its member sees it at sign-in.
@@ -177,13 +159,13 @@ pub(super) async fn session(
 ) -> Result<SessionRow> {
     let row = sqlx::query!(
         r#"select s.created_at, s.expires_at,
-             (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'code',
-                 d.code, 'roles',
+             (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name,
+                       'code', d.code, 'roles',
                        (select coalesce(jsonb_agg(r.label order by r.label_key), '[]')
                         from member_roles mr join roles r on r.mandate_id = mr.mandate_id
                           and r.id = mr.role_id
                         where mr.mandate_id = m.mandate_id and mr.user_id = m.user_id))
-                          order by d.name_key, d.id), '[]')
+                       order by d.name_key, d.id), '[]')
               from memberships m join mandates d on d.id = m.mandate_id
               where m.user_id = s.user_id and m.enabled and d.enabled
                 and d.deleted_at is null) as "mandates!: Json<Vec<OwnMandate>>"

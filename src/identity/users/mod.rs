@@ -30,6 +30,7 @@ use crate::path_params;
 
 pub use find::find;
 pub use reference::{UserReference, is_named, resolve};
+pub use store::end_sessions;
 
 path_params! {
     /// To an account.

@@ -109,7 +109,7 @@ async fn update_as_sys_admin(
     }
     if changes.enabled.is_some_and(|enabled| enabled != before.enabled) {
         // Also when it is enabled: whatever was left open while it was disabled stays dead.
-        store::end_sessions(&mut change, account, system.now()).await?;
+        store::end_sessions(&mut change, account, None, system.now()).await?;
     }
     let after = store::update(&mut change, account, changes).await?;
     // The mandates are told when the account starts or stops to count in them; names and flags are

@@ -23,6 +23,12 @@ const MAX_BYTES: usize = 2_048;
 /// The shortest password that is set for somebody else, in characters.
 const SHORTEST: usize = 12;
 
+/// Whether both are the same password, whichever bytes a keyboard made of them.
+#[must_use]
+pub fn is_same(one: &str, other: &str) -> bool {
+    prepared(one) == prepared(other)
+}
+
 /// Hashes and verifies passwords, a bounded number at a time.
 #[derive(Debug, Clone)]
 pub struct Passwords {

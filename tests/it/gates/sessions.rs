@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::operations::{document, operations};
 use crate::harness::app::{Answer, PASSWORD};
+use crate::harness::held::Held;
 use crate::harness::jobs::let_go;
 use crate::harness::world::Person;
 use crate::harness::{TestApp, World};
@@ -155,6 +156,27 @@ async fn whoever_signs_in_at_the_end_is_refused() {
         });
         assert!(ended.status.is_success(), "{end:?}");
         answer.refused(401, "invalid_credentials");
+        check(&world, end, member, None).await;
+    }
+}
+
+/// Who signs out holds their session and then wants the account's epoch: whoever held that one and
+/// waited for the session would wait for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_for_a_session_holds_nothing_that_signing_out_needs() {
+    for end in ENDS {
+        let world = World::new().await;
+        let (app, member) = (&world.app, &world.acme.member);
+        app.sign_in(&member.name).await;
+        let signing_out = Held::sessions_of(app, member.id).await;
+        let (ended, ()) = tokio::join!(end.of(&world, member), async {
+            signing_out.waited_for_by(1).await;
+            let epoch = "select 1 from user_epochs where user_id = $1 for update nowait";
+            let free = sqlx::query(epoch).bind(member.id).execute(&app.sql).await;
+            assert!(free.is_ok(), "{end:?} holds the account's epoch: {free:?}");
+            signing_out.release().await;
+        });
+        assert!(ended.status.is_success(), "{end:?}");
         check(&world, end, member, None).await;
     }
 }

@@ -42,13 +42,18 @@ impl Held {
 
     /// A mandate's row, so that whatever changes access in it waits.
     pub async fn mandate(app: &TestApp, mandate: Uuid) -> Self {
+        Self::rows(app, "select 1 from mandates where id = $1 for no key update", mandate).await
+    }
+
+    /// Somebody's sessions, as whoever signs out holds theirs.
+    pub async fn sessions_of(app: &TestApp, user: Uuid) -> Self {
+        Self::rows(app, "select 1 from sessions where user_id = $1 for no key update", user).await
+    }
+
+    async fn rows(app: &TestApp, locking: &'static str, id: Uuid) -> Self {
         let mut connection = app.sql.acquire().await.unwrap().detach();
         connection.execute("begin").await.unwrap();
-        sqlx::query("select 1 from mandates where id = $1 for no key update")
-            .bind(mandate)
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        sqlx::query(locking).bind(id).execute(&mut connection).await.unwrap();
         Self { connection, sql: app.sql.clone() }
     }
 
