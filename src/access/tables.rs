@@ -65,7 +65,7 @@ pub enum TableScope {
 #[derive(Debug)]
 pub struct CoreTable {
     pub name: &'static str,
-    pub place: TableScope,
+    pub scope: TableScope,
     /// The levels that it knows for [`Operation::ALL`], in their order.
     levels: [&'static [Level]; 4],
 }
@@ -81,7 +81,7 @@ const NEVER: &[Level] = &[Level::None];
 macro_rules! core_tables {
     ($(
         $(#[$doc:meta])*
-        $name:ident = $value:literal in every $place:ident: $levels:expr
+        $name:ident = $value:literal in every $scope:ident: $levels:expr
     ),+ $(,)?) => {
         $(
             $(#[$doc])*
@@ -93,7 +93,7 @@ macro_rules! core_tables {
         )+
         /// The tables of the core.
         pub const CORE_TABLES: &[CoreTable] =
-            &[$(CoreTable { name: $value, place: TableScope::$place, levels: $levels }),+];
+            &[$(CoreTable { name: $value, scope: TableScope::$scope, levels: $levels }),+];
     };
 }
 
@@ -123,19 +123,19 @@ pub const MANDATE_TABLES: [&str; how_many(TableScope::Mandate)] = names(TableSco
 /// The tables that every instance knows besides those of its feature.
 pub const INSTANCE_TABLES: [&str; how_many(TableScope::Instance)] = names(TableScope::Instance);
 
-const fn how_many(place: TableScope) -> usize {
+const fn how_many(scope: TableScope) -> usize {
     let (mut count, mut row) = (0, 0);
     while row < CORE_TABLES.len() {
-        count += (CORE_TABLES[row].place as usize == place as usize) as usize;
+        count += (CORE_TABLES[row].scope as usize == scope as usize) as usize;
         row += 1;
     }
     count
 }
 
-const fn names<const COUNT: usize>(place: TableScope) -> [&'static str; COUNT] {
+const fn names<const COUNT: usize>(scope: TableScope) -> [&'static str; COUNT] {
     let (mut names, mut count, mut row) = ([""; COUNT], 0, 0);
     while row < CORE_TABLES.len() {
-        if CORE_TABLES[row].place as usize == place as usize {
+        if CORE_TABLES[row].scope as usize == scope as usize {
             names[count] = CORE_TABLES[row].name;
             count += 1;
         }

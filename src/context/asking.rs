@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use super::find;
 use super::grant::Grant;
 use super::instance::{InstanceContext, instance_context};
-use super::load::{self, Epochs, OpenInstance};
+use super::load::{self, Epochs, FoundInstance, OpenInstance};
 use super::mandate::{Authority, MandateContext};
 use super::merged_access::{InstanceAccess, MandateAccess};
 use super::services::Services;
@@ -131,7 +131,7 @@ impl Asking {
             return Ok(false);
         };
         let reads = self.mandate.levels(Instances::NAME, Operation::Read).operation;
-        Ok(found.access.is_some() || reads >= found.found.needed)
+        Ok(found.access.is_some() || reads >= found.needed)
     }
 
     /// The caller.
@@ -180,8 +180,7 @@ impl MandateContext {
             load::instance(&*self.reader().await?, self.caller.user, self.mandate, instance)
                 .await?
                 .ok_or_else(Error::not_found)?;
-        let own = if self.is_sys_admin() { None } else { found.access.clone().map(Arc::new) };
-        Ok(instance_context(self.clone(), instance, found, own))
+        Ok(instance_context(self.clone(), instance, found))
     }
 }
 
@@ -290,17 +289,13 @@ impl Subject {
             return Ok(known.clone());
         }
         let key = (self.user, self.mandate);
-        let (catalogue, access) = if let Some(epochs) = self.epochs {
-            let found = find::instance(&self.services, key, instance, epochs)
-                .await?
-                .ok_or_else(Error::not_found)?;
-            (found.found.catalogue, found.access)
-        } else {
-            let found =
-                load::instance(&*self.reader().await?, self.user, self.mandate, instance).await?;
-            let found = found.ok_or_else(Error::not_found)?;
-            (found.catalogue, found.access.map(Arc::new))
+        let found = match self.epochs {
+            Some(epochs) => find::instance(&self.services, key, instance, epochs).await?,
+            None => {
+                load::instance(&*self.reader().await?, self.user, self.mandate, instance).await?
+            }
         };
+        let FoundInstance { catalogue, access, .. } = found.ok_or_else(Error::not_found)?;
         // An admission counts only while the membership is alive.
         let access =
             access.filter(|_| self.access.is_some()).map_or(Held::Nothing, Held::InInstance);

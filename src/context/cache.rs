@@ -33,16 +33,10 @@ type OpenAt = (Epochs, Arc<Vec<OpenInstance>>);
 #[derive(Debug, Clone)]
 pub struct ContextCache {
     mandates: Option<Cache<MandateKey, At<Arc<MandateAccess>>>>,
-    instances: Option<Cache<InstanceKey, At<CachedInstance>>>,
+    /// How near the caller is to an instance by way of groups also depends on others, whom the
+    /// caller's epochs do not cover: nobody takes that from here.
+    instances: Option<Cache<InstanceKey, At<FoundInstance>>>,
     open_instances: Option<Cache<MandateKey, OpenAt>>,
-}
-
-/// The part of an instance context that the caller's epochs cover. (How near the caller is to the
-/// instance by way of groups also depends on others, so it is never kept.)
-#[derive(Debug, Clone)]
-pub(super) struct CachedInstance {
-    pub found: FoundInstance,
-    pub access: Option<Arc<InstanceAccess>>,
 }
 
 impl Default for ContextCache {
@@ -51,7 +45,7 @@ impl Default for ContextCache {
             mandates: Some(bounded(MANDATES, |(_, access): &At<Arc<MandateAccess>>| {
                 access.as_deref().map_or(0, of_mandate)
             })),
-            instances: Some(bounded(INSTANCES, |(_, found): &At<CachedInstance>| {
+            instances: Some(bounded(INSTANCES, |(_, found): &At<FoundInstance>| {
                 found.as_ref().map_or(0, of_instance)
             })),
             open_instances: Some(bounded(OPEN_INSTANCES, |(_, open): &OpenAt| {
@@ -103,7 +97,7 @@ impl ContextCache {
         &self,
         key: InstanceKey,
         epochs: Epochs,
-    ) -> Option<Option<CachedInstance>> {
+    ) -> Option<Option<FoundInstance>> {
         let (at, found) = self.instances.as_ref()?.get(&key)?;
         (at == epochs).then_some(found)
     }
@@ -129,7 +123,7 @@ impl ContextCache {
         &self,
         key: InstanceKey,
         epochs: Epochs,
-        found: Option<CachedInstance>,
+        found: Option<FoundInstance>,
     ) {
         if let Some(cache) = &self.instances {
             cache.insert(key, (epochs, found));
@@ -151,14 +145,14 @@ fn of_mandate(access: &MandateAccess) -> usize {
     size_of::<MandateAccess>() + of_roles(&access.roles) + of_merged(&access.merged)
 }
 
-fn of_instance(cached: &CachedInstance) -> usize {
+fn of_instance(cached: &FoundInstance) -> usize {
     let access = cached.access.as_deref().map_or(0, |access| {
         size_of::<InstanceAccess>()
             + weight::text(&access.feature_code)
             + of_roles(&access.roles)
             + of_merged(&access.merged)
     });
-    access + weight::text(&cached.found.feature_code) + of_catalogue(&cached.found.catalogue)
+    access + weight::text(&cached.feature_code) + of_catalogue(&cached.catalogue)
 }
 
 fn of_open(open: &OpenInstance) -> usize {

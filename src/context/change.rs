@@ -140,8 +140,7 @@ impl InstanceContext {
             load::instance(&mut *transaction, mandate.caller.user, mandate.mandate, self.instance)
                 .await?
                 .ok_or_else(Error::not_found)?;
-        let own = if mandate.is_sys_admin() { None } else { found.access.clone().map(Arc::new) };
-        let context = instance_context(mandate, self.instance, found, own);
+        let context = instance_context(mandate, self.instance, found);
         Ok(Change { transaction, context })
     }
 }
@@ -165,8 +164,7 @@ impl SystemContext {
 impl Caller {
     /// Begins a change of the caller's own account.
     pub async fn change(&self, locks: Locks) -> Result<Change<Caller>> {
-        let mut transaction = self.services.db.begin(ActAs::System, self.intent()).await?;
-        locks.take(&mut transaction).await?;
+        let mut transaction = locks.begin(&self.services, self.intent(), None).await?;
         let context = self.renewed(&mut transaction).await?;
         Ok(Change { transaction, context })
     }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::cache::CachedInstance;
-use super::load::{self, Epochs, OpenInstance};
+use super::load::{self, Epochs, FoundInstance, OpenInstance};
 use super::services::Services;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId};
@@ -33,7 +32,7 @@ pub(super) async fn instance(
     (user, mandate): (UserId, MandateId),
     instance: InstanceId,
     epochs: Epochs,
-) -> Result<Option<CachedInstance>> {
+) -> Result<Option<FoundInstance>> {
     let key = (user, mandate, instance);
     if let Some(cached) = services.cache.instance(key, epochs) {
         return Ok(cached);
@@ -41,10 +40,8 @@ pub(super) async fn instance(
     let found =
         load::instance(&*services.reader(user, Some(mandate)).await?, user, mandate, instance)
             .await?;
-    let kept =
-        found.map(|found| CachedInstance { access: found.access.clone().map(Arc::new), found });
-    services.cache.keep_instance(key, epochs, kept.clone());
-    Ok(kept)
+    services.cache.keep_instance(key, epochs, found.clone());
+    Ok(found)
 }
 
 /// The only instance that fits; 400 with the candidates where there are none or several.

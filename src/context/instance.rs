@@ -89,8 +89,8 @@ impl InstanceContext {
 
     /// Permission over the instance's table `T`: through the instance's row, and then over all of
     /// it, or by the caller's own access in the instance.
-    pub fn grant_through_row<T: ThroughRow, O: Op>(&self) -> Result<Grant<T, O>> {
-        let (table, operation) = (T::Of::NAME, T::operation(O::OPERATION));
+    pub fn grant_through_row<T: ThroughRow<O>, O: Op>(&self) -> Result<Grant<T, O>> {
+        let (table, operation) = (T::Of::NAME, T::operation());
         let mandate = self.mandate.levels(table, operation);
         let reached = |level: Level| if level >= self.needed { Level::All } else { Level::None };
         let by_row = Levels { operation: reached(mandate.operation), read: reached(mandate.read) };
@@ -134,12 +134,14 @@ impl InstanceContext {
     }
 }
 
+/// For a SysAdmin without any access of their own: the flag opens no data, and roles that they hold
+/// as a member do not count where they govern.
 pub(super) fn instance_context(
     mandate: MandateContext,
     instance: InstanceId,
     found: FoundInstance,
-    access: Option<Arc<InstanceAccess>>,
 ) -> InstanceContext {
+    let access = found.access.filter(|_| !mandate.is_sys_admin());
     InstanceContext {
         mandate,
         instance,

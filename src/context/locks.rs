@@ -60,7 +60,7 @@ impl Locks {
         Ok(transaction)
     }
 
-    pub(super) async fn take(&self, connection: &mut PgConnection) -> Result<()> {
+    async fn take(&self, connection: &mut PgConnection) -> Result<()> {
         #[cfg(any(test, debug_assertions))]
         if !super::rehearsal::before_locks(connection).await {
             return Ok(());

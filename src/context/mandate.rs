@@ -123,7 +123,7 @@ impl MandateContext {
         _: &Grant<Members, Read>,
         member: UserId,
         instance: InstanceId,
-    ) -> Result<Option<(Catalogue, Option<InstanceAccess>)>> {
+    ) -> Result<Option<(Catalogue, Option<Arc<InstanceAccess>>)>> {
         let found = load::instance(&*self.reader().await?, member, self.mandate, instance).await?;
         Ok(found.map(|found| (found.catalogue, found.access)))
     }

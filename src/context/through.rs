@@ -3,7 +3,7 @@
 //! place that says which, and how far.
 
 use crate::access::Operation;
-use crate::access::tables::{Access, InstanceRoles, Instances, Roles, Table};
+use crate::access::tables::{Access, InstanceRoles, Instances, Op, Roles, Table, Update};
 
 /// A table of instances that is reached by the level that somebody has of a table of the mandate.
 pub trait ThroughLevel: Table {
@@ -15,22 +15,23 @@ impl ThroughLevel for InstanceRoles {
     type Of = Roles;
 }
 
-/// A table of instances that is reached, and then all of it, by whoever may do as much with the
-/// instance's row in a table of the mandate.
-pub trait ThroughRow: Table {
+/// An operation on a table of instances that is open, and then on all of it, to whoever may do as
+/// much with the instance's row in a table of the mandate.
+pub trait ThroughRow<O: Op>: Table {
     type Of: Table;
     /// Reading takes reading the row; any change takes changing it.
-    fn operation(wanted: Operation) -> Operation {
-        if wanted == Operation::Read { Operation::Read } else { Operation::Update }
+    fn operation() -> Operation {
+        if O::OPERATION == Operation::Read { Operation::Read } else { Operation::Update }
     }
 }
 
 /// Whom an instance is open to.
-impl ThroughRow for Access {
+impl<O: Op> ThroughRow<O> for Access {
     type Of = Instances;
 }
 
-/// Bringing all of an instance's roles in line with their templates.
-impl ThroughRow for InstanceRoles {
+/// Bringing all of an instance's roles in line with their templates. (Any other work on them goes
+/// through the level of the mandate's roles.)
+impl ThroughRow<Update> for InstanceRoles {
     type Of = Instances;
 }

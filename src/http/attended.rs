@@ -39,7 +39,7 @@ impl Attended {
     }
 
     /// What every line of the request carries. At the highest level, so that a filter which lets a
-    /// line through lets its id through. Who asks is known by the token; [`in_mandate`] adds where
+    /// line through lets its id through. Who asks is known by the token; [`log_mandate`] adds where
     /// they turned out to work.
     pub fn span(&self, request: &Request, request_id: &str, identity: &Identity) -> Span {
         let RequestLabels { method, route, .. } = &self.asked;
@@ -67,7 +67,7 @@ impl Drop for Attended {
 }
 
 /// Notes in which mandate the request works, once it was let in there.
-pub(super) fn in_mandate(mandate: MandateId) {
+pub(super) fn log_mandate(mandate: MandateId) {
     Span::current().record("mandate", display(mandate));
 }
 

@@ -59,7 +59,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use super::attended::in_mandate;
+use super::attended::log_mandate;
 use super::body::{BodyLimit, require_unencoded};
 use super::dry_run::DryRun;
 use super::extract::Query;
@@ -69,7 +69,7 @@ use super::paths::take_origins;
 use super::rate_limit::{Identity, Purse, named_mandate};
 use crate::context::asking::Asking;
 use crate::context::authorize::{
-    Accounts, ChosenContext, Context, DeferredCaller, Reach, RequestFacts,
+    Accounts, ChosenContext, Context, DeferredCaller, Reach, RequestFacts, unauthenticated,
 };
 use crate::context::path::{Origin, Origins, RequestPath};
 use crate::context::policy::{Class, Clause, Policy, Terms, has_effect};
@@ -193,13 +193,21 @@ impl<C: Context> Guard<C> for UtoipaMethodRouter<Giving<C>> {
     }
 }
 
-/// The path has to name what the context comes from. Where one does not, no router is put together.
+/// The path has to name what the context comes from, and nothing that the context passes over.
+/// Where one does not, no router is put together.
 fn require_origins<C: Context>(terms: &Terms, origins: &Origins, method: &Method, path: &str) {
     let oneself = terms.has(Clause::Oneself).then_some(Origin::User);
     for origin in C::origin(terms).into_iter().chain(oneself) {
         assert!(
             origins.contains_key(&origin),
             "{method} {path} has a policy that takes the {} from the path, which names none",
+            origin.name()
+        );
+    }
+    for origin in C::passed_over() {
+        assert!(
+            !origins.contains_key(origin),
+            "{method} {path} has a policy that does not look at the {} of the path",
             origin.name()
         );
     }
@@ -225,7 +233,7 @@ async fn admitted<C: Context>(
     let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
     let meta = request.extensions().get::<RequestMeta>().cloned().unwrap_or_default();
     if !guarding.terms.is_public() && identity.claims.is_none() {
-        return Err(crate::context::authorize::unauthenticated());
+        return Err(unauthenticated());
     }
     only_known_parameters(request.uri().query(), &guarding.query)?;
     let Query(dry_run) = request.extract_parts::<Query<DryRun>>().await?;
@@ -268,9 +276,8 @@ fn note_mandate<C: Context>(
     path: RequestPath<'_>,
     authorized: &Result<C>,
 ) -> Result<()> {
-    let named = path.id().ok().flatten();
-    if let Some(mandate) = authorized.as_ref().ok().and_then(|context| context.works_in(named)) {
-        in_mandate(mandate);
+    if let Some(mandate) = authorized.as_ref().ok().and_then(|context| context.works_in(path)) {
+        log_mandate(mandate);
     }
     if let Some(purse) = request.extensions().get::<Purse>() {
         purse.settle(member_of(guarding, request, authorized))?;
@@ -355,6 +362,21 @@ mod tests {
         }
     }
 
+    crate::path_params! {
+        /// To two instances at once.
+        Two {
+            /// An instance
+            #[param(inline)]
+            instance_id: InstanceId,
+            /// Another one
+            #[param(inline)]
+            other_id: InstanceId,
+        }
+    }
+
+    #[utoipa::path(get, path = "/api/two/{instanceId}/{otherId}", params(Two))]
+    async fn get_two() {}
+
     #[utoipa::path(get, path = "/api/elsewhere/{mandateId}", params(Elsewhere))]
     async fn get_elsewhere() {}
 
@@ -381,6 +403,20 @@ mod tests {
     )]
     fn a_route_whose_path_does_not_name_its_mandate_is_not_put_together() {
         declare(Policy::<MandateContext>::table::<Instances, Read>().or_sys());
+    }
+
+    #[test]
+    #[should_panic(expected = "does not look at the instance of the path")]
+    fn a_list_of_all_mandates_is_not_put_together_below_one_thing() {
+        declare(Policy::<Reach>::table::<Instances, Read>().or_sys());
+    }
+
+    #[test]
+    #[should_panic(expected = "`otherId` is a second instance in the path")]
+    fn a_path_with_two_of_a_kind_is_not_put_together() {
+        let (_, paths, _): UtoipaMethodRouter<()> = utoipa_axum::routes![get_two];
+        let (_, mut item) = paths.paths.into_iter().next().unwrap();
+        take_origins(operations(&mut item).next().unwrap().1);
     }
 
     #[test]

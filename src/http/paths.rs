@@ -25,7 +25,8 @@ pub fn with_origins(mut parameters: Vec<Parameter>, origins: &[Option<Origin>]) 
     parameters
 }
 
-/// Takes off what was noted.
+/// Takes off what was noted. Of two parameters that a context could come from, one would be looked
+/// at and the other believed: no router is put together.
 pub(super) fn take_origins(operation: &mut Operation) -> Origins {
     let mut origins = Origins::new();
     for parameter in operation.parameters.iter_mut().flatten() {
@@ -35,7 +36,14 @@ pub(super) fn take_origins(operation: &mut Operation) -> Origins {
         parameter.extensions = (!extensions.is_empty()).then_some(extensions);
         let is_noted = |origin: &Origin| noted.as_ref().is_some_and(|name| name == origin.name());
         let origin = Origin::ALL.into_iter().find(is_noted);
-        origins.extend(origin.map(|origin| (origin, parameter.name.clone())));
+        let Some(origin) = origin else { continue };
+        let other = origins.insert(origin, parameter.name.clone());
+        assert!(
+            other.is_none(),
+            "`{}` is a second {} in the path: which of them is the context's?",
+            parameter.name,
+            origin.name()
+        );
     }
     origins
 }

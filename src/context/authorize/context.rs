@@ -2,7 +2,7 @@
 
 use super::facts::RequestFacts;
 use crate::context::mandate::MandateContext;
-use crate::context::path::Origin;
+use crate::context::path::{Origin, RequestPath};
 use crate::context::terms::{About, Terms};
 use crate::kernel::error::Result;
 use crate::kernel::ids::MandateId;
@@ -18,6 +18,11 @@ pub trait Context: Clone + Send + Sync + 'static {
         None
     }
 
+    /// What the path may not name, since the context would pass it over.
+    fn passed_over() -> &'static [Origin] {
+        &[]
+    }
+
     /// Lets a request in, or refuses it.
     fn authorize(facts: RequestFacts<'_>) -> impl Future<Output = Result<Self>> + Send;
 
@@ -27,7 +32,7 @@ pub trait Context: Clone + Send + Sync + 'static {
     }
 
     /// The mandate that it works in. On a SysAdmin's own route that is the one that the path names.
-    fn works_in(&self, _named: Option<MandateId>) -> Option<MandateId> {
+    fn works_in(&self, _path: RequestPath<'_>) -> Option<MandateId> {
         self.in_mandate().map(MandateContext::mandate)
     }
 

@@ -1,23 +1,21 @@
 //! The way from a mandate into one of its instances.
 
-use std::sync::Arc;
-
 use super::authorizing::Authorizing;
 use super::context::{Context, Governed, OfTables};
 use super::facts::RequestFacts;
-use crate::context::cache::CachedInstance;
 use crate::context::instance::{InstanceContext, instance_context};
 use crate::context::mandate::MandateContext;
 use crate::context::path::Origin;
 use crate::context::refusals::instance_access_denied;
-use crate::context::terms::Terms;
+use crate::context::terms::{Clause, Terms};
 use crate::context::{find, load};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::InstanceId;
 
 impl Context for InstanceContext {
     fn origin(terms: &Terms) -> Option<Origin> {
-        terms.feature_code().is_none().then_some(Origin::Instance)
+        let in_path = terms.feature_code().is_none() || terms.has(Clause::Sys);
+        in_path.then_some(Origin::Instance)
     }
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         let authorizing = facts.with_session().await?;
@@ -79,12 +77,12 @@ impl Authorizing<'_> {
         let found =
             load::instance(&*self.reader().await?, self.caller.user, context.mandate, instance)
                 .await?;
-        let own = found.as_ref().and_then(|found| found.access.clone()).map(Arc::new);
-        if !self.some_table_is_open(&context, own.as_deref()) {
+        let own = found.as_ref().and_then(|found| found.access.as_deref());
+        if !self.some_table_is_open(&context, own) {
             return Err(self.denied());
         }
         let found = found.ok_or_else(Error::not_found)?;
-        Ok(instance_context(context, instance, found, own))
+        Ok(instance_context(context, instance, found))
     }
 
     async fn instance_in_header(
@@ -99,8 +97,8 @@ impl Authorizing<'_> {
             self.epochs,
         )
         .await?;
-        let CachedInstance { found, access } = found.ok_or_else(instance_access_denied)?;
-        let access = access.ok_or_else(instance_access_denied)?;
-        Ok(instance_context(context.clone(), instance, found, Some(access)))
+        let found = found.filter(|found| found.access.is_some());
+        let found = found.ok_or_else(instance_access_denied)?;
+        Ok(instance_context(context.clone(), instance, found))
     }
 }

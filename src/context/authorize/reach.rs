@@ -3,6 +3,7 @@
 use super::context::{Context, Governed, OfTables};
 use super::facts::RequestFacts;
 use crate::context::mandate::MandateContext;
+use crate::context::path::{Origin, RequestPath};
 use crate::context::system::SystemContext;
 use crate::kernel::error::Result;
 use crate::kernel::ids::MandateId;
@@ -18,6 +19,10 @@ pub enum Reach {
 }
 
 impl Context for Reach {
+    /// A SysAdmin's mandate is the header's.
+    fn passed_over() -> &'static [Origin] {
+        &[Origin::Mandate, Origin::Instance]
+    }
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         let authorizing = facts.with_session().await?;
         if authorizing.governs() {
@@ -32,7 +37,7 @@ impl Context for Reach {
             Self::Everywhere(..) => None,
         }
     }
-    fn works_in(&self, _: Option<MandateId>) -> Option<MandateId> {
+    fn works_in(&self, _: RequestPath<'_>) -> Option<MandateId> {
         match self {
             Self::Mandate(mandate) => Some(mandate.mandate()),
             Self::Everywhere(_, named) => *named,

@@ -1,7 +1,5 @@
 //! The way in to a role that the path names.
 
-use std::sync::Arc;
-
 use super::authorizing::Authorizing;
 use super::context::{Context, OfTables};
 use super::facts::RequestFacts;
@@ -56,14 +54,14 @@ impl Authorizing<'_> {
             }
             _ => None,
         };
-        let own = instance.as_ref().and_then(|(_, found)| found.access.clone()).map(Arc::new);
-        if !self.some_table_is_open(&context, own.as_deref()) {
+        let own = instance.as_ref().and_then(|(_, found)| found.access.as_deref());
+        if !self.some_table_is_open(&context, own) {
             return Err(self.denied());
         }
         match (home, instance) {
             (Some(RoleHome::Mandate), _) => Ok(RoleContext::Mandate(context, role)),
             (Some(RoleHome::Instance(_)), Some((id, found))) => {
-                Ok(RoleContext::Instance(instance_context(context, id, found, own), role))
+                Ok(RoleContext::Instance(instance_context(context, id, found), role))
             }
             _ => Err(Error::not_found()),
         }

@@ -6,6 +6,7 @@ use super::facts::RequestFacts;
 use crate::context::instance::{InstanceContext, instance_context};
 use crate::context::load;
 use crate::context::mandate::{Authority, MandateContext};
+use crate::context::path::RequestPath;
 use crate::context::refusals::{for_sys_admins, mandate_access_denied};
 use crate::context::system::SystemContext;
 use crate::context::terms::Clause;
@@ -24,8 +25,8 @@ impl Context for SystemContext {
         }
         Ok(Self::of(authorizing.caller))
     }
-    fn works_in(&self, named: Option<MandateId>) -> Option<MandateId> {
-        named
+    fn works_in(&self, path: RequestPath<'_>) -> Option<MandateId> {
+        path.id().ok().flatten()
     }
 }
 
@@ -57,8 +58,7 @@ impl Authorizing<'_> {
             .ok_or_else(Error::not_found)?;
         let context =
             MandateContext { caller: self.caller, mandate, authority: Authority::SysAdmin };
-        // As a SysAdmin: the flag opens no data, and roles held as a member do not count here.
-        Ok(instance_context(context, instance, found, None))
+        Ok(instance_context(context, instance, found))
     }
 
     fn header_agrees(&self, mandate: MandateId) -> Result<()> {

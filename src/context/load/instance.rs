@@ -1,5 +1,7 @@
 //! One instance, as somebody finds it.
 
+use std::sync::Arc;
+
 use sqlx::PgExecutor;
 use sqlx::types::Json;
 
@@ -16,7 +18,7 @@ pub struct FoundInstance {
     /// The least level of the table `instances` that reaches it.
     pub needed: Level,
     /// The caller's own access, where it is alive.
-    pub access: Option<InstanceAccess>,
+    pub access: Option<Arc<InstanceAccess>>,
 }
 
 pub async fn instance(
@@ -59,7 +61,8 @@ pub async fn instance(
     Ok(row.map(|row| {
         let catalogue = Catalogue::instance(row.tables, row.views);
         let access = row.alive.then(|| {
-            InstanceAccess::of(instance, row.feature_code.clone(), row.roles.0, &catalogue)
+            let roles = row.roles.0;
+            Arc::new(InstanceAccess::of(instance, row.feature_code.clone(), roles, &catalogue))
         });
         FoundInstance {
             feature_code: row.feature_code,

@@ -30,7 +30,7 @@ pub(super) struct Turns {
     queues: Arc<Mutex<HashMap<Whose, Arc<Semaphore>>>>,
 }
 
-/// Leave to use one connection, given back when it is dropped.
+/// Permission to use one connection, given back when it is dropped.
 #[derive(Debug)]
 pub struct Turn {
     _permit: OwnedSemaphorePermit,

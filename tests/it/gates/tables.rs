@@ -23,7 +23,7 @@ fn tables_know_the_levels_that_tests_go_by() {
             let levels = Operation::ALL.map(|operation| {
                 table.levels(operation).iter().map(|level| level.number()).collect()
             });
-            (table.name, (table.place == TableScope::Mandate, levels))
+            (table.name, (table.scope == TableScope::Mandate, levels))
         })
         .collect();
     assert_eq!(said, known, "tests/it/core beside src/access/tables.rs");
