@@ -27,8 +27,8 @@ macro_rules! user_of {
             enabled: $row.enabled,
             is_sys_admin: $row.is_sys_admin,
             email_verified: $row.email_verified,
+            // There are no second factors yet, so nobody has one.
             mfa_enabled: false,
-            // second factors come with their own issue; until then nobody has one
             created_at: $row.created_at,
             last_login_at: $row.last_login_at,
             version: $row.version,

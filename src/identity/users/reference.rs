@@ -68,7 +68,7 @@ pub async fn is_named(
     Ok(is)
 }
 
-/// Its id.
+/// The id of the account that a request names.
 pub async fn resolve(
     connection: &mut PgConnection,
     grant: &Grant<Members, Create>,

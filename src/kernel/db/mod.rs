@@ -5,7 +5,7 @@
 //! row-level security) or `bailiwick_system`; forgetting it is an error, never everything. A
 //! second, small pool starts as `bailiwick_system` in read-only mode: it answers what every request
 //! asks first (is the session alive, what may the caller do) in one round trip instead of three.
-//! Only `context` uses either (`tests/it/gates/architecture.rs` keeps it so).
+//! Only `context` uses either (`tests/it/gates/architecture/rules.rs` keeps it so).
 
 mod act_as;
 mod advisory;

@@ -209,16 +209,20 @@ impl WantedMembers<'_> {
         &self,
         change: &mut Change<MandateContext>,
         group: &Opened<Groups, Update, Group>,
-        added: &[UserId],
+        regrouping: &Regrouping<'_>,
     ) -> Result<()> {
         match self {
             WantedMembers::Exactly(members) => {
-                let strangers = member_store::strangers(change, group.grant(), added).await?;
+                let added = regrouping.added();
+                let strangers = member_store::strangers(change, group.grant(), &added).await?;
                 let unknown = Thing::User
                     .unknown_among("/userIds", members, |user| !strangers.contains(&user));
                 if unknown.is_empty() { Ok(()) } else { Err(Error::unknown(unknown)) }
             }
             WantedMembers::With(user) | WantedMembers::Without(user) => {
+                if regrouping.before.contains(user) {
+                    return Ok(());
+                }
                 let strangers = member_store::strangers(change, group.grant(), &[*user]).await?;
                 if strangers.is_empty() { Ok(()) } else { Err(Error::not_found()) }
             }
@@ -252,7 +256,7 @@ async fn regroup(
     let after = wanted.applied_to(&before);
     let regrouping = Regrouping { nearness: group.nearness(), before: &before, after: &after };
     let (added, removed) = (regrouping.added(), regrouping.removed());
-    wanted.require_known(change, group, &added).await?;
+    wanted.require_known(change, group, &regrouping).await?;
     change.require_may_regroup(&regrouping).await?;
     change.as_tenant().await?;
     if after == before {

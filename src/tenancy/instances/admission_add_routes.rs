@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::admission_change::{ids, labels, may_give, permission};
-use super::{FeatureAccess, admission_find, admission_store};
+use super::{FeatureAccess, admission_store};
 use crate::access::tables::{Access, Create, Instances, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -22,6 +22,7 @@ use crate::http::paths::InstancePath;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
 use crate::kernel::missing::Thing;
+use crate::tenancy::members;
 use crate::tenancy::roles::{self, NamedRole, NamedRoles};
 
 pub(super) fn routes(app: &App) -> Routes {
@@ -69,7 +70,7 @@ async fn add(
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = permission::<Create>(&change.context)?;
-    let found = admission_find::find_member(&mut change, &grant, user).await?;
+    let found = members::found(&mut change, &grant, user).await?;
     let given = roles::find_named(&mut change, &grant, roles.ids()).await?;
     require_there(found.is_some(), roles, &given)?;
     let member = grant.open(found)?;

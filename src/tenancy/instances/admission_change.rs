@@ -2,30 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::PgConnection;
-
 use super::{FeatureAccess, admission_find};
 use crate::access::tables::{Access, Op};
 use crate::context::judge::{Receiver, require_may_give};
 use crate::context::{Change, Grant, InstanceContext, Opened, require_opens_nothing};
 use crate::http::etag::Precondition;
-use crate::kernel::error::{Error, Result};
+use crate::kernel::error::Result;
 use crate::kernel::ids::{RoleId, UserId};
-use crate::tenancy::roles::{self, NamedRole};
+use crate::tenancy::roles::NamedRole;
 
 /// Permission over admissions: by the instance's row, or by the caller's own access in it.
 pub(super) fn permission<O: Op>(context: &InstanceContext) -> Result<Grant<Access, O>> {
     context.grant_through_row::<Access, O>()
-}
-
-/// The instance's roles of these ids; 404 where one is not a role of this instance.
-pub(super) async fn require_known<O: Op>(
-    connection: &mut PgConnection,
-    grant: &Grant<Access, O>,
-    roles: &[RoleId],
-) -> Result<Vec<NamedRole>> {
-    let found = roles::find_named(connection, grant, roles).await?;
-    if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
 }
 
 pub(super) fn ids(roles: &[NamedRole]) -> BTreeSet<RoleId> {

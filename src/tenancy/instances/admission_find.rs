@@ -1,9 +1,9 @@
-//! Finding somebody's admission, or a member who may be admitted.
+//! Finding somebody's admission.
 
 use sqlx::PgConnection;
 
 use super::FeatureAccess;
-use crate::access::tables::{Access, Create, Op};
+use crate::access::tables::{Access, Op};
 use crate::context::{Grant, Sealed};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
@@ -69,25 +69,4 @@ async fn access_row<O: Op>(
     .fetch_optional(connection)
     .await?;
     Ok(row.map(|row| (access_of!(row), row.needed)))
-}
-
-/// A member of the mandate, who may be admitted.
-pub(super) async fn find_member(
-    connection: &mut PgConnection,
-    grant: &Grant<Access, Create>,
-    user: UserId,
-) -> Result<Option<Sealed<Access, UserId>>> {
-    let needed = sqlx::query_scalar!(
-        r#"select case when m.user_id = $3 then 1::smallint
-                       when m.user_id in (select p.user_id from group_peers($1, $3) p)
-                         then 2::smallint
-                       else 3::smallint end as "needed!"
-           from memberships m where m.mandate_id = $1 and m.user_id = $2"#,
-        grant.mandate_uuid(),
-        user.uuid(),
-        grant.caller_uuid(),
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(needed.map(|needed| grant.seal(needed, user)))
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::admission_change::{labels, may_give, opened, permission, require_known};
+use super::admission_change::{labels, may_give, opened, permission};
 use super::{AdmissionPath, FeatureAccess, admission_list, admission_store};
 use crate::access::tables::{Access, Delete, Instances, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -23,6 +23,7 @@ use crate::http::paths::InstancePath;
 use crate::kernel::error::{Code, Result};
 use crate::kernel::ids::UserId;
 use crate::list_query;
+use crate::tenancy::roles;
 
 pub(super) fn routes(app: &App) -> Routes {
     let write = |policy: Policy<InstanceContext>| policy.class(Class::MemberWrite);
@@ -106,7 +107,7 @@ async fn set_enabled(
     let grant = permission::<Update>(&change.context)?;
     let before = opened(&mut change, &grant, user, precondition, body.version).await?;
     if body.enabled && !before.enabled {
-        let held = require_known(&mut change, &grant, &before.role_ids).await?;
+        let held = roles::require_known(&mut change, &grant, &before.role_ids).await?;
         may_give(&mut change, user, &held).await?;
         require_brings_instance_no_nearer(&change.context, before.nearness())?;
     }
@@ -156,7 +157,7 @@ async fn remove(
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = permission::<Delete>(&change.context)?;
     let before = opened(&mut change, &grant, user, precondition, None).await?;
-    let held = require_known(&mut change, &grant, &before.role_ids).await?;
+    let held = roles::require_known(&mut change, &grant, &before.role_ids).await?;
     change.as_tenant().await?;
     admission_store::delete_access(&mut change, &before).await?;
     let all = before.role_ids.iter().copied().collect();

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::FeatureInstance;
+use super::find::instance_of;
 use crate::access::tables::{Instances, Read};
 use crate::context::{Grant, System};
 use crate::kernel::db::page::{Paging, Position, Rows};
@@ -14,17 +15,8 @@ use crate::kernel::ids::{MandateId, UserId};
 /// A row as it is told, with its place in the list.
 macro_rules! placed {
     ($row:expr) => {{
-        let instance = FeatureInstance {
-            id: $row.id.into(),
-            feature_code: $row.feature_code,
-            mandate_id: $row.mandate_id.into(),
-            label: $row.label,
-            enabled: $row.enabled,
-            version: $row.version,
-            created_at: $row.created_at,
-        };
-        let position = Position::new($row.label_sort, instance.id.uuid());
-        (instance, position)
+        let position = Position::new($row.label_sort, $row.id);
+        (instance_of!($row), position)
     }};
 }
 

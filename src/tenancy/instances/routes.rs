@@ -1,4 +1,4 @@
-//! `/api/features/instances`: the instances themselves.
+//! `/api/features/instances/{instanceId}`: one instance.
 
 use axum::http::HeaderMap;
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! Instances and admissions in the database.
+//! Making, changing and deleting instances.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;

@@ -1,4 +1,4 @@
-//! `/api/mandates`: the tenants themselves.
+//! `/api/mandates/{mandateId}`: one tenant.
 
 use serde_json::json;
 use utoipa_axum::routes;

@@ -39,7 +39,7 @@ pub(super) async fn rename(
     Ok(row)
 }
 
-/// What a SysAdmin changes of a mandate.
+/// What is changed of a mandate.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub name: Option<Name>,

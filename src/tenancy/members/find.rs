@@ -3,10 +3,11 @@
 use sqlx::PgConnection;
 
 use super::Member;
-use crate::access::tables::{Members, Op, Read};
+use crate::access::tables::{Members, Op};
 use crate::context::{Grant, Sealed};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{GroupId, RoleId, UserId};
+use crate::tenancy::roles::Giving;
 
 /// The member in a row that has more columns.
 macro_rules! member_of {
@@ -71,12 +72,13 @@ async fn row<O: Op>(
     Ok(row.map(|row| (member_of!(row), row.needed)))
 }
 
-/// Who is a member of the grant's mandate, without what is told of them.
-pub async fn found(
+/// Who is a member of the grant's mandate, without what is told of them; for whoever reads members,
+/// or admits one to an instance.
+pub async fn found<T: Giving, O: Op>(
     connection: &mut PgConnection,
-    grant: &Grant<Members, Read>,
+    grant: &Grant<T, O>,
     user: UserId,
-) -> Result<Option<Sealed<Members, UserId>>> {
+) -> Result<Option<Sealed<T, UserId>>> {
     let needed = sqlx::query_scalar!(
         r#"select case when m.user_id = $3 then 1::smallint
                        when m.user_id in (select p.user_id from group_peers($1, $3) p)

@@ -30,7 +30,7 @@ pub(super) enum Joins {
     UnlessBack,
 }
 
-/// The same for the first admin of a new mandate, whom nobody there could grant anything yet.
+/// Makes a member of the first admin of a new mandate, whom nobody there could grant anything yet.
 pub async fn insert_first(
     connection: &mut PgConnection,
     system: System,

@@ -80,16 +80,6 @@ impl NamedRole {
     }
 }
 
-/// The mandate roles of these ids; 404 where one is not a role of this mandate.
-pub(super) async fn require_known<O: Op>(
-    connection: &mut PgConnection,
-    grant: &Grant<Members, O>,
-    roles: &[RoleId],
-) -> Result<Vec<NamedRole>> {
-    let found = roles::find_named(connection, grant, roles).await?;
-    if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
-}
-
 /// Those that a body names; 404 that points to what is not a role of this mandate. Also before
 /// anything is locked.
 pub(super) async fn require_named<O: Op>(
@@ -139,7 +129,7 @@ impl WantedRoles<'_> {
         match self {
             WantedRoles::Exactly(roles) => require_named(connection, grant, roles).await.map(drop),
             WantedRoles::With(role) | WantedRoles::Without(role) => {
-                require_known(connection, grant, &[*role]).await.map(drop)
+                roles::require_known(connection, grant, &[*role]).await.map(drop)
             }
         }
     }
@@ -219,7 +209,7 @@ async fn change_roles(
             .await;
     }
     let either: Vec<RoleId> = before.union(&after).copied().collect();
-    let concerned = require_known(&mut change, &grant, &either).await?;
+    let concerned = roles::require_known(&mut change, &grant, &either).await?;
     may_change(&mut change, &member, &concerned, &before, &after).await?;
     change.as_tenant().await?;
     let held: Vec<RoleId> = after.iter().copied().collect();

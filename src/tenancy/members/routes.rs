@@ -1,11 +1,10 @@
-//! `/api/mandates/{mandateId}/users`: who belongs to the mandate.
+//! `/api/mandates/{mandateId}/users/{userId}`: one member.
 
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::role_routes::require_known;
 use super::{Member, MemberPath, belongings, find, store};
 use crate::access::tables::{Delete, Members, Read, Update};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -19,6 +18,7 @@ use crate::http::extract::{FromPath, Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::UserId;
+use crate::tenancy::roles;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -160,7 +160,7 @@ async fn remove(
     if store::is_last_admin(&mut change, &member).await? {
         return Err(Error::last_mandate_admin());
     }
-    let held = require_known(&mut change, &grant, &member.role_ids).await?;
+    let held = roles::require_known(&mut change, &grant, &member.role_ids).await?;
     let admissions = belongings::admissions(&mut change, &member).await?;
     change.as_tenant().await?;
     store::delete(&mut change, &member).await?;

@@ -1,4 +1,4 @@
-//! Template roles, and copying them with their permissions onto a new mandate or instance: in the
+//! Copying template roles with their permissions onto a new mandate or instance: in the
 //! transaction that makes it, one statement however many there are. Each copy remembers its
 //! template; changing a template later changes no copy.
 

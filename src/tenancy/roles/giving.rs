@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use crate::access::tables::{Access, Members, Op, Table};
 use crate::access::{Permissions, Rules, Views};
 use crate::context::Grant;
-use crate::kernel::error::Result;
+use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{RoleId, uuids};
 
 /// The tables by which roles are given: memberships give the mandate's, admissions an instance's.
@@ -52,4 +52,14 @@ pub async fn named<T: Giving, O: Op>(
         permissions: Permissions { tables: row.tables.0, views: row.views.0 },
     });
     Ok(named.collect())
+}
+
+/// The same; 404 where one is not a role of the mandate, or of the instance.
+pub async fn require_known<T: Giving, O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<T, O>,
+    roles: &[RoleId],
+) -> Result<Vec<NamedRole>> {
+    let found = named(connection, grant, roles).await?;
+    if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
 }

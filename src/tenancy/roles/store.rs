@@ -1,4 +1,4 @@
-//! Roles and permissions in the database.
+//! Making, changing and deleting roles.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
