@@ -94,10 +94,11 @@ pub(super) async fn insert(
     now: DateTime<Utc>,
 ) -> Result<Booking> {
     let row = bookings!(
-        "with b as (insert into bookings (mandate_id, id, instance_id, owner_id, event_time,
-             duration_minutes, topic, street, city, state,
-                      country, created_at)
-                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning *) select",
+        "with b as (
+           insert into bookings (mandate_id, id, instance_id, owner_id, event_time,
+                                 duration_minutes, topic, street, city, state, country, created_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning *)
+         select",
         "null::smallint",
         ["from b"],
         grant.mandate_uuid(),
@@ -169,10 +170,12 @@ pub(super) async fn decide(
     now: DateTime<Utc>,
 ) -> Result<Booking> {
     let row = bookings!(
-        "with b as (update bookings set status = $4, decided_by = $5, decided_at = $6,
-             decision_note = $7, version = version + 1
-                    where mandate_id = $1 and instance_id = $2 and id = $3 and status = 'pending'
-                      returning *) select",
+        "with b as (
+           update bookings set status = $4, decided_by = $5, decided_at = $6, decision_note = $7,
+                               version = version + 1
+           where mandate_id = $1 and instance_id = $2 and id = $3 and status = 'pending'
+           returning *)
+         select",
         "null::smallint",
         ["from b"],
         booking.grant().mandate_uuid(),

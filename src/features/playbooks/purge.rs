@@ -58,10 +58,11 @@ async fn versions(task: &mut Task) -> Result<Worked> {
            from playbook_versions v
            join playbooks p on p.mandate_id = v.mandate_id and p.instance_id = v.instance_id
              and p.id = v.playbook_id
-           where v.purge_at <= $1 and not exists (select from mandates d where d.id = v.mandate_id
-               and d.purge_at <= $1)
-           order by v.purge_at limit $2 for no key update of p skip locked for update of v skip
-             locked)
+           where v.purge_at <= $1
+             and not exists (select from mandates d
+                             where d.id = v.mandate_id and d.purge_at <= $1)
+           order by v.purge_at limit $2
+           for no key update of p skip locked for update of v skip locked)
          delete from playbook_versions v using due
          where v.mandate_id = due.mandate_id and v.instance_id = due.instance_id
            and v.playbook_id = due.playbook_id and v.number = due.number

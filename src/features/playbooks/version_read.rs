@@ -70,10 +70,10 @@ macro_rules! inside_playbook {
                            when p.owner_id in (select g.user_id from group_peers($1, $5) g)
                              then 2::smallint
                            else 3::smallint end as "playbook_needed!",
-                      p.purge_at as playbook_purge_at, v.number as "number?",
-                        v.owner_id as "owner_id?", v.created_at as "created_at?",
-                      v.updated_at as "updated_at?", v.revision as "revision?", v.size as "size?",
-                        v.purge_at as "purge_at?",
+                      p.purge_at as playbook_purge_at,
+                      v.number as "number?", v.owner_id as "owner_id?",
+                      v.created_at as "created_at?", v.updated_at as "updated_at?",
+                      v.revision as "revision?", v.size as "size?", v.purge_at as "purge_at?",
                       case when v.owner_id = $5 then 1::smallint
                            when v.owner_id in (select g.user_id from group_peers($1, $5) g)
                              then 2::smallint

@@ -62,11 +62,11 @@ pub(super) async fn insert(
         PlaybookVersion,
         "with made as (
            insert into playbook_versions (mandate_id, instance_id, playbook_id, number, owner_id,
-               size, created_at, updated_at)
-           select $1, $2, $3, coalesce($4, (select coalesce(max(o.number), 0) + 1
-               from playbook_versions o
-                                            where o.mandate_id = $1 and o.instance_id = $2
-                                              and o.playbook_id = $3)),
+                                          size, created_at, updated_at)
+           select $1, $2, $3,
+                  coalesce($4, (select coalesce(max(o.number), 0) + 1 from playbook_versions o
+                                where o.mandate_id = $1 and o.instance_id = $2
+                                  and o.playbook_id = $3)),
                   $5, octet_length($6), $7, $7
            returning *),
          kept as (

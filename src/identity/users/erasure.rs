@@ -25,14 +25,15 @@ pub(super) async fn erase(
 ) -> Result<()> {
     sqlx::query!(
         "with ended as (
-           update sessions set revoked_at = coalesce(revoked_at, $3), user_agent = null,
-             address = null where user_id = $1),
+           update sessions
+           set revoked_at = coalesce(revoked_at, $3), user_agent = null, address = null
+           where user_id = $1),
          left_behind as (delete from memberships where user_id = $1)
-         update users set username = $2, username_key = $2, email = null, email_key = null,
-           email_verified = false,
-           first_name = null, last_name = null, language = 'en', password_hash = null,
-             last_login_at = null,
-           enabled = false, is_sys_admin = false, erased_at = $3, version = version + 1
+         update users
+         set username = $2, username_key = $2, email = null, email_key = null,
+             email_verified = false, first_name = null, last_name = null, language = 'en',
+             password_hash = null, last_login_at = null, enabled = false, is_sys_admin = false,
+             erased_at = $3, version = version + 1
          where id = $1 and erased_at is null",
         account.user().uuid(),
         pseudonym(),

@@ -92,8 +92,8 @@ pub(super) async fn done_until(
     due_at: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "update jobs set due_at = $3, failures = 0, last_error = null where name = $1
-           and subject = $2",
+        "update jobs set due_at = $3, failures = 0, last_error = null
+         where name = $1 and subject = $2",
         job.name,
         job.subject,
         due_at
@@ -120,8 +120,8 @@ pub(super) async fn postpone(
     why: &str,
 ) -> Result<()> {
     sqlx::query!(
-        "update jobs set due_at = $3, failures = failures + 1, last_error = $4 where name = $1
-           and subject = $2",
+        "update jobs set due_at = $3, failures = failures + 1, last_error = $4
+         where name = $1 and subject = $2",
         job.name,
         job.subject,
         due_at,

@@ -32,10 +32,9 @@ impl Seeding<'_> {
         let copies: Vec<Uuid> = templates.iter().map(|_| RoleId::new().uuid()).collect();
         sqlx::query(
             "insert into roles (id, scope, mandate_id, instance_id, feature_code, template_role_id,
-                 label, label_key, description,
-                                protected, created_at)
-             select c.copy, $3, $4, $5, t.feature_code, t.id, t.label, t.label_key, t.description,
-               t.protected, $6
+                                label, label_key, description, protected, created_at)
+             select c.copy, $3, $4, $5, t.feature_code, t.id,
+                    t.label, t.label_key, t.description, t.protected, $6
              from unnest($1::uuid[], $2::uuid[]) c (template, copy)
                join roles t on t.id = c.template",
         )

@@ -71,8 +71,8 @@ impl Seeding<'_> {
         .execute(&mut *self.connection)
         .await?;
         sqlx::query(
-            "insert into group_members (mandate_id, group_id, user_id) select mandate_id,
-                       id, $2 from groups where mandate_id = $1 and auto_join",
+            "insert into group_members (mandate_id, group_id, user_id)
+             select mandate_id, id, $2 from groups where mandate_id = $1 and auto_join",
         )
         .bind(mandate.uuid())
         .bind(user)

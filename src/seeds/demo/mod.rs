@@ -94,8 +94,8 @@ impl Seeding<'_> {
     async fn user(&mut self, user: &User, hash: &str) -> Result<()> {
         let made = sqlx::query(
             "insert into users (id, username, username_key, email, email_key, email_verified,
-                 first_name, last_name, language,
-                                password_hash, is_sys_admin, created_at)
+                                first_name, last_name, language, password_hash, is_sys_admin,
+                                created_at)
              values ($1, $2, $3, $4, $5, true, $6, $7, $8, $9, $10, $11) on conflict do nothing",
         )
         .bind(user.id.uuid())

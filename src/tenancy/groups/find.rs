@@ -32,14 +32,17 @@ pub(super) async fn find<O: Op>(
 ) -> Result<Option<Sealed<Groups, Group>>> {
     let row = sqlx::query!(
         r#"select g.id, g.name, g.description, g.auto_join, g.version, g.created_at,
-                  (select count(*) from group_members c where c.mandate_id = g.mandate_id
-                      and c.group_id = g.id) as "member_count!",
-                  case when exists (select 1 from group_members o where o.mandate_id = $1
-                      and o.group_id = g.id and o.user_id = $3) then 1::smallint
-                       when exists (select 1 from group_members o where o.mandate_id = $1
-                           and o.group_id = g.id
+                  (select count(*) from group_members c
+                   where c.mandate_id = g.mandate_id and c.group_id = g.id) as "member_count!",
+                  case when exists (select 1 from group_members o
+                                    where o.mandate_id = $1 and o.group_id = g.id
+                                      and o.user_id = $3)
+                         then 1::smallint
+                       when exists (select 1 from group_members o
+                                    where o.mandate_id = $1 and o.group_id = g.id
                                       and o.user_id in (select p.user_id
-                                          from group_peers($1, $3) p)) then 2::smallint
+                                                        from group_peers($1, $3) p))
+                         then 2::smallint
                        else 3::smallint end as "needed!"
            from groups g where g.mandate_id = $1 and g.id = $2"#,
         grant.mandate_uuid(),
@@ -49,22 +52,6 @@ pub(super) async fn find<O: Op>(
     .fetch_optional(connection)
     .await?;
     Ok(row.map(|row| grant.seal(row.needed, group_of!(row))))
-}
-
-/// The group of this name, wherever the caller's level reaches.
-pub(super) async fn named(
-    connection: &mut PgConnection,
-    grant: &Grant<Groups, Read>,
-    name_key: &str,
-) -> Result<Option<GroupId>> {
-    let id = sqlx::query_scalar!(
-        "select id from groups where mandate_id = $1 and name_key = $2",
-        grant.mandate_uuid(),
-        name_key
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(id.map(GroupId::from))
 }
 
 /// The same, locked until the transaction ends: what a change begins with. The lock comes first, so
@@ -82,4 +69,20 @@ pub(super) async fn find_for_change<O: Op>(
     .fetch_optional(&mut *connection)
     .await?;
     find(connection, grant, group).await
+}
+
+/// The group of this name, wherever the caller's level reaches.
+pub(super) async fn named(
+    connection: &mut PgConnection,
+    grant: &Grant<Groups, Read>,
+    name_key: &str,
+) -> Result<Option<GroupId>> {
+    let id = sqlx::query_scalar!(
+        "select id from groups where mandate_id = $1 and name_key = $2",
+        grant.mandate_uuid(),
+        name_key
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(id.map(GroupId::from))
 }

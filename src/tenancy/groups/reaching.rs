@@ -83,10 +83,14 @@ async fn reaching(
     let rows = sqlx::query!(
         r#"select g.id, g.name, g.auto_join, g.readable as "readable!", count(*) over () as "count!"
            from (select g.id, g.name, g.name_sort, g.auto_join,
-                        ($4 = 3 or ($4 > 0 and exists (select 1 from group_members o
-                            where o.mandate_id = $1 and o.group_id = g.id
-                           and (o.user_id = $5 or ($4 = 2 and o.user_id in (select p.user_id
-                               from group_peers($1, $5) p)))))) as readable
+                        ($4 = 3
+                         or ($4 > 0
+                             and exists (select 1 from group_members o
+                                         where o.mandate_id = $1 and o.group_id = g.id
+                                           and (o.user_id = $5
+                                                or ($4 = 2
+                                                    and o.user_id in (select p.user_id
+                                                      from group_peers($1, $5) p)))))) as readable
                  from group_members s
                  join groups g on g.mandate_id = s.mandate_id and g.id = s.group_id
                  where s.mandate_id = $1 and s.user_id = $2

@@ -54,8 +54,8 @@ pub async fn forwarding_unheeded(services: &Services) -> Result<i64> {
     let mut reading =
         SystemContext::unattended(services.clone(), RequestMeta::default()).read().await?;
     let nodes = sqlx::query_scalar!(
-        r#"select count(*) as "nodes!" from nodes where forwards_unheeded
-                                 and seen_at > now() - interval '1 day'"#
+        r#"select count(*) as "nodes!" from nodes
+           where forwards_unheeded and seen_at > now() - interval '1 day'"#
     )
     .fetch_one(&mut *reading)
     .await?;

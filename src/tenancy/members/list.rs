@@ -122,9 +122,10 @@ async fn count(
                  and g.user_id = m.user_id and g.group_id = $5))
              and ($6::bool is null or m.enabled = $6)
              and ($7::text is null or strpos(u.username_key, $7) > 0
-                  or (m.first_used_at is not null and (strpos(coalesce(u.email_key, ''), $7) > 0
-                      or strpos(lower(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name,
-                          '')), $7) > 0)))"#,
+                  or (m.first_used_at is not null
+                      and (strpos(coalesce(u.email_key, ''), $7) > 0
+                           or strpos(lower(coalesce(u.first_name, '') || ' '
+                                           || coalesce(u.last_name, '')), $7) > 0)))"#,
         grant.mandate_uuid(),
         i32::from(grant.level_number()),
         grant.caller_uuid(),

@@ -58,9 +58,10 @@ async fn mandate_roles(
     grant: &Grant<Roles, Read>,
 ) -> Result<Vec<HeldRole>> {
     let rows = sqlx::query_scalar!(
-        r#"select jsonb_build_object('id', r.id, 'label', r.label, 'protected', r.protected,
-               'tables', role_tables(r.id),
-                                     'views', role_view_flags(r.id)) as "role!: Json<HeldRole>"
+        r#"select jsonb_build_object(
+                    'id', r.id, 'label', r.label, 'protected', r.protected,
+                    'tables', role_tables(r.id),
+                    'views', role_view_flags(r.id)) as "role!: Json<HeldRole>"
            from roles r
            where r.mandate_id = $1 and r.scope = 'mandate'
              and ($2 = 3 or r.id in (select h.role_id from member_roles h where h.mandate_id = $1
@@ -80,9 +81,10 @@ async fn instance_roles(
     grant: &Grant<InstanceRoles, Read>,
 ) -> Result<Vec<HeldRole>> {
     let rows = sqlx::query_scalar!(
-        r#"select jsonb_build_object('id', r.id, 'label', r.label, 'protected', r.protected,
-               'tables', role_tables(r.id),
-                                     'views', role_view_flags(r.id)) as "role!: Json<HeldRole>"
+        r#"select jsonb_build_object(
+                    'id', r.id, 'label', r.label, 'protected', r.protected,
+                    'tables', role_tables(r.id),
+                    'views', role_view_flags(r.id)) as "role!: Json<HeldRole>"
            from roles r
            where r.mandate_id = $1 and r.instance_id = $4 and r.scope = 'instance'
              and ($2 = 3 or r.id in (select h.role_id from access_roles h where h.mandate_id = $1
