@@ -1,5 +1,6 @@
-"""Whether two OpenAPI documents say the same to a client once all references are followed: prose, examples and the order of
-parameters and headers left out. The codes of refusals count, wherever they stand.
+"""Whether two OpenAPI documents say the same to a client once all references are followed: prose,
+examples and the order of parameters and headers left out. The codes of refusals count, wherever
+they stand.
 
     python3 openapi/same.py OLD NEW
 """
@@ -10,7 +11,7 @@ import sys
 
 
 def resolved(document, part, open=()):
-    """A part with what its references lead to; a schema that holds itself is named where it does so again."""
+    """A part with what its references lead to; a schema that holds itself is named there."""
     if isinstance(part, list):
         return [resolved(document, item, open) for item in part]
     if not isinstance(part, dict):
@@ -38,7 +39,8 @@ def bare(part, data=False):
         return [bare(item) for item in part]
     if not isinstance(part, dict):
         return part
-    kept = part if data else {n: m for n, m in part.items() if n not in ("description", "summary", "example", "examples", "x-codes")}
+    prose = ("description", "summary", "example", "examples", "x-codes")
+    kept = part if data else {n: m for n, m in part.items() if n not in prose}
     return {name: bare(member, name == "properties") for name, member in kept.items()}
 
 
@@ -47,9 +49,11 @@ def told(document):
     for path, item in document["paths"].items():
         for method, operation in item.items():
             whole = resolved(document, operation)
-            refused = {status: codes(document, one) for status, one in whole["responses"].items() if status[0] in "45"}
+            responses = whole["responses"].items()
+            refused = {status: codes(document, one) for status, one in responses if status[0] in "45"}
             plain = bare(whole)
-            plain["parameters"] = {f"{one['in']} {one['name']}": one for one in plain.get("parameters", [])}
+            parameters = plain.get("parameters", [])
+            plain["parameters"] = {f"{one['in']} {one['name']}": one for one in parameters}
             answer[f"{method} {path}"] = plain | {"refused": refused}
     return answer
 
@@ -61,6 +65,8 @@ for name in differing:
     for part in sorted((old.get(name) or {}).keys() | (new.get(name) or {}).keys()):
         was, now = ((one.get(name) or {}).get(part) for one in (old, new))
         if was != now:
-            print(" ", part, "\n    was", json.dumps(was)[:2000], "\n    is ", json.dumps(now)[:2000])
+            print(" ", part)
+            print("    was", json.dumps(was)[:2000])
+            print("    is ", json.dumps(now)[:2000])
 print(f"{len(old)} and {len(new)} operations and schemes, {len(differing)} differ")
 sys.exit(bool(differing))
