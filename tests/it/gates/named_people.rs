@@ -50,10 +50,12 @@ impl Stage {
         let caller = world.member_with(acme, &name, &[role, self.role]).await;
         let own =
             world.admin().post(acme.instance_path("/roles"), json!({ "label": name })).await.id();
-        let body = json!({ "tables": rules(&json!({ "access": [by_access, "n", "n", "n"],
+        let tables = json!({
+            "access": [by_access, "n", "n", "n"],
             "playbooks": ["a", "n", "n", "n"],
-                                                     "playbook_versions": ["a", "n", "n",
-                                                         "n"] })) });
+            "playbook_versions": ["a", "n", "n", "n"],
+        });
+        let body = json!({ "tables": rules(&tables) });
         world.admin().put(format!("/api/roles/{own}/permissions"), body).await.expect(200);
         world.admit(acme, caller.id, &[own, self.instance_role]).await;
         let group = world.admin().post(acme.path("/groups"), json!({ "name": name })).await.id();

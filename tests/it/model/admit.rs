@@ -52,7 +52,7 @@ impl World {
             Merged::of([], &self.catalogue_of(entered.instance()))
         }
     }
-    /// The same for a row of a table of the mandate.
+    /// Whether the caller may do so with a row of a table of the mandate.
     pub fn admit(
         &self,
         entered: &Entered,
@@ -60,11 +60,10 @@ impl World {
         operation: usize,
         needed: u8,
     ) -> Result<(), Refusal> {
-        let (level, read) =
-            (self.level(entered, table, operation), self.level(entered, table, READ));
-        admit(table, operation, (level, read), needed)
+        let levels = [operation, READ].map(|operation| self.level(entered, table, operation));
+        admit(table, operation, levels.into(), needed)
     }
-    /// The same for a row of a table of the feature.
+    /// Whether the caller may do so with a row of a table of the feature.
     pub fn admit_own(
         &self,
         entered: &Entered,
@@ -72,9 +71,8 @@ impl World {
         operation: usize,
         needed: u8,
     ) -> Result<(), Refusal> {
-        let (level, read) =
-            (self.own_level(entered, table, operation), self.own_level(entered, table, READ));
-        admit(table, operation, (level, read), needed)
+        let levels = [operation, READ].map(|operation| self.own_level(entered, table, operation));
+        admit(table, operation, levels.into(), needed)
     }
     /// 403 where a delegate would change somebody whose access is not within theirs: in the whole
     /// mandate, or in one instance.

@@ -90,8 +90,7 @@ impl Call {
 }
 
 fn escaped(text: &str) -> String {
-    let plain =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:+".contains(&byte) && byte != b'+';
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
     text.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()

@@ -6,16 +6,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::kit::{Desk, set};
-use super::playbook_kit::{ALL, Stage, made, numbers, path, version, versions, worker, written};
+use super::playbook_kit::{ALL, Stage, made, numbers, path, stage, version, versions, written};
 use crate::harness::World;
 use crate::harness::app::Answer;
 use crate::harness::world::Person;
-
-async fn stage() -> (World, Person) {
-    let world = World::new().await;
-    let wanda = worker(&world, &world.acme, "wanda").await;
-    (world, wanda)
-}
 
 /// Later, somebody signs in anew.
 async fn later(world: &World, person: &Person, by: Duration) -> Person {

@@ -181,3 +181,10 @@ pub async fn numbers(desk: &Desk<'_>, list: &str, limit: usize) -> Vec<Vec<i64>>
         cursor = format!("&cursor={next}");
     }
 }
+
+/// A mandate's world with somebody who works in its playbooks.
+pub async fn stage() -> (World, Person) {
+    let world = World::new().await;
+    let wanda = worker(&world, &world.acme, "wanda").await;
+    (world, wanda)
+}

@@ -6,19 +6,11 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::kit::{Desk, points_at};
-use super::playbook_kit::{made, numbers, path, version, versions, worker, written};
-use crate::harness::World;
+use super::playbook_kit::{made, numbers, path, stage, version, versions, written};
 use crate::harness::app::Answer;
-use crate::harness::world::Person;
 
 /// The most bytes that a content has.
 const MOST: usize = 1 << 20;
-
-async fn stage() -> (World, Person) {
-    let world = World::new().await;
-    let wanda = worker(&world, &world.acme, "wanda").await;
-    (world, wanda)
-}
 
 async fn numbered(desk: &Desk<'_>, playbook: &str, number: impl Into<Value>) -> Answer {
     desk.post(versions(playbook), json!({ "content": "x", "version": number.into() })).await

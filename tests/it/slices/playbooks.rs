@@ -5,15 +5,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::kit::{Desk, points_at, set, values};
-use super::playbook_kit::{made, path, worker, written};
-use crate::harness::world::Person;
+use super::playbook_kit::{made, path, stage, worker, written};
 use crate::harness::{World, statements};
-
-async fn stage() -> (World, Person) {
-    let world = World::new().await;
-    let wanda = worker(&world, &world.acme, "wanda").await;
-    (world, wanda)
-}
 
 #[tokio::test]
 async fn a_playbook_is_made_read_and_changed() {
