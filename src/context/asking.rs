@@ -130,8 +130,14 @@ impl Asking {
         else {
             return Ok(false);
         };
+        if found.access.is_some() {
+            return Ok(true);
+        }
+        // How near an instance is hangs on others too, whom the caller's epochs say nothing of.
         let reads = self.mandate.levels(Instances::NAME, Operation::Read).operation;
-        Ok(found.access.is_some() || reads >= found.needed)
+        let reader = self.mandate.reader().await?;
+        let found = load::instance(&*reader, key.0, key.1, instance).await?;
+        Ok(found.is_some_and(|found| reads >= found.needed))
     }
 
     /// The caller.

@@ -208,6 +208,28 @@ async fn an_instance_is_named_in_the_context_or_is_the_only_one() {
     );
 }
 
+/// Who reads by level `g` knows of an instance while somebody near is in it, whoever asked before.
+#[tokio::test]
+async fn an_instance_is_known_as_long_as_somebody_near_is_in_it() {
+    let world = World::new().await;
+    let (acme, admin) = (&world.acme, world.admin());
+    let reads = json!({ "instances": ["g", "n", "n", "n"] });
+    let role = world.role_with(acme, "reader", reads).await;
+    let caller = world.member_with(acme, "caller", &[role]).await;
+    let near = world.member_with(acme, "near", &[acme.role("user")]).await;
+    let group = admin.post(acme.path("/groups"), json!({ "name": "Desk" })).await.id();
+    let body = json!({ "userIds": [caller.id, near.id] });
+    admin.put(acme.path(&format!("/groups/{group}/members")), body).await.expect(200);
+    let desk = world.desk(&caller, acme);
+    let mut asked = question(caller.id, "read", resource("playbooks"));
+    asked["context"] = json!({ "instance": acme.instance });
+    desk.post(ONE, asked.clone()).await.refused(404, "not_found");
+    world.admit(acme, near.id, &[acme.instance_role("playbooks-viewer")]).await;
+    assert_eq!(desk.post(ONE, asked.clone()).await.expect(200)["decision"], json!(false));
+    admin.delete(acme.instance_path(&format!("/users/{}", near.id))).await.expect(204);
+    desk.post(ONE, asked).await.refused(404, "not_found");
+}
+
 /// Decisions are those of check, and those are the guards'.
 #[tokio::test]
 async fn decisions_agree_with_check() {
