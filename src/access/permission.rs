@@ -12,7 +12,6 @@ use crate::kernel::error::{FieldError, pointer_to};
 /// A permission for one table: whether it is shown, and a level for each operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"view": true, "read": "a", "create": "m", "update": "m", "delete": "n"}))]
 pub struct Rule {
     /// Whether the table is shown at all; without it all four levels are `n`.
     pub view: bool,
@@ -103,9 +102,10 @@ pub struct Permissions {
 
 /// Tables and views of which a role speaks and which are not there any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(example = json!({"tables": [], "views": []}))]
 pub struct Stale {
+    #[schema(example = json!([]))]
     pub tables: Vec<String>,
+    #[schema(example = json!([]))]
     pub views: Vec<String>,
 }
 

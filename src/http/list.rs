@@ -32,7 +32,7 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
     /// How many there are in all, with `?count=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 120)]
     pub total: Option<i64>,
 }
 
@@ -186,9 +186,10 @@ macro_rules! list_query {
         #[into_params(parameter_in = Query)]
         pub struct $name {
             /// How many items a page has, 1 to 200; 50 when left out.
-            #[param(minimum = 1, maximum = 200)]
+            #[param(minimum = 1, maximum = 200, example = 50)]
             limit: Option<u16>,
             /// `nextCursor` of the page before.
+            #[param(example = "q0kPZ3mH1vX8nJ5sW2bT7QGQAAAAAHAAgAAAAAAAoANib2I")]
             cursor: Option<String>,
             #[param(schema_with = Self::sort_schema)]
             sort: Option<String>,

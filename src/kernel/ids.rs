@@ -49,14 +49,15 @@ impl Visitor<'_> for Spelled {
     }
 }
 
+/// Each kind with an example, which is the demo's (`seeds/demo.toml`) where that has a fixed one.
 macro_rules! id_type {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+    ($($(#[$doc:meta])* $name:ident like $example:literal),+ $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, sqlx::Type,
             utoipa::ToSchema)]
         #[serde(transparent)]
         #[sqlx(transparent)]
-        #[schema(value_type = Uuid)]
+        #[schema(value_type = Uuid, example = $example)]
         pub struct $name(Uuid);
 
         impl $name {
@@ -99,27 +100,27 @@ macro_rules! id_type {
 
 id_type! {
     /// An account of the platform.
-    UserId,
+    UserId like "01900000-0000-7000-8000-00000000a003",
     /// A sign-in (`sid` in access tokens).
-    SessionId,
+    SessionId like "01900000-0000-7000-8000-0000be25a35a",
     /// A tenant.
-    MandateId,
+    MandateId like "01900000-0000-7000-8000-00000000b001",
     /// A user's membership in one mandate (`userMandateId`).
-    MembershipId,
+    MembershipId like "01900000-0000-7000-8000-0000ee2816c7",
     /// A named set of members of one mandate.
-    GroupId,
+    GroupId like "01900000-0000-7000-8000-0000532211a1",
     /// A role of any of the four scopes.
-    RoleId,
+    RoleId like "01900000-0000-7000-8000-0000164531fc",
     /// One use of a feature by one mandate.
-    InstanceId,
+    InstanceId like "01900000-0000-7000-8000-00000000c002",
     /// An entry of the audit trail.
-    EventId,
+    EventId like "01900000-0000-7000-8000-00008f3712f2",
     /// A playbook.
-    PlaybookId,
+    PlaybookId like "01900000-0000-7000-8000-0000772fa2c3",
     /// A booking.
-    BookingId,
+    BookingId like "01900000-0000-7000-8000-0000d156cc2d",
     /// Something whose kind is told elsewhere, or needs no telling.
-    AnyId,
+    AnyId like "01900000-0000-7000-8000-00000000a003",
 }
 
 impl UserId {

@@ -15,16 +15,21 @@ pub struct Problem {
     #[serde(rename = "type")]
     #[schema(example = "/problems/not_found")]
     kind: String,
+    #[schema(example = "Not found")]
     title: &'static str,
+    #[schema(example = 404)]
     status: u16,
     /// What was wrong this time.
+    #[schema(example = "There is no such thing here.")]
     detail: String,
     /// The path that was asked for.
+    #[schema(example = "/api/features/my")]
     instance: String,
     /// The problem's code, from a closed list.
     #[schema(schema_with = codes)]
     code: String,
     /// To quote to the operator.
+    #[schema(example = json!(Self::EXAMPLE_REQUEST))]
     request_id: String,
     /// For 422 each field that was refused; for 404 each that names what is not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -36,6 +41,9 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A request's id in examples.
+    pub(crate) const EXAMPLE_REQUEST: &str = "01900000-0000-7000-8000-00003675ee9f";
+
     /// The body of a refusal.
     pub(crate) fn of(error: &Error, path: &str, request_id: &str) -> Self {
         Self {

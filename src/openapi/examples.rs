@@ -9,9 +9,9 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder};
 use utoipa::openapi::schema::{Object, Schema};
 use utoipa::openapi::{Content, OpenApi, RefOr, Required};
 
-use super::compose::{Composer, lower_first, target, written};
+use super::compose::{Composer, kind, target};
 use super::problems::Refused;
-use super::{operations, refusals, words};
+use super::{operations, refusals};
 
 pub(super) fn write(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
@@ -26,6 +26,38 @@ pub(super) fn write(document: &mut OpenApi) {
                 components.examples.entry(code.name()).or_insert_with(|| example().into());
             }
         }
+    }
+    components.schemas.values_mut().for_each(leave_out_the_shown);
+}
+
+/// Flags, numbers, times and ids look as their type says, and the examples of bodies show them, as
+/// they show whole objects. At each schema once more, the types that clients are made of would be
+/// 200 lines longer.
+fn leave_out_the_shown(schema: &mut RefOr<Schema>) {
+    match schema {
+        RefOr::T(Schema::Object(object)) if object.properties.is_empty() => {}
+        RefOr::T(Schema::Object(object)) => {
+            object.example = None;
+            object.properties.values_mut().for_each(leave_out_the_plain);
+        }
+        RefOr::T(Schema::AllOf(all)) => all.items.iter_mut().for_each(leave_out_the_shown),
+        _ => {}
+    }
+}
+
+fn leave_out_the_plain(member: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::Object(leaf)) = member
+        && is_plain(&json!(leaf))
+    {
+        leaf.example = None;
+    }
+}
+
+fn is_plain(leaf: &Value) -> bool {
+    match kind(leaf) {
+        "boolean" | "integer" | "number" => true,
+        "string" => leaf["format"] == "date-time" || leaf["format"] == "uuid",
+        _ => false,
     }
 }
 
@@ -48,50 +80,39 @@ fn parameters(operation: &mut Operation, composer: &Composer) -> BTreeMap<String
     for parameter in operation.parameters.iter_mut().flatten() {
         let RefOr::T(parameter) = parameter else { continue };
         let described = json!(parameter);
-        let own = described.get("example").or_else(|| written(&described["schema"]));
-        let value =
-            own.cloned().unwrap_or_else(|| example_of(parameter, &described["schema"], composer));
-        if own.is_none() {
-            show(parameter, &described["schema"], value.clone(), composer);
-        }
+        let own = described.get("example").cloned();
+        let value = own.unwrap_or_else(|| composer.example(&described["schema"]));
+        show(parameter, &described["schema"], value.clone(), composer);
         values.insert(parameter.name.clone(), value);
     }
     values
-}
-
-fn example_of(parameter: &Parameter, schema: &Value, composer: &Composer) -> Value {
-    match parameter.name.as_str() {
-        "X-Mandate-Id" | "X-Instance-Id" => words::id(&member_name(&parameter.name)).into(),
-        name => composer.example(&member_name(name), schema),
-    }
-}
-
-/// `X-Mandate-Id` is `mandateId`.
-fn member_name(header: &str) -> String {
-    lower_first(&header.trim_start_matches("X-").replace('-', ""))
 }
 
 /// An example of a parameter that must be sent stands beside it, for callers to type over. One of
 /// an optional parameter stands in its schema: the documentation page would send the other kind
 /// along unasked.
 fn show(parameter: &mut Parameter, schema: &Value, value: Value, composer: &Composer) {
-    if matches!(parameter.required, Required::True) {
-        *parameter = with_example(parameter, value);
-        return;
-    }
     if target(schema).is_some() {
         parameter.schema = serde_json::from_value::<Object>(composer.resolved(schema).clone())
             .ok()
             .map(|object| Schema::from(object).into());
     }
+    let is_required = matches!(parameter.required, Required::True);
+    let in_schema: Vec<Value> = if is_required { Vec::new() } else { vec![value.clone()] };
     match &mut parameter.schema {
-        Some(RefOr::T(Schema::Object(object))) => object.examples = vec![value],
-        Some(RefOr::T(Schema::Array(array))) => array.examples = vec![value],
-        _ => *parameter = with_example(parameter, value),
+        Some(RefOr::T(Schema::Object(object))) => {
+            // That of its type; the parameter has one of its own.
+            object.description = None;
+            object.example = None;
+            object.examples = in_schema;
+        }
+        Some(RefOr::T(Schema::Array(array))) => array.examples = in_schema,
+        _ => {}
     }
+    *parameter = with_example(parameter, is_required.then_some(value));
 }
 
-fn with_example(parameter: &Parameter, value: Value) -> Parameter {
+fn with_example(parameter: &Parameter, value: Option<Value>) -> Parameter {
     ParameterBuilder::new()
         .name(parameter.name.clone())
         .parameter_in(parameter.parameter_in.clone())
@@ -103,7 +124,7 @@ fn with_example(parameter: &Parameter, value: Value) -> Parameter {
         .explode(parameter.explode)
         .allow_reserved(parameter.allow_reserved)
         .extensions(parameter.extensions.clone())
-        .example(Some(value))
+        .example(value)
         .build()
 }
 
@@ -119,7 +140,7 @@ fn fill(kind: &str, content: &mut RefOr<Content>, composer: &Composer) {
     let RefOr::T(content) = content else { return };
     if let (true, true, Some(schema)) = (kind.ends_with("json"), has_none(content), &content.schema)
     {
-        content.example = Some(composer.example("", &json!(schema)));
+        content.example = Some(composer.example(&json!(schema)));
     }
 }
 

@@ -16,13 +16,14 @@ pub(super) fn choose_context(operation: &mut Operation, facts: &Facts) {
     let mut wanted = Vec::new();
     if table || context || names_mandate {
         let required = if table && !sys { Required::True } else { Required::False };
-        wanted.push(header("X-Mandate-Id", "The mandate to work in", id(), required));
+        let acme = id("01900000-0000-7000-8000-00000000b001");
+        wanted.push(header("X-Mandate-Id", "The mandate to work in", acme, required));
     }
     if feature_table || context {
         wanted.push(header(
             "X-Instance-Id",
             "The feature instance to work in",
-            id(),
+            id("01900000-0000-7000-8000-00000000c002"),
             Required::False,
         ));
     }
@@ -34,6 +35,7 @@ pub(super) fn choose_context(operation: &mut Operation, facts: &Facts) {
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(255))
+            .examples(["01900000-0000-7000-8000-000054da5dd1"])
             .build();
         wanted.push(header("Idempotency-Key", meaning, key, Required::False));
     }
@@ -45,7 +47,10 @@ pub(super) fn name_versions(operation: &mut Operation) {
     let if_match =
         "The `ETag` that the resource is believed to have; 412 when it has another by now";
     let if_none_match = "The `ETag` that the resource must not have (`*`: any); 412 when it has it";
-    add(operation, vec![optional("If-Match", if_match), optional("If-None-Match", if_none_match)]);
+    add(
+        operation,
+        vec![of_a_version("If-Match", if_match), of_a_version("If-None-Match", if_none_match)],
+    );
 }
 
 /// Adds what the declared answers bring with them.
@@ -57,7 +62,7 @@ pub(super) fn declare(operation: &mut Operation) {
     if responses.contains_key("304") {
         let meaning =
             "The `ETag` of the answer that the caller has; 304 while it is still the same";
-        add(operation, vec![optional("If-None-Match", meaning)]);
+        add(operation, vec![of_a_version("If-None-Match", meaning)]);
     }
 }
 
@@ -72,8 +77,9 @@ fn add(operation: &mut Operation, headers: Vec<Parameter>) {
     }
 }
 
-fn optional(name: &str, description: &str) -> Parameter {
-    header(name, description, text(None), Required::False)
+fn of_a_version(name: &str, description: &str) -> Parameter {
+    let version = ObjectBuilder::new().schema_type(Type::String).examples(["\"1\""]).build();
+    header(name, description, version, Required::False)
 }
 
 fn header(name: &str, description: &str, schema: Object, required: Required) -> Parameter {
@@ -86,19 +92,19 @@ fn header(name: &str, description: &str, schema: Object, required: Required) -> 
 
 /// An id as a header has it. By its form instead of `format: uuid`: of that `openapi-python-client`
 /// makes a UUID object also where only text can be sent.
-fn id() -> Object {
+fn id(example: &str) -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
+        .examples([example])
         .pattern(Some("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))
         .build()
 }
 
-fn text(format: Option<SchemaFormat>) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).format(format).build()
-}
-
 fn location() -> Header {
-    let schema = text(Some(SchemaFormat::Custom("uri-reference".to_owned())));
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::Custom("uri-reference".to_owned())))
+        .build();
     HeaderBuilder::new().schema(Some(schema)).description(Some("The path of what was made")).build()
 }
 

@@ -19,7 +19,6 @@ mod schemas;
 mod shared;
 mod sorting;
 mod summaries;
-mod words;
 
 use axum::http::Method;
 use utoipa::openapi::path::{Operation, PathItem};

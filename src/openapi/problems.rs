@@ -5,7 +5,6 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::path::Operation;
 
 use super::compose::{Composer, kind};
-use super::words;
 use crate::access::{Level, Operation as Done};
 use crate::context::authorize::{for_sys_admins, unauthenticated};
 use crate::context::grant::permission_denied;
@@ -47,7 +46,7 @@ impl Refused {
 
     /// A problem of the code.
     pub(super) fn example(&self, code: Code) -> Value {
-        json!(Problem::of(&self.refusal(code), &self.path, &words::id("requestId")))
+        json!(Problem::of(&self.refusal(code), &self.path, Problem::EXAMPLE_REQUEST))
     }
 
     fn refusal(&self, code: Code) -> Error {

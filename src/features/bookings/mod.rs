@@ -89,6 +89,7 @@ const ROLES: &[TemplateRole] = &[
 pub struct Booking {
     pub id: BookingId,
     pub instance_id: InstanceId,
+    #[schema(example = "2030-05-06T12:30:00Z")]
     pub event_time: DateTime<Utc>,
     #[schema(example = 90)]
     pub duration_minutes: i32,
@@ -98,7 +99,9 @@ pub struct Booking {
     pub requested_by: Requester,
     pub status: Status,
     /// Who accepted or rejected it.
+    #[schema(value_type = Option<Uuid>, example = "01900000-0000-7000-8000-00000000a002")]
     pub decided_by: Option<UserId>,
+    #[schema(example = "2026-03-02T08:15:00Z")]
     pub decided_at: Option<DateTime<Utc>>,
     #[schema(example = "The large room is free.")]
     pub decision_note: Option<String>,

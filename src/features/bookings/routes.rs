@@ -57,10 +57,10 @@ list_query! {
         #[param(inline)]
         status: Status,
         /// Those that take place at or after this time.
-        #[param(value_type = Option<DateTime<Utc>>)]
+        #[param(value_type = Option<DateTime<Utc>>, example = "2026-01-01T00:00:00Z")]
         from: Instant,
         /// Those that take place before this time.
-        #[param(value_type = Option<DateTime<Utc>>)]
+        #[param(value_type = Option<DateTime<Utc>>, example = "2027-01-01T00:00:00Z")]
         to: Instant,
     }
 }

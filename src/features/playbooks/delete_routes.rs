@@ -40,8 +40,10 @@ pub(super) fn routes(app: &App) -> Routes {
 #[serde(rename_all = "camelCase")]
 pub struct PlaybookDeletion {
     id: PlaybookId,
+    #[schema(example = "2026-03-02T08:15:00Z")]
     deleted_at: DateTime<Utc>,
     /// Until then it can be restored.
+    #[schema(example = "2026-04-01T08:15:00Z")]
     purge_at: DateTime<Utc>,
 }
 

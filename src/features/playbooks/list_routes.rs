@@ -24,10 +24,10 @@ list_query! {
     /// What the list is narrowed to.
     PlaybooksQuery sorted by "name", "createdAt" {
         /// Part of a name or title.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<String>, example = "ac")]
         q: Search,
         /// Only this user's.
-        #[param(value_type = Option<Uuid>)]
+        #[param(inline)]
         owner_id: UserId,
         /// Whether the deleted ones are wanted, which can still be restored.
         deleted: bool,

@@ -20,6 +20,7 @@ pub struct Playbook {
     pub name: String,
     #[schema(example = "What to do when the pager rings")]
     pub title: String,
+    #[schema(example = "Keeps the books")]
     pub description: Option<String>,
     pub owner_id: UserId,
     #[schema(example = "bob")]
@@ -30,14 +31,15 @@ pub struct Playbook {
     /// Rises with every change of the playbook or of `latestVersion`.
     pub version: i64,
     pub created_at: DateTime<Utc>,
+    #[schema(example = "2026-03-02T08:15:00Z")]
     pub updated_at: DateTime<Utc>,
     /// Only for deleted ones.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "2026-03-02T08:15:00Z")]
     pub deleted_at: Option<DateTime<Utc>>,
     /// Only for deleted ones: until when they can be restored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "2026-04-01T08:15:00Z")]
     pub purge_at: Option<DateTime<Utc>>,
 }
 
@@ -55,10 +57,12 @@ pub struct PlaybookVersion {
     pub number: i32,
     pub owner_id: UserId,
     pub created_at: DateTime<Utc>,
+    #[schema(example = "2026-03-02T08:15:00Z")]
     pub updated_at: DateTime<Utc>,
     /// Rises with every edit; the version's `ETag`.
     pub revision: i32,
     /// Of the content, in bytes of UTF-8.
+    #[schema(example = 24)]
     pub size: i32,
 }
 
@@ -87,6 +91,7 @@ pub struct Revision {
     pub author_id: UserId,
     pub created_at: DateTime<Utc>,
     /// In bytes of UTF-8.
+    #[schema(example = 24)]
     pub size: i32,
     /// Where the edit was a rollback: the revision whose content it brought back.
     pub rolled_back_from: Option<i32>,

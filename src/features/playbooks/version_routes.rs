@@ -152,8 +152,10 @@ async fn get_playbook_version(
 pub struct VersionDeletion {
     #[schema(example = 3)]
     number: i32,
+    #[schema(example = "2026-03-02T08:15:00Z")]
     deleted_at: DateTime<Utc>,
     /// Until then it can be restored.
+    #[schema(example = "2026-04-01T08:15:00Z")]
     purge_at: DateTime<Utc>,
 }
 

@@ -59,6 +59,7 @@ pub struct Login {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenAnswer {
+    #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl")]
     access_token: String,
     #[schema(example = "Bearer")]
     token_type: &'static str,
@@ -253,6 +254,7 @@ pub struct Me {
 pub struct OwnSession {
     id: SessionId,
     created_at: DateTime<Utc>,
+    #[schema(example = "2026-04-01T08:15:00Z")]
     expires_at: DateTime<Utc>,
 }
 

@@ -139,7 +139,9 @@ pub(super) async fn change_password(
 #[schema(as = OwnMandate)]
 pub struct OwnMandate {
     pub id: MandateId,
+    #[schema(example = "Acme")]
     pub name: String,
+    #[schema(example = "acme")]
     pub code: String,
     /// Labels of the roles held there.
     #[schema(example = json!(["user"]))]

@@ -58,7 +58,7 @@ enum Mode {
 #[serde(deny_unknown_fields)]
 pub struct EraseUser {
     /// One's own.
-    #[schema(format = Password)]
+    #[schema(format = Password, example = "harbour-Lantern-27-moss")]
     password: Option<String>,
 }
 
@@ -67,6 +67,7 @@ pub struct EraseUser {
 #[serde(rename_all = "camelCase")]
 pub struct Erasure {
     id: UserId,
+    #[schema(example = "2026-03-02T08:15:00Z")]
     erased_at: DateTime<Utc>,
 }
 

@@ -17,8 +17,11 @@ use crate::kernel::ids::MandateId;
 #[serde(rename_all = "camelCase")]
 pub struct UserMandate {
     pub id: MandateId,
+    #[schema(example = "Acme")]
     pub name: String,
+    #[schema(example = "acme")]
     pub code: String,
+    #[schema(example = true)]
     pub enabled: bool,
     /// Labels of the roles held there.
     #[schema(example = json!(["user"]))]

@@ -32,18 +32,21 @@ pub(super) fn routes(app: &App) -> Routes {
 list_query! {
     UsersQuery sorted by "username", "createdAt" {
         /// Part of a username, address or name.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<String>, example = "ac")]
         q: Search,
         /// Only enabled ones, or only disabled ones.
+        #[param(example = true)]
         enabled: bool,
         /// Only SysAdmins, or only others.
         is_sys_admin: bool,
         /// Only the account of this username.
+        #[param(example = "bob")]
         username: String,
         /// Only the account of this address.
+        #[param(example = "bob@acme.example")]
         email: String,
         /// Only those that belong to this mandate.
-        #[param(value_type = Option<Uuid>)]
+        #[param(inline)]
         mandate_id: MandateId,
     }
 }

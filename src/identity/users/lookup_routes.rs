@@ -30,8 +30,10 @@ pub(super) fn routes(app: &App) -> Routes {
 #[into_params(parameter_in = Query)]
 struct LookupQuery {
     /// The whole username.
+    #[param(example = "bob")]
     username: Option<String>,
     /// The whole e-mail address.
+    #[param(example = "bob@acme.example")]
     email: Option<String>,
 }
 

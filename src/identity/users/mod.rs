@@ -55,16 +55,22 @@ pub struct User {
     pub id: UserId,
     #[schema(example = "bob")]
     pub username: String,
+    #[schema(example = "bob@acme.example")]
     pub email: Option<String>,
+    #[schema(example = "Bob")]
     pub first_name: Option<String>,
+    #[schema(example = "Brunner")]
     pub last_name: Option<String>,
     #[schema(example = "en")]
     pub language: String,
+    #[schema(example = true)]
     pub enabled: bool,
     pub is_sys_admin: bool,
+    #[schema(example = true)]
     pub email_verified: bool,
     pub mfa_enabled: bool,
     pub created_at: DateTime<Utc>,
+    #[schema(example = "2026-03-02T08:15:00Z")]
     pub last_login_at: Option<DateTime<Utc>>,
     pub version: i64,
 }

@@ -17,7 +17,7 @@ pub struct CreateUser {
     #[schema(example = "erin")]
     username: String,
     /// 12 to 128 characters, not easily guessed.
-    #[schema(format = Password)]
+    #[schema(format = Password, example = "harbour-Lantern-27-moss")]
     password: String,
     #[schema(example = "erin@acme.example")]
     email: Option<String>,
@@ -103,19 +103,19 @@ fn checked_email(email: &str) -> std::result::Result<(String, String), FieldErro
 pub struct UpdateUser {
     /// Unverified until its owner confirms it.
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, example = "bob@acme.example")]
     email: Option<Option<String>>,
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, example = "Bob")]
     first_name: Option<Option<String>>,
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, example = "Brunner")]
     last_name: Option<Option<String>>,
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "en")]
     language: Option<String>,
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = true)]
     enabled: Option<bool>,
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false)]

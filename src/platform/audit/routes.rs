@@ -26,7 +26,7 @@ pub fn routes(app: &App) -> Routes {
 list_query! {
     AuditQuery sorted by "-at" {
         /// Who did it.
-        #[param(value_type = Option<Uuid>)]
+        #[param(inline)]
         actor_id: UserId,
         /// What was done.
         #[param(inline)]
@@ -35,13 +35,13 @@ list_query! {
         #[param(inline)]
         resource_type: ResourceType,
         /// To whom, or to which object.
-        #[param(value_type = Option<Uuid>)]
+        #[param(inline)]
         target_id: AnyId,
         /// Events at or after this time.
-        #[param(value_type = Option<DateTime<Utc>>)]
+        #[param(value_type = Option<DateTime<Utc>>, example = "2026-01-01T00:00:00Z")]
         from: Instant,
         /// Events before this time.
-        #[param(value_type = Option<DateTime<Utc>>)]
+        #[param(value_type = Option<DateTime<Utc>>, example = "2027-01-01T00:00:00Z")]
         to: Instant,
     }
 }

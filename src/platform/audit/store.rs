@@ -19,11 +19,15 @@ use crate::kernel::ids::{EventId, MandateId, UserId};
 #[serde(rename_all = "camelCase")]
 pub struct AuditEvent {
     pub id: EventId,
+    #[schema(example = "2026-03-02T08:15:00Z")]
     pub at: DateTime<Utc>,
+    #[schema(value_type = Option<Uuid>, example = "01900000-0000-7000-8000-00000000a002")]
     pub actor_id: Option<UserId>,
+    #[schema(example = "alice")]
     pub actor_name: Option<String>,
     #[schema(value_type = Option<Uuid>, example = json!(null))]
     pub impersonated_by: Option<UserId>,
+    #[schema(example = "203.0.113.7")]
     pub actor_ip: Option<String>,
     pub mandate_id: Option<MandateId>,
     /// A word that the filter `action` takes; later versions know more.
@@ -43,6 +47,7 @@ pub struct AuditEvent {
         "before": {"roles": ["user"]}, "after": {"roles": ["admin", "user"]},
     }))]
     pub details: Value,
+    #[schema(example = "01900000-0000-7000-8000-00003675ee9f")]
     pub request_id: Option<String>,
 }
 

@@ -56,8 +56,10 @@ pub struct Feature {
     #[schema(example = "mdi-scale-balance")]
     pub icon: String,
     /// The tables that instance roles can speak of, besides `access` and `instance-roles`.
+    #[schema(example = json!(["contracts"]))]
     pub tables: Vec<String>,
     /// The views (pages, buttons) that instance roles can allow.
+    #[schema(example = json!(["dashboard"]))]
     pub views: Vec<String>,
     pub built_in: bool,
     pub version: i64,

@@ -53,13 +53,13 @@ pub struct UpdateFeature {
     }))]
     label: Option<TextsPatch>,
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "mdi-scale-balance")]
     icon: Option<String>,
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = json!(["contracts"]))]
     tables: Option<Vec<String>>,
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = json!(["dashboard"]))]
     views: Option<Vec<String>>,
     /// The version that is to be changed; 409 when it is another by now.
     #[serde(default, deserialize_with = "patch::present")]

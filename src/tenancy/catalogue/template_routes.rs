@@ -32,6 +32,7 @@ pub(super) fn routes(app: &App) -> Routes {
 list_query! {
     TemplatesQuery sorted by "label" {
         /// The feature whose templates are wanted; all templates when left out.
+        #[param(example = "trustee")]
         feature_code: String,
     }
 }

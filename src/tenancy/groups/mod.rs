@@ -64,6 +64,7 @@ pub struct Group {
     /// Whether new members of the mandate join it automatically.
     #[schema(example = true)]
     pub auto_join: bool,
+    #[schema(example = 3)]
     pub member_count: i64,
     /// Rises with every change of the group or of its members.
     pub version: i64,

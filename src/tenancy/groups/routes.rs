@@ -51,7 +51,7 @@ pub(super) fn routes(app: &App) -> Routes {
 list_query! {
     GroupsQuery sorted by "name" {
         /// Part of a name.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<String>, example = "ac")]
         q: Search,
     }
 }

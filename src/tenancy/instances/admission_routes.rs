@@ -76,6 +76,7 @@ async fn list_instance_users(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateInstanceUser {
+    #[schema(example = true)]
     enabled: bool,
     /// The version that is to be changed; 409 when it is another by now.
     version: Option<i64>,

@@ -40,6 +40,7 @@ pub struct CreateInstance {
     #[schema(example = "Accounting 2027")]
     label: String,
     /// Whether the feature's template roles are copied; true when left out.
+    #[schema(example = true)]
     copy_template_roles: Option<bool>,
     /// The label of a copied role that the creator is to hold; for admins.
     #[schema(example = "trustee-admin")]

@@ -24,13 +24,14 @@ pub(super) fn routes(app: &App) -> Routes {
 list_query! {
     InstancesQuery sorted by "label" {
         /// Only instances of this feature.
+        #[param(example = "trustee")]
         feature_code: String,
         /// Only instances that are open to this user: their admission is there, and enabled.
-        #[param(value_type = Option<Uuid>)]
+        #[param(inline)]
         user_id: UserId,
         /// Only instances of this mandate. SysAdmins see those of all mandates where neither this
         /// nor `X-Mandate-Id` names one; where both do, they must agree.
-        #[param(value_type = Option<Uuid>)]
+        #[param(inline)]
         mandate_id: MandateId,
     }
 }

@@ -61,6 +61,7 @@ pub struct FeatureInstance {
     pub mandate_id: MandateId,
     #[schema(example = "Accounting 2026")]
     pub label: String,
+    #[schema(example = true)]
     pub enabled: bool,
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -81,6 +82,7 @@ pub struct FeatureAccess {
     pub username: String,
     pub instance_id: InstanceId,
     pub role_ids: Vec<RoleId>,
+    #[schema(example = true)]
     pub enabled: bool,
     pub version: i64,
 }

@@ -63,7 +63,7 @@ pub struct UpdateInstance {
     label: Option<String>,
     /// Where false, nobody's roles in it count.
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = true)]
     enabled: Option<bool>,
     /// The version that is to be changed; 409 when it is another by now.
     #[serde(default, deserialize_with = "patch::present")]

@@ -42,6 +42,7 @@ pub(super) fn routes(app: &App) -> Routes {
 struct SyncQuery {
     /// Only add what is missing (true when left out); else also reset changed copies and remove
     /// copies whose template is gone.
+    #[param(example = true)]
     add_only: Option<bool>,
 }
 

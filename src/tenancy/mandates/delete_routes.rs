@@ -35,8 +35,10 @@ const RESTORABLE: Duration = Duration::days(30);
 #[serde(rename_all = "camelCase")]
 pub struct Deletion {
     id: MandateId,
+    #[schema(example = "2026-03-02T08:15:00Z")]
     deleted_at: DateTime<Utc>,
     /// Until then it can be restored.
+    #[schema(example = "2026-04-01T08:15:00Z")]
     purge_at: DateTime<Utc>,
 }
 

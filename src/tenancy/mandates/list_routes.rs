@@ -37,15 +37,18 @@ pub(super) fn routes(app: &App) -> Routes {
 list_query! {
     MandatesQuery sorted by "name", "code", "createdAt" {
         /// Only enabled ones, or only disabled ones.
+        #[param(example = true)]
         enabled: bool,
         /// Whether the deleted ones are wanted.
         deleted: bool,
         /// Only those that have an effective admin, or only those that have none.
+        #[param(example = true)]
         has_admin: bool,
         /// Only the one of this code.
+        #[param(example = "acme")]
         code: String,
         /// Part of a name or code.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<String>, example = "ac")]
         q: Search,
     }
 }

@@ -21,6 +21,7 @@ pub struct CreateMandate {
     #[schema(example = "en")]
     language: Option<String>,
     /// The first admin. Until one is named, only SysAdmins manage the mandate.
+    #[schema(value_type = Option<Uuid>, example = "01900000-0000-7000-8000-00000000a002")]
     admin_user_id: Option<UserId>,
 }
 
@@ -63,10 +64,10 @@ pub struct UpdateMandate {
     #[schema(nullable = false, example = "acme-holding")]
     code: Option<String>,
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "en")]
     language: Option<String>,
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = true)]
     enabled: Option<bool>,
     /// The version that is to be changed; 409 when it is another by now.
     #[serde(default, deserialize_with = "patch::present")]

@@ -31,7 +31,7 @@ pub(super) fn routes(app: &App) -> Routes {
 #[into_params(parameter_in = Query)]
 struct AccessQuery {
     /// Also in this instance of the mandate.
-    #[param(value_type = Option<Uuid>)]
+    #[param(inline)]
     instance_id: Option<InstanceId>,
 }
 
@@ -42,8 +42,16 @@ struct AccessQuery {
 #[serde(rename_all = "camelCase")]
 pub struct MemberAccess {
     /// Labels of the roles that count, of those that the caller may read.
+    #[schema(example = json!(["trustee-accountant"]))]
     roles: Vec<String>,
+    #[schema(example = json!({"contracts":
+        {"view": true, "read": "a", "create": "m", "update": "m", "delete": "n",
+         "from": {"view": ["trustee-accountant"], "read": ["trustee-accountant"],
+                  "create": ["trustee-accountant"], "update": ["trustee-accountant"],
+                  "delete": []}}}))]
     tables: BTreeMap<String, SourcedRule>,
+    #[schema(example = json!({"dashboard":
+        {"allowed": true, "from": ["trustee-accountant"]}}))]
     views: BTreeMap<String, SourcedView>,
     /// Where some level is `g`: the groups through which it reaches, at most 20, by name; else
     /// null.
@@ -58,21 +66,18 @@ pub struct MemberAccess {
 
 /// A merged rule, and for each part of it the labels of the roles that give it.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"view": true, "read": "a", "create": "m", "update": "m", "delete": "n",
-    "from": {
-    "view": ["trustee-accountant"], "read": ["trustee-accountant"],
-        "create": ["trustee-accountant"], "update": ["trustee-accountant"],
-    "delete": []}}))]
 pub struct SourcedRule {
     #[serde(flatten)]
     rule: Rule,
     /// By `view`, `read`, `create`, `update` and `delete`.
+    #[schema(example = json!({"read": ["trustee-accountant"]}))]
     from: BTreeMap<&'static str, Vec<String>>,
 }
 
 /// Whether a view is allowed, and the labels of the roles that allow it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SourcedView {
+    #[schema(example = true)]
     allowed: bool,
     #[schema(example = json!(["trustee-accountant"]))]
     from: Vec<String>,

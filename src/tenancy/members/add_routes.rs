@@ -46,6 +46,7 @@ pub struct AddMember {
     target_user_id: Option<UserId>,
     #[schema(example = "erin")]
     username: Option<String>,
+    #[schema(example = "erin@acme.example")]
     email: Option<String>,
     /// At least one role of the mandate.
     #[schema(min_items = 1)]

@@ -24,15 +24,16 @@ pub(super) fn routes(app: &App) -> Routes {
 list_query! {
     MembersQuery sorted by "username", "createdAt" {
         /// Only holders of this role.
-        #[param(value_type = Option<Uuid>)]
+        #[param(inline)]
         role_id: RoleId,
         /// Only members of this group.
-        #[param(value_type = Option<Uuid>)]
+        #[param(inline)]
         group_id: GroupId,
         /// Only enabled ones, or only disabled ones.
+        #[param(example = true)]
         enabled: bool,
         /// Part of a username; of an address or name where those are shown.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<String>, example = "ac")]
         q: Search,
     }
 }

@@ -70,11 +70,15 @@ pub struct Member {
     pub user_id: UserId,
     #[schema(example = "bob")]
     pub username: String,
+    #[schema(example = "bob@acme.example")]
     pub email: Option<String>,
+    #[schema(example = "Bob")]
     pub first_name: Option<String>,
+    #[schema(example = "Brunner")]
     pub last_name: Option<String>,
     pub role_ids: Vec<RoleId>,
     pub group_ids: Vec<GroupId>,
+    #[schema(example = true)]
     pub enabled: bool,
     pub version: i64,
     pub created_at: DateTime<Utc>,

@@ -67,6 +67,7 @@ async fn get_member(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateMember {
+    #[schema(example = true)]
     enabled: bool,
     /// The version that is to be changed; 409 when it is another by now.
     version: Option<i64>,

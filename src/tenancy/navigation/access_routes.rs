@@ -29,8 +29,12 @@ pub struct OwnAccess {
     mandate_id: Option<MandateId>,
     instance_id: Option<InstanceId>,
     /// Labels of the roles that count.
+    #[schema(example = json!(["trustee-accountant"]))]
     roles: Vec<String>,
+    #[schema(example = json!({"contracts":
+        {"view": true, "read": "a", "create": "m", "update": "m", "delete": "n"}}))]
     tables: BTreeMap<String, Rule>,
+    #[schema(example = json!({"dashboard": true}))]
     views: BTreeMap<String, bool>,
 }
 

@@ -52,6 +52,7 @@ pub struct NavigationFeature {
         "en": "Trustee", "de": "Treuhand",
     }))]
     label: Texts,
+    #[schema(example = "mdi-scale-balance")]
     icon: String,
     /// By label.
     instances: Vec<NavigationInstance>,
@@ -62,14 +63,18 @@ pub struct NavigationFeature {
 #[serde(rename_all = "camelCase")]
 pub struct NavigationInstance {
     id: InstanceId,
+    #[schema(example = "trustee")]
     feature_code: String,
     mandate_id: MandateId,
+    #[schema(example = "Acme")]
     mandate_name: String,
     #[schema(example = "Accounting 2026")]
     instance_label: String,
     /// The label of the held role that grants the most.
+    #[schema(example = "trustee-accountant")]
     user_role: Option<String>,
     /// Labels of all held roles.
+    #[schema(example = json!(["trustee-accountant"]))]
     roles: Vec<String>,
     permissions: NavigationPermissions,
 }
@@ -78,8 +83,11 @@ pub struct NavigationInstance {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NavigationPermissions {
     /// A rule for each table.
+    #[schema(example = json!({"contracts":
+        {"view": true, "read": "a", "create": "m", "update": "m", "delete": "n"}}))]
     tables: BTreeMap<String, Rule>,
     /// For each view, whether it is allowed.
+    #[schema(example = json!({"dashboard": true}))]
     views: BTreeMap<String, bool>,
     #[schema(value_type = Object)]
     fields: Map<String, Value>,

@@ -38,6 +38,7 @@ pub(super) fn routes(app: &App) -> Routes {
 struct NavigationQuery {
     /// Leaves the language that answers this one (RFC 4647 lookup: `de-CH` is answered by `de`),
     /// else `en`.
+    #[param(example = "en")]
     lang: Option<String>,
 }
 

@@ -24,6 +24,7 @@ pub struct AuthzenDecisionContext {
     #[schema(example = "unknown_subject")]
     reason: Option<String>,
     /// The same for people.
+    #[schema(example = "`contracts` at the level `a`.")]
     detail: Option<String>,
     /// Where in the body the reason is: a JSON pointer.
     #[schema(example = "/evaluations/1/subject/id")]

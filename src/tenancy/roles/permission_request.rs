@@ -129,7 +129,7 @@ pub struct ReplacePermissions {
 #[serde(deny_unknown_fields)]
 pub struct RulePatch {
     #[serde(default, deserialize_with = "patch::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = true)]
     view: Option<bool>,
     #[serde(default, deserialize_with = "level")]
     #[schema(nullable = false)]

@@ -50,6 +50,8 @@ pub struct Role {
     #[schema(value_type = Option<uuid::Uuid>, example = json!(null))]
     pub instance_id: Option<InstanceId>,
     /// The template that the role was copied from.
+    #[schema(value_type = Option<uuid::Uuid>,
+        example = "01900000-0000-7000-8000-0000e92b3702")]
     pub template_role_id: Option<RoleId>,
     /// The role `admin`: not edited, renamed or deleted.
     pub protected: bool,

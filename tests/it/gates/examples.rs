@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bailiwick::kernel::error::Code;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::contract::contract;
 use super::operations::{Operation, codes, document, operations};
@@ -149,6 +149,103 @@ fn valid_within(at: &str, schema: &Value) -> usize {
         found += valid_within(at, part);
     }
     found
+}
+
+/// Whoever pastes an example into a service with the demo finds Acme, its accounting, Bob and
+/// Alice.
+#[tokio::test]
+async fn ids_in_examples_are_the_demos() {
+    let demo = include_str!("../../../seeds/demo.toml");
+    let (document, mut seen) = (document(), BTreeSet::new());
+    let mut is_the_demos = |name: &str, id: &str| {
+        let thing = match name {
+            "userId" => "bob",
+            "actorId" => "alice",
+            "mandateId" | "X-Mandate-Id" => "Acme",
+            "instanceId" | "X-Instance-Id" => "trustee",
+            _ => return,
+        };
+        let after = demo.split(id).nth(1).unwrap_or_else(|| panic!("the demo has no {name} {id}"));
+        let next = after.lines().nth(1).unwrap();
+        assert!(next.contains(&format!("\"{thing}\"")), "{name} {id} is {next}");
+        seen.insert(thing);
+    };
+    for operation in operations(&document) {
+        for parameter in operation.value["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap();
+            let in_schema = parameter["schema"]["examples"].get(0);
+            // One that events are looked for by is as good as another.
+            let example = parameter.get("example").or(in_schema).and_then(Value::as_str);
+            if let Some(id) = example.filter(|_| name != "actorId") {
+                is_the_demos(name, id);
+            }
+        }
+        for answer in operation.value["responses"].as_object().unwrap().values() {
+            for (_, _, example) in contents(answer) {
+                members(example.unwrap_or(&Value::Null), &mut is_the_demos);
+            }
+        }
+    }
+    assert_eq!(seen.len(), 4, "{seen:?}");
+}
+
+fn members(value: &Value, look: &mut impl FnMut(&str, &str)) {
+    match value {
+        Value::Object(object) => {
+            for (name, member) in object {
+                match member.as_str() {
+                    Some(text) => look(name, text),
+                    None => members(member, look),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| members(item, look)),
+        _ => {}
+    }
+}
+
+/// What a text may look like nobody can tell from its type, and what a map's keys are called
+/// neither.
+#[tokio::test]
+async fn every_text_and_every_map_has_an_example_of_its_own() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let found: Vec<String> =
+        schemas.iter().flat_map(|(name, schema)| lacking(name, schema)).collect();
+    assert!(found.is_empty(), "say `#[schema(example = …)]` at {found:#?}");
+    let texts = json!({ "properties": { "name": { "type": ["string", "null"] }, "roles":
+        { "type": "array", "items": { "type": "string" } }, "views":
+        { "type": "object", "additionalProperties": { "type": "boolean" } } } });
+    assert_eq!(lacking("It", &texts), ["It.name", "It.roles", "It.views"]);
+}
+
+/// Whether the format says what it looks like.
+fn is_plain(schema: &Value) -> bool {
+    schema["format"] == "date-time" || schema["format"] == "uuid"
+}
+
+fn lacking(at: &str, schema: &Value) -> Vec<String> {
+    let told = ["example", "examples", "default", "const", "enum", "$ref"];
+    if told.iter().any(|word| schema.get(word).is_some()) || is_plain(schema) {
+        return Vec::new();
+    }
+    let has_type = |kind: &str| match &schema["type"] {
+        Value::Array(kinds) => kinds.iter().any(|one| one == kind),
+        one => one == kind,
+    };
+    // One that takes anything may be empty.
+    let of_map =
+        schema["additionalProperties"].as_object().is_some_and(|of_map| !of_map.is_empty());
+    let is_map = schema["properties"].is_null() && of_map;
+    if has_type("string") || is_map {
+        return vec![at.to_owned()];
+    }
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    let parts = ["allOf", "oneOf", "anyOf"].iter().filter_map(|parts| schema[parts].as_array());
+    properties
+        .flat_map(|(name, property)| lacking(&format!("{at}.{name}"), property))
+        .chain(parts.flatten().chain(schema.get("items")).flat_map(|part| lacking(at, part)))
+        .collect()
 }
 
 /// Sent as it stands in a suitable place, no example is refused as malformed, and for each

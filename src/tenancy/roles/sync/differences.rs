@@ -15,11 +15,13 @@ use crate::access::{Level, Operation, Permissions, Rule};
 #[derive(Debug, Serialize, ToSchema, PartialEq)]
 #[schema(example = json!({ "table": "contracts", "operation": "read", "from": "n", "to": "m" }))]
 pub struct PermissionChange {
+    #[schema(example = "contracts")]
     pub table: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "dashboard")]
     pub view: Option<String>,
     /// `read`, `create`, `update`, `delete`, `view`; `allowed` for a view.
+    #[schema(example = "read")]
     pub operation: &'static str,
     #[schema(schema_with = level_before)]
     pub from: Value,

@@ -12,6 +12,7 @@ use crate::tenancy::roles::role::{Role, Template};
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
     pub user_id: UserId,
+    #[schema(example = "bob")]
     pub username: String,
 }
 

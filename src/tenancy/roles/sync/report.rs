@@ -52,6 +52,7 @@ impl SyncReport {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RoleChange {
     /// The role's label as it was.
+    #[schema(example = "trustee-accountant")]
     pub role: String,
     /// `added`, `updated`, `removed`, `kept`, `differs`, or `skipped: ` with the code of what is
     /// in the way.
@@ -87,18 +88,18 @@ impl RoleChange {
 
 /// A label before and after.
 #[derive(Debug, Serialize, ToSchema, PartialEq)]
-#[schema(example = json!({ "from": "clerk", "to": "accountant" }))]
 pub struct LabelChange {
+    #[schema(example = "clerk")]
     pub from: String,
+    #[schema(example = "accountant")]
     pub to: String,
 }
 
 /// A description before and after, by language.
 #[derive(Debug, Serialize, ToSchema, PartialEq)]
-#[schema(example = json!({ "from": {}, "to": { "en": "Keeps the books" } }))]
 pub struct DescriptionChange {
-    #[schema(value_type = BTreeMap<String, String>)]
+    #[schema(value_type = BTreeMap<String, String>, example = json!({}))]
     pub from: Texts,
-    #[schema(value_type = BTreeMap<String, String>)]
+    #[schema(value_type = BTreeMap<String, String>, example = json!({"en": "Keeps the books"}))]
     pub to: Texts,
 }

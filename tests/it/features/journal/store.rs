@@ -17,6 +17,7 @@ use super::Entries;
 pub struct Entry {
     pub id: Uuid,
     pub owner_id: Uuid,
+    #[schema(example = "The stairs were cleaned.")]
     pub text: String,
     pub version: i64,
 }
