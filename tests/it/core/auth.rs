@@ -1,5 +1,7 @@
 //! Signing in and out, and the keys of tokens.
 
+mod plays;
+
 use super::{ONLY_CASES, Slice};
 use crate::gates::cases::{
     Trail::Platform,
@@ -28,5 +30,6 @@ pub const SLICE: Slice = Slice {
         case("get_key_set", "/.well-known/jwks.json", 200)
             .unlike(&[(NotPlayed, "it tells keys, which no call changes")]),
     ],
+    plays: &[plays::OPERATIONS],
     ..ONLY_CASES
 };

@@ -1,5 +1,8 @@
 //! The catalogue of features, and their template roles.
 
+mod plays;
+mod template_plays;
+
 use super::{Slice, made};
 use crate::gates::cases::{Trail::Platform, case};
 
@@ -19,6 +22,7 @@ pub const SLICE: Slice = Slice {
             .body(r#"{"roleLabel": "$unique", "featureCode": "$feature"}"#)
             .told(Platform),
     ],
+    plays: &[template_plays::OPERATIONS, plays::OPERATIONS],
     tables: &[],
     ids: &[],
     platform_ids: &["template"],

@@ -1,5 +1,7 @@
 //! Groups of members.
 
+mod plays;
+
 use super::tables::{EVERY, Scope, Table, row};
 use super::{Slice, made};
 use crate::gates::cases::{Trail::Mandate, case};
@@ -24,6 +26,7 @@ pub const SLICE: Slice = Slice {
         case("add_group_member", OUTSIDE, 204).told(Mandate),
         case("remove_group_member", INSIDE, 204).told(Mandate),
     ],
+    plays: &[plays::OPERATIONS],
     tables: &[Table {
         name: "groups",
         scope: Scope::Mandates,

@@ -1,5 +1,9 @@
 //! Instances of features, who is admitted to them, and their roles.
 
+mod admission_plays;
+mod plays;
+mod sync_plays;
+
 use super::tables::{EVERY, Scope, Table, person, row};
 use super::{Slice, made, made_of};
 use crate::gates::cases::{Trail::Mandate, case};
@@ -45,6 +49,7 @@ pub const SLICE: Slice = Slice {
         .body(r#"{"roleIds": ["$ispare"]}"#)
         .told(Mandate),
     ],
+    plays: &[plays::OPERATIONS, sync_plays::OPERATIONS, admission_plays::OPERATIONS],
     tables: &[
         Table {
             name: "instances",

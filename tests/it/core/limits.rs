@@ -1,5 +1,7 @@
 //! Own limits of mandates.
 
+mod plays;
+
 use super::{ONLY_CASES, Slice};
 use crate::gates::cases::{Trail::Both, case};
 
@@ -10,5 +12,6 @@ pub const SLICE: Slice = Slice {
         case("get_mandate_limits", LIMITS, 200),
         case("replace_mandate_limits", LIMITS, 200).body(r#"{"classes": {"read": 90}}"#).told(Both),
     ],
+    plays: &[plays::OPERATIONS],
     ..ONLY_CASES
 };

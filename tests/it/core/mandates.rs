@@ -1,5 +1,7 @@
 //! Mandates.
 
+mod plays;
+
 use super::tables::{COARSE, Scope, Table};
 use super::{Slice, made, made_of};
 use crate::gates::cases::{
@@ -32,6 +34,7 @@ pub const SLICE: Slice = Slice {
         case("delete_mandate", MANDATE, 200).told(Both),
         case("restore_mandate", "/api/mandates/$deleted/restore", 200).told(Both),
     ],
+    plays: &[plays::OPERATIONS],
     tables: &[Table {
         name: "mandate",
         scope: Scope::Mandates,

@@ -1,5 +1,8 @@
 //! Members of mandates, and the people around them.
 
+mod plays;
+pub mod role_plays;
+
 use super::tables::{COARSE, EVERY, Scope, Table, person};
 use super::{Slice, made, made_of};
 use crate::gates::cases::{Trail::Mandate, case};
@@ -32,6 +35,7 @@ pub const SLICE: Slice = Slice {
         )
         .of("in an instance"),
     ],
+    plays: &[plays::OPERATIONS, role_plays::OPERATIONS],
     tables: &[Table {
         name: "members",
         scope: Scope::Mandates,

@@ -1,6 +1,12 @@
 //! The slices of the core, as gates see them: how their operations are called, what is staged for
-//! that, and whose it is. A file each and a line here: the gates know none of them by name, as they
-//! know no feature ([`crate::features`]).
+//! that, whose it is, and how the reference model plays it. A file each, with one for what is
+//! played, and a line here: the gates know none of them by name, as they know no feature
+//! ([`crate::features`]).
+
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "plays of one kind stand in one table: those that never refuse, too"
+)]
 
 mod audit;
 mod auth;
@@ -18,6 +24,7 @@ pub mod tables;
 mod users;
 
 use crate::gates::cases::Case;
+use crate::model::operations::Operation;
 use tables::Table;
 
 /// A slice's part in the gates.
@@ -25,6 +32,8 @@ use tables::Table;
 pub struct Slice {
     /// How each operation is called so that it succeeds.
     pub cases: &'static [Case],
+    /// What the reference model says of them. It shares nothing with the cases.
+    pub plays: &'static [&'static [Operation]],
     /// The tables of permissions that it works with.
     pub tables: &'static [Table],
     /// Names of fresh ids for what it has in a mandate.
@@ -60,7 +69,7 @@ pub const fn made_of(from: &'static str, name: &'static str, by: &'static [&'sta
 
 /// A slice that has nothing but operations.
 const ONLY_CASES: Slice =
-    Slice { cases: &[], tables: &[], ids: &[], platform_ids: &[], rows: "", made: &[] };
+    Slice { cases: &[], plays: &[], tables: &[], ids: &[], platform_ids: &[], rows: "", made: &[] };
 
 /// Every slice of the core, in the order in which golden files have them.
 pub const ALL: &[&Slice] = &[

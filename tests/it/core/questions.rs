@@ -1,5 +1,8 @@
 //! Questions about access: check, explain, and AuthZEN's.
 
+mod authzen_plays;
+pub mod plays;
+
 use super::{ONLY_CASES, Slice};
 use crate::gates::cases::{Unlike::NotPlayed, case};
 
@@ -33,5 +36,6 @@ pub const SLICE: Slice = Slice {
         case("get_authzen_configuration", "/.well-known/authzen-configuration", 200)
             .unlike(&[(NotPlayed, "it tells where other operations are")]),
     ],
+    plays: &[plays::OPERATIONS, authzen_plays::OPERATIONS],
     ..ONLY_CASES
 };

@@ -1,5 +1,9 @@
 //! Roles of mandates and of instances, templates, and what each permits.
 
+pub mod list_plays;
+mod permission_plays;
+mod plays;
+
 use super::tables::{EVERY, Scope, Table, row};
 use super::{Slice, made, made_of};
 use crate::gates::cases::{
@@ -61,6 +65,7 @@ pub const SLICE: Slice = Slice {
             .told(Platform)
             .sys_only(),
     ],
+    plays: &[list_plays::OPERATIONS, plays::OPERATIONS, permission_plays::OPERATIONS],
     tables: &[Table {
         name: "roles",
         scope: Scope::Mandates,

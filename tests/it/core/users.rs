@@ -1,5 +1,7 @@
 //! Accounts.
 
+mod plays;
+
 use super::{ONLY_CASES, Slice};
 use crate::gates::cases::{
     Trail::{Both, Mandate, Platform},
@@ -41,5 +43,6 @@ pub const SLICE: Slice = Slice {
             .told(Mandate)
             .unlike(&[(ToldRead, SEEN)]),
     ],
+    plays: &[plays::OPERATIONS],
     ..ONLY_CASES
 };

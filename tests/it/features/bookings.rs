@@ -1,5 +1,7 @@
 //! Bookings, for the gates.
 
+mod plays;
+
 use super::Staged;
 use crate::core::{made, made_of, tables::row};
 use crate::gates::cases::{Case, Trail::Mandate, case};
@@ -31,6 +33,7 @@ pub const STAGED: Staged = Staged {
         work("delete_booking", BOOKING, 200).told(Mandate),
         work("delete_booking", "/api/bookings/$decided", 200).of("a decided one").told(Mandate),
     ],
+    plays: &[plays::OPERATIONS],
     ids: &["booking", "decided"],
     rows: "
         insert into bookings (id, mandate_id, instance_id, owner_id, event_time, duration_minutes,

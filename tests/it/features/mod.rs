@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::core::Made;
 use crate::core::tables::Row;
 use crate::gates::cases::{Case, Names};
+use crate::model::operations::Operation;
 
 /// A feature's part in the gates.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Staged {
     /// feature in which the mandate's admin may do everything; cases name it as their
     /// `X-Instance-Id`.
     pub cases: &'static [Case],
+    /// What the reference model says of them. It shares nothing with the cases.
+    pub plays: &'static [&'static [Operation]],
     /// Names of fresh ids for the feature's rows.
     pub ids: &'static [&'static str],
     /// Makes the rows that calls aim at, in the mandate `$mandate` and the instance `$place`; they

@@ -1,5 +1,8 @@
 //! Playbooks, for the gates.
 
+pub mod plays;
+mod version_plays;
+
 use super::Staged;
 use crate::core::{made, made_of, tables::row};
 use crate::gates::cases::{Case, Trail::Mandate, Unlike::AnotherEachTime, case};
@@ -44,6 +47,7 @@ pub const STAGED: Staged = Staged {
         work("restore_playbook_version", "/api/playbooks/$playbook/versions/2/restore", 200)
             .told(Mandate),
     ],
+    plays: &[plays::OPERATIONS, version_plays::OPERATIONS],
     ids: &["playbook", "shelved"],
     // Version 1 has two revisions, version 2 is deleted.
     rows: "

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::enter::Entered;
 use super::reply::Refusal;
 use super::world::World;
-use super::world::access::{ALL, CREATE, Merged, READ};
+use super::world::access::{ALL, CREATE, Merged, READ, least};
 
 /// 404 where the row may not be seen, 403 where it may be but the operation does not reach it.
 pub fn admit(
@@ -19,6 +19,30 @@ pub fn admit(
         return Err(Refusal::not_found());
     }
     if level < needed { Err(Refusal::denied(table, operation, needed)) } else { Ok(()) }
+}
+
+/// Levels on a table of the instance: all of it by the mandate's table `instances`, where that
+/// reaches the instance; or by the caller's own access. First the operation's, then that of
+/// reading.
+pub fn levels_by_row(
+    world: &World,
+    entered: &Entered,
+    (through, by): (&str, usize),
+    (table, operation): (&str, usize),
+) -> Result<(u8, u8), Refusal> {
+    let needed = world.instance_nearness(entered, entered.instance());
+    let (level, read) = (world.level(entered, through, by), world.level(entered, through, READ));
+    let whole = |level: u8| if level >= needed { ALL } else { 0 };
+    let levels = (
+        whole(level).max(world.own_level(entered, table, operation)),
+        whole(read).max(world.own_level(entered, table, READ)),
+    );
+    match levels.0 {
+        0 if level > 0 && read >= needed => Err(Refusal::denied(through, by, needed)),
+        0 if level > 0 => Err(Refusal::not_found()),
+        0 => Err(Refusal::denied(table, operation, least(table, operation))),
+        _ => Ok(levels),
+    }
 }
 
 impl World {

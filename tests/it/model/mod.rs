@@ -5,8 +5,8 @@
 //!
 //! - [`world`]: what the model knows, and the access model as the product words it. [`enter`]: who
 //!   is let in. [`admit`]: what they may do then.
-//! - [`slices`]: for each operation, how a call is made up and what it is answered. [`step`]: one
-//!   step of the model.
+//! - For each operation, how a call is made up and what it is answered: beside the cases of its
+//!   slice or feature ([`crate::core`], [`crate::features`]). [`step`]: one step of the model.
 //! - [`dice`], [`spoil`], [`prelude`]: the calls. [`history`]: a service and a model side by side.
 //!
 //! A history is made from one number. A failure names it with the step and the last calls;
@@ -23,22 +23,21 @@
     reason = "functions of one kind stand in one table: those that never refuse, too"
 )]
 
-mod admit;
-mod call;
-mod dice;
-mod enter;
+pub mod admit;
+pub mod call;
+pub mod dice;
+pub mod enter;
 mod history;
 mod installed;
-mod operations;
-mod pages;
+pub mod operations;
+pub mod pages;
 mod prelude;
-mod reply;
-mod shape;
-mod slices;
+pub mod reply;
+pub mod shape;
 mod spoil;
 mod step;
 mod tally;
-mod world;
+pub mod world;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -123,19 +122,45 @@ async fn every_operation_is_played_or_named() {
             );
         }
     }
-    assert!(missing.is_empty(), "give these a place in tests/it/model/slices: {missing:#?}");
+    assert!(missing.is_empty(), "give these a place in the `plays` of their slice: {missing:#?}");
 }
 
-/// What it takes from outside: chance, the harness to make calls with, and the levels that tables
-/// know.
+/// What it takes from outside: chance, the harness to make calls with, the levels that tables know;
+/// and which slices and features there are. What is played stands beside their cases, and takes
+/// nothing of these.
 #[test]
 fn the_model_shares_no_code_with_the_service() {
+    let is_play = |(path, _): &(String, String)| path.ends_with("plays.rs");
+    let beside_cases = ["tests/it/core", "tests/it/features"].into_iter().flat_map(sources);
+    let plays: Vec<_> = beside_cases.filter(is_play).collect();
+    assert!(plays.len() > 20, "only {} files of plays were found", plays.len());
     for (path, text) in sources("tests/it/model") {
-        let [service, tests] = ["bailiwick", "crate"].map(|name| format!("{name}::"));
-        assert!(!text.contains(&service), "tests/it/model/{path} uses the service's code");
-        let mut outside = text.split(&tests).skip(1);
-        let known =
-            |rest: &str| rest.starts_with("harness::") || rest.starts_with("core::tables::");
-        assert!(outside.all(known), "tests/it/model/{path} uses other tests' code");
+        let found = foreign(&text, &["crate"]);
+        assert_eq!(found, None, "tests/it/model/{path} uses what is not the model's");
     }
+    for (path, text) in plays {
+        let found = foreign(&text, &["crate", "super"]);
+        assert_eq!(found, None, "{path} uses what is not the model's");
+    }
+    for path in [("bailiwick", "access::Level"), ("crate", "gates::cases"), ("super", "SLICE")] {
+        let line = format!("use {}::{};", path.0, path.1);
+        assert!(foreign(&line, &["crate", "super"]).is_some(), "{line}");
+    }
+}
+
+/// The first path in a text that leads to the service, or by one of these roots to what other tests
+/// know of it.
+fn foreign<'a>(text: &'a str, roots: &[&str]) -> Option<&'a str> {
+    let is_own = |rest: &&str| {
+        let known = ["harness::", "model::", "core::tables::", "core::ALL", "features::ALL"];
+        let of_other_plays = rest.split([' ', ';', '{', '(']).next().unwrap().contains("plays::");
+        of_other_plays || known.iter().any(|known| rest.starts_with(known))
+    };
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| {
+        let by_root = |root: &&str| line.split(&format!("{root}::")).skip(1).collect::<Vec<_>>();
+        let to_tests = roots.iter().flat_map(by_root).filter(|rest| !is_own(rest));
+        by_root(&"bailiwick").into_iter().chain(to_tests).collect::<Vec<_>>()
+    })
+    .next()
 }

@@ -7,7 +7,6 @@ use super::call::Call;
 use super::dice::Dice;
 use super::enter::{Entered, Guard};
 use super::reply::Outcome;
-use super::slices;
 use super::world::World;
 use crate::harness::Answer;
 
@@ -17,6 +16,7 @@ pub const LIST: &[&str] = &["limit", "cursor", "sort", "count"];
 type Draw = fn(&mut Dice<'_>) -> Option<()>;
 type Play = fn(&mut World, &Entered, &Call, &Told) -> Outcome;
 
+#[derive(Debug)]
 pub struct Operation {
     pub id: &'static str,
     pub method: &'static str,
@@ -90,7 +90,9 @@ impl Told {
 
 /// All that are played.
 pub fn all() -> impl Iterator<Item = &'static Operation> {
-    slices::ALL.iter().copied().flatten()
+    let (slices, features) = (crate::core::ALL.iter(), crate::features::ALL.iter());
+    let plays = slices.map(|slice| slice.plays).chain(features.map(|staged| staged.plays));
+    plays.flatten().copied().flatten()
 }
 
 pub fn named(id: &str) -> &'static Operation {

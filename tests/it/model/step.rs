@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::admit::levels_by_row;
 use super::call::Call;
 use super::enter::Entered;
 use super::operations::Told;
 use super::reply::{Outcome, Reply};
-use super::slices::admissions::levels_by_row;
 use super::world::access::{Merged, NEAR, OPERATIONS, READ, letter};
 use super::world::{Event, World};
 

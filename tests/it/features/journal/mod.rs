@@ -66,6 +66,7 @@ pub const STAGED: Staged = Staged {
         write("replace_entry", ENTRY, 200).body(r#"{"text": "$unique"}"#).told(Mandate),
         write("delete_entry", ENTRY, 204).told(Mandate),
     ],
+    plays: &[],
     ids: &["entry"],
     rows: "insert into journal_entries (id, mandate_id, instance_id, owner_id, text)
              values ('$entry', '$mandate', '$place', '$owner', '$word');",

@@ -1,6 +1,6 @@
 //! What the reference model knows of the service: plain lists in the order in which things were
 //! made, searched through for every question. What README.md words is here and in [`access`]; what
-//! each operation does to it is in `slices`.
+//! each operation does to it is in the `plays` of its slice.
 
 pub mod access;
 mod finding;

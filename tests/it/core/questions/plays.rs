@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard};
-use super::super::operations::{Operation, Told};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Field, Kind, fitting, may, needs, shaped};
-use super::super::world::access::{
+use crate::core::tables::{MANDATE_TABLES, known};
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard};
+use crate::model::operations::{Operation, Told};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Field, Kind, fitting, may, needs, shaped};
+use crate::model::world::access::{
     ALL, Catalogue, MINE, Merged, NEAR, OPERATIONS as NAMES, READ, least, letter,
 };
-use super::super::world::{Feature, Group, World, key};
-use crate::core::tables::{MANDATE_TABLES, known};
+use crate::model::world::{Feature, Group, World, key};
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::post("check_access", "/api/access/check", Guard::Asking(None), draw_check, check),
@@ -358,12 +358,7 @@ fn explain(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outco
 
 /// The groups of a member, or those shared with an owner: by name, and of those that the caller may
 /// not read only that they are there.
-pub(super) fn reaching(
-    world: &World,
-    entered: &Entered,
-    member: Uuid,
-    owner: Option<Uuid>,
-) -> Value {
+pub fn reaching(world: &World, entered: &Entered, member: Uuid, owner: Option<Uuid>) -> Value {
     let mandate = entered.mandate();
     let level = world.level(entered, "groups", READ);
     let may_read =

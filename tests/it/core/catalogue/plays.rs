@@ -3,15 +3,15 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, require_version};
-use super::super::operations::{LIST, Operation, Told};
-use super::super::pages::{Asked, Row};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Field, Kind, may, may_but_null, needs, shaped};
-use super::super::world::access::Merged;
-use super::super::world::{Admission, Event, Feature, Instance, Permissions, Texts, World, key};
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard, require_version};
+use crate::model::operations::{LIST, Operation, Told};
+use crate::model::pages::{Asked, Row};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Field, Kind, may, may_but_null, needs, shaped};
+use crate::model::world::access::Merged;
+use crate::model::world::{Admission, Event, Feature, Instance, Permissions, Texts, World, key};
 
 const ALL: &str = "/api/features";
 const ONE: &str = "/api/features/{featureCode}";

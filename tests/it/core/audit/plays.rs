@@ -2,14 +2,14 @@
 
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard};
-use super::super::operations::{LIST, Operation, Told};
-use super::super::pages::{Asked, Row};
-use super::super::reply::{Outcome, Refusal};
-use super::super::world::access::{ALL, READ};
-use super::super::world::{Event, World};
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard};
+use crate::model::operations::{LIST, Operation, Told};
+use crate::model::pages::{Asked, Row};
+use crate::model::reply::{Outcome, Refusal};
+use crate::model::world::access::{ALL, READ};
+use crate::model::world::{Event, World};
 
 const FILTERS: &[&str] = &["actorId", "action", "resourceType", "targetId", "from", "to"];
 

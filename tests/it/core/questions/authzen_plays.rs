@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard};
-use super::super::operations::{Operation, Told};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{Field, Kind, may, may_but_null, needs, shaped};
-use super::super::world::World;
-use super::super::world::access::{MINE, OPERATIONS as NAMES, READ, letter};
-use super::super::world::key;
-use super::questions::{
+use super::plays::{
     Question, Subject, Target, draw_context, draw_table, located, may_name, verdict,
 };
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard};
+use crate::model::operations::{Operation, Told};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{Field, Kind, may, may_but_null, needs, shaped};
+use crate::model::world::World;
+use crate::model::world::access::{MINE, OPERATIONS as NAMES, READ, letter};
+use crate::model::world::key;
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::post(

@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard};
-use super::super::operations::{LIST, Operation, Told};
-use super::super::pages::{Asked, Row};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Kind, may, needs, shaped};
-use super::super::world::{Event, Role, World, key};
-use super::role_lists::{bare, require_free};
+use crate::core::roles::list_plays::{bare, require_free};
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard};
+use crate::model::operations::{LIST, Operation, Told};
+use crate::model::pages::{Asked, Row};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Kind, may, needs, shaped};
+use crate::model::world::{Event, Role, World, key};
 
 const ALL: &str = "/api/features/templates/roles";
 

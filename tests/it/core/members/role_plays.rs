@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, require_version};
-use super::super::operations::{Operation, Told};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Kind, may, needs, shaped};
-use super::super::world::access::{Catalogue, UPDATE};
-use super::super::world::{Event, World};
-use super::members::reached;
+use super::plays::reached;
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard, require_version};
+use crate::model::operations::{Operation, Told};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Kind, may, needs, shaped};
+use crate::model::world::access::{Catalogue, UPDATE};
+use crate::model::world::{Event, World};
 
 const ALL: &str = "/api/mandates/{mandateId}/users/{userId}/roles";
 const ONE: &str = "/api/mandates/{mandateId}/users/{userId}/roles/{roleId}";

@@ -3,16 +3,16 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, require_version};
-use super::super::operations::{LIST, Operation, Told};
-use super::super::pages::{Asked, Row};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Field, Kind, may, may_but_null, needs, shaped, shaped_if_any};
-use super::super::world::access::CREATE;
-use super::super::world::{Event, User, World, key};
 use crate::harness::app::PASSWORD;
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard, require_version};
+use crate::model::operations::{LIST, Operation, Told};
+use crate::model::pages::{Asked, Row};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Field, Kind, may, may_but_null, needs, shaped, shaped_if_any};
+use crate::model::world::access::CREATE;
+use crate::model::world::{Event, User, World, key};
 
 const ALL: &str = "/api/users";
 const ONE: &str = "/api/users/{userId}";
@@ -355,7 +355,7 @@ fn draw_erase(dice: &mut Dice<'_>) -> Option<()> {
 
 /// The body has no version here.
 fn at_version_without_body(dice: &mut Dice<'_>, user: Uuid) {
-    let body = std::mem::replace(&mut dice.call.body, super::super::call::Body::Nothing);
+    let body = std::mem::replace(&mut dice.call.body, crate::model::call::Body::Nothing);
     at_version(dice, user);
     dice.call.body = body;
 }

@@ -3,13 +3,13 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard};
-use super::super::operations::{Operation, Told};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::world::access::Merged;
-use super::super::world::{Role, Texts, World, key};
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard};
+use crate::model::operations::{Operation, Told};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::world::access::Merged;
+use crate::model::world::{Role, Texts, World, key};
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::get("get_my_features", "/api/features/my", Guard::User, draw_my, my)

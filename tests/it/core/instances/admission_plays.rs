@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::admit::admit;
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, require_version};
-use super::super::operations::{LIST, Operation, Told};
-use super::super::pages::{Asked, Row};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Kind, may, needs, shaped};
-use super::super::world::access::{ALL, CREATE, DELETE, READ, UPDATE, least};
-use super::super::world::{Admission, Event, World};
-use super::member_roles::{require_named, unknown_roles};
+use crate::core::members::role_plays::{require_named, unknown_roles};
+use crate::model::admit::admit;
+use crate::model::admit::levels_by_row;
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard, require_version};
+use crate::model::operations::{LIST, Operation, Told};
+use crate::model::pages::{Asked, Row};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Kind, may, needs, shaped};
+use crate::model::world::access::{CREATE, DELETE, READ, UPDATE};
+use crate::model::world::{Admission, Event, World};
 
 const USERS: &str = "/api/features/instances/{instanceId}/users";
 const USER: &str = "/api/features/instances/{instanceId}/users/{userId}";
@@ -43,30 +44,6 @@ pub const OPERATIONS: &[Operation] = &[
     )
     .asking(&[&["dryRun"]]),
 ];
-
-/// Levels on a table of the instance: all of it by the mandate's table `instances`, where that
-/// reaches the instance; or by the caller's own access. First the operation's, then that of
-/// reading.
-pub fn levels_by_row(
-    world: &World,
-    entered: &Entered,
-    (through, by): (&str, usize),
-    (table, operation): (&str, usize),
-) -> Result<(u8, u8), Refusal> {
-    let needed = world.instance_nearness(entered, entered.instance());
-    let (level, read) = (world.level(entered, through, by), world.level(entered, through, READ));
-    let whole = |level: u8| if level >= needed { ALL } else { 0 };
-    let levels = (
-        whole(level).max(world.own_level(entered, table, operation)),
-        whole(read).max(world.own_level(entered, table, READ)),
-    );
-    match levels.0 {
-        0 if level > 0 && read >= needed => Err(Refusal::denied(through, by, needed)),
-        0 if level > 0 => Err(Refusal::not_found()),
-        0 => Err(Refusal::denied(table, operation, least(table, operation))),
-        _ => Ok(levels),
-    }
-}
 
 fn levels(world: &World, entered: &Entered, operation: usize) -> Result<(u8, u8), Refusal> {
     levels_by_row(world, entered, ("instances", UPDATE), ("access", operation))

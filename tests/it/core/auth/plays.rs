@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard};
-use super::super::operations::{Operation, Told};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Kind, needs, shaped};
-use super::super::world::{Event, Session, User, World, key};
 use crate::harness::app::PASSWORD;
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard};
+use crate::model::operations::{Operation, Told};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Kind, needs, shaped};
+use crate::model::world::{Event, Session, User, World, key};
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::post("login", "/api/auth/login", Guard::Public, draw_login, login),

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard};
-use super::super::operations::{Operation, Told};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::world::access::{ALL, Merged, OPERATIONS as NAMES, UPDATE, letter};
-use super::super::world::{Event, Permissions, Role, World, key};
-use super::admissions::levels_by_row;
+use crate::model::admit::levels_by_row;
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard};
+use crate::model::operations::{Operation, Told};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::world::access::{ALL, Merged, OPERATIONS as NAMES, UPDATE, letter};
+use crate::model::world::{Event, Permissions, Role, World, key};
 
 pub const OPERATIONS: &[Operation] = &[Operation::post(
     "sync_instance_roles",
@@ -290,7 +290,7 @@ fn sync(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outco
     let add_only = call.asked_as::<bool>("addOnly")?.unwrap_or(true);
     let levels = levels_by_row(world, entered, ("instances", UPDATE), ("instance-roles", UPDATE))?;
     // A sync reaches every role of the instance.
-    super::super::admit::admit("instance-roles", UPDATE, levels, ALL)?;
+    crate::model::admit::admit("instance-roles", UPDATE, levels, ALL)?;
     let mut plan = Plan::of(world, entered, add_only);
     for change in plan.changes.iter_mut().filter(|change| change.get("holders").is_some()) {
         let holders = change["holders"].as_array().unwrap().iter();

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard};
-use super::super::operations::{Operation, Told};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Kind, may, may_but_null, shaped};
-use super::super::world::access::{MINE, Merged, READ, UPDATE};
-use super::super::world::{Permissions, Role, World};
-use super::roles::{
+use super::plays::{
     at_version, catalogue, draw_read, draw_role, note, open, readable, require_within_own,
 };
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard};
+use crate::model::operations::{Operation, Told};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Kind, may, may_but_null, shaped};
+use crate::model::world::access::{MINE, Merged, READ, UPDATE};
+use crate::model::world::{Permissions, Role, World};
 
 const ONE: &str = "/api/roles/{roleId}/permissions";
 

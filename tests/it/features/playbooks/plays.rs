@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, require_version};
-use super::super::operations::{LIST, Operation, Told};
-use super::super::pages::{Asked, Row};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Field, Kind, may, may_but_null, needs, shaped};
-use super::super::world::access::{CREATE, DELETE, READ, UPDATE};
-use super::super::world::{Event, Playbook, World, key};
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard, require_version};
+use crate::model::operations::{LIST, Operation, Told};
+use crate::model::pages::{Asked, Row};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Field, Kind, may, may_but_null, needs, shaped};
+use crate::model::world::access::{CREATE, DELETE, READ, UPDATE};
+use crate::model::world::{Event, Playbook, World, key};
 
 const ALL: &str = "/api/playbooks";
 const ONE: &str = "/api/playbooks/{playbook}";

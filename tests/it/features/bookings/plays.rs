@@ -3,16 +3,16 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, require_version};
-use super::super::operations::{LIST, Operation, Told};
-use super::super::pages::{Asked, Row};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Kind, fitting, may, may_but_null, needs, shaped, shaped_if_any};
-use super::super::world::access::{ALL as EVERY, CREATE, DELETE, READ, UPDATE};
-use super::super::world::{Booking, Event, World};
-use super::playbooks::nearness;
+use crate::features::playbooks::plays::nearness;
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard, require_version};
+use crate::model::operations::{LIST, Operation, Told};
+use crate::model::pages::{Asked, Row};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Kind, fitting, may, may_but_null, needs, shaped, shaped_if_any};
+use crate::model::world::access::{ALL as EVERY, CREATE, DELETE, READ, UPDATE};
+use crate::model::world::{Booking, Event, World};
 
 const ALL: &str = "/api/bookings";
 const ONE: &str = "/api/bookings/{bookingId}";

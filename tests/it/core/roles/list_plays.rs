@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard};
-use super::super::operations::{LIST, Operation, Told};
-use super::super::pages::{Asked, Row};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Kind, may, needs, shaped};
-use super::super::world::access::{CREATE, READ};
-use super::super::world::{Event, Permissions, Role, World, key};
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard};
+use crate::model::operations::{LIST, Operation, Told};
+use crate::model::pages::{Asked, Row};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Kind, may, needs, shaped};
+use crate::model::world::access::{CREATE, READ};
+use crate::model::world::{Event, Permissions, Role, World, key};
 
 const OF_MANDATE: &str = "/api/mandates/{mandateId}/roles";
 const OF_INSTANCE: &str = "/api/features/instances/{instanceId}/roles";

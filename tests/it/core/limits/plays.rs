@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, require_version};
-use super::super::operations::{Operation, Told};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{Kind, may_but_null, needs, shaped};
-use super::super::world::{Event, World};
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard, require_version};
+use crate::model::operations::{Operation, Told};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{Kind, may_but_null, needs, shaped};
+use crate::model::world::{Event, World};
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::get("get_mandate_limits", PATH, Guard::Sys, draw_get, get),

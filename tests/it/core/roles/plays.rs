@@ -3,16 +3,16 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::admit::admit;
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, require_version};
-use super::super::operations::{Operation, Told};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Kind, may, may_but_null, shaped};
-use super::super::world::access::{Catalogue, DELETE, READ, UPDATE};
-use super::super::world::{Event, Permissions, Role, World};
-use super::role_lists::{level, require_free};
+use super::list_plays::{level, require_free};
+use crate::model::admit::admit;
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard, require_version};
+use crate::model::operations::{Operation, Told};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Kind, may, may_but_null, shaped};
+use crate::model::world::access::{Catalogue, DELETE, READ, UPDATE};
+use crate::model::world::{Event, Permissions, Role, World};
 
 const ONE: &str = "/api/roles/{roleId}";
 

@@ -3,16 +3,16 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, require_version};
-use super::super::operations::{LIST, Operation, Told};
-use super::super::pages::{Asked, Row};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Kind, may, needs, shaped, shaped_if_any};
-use super::super::world::access::{CREATE, DELETE, READ, UPDATE, least};
-use super::super::world::{Event, Revision, Version, World};
-use super::playbooks::{draw_playbook, find_mut, nearness, open as open_playbook};
+use super::plays::{draw_playbook, find_mut, nearness, open as open_playbook};
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard, require_version};
+use crate::model::operations::{LIST, Operation, Told};
+use crate::model::pages::{Asked, Row};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Kind, may, needs, shaped, shaped_if_any};
+use crate::model::world::access::{CREATE, DELETE, READ, UPDATE, least};
+use crate::model::world::{Event, Revision, Version, World};
 
 const ALL: &str = "/api/playbooks/{playbook}/versions";
 const ONE: &str = "/api/playbooks/{playbook}/versions/{number}";

@@ -3,20 +3,20 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::super::admit::admit;
-use super::super::call::Call;
-use super::super::dice::Dice;
-use super::super::enter::{Entered, Guard, require_version};
-use super::super::operations::{LIST, Operation, Told};
-use super::super::pages::{Asked, Row};
-use super::super::reply::{Outcome, Refusal, Reply};
-use super::super::shape::{self, Kind, may, needs, shaped};
-use super::super::world::access::{
+use super::role_plays::{require_grantable, require_named};
+use crate::core::questions::plays::reaching;
+use crate::model::admit::admit;
+use crate::model::call::Call;
+use crate::model::dice::Dice;
+use crate::model::enter::{Entered, Guard, require_version};
+use crate::model::operations::{LIST, Operation, Told};
+use crate::model::pages::{Asked, Row};
+use crate::model::reply::{Outcome, Refusal, Reply};
+use crate::model::shape::{self, Kind, may, needs, shaped};
+use crate::model::world::access::{
     CREATE, Catalogue, DELETE, MINE, Merged, NEAR, OPERATIONS as NAMES, READ, UPDATE, letter,
 };
-use super::super::world::{Event, Member, Role, World};
-use super::member_roles::{require_grantable, require_named};
-use super::questions::reaching;
+use crate::model::world::{Event, Member, Role, World};
 
 const ALL: &str = "/api/mandates/{mandateId}/users";
 const ONE: &str = "/api/mandates/{mandateId}/users/{userId}";
