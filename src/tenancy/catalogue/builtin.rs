@@ -5,8 +5,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
-use sqlx::types::Json;
 
+use super::store::{self, NewFeature};
 use crate::access::{Permissions, Rule};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{RequestMeta, Services, System, SystemContext};
@@ -92,24 +92,15 @@ async fn bring_feature(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let written = sqlx::query!(
-        "insert into features (code, label, icon, tables, views, built_in, created_at)
-           values ($1, $2, $3, $4, $5, true, $6)
-         on conflict (code) do update set label = excluded.label, icon = excluded.icon,
-           tables = excluded.tables, views = excluded.views,
-           built_in = true, version = features.version + 1
-         where (features.label, features.icon, features.tables, features.views, features.built_in)
-           is distinct from (excluded.label, excluded.icon, excluded.tables, excluded.views, true)",
-        feature.code,
-        Json(texts(feature.label)) as _,
-        feature.icon,
-        &owned(feature.tables),
-        &owned(feature.views),
+    let described = NewFeature {
+        code: feature.code,
+        label: &texts(feature.label),
+        icon: feature.icon,
+        tables: &owned(feature.tables),
+        views: &owned(feature.views),
         now,
-    )
-    .execute(&mut *connection)
-    .await?;
-    let mut changed = written.rows_affected() > 0;
+    };
+    let mut changed = store::bring(connection, system, &described).await?;
     let known = roles::templates(connection, system.into(), Some(feature.code)).await?;
     for role in feature.roles {
         if known.iter().any(|template| template.role.label == role.label) {

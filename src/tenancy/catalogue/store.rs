@@ -45,6 +45,33 @@ pub(super) async fn insert(
     })
 }
 
+/// Adds a feature that comes with the service, or brings it up to date with what it comes with;
+/// whether that changed anything.
+pub(super) async fn bring(
+    connection: &mut PgConnection,
+    _: System,
+    feature: &NewFeature<'_>,
+) -> Result<bool> {
+    let written = sqlx::query!(
+        "insert into features (code, label, icon, tables, views, built_in, created_at)
+           values ($1, $2, $3, $4, $5, true, $6)
+         on conflict (code) do update set label = excluded.label, icon = excluded.icon,
+           tables = excluded.tables, views = excluded.views,
+           built_in = true, version = features.version + 1
+         where (features.label, features.icon, features.tables, features.views, features.built_in)
+           is distinct from (excluded.label, excluded.icon, excluded.tables, excluded.views, true)",
+        feature.code,
+        Json(feature.label) as _,
+        feature.icon,
+        feature.tables,
+        feature.views,
+        feature.now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(written.rows_affected() > 0)
+}
+
 /// Writes the feature as it is to be.
 pub(super) async fn update(
     connection: &mut PgConnection,

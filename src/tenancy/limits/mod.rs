@@ -1,6 +1,7 @@
 //! Rate limits beyond the settings: what SysAdmins grant or take from a mandate, and between how
 //! many nodes a budget is divided. How a request is charged is told in [`crate::http::rate_limit`].
 
+mod node_store;
 mod nodes;
 mod routes;
 mod store;
