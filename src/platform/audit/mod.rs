@@ -1,6 +1,7 @@
 //! Reading the audit trail. It is written by what [`crate::context::audit`] gives to everybody.
 
+mod event;
+mod list;
 mod routes;
-mod store;
 
 pub use routes::routes;

@@ -2,7 +2,8 @@
 
 use utoipa_axum::routes;
 
-use super::store::{self, AuditEvent, Filter};
+use super::event::AuditEvent;
+use super::list::{self, Filter};
 use crate::access::tables::{Audit, Read};
 use crate::context::audit::{Action, ResourceType};
 use crate::context::policy::Policy;
@@ -71,7 +72,7 @@ async fn list_audit_events(
     let paging = query.paging(&lister)?;
     let grant = context.grant::<Audit, Read>()?;
     let mut reading = context.read().await?;
-    let rows = store::list(&mut reading, &grant, &query.filter(), &paging).await?;
+    let rows = list::list(&mut reading, &grant, &query.filter(), &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }
@@ -86,8 +87,7 @@ async fn list_platform_audit_events(
 ) -> Result<PageAnswer<AuditEvent>> {
     let paging = query.paging(&lister)?;
     let mut reading = system.read().await?;
-    let rows =
-        store::list_platform(&mut reading, system.system(), &query.filter(), &paging).await?;
+    let rows = list::list_platform(&mut reading, system.system(), &query.filter(), &paging).await?;
     reading.finish().await?;
     Ok(lister.answer(&paging, rows))
 }

@@ -125,14 +125,14 @@ fn by_creation(acme: &Tenant) -> Vec<List<'static>> {
             path: acme.path("/audit?sort=-at"),
             statement: "select e.id%from audit_events e%",
             arguments: format!(
-                "'{mandate}', null, null, null, null, null, {middle}, null, 3, '{admin}'"
+                "'{mandate}', '{admin}', null, null, null, null, null, null, {middle}"
             ),
             has_few_filters: false,
         },
         List {
             path: "/api/audit?sort=at".into(),
             statement: "select e.id%from audit_events e%",
-            arguments: format!("null, null, null, null, null, null, {middle}, null"),
+            arguments: format!("null, null, null, null, null, null, null, null, {middle}"),
             has_few_filters: false,
         },
     ]
@@ -181,7 +181,7 @@ fn narrowed(acme: &Tenant) -> Vec<List<'static>> {
             path: acme.path("/audit?resourceType=group"),
             statement: "select e.id%from audit_events e%",
             arguments: format!(
-                "'{mandate}', null, null, null, null, null, {middle}, 'group', 3, '{admin}'"
+                "'{mandate}', '{admin}', null, null, 'group', null, null, null, {middle}"
             ),
             has_few_filters: false,
         },
