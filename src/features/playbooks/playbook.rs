@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
+use sqlx::FromRow;
 use utoipa::ToSchema;
 
 use crate::http::etag::Resource;
@@ -83,7 +84,7 @@ impl Resource for PlaybookContent {
 }
 
 /// An edit of a version.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Revision {
     #[schema(example = 2)]

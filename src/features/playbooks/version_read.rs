@@ -2,18 +2,20 @@
 //! asked for.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::find::PlaybookReference;
 use super::playbook::{PlaybookContent, PlaybookVersion, gone};
 use super::{PlaybookVersions, Playbooks};
+use crate::access::Level;
 use crate::access::tables::Read;
 use crate::context::Grant;
 use crate::kernel::db::page::{Paging, Position, Rows};
 use crate::kernel::error::{Error, Result};
 
 /// What a reader finds: the playbook first, then what is in it. Both in one statement.
+#[derive(FromRow)]
 struct Seen {
     playbook_needed: i16,
     playbook_purge_at: Option<DateTime<Utc>>,
@@ -61,35 +63,40 @@ impl Seen {
     }
 }
 
-/// `$inside` is joined to the playbook that a path means.
-macro_rules! inside_playbook {
-    ([$($inside:tt)+], $content:tt, [$($order:tt)+], $($argument:expr),+ $(,)?) => {
-        sqlx::query_as!(
-            Seen,
-            r#"select case when p.owner_id = $5 then 1::smallint
-                           when p.owner_id in (select g.user_id from group_peers($1, $5) g)
-                             then 2::smallint
-                           else 3::smallint end as "playbook_needed!",
-                      p.purge_at as playbook_purge_at,
-                      v.number as "number?", v.owner_id as "owner_id?",
-                      v.created_at as "created_at?", v.updated_at as "updated_at?",
-                      v.revision as "revision?", v.size as "size?", v.purge_at as "purge_at?",
-                      case when v.owner_id = $5 then 1::smallint
-                           when v.owner_id in (select g.user_id from group_peers($1, $5) g)
-                             then 2::smallint
-                           else 3::smallint end as needed, "# + $content + r#" as "content?"
-               from playbooks p left join lateral ("# + $($inside)+ + r#") v on true
-               where p.mandate_id = $1 and p.instance_id = $2
-                 and p.id = coalesce($3::uuid, (select n.id from playbooks n
-                                                where n.mandate_id = $1 and n.instance_id = $2
-                                                  and n.name_key = $4
-                                                  and n.living = any (array[true, false])
-                                                order by n.living desc, n.deleted_at desc limit 1))
-                 and (p.purge_at is null or p.purge_at > $6)"# + $($order)+,
-            $($argument),+
-        )
-    };
+/// The statement that reads the playbook that a path means, and what is `inside` it, as `v`.
+fn in_playbook(inside: &str, content: &str, order: &str) -> String {
+    format!(
+        "select case when p.owner_id = $5 then 1::smallint
+                     when p.owner_id in (select g.user_id from group_peers($1, $5) g)
+                       then 2::smallint
+                     else 3::smallint end as playbook_needed,
+                p.purge_at as playbook_purge_at,
+                v.number, v.owner_id, v.created_at, v.updated_at, v.revision, v.size, v.purge_at,
+                case when v.owner_id = $5 then 1::smallint
+                     when v.owner_id in (select g.user_id from group_peers($1, $5) g)
+                       then 2::smallint
+                     else 3::smallint end as needed,
+                {content} as content
+         from playbooks p left join lateral ({inside}) v on true
+         where p.mandate_id = $1 and p.instance_id = $2
+           and p.id = coalesce($3::uuid, (select n.id from playbooks n
+                                          where n.mandate_id = $1 and n.instance_id = $2
+                                            and n.name_key = $4
+                                            and n.living = any (array[true, false])
+                                          order by n.living desc, n.deleted_at desc limit 1))
+           and (p.purge_at is null or p.purge_at > $6)
+         {order}"
+    )
 }
+
+/// The version `$7` that is not gone for good.
+const ONE: &str = "select * from playbook_versions o
+    where o.mandate_id = p.mandate_id and o.instance_id = p.instance_id
+      and o.playbook_id = p.id and o.number = $7
+      and (o.purge_at is null or o.purge_at > $6)";
+const CONTENT: &str = "(select r.content from playbook_revisions r
+    where r.mandate_id = v.mandate_id and r.instance_id = v.instance_id
+      and r.playbook_id = v.playbook_id and r.number = v.number and r.revision = v.revision)";
 
 /// A version with its content.
 pub(super) async fn read(
@@ -99,29 +106,44 @@ pub(super) async fn read(
     (named, number): (&PlaybookReference, i32),
     now: DateTime<Utc>,
 ) -> Result<PlaybookContent> {
-    let seen = inside_playbook!(
-        ["select * from playbook_versions o
-          where o.mandate_id = p.mandate_id and o.instance_id = p.instance_id
-            and o.playbook_id = p.id and o.number = $7
-            and (o.purge_at is null or o.purge_at > $6)"],
-        "(select r.content from playbook_revisions r
-          where r.mandate_id = v.mandate_id and r.instance_id = v.instance_id
-            and r.playbook_id = v.playbook_id and r.number = v.number
-            and r.revision = v.revision)",
-        [""],
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
-        named.id(),
-        named.key(),
-        grant.caller_uuid(),
-        now,
-        number,
-    )
-    .fetch_optional(connection)
-    .await?
-    .ok_or_else(Error::not_found)?;
+    let seen: Seen = sqlx::query_as(AssertSqlSafe(in_playbook(ONE, CONTENT, "")))
+        .bind(grant.mandate_uuid())
+        .bind(grant.instance_uuid())
+        .bind(named.id())
+        .bind(named.key())
+        .bind(grant.caller_uuid())
+        .bind(now)
+        .bind(number)
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(Error::not_found)?;
     seen.require_playbook(playbooks)?;
     seen.open(grant)
+}
+
+/// All versions `o`, those of group peers of `$5`, or those of `$5`.
+fn reach(level: Level) -> &'static str {
+    match level {
+        Level::All => "true",
+        Level::Group => {
+            "(o.owner_id = $5 or o.owner_id in (select g.user_id from group_peers($1, $5) g))"
+        }
+        Level::My | Level::None => "o.owner_id = $5",
+    }
+}
+
+/// The statement of a page of living versions, and of their playbook.
+fn page(level: Level, descending: bool) -> String {
+    let (compare, direction) = if descending { ("<", " desc") } else { (">", "") };
+    let versions = format!(
+        "select * from playbook_versions o
+         where o.mandate_id = p.mandate_id and o.instance_id = p.instance_id
+           and o.playbook_id = p.id and o.deleted_at is null
+           and {} and o.number {compare} $7
+         order by o.number{direction} limit $8",
+        reach(level)
+    );
+    in_playbook(&versions, "null::text", &format!("order by v.number{direction}"))
 }
 
 /// The living versions of a playbook that the grant reaches, by number.
@@ -133,32 +155,18 @@ pub(super) async fn list(
     paging: &Paging,
     now: DateTime<Utc>,
 ) -> Result<Rows<PlaybookVersion>> {
-    macro_rules! versions {
-        ($compare:tt, $order:tt) => {
-            inside_playbook!(
-                ["select * from playbook_versions o
-                 where o.mandate_id = p.mandate_id and o.instance_id = p.instance_id
-                   and o.playbook_id = p.id and o.deleted_at is null
-                   and ($8 = 3 or o.owner_id = $5 or ($8 = 2 and o.owner_id in (select g.user_id
-                       from group_peers($1, $5) g)))
-                   and o.number " + $compare + " $7 order by o.number" + $order + " limit $9"],
-                "null::text",
-                [" order by v.number" + $order],
-                grant.mandate_uuid(),
-                grant.instance_uuid(),
-                named.id(),
-                named.key(),
-                grant.caller_uuid(),
-                now,
-                paging.bound_number(),
-                i32::from(grant.level_number()),
-                paging.fetch(),
-            )
-            .fetch_all(&mut *connection)
-        };
-    }
-    let rows =
-        if paging.descending { versions!("<", " desc").await? } else { versions!(">", "").await? };
+    // Made of the texts above alone, as all statements here: what a request says is an argument.
+    let rows: Vec<Seen> = sqlx::query_as(AssertSqlSafe(page(grant.level(), paging.descending)))
+        .bind(grant.mandate_uuid())
+        .bind(grant.instance_uuid())
+        .bind(named.id())
+        .bind(named.key())
+        .bind(grant.caller_uuid())
+        .bind(now)
+        .bind(paging.bound_number())
+        .bind(paging.fetch())
+        .fetch_all(&mut *connection)
+        .await?;
     rows.first().ok_or_else(Error::not_found)?.require_playbook(playbooks)?;
     let total = if paging.count { Some(count(connection, grant, named).await?) } else { None };
     let versions = rows.into_iter().filter_map(Seen::version).collect();
@@ -173,22 +181,20 @@ async fn count(
     grant: &Grant<PlaybookVersions, Read>,
     named: &PlaybookReference,
 ) -> Result<i64> {
-    let total = sqlx::query_scalar!(
-        r#"select count(*) as "total!" from playbook_versions v
-           where v.mandate_id = $1 and v.instance_id = $2 and v.deleted_at is null
-             and v.playbook_id = (select n.id from playbooks n
-                                  where n.mandate_id = $1 and n.instance_id = $2 and n.living
-                                    and (n.id = $3 or n.name_key = $4))
-             and ($5 = 3 or v.owner_id = $6 or ($5 = 2 and v.owner_id in (select g.user_id
-                 from group_peers($1, $6) g)))"#,
-        grant.mandate_uuid(),
-        grant.instance_uuid(),
-        named.id(),
-        named.key(),
-        i32::from(grant.level_number()),
-        grant.caller_uuid(),
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(total)
+    let statement = format!(
+        "select count(*) from playbook_versions o
+         where o.mandate_id = $1 and o.instance_id = $2 and o.deleted_at is null
+           and o.playbook_id = (select n.id from playbooks n
+                                where n.mandate_id = $1 and n.instance_id = $2 and n.living
+                                  and (n.id = $3 or n.name_key = $4))
+           and {}",
+        reach(grant.level())
+    );
+    let total = sqlx::query_scalar(AssertSqlSafe(statement))
+        .bind(grant.mandate_uuid())
+        .bind(grant.instance_uuid())
+        .bind(named.id())
+        .bind(named.key())
+        .bind(grant.caller_uuid());
+    Ok(total.fetch_one(connection).await?)
 }

@@ -14,7 +14,7 @@ mod routes;
 mod store;
 
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 use utoipa::ToSchema;
 
 use chrono::{DateTime, Utc};
@@ -49,7 +49,7 @@ pub fn routes(app: &App) -> Routes {
 }
 
 /// An account. Never a hash.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     pub id: UserId,
@@ -68,6 +68,8 @@ pub struct User {
     pub is_sys_admin: bool,
     #[schema(example = true)]
     pub email_verified: bool,
+    // There are no second factors yet, so nobody has one.
+    #[sqlx(default)]
     pub mfa_enabled: bool,
     pub created_at: DateTime<Utc>,
     #[schema(example = "2026-03-02T08:15:00Z")]

@@ -14,6 +14,7 @@ mod breaker;
 mod database;
 pub(crate) mod failpoint;
 mod lent;
+pub mod listing;
 pub mod once;
 pub mod page;
 mod readers;

@@ -14,6 +14,7 @@ mod template_routes;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
+use sqlx::FromRow;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -43,7 +44,7 @@ pub fn routes(app: &App) -> OpenApiRouter<App> {
 }
 
 /// A feature.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Feature {
     #[schema(example = "trustee")]
@@ -52,6 +53,7 @@ pub struct Feature {
     #[schema(value_type = BTreeMap<String, String>, example = json!({
         "en": "Trustee", "de": "Treuhand",
     }))]
+    #[sqlx(json)]
     pub label: Texts,
     #[schema(example = "mdi-scale-balance")]
     pub icon: String,

@@ -8,22 +8,6 @@ use crate::context::{Grant, Sealed};
 use crate::kernel::error::Result;
 use crate::kernel::ids::GroupId;
 
-/// The group in a row that has more columns.
-macro_rules! group_of {
-    ($row:expr) => {
-        Group {
-            id: $row.id.into(),
-            name: $row.name,
-            description: $row.description,
-            auto_join: $row.auto_join,
-            member_count: $row.member_count,
-            version: $row.version,
-            created_at: $row.created_at,
-        }
-    };
-}
-pub(super) use group_of;
-
 /// A group by its id.
 pub(super) async fn find<O: Op>(
     connection: &mut PgConnection,
@@ -51,7 +35,18 @@ pub(super) async fn find<O: Op>(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| grant.seal(row.needed, group_of!(row))))
+    Ok(row.map(|row| {
+        let group = Group {
+            id: row.id.into(),
+            name: row.name,
+            description: row.description,
+            auto_join: row.auto_join,
+            member_count: row.member_count,
+            version: row.version,
+            created_at: row.created_at,
+        };
+        grant.seal(row.needed, group)
+    }))
 }
 
 /// The same, locked until the transaction ends: what a change begins with. The lock comes first, so

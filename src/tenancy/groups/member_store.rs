@@ -3,29 +3,24 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 use utoipa::ToSchema;
 
 use super::Group;
 use crate::access::tables::{Groups, Op, Update};
 use crate::context::{Grant, Opened};
-use crate::kernel::db::page::{Paging, Position, Rows};
+use crate::kernel::db::listing::{Key, Listing, Order, Values};
+use crate::kernel::db::page::{Paging, Rows};
 use crate::kernel::error::{Error, OnConstraint, Result};
 use crate::kernel::ids::{UserId, uuids};
 
 /// A member of a group.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupMember {
     pub user_id: UserId,
     #[schema(example = "bob")]
     pub username: String,
-}
-
-struct GroupMemberRow {
-    user_id: UserId,
-    username: String,
-    username_key: String,
 }
 
 /// The members of a group, by username.
@@ -34,51 +29,15 @@ pub(super) async fn members<O: Op>(
     group: &Opened<Groups, O, Group>,
     paging: &Paging,
 ) -> Result<Rows<GroupMember>> {
-    macro_rules! members {
-        ($compare:tt, $order:tt) => {
-            sqlx::query_as!(
-                GroupMemberRow,
-                "select u.id as user_id, u.username, u.username_key
-                 from group_members m join users u on u.id = m.user_id
-                 where m.mandate_id = $1 and m.group_id = $2 and (u.username_key, u.id) "
-                    + $compare
-                    + " ($3, $4)
-                 order by "
-                    + $order
-                    + " limit $5",
-                group.grant().mandate_uuid(),
-                group.id.uuid(),
-                paging.bound_text(),
-                paging.bound_id(),
-                paging.fetch(),
-            )
-            .fetch_all(&mut *connection)
-        };
-    }
-    let rows = if paging.descending {
-        members!("<", "u.username_key desc, u.id desc").await?
-    } else {
-        members!(">", "u.username_key, u.id").await?
+    let listing = Listing {
+        columns: "u.id as user_id, u.username",
+        from: "group_members m join users u on u.id = m.user_id",
+        reach: "m.mandate_id = $1 and m.group_id = $2",
+        filter: "true",
+        order: Order::by(Key::Text("u.username_key"), "u.id"),
     };
-    let total = if paging.count { Some(count_members(connection, group).await?) } else { None };
-    Ok(paging.cut(rows, total, |row: GroupMemberRow| {
-        let position = Position::new(row.username_key, row.user_id.uuid());
-        (GroupMember { user_id: row.user_id, username: row.username }, position)
-    }))
-}
-
-async fn count_members<O: Op>(
-    connection: &mut PgConnection,
-    group: &Opened<Groups, O, Group>,
-) -> Result<i64> {
-    let total = sqlx::query_scalar!(
-        r#"select count(*) as "total!" from group_members where mandate_id = $1 and group_id = $2"#,
-        group.grant().mandate_uuid(),
-        group.id.uuid()
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(total)
+    let values = Values::of(group.grant().mandate_uuid()).and(group.id);
+    listing.read(connection, paging, values).await
 }
 
 /// Those of these who are not members of the mandate.

@@ -10,6 +10,7 @@ mod store;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::FromRow;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -53,7 +54,7 @@ pub fn routes(app: &App) -> OpenApiRouter<App> {
 }
 
 /// A group.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
     pub id: GroupId,

@@ -8,21 +8,6 @@ use crate::context::{Grant, Sealed};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
 
-/// The admission in a row that has more columns.
-macro_rules! access_of {
-    ($row:expr) => {
-        FeatureAccess {
-            user_id: $row.user_id.into(),
-            username: $row.username,
-            instance_id: $row.instance_id.into(),
-            role_ids: $row.role_ids,
-            enabled: $row.enabled,
-            version: $row.version,
-        }
-    };
-}
-pub(super) use access_of;
-
 /// Somebody's admission to the instance of the grant.
 pub(super) async fn find_access<O: Op>(
     connection: &mut PgConnection,
@@ -68,5 +53,17 @@ async fn access_row<O: Op>(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| (access_of!(row), row.needed)))
+    Ok(row.map(|row| {
+        (
+            FeatureAccess {
+                user_id: row.user_id.into(),
+                username: row.username,
+                instance_id: row.instance_id.into(),
+                role_ids: row.role_ids,
+                enabled: row.enabled,
+                version: row.version,
+            },
+            row.needed,
+        )
+    }))
 }

@@ -7,22 +7,6 @@ use crate::access::tables::{Instances, Op};
 use crate::context::{Grant, Sealed};
 use crate::kernel::error::Result;
 
-/// The instance in a row that has more columns.
-macro_rules! instance_of {
-    ($row:expr) => {
-        FeatureInstance {
-            id: $row.id.into(),
-            feature_code: $row.feature_code,
-            mandate_id: $row.mandate_id.into(),
-            label: $row.label,
-            enabled: $row.enabled,
-            version: $row.version,
-            created_at: $row.created_at,
-        }
-    };
-}
-pub(super) use instance_of;
-
 /// The instance of the grant. How near it is, the statement says as the one does that makes the
 /// instance's context (`context/load/instance.rs`), so the two judge alike.
 pub(super) async fn find<O: Op>(
@@ -50,8 +34,16 @@ pub(super) async fn find<O: Op>(
     .fetch_optional(connection)
     .await?;
     Ok(row.map(|row| {
-        let needed = row.needed;
-        grant.seal(needed, instance_of!(row))
+        let instance = FeatureInstance {
+            id: row.id.into(),
+            feature_code: row.feature_code,
+            mandate_id: row.mandate_id.into(),
+            label: row.label,
+            enabled: row.enabled,
+            version: row.version,
+            created_at: row.created_at,
+        };
+        grant.seal(row.needed, instance)
     }))
 }
 

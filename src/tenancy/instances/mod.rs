@@ -20,6 +20,7 @@ mod sync_store;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::FromRow;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -52,7 +53,7 @@ pub fn routes(app: &App) -> OpenApiRouter<App> {
 }
 
 /// A feature instance.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FeatureInstance {
     pub id: InstanceId,
@@ -74,7 +75,7 @@ impl Resource for FeatureInstance {
 }
 
 /// A user's admission to an instance.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FeatureAccess {
     pub user_id: UserId,

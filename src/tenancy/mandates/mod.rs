@@ -14,6 +14,7 @@ mod store;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::FromRow;
 use utoipa::ToSchema;
 
 use crate::http::app::App;
@@ -28,7 +29,7 @@ pub fn routes(app: &App) -> Routes {
 }
 
 /// A mandate.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
     "id": "01900000-0000-7000-8000-00000000b001", "name": "Acme", "code": "acme", "language": "en",

@@ -9,26 +9,6 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{GroupId, RoleId, UserId};
 use crate::tenancy::roles::Giving;
 
-/// The member in a row that has more columns.
-macro_rules! member_of {
-    ($row:expr) => {
-        Member {
-            user_mandate_id: $row.id.into(),
-            user_id: $row.user_id.into(),
-            username: $row.username,
-            email: $row.email,
-            first_name: $row.first_name,
-            last_name: $row.last_name,
-            role_ids: $row.role_ids,
-            group_ids: $row.group_ids,
-            enabled: $row.enabled,
-            version: $row.version,
-            created_at: $row.created_at,
-        }
-    };
-}
-pub(super) use member_of;
-
 /// A member of the grant's mandate.
 pub(super) async fn find<O: Op>(
     connection: &mut PgConnection,
@@ -69,7 +49,24 @@ async fn row<O: Op>(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| (member_of!(row), row.needed)))
+    Ok(row.map(|row| {
+        (
+            Member {
+                user_mandate_id: row.id.into(),
+                user_id: row.user_id.into(),
+                username: row.username,
+                email: row.email,
+                first_name: row.first_name,
+                last_name: row.last_name,
+                role_ids: row.role_ids,
+                group_ids: row.group_ids,
+                enabled: row.enabled,
+                version: row.version,
+                created_at: row.created_at,
+            },
+            row.needed,
+        )
+    }))
 }
 
 /// Who is a member of the grant's mandate, without what is told of them; for whoever reads members,

@@ -14,6 +14,7 @@ mod store;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::FromRow;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -63,7 +64,7 @@ pub fn routes(app: &App) -> OpenApiRouter<App> {
 
 /// A membership. Address and names are null until the member has used the mandate: nobody collects
 /// them by adding strangers.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
     pub user_mandate_id: MembershipId,

@@ -1,12 +1,18 @@
 //! Roles as rows: the columns of a role, and the tables whose rows roles are.
 
 use crate::access::tables::{InstanceRoles, Roles, Table};
+use crate::kernel::db::listing::{Key, Order};
 
 /// The tables whose rows are roles: the mandate's own, and an instance's. Which of them a grant
 /// reaches, its instance says.
 pub trait RoleTable: Table {}
 impl RoleTable for Roles {}
 impl RoleTable for InstanceRoles {}
+
+/// What lists tell of a role `r`, as [`roles!`] does where there is one.
+pub(super) const COLUMNS: &str = "r.id, r.label, r.description, r.scope, r.mandate_id,
+    r.feature_code, r.instance_id, r.template_role_id, r.protected, r.version";
+pub(super) const ORDER: Order = Order::by(Key::Text("r.label_sort"), "r.id");
 
 /// The role in a row of [`roles!`].
 macro_rules! role_of {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sqlx::FromRow;
 use utoipa::ToSchema;
 
 use crate::access::Permissions;
@@ -35,13 +36,14 @@ impl Scope {
 }
 
 /// A role.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Role {
     pub id: RoleId,
     #[schema(example = "accountant")]
     pub label: String,
     #[schema(value_type = BTreeMap<String, String>, example = json!({"en": "Keeps the books"}))]
+    #[sqlx(json)]
     pub description: Texts,
     pub scope: Scope,
     pub mandate_id: Option<MandateId>,

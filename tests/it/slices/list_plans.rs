@@ -106,19 +106,19 @@ fn by_creation(acme: &Tenant) -> Vec<List<'static>> {
         List {
             path: "/api/mandates?sort=-createdAt".into(),
             statement: "select d.id%from mandates d%",
-            arguments: format!("false, null, null, {middle}, null, null"),
+            arguments: format!("false, null, null, null, null, {middle}"),
             has_few_filters: true,
         },
         List {
             path: "/api/users?sort=createdAt".into(),
             statement: "select u.id%from users u%",
-            arguments: format!("null, null, null, {middle}, null, null, null"),
+            arguments: format!("null, null, null, null, null, null, {middle}"),
             has_few_filters: true,
         },
         List {
             path: acme.path("/users?sort=-createdAt"),
             statement: "select m.id%from memberships m join users%",
-            arguments: format!("'{mandate}', 3, '{admin}', null, null, null, null, {middle}"),
+            arguments: format!("'{mandate}', '{admin}', null, null, null, null, {middle}"),
             has_few_filters: false,
         },
         List {
@@ -147,7 +147,7 @@ fn narrowed(acme: &Tenant) -> Vec<List<'static>> {
         List {
             path: "/api/mandates?hasAdmin=false".into(),
             statement: "select d.id%from mandates d%",
-            arguments: format!("false, null, null, {}, null, false", text("crowd")),
+            arguments: format!("false, null, null, null, false, {}", text("crowd")),
             has_few_filters: true,
         },
         List {
@@ -171,10 +171,7 @@ fn narrowed(acme: &Tenant) -> Vec<List<'static>> {
         List {
             path: format!("/api/features/instances?mandateId={mandate}&userId={ADMITTED}"),
             statement: "select i.id%from feature_instances i%where i.mandate_id%",
-            arguments: format!(
-                "'{mandate}', 3, '{admin}', null, '{ADMITTED}', {}",
-                text("crowd 12")
-            ),
+            arguments: format!("'{mandate}', '{admin}', null, '{ADMITTED}', {}", text("crowd 12")),
             has_few_filters: false,
         },
         List {
