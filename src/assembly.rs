@@ -31,9 +31,29 @@ pub const JOBS: &[Job] = &[
     jobs::FORGET_ANSWERS,
 ];
 
+/// What operations stand under in the document, those of features apart.
+const TAGS: [(&str, &str); 12] = [
+    ("Sign-in", "Sessions, tokens and the keys that verify them"),
+    ("Mandates", "Tenants, as SysAdmins govern them and admins manage them"),
+    ("Members", "Who belongs to a mandate, with which roles"),
+    ("Groups", "Named sets of members: what level `g` reaches"),
+    ("Roles", "Roles and their permissions"),
+    ("Features", "What instances are made of"),
+    ("Instances", "Feature instances: their roles and who is admitted"),
+    ("Navigation", "What applications draw for a user"),
+    ("Access", "What the caller may do"),
+    ("Users", "Accounts of the platform"),
+    ("Audit", "Who did what"),
+    ("Operations", "For operators"),
+];
+
 /// Every route, in one list. A slice that is missing here is not served.
 fn all_routes(app: &App, features: &[BuiltIn]) -> Routes {
-    let routes = OpenApiRouter::with_openapi(Document::openapi())
+    let mut document = Document::openapi();
+    for (name, description) in TAGS {
+        openapi::add_tag(&mut document, name, description);
+    }
+    let routes = OpenApiRouter::with_openapi(document)
         .merge(auth::routes(app))
         .merge(mandates::routes(app))
         .merge(limits::routes(app))

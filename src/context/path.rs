@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 
 use crate::kernel::error::{Code, Error, Result};
-use crate::kernel::ids::{AnyId, BookingId, GroupId, InstanceId, MandateId, RoleId, UserId};
+use crate::kernel::ids::{Id, IdKind};
 
 /// What a context can come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,21 +35,15 @@ pub trait PathPart {
     const ORIGIN: Option<Origin> = None;
 }
 
-impl PathPart for MandateId {
-    const ORIGIN: Option<Origin> = Some(Origin::Mandate);
+impl<T: Id> PathPart for T {
+    const ORIGIN: Option<Origin> = match T::KIND {
+        IdKind::MandateId => Some(Origin::Mandate),
+        IdKind::InstanceId => Some(Origin::Instance),
+        IdKind::RoleId => Some(Origin::Role),
+        IdKind::UserId => Some(Origin::User),
+        _ => None,
+    };
 }
-impl PathPart for InstanceId {
-    const ORIGIN: Option<Origin> = Some(Origin::Instance);
-}
-impl PathPart for RoleId {
-    const ORIGIN: Option<Origin> = Some(Origin::Role);
-}
-impl PathPart for UserId {
-    const ORIGIN: Option<Origin> = Some(Origin::User);
-}
-impl PathPart for GroupId {}
-impl PathPart for BookingId {}
-impl PathPart for AnyId {}
 impl PathPart for String {}
 impl PathPart for i32 {}
 

@@ -74,9 +74,17 @@ macro_rules! id_type {
                 self.0
             }
         }
+        impl Id for $name {
+            const KIND: IdKind = IdKind::$name;
+        }
         impl From<Uuid> for $name {
             fn from(value: Uuid) -> Self {
                 Self(value)
+            }
+        }
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
             }
         }
         impl FromStr for $name {
@@ -95,7 +103,16 @@ macro_rules! id_type {
                 self.0.fmt(f)
             }
         }
-    )+};
+    )+
+    /// The kinds of ids, for whoever has to tell them apart when they are only types.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum IdKind { $($name),+ }
+    };
+}
+
+/// An identifier of one kind.
+pub trait Id {
+    const KIND: IdKind;
 }
 
 id_type! {
@@ -135,26 +152,3 @@ where
 {
     ids.iter().map(|id| Uuid::from(*id)).collect()
 }
-
-macro_rules! into_uuid {
-    ($($name:ident),+) => {$(
-        impl From<$name> for Uuid {
-            fn from(id: $name) -> Self {
-                id.0
-            }
-        }
-    )+};
-}
-into_uuid!(
-    UserId,
-    SessionId,
-    MandateId,
-    MembershipId,
-    GroupId,
-    RoleId,
-    InstanceId,
-    EventId,
-    PlaybookId,
-    BookingId,
-    AnyId
-);

@@ -42,21 +42,6 @@ use crate::kernel::problem::Problem;
     servers((url = "/")),
     modifiers(&Bearer),
     components(schemas(Problem)),
-    tags(
-        (name = "Sign-in", description = "Sessions, tokens and the keys that verify them"),
-        (name = "Mandates",
-            description = "Tenants, as SysAdmins govern them and admins manage them"),
-        (name = "Members", description = "Who belongs to a mandate, with which roles"),
-        (name = "Groups", description = "Named sets of members: what level `g` reaches"),
-        (name = "Roles", description = "Roles and their permissions"),
-        (name = "Features", description = "What instances are made of"),
-        (name = "Instances", description = "Feature instances: their roles and who is admitted"),
-        (name = "Navigation", description = "What applications draw for a user"),
-        (name = "Access", description = "What the caller may do"),
-        (name = "Users", description = "Accounts of the platform"),
-        (name = "Audit", description = "Who did what"),
-        (name = "Operations", description = "For operators"),
-    )
 )]
 pub(super) struct Document;
 

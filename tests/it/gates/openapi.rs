@@ -154,7 +154,7 @@ async fn every_operation_is_described() {
         let own = value["tags"].as_array().unwrap();
         assert!(
             own.len() == 1 && tags.contains(&&own[0]),
-            "{id} has one of the document's tags: {own:?}"
+            "{id} is to have one of the tags of src/assembly.rs, and has {own:?}"
         );
         for parameter in value["parameters"].as_array().into_iter().flatten() {
             assert!(
@@ -235,9 +235,17 @@ async fn refusals_are_shared_and_name_codes_of_their_status() {
     }
 }
 
+/// Of 103 operations.
+const MOST_BYTES: u64 = 450_000;
+
 /// It is committed twice, and whoever makes a client has to read what is made of it.
 #[test]
 fn the_document_stays_small() {
     let size = std::fs::metadata(FILE).unwrap().len();
-    assert!(size <= 450_000, "openapi/openapi.json has {size} bytes");
+    assert!(
+        size <= MOST_BYTES,
+        "openapi/openapi.json has {size} bytes, more than {MOST_BYTES}: say in `components` what \
+            operations have in common; where it is new operations that need the room, raise the \
+            limit here and in README.md (The OpenAPI document)"
+    );
 }
