@@ -7,6 +7,7 @@ use std::process::Command;
 
 use bailiwick::kernel::config;
 
+use crate::gates::golden::rewrite;
 use crate::harness::process::Service;
 
 const SETTINGS_BEGIN: &str =
@@ -103,11 +104,8 @@ fn settings_are_those_of_the_service() {
     let (written, after) = rest.split_once(SETTINGS_END).unwrap();
     let table = settings_table();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(
-            root().join("README.md"),
-            format!("{before}{SETTINGS_BEGIN}{table}{SETTINGS_END}{after}"),
-        )
-        .unwrap();
+        let anew = format!("{before}{SETTINGS_BEGIN}{table}{SETTINGS_END}{after}");
+        rewrite(&root().join("README.md"), &anew);
     } else {
         assert_eq!(written, table, "`UPDATE_GOLDEN=1 cargo test readme` writes it anew");
     }

@@ -1,10 +1,19 @@
 //! Outcomes that are kept in a file, to be read by people when they change.
 
+use std::path::Path;
+
+/// Writes a file of this repository anew, all at once: other tests read it meanwhile.
+pub fn rewrite(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text).unwrap();
+    std::fs::rename(beside, path).unwrap();
+}
+
 /// Compares with `<name>.txt` beside this file; `UPDATE_GOLDEN=1` writes it anew.
 pub fn compare_golden(name: &str, text: &str) {
     let path = format!("{}/tests/it/gates/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, text).unwrap();
+        rewrite(path.as_ref(), text);
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     let other: Vec<String> = differing(&kept, text);

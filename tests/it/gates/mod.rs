@@ -21,7 +21,7 @@ mod examples;
 mod explain_agrees;
 mod fairness;
 mod generators;
-mod golden;
+pub mod golden;
 mod kills;
 mod last_admin;
 mod last_sys_admin;
