@@ -147,11 +147,30 @@ fn without_values(message: &str) -> String {
     message.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-/// The path's parameters.
+/// What [`path_params!`](crate::path_params) declares.
+pub trait PathParams: DeserializeOwned + Send {}
+
+/// The path's parameters: what is declared, since a handler that read others would be asked for
+/// what neither the document nor the guard knows of.
+///
+/// ```
+/// use bailiwick::http::extract::FromPath;
+/// use bailiwick::kernel::ids::GroupId;
+/// fn is_read<T: axum::extract::FromRequestParts<()>>() {}
+/// bailiwick::path_params! { OnePath { /** The group */ group_id: GroupId } }
+/// is_read::<FromPath<OnePath>>();
+/// ```
+/// ```compile_fail
+/// use bailiwick::http::extract::FromPath;
+/// fn is_read<T: axum::extract::FromRequestParts<()>>() {}
+/// #[derive(serde::Deserialize)]
+/// struct OnePath { group_id: String }
+/// is_read::<FromPath<OnePath>>();
+/// ```
 #[derive(Debug)]
 pub struct FromPath<T>(pub T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for FromPath<T> {
+impl<T: PathParams, S: Send + Sync> FromRequestParts<S> for FromPath<T> {
     type Rejection = Error;
     #[expect(clippy::disallowed_types, reason = "this is the one wrapper around axum's")]
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
@@ -203,6 +222,7 @@ macro_rules! path_params {
         #[derive(Debug, PartialEq, Eq, serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         pub struct $name { $(pub $field: $type,)+ }
+        impl $crate::http::extract::PathParams for $name {}
 
         const _: () = {
             #[derive(serde::Deserialize, utoipa::IntoParams)]
