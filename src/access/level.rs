@@ -19,6 +19,7 @@ use utoipa::ToSchema;
     Deserialize,
     ToSchema,
 )]
+#[schema(example = "a")]
 pub enum Level {
     /// No row: the operation is refused.
     #[default]

@@ -49,6 +49,10 @@ pub struct AccessPreview {
 /// `n` where account, membership, mandate, instance or admission are disabled or not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "userId": "01900000-0000-7000-8000-00000000a003", "instanceId": null,
+    "table": "members", "operation": "read", "from": "n", "to": "a",
+}))]
 pub struct AccessChange {
     pub user_id: UserId,
     /// The instance whose table it is; null for a table of the mandate.

@@ -28,12 +28,15 @@ pub struct ReachPreview {
 pub struct ReachChange {
     pub user_id: UserId,
     /// Whose rows they would come to reach: the first 100.
+    #[schema(example = json!(["01900000-0000-7000-8000-00000000a002"]))]
     pub gains: Vec<UserId>,
     /// Whose rows they would no longer reach: the first 100.
+    #[schema(example = json!([]))]
     pub loses: Vec<UserId>,
     /// How many people's rows they would come to reach, listed or not.
     pub gained: usize,
     /// How many people's rows they would no longer reach, listed or not.
+    #[schema(example = 0)]
     pub lost: usize,
 }
 
@@ -45,6 +48,7 @@ pub struct ReachTotals {
     /// By how many people's rows they would reach more, added up.
     pub gained: usize,
     /// By how many people's rows they would reach fewer, added up.
+    #[schema(example = 0)]
     pub lost: usize,
 }
 

@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use uuid::Uuid;
 
 /// What was sent for an id is none.
@@ -138,6 +141,18 @@ id_type! {
     BookingId like "01900000-0000-7000-8000-0000d156cc2d",
     /// Something whose kind is told elsewhere, or needs no telling.
     AnyId like "01900000-0000-7000-8000-00000000a003",
+}
+
+/// The schema of a member that may be null, with an example that is not the one of its type.
+pub fn or_null_like<T: ToSchema>(example: &str, description: &str) -> Schema {
+    let mut id = Ref::from_schema_name(T::name());
+    id.description = description.into();
+    OneOfBuilder::new()
+        .item(id)
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .examples([example])
+        .build()
+        .into()
 }
 
 impl UserId {

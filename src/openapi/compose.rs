@@ -8,14 +8,25 @@ pub(super) struct Composer {
     schemas: Value,
 }
 
+/// What an example is of. What may be missing stands in the example of a body, to be seen; in that
+/// of an answer it is missing, since it mostly belongs to another case (`deletedAt`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Sent,
+    Answered,
+}
+
+/// The schemas that lead to the one that is being composed.
+type Open<'a> = Vec<&'a str>;
+
 impl Composer {
     /// `schemas` are the document's, by name.
     pub(super) fn new(schemas: Value) -> Self {
         Self { schemas }
     }
 
-    pub(super) fn example(&self, schema: &Value) -> Value {
-        self.compose(schema, &mut Vec::new()).unwrap_or_default()
+    pub(super) fn example(&self, part: Part, schema: &Value) -> Value {
+        self.compose(part, schema, &mut Open::new()).unwrap_or_default()
     }
 
     /// The schema itself, behind a reference.
@@ -24,41 +35,41 @@ impl Composer {
     }
 
     /// `None` where the schema leads back to one that is being composed already.
-    fn compose<'a>(&'a self, schema: &'a Value, open: &mut Vec<&'a str>) -> Option<Value> {
+    fn compose<'a>(&'a self, part: Part, schema: &'a Value, open: &mut Open<'a>) -> Option<Value> {
         if let Some(written) = written(schema) {
             return Some(written.clone());
         }
         if let Some(target) = target(schema) {
-            return self.behind(target, open);
+            return self.behind(part, target, open);
         }
         if let Some(parts) = schema["allOf"].as_array() {
-            return self.merged(parts, open);
+            return self.merged(part, parts, open);
         }
         if let Some(alternatives) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
             let first = alternatives.iter().find(|alternative| alternative["type"] != "null");
-            return first.map_or(Some(Value::Null), |first| self.compose(first, open));
+            return first.map_or(Some(Value::Null), |first| self.compose(part, first, open));
         }
         match kind(schema) {
-            "object" => Some(self.object(schema, open)),
-            "array" => Some(self.compose(&schema["items"], open).into_iter().collect()),
+            "object" => Some(self.object(part, schema, open)),
+            "array" => Some(self.compose(part, &schema["items"], open).into_iter().collect()),
             kind => Some(usual(kind, schema)),
         }
     }
 
-    fn behind<'a>(&'a self, target: &'a str, open: &mut Vec<&'a str>) -> Option<Value> {
+    fn behind<'a>(&'a self, part: Part, target: &'a str, open: &mut Open<'a>) -> Option<Value> {
         if open.contains(&target) {
             return None;
         }
         open.push(target);
-        let composed = self.compose(&self.schemas[target], open);
+        let composed = self.compose(part, &self.schemas[target], open);
         open.pop();
         composed
     }
 
-    fn merged<'a>(&'a self, parts: &'a [Value], open: &mut Vec<&'a str>) -> Option<Value> {
+    fn merged<'a>(&'a self, part: Part, parts: &'a [Value], open: &mut Open<'a>) -> Option<Value> {
         let mut members = Map::new();
-        for part in parts {
-            match self.compose(part, open)? {
+        for schema in parts {
+            match self.compose(part, schema, open)? {
                 Value::Object(more) => members.extend(more),
                 other => return Some(other),
             }
@@ -66,10 +77,13 @@ impl Composer {
         Some(members.into())
     }
 
-    fn object<'a>(&'a self, schema: &'a Value, open: &mut Vec<&'a str>) -> Value {
+    fn object<'a>(&'a self, part: Part, schema: &'a Value, open: &mut Open<'a>) -> Value {
+        let required: Vec<&Value> = schema["required"].as_array().into_iter().flatten().collect();
+        let is_shown = |name: &String| part == Part::Sent || required.iter().any(|it| *it == name);
         let properties = schema["properties"].as_object().into_iter().flatten();
-        let composed = properties.filter_map(|(name, schema)| {
-            self.compose(schema, open).map(|composed| (name.clone(), composed))
+        let shown = properties.filter(|(name, _)| is_shown(name));
+        let composed = shown.filter_map(|(name, schema)| {
+            self.compose(part, schema, open).map(|composed| (name.clone(), composed))
         });
         composed.collect::<Map<_, _>>().into()
     }
@@ -106,6 +120,7 @@ fn usual(kind: &str, schema: &Value) -> Value {
         ("integer" | "number", _) => least(schema).into(),
         ("string", Some("uuid")) => "01900000-0000-7000-8000-000000000001".into(),
         ("string", Some("date-time")) => "2026-01-15T09:30:00Z".into(),
+        // Null where there are none: the gates find it.
         _ => schema["enum"][0].clone(),
     }
 }
@@ -122,7 +137,7 @@ mod tests {
     use super::*;
 
     fn example(schemas: Value, schema: &Value) -> Value {
-        Composer::new(schemas).example(schema)
+        Composer::new(schemas).example(Part::Sent, schema)
     }
 
     #[test]
@@ -171,6 +186,16 @@ mod tests {
             "id": acme, "mandateId": acme, "mandates": [acme], "rule": { "view": false },
         });
         assert_eq!(example(schemas, &schema), expected);
+    }
+
+    #[test]
+    fn an_answer_is_shown_without_what_may_be_missing() {
+        let schema = json!({ "type": "object", "required": ["name"], "properties": {
+            "name": { "type": "string", "example": "Acme" },
+            "deletedAt": { "type": "string", "format": "date-time" },
+        }});
+        let composed = Composer::new(json!({})).example(Part::Answered, &schema);
+        assert_eq!(composed, json!({ "name": "Acme" }));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder};
 use utoipa::openapi::schema::{Object, Schema};
 use utoipa::openapi::{Content, OpenApi, RefOr, Required};
 
-use super::compose::{Composer, kind, target};
+use super::compose::{Composer, Part, kind, target};
 use super::problems::Refused;
 use super::{operations, refusals};
 
@@ -19,7 +19,7 @@ pub(super) fn write(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         for (_, operation) in operations(item) {
             let values = parameters(operation, &composer);
-            contents(operation).for_each(|(kind, content)| fill(kind, content, &composer));
+            fill(operation, &composer);
             let refused = Refused::of(&filled(path, &values), operation, &composer);
             for code in refusals::of(operation) {
                 let example = || ExampleBuilder::new().value(Some(refused.example(code))).build();
@@ -46,10 +46,11 @@ fn leave_out_the_shown(schema: &mut RefOr<Schema>) {
 }
 
 fn leave_out_the_plain(member: &mut RefOr<Schema>) {
-    if let RefOr::T(Schema::Object(leaf)) = member
-        && is_plain(&json!(leaf))
-    {
-        leaf.example = None;
+    match member {
+        RefOr::T(Schema::Object(leaf)) if is_plain(&json!(leaf)) => leaf.example = None,
+        // An id, or null.
+        RefOr::T(Schema::OneOf(either)) => either.examples.clear(),
+        _ => {}
     }
 }
 
@@ -61,17 +62,17 @@ fn is_plain(leaf: &Value) -> bool {
     }
 }
 
-/// What an operation takes and answers, by media type.
-fn contents(operation: &mut Operation) -> impl Iterator<Item = (&String, &mut RefOr<Content>)> {
-    let body = match &mut operation.request_body {
-        Some(RefOr::T(body)) => Some(&mut body.content),
-        _ => None,
-    };
-    let answers = operation.responses.responses.values_mut().filter_map(|answer| match answer {
-        RefOr::T(answer) => Some(&mut answer.content),
-        RefOr::Ref(_) => None,
-    });
-    body.into_iter().flatten().chain(answers.flatten())
+/// Gives what an operation takes and answers its examples.
+fn fill(operation: &mut Operation, composer: &Composer) {
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        let contents = body.content.iter_mut();
+        contents.for_each(|(kind, content)| show_content(Part::Sent, kind, content, composer));
+    }
+    for answer in operation.responses.responses.values_mut() {
+        let RefOr::T(answer) = answer else { continue };
+        let contents = answer.content.iter_mut();
+        contents.for_each(|(kind, content)| show_content(Part::Answered, kind, content, composer));
+    }
 }
 
 /// Gives every parameter an example, and answers them by name.
@@ -81,8 +82,8 @@ fn parameters(operation: &mut Operation, composer: &Composer) -> BTreeMap<String
         let RefOr::T(parameter) = parameter else { continue };
         let described = json!(parameter);
         let own = described.get("example").cloned();
-        let value = own.unwrap_or_else(|| composer.example(&described["schema"]));
-        show(parameter, &described["schema"], value.clone(), composer);
+        let value = own.unwrap_or_else(|| composer.example(Part::Sent, &described["schema"]));
+        show_parameter(parameter, &described["schema"], value.clone(), composer);
         values.insert(parameter.name.clone(), value);
     }
     values
@@ -91,7 +92,7 @@ fn parameters(operation: &mut Operation, composer: &Composer) -> BTreeMap<String
 /// An example of a parameter that must be sent stands beside it, for callers to type over. One of
 /// an optional parameter stands in its schema: the documentation page would send the other kind
 /// along unasked.
-fn show(parameter: &mut Parameter, schema: &Value, value: Value, composer: &Composer) {
+fn show_parameter(parameter: &mut Parameter, schema: &Value, value: Value, composer: &Composer) {
     if target(schema).is_some() {
         parameter.schema = serde_json::from_value::<Object>(composer.resolved(schema).clone())
             .ok()
@@ -136,11 +137,11 @@ fn filled(path: &str, values: &BTreeMap<String, Value>) -> String {
     })
 }
 
-fn fill(kind: &str, content: &mut RefOr<Content>, composer: &Composer) {
+fn show_content(part: Part, kind: &str, content: &mut RefOr<Content>, composer: &Composer) {
     let RefOr::T(content) = content else { return };
     if let (true, true, Some(schema)) = (kind.ends_with("json"), has_none(content), &content.schema)
     {
-        content.example = Some(composer.example(&json!(schema)));
+        content.example = Some(composer.example(part, &json!(schema)));
     }
 }
 

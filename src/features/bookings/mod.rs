@@ -14,11 +14,12 @@ mod store;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::Schema;
 
 use crate::access::Level::{All, My, None};
 use crate::access::Rule;
 use crate::http::etag::Resource;
-use crate::kernel::ids::{BookingId, InstanceId, UserId};
+use crate::kernel::ids::{BookingId, InstanceId, UserId, or_null_like};
 use crate::path_params;
 use crate::tenancy::catalogue::{BuiltIn, TemplateRole};
 
@@ -99,7 +100,7 @@ pub struct Booking {
     pub requested_by: Requester,
     pub status: Status,
     /// Who accepted or rejected it.
-    #[schema(value_type = Option<Uuid>, example = "01900000-0000-7000-8000-00000000a002")]
+    #[schema(schema_with = decider)]
     pub decided_by: Option<UserId>,
     #[schema(example = "2026-03-02T08:15:00Z")]
     pub decided_at: Option<DateTime<Utc>>,
@@ -107,6 +108,12 @@ pub struct Booking {
     pub decision_note: Option<String>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
+}
+
+/// Alice: nobody decides what they asked for themselves.
+fn decider() -> Schema {
+    let meaning = "Who accepted or rejected it.";
+    or_null_like::<UserId>("01900000-0000-7000-8000-00000000a002", meaning)
 }
 
 impl Resource for Booking {
@@ -137,6 +144,6 @@ pub struct Requester {
     pub id: UserId,
     /// Their address as it is now (a change of it does not raise the booking's `version`); null
     /// once they left the mandate.
-    #[schema(example = "bob@example.com")]
+    #[schema(example = "bob@acme.example")]
     pub email: Option<String>,
 }

@@ -13,7 +13,7 @@ use crate::kernel::error::{Code, Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
-#[schema(as = BookingStatus)]
+#[schema(as = BookingStatus, example = "accepted")]
 pub enum Status {
     Pending,
     Accepted,

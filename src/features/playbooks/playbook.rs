@@ -21,7 +21,7 @@ pub struct Playbook {
     pub name: String,
     #[schema(example = "What to do when the pager rings")]
     pub title: String,
-    #[schema(example = "Keeps the books")]
+    #[schema(example = "Read this before your first shift.")]
     pub description: Option<String>,
     pub owner_id: UserId,
     #[schema(example = "bob")]

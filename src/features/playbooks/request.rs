@@ -47,7 +47,7 @@ pub struct UpdatePlaybook {
     #[schema(nullable = false, example = "When the pager rings")]
     title: Option<String>,
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[schema(value_type = Option<String>, example = "Keeps the books")]
+    #[schema(value_type = Option<String>, example = "Read this before your first shift.")]
     description: Option<Option<String>>,
     /// The version that is to be changed; 409 when it is another by now.
     #[serde(default, deserialize_with = "patch::present")]

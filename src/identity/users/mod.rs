@@ -87,7 +87,7 @@ impl Resource for User {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct KnownUser {
     pub id: UserId,
-    #[schema(example = "erin")]
+    #[schema(example = "bob")]
     pub username: String,
 }
 

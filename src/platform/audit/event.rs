@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::FromRow;
 use utoipa::ToSchema;
+use utoipa::openapi::Schema;
 
-use crate::kernel::ids::{EventId, MandateId, UserId};
+use crate::kernel::ids::{EventId, MandateId, UserId, or_null_like};
 
 /// An event of the trail. `actorName` is the account's present name.
 #[derive(Debug, FromRow, Serialize, ToSchema)]
@@ -15,7 +16,7 @@ pub struct AuditEvent {
     pub id: EventId,
     #[schema(example = "2026-03-02T08:15:00Z")]
     pub at: DateTime<Utc>,
-    #[schema(value_type = Option<Uuid>, example = "01900000-0000-7000-8000-00000000a002")]
+    #[schema(schema_with = actor)]
     pub actor_id: Option<UserId>,
     #[schema(example = "alice")]
     pub actor_name: Option<String>,
@@ -43,4 +44,9 @@ pub struct AuditEvent {
     pub details: Value,
     #[schema(example = "01900000-0000-7000-8000-00003675ee9f")]
     pub request_id: Option<String>,
+}
+
+/// Alice, as in `actorName`.
+fn actor() -> Schema {
+    or_null_like::<UserId>("01900000-0000-7000-8000-00000000a002", "")
 }

@@ -22,6 +22,7 @@ pub use routes::routes;
 /// Requests a minute by class of routes; a class that is left out has what the settings say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schema(example = json!({ "read": 600, "write": 60, "auth": 20 }))]
 pub struct ClassLimits {
     #[serde(default, deserialize_with = "patch::present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u32>, minimum = 1, nullable = false, example = 600)]

@@ -31,11 +31,6 @@ pub fn routes(app: &App) -> Routes {
 /// A mandate.
 #[derive(Debug, Clone, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(example = json!({
-    "id": "01900000-0000-7000-8000-00000000b001", "name": "Acme", "code": "acme", "language": "en",
-        "enabled": true, "hasAdmin": true,
-    "version": 1, "createdAt": "2026-01-15T09:30:00Z", "updatedAt": "2026-03-02T08:15:00Z",
-}))]
 pub struct Mandate {
     pub id: MandateId,
     #[schema(example = "Acme")]
@@ -45,19 +40,22 @@ pub struct Mandate {
     pub code: String,
     #[schema(example = "en")]
     pub language: String,
+    #[schema(example = true)]
     pub enabled: bool,
     /// Whether there is an effective admin; until one is named, only SysAdmins manage the mandate.
+    #[schema(example = true)]
     pub has_admin: bool,
     pub version: i64,
     pub created_at: DateTime<Utc>,
+    #[schema(example = "2026-03-02T08:15:00Z")]
     pub updated_at: DateTime<Utc>,
     /// Only for deleted ones.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "2026-03-02T08:15:00Z")]
     pub deleted_at: Option<DateTime<Utc>>,
     /// Only for deleted ones: until when they can be restored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "2026-04-01T08:15:00Z")]
     pub purge_at: Option<DateTime<Utc>>,
 }
 

@@ -21,7 +21,6 @@ pub struct CreateMandate {
     #[schema(example = "en")]
     language: Option<String>,
     /// The first admin. Until one is named, only SysAdmins manage the mandate.
-    #[schema(value_type = Option<Uuid>, example = "01900000-0000-7000-8000-00000000a002")]
     admin_user_id: Option<UserId>,
 }
 

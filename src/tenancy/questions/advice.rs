@@ -30,7 +30,7 @@ pub struct Need {
     /// Each of them would do. None where nobody can.
     pub ways: Vec<Way>,
     /// The same for people.
-    #[schema(example = "`contracts` at the level `a`.")]
+    #[schema(example = "Enable the membership.")]
     pub detail: String,
 }
 

@@ -18,13 +18,14 @@ pub struct AuthzenDecision {
 
 /// Beside the decision (5.5.1).
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({ "level": "a", "reason": null, "detail": null, "pointer": null }))]
 pub struct AuthzenDecisionContext {
     level: Level,
     /// Why there was nothing to decide, for programs; null where there was.
     #[schema(example = "unknown_subject")]
     reason: Option<String>,
     /// The same for people.
-    #[schema(example = "`contracts` at the level `a`.")]
+    #[schema(example = "The subject is not known here.")]
     detail: Option<String>,
     /// Where in the body the reason is: a JSON pointer.
     #[schema(example = "/evaluations/1/subject/id")]

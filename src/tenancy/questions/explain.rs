@@ -17,8 +17,17 @@ use crate::tenancy::roles::Readable;
 /// Why somebody may do something, or not.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "allowed": false, "level": "n", "because": [],
+    "blockedBy": [{ "reason": "no_permission",
+        "detail": "No role that the user holds here permits `update` on `members`." }],
+    "wouldNeed": { "table": "members", "operation": "update", "view": null, "level": "m",
+        "role": null, "ways": [{ "steps": [{ "action": "give_role", "role": null,
+            "detail": "Give a role with `update` on `members` at level `m` or higher." }] }],
+        "detail": "Give a role with `update` on `members` at level `m` or higher." },
+    "groups": null, "groupCount": null, "groupsDetail": null,
+}))]
 pub struct Explanation {
-    #[schema(example = false)]
     pub allowed: bool,
     pub level: Level,
     /// What the level comes from, the highest first.
@@ -32,7 +41,6 @@ pub struct Explanation {
     /// none.
     pub groups: Option<Vec<ReachingGroup>>,
     /// How many groups there are.
-    #[schema(example = json!(null))]
     pub group_count: Option<i64>,
     /// The same for people.
     #[schema(example = json!(null))]

@@ -31,6 +31,8 @@ pub(super) fn routes(app: &App) -> Routes {
 /// What is to be explained: an operation on a table, or a view.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({ "table": "members", "operation": "update",
+    "userId": "01900000-0000-7000-8000-00000000a003" }))]
 pub struct ExplainAccess {
     /// With an `operation`; not beside a `view`.
     #[schema(example = "members")]

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::FromRow;
 use utoipa::ToSchema;
+use utoipa::openapi::Schema;
 
 use crate::access::Permissions;
 use crate::http::etag::Resource;
 use crate::kernel::error::{Code, Error};
-use crate::kernel::ids::{InstanceId, MandateId, RoleId};
+use crate::kernel::ids::{InstanceId, MandateId, RoleId, or_null_like};
 use crate::kernel::translations::Texts;
 
 /// Where a role belongs.
@@ -52,12 +53,17 @@ pub struct Role {
     #[schema(value_type = Option<uuid::Uuid>, example = json!(null))]
     pub instance_id: Option<InstanceId>,
     /// The template that the role was copied from.
-    #[schema(value_type = Option<uuid::Uuid>,
-        example = "01900000-0000-7000-8000-0000e92b3702")]
+    #[schema(schema_with = template)]
     pub template_role_id: Option<RoleId>,
     /// The role `admin`: not edited, renamed or deleted.
     pub protected: bool,
     pub version: i64,
+}
+
+/// Another than the role itself.
+fn template() -> Schema {
+    let meaning = "The template that the role was copied from.";
+    or_null_like::<RoleId>("01900000-0000-7000-8000-0000e92b3702", meaning)
 }
 
 /// A role with what it permits.

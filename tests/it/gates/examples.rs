@@ -159,7 +159,7 @@ async fn ids_in_examples_are_the_demos() {
     let (document, mut seen) = (document(), BTreeSet::new());
     let mut is_the_demos = |name: &str, id: &str| {
         let thing = match name {
-            "userId" => "bob",
+            "userId" | "bob's id" => "bob",
             "actorId" => "alice",
             "mandateId" | "X-Mandate-Id" => "Acme",
             "instanceId" | "X-Instance-Id" => "trustee",
@@ -192,6 +192,9 @@ async fn ids_in_examples_are_the_demos() {
 fn members(value: &Value, look: &mut impl FnMut(&str, &str)) {
     match value {
         Value::Object(object) => {
+            if let (Some("bob"), Some(id)) = (value["username"].as_str(), value["id"].as_str()) {
+                look("bob's id", id);
+            }
             for (name, member) in object {
                 match member.as_str() {
                     Some(text) => look(name, text),
