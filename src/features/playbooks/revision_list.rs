@@ -21,6 +21,7 @@ pub(super) async fn revisions(
     let listing = Listing {
         columns: "revision, author_id, created_at, size, rolled_back_from",
         from: "playbook_revisions",
+        beside: "",
         reach: "mandate_id = $1 and instance_id = $2 and playbook_id = $3 and number = $4",
         filter: "true",
         order: Order { key: Key::Number("revision"), id: None },

@@ -128,7 +128,8 @@ fn reach(level: Level) -> &'static str {
         Level::Group => {
             "(o.owner_id = $5 or o.owner_id in (select g.user_id from group_peers($1, $5) g))"
         }
-        Level::My | Level::None => "o.owner_id = $5",
+        Level::My => "o.owner_id = $5",
+        Level::None => "false",
     }
 }
 

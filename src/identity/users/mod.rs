@@ -69,7 +69,6 @@ pub struct User {
     #[schema(example = true)]
     pub email_verified: bool,
     // There are no second factors yet, so nobody has one.
-    #[sqlx(default)]
     pub mfa_enabled: bool,
     pub created_at: DateTime<Utc>,
     #[schema(example = "2026-03-02T08:15:00Z")]

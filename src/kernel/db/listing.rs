@@ -15,8 +15,11 @@ use crate::kernel::error::{Error, Result};
 pub struct Listing {
     /// What is told of a row, under the names of what it is read into.
     pub columns: &'static str,
-    /// The tables that rows come from.
+    /// The tables that decide which rows there are.
     pub from: &'static str,
+    /// Joined to these only to tell more of a row, or to sort: to what is counted it adds nothing
+    /// and takes nothing away.
+    pub beside: &'static str,
     /// Which of their rows the list has for whoever asks: a text for each level, since that decides
     /// which index a page is read from.
     pub reach: &'static str,
@@ -136,7 +139,7 @@ impl Listing {
 
     /// The bounds of the page and its length are the arguments after the list's own.
     fn page(&self, descending: bool, own: usize) -> String {
-        let Self { columns, from, reach, filter, order } = self;
+        let Self { columns, from, beside, reach, filter, order } = self;
         let (compare, direction) = if descending { ("<", " desc") } else { (">", "") };
         let (key, first) = (order.key.column(), own + 1);
         let (listed, after, by, last) = match order.id {
@@ -154,7 +157,7 @@ impl Listing {
             ),
         };
         format!(
-            "select {columns}, {listed} from {from}
+            "select {columns}, {listed} from {from} {beside}
              where {reach} and {filter} and {after}
              order by {by} limit ${last}"
         )
@@ -173,6 +176,7 @@ mod tests {
     const ROLES: Listing = Listing {
         columns: "r.id, r.label",
         from: "roles r",
+        beside: "",
         reach: "r.mandate_id = $1",
         filter: "true",
         order: Order::by(Key::Text("r.label_sort"), "r.id"),

@@ -44,14 +44,16 @@ fn reach(level: Level) -> &'static str {
             "e.mandate_id = $1
              and (e.actor_id = $2 or e.actor_id in (select p.user_id from group_peers($1, $2) p))"
         }
-        Level::My | Level::None => "e.mandate_id = $1 and e.actor_id = $2",
+        Level::My => "e.mandate_id = $1 and e.actor_id = $2",
+        Level::None => "false",
     }
 }
 
 fn trail(reach: &'static str) -> Listing {
     Listing {
         columns: COLUMNS,
-        from: "audit_events e left join audit_addresses a on a.event_id = e.id",
+        from: "audit_events e",
+        beside: "left join audit_addresses a on a.event_id = e.id",
         reach,
         filter: FILTER,
         order: Order::by(Key::Time("e.at"), "e.id"),

@@ -17,6 +17,7 @@ pub(super) async fn list(
     let listing = Listing {
         columns: "code, label, icon, tables, views, built_in, version, created_at",
         from: "features",
+        beside: "",
         reach: "true",
         filter: "true",
         order: Order { key: Key::Text("code"), id: None },

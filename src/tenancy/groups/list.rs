@@ -26,11 +26,12 @@ fn reach(level: Level) -> &'static str {
                             and (o.user_id = $2
                                  or o.user_id in (select p.user_id from group_peers($1, $2) p)))"
         }
-        Level::My | Level::None => {
+        Level::My => {
             "g.mandate_id = $1
              and g.id in (select o.group_id from group_members o
                           where o.mandate_id = $1 and o.user_id = $2)"
         }
+        Level::None => "false",
     }
 }
 
@@ -44,6 +45,7 @@ pub(super) async fn list(
     let listing = Listing {
         columns: COLUMNS,
         from: "groups g",
+        beside: "",
         reach: reach(grant.level()),
         filter: "($3::text is null or strpos(g.name_key, $3) > 0)",
         order: Order::by(Key::Text("g.name_sort"), "g.id"),

@@ -31,7 +31,8 @@ pub(super) async fn members<O: Op>(
 ) -> Result<Rows<GroupMember>> {
     let listing = Listing {
         columns: "u.id as user_id, u.username",
-        from: "group_members m join users u on u.id = m.user_id",
+        from: "group_members m",
+        beside: "join users u on u.id = m.user_id",
         reach: "m.mandate_id = $1 and m.group_id = $2",
         filter: "true",
         order: Order::by(Key::Text("u.username_key"), "u.id"),

@@ -26,7 +26,8 @@ fn reach(level: Level) -> &'static str {
             "a.mandate_id = $1 and a.instance_id = $2
              and (a.user_id = $3 or a.user_id in (select p.user_id from group_peers($1, $3) p))"
         }
-        Level::My | Level::None => "a.mandate_id = $1 and a.instance_id = $2 and a.user_id = $3",
+        Level::My => "a.mandate_id = $1 and a.instance_id = $2 and a.user_id = $3",
+        Level::None => "false",
     }
 }
 
@@ -38,7 +39,8 @@ pub(super) async fn list_accesses(
 ) -> Result<Rows<FeatureAccess>> {
     let listing = Listing {
         columns: COLUMNS,
-        from: "feature_accesses a join users u on u.id = a.user_id",
+        from: "feature_accesses a",
+        beside: "join users u on u.id = a.user_id",
         reach: reach(grant.level()),
         filter: "true",
         order: Order::by(Key::Text("u.username_key"), "u.id"),

@@ -2,7 +2,6 @@
 //! mandate for SysAdmins.
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::FeatureInstance;
 use crate::access::Level;
@@ -26,12 +25,6 @@ pub(super) struct Filter<'a> {
     pub user: Option<UserId>,
 }
 
-impl Filter<'_> {
-    fn user(&self) -> Option<Uuid> {
-        self.user.map(UserId::uuid)
-    }
-}
-
 /// All instances `i` of the mandate `$1`, those open to group peers of `$2`, or those open to `$2`.
 fn reach(level: Level) -> &'static str {
     match level {
@@ -43,11 +36,12 @@ fn reach(level: Level) -> &'static str {
                             and (a.user_id = $2
                                  or a.user_id in (select p.user_id from group_peers($1, $2) p)))"
         }
-        Level::My | Level::None => {
+        Level::My => {
             "i.mandate_id = $1
              and i.id in (select a.instance_id from feature_accesses a
                           where a.mandate_id = $1 and a.enabled and a.user_id = $2)"
         }
+        Level::None => "false",
     }
 }
 
@@ -61,6 +55,7 @@ pub(super) async fn in_mandate(
     let listing = Listing {
         columns: COLUMNS,
         from: "feature_instances i",
+        beside: "",
         reach: reach(grant.level()),
         filter: "($3::text is null or i.feature_code = $3)
              and ($4::uuid is null
@@ -71,7 +66,7 @@ pub(super) async fn in_mandate(
     let values = Values::of(grant.mandate_uuid())
         .and(grant.caller_uuid())
         .and(filter.feature)
-        .and(filter.user());
+        .and(filter.user);
     listing.read(connection, paging, values).await
 }
 
@@ -86,6 +81,7 @@ pub(super) async fn everywhere(
     let listing = Listing {
         columns: COLUMNS,
         from: "feature_instances i join mandates d on d.id = i.mandate_id",
+        beside: "",
         reach: "d.deleted_at is null",
         filter: "($1::uuid is null or i.mandate_id = $1)
              and ($2::text is null or i.feature_code = $2)
@@ -94,6 +90,6 @@ pub(super) async fn everywhere(
                               where u.user_id = $3 and u.enabled))",
         order: ORDER,
     };
-    let values = Values::of(mandate).and(filter.feature).and(filter.user());
+    let values = Values::of(mandate).and(filter.feature).and(filter.user);
     listing.read(connection, paging, values).await
 }

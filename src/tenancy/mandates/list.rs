@@ -43,6 +43,7 @@ pub(super) async fn list(
     let listing = Listing {
         columns: COLUMNS,
         from: "mandates d",
+        beside: "",
         reach: "true",
         filter: FILTER,
         order: Order::by(key, "d.id"),

@@ -55,7 +55,8 @@ fn reach(level: Level) -> &'static str {
             "m.mandate_id = $1
              and (m.user_id = $2 or m.user_id in (select p.user_id from group_peers($1, $2) p))"
         }
-        Level::My | Level::None => "m.mandate_id = $1 and m.user_id = $2",
+        Level::My => "m.mandate_id = $1 and m.user_id = $2",
+        Level::None => "false",
     }
 }
 
@@ -69,6 +70,7 @@ pub(super) async fn list(
     let listing = Listing {
         columns: COLUMNS,
         from: "memberships m join users u on u.id = m.user_id",
+        beside: "",
         reach: reach(grant.level()),
         filter: FILTER,
         order: match paging.sort.as_str() {

@@ -28,13 +28,14 @@ fn reach(level: Level) -> &'static str {
                                      or h.user_id in (select p.user_id
                                                       from group_peers($1, $3) p))))"
         }
-        Level::My | Level::None => {
+        Level::My => {
             "r.mandate_id = $1
              and (r.id in (select h.role_id from member_roles h
                            where h.mandate_id = $1 and h.user_id = $3)
                   or r.id in (select h.role_id from access_roles h
                               where h.mandate_id = $1 and h.user_id = $3))"
         }
+        Level::None => "false",
     }
 }
 
@@ -47,6 +48,7 @@ pub async fn list<T: RoleTable>(
     let listing = Listing {
         columns: COLUMNS,
         from: "roles r",
+        beside: "",
         reach: reach(grant.level()),
         filter: "(r.instance_id = $2 or ($2::uuid is null and r.instance_id is null))",
         order: ORDER,

@@ -19,6 +19,7 @@ pub async fn list(
     let listing = Listing {
         columns: COLUMNS,
         from: "roles r",
+        beside: "",
         reach: "r.mandate_id is null",
         filter: "($1::text is null or r.feature_code = $1)",
         order: ORDER,
