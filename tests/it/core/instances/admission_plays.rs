@@ -6,8 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::core::members::role_plays::{require_named, unknown_roles};
-use crate::model::admit::admit;
-use crate::model::admit::levels_by_row;
+use crate::model::admit::{admit, levels_by_row};
 use crate::model::call::Call;
 use crate::model::dice::Dice;
 use crate::model::enter::{Entered, Guard, require_version};
