@@ -28,6 +28,7 @@ mod companies;
 mod concerned;
 mod effective;
 mod find;
+mod freshness;
 pub mod grant;
 mod instance;
 pub mod jobs;

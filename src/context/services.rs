@@ -5,10 +5,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::cache::ContextCache;
+use super::freshness::{Batches, Question, Statement};
+use super::load::Fresh;
 use crate::kernel::clock::Clock;
 use crate::kernel::db::{Database, Reader, Whose, once};
 use crate::kernel::error::Result;
-use crate::kernel::ids::{MandateId, UserId};
+use crate::kernel::ids::{MandateId, SessionId, UserId};
 
 /// What contexts work with.
 #[derive(Debug, Clone)]
@@ -16,6 +18,7 @@ pub struct Services {
     pub(crate) db: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cache: ContextCache,
+    freshness: Batches<Statement>,
 }
 
 impl Services {
@@ -26,10 +29,20 @@ impl Services {
     /// The same with a cache made elsewhere: [`ContextCache::off`] for a node that keeps nothing.
     #[must_use]
     pub fn with_cache(db: Database, clock: Arc<dyn Clock>, cache: ContextCache) -> Self {
-        Self { db, clock, cache }
+        let statement = Statement { db: db.clone(), clock: clock.clone() };
+        Self { db, clock, cache, freshness: Batches::of(statement) }
     }
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+    /// Whether the session is alive, and the present epochs. `None`: sign in first.
+    pub(super) async fn fresh(
+        &self,
+        session: SessionId,
+        user: UserId,
+        mandate: Option<MandateId>,
+    ) -> Result<Option<Fresh>> {
+        self.db.awaited(self.freshness.ask(Question { session, user, mandate })).await?
     }
     /// Runs work that belongs to no request, as long as the database is there.
     pub(crate) async fn attended<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {

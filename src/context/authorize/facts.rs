@@ -6,7 +6,6 @@ use super::authorizing::Authorizing;
 use super::headers::ContextHeaders;
 use crate::context::actor::RequestMeta;
 use crate::context::caller::Caller;
-use crate::context::load;
 use crate::context::path::RequestPath;
 use crate::context::refusals::unauthenticated;
 use crate::context::services::Services;
@@ -37,15 +36,10 @@ impl<'a> RequestFacts<'a> {
     pub(super) async fn with_session(self) -> Result<Authorizing<'a>> {
         let (claims, headers) = self.claimed()?;
         let services = self.services;
-        let fresh = load::freshness(
-            &*services.reader(claims.user, headers.mandate).await?,
-            claims.session,
-            claims.user,
-            headers.mandate,
-            services.clock.now(),
-        )
-        .await?
-        .ok_or_else(unauthenticated)?;
+        let fresh = services
+            .fresh(claims.session, claims.user, headers.mandate)
+            .await?
+            .ok_or_else(unauthenticated)?;
         let caller = Caller {
             user: claims.user,
             session: claims.session,

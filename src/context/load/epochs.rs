@@ -15,7 +15,7 @@ pub struct Epochs {
 }
 
 /// What every request asks first.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Fresh {
     pub is_sys_admin: bool,
     pub epochs: Epochs,

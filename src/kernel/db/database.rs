@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Executor, PgPool};
 use tracing::Instrument;
 
 use super::act_as::{ActAs, Intent, settings};
-use super::breaker::{self, AT_THE_DOOR, Breaker, Opened, Sight};
+use super::breaker::{self, AT_THE_DOOR, Breaker, Opened, SUSPICIOUS, Sight};
 use super::failpoint::{Moment, reach};
 use super::lent::{Lent, pool};
 use super::once;
@@ -26,6 +26,7 @@ const ATTEMPTS: usize = 3;
 pub struct Database {
     work: PgPool,
     readers: Readers,
+    freshness: Readers,
     _pools: Arc<breaker::Pools>,
     breaker: Breaker,
     working: Turns,
@@ -55,15 +56,17 @@ impl Database {
             .options([("statement_timeout", "10s"), ("default_transaction_read_only", "on")]);
         let readers = (size / 4).max(2);
         let breaker = Breaker::new(asking);
-        let pool_of_readers =
-            pool(readers, "set role bailiwick_system", breaker.clone()).connect_lazy_with(reader);
+        let of_system = |size| pool(size, "set role bailiwick_system", breaker.clone());
+        let pool_of_readers = of_system(readers).connect_lazy_with(reader.clone());
+        let pool_of_freshness = of_system(1).connect_lazy_with(reader);
         let work =
             pool(size, "set role bailiwick_runtime", breaker.clone()).connect_lazy_with(work);
-        let pools = Arc::new([work.clone(), pool_of_readers.clone()]);
+        let pools = Arc::new([work.clone(), pool_of_readers.clone(), pool_of_freshness.clone()]);
         breaker.may_ask(&pools);
         Self {
             work,
             readers: Readers { pool: pool_of_readers, breaker: breaker.clone() },
+            freshness: Readers { pool: pool_of_freshness, breaker: breaker.clone() },
             _pools: pools,
             breaker,
             working: Turns::of(size),
@@ -164,9 +167,19 @@ impl Database {
         &self.readers
     }
 
+    /// The connection of what every request asks first, for many of them at a time.
+    pub(crate) fn freshness(&self) -> &Readers {
+        &self.freshness
+    }
+
     /// The same for one statement, in somebody's turn.
     pub(crate) async fn reader_for(&self, whose: Whose) -> Result<Reader<'_>> {
         Ok(Reader { readers: &self.readers, _turn: self.turn(&self.reading, whose).await? })
+    }
+
+    /// Waits for an answer that somebody else asks the database for, as long as it is there.
+    pub(crate) async fn awaited<T>(&self, answer: impl Future<Output = T>) -> Result<T> {
+        Ok(self.breaker.guarded(SUSPICIOUS, answer).await?)
     }
 
     /// Runs somebody's work, all that one request or job does. Where the database goes away while a
@@ -199,5 +212,6 @@ impl Database {
     pub async fn close(&self) {
         self.work.close().await;
         self.readers.pool.close().await;
+        self.freshness.pool.close().await;
     }
 }

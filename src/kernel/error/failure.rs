@@ -101,6 +101,20 @@ impl Error {
         self
     }
 
+    /// The same refusal once more, for another who waited for the same.
+    #[must_use]
+    pub(crate) fn again(&self) -> Self {
+        let parts = &self.0;
+        Self(Box::new(Parts {
+            code: parts.code,
+            detail: parts.detail.clone(),
+            errors: parts.errors.clone(),
+            extra: parts.extra.clone(),
+            retry_after: parts.retry_after,
+            cause: parts.cause.as_ref().map(|cause| cause.to_string().into()),
+        }))
+    }
+
     pub fn code(&self) -> Code {
         self.0.code
     }

@@ -30,7 +30,7 @@ pub struct Sight {
 }
 
 /// The pools, which belong to whoever asks of the breaker.
-pub type Pools = [PgPool; 2];
+pub type Pools = [PgPool; 3];
 
 #[derive(Debug)]
 pub(super) struct Parts {
