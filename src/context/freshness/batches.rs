@@ -14,7 +14,7 @@ use crate::kernel::error::{Code, Error, Result};
 pub(super) const MOST: usize = 4_096;
 
 /// Answers questions, in their order, by what is true at a moment after it was called.
-pub(in crate::context) trait Source: Send + Sync + 'static {
+pub(crate) trait Source: Send + Sync + 'static {
     fn answer(
         &self,
         questions: Vec<Question>,
@@ -23,7 +23,7 @@ pub(in crate::context) trait Source: Send + Sync + 'static {
 
 /// Those who wait, and what answers them.
 #[derive(Debug)]
-pub(in crate::context) struct Batches<S>(Arc<Shared<S>>);
+pub(crate) struct Batches<S>(Arc<Shared<S>>);
 
 impl<S> Clone for Batches<S> {
     fn clone(&self) -> Self {

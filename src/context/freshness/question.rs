@@ -4,7 +4,7 @@ use crate::kernel::ids::{MandateId, SessionId, UserId};
 
 /// Whether this session is alive, and at which epochs its user and the mandate are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::context) struct Question {
+pub(crate) struct Question {
     pub session: SessionId,
     pub user: UserId,
     pub mandate: Option<MandateId>,

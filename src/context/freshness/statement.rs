@@ -15,7 +15,7 @@ use crate::kernel::ids::MandateId;
 /// The database, asked on a connection of its own: no mandate's load is in the way of a question,
 /// and no question in the way of a mandate's.
 #[derive(Debug)]
-pub(in crate::context) struct Statement {
+pub(crate) struct Statement {
     pub db: Database,
     pub clock: Arc<dyn Clock>,
 }
