@@ -107,7 +107,9 @@ async fn whatever_cannot_be_read_is_refused_with_a_document() {
         let (log, before) = (Log::json("info"), counted(status));
         let read = Read::of(&listening.ask(&sent).await);
         let id = read.is_refused(status, code);
-        let limits = ["8192", "16384", "100"].map(|limit| read.body.contains(limit));
+        let body: Value = serde_json::from_str(&read.body).unwrap();
+        let detail = body["detail"].as_str().unwrap();
+        let limits = ["8192", "16384", "100"].map(|limit| detail.contains(limit));
         assert_eq!(
             limits,
             [status == 431; 3],
