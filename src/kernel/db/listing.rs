@@ -158,14 +158,14 @@ impl Listing {
         };
         format!(
             "select {columns}, {listed} from {from} {beside}
-             where {reach} and {filter} and {after}
+             where ({reach}) and ({filter}) and {after}
              order by {by} limit ${last}"
         )
     }
 
     fn count(&self) -> String {
         let Self { from, reach, filter, .. } = self;
-        format!("select count(*) from {from} where {reach} and {filter}")
+        format!("select count(*) from {from} where ({reach}) and ({filter})")
     }
 }
 
@@ -187,6 +187,10 @@ mod tests {
         let page = ROLES.page(true, 1);
         assert!(page.contains("and (r.label_sort, r.id) < ($2, $3)"), "{page}");
         assert!(page.ends_with("order by r.label_sort desc, r.id desc limit $4"), "{page}");
+        // An `or` in one part opens nothing of the others.
+        for statement in [page, ROLES.count()] {
+            assert!(statement.contains("where (r.mandate_id = $1) and (true)"), "{statement}");
+        }
         let alone = Listing { order: Order { key: Key::Number("n"), id: None }, ..ROLES };
         let page = alone.page(false, 1);
         assert!(page.contains("and n > $2\n") && page.ends_with("order by n limit $3"), "{page}");

@@ -170,7 +170,7 @@ fn narrowed(acme: &Tenant) -> Vec<List<'static>> {
         },
         List {
             path: format!("/api/features/instances?mandateId={mandate}&userId={ADMITTED}"),
-            statement: "select i.id%from feature_instances i%where i.mandate_id%",
+            statement: "select i.id%from feature_instances i%where (i.mandate_id%",
             arguments: format!("'{mandate}', '{admin}', null, '{ADMITTED}', {}", text("crowd 12")),
             has_few_filters: false,
         },
