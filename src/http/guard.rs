@@ -204,7 +204,7 @@ fn require_origins<C: Context>(terms: &Terms, origins: &Origins, method: &Method
             origin.name()
         );
     }
-    for origin in C::passed_over() {
+    for origin in C::passed_over(terms) {
         assert!(
             !origins.contains_key(origin),
             "{method} {path} has a policy that does not look at the {} of the path",
@@ -349,7 +349,7 @@ fn query_parameters(operation: &Operation) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::tables::{Instances, Read};
+    use crate::access::tables::{Instances, Read, Roles};
     use crate::kernel::ids::InstanceId;
     use crate::path_params;
 
@@ -362,7 +362,9 @@ mod tests {
         }
     }
 
-    crate::path_params! {
+    crate::feature_tables!("diary" { Days = "days" });
+
+    path_params! {
         /// To two instances at once.
         Two {
             /// An instance
@@ -409,6 +411,20 @@ mod tests {
     #[should_panic(expected = "does not look at the instance of the path")]
     fn a_list_of_all_mandates_is_not_put_together_below_one_thing() {
         declare(Policy::<Reach>::table::<Instances, Read>().or_sys());
+    }
+
+    #[test]
+    #[should_panic(expected = "does not look at the instance of the path")]
+    fn what_a_feature_has_is_not_put_together_below_an_instance() {
+        declare(Policy::<InstanceContext>::feature::<Days, Read>());
+    }
+
+    #[test]
+    #[should_panic(expected = "does not look at the instance of the path")]
+    fn a_role_is_not_put_together_below_an_instance() {
+        let origins = Origins::from([Origin::Role, Origin::Instance].map(|it| (it, String::new())));
+        let policy = Policy::<RoleContext>::table::<Roles, Read>();
+        require_origins::<RoleContext>(&policy.terms(), &origins, &Method::GET, "/api/roles");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub trait Context: Clone + Send + Sync + 'static {
     }
 
     /// What the path may not name, since the context would pass it over.
-    fn passed_over() -> &'static [Origin] {
+    fn passed_over(_terms: &Terms) -> &'static [Origin] {
         &[]
     }
 

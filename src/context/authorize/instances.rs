@@ -17,6 +17,10 @@ impl Context for InstanceContext {
         let in_path = terms.feature_code().is_none() || terms.has(Clause::Sys);
         in_path.then_some(Origin::Instance)
     }
+    /// A feature's instance is the header's, or the only one that is open.
+    fn passed_over(terms: &Terms) -> &'static [Origin] {
+        if Self::origin(terms).is_none() { &[Origin::Instance] } else { &[] }
+    }
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         let authorizing = facts.with_session().await?;
         if authorizing.governs() {

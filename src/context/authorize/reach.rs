@@ -5,6 +5,7 @@ use super::facts::RequestFacts;
 use crate::context::mandate::MandateContext;
 use crate::context::path::{Origin, RequestPath};
 use crate::context::system::SystemContext;
+use crate::context::terms::Terms;
 use crate::kernel::error::Result;
 use crate::kernel::ids::MandateId;
 
@@ -20,7 +21,7 @@ pub enum Reach {
 
 impl Context for Reach {
     /// A SysAdmin's mandate is the header's.
-    fn passed_over() -> &'static [Origin] {
+    fn passed_over(_: &Terms) -> &'static [Origin] {
         &[Origin::Mandate, Origin::Instance]
     }
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {

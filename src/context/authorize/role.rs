@@ -17,6 +17,10 @@ impl Context for RoleContext {
     fn origin(_: &Terms) -> Option<Origin> {
         Some(Origin::Role)
     }
+    /// Where a role is at home its own row says.
+    fn passed_over(_: &Terms) -> &'static [Origin] {
+        &[Origin::Mandate, Origin::Instance]
+    }
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         facts.with_session().await?.role().await
     }
