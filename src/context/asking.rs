@@ -124,20 +124,17 @@ impl Asking {
     /// Whether the caller may know of this instance: it is open to them, or their level of
     /// `instances` reaches it.
     pub async fn may_know_of(&self, instance: InstanceId) -> Result<bool> {
-        let key = (self.mandate.caller.user, self.mandate.mandate);
-        let Some(found) =
-            find::instance(&self.mandate.caller.services, key, instance, self.epochs).await?
-        else {
-            return Ok(false);
-        };
-        if found.access.is_some() {
+        let (user, mandate) = (self.mandate.caller.user, self.mandate.mandate);
+        let kept =
+            self.mandate.caller.services.cache.instance((user, mandate, instance), self.epochs);
+        if let Some(Some(FoundInstance { access: Some(_), .. })) = kept {
             return Ok(true);
         }
         // How near an instance is hangs on others too, whom the caller's epochs say nothing of.
         let reads = self.mandate.levels(Instances::NAME, Operation::Read).operation;
         let reader = self.mandate.reader().await?;
-        let found = load::instance(&*reader, key.0, key.1, instance).await?;
-        Ok(found.is_some_and(|found| reads >= found.needed))
+        let found = load::instance(&*reader, user, mandate, instance).await?;
+        Ok(found.is_some_and(|found| found.access.is_some() || reads >= found.needed))
     }
 
     /// The caller.
