@@ -170,10 +170,9 @@ impl Caller {
     }
 
     async fn renewed(&self, connection: &mut PgConnection) -> Result<Self> {
-        let now = self.services.clock.now();
-        let fresh = load::freshness(connection, self.session, self.user, None, now)
-            .await?
-            .ok_or_else(unauthenticated)?;
+        let asked = load::Question { session: self.session, user: self.user, mandate: None };
+        let fresh = load::freshness(connection, &[asked], self.services.clock.now()).await?;
+        let fresh = fresh.into_iter().flatten().next().ok_or_else(unauthenticated)?;
         Ok(Self { is_sys_admin: fresh.is_sys_admin, ..self.clone() })
     }
 }

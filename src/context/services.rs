@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::cache::ContextCache;
-use super::freshness::{Batches, Question, Statement};
-use super::load::Fresh;
+use super::freshness::{Batches, Statement};
+use super::load::{Fresh, Question};
 use crate::kernel::clock::Clock;
 use crate::kernel::db::{Database, Reader, Whose, once};
 use crate::kernel::error::Result;

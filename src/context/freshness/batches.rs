@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
-use super::question::Question;
-use crate::context::load::Fresh;
+use crate::context::load::{Fresh, Question};
 use crate::kernel::error::{Code, Error, Result};
 
-/// How many wait at most. As many requests may be under way on a node as it accepts connections;
-/// beyond this, more would come in than are answered.
+/// How many wait at most, in memory and for one statement. As long as the database answers, a batch
+/// is over before so many have come.
 pub(super) const MOST: usize = 4_096;
 
 /// Answers questions, in their order, by what is true at a moment after it was called.
@@ -123,32 +122,36 @@ impl<S> Shared<S> {
     }
 }
 
-/// Lets go of all who wait, should a statement panic: they are told, and the next who comes begins
-/// anew.
-struct Attending<'a, S>(&'a Shared<S>);
+/// Lets go of all who wait, should a statement panic or be dropped: they are told, and the next who
+/// comes begins anew.
+struct Attending<'a, S> {
+    shared: &'a Shared<S>,
+    is_over: bool,
+}
 
 impl<S> Drop for Attending<'_, S> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            *self.0.waiting() = Waiting::default();
+        if !self.is_over {
+            *self.shared.waiting() = Waiting::default();
         }
     }
 }
 
 /// Answers all who wait, batch by batch, until nobody does.
 async fn attend<S: Source>(shared: Arc<Shared<S>>) {
-    let attending = Attending(&shared);
+    let mut attending = Attending { shared: &shared, is_over: false };
     loop {
-        let batch = attending.0.next();
+        let batch = shared.next();
         if batch.is_empty() {
+            attending.is_over = true;
             return;
         }
         let questions = batch.iter().map(|asked| asked.question).collect();
         // What is done for one request is logged as its own; what is done for many, as nobody's.
         let span = if let [only] = &batch[..] { only.span.clone() } else { Span::none() };
-        let answers = attending.0.source.answer(questions).instrument(span).await;
+        let answers = shared.source.answer(questions).instrument(span).await;
         #[cfg(test)]
-        let (batch, answers) = attending.0.with_late_comers(batch, answers);
+        let (batch, answers) = shared.with_late_comers(batch, answers);
         tell(batch, answers);
     }
 }

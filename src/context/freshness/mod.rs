@@ -6,11 +6,9 @@
 //! Raft read so: a read index, Ongaro's dissertation, section 6.4.)
 
 mod batches;
-mod question;
 mod statement;
 #[cfg(test)]
 mod tests;
 
 pub(super) use batches::Batches;
-pub(super) use question::Question;
 pub(super) use statement::Statement;

@@ -1,19 +1,25 @@
 //! The statement that answers a batch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use uuid::Uuid;
+use tokio::time::timeout;
 
 use super::batches::Source;
-use super::question::Question;
-use crate::context::load::{Epochs, Fresh};
+use crate::context::load::{Fresh, Question, freshness};
 use crate::kernel::clock::Clock;
 use crate::kernel::db::Database;
-use crate::kernel::error::Result;
-use crate::kernel::ids::MandateId;
+use crate::kernel::error::{Code, Error, Result};
 
-/// The database, asked on a connection of its own: no mandate's load is in the way of a question,
-/// and no question in the way of a mandate's.
+/// Longer than this no connection is waited for: it may have died silently, and every request of
+/// the node would wait with it. What is asked changes nothing, so it can be asked again on another
+/// one.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// So that all of them take as long as a single statement may.
+const ATTEMPTS: usize = 5;
+
+/// The database, asked on connections that nothing else uses: no mandate's load is in the way of a
+/// question, and no question in the way of a mandate's.
 #[derive(Debug)]
 pub(crate) struct Statement {
     pub db: Database,
@@ -22,42 +28,19 @@ pub(crate) struct Statement {
 
 impl Source for Statement {
     async fn answer(&self, questions: Vec<Question>) -> Result<Vec<Option<Fresh>>> {
-        let sessions: Vec<Uuid> = questions.iter().map(|asked| asked.session.uuid()).collect();
-        let users: Vec<Uuid> = questions.iter().map(|asked| asked.user.uuid()).collect();
-        let mandates: Vec<Option<Uuid>> =
-            questions.iter().map(|asked| asked.mandate.map(MandateId::uuid)).collect();
-        let rows = sqlx::query!(
-            r#"select q.number as "number!", u.is_sys_admin, ue.epoch as user_epoch,
-                      ce.epoch as catalogue_epoch, me.epoch as "mandate_epoch?"
-               from unnest($1::uuid[], $2::uuid[], $3::uuid[])
-                 with ordinality q (session, account, mandate, number)
-               join sessions s on s.id = q.session and s.user_id = q.account
-                 and s.revoked_at is null and s.expires_at > $4
-               join users u on u.id = s.user_id and u.enabled and u.erased_at is null
-               join user_epochs ue on ue.user_id = s.user_id
-               cross join catalogue_epoch ce
-               left join mandate_epochs me on me.mandate_id = q.mandate"#,
-            &sessions,
-            &users,
-            &mandates as &[Option<Uuid>],
-            self.clock.now(),
-        )
-        .fetch_all(self.db.freshness())
-        .await?;
-        let mut answers: Vec<Option<Fresh>> = questions.iter().map(|_| None).collect();
-        for row in rows {
-            let place = usize::try_from(row.number - 1).ok().and_then(|at| answers.get_mut(at));
-            if let Some(place) = place {
-                *place = Some(Fresh {
-                    is_sys_admin: row.is_sys_admin,
-                    epochs: Epochs {
-                        user: row.user_epoch,
-                        mandate: row.mandate_epoch,
-                        catalogue: row.catalogue_epoch,
-                    },
-                });
+        for _ in 0..ATTEMPTS {
+            let asked = freshness(self.db.freshness(), &questions, self.clock.now());
+            match timeout(PATIENCE, asked).await {
+                // The connection was dead, and nothing but the connection.
+                Ok(Err(lost)) if lost.code() == Code::DatabaseUnavailable => {
+                    if !self.db.is_there().await {
+                        return Err(lost);
+                    }
+                }
+                Ok(answered) => return answered,
+                Err(_) => self.db.doubt(),
             }
         }
-        Ok(answers)
+        Err(Error::database_too_slow())
     }
 }

@@ -12,8 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, yield_now};
 
 use super::batches::{Batches, MOST, Source};
-use super::question::Question;
-use crate::context::load::{Epochs, Fresh};
+use crate::context::load::{Epochs, Fresh, Question};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{SessionId, UserId};
 

@@ -11,7 +11,7 @@ mod open;
 
 pub(super) use among::{admitted_among, peers_among};
 pub use epochs::Epochs;
-pub(super) use epochs::{Fresh, freshness};
+pub(super) use epochs::{Fresh, Question, freshness};
 pub(super) use homes::{RoleHome, is_of_a_feature, mandate_exists, mandate_of_instance, role_home};
 pub(super) use instance::{FoundInstance, instance};
 pub(super) use mandate::{is_suspended, mandate_access};

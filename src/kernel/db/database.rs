@@ -21,6 +21,9 @@ use crate::kernel::ids::MandateId;
 /// all others by then.
 const ATTEMPTS: usize = 3;
 
+/// For what every request asks first: one, and another should that not answer any more.
+const FRESHNESS: u32 = 2;
+
 /// The database, behind its pools.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -34,8 +37,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Pools that connect when first used; `size` connections do work and a quarter as many answer
-    /// context reads.
+    /// Pools that connect when first used; `size` connections do work, a quarter as many answer
+    /// context reads, and few what every request asks first.
     #[must_use]
     pub fn lazy(options: &PgConnectOptions, size: u32) -> Self {
         let asking = options.clone().application_name("bailiwick");
@@ -58,7 +61,7 @@ impl Database {
         let breaker = Breaker::new(asking);
         let of_system = |size| pool(size, "set role bailiwick_system", breaker.clone());
         let pool_of_readers = of_system(readers).connect_lazy_with(reader.clone());
-        let pool_of_freshness = of_system(1).connect_lazy_with(reader);
+        let pool_of_freshness = of_system(FRESHNESS).connect_lazy_with(reader);
         let work =
             pool(size, "set role bailiwick_runtime", breaker.clone()).connect_lazy_with(work);
         let pools = Arc::new([work.clone(), pool_of_readers.clone(), pool_of_freshness.clone()]);
@@ -162,19 +165,30 @@ impl Database {
         Ok(tokio::spawn(begin.in_current_span()).await.map_err(Error::internal)??)
     }
 
-    /// Reads of the platform that need no transaction: sessions, contexts, navigation.
+    /// Reads of the platform that need no transaction: contexts, navigation.
     pub(crate) fn reader(&self) -> &Readers {
         &self.readers
-    }
-
-    /// The connection of what every request asks first, for many of them at a time.
-    pub(crate) fn freshness(&self) -> &Readers {
-        &self.freshness
     }
 
     /// The same for one statement, in somebody's turn.
     pub(crate) async fn reader_for(&self, whose: Whose) -> Result<Reader<'_>> {
         Ok(Reader { readers: &self.readers, _turn: self.turn(&self.reading, whose).await? })
+    }
+
+    /// The connections of what every request asks first, for many of them at a time.
+    pub(crate) fn freshness(&self) -> &Readers {
+        &self.freshness
+    }
+
+    /// Connections that are idle by now are looked at before they are used again: one did not
+    /// answer.
+    pub(crate) fn doubt(&self) {
+        self.breaker.doubt();
+    }
+
+    /// Whether it is there; where that is being asked, once it is known.
+    pub(crate) async fn is_there(&self) -> bool {
+        self.breaker.is_there().await
     }
 
     /// Waits for an answer that somebody else asks the database for, as long as it is there.

@@ -3,9 +3,10 @@
 //! Connections start as `bailiwick_runtime`, a role without a right on any table.
 //! [`Database::begin`] makes a transaction act as `bailiwick_tenant` (one mandate's rows, by
 //! row-level security) or `bailiwick_system`; forgetting it is an error, never everything. A
-//! second, small pool starts as `bailiwick_system` in read-only mode: it answers what every request
-//! asks first (is the session alive, what may the caller do) in one round trip instead of three.
-//! Only `context` uses either (`tests/it/gates/architecture/rules.rs` keeps it so).
+//! second, small pool starts as `bailiwick_system` in read-only mode: it answers what the caller
+//! may do in one round trip instead of three; and a third, of two connections, what every request
+//! asks first (is the session alive, is what is kept still true), for all who wait at once. Only
+//! `context` uses them (`tests/it/gates/architecture/rules.rs` keeps it so).
 
 mod act_as;
 mod advisory;

@@ -22,6 +22,13 @@ pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
+impl Error {
+    /// It is there, and did not answer in time.
+    pub(crate) fn database_too_slow() -> Self {
+        Self::new(Code::TimedOut, "The database took too long over this.")
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let database = error.as_database_error();
@@ -36,8 +43,7 @@ impl From<sqlx::Error> for Error {
                 .caused_by(error);
             }
             Some(CANCELLED) => {
-                return Self::new(Code::TimedOut, "The database took too long over this.")
-                    .caused_by(error);
+                return Self::database_too_slow().caused_by(error);
             }
             _ => {}
         }
