@@ -378,7 +378,8 @@ async fn a_restart_between_two_requests_is_hardly_noticed() {
     assert_eq!(world.app.db.sight().opened, 0);
 }
 
-/// The connection on which all are asked for was closed while it lay idle: nobody is refused for it.
+/// The connection on which all are asked for was closed while it lay idle: nobody is refused for
+/// it.
 #[tokio::test]
 async fn a_closed_connection_of_what_all_ask_first_is_hardly_noticed() {
     let (_server, world) = world().await;
