@@ -189,7 +189,7 @@ fn of_catalogue(catalogue: &Catalogue) -> usize {
 mod tests {
     use super::*;
 
-    const EPOCHS: Epochs = Epochs { user: 1, mandate: Some(1), catalogue: 1 };
+    const EPOCHS: Epochs = Epochs { user: 1, mandates: 1, catalogue: 1, era: 1 };
 
     fn access(tables: usize) -> MandateAccess {
         let tables: serde_json::Map<_, _> = (0..tables)

@@ -170,10 +170,11 @@ impl Caller {
     }
 
     async fn renewed(&self, connection: &mut PgConnection) -> Result<Self> {
-        let asked = load::Question { session: self.session, user: self.user, mandate: None };
-        let fresh = load::freshness(connection, &[asked], self.services.clock.now()).await?;
-        let fresh = fresh.into_iter().flatten().next().ok_or_else(unauthenticated)?;
-        Ok(Self { is_sys_admin: fresh.is_sys_admin, ..self.clone() })
+        let found = load::alive(connection, &[(self.session, self.user)], &[]).await?;
+        let live = found.sessions.into_iter().map(|(_, live)| live).next();
+        let now = self.services.clock.now();
+        let live = live.filter(|live| live.expires_at > now).ok_or_else(unauthenticated)?;
+        Ok(Self { is_sys_admin: live.is_sys_admin, ..self.clone() })
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::cache::ContextCache;
 use super::freshness::{Batches, Statement};
-use super::load::{Fresh, Question};
+use super::load::{Fresh, Mandates, Question};
 use crate::kernel::clock::Clock;
 use crate::kernel::db::{Database, Reader, Whose, once};
 use crate::kernel::error::Result;
@@ -29,7 +29,7 @@ impl Services {
     /// The same with a cache made elsewhere: [`ContextCache::off`] for a node that keeps nothing.
     #[must_use]
     pub fn with_cache(db: Database, clock: Arc<dyn Clock>, cache: ContextCache) -> Self {
-        let statement = Statement { db: db.clone(), clock: clock.clone() };
+        let statement = Statement::of(db.clone(), clock.clone());
         Self { db, clock, cache, freshness: Batches::of(statement) }
     }
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -40,9 +40,9 @@ impl Services {
         &self,
         session: SessionId,
         user: UserId,
-        mandate: Option<MandateId>,
+        mandates: Mandates,
     ) -> Result<Option<Fresh>> {
-        self.db.awaited(self.freshness.ask(Question { session, user, mandate })).await?
+        self.db.awaited(self.freshness.ask(Question { session, user, mandates })).await?
     }
     /// Runs work that belongs to no request, as long as the database is there.
     pub(crate) async fn attended<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {

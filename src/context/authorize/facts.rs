@@ -6,6 +6,7 @@ use super::authorizing::Authorizing;
 use super::headers::ContextHeaders;
 use crate::context::actor::RequestMeta;
 use crate::context::caller::Caller;
+use crate::context::load::Mandates;
 use crate::context::path::RequestPath;
 use crate::context::refusals::unauthenticated;
 use crate::context::services::Services;
@@ -37,7 +38,7 @@ impl<'a> RequestFacts<'a> {
         let (claims, headers) = self.claimed()?;
         let services = self.services;
         let fresh = services
-            .fresh(claims.session, claims.user, headers.mandate)
+            .fresh(claims.session, claims.user, Mandates::One(headers.mandate))
             .await?
             .ok_or_else(unauthenticated)?;
         let caller = Caller {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::authorizing::Authorizing;
 use super::context::{Context, Governed, OfTables};
 use super::facts::RequestFacts;
-use crate::context::load;
+use crate::context::load::{self, Epochs};
 use crate::context::mandate::{Authority, MandateContext};
 use crate::context::merged_access::MandateAccess;
 use crate::context::path::Origin;
@@ -108,7 +108,8 @@ impl Authorizing<'_> {
             // it.
             return Ok(access);
         }
-        self.services.cache.keep_mandate(key, loaded.epochs, access.clone());
+        let epochs = Epochs { era: self.epochs.era, ..loaded.epochs };
+        self.services.cache.keep_mandate(key, epochs, access.clone());
         if loaded.first_use {
             self.note_first_use(mandate).await?;
         }

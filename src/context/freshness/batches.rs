@@ -146,7 +146,7 @@ async fn attend<S: Source>(shared: Arc<Shared<S>>) {
             attending.is_over = true;
             return;
         }
-        let questions = batch.iter().map(|asked| asked.question).collect();
+        let questions = batch.iter().map(|asked| asked.question.clone()).collect();
         // What is done for one request is logged as its own; what is done for many, as nobody's.
         let span = if let [only] = &batch[..] { only.span.clone() } else { Span::none() };
         let answers = shared.source.answer(questions).instrument(span).await;

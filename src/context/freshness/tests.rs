@@ -12,16 +12,16 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, yield_now};
 
 use super::batches::{Batches, MOST, Source};
-use crate::context::load::{Epochs, Fresh, Question};
+use crate::context::load::{Epochs, Fresh, Mandates, Question};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{SessionId, UserId};
 
 fn question() -> Question {
-    Question { session: SessionId::new(), user: UserId::new(), mandate: None }
+    Question { session: SessionId::new(), user: UserId::new(), mandates: Mandates::One(None) }
 }
 
 fn fresh(user: i64) -> Fresh {
-    Fresh { is_sys_admin: false, epochs: Epochs { user, mandate: None, catalogue: 0 } }
+    Fresh { is_sys_admin: false, epochs: Epochs { user, mandates: 0, catalogue: 0, era: 1 } }
 }
 
 /// What is true, and those who asked.

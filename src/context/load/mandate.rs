@@ -12,6 +12,7 @@ use crate::kernel::ids::{MandateId, UserId};
 /// A user's access in a mandate, and the epochs that it was read at.
 #[derive(Debug)]
 pub struct LoadedMandate {
+    /// Of no era: whoever keeps it says of which.
     pub epochs: Epochs,
     /// `None`: not a member, or something on the way is disabled or deleted.
     pub access: Option<MandateAccess>,
@@ -24,7 +25,8 @@ pub async fn mandate_access(
     mandate: MandateId,
 ) -> Result<Option<LoadedMandate>> {
     let row = sqlx::query!(
-        r#"select ue.epoch as user_epoch, ce.epoch as catalogue_epoch, me.epoch as "mandate_epoch?",
+        r#"select ue.epoch as user_epoch, ce.epoch as catalogue_epoch,
+                  coalesce(me.epoch, 0) as "mandate_epoch!",
                   m.user_id is not null as "alive!", (m.user_id is not null
                       and m.first_used_at is null) as "first_use!",
                   (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label,
@@ -51,8 +53,9 @@ pub async fn mandate_access(
     Ok(row.map(|row| LoadedMandate {
         epochs: Epochs {
             user: row.user_epoch,
-            mandate: row.mandate_epoch,
+            mandates: row.mandate_epoch,
             catalogue: row.catalogue_epoch,
+            era: Epochs::OF_NO_ERA,
         },
         first_use: row.first_use,
         access: row.alive.then(|| MandateAccess::of(row.roles.0)),

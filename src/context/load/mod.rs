@@ -3,6 +3,7 @@
 //! epochs second would be stale for good).
 
 mod among;
+mod changes;
 mod epochs;
 mod homes;
 mod instance;
@@ -10,8 +11,9 @@ mod mandate;
 mod open;
 
 pub(super) use among::{admitted_among, peers_among};
+pub(super) use changes::{Changes, Server, Snapshot, changes_since, server};
 pub use epochs::Epochs;
-pub(super) use epochs::{Fresh, Question, freshness};
+pub(super) use epochs::{Alive, Fresh, LiveSession, Mandates, Question, alive};
 pub(super) use homes::{RoleHome, is_of_a_feature, mandate_exists, mandate_of_instance, role_home};
 pub(super) use instance::{FoundInstance, instance};
 pub(super) use mandate::{is_suspended, mandate_access};

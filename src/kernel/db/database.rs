@@ -1,6 +1,7 @@
 //! The pools, and how a transaction begins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
@@ -9,7 +10,8 @@ use tracing::Instrument;
 use super::act_as::{ActAs, Intent, settings};
 use super::breaker::{self, AT_THE_DOOR, Breaker, Opened, SUSPICIOUS, Sight};
 use super::failpoint::{Moment, reach};
-use super::lent::{Lent, pool};
+use super::kept::KeptConnection;
+use super::lent::{Lent, pool, still_answers};
 use super::once;
 use super::readers::{Reader, Readers};
 use super::transaction::Transaction;
@@ -21,15 +23,13 @@ use crate::kernel::ids::MandateId;
 /// all others by then.
 const ATTEMPTS: usize = 3;
 
-/// For what every request asks first: one, and another should that not answer any more.
-const FRESHNESS: u32 = 2;
-
 /// The database, behind its pools.
 #[derive(Debug, Clone)]
 pub struct Database {
     work: PgPool,
     readers: Readers,
-    freshness: Readers,
+    /// Only opens connections: each is taken out and kept.
+    freshness: PgPool,
     _pools: Arc<breaker::Pools>,
     breaker: Breaker,
     working: Turns,
@@ -38,7 +38,7 @@ pub struct Database {
 
 impl Database {
     /// Pools that connect when first used; `size` connections do work, a quarter as many answer
-    /// context reads, and few what every request asks first.
+    /// context reads, and one what every request asks first.
     #[must_use]
     pub fn lazy(options: &PgConnectOptions, size: u32) -> Self {
         let asking = options.clone().application_name("bailiwick");
@@ -61,15 +61,18 @@ impl Database {
         let breaker = Breaker::new(asking);
         let of_system = |size| pool(size, "set role bailiwick_system", breaker.clone());
         let pool_of_readers = of_system(readers).connect_lazy_with(reader.clone());
-        let pool_of_freshness = of_system(FRESHNESS).connect_lazy_with(reader);
+        // By index, whatever the tables' statistics say at a time.
+        let by_key =
+            reader.options([("enable_seqscan", "off"), ("plan_cache_mode", "force_generic_plan")]);
+        let freshness = of_system(1).connect_lazy_with(by_key);
         let work =
             pool(size, "set role bailiwick_runtime", breaker.clone()).connect_lazy_with(work);
-        let pools = Arc::new([work.clone(), pool_of_readers.clone(), pool_of_freshness.clone()]);
+        let pools = Arc::new([work.clone(), pool_of_readers.clone(), freshness.clone()]);
         breaker.may_ask(&pools);
         Self {
             work,
             readers: Readers { pool: pool_of_readers, breaker: breaker.clone() },
-            freshness: Readers { pool: pool_of_freshness, breaker: breaker.clone() },
+            freshness,
             _pools: pools,
             breaker,
             working: Turns::of(size),
@@ -175,9 +178,14 @@ impl Database {
         Ok(Reader { readers: &self.readers, _turn: self.turn(&self.reading, whose).await? })
     }
 
-    /// The connections of what every request asks first, for many of them at a time.
-    pub(crate) fn freshness(&self) -> &Readers {
-        &self.freshness
+    /// A connection of its own for what every request asks first, for many of them at a time.
+    pub(crate) async fn kept(&self) -> Result<KeptConnection> {
+        Ok(Lent::from(&self.freshness, &self.breaker).await?.keep())
+    }
+
+    /// Whether a connection that is kept is still one, where that may be asked.
+    pub(crate) async fn still_answers(&self, kept: &mut KeptConnection, idle: Duration) -> bool {
+        still_answers(kept, &self.breaker, idle).await
     }
 
     /// Connections that are idle by now are looked at before they are used again: one did not
@@ -193,7 +201,19 @@ impl Database {
 
     /// Waits for an answer that somebody else asks the database for, as long as it is there.
     pub(crate) async fn awaited<T>(&self, answer: impl Future<Output = T>) -> Result<T> {
-        Ok(self.breaker.guarded(SUSPICIOUS, answer).await?)
+        Ok(self.breaker.awaited(answer).await?)
+    }
+
+    /// Waits for what is asked on a connection that is kept, as long as the database is there.
+    pub(crate) async fn answered<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T> {
+        let outcome = self.breaker.guarded(SUSPICIOUS, asked).await?;
+        match &outcome {
+            Err(error) if error.code() == Code::DatabaseUnavailable => {
+                self.breaker.lost(&error.detail());
+            }
+            _ => self.breaker.heard(),
+        }
+        outcome
     }
 
     /// Runs somebody's work, all that one request or job does. Where the database goes away while a
@@ -226,6 +246,6 @@ impl Database {
     pub async fn close(&self) {
         self.work.close().await;
         self.readers.pool.close().await;
-        self.freshness.pool.close().await;
+        self.freshness.close().await;
     }
 }

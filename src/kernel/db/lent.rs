@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 
 use super::breaker::{AT_THE_DOOR, Breaker, SUSPICIOUS};
+use super::kept::KeptConnection;
 use super::turns;
 use crate::kernel::error::is_lost;
 
@@ -31,8 +32,8 @@ pub(super) fn pool(size: u32, on_connect: &'static str, breaker: Breaker) -> PgP
         // A ping before every use would cost a round trip.
         .test_before_acquire(false)
         .before_acquire(move |connection, meta| {
-            let looks = meta.idle_for > LONG_IDLE || breaker.doubts(meta.idle_for);
-            Box::pin(async move { Ok(!looks || answers(connection).await) })
+            let breaker = breaker.clone();
+            Box::pin(async move { Ok(still_answers(connection, &breaker, meta.idle_for).await) })
         })
         .after_connect(move |connection, _| {
             Box::pin(async move {
@@ -83,6 +84,15 @@ async fn new_or_come_back(pool: &PgPool) -> Result<PoolConnection<Postgres>, sql
     }
 }
 
+/// Where it may have died meanwhile, it is asked.
+pub(super) async fn still_answers(
+    connection: &mut PgConnection,
+    breaker: &Breaker,
+    idle: Duration,
+) -> bool {
+    !(idle > LONG_IDLE || breaker.doubts(idle)) || answers(connection).await
+}
+
 async fn answers(connection: &mut PgConnection) -> bool {
     matches!(timeout(UNWILLING, connection.ping()).await, Ok(Ok(())))
 }
@@ -102,8 +112,16 @@ impl Lent {
     }
 
     /// Closes it, which also ends whatever it is in.
-    pub fn discard(mut self) {
-        self.connection.take().map(PoolConnection::detach);
+    pub fn discard(self) {
+        drop(self.keep());
+    }
+
+    /// Takes it out of the pool, which opens another one in its place.
+    pub fn keep(mut self) -> KeptConnection {
+        let connection = self.connection.take();
+        let connection = connection
+            .unwrap_or_else(|| unreachable!("the connection is taken only when it goes back"));
+        KeptConnection(connection.detach())
     }
 }
 

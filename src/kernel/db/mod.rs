@@ -4,9 +4,10 @@
 //! [`Database::begin`] makes a transaction act as `bailiwick_tenant` (one mandate's rows, by
 //! row-level security) or `bailiwick_system`; forgetting it is an error, never everything. A
 //! second, small pool starts as `bailiwick_system` in read-only mode: it answers what the caller
-//! may do in one round trip instead of three; and a third, of two connections, what every request
-//! asks first (is the session alive, is what is kept still true), for all who wait at once. Only
-//! `context` uses them (`tests/it/gates/architecture/rules.rs` keeps it so).
+//! may do in one round trip instead of three; and one connection that is kept
+//! ([`KeptConnection`]) what every request asks first (is the session alive, is what is kept still
+//! true), for all who wait at once. Only `context` uses them
+//! (`tests/it/gates/architecture/rules.rs` keeps it so).
 
 mod act_as;
 mod advisory;
@@ -14,6 +15,7 @@ pub mod bootstrap;
 mod breaker;
 mod database;
 pub(crate) mod failpoint;
+mod kept;
 mod lent;
 pub mod listing;
 pub mod once;
@@ -28,6 +30,7 @@ pub use self::act_as::{ActAs, Intent};
 pub use self::advisory::AdvisoryLock;
 pub use self::breaker::{Phase, Sight};
 pub use self::database::Database;
+pub(crate) use self::kept::KeptConnection;
 pub(crate) use self::readers::Reader;
 pub use self::transaction::Transaction;
 pub(crate) use self::turns::Whose;

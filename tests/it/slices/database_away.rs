@@ -268,7 +268,7 @@ async fn a_connection_that_no_longer_answers_does_not_go_back() {
     let (mut server, world) = world().await;
     list(&world).send().await.expect(200);
     let mut holder = world.app.sql.acquire().await.unwrap().detach();
-    sqlx::raw_sql("begin; lock table sessions in access exclusive mode")
+    sqlx::raw_sql("begin; lock table catalogue_epoch in access exclusive mode")
         .execute(&mut holder)
         .await
         .unwrap();
@@ -386,9 +386,9 @@ async fn a_closed_connection_of_what_all_ask_first_is_hardly_noticed() {
     list(&world).send().await.expect(200);
     let close = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                  where datname = current_database() and state = 'idle'
-                   and query like '%with ordinality q (session, account%'";
+                   and pid <> pg_backend_pid() and query like '%catalogue_epoch%'";
     let closed: i64 = sqlx::query_scalar(close).fetch_one(&world.app.sql).await.unwrap();
-    assert!((1..=2).contains(&closed), "{closed}");
+    assert!(closed >= 1);
     for (answer, _) in at_once((0..CROWD).map(|_| list(&world)).collect()).await {
         answer.expect(200);
     }

@@ -23,6 +23,7 @@ mod demo_accounts;
 mod dry_run;
 mod features;
 mod finding;
+mod freshness;
 mod group_members;
 mod groups;
 mod idempotency;

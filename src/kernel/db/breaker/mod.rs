@@ -11,6 +11,7 @@ mod opened;
 mod parts;
 mod question;
 
+use std::fmt::Display;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -102,6 +103,19 @@ impl Breaker {
         }
     }
 
+    /// The same for what others see to, who have the database asked themselves.
+    pub async fn awaited<T>(&self, work: impl Future<Output = T>) -> Result<T, sqlx::Error> {
+        let mut state = self.0.state.subscribe();
+        if self.is_open() {
+            return Err(self.refusal());
+        }
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            _ = state.wait_for(|state| state.phase != Phase::Closed) => Err(self.refusal()),
+        }
+    }
+
     /// The same for a statement, whose answer shows that the database is there, or that this
     /// connection is not.
     pub async fn statement<T>(
@@ -179,7 +193,7 @@ impl Breaker {
 
     /// A connection has broken. It may have been the only one, or the database has gone: it is
     /// asked.
-    pub fn lost(&self, why: &sqlx::Error) {
+    pub fn lost(&self, why: &impl Display) {
         self.doubt();
         if self.ask() {
             tracing::info!(%why, "a connection to the database was lost");
