@@ -110,10 +110,10 @@ impl Policy<Asking> {
 }
 
 impl Policy<DeferredCaller> {
-    /// Any signed-in user, for a handler whose one statement also checks the session (navigation:
-    /// one round trip).
+    /// Any signed-in user, for a handler that asks for more than one mandate's epochs when it has
+    /// the session checked (navigation).
     #[must_use]
-    pub fn user_checked_by_the_statement() -> Self {
+    pub fn user_checked_by_the_handler() -> Self {
         Self::of(vec![Clause::User])
     }
 }

@@ -1,25 +1,58 @@
-//! Whose token was looked at, and whose session was not yet.
+//! Whose token was looked at, and whose session was not yet, since it is asked about together with
+//! what the handler keeps.
+
+use std::sync::Arc;
 
 use super::context::Context;
 use super::facts::RequestFacts;
+use crate::context::load::{Epochs, Fresh, Mandates};
+use crate::context::refusals::unauthenticated;
 use crate::context::services::Services;
 use crate::kernel::credentials::claims::Claims;
+use crate::kernel::db::Reader;
 use crate::kernel::error::Result;
+use crate::kernel::ids::{MandateId, UserId};
 
-/// A caller whose token was verified and whose session was not yet.
+/// A caller whose token was verified and whose session was not yet: good for looking at what is
+/// kept of them, and for nothing that leaves the service.
 #[derive(Debug, Clone)]
 pub struct DeferredCaller {
     claims: Claims,
     services: Services,
 }
 
+/// A caller whose session is alive.
+#[derive(Debug)]
+pub struct CheckedCaller {
+    user: UserId,
+    epochs: Epochs,
+    services: Services,
+}
+
 impl DeferredCaller {
     /// Of a token that was verified.
-    pub fn claims(&self) -> Claims {
-        self.claims
+    pub fn user(&self) -> UserId {
+        self.claims.user
     }
-    pub(crate) fn services(&self) -> &Services {
-        &self.services
+    /// Whether the session is alive, and the present epochs, for these mandates together.
+    pub async fn check(self, mandates: Arc<[MandateId]>) -> Result<CheckedCaller> {
+        let Claims { session, user, .. } = self.claims;
+        let fresh = self.services.fresh(session, user, Mandates::Of(mandates)).await?;
+        let Fresh { epochs, .. } = fresh.ok_or_else(unauthenticated)?;
+        Ok(CheckedCaller { user, epochs, services: self.services })
+    }
+}
+
+impl CheckedCaller {
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+    pub fn epochs(&self) -> Epochs {
+        self.epochs
+    }
+    /// For one statement, in the caller's own turn.
+    pub(crate) async fn reader(&self) -> Result<Reader<'_>> {
+        self.services.reader(self.user, None).await
     }
 }
 

@@ -23,6 +23,6 @@ pub(crate) use super::refusals::{for_sys_admins, mandate_access_denied, unauthen
 pub use accounts::Accounts;
 pub use chosen::ChosenContext;
 pub use context::{Context, Governed, OfTables};
-pub use deferred::DeferredCaller;
+pub use deferred::{CheckedCaller, DeferredCaller};
 pub use facts::RequestFacts;
 pub use reach::Reach;

@@ -1,18 +1,17 @@
-//! Bodies of `/api/features/my`, kept under the epochs that they were made at. The statement that
-//! checks the session also compares the epochs, so a body that is used is never stale.
+//! Bodies of `/api/features/my`, kept under the epochs that they were made at. Every request asks
+//! for the present ones first, so a body that is used is never stale.
 //!
 //! A body is kept by the language that was found, not by what was asked for: there are no more
 //! bodies of a user than languages in their labels, whatever they ask for.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 
-use super::store::Epochs;
-use crate::kernel::ids::UserId;
+use crate::context::Epochs;
+use crate::kernel::ids::{MandateId, UserId};
 use crate::kernel::languages;
 use crate::kernel::weight;
 
@@ -24,7 +23,6 @@ const BODIES: usize = 8;
 /// A body and its tag.
 #[derive(Debug, Clone)]
 pub(super) struct Body {
-    pub epochs: Epochs,
     pub json: Bytes,
     pub tag: String,
 }
@@ -38,28 +36,38 @@ enum Within {
     Found(Option<Arc<str>>),
 }
 
+/// What the navigation of a user hangs on.
+#[derive(Debug, Clone)]
+pub(super) struct Basis {
+    /// Together for all of the mandates.
+    pub epochs: Epochs,
+    /// The user's, open or not.
+    pub mandates: Arc<[MandateId]>,
+    /// Those of all labels that the user sees.
+    pub languages: Vec<Arc<str>>,
+}
+
 /// The bodies of one user.
 #[derive(Debug)]
-struct Kept {
-    epochs: Epochs,
-    /// Those of all labels that the user sees.
-    languages: Vec<Arc<str>>,
+pub(super) struct Kept {
+    pub basis: Basis,
     bodies: Vec<(Within, Body)>,
 }
 
 impl Kept {
     fn within(&self, wanted: Option<&str>) -> Within {
         let Some(wanted) = wanted else { return Within::All };
-        Within::Found(languages::among(&self.languages, wanted).cloned())
+        Within::Found(languages::among(&self.basis.languages, wanted).cloned())
     }
 
-    fn body(&self, wanted: Option<&str>) -> Option<&Body> {
+    pub(super) fn body(&self, wanted: Option<&str>) -> Option<&Body> {
         let within = self.within(wanted);
         self.bodies.iter().find(|(of, _)| *of == within).map(|(_, body)| body)
     }
 
     fn weight(&self) -> u32 {
-        let languages: usize = self.languages.iter().map(|language| weight::text(language)).sum();
+        let Basis { mandates, languages, .. } = &self.basis;
+        let languages: usize = languages.iter().map(|language| weight::text(language)).sum();
         let bodies: usize = self
             .bodies
             .iter()
@@ -67,7 +75,7 @@ impl Kept {
                 size_of::<(Within, Body)>() + weight::text(&body.tag) + weight::bytes(&body.json)
             })
             .sum();
-        weight::entry(size_of::<(UserId, Self)>() + languages + bodies)
+        weight::entry(size_of::<(UserId, Self)>() + size_of_val(&**mandates) + languages + bodies)
     }
 }
 
@@ -93,28 +101,21 @@ impl NavigationCache {
         Self(None)
     }
 
-    pub(super) fn get(&self, user: UserId, wanted: Option<&str>) -> Option<Body> {
-        self.0.as_ref()?.get(&user)?.body(wanted).cloned()
+    pub(super) fn of(&self, user: UserId) -> Option<Arc<Kept>> {
+        self.0.as_ref()?.get(&user)
     }
 
-    /// Keeps a body; `languages` are those of all labels that the user sees, at the epochs of the
-    /// body.
-    pub(super) fn keep(
-        &self,
-        user: UserId,
-        wanted: Option<&str>,
-        languages: BTreeSet<String>,
-        body: Body,
-    ) {
+    /// Keeps a body beside those of the same epochs.
+    pub(super) fn keep(&self, user: UserId, wanted: Option<&str>, basis: Basis, body: Body) {
         let Some(cache) = &self.0 else { return };
-        let languages: Vec<Arc<str>> = languages.into_iter().map(Arc::from).collect();
-        let mut kept = Kept { epochs: body.epochs, languages, bodies: Vec::new() };
+        let mut kept = Kept { basis, bodies: Vec::new() };
         let within = kept.within(wanted);
         cache.entry(user).and_compute_with(|before| {
             // The latest first. Those of other epochs are of no use any more, and only so many are
             // kept.
-            let before =
-                before.map(moka::Entry::into_value).filter(|before| before.epochs == kept.epochs);
+            let before = before
+                .map(moka::Entry::into_value)
+                .filter(|before| before.basis.epochs == kept.basis.epochs);
             let others = before
                 .iter()
                 .flat_map(|before| &before.bodies)
@@ -132,14 +133,15 @@ impl NavigationCache {
 mod tests {
     use super::*;
 
-    const EPOCHS: Epochs = Epochs { user: 1, catalogue: 1, mandates: 1 };
+    const EPOCHS: Epochs = Epochs { user: 1, mandates: 1, catalogue: 1, era: 1 };
 
-    fn body(epochs: Epochs, json: &str) -> Body {
-        Body { epochs, json: Bytes::copy_from_slice(json.as_bytes()), tag: "\"t\"".to_owned() }
+    fn body(json: &str) -> Body {
+        Body { json: Bytes::copy_from_slice(json.as_bytes()), tag: "\"t\"".to_owned() }
     }
 
-    fn languages(tags: &[&str]) -> BTreeSet<String> {
-        tags.iter().map(|tag| (*tag).to_owned()).collect()
+    fn seen(epochs: Epochs, languages: &[&str]) -> Basis {
+        let languages = languages.iter().copied().map(Arc::from).collect();
+        Basis { epochs, mandates: Arc::default(), languages }
     }
 
     impl NavigationCache {
@@ -151,10 +153,10 @@ mod tests {
     #[test]
     fn a_body_is_kept_by_what_was_found() {
         let (cache, user) = (NavigationCache::default(), UserId::new());
-        let seen = || languages(&["de", "en", "pt-BR"]);
-        cache.keep(user, Some("de-CH"), seen(), body(EPOCHS, "german"));
-        cache.keep(user, Some("xx"), seen(), body(EPOCHS, "fallen back"));
-        cache.keep(user, None, seen(), body(EPOCHS, "all"));
+        let seen = || seen(EPOCHS, &["de", "en", "pt-BR"]);
+        cache.keep(user, Some("de-CH"), seen(), body("german"));
+        cache.keep(user, Some("xx"), seen(), body("fallen back"));
+        cache.keep(user, None, seen(), body("all"));
         for (wanted, found) in [
             (Some("de"), Some("german")),
             (Some("DE-at"), Some("german")),
@@ -164,7 +166,7 @@ mod tests {
             (Some("en"), None),
             (None, Some("all")),
         ] {
-            let found_now = cache.get(user, wanted).map(|body| body.json);
+            let found_now = cache.kept(user).body(wanted).map(|body| body.json.clone());
             assert_eq!(found_now.as_deref(), found.map(str::as_bytes), "{wanted:?}");
         }
     }
@@ -173,34 +175,40 @@ mod tests {
     fn invented_languages_take_no_room() {
         let (cache, user) = (NavigationCache::default(), UserId::new());
         for n in 0..1_000 {
-            cache.keep(user, Some(&format!("q{n}")), languages(&["de", "en"]), body(EPOCHS, "{}"));
+            cache.keep(user, Some(&format!("q{n}")), seen(EPOCHS, &["de", "en"]), body("{}"));
         }
         assert_eq!(cache.kept(user).bodies.len(), 1);
         let many: Vec<String> = (0..50).map(|n| format!("l{n}")).collect();
         for language in &many {
-            cache.keep(user, Some(language), many.iter().cloned().collect(), body(EPOCHS, "{}"));
+            let all: Vec<&str> = many.iter().map(String::as_str).collect();
+            cache.keep(user, Some(language), seen(EPOCHS, &all), body("{}"));
         }
-        assert_eq!(cache.kept(user).bodies.len(), BODIES);
-        assert!(cache.get(user, Some("l49")).is_some() && cache.get(user, Some("l0")).is_none());
+        let kept = cache.kept(user);
+        assert_eq!(kept.bodies.len(), BODIES);
+        assert!(kept.body(Some("l49")).is_some() && kept.body(Some("l0")).is_none());
     }
 
     #[test]
     fn other_epochs_leave_nothing_of_before() {
         let (cache, user) = (NavigationCache::default(), UserId::new());
-        cache.keep(user, Some("de"), languages(&["de", "en"]), body(EPOCHS, "then"));
+        cache.keep(user, Some("de"), seen(EPOCHS, &["de", "en"]), body("then"));
         let now = Epochs { user: 2, ..EPOCHS };
-        cache.keep(user, Some("en"), languages(&["en"]), body(now, "now"));
-        assert!(cache.get(user, Some("en")).is_some_and(|body| body.epochs == now));
-        assert!(cache.get(user, Some("de")).is_none());
+        cache.keep(user, Some("en"), seen(now, &["en"]), body("now"));
+        let kept = cache.kept(user);
+        assert!(kept.basis.epochs == now && kept.body(Some("en")).is_some());
+        assert_eq!(kept.bodies.len(), 1);
     }
 
     #[test]
     fn everything_is_weighed() {
         let (cache, user) = (NavigationCache::default(), UserId::new());
-        cache.keep(user, None, languages(&[]), body(EPOCHS, r#"{"mandates":[]}"#));
+        cache.keep(user, None, seen(EPOCHS, &[]), body(r#"{"mandates":[]}"#));
         let least = cache.kept(user).weight();
         assert!(least >= 1_000, "the smallest body is not what it takes to keep it: {least}");
-        cache.keep(user, Some("de"), languages(&["de"]), body(EPOCHS, &"x".repeat(10_000)));
+        cache.keep(user, Some("de"), seen(EPOCHS, &["de"]), body(&"x".repeat(10_000)));
         assert!(cache.kept(user).weight() >= least + 10_000);
+        let mandates = (0..1_000).map(|_| MandateId::new()).collect();
+        cache.keep(user, None, Basis { mandates, ..seen(EPOCHS, &[]) }, body("{}"));
+        assert!(cache.kept(user).weight() >= least + 16_000);
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /api/features/my`.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::body::Body as HttpBody;
 use axum::http::header::CONTENT_TYPE;
@@ -9,9 +11,10 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
-use super::cache::{Body, NavigationCache};
+use super::cache::{Basis, Body, NavigationCache};
 use super::{Navigation, languages_of, store};
-use crate::context::authorize::{DeferredCaller, unauthenticated};
+use crate::context::Epochs;
+use crate::context::authorize::{CheckedCaller, DeferredCaller, unauthenticated};
 use crate::context::policy::Policy;
 use crate::http::app::App;
 use crate::http::etag::unless_known;
@@ -28,7 +31,7 @@ pub(super) fn routes(app: &App) -> Routes {
         NavigationCache::off()
     };
     Routes::new()
-        .routes(routes!(get_my_features).guard(app, Policy::user_checked_by_the_statement()))
+        .routes(routes!(get_my_features).guard(app, Policy::user_checked_by_the_handler()))
         .layer(Extension(kept))
 }
 
@@ -56,33 +59,44 @@ async fn get_my_features(
     let checked = query.lang.as_deref().map(|tag| names::checked_language("lang", tag)).transpose();
     // What is no language is looked for nowhere.
     let language = checked.as_ref().ok().and_then(Option::as_deref);
-    let (user, services) = (caller.claims().user, caller.services());
-    let kept = bodies.get(user, language);
-    let now = services.clock.now();
-    let found =
-        store::find(services.db.reader(), &caller, now, kept.as_ref().map(|body| body.epochs))
-            .await?;
-    let found = found.ok_or_else(unauthenticated)?;
-    // Only now, since who is not signed in is told nothing else.
+    let kept = bodies.of(caller.user());
+    let mandates = kept.as_ref().map_or_else(Arc::default, |kept| kept.basis.mandates.clone());
+    let caller = caller.check(mandates).await?;
+    // Only now, since it is nothing that the guard looks at.
     if let Err(error) = &checked {
         return Err(Error::new(Code::InvalidParameter, format!("`lang` {}", error.detail)));
     }
-    let body = match (found.rows, kept) {
-        (None, Some(kept)) => kept,
-        (rows, _) => {
-            let rows = rows.unwrap_or_default();
-            let languages = languages_of(&rows);
-            let json =
-                serde_json::to_vec(&Navigation::of(rows, language)).map_err(Error::internal)?;
-            let tag = format!("\"{}\"", base64url(&digest(&json)[..16]));
-            let body = Body { epochs: found.epochs, json: json.into_boxed_slice().into(), tag };
-            bodies.keep(user, language, languages, body.clone());
-            body
-        }
-    };
-    Ok(unless_known(&headers, &body.tag, || {
+    let kept = kept.filter(|kept| kept.basis.epochs == caller.epochs());
+    if let Some(body) = kept.as_ref().and_then(|kept| kept.body(language)) {
+        return Ok(told(&headers, body));
+    }
+    let body = made(&bodies, &caller, language).await?;
+    Ok(told(&headers, &body))
+}
+
+/// Reads what is open, and keeps it.
+async fn made(
+    bodies: &NavigationCache,
+    caller: &CheckedCaller,
+    language: Option<&str>,
+) -> Result<Body> {
+    let found = store::find(&*caller.reader().await?, caller).await?;
+    let found = found.ok_or_else(unauthenticated)?;
+    let languages = languages_of(&found.rows).into_iter().map(Arc::from).collect();
+    let json =
+        serde_json::to_vec(&Navigation::of(found.rows, language)).map_err(Error::internal)?;
+    let tag = format!("\"{}\"", base64url(&digest(&json)[..16]));
+    let body = Body { json: json.into_boxed_slice().into(), tag };
+    let epochs = Epochs { era: caller.epochs().era, ..found.epochs };
+    let basis = Basis { epochs, mandates: found.mandates.into(), languages };
+    bodies.keep(caller.user(), language, basis, body.clone());
+    Ok(body)
+}
+
+fn told(headers: &HeaderMap, body: &Body) -> Response {
+    unless_known(headers, &body.tag, || {
         let mut response = Response::new(HttpBody::from(body.json.clone()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
-    }))
+    })
 }

@@ -1,26 +1,17 @@
-//! The one statement behind `/api/features/my`: is the session alive, what are the epochs, and,
-//! where they are not those of the body that the caller keeps, what is open to the user. It starts
-//! from the user, so that its cost grows with their own instances and not with other mandates.
+//! The one statement behind `/api/features/my`, where the node keeps no body of the present epochs:
+//! what is open to the user, and at which epochs. It starts from the user, so that its cost grows
+//! with their own instances and not with other mandates.
 
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgExecutor;
 use sqlx::types::Json;
 
 use crate::access::HeldRole;
-use crate::context::authorize::DeferredCaller;
+use crate::context::Epochs;
+use crate::context::authorize::CheckedCaller;
 use crate::kernel::error::Result;
 use crate::kernel::ids::{InstanceId, MandateId};
 use crate::kernel::translations::Texts;
-
-/// The numbers that a kept body stands and falls with. `mandates` is the sum over the user's
-/// mandates: it only grows while the memberships stay, and those are covered by `user`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Epochs {
-    pub user: i64,
-    pub catalogue: i64,
-    pub mandates: i64,
-}
 
 /// An instance that is open to the user.
 #[derive(Debug, Deserialize)]
@@ -38,54 +29,44 @@ pub(super) struct Row {
     pub roles: Vec<HeldRole>,
 }
 
+/// What is open to a user, and what it hangs on.
 pub(super) struct NavigationRows {
+    /// Of no era: whoever keeps it says of which. Together for all mandates of the user.
     pub epochs: Epochs,
-    /// `None` where the epochs are those that the caller named.
-    pub rows: Option<Vec<Row>>,
+    pub mandates: Vec<MandateId>,
+    pub rows: Vec<Row>,
 }
 
-/// `None`: sign in first. `materialized`, or the sum over the mandates would be taken once for each
-/// place that names it; and a function, since most callers need no rows, and a plan that is only
-/// stepped over has to be set up all the same.
+/// All of one moment. `None`: there is no such user.
 pub(super) async fn find(
     reader: impl PgExecutor<'_>,
-    caller: &DeferredCaller,
-    now: DateTime<Utc>,
-    kept: Option<Epochs>,
+    caller: &CheckedCaller,
 ) -> Result<Option<NavigationRows>> {
-    let claims = caller.claims();
     let row = sqlx::query!(
-        r#"with fresh as materialized (
-             select ue.epoch as user_epoch, ce.epoch as catalogue_epoch,
-                    (select coalesce(sum(me.epoch), 0)::bigint from memberships m
-                        join mandate_epochs me on me.mandate_id = m.mandate_id
-                     where m.user_id = s.user_id) as mandates_epoch
-             from sessions s
-             join users u on u.id = s.user_id
-             join user_epochs ue on ue.user_id = s.user_id
-             cross join catalogue_epoch ce
-             where s.id = $1 and s.user_id = $2 and s.revoked_at is null and s.expires_at > $3
-               and u.enabled and u.erased_at is null)
-           select user_epoch as "user_epoch!", catalogue_epoch as "catalogue_epoch!",
-             mandates_epoch as "mandates_epoch!",
-             case when user_epoch = $4 and catalogue_epoch = $5 and mandates_epoch = $6 then null
-             else navigation_of($2) end as "rows?: Json<Vec<Row>>"
-           from fresh"#,
-        claims.session.uuid(),
-        claims.user.uuid(),
-        now,
-        kept.map(|epochs| epochs.user),
-        kept.map(|epochs| epochs.catalogue),
-        kept.map(|epochs| epochs.mandates),
+        r#"select ue.epoch as user_epoch, ce.epoch as catalogue_epoch,
+                  own.epoch as "mandates_epoch!", own.mandates as "mandates!",
+                  navigation_of(ue.user_id) as "rows!: Json<Vec<Row>>"
+           from user_epochs ue
+           cross join catalogue_epoch ce
+           cross join lateral (
+             select coalesce(sum(me.epoch), 0)::bigint as epoch,
+                    coalesce(array_agg(m.mandate_id), '{}') as mandates
+             from memberships m
+             join mandate_epochs me on me.mandate_id = m.mandate_id
+             where m.user_id = ue.user_id) own
+           where ue.user_id = $1"#,
+        caller.user().uuid(),
     )
     .fetch_optional(reader)
     .await?;
     Ok(row.map(|row| NavigationRows {
         epochs: Epochs {
             user: row.user_epoch,
-            catalogue: row.catalogue_epoch,
             mandates: row.mandates_epoch,
+            catalogue: row.catalogue_epoch,
+            era: Epochs::OF_NO_ERA,
         },
-        rows: row.rows.map(|rows| rows.0),
+        mandates: row.mandates.into_iter().map(MandateId::from).collect(),
+        rows: row.rows.0,
     }))
 }

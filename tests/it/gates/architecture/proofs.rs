@@ -7,7 +7,7 @@ use crate::gates::sources::sources;
 
 /// Contexts whose own statements take them as they are: who is signing in or out, a token whose
 /// session was not looked at yet, and whoever acts, for the trail.
-const CONTEXTS: [&str; 5] = ["Visitor", "SessionContext", "DeferredCaller", "Caller", "Actor"];
+const CONTEXTS: [&str; 5] = ["Visitor", "SessionContext", "CheckedCaller", "Caller", "Actor"];
 
 /// The types that only contexts make: grants, what they opened, and the proofs of
 /// `context/proof.rs`.
