@@ -37,6 +37,7 @@ mod problems;
 mod purge;
 pub mod reference;
 mod refusals;
+mod revoked;
 mod route_matrix;
 mod route_policy;
 mod sessions;

@@ -2,10 +2,12 @@
 //! that counts by thread: a subscriber of one test's own would race with others over which events
 //! are of interest to anybody.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
-use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 
+use tokio::runtime::Builder;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -24,6 +26,13 @@ const BEGINNINGS: [&str; 3] = [
 
 thread_local! {
     static SENT: Cell<usize> = const { Cell::new(0) };
+    static WATCHED: RefCell<Option<Arc<Watched>>> = const { RefCell::new(None) };
+}
+
+/// Statements that begin with some words, sent by all threads of a runtime.
+struct Watched {
+    words: &'static str,
+    sent: AtomicUsize,
 }
 
 struct Counting;
@@ -35,6 +44,13 @@ impl Layer<Registry> for Counting {
         if !BEGINNINGS.contains(&summary.0.as_str()) {
             SENT.set(SENT.get() + 1);
         }
+        WATCHED.with_borrow(|watched| {
+            if let Some(watched) = watched
+                && summary.0.starts_with(watched.words)
+            {
+                watched.sent.fetch_add(1, Ordering::Relaxed);
+            }
+        });
     }
 }
 
@@ -54,6 +70,29 @@ impl Visit for Summary {
 /// How many statements this thread has sent. A test on a runtime of one thread does all its work
 /// there.
 pub fn sent() -> usize {
+    begin_to_count();
+    SENT.get()
+}
+
+/// Does work with two threads of its own, and how many statements were sent meanwhile that begin
+/// with these words.
+pub fn sent_meanwhile<T>(words: &'static str, work: impl Future<Output = T>) -> (T, usize) {
+    begin_to_count();
+    let watched = Arc::new(Watched { words, sent: AtomicUsize::new(0) });
+    let by_threads = watched.clone();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .on_thread_start(move || WATCHED.set(Some(by_threads.clone())))
+        .build()
+        .unwrap();
+    WATCHED.set(Some(watched.clone()));
+    let done = runtime.block_on(work);
+    WATCHED.take();
+    (done, watched.sent.load(Ordering::Relaxed))
+}
+
+fn begin_to_count() {
     static COUNTING: Once = Once::new();
     COUNTING.call_once(|| {
         let only = Targets::new().with_target(TARGET, tracing::Level::TRACE);
@@ -62,5 +101,4 @@ pub fn sent() -> usize {
         )
         .unwrap();
     });
-    SENT.get()
 }
