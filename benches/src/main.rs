@@ -17,7 +17,6 @@ mod report;
 mod scene;
 mod sign_ins;
 mod start;
-mod wire;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;

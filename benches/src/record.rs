@@ -1,70 +1,44 @@
-//! A witness between the service and PostgreSQL: a socket that passes everything on and notes what
-//! was asked. It counts round trips as they are on the wire, and its record is what the bare
-//! handlers and pgbench repeat, so that those never compare with an older text of a statement.
+//! What the service was seen to ask. Its record is what the bare handlers and pgbench repeat, so
+//! that those never compare with an older text of a statement.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Result;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::task::JoinHandle;
+use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
+use postgres_witness::{Executed, Noted, Trip, Witness};
+use uuid::Uuid;
 
-use crate::plan::Visit;
-use crate::wire::{Reader, Trip};
+use crate::plan::{Argument, Round, Visit};
 
-#[derive(Debug, Clone)]
-struct Noted {
-    connection: usize,
-    reader: bool,
-    trip: Trip,
-}
+/// From 1970 to 2000, where PostgreSQL's times begin.
+const EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
 
-/// The witness; it goes away with this value.
+/// A witness between the service and PostgreSQL; it goes away with this value.
 #[derive(Debug)]
-pub struct Recorder {
-    noted: Arc<Mutex<Vec<Noted>>>,
-    task: JoinHandle<()>,
-}
+pub struct Recorder(Witness);
 
 impl Recorder {
     /// Listens on `socket` and passes on to `server`.
     pub fn start(socket: &Path, server: &Path) -> Result<Self> {
-        let listener = UnixListener::bind(socket)?;
-        let noted = Arc::new(Mutex::new(Vec::new()));
-        let (log, server) = (noted.clone(), server.to_owned());
-        let task = tokio::spawn(async move {
-            let mut connection = 0;
-            while let Ok((client, _)) = listener.accept().await {
-                connection += 1;
-                if let Ok(upstream) = UnixStream::connect(&server).await {
-                    tokio::spawn(pass_on(client, upstream, connection, log.clone()));
-                }
-            }
-        });
-        Ok(Self { noted, task })
+        Ok(Self(Witness::start(socket, server)?))
     }
 
     /// What was asked since the last call.
     pub fn collect(&self) -> Record {
-        let noted = std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner));
         let mut record = Record::default();
         let mut visits: Vec<(usize, Visit)> = Vec::new();
-        for Noted { connection, reader, trip } in noted {
-            let round = match trip {
-                Trip::Asked(round) => round,
-                Trip::Ping => {
-                    record.pings += 1;
-                    continue;
-                }
-                Trip::Other => {
-                    record.others += 1;
-                    continue;
-                }
+        for Noted { connection, read_only, trip } in self.0.take() {
+            if trip == Trip::Ping {
+                record.pings += 1;
+                continue;
+            }
+            let Some(round) = repeatable(trip) else {
+                record.others += 1;
+                continue;
             };
             record.asked += 1;
             if visits.last().is_none_or(|(last, _)| *last != connection) {
-                visits.push((connection, Visit { reader, rounds: Vec::new() }));
+                visits.push((connection, Visit { reader: read_only, rounds: Vec::new() }));
             }
             if let Some((_, visit)) = visits.last_mut() {
                 visit.rounds.push(round);
@@ -84,32 +58,76 @@ pub struct Record {
     pub visits: Vec<Visit>,
 }
 
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        self.task.abort();
+/// `None` where a statement was prepared, or the arguments are of types that are not known here.
+fn repeatable(trip: Trip) -> Option<Round> {
+    match trip {
+        Trip::Text(text) => Some(Round::Simple(text)),
+        Trip::Executed(mut executed) if executed.len() == 1 => {
+            let Executed { sql, arguments } = executed.remove(0);
+            let known = arguments.iter().map(argument).collect::<Result<_>>();
+            known.ok().map(|arguments| Round::Prepared { sql, arguments })
+        }
+        Trip::Executed(_) | Trip::Prepared(_) | Trip::Ping => None,
     }
 }
 
-async fn pass_on(
-    client: UnixStream,
-    server: UnixStream,
-    connection: usize,
-    log: Arc<Mutex<Vec<Noted>>>,
-) -> Result<()> {
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
-    let (mut buffer, mut reader) = (vec![0; 64 * 1024], Reader::default());
-    loop {
-        let count = from_client.read(&mut buffer).await?;
-        if count == 0 {
-            return Ok(());
-        }
-        // Noted before it is passed on, so that whoever has the answer finds it noted.
-        let trips = reader.take(&buffer[..count])?;
-        let is_reader = reader.read_only;
-        let trips = trips.into_iter().map(|trip| Noted { connection, reader: is_reader, trip });
-        log.lock().unwrap_or_else(PoisonError::into_inner).extend(trips);
-        to_server.write_all(&buffer[..count]).await?;
+fn argument(sent: &postgres_witness::Argument) -> Result<Argument> {
+    let value = sent.value.as_deref();
+    Ok(match sent.kind {
+        16 => Argument::Bool(fixed(value)?.map(|[byte]| byte != 0)),
+        20 => Argument::Int8(fixed(value)?.map(i64::from_be_bytes)),
+        23 => Argument::Int4(fixed(value)?.map(i32::from_be_bytes)),
+        25 | 1043 => Argument::Text(value.map(|bytes| String::from_utf8_lossy(bytes).into_owned())),
+        1184 => Argument::Time(fixed(value)?.map(i64::from_be_bytes).and_then(time)),
+        2950 => Argument::Uuid(fixed(value)?.map(Uuid::from_bytes)),
+        other => bail!("an argument of type {other} cannot be repeated"),
+    })
+}
+
+fn fixed<const N: usize>(value: Option<&[u8]>) -> Result<Option<[u8; N]>> {
+    value
+        .map(|bytes| {
+            bytes
+                .try_into()
+                .with_context(|| format!("a value of {} bytes instead of {N}", bytes.len()))
+        })
+        .transpose()
+}
+
+fn time(micros: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(micros + EPOCH_MICROSECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(kind: u32, value: Option<&[u8]>) -> postgres_witness::Argument {
+        postgres_witness::Argument { kind, value: value.map(<[u8]>::to_vec) }
+    }
+
+    #[test]
+    fn numbers_and_times_keep_their_value() {
+        assert_eq!(
+            argument(&sent(23, Some(&(-5_i32).to_be_bytes()))).expect("known"),
+            Argument::Int4(Some(-5))
+        );
+        let time = argument(&sent(1184, Some(&1_500_000_i64.to_be_bytes()))).expect("known");
+        assert_eq!(time, Argument::Time("2000-01-01T00:00:01.5Z".parse().ok()));
+        assert!(argument(&sent(114, None)).is_err());
+    }
+
+    #[test]
+    fn one_statement_at_a_time_is_repeated() {
+        let id = Uuid::from_u128(7);
+        let arguments = vec![sent(2950, Some(id.as_bytes())), sent(20, None)];
+        let executed = Executed { sql: "select $1, $2".to_owned(), arguments };
+        let arguments = vec![Argument::Uuid(Some(id)), Argument::Int8(None)];
+        let round = Round::Prepared { sql: "select $1, $2".to_owned(), arguments };
+        assert_eq!(repeatable(Trip::Executed(vec![executed.clone()])), Some(round));
+        assert_eq!(repeatable(Trip::Executed(vec![executed.clone(), executed])), None);
+        let batch = "begin; set local role x".to_owned();
+        assert_eq!(repeatable(Trip::Text(batch.clone())), Some(Round::Simple(batch)));
+        assert_eq!(repeatable(Trip::Prepared("select 1".to_owned())), None);
     }
 }
