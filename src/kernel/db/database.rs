@@ -234,6 +234,15 @@ impl Database {
         (self.work.size(), self.work.num_idle())
     }
 
+    /// Whether all connections that were lent have come back: to tell what one request asked from
+    /// what the next one does.
+    #[cfg(any(test, debug_assertions))]
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let pools = [&self.work, &self.readers.pool];
+        pools.into_iter().all(|pool| u32::try_from(pool.num_idle()) == Ok(pool.size()))
+    }
+
     /// A connection as the pool hands it out: to check what a transaction left behind.
     #[cfg(any(test, debug_assertions))]
     pub async fn bare_connection(

@@ -38,6 +38,8 @@ pub enum Unlike {
     EndsTheSession,
     /// It changes how its caller signs in, or where else they are signed in.
     ChangesTheCaller,
+    /// What it answers holds for a while, whoever asks: it asks the database now and then.
+    HoldsForAWhile,
     /// The model does not play it.
     NotPlayed,
 }

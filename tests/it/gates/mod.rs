@@ -38,6 +38,7 @@ mod purge;
 pub mod reference;
 mod refusals;
 mod revoked;
+mod round_trips;
 mod route_matrix;
 mod route_policy;
 mod sessions;

@@ -250,16 +250,25 @@ const GROUNDS: usize = 4;
 /// Does something with every case, on several grounds at once; the outcomes in the order of the
 /// cases.
 pub fn on_grounds<T: Send>(work: impl AsyncFn(&Ground, &Operation, &Case) -> T + Sync) -> Vec<T> {
-    let work = &work;
+    on_grounds_with(|_| (), async |ground, (), operation, case| work(ground, operation, case).await)
+}
+
+/// The same with something beside each ground.
+pub fn on_grounds_with<B, T: Send>(
+    beside: impl Fn(&Ground) -> B + Sync,
+    work: impl AsyncFn(&Ground, &B, &Operation, &Case) -> T + Sync,
+) -> Vec<T> {
+    let (beside, work) = (&beside, &work);
     let share = |share: usize| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let ground = Ground::new().await;
+            let beside = beside(&ground);
             let mut done = Vec::new();
             for (index, (operation, case)) in
                 cases::all().into_iter().enumerate().filter(|(index, _)| index % GROUNDS == share)
             {
-                done.push((index, work(&ground, &operation, &case).await));
+                done.push((index, work(&ground, &beside, &operation, &case).await));
             }
             done
         })

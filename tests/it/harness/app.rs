@@ -151,14 +151,13 @@ impl TestApp {
     /// Another node that works with one connection, so that whatever one request leaves on it, the
     /// next one finds.
     pub fn another_node_with_one_connection(&self) -> Self {
+        self.another_node_with_one_connection_over(self.options.clone())
+    }
+
+    /// The same, which reaches the database another way.
+    pub fn another_node_with_one_connection_over(&self, options: PgConnectOptions) -> Self {
         let cache = ContextCache::default();
-        Self::assemble(
-            self.options.clone(),
-            &[("BAILIWICK_RATE_LIMITS", "off")],
-            cache,
-            self.clock.clone(),
-            1,
-        )
+        Self::assemble(options, &[("BAILIWICK_RATE_LIMITS", "off")], cache, self.clock.clone(), 1)
     }
 
     /// The service over a database that was made elsewhere.

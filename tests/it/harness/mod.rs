@@ -12,6 +12,7 @@ pub mod log;
 pub mod networked;
 pub mod process;
 pub mod statements;
+pub mod watched;
 pub mod world;
 
 pub use app::{Answer, TestApp};

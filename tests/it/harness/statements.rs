@@ -18,7 +18,7 @@ const TARGET: &str = "sqlx::query";
 
 /// By these a new connection begins. Whether a request gets one, or one that another has given
 /// back, hangs on who was faster, and is not what a test asks.
-const BEGINNINGS: [&str; 3] = [
+pub const BEGINNINGS: [&str; 3] = [
     "set role bailiwick_system",
     "set role bailiwick_runtime",
     "set client_connection_check_interval = '2s'",
