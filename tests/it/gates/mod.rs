@@ -33,6 +33,7 @@ mod once;
 mod openapi;
 pub mod operations;
 mod overlap;
+mod plans;
 mod problems;
 mod purge;
 pub mod reference;

@@ -50,7 +50,7 @@ mod playbook_deleted;
 mod playbook_kit;
 mod playbook_levels;
 mod playbook_names;
-mod playbook_plans;
+pub mod playbook_plans;
 mod playbook_revisions;
 mod playbook_trail;
 mod playbook_version_levels;

@@ -3,8 +3,9 @@
 //! statements that the service prepared, as the tenant role.
 
 use serde_json::{Value, json};
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::{AssertSqlSafe, Executor};
+use uuid::Uuid;
 
 use super::kit::Desk;
 use crate::harness::world::{Person, Tenant, rules};
@@ -76,7 +77,7 @@ impl Reader<'_> {
         .await
         .unwrap();
         let [(name, statement)] = &found[..] else { panic!("one list was asked for: {found:#?}") };
-        let nil = uuid::Uuid::nil().to_string();
+        let nil = Uuid::nil().to_string();
         let (key, id) = after.map_or(("", nil.as_str()), |row| {
             (row["name"].as_str().unwrap(), row["id"].as_str().unwrap())
         });
@@ -106,7 +107,16 @@ impl Reader<'_> {
 }
 
 pub async fn explained(connection: &mut PgConnection, statement: &str) -> Value {
-    let plan: Value = sqlx::query_scalar(AssertSqlSafe(statement.to_owned()))
+    explained_with(connection, statement, PgArguments::default()).await
+}
+
+/// The same for a statement with parameters, as it is run with these.
+pub async fn explained_with(
+    connection: &mut PgConnection,
+    statement: &str,
+    arguments: PgArguments,
+) -> Value {
+    let plan: Value = sqlx::query_scalar_with(AssertSqlSafe(statement.to_owned()), arguments)
         .persistent(false)
         .fetch_one(connection)
         .await
@@ -131,18 +141,10 @@ async fn no_level_passes_over_many_rows_on_any_page() {
     let world = World::new().await;
     let acme = &world.acme;
     let reader = world.member_with(acme, "reader", &[acme.role("user")]).await;
-    let crowd = CROWD
-        .replace("$mandate", &acme.id.to_string())
-        .replace("$instance", &acme.instance.to_string())
-        .replace("$reader", &reader.id.to_string());
-    world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(crowd))).await.unwrap();
-    let made = world.admin().post(acme.instance_path("/roles"), json!({ "label": "reads" })).await;
-    let role = made.id();
-    world.admit(acme, reader.id, &[role]).await;
+    fill(&world, &reader).await;
+    let role = admitted_with_a_role(&world, &reader).await;
     for level in ["m", "g", "a"] {
-        let permissions =
-            json!({ "tables": rules(&json!({ "playbooks": [level, "n", "n", "n"] })) });
-        world.admin().put(format!("/api/roles/{role}/permissions"), permissions).await.expect(200);
+        may_read(&world, role, level).await;
         passes_over_few(&world, &reader, level).await;
     }
     // Everybody in one group: the reader's peers are all owners there are.
@@ -153,9 +155,32 @@ async fn no_level_passes_over_many_rows_on_any_page() {
         acme.id
     );
     world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(everybody))).await.unwrap();
-    let permissions = json!({ "tables": rules(&json!({ "playbooks": ["g", "n", "n", "n"] })) });
-    world.admin().put(format!("/api/roles/{role}/permissions"), permissions).await.expect(200);
+    may_read(&world, role, "g").await;
     passes_over_few(&world, &reader, "g among all").await;
+}
+
+/// Acme with the crowd in it.
+pub async fn fill(world: &World, reader: &Person) {
+    let crowd = CROWD
+        .replace("$mandate", &world.acme.id.to_string())
+        .replace("$instance", &world.acme.instance.to_string())
+        .replace("$reader", &reader.id.to_string());
+    world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(crowd))).await.unwrap();
+}
+
+/// Admits the reader with a role of their own, which permits nothing yet.
+pub async fn admitted_with_a_role(world: &World, reader: &Person) -> Uuid {
+    let acme = &world.acme;
+    let made = world.admin().post(acme.instance_path("/roles"), json!({ "label": "reads" })).await;
+    let role = made.id();
+    world.admit(acme, reader.id, &[role]).await;
+    role
+}
+
+/// Lets whoever has the role read playbooks at a level.
+pub async fn may_read(world: &World, role: Uuid, level: &str) {
+    let permissions = json!({ "tables": rules(&json!({ "playbooks": [level, "n", "n", "n"] })) });
+    world.admin().put(format!("/api/roles/{role}/permissions"), permissions).await.expect(200);
 }
 
 async fn passes_over_few(world: &World, person: &Person, level: &str) {
