@@ -30,7 +30,7 @@ type At<T> = (Epochs, Option<T>);
 type OpenAt = (Epochs, Arc<Vec<OpenInstance>>);
 
 /// The caches of one node.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ContextCache {
     mandates: Option<Cache<MandateKey, At<Arc<MandateAccess>>>>,
     /// How near the caller is to an instance by way of groups also depends on others, whom the

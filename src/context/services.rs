@@ -1,5 +1,6 @@
 //! What contexts work with.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -12,13 +13,23 @@ use crate::kernel::db::{Database, Reader, Whose, once};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{MandateId, SessionId, UserId};
 
-/// What contexts work with.
+/// What contexts work with. Cheap to clone: every caller has one.
 #[derive(Debug, Clone)]
-pub struct Services {
+pub struct Services(Arc<Parts>);
+
+#[derive(Debug)]
+pub struct Parts {
     pub(crate) db: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cache: ContextCache,
     freshness: Batches<Statement>,
+}
+
+impl Deref for Services {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl Services {
@@ -30,7 +41,7 @@ impl Services {
     #[must_use]
     pub fn with_cache(db: Database, clock: Arc<dyn Clock>, cache: ContextCache) -> Self {
         let statement = Statement::of(db.clone(), clock.clone());
-        Self { db, clock, cache, freshness: Batches::of(statement) }
+        Self(Arc::new(Parts { db, clock, cache, freshness: Batches::of(statement) }))
     }
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()

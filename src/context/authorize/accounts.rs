@@ -10,7 +10,6 @@ use crate::context::terms::Terms;
 use crate::kernel::error::Result;
 
 /// Whose accounts somebody may see and change.
-#[expect(clippy::large_enum_variant, reason = "as with what it is taken from, one a request")]
 #[derive(Debug, Clone)]
 pub enum Accounts {
     /// Everybody's: a SysAdmin's.

@@ -10,7 +10,6 @@ use crate::kernel::error::Result;
 use crate::kernel::ids::MandateId;
 
 /// How far a list of mandates' own things goes.
-#[expect(clippy::large_enum_variant, reason = "as with what it is taken from, one a request")]
 #[derive(Debug, Clone)]
 pub enum Reach {
     /// A member's, in their mandate.

@@ -1,9 +1,12 @@
 //! Log lines as JSON: one flat object a line, so that whoever searches by `request_id` need not
 //! know which fields come from the request and which from the line.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -29,33 +32,37 @@ where
         SystemTime.format_time(&mut Writer::new(&mut time))?;
         let mut own = String::new();
         context.format_fields(Writer::new(&mut own), event)?;
-        let mut own = read(&own);
-        let message = own.remove("message").unwrap_or_default();
-        let mut fields = Map::new();
-        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
-            if let Some(known) = span.extensions().get::<FormattedFields<JsonFields>>() {
-                fields.extend(read(known));
-            }
+        let spans = context.event_scope().into_iter().flat_map(Scope::from_root);
+        let known: Vec<String> = spans
+            .filter_map(|span| {
+                Some(span.extensions().get::<FormattedFields<JsonFields>>()?.fields.clone())
+            })
+            .collect();
+        let mut fields = Fields::new();
+        for of_one in known.iter().chain([&own]) {
+            fields.extend(read(of_one));
         }
-        fields.extend(own);
+        let message = fields.remove("message").map_or("null", RawValue::get);
         let about = event.metadata();
-        let (time, level, target) =
-            (Value::from(time), Value::from(about.level().as_str()), Value::from(about.target()));
+        let (level, target) = (about.level(), Value::from(about.target()));
         write!(
             writer,
-            r#"{{"timestamp":{time},"level":{level},"message":{message},"target":{target}"#
+            r#"{{"timestamp":"{time}","level":"{level}","message":{message},"target":{target}"#
         )?;
         for (name, value) in fields
             .iter()
-            .filter(|(name, _)| !["timestamp", "level", "target"].contains(&name.as_str()))
+            .filter(|(name, _)| !["timestamp", "level", "target"].contains(&name.as_ref()))
         {
-            write!(writer, ",{}:{value}", Value::from(name.as_str()))?;
+            write!(writer, ",{}:{value}", Value::from(name.as_ref()))?;
         }
         writeln!(writer, "}}")
     }
 }
 
+/// Values as they were written.
+type Fields<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
 /// What the subscriber keeps of fields is the text of a JSON object.
-fn read(fields: &str) -> Map<String, Value> {
+fn read(fields: &str) -> Fields<'_> {
     serde_json::from_str(fields).unwrap_or_default()
 }

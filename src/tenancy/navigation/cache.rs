@@ -79,18 +79,14 @@ impl Kept {
     }
 }
 
-/// The bodies of one node, by user.
+/// The bodies of one node, by user. Cheap to clone: every request has one.
 #[derive(Debug, Clone)]
-pub(super) struct NavigationCache(Option<Cache<UserId, Arc<Kept>>>);
+pub(super) struct NavigationCache(Option<Arc<Cache<UserId, Arc<Kept>>>>);
 
 impl Default for NavigationCache {
     fn default() -> Self {
-        Self(Some(
-            Cache::builder()
-                .weigher(|_, kept: &Arc<Kept>| kept.weight())
-                .max_capacity(CAPACITY)
-                .build(),
-        ))
+        let bounded = Cache::builder().weigher(|_, kept: &Arc<Kept>| kept.weight());
+        Self(Some(Arc::new(bounded.max_capacity(CAPACITY).build())))
     }
 }
 
