@@ -11,17 +11,28 @@ pub fn rewrite(path: &Path, text: &str) {
 
 /// Compares with `<name>.txt` beside this file; `UPDATE_GOLDEN=1` writes it anew.
 pub fn compare_golden(name: &str, text: &str) {
-    compare_golden_telling(name, text, |_| String::new());
+    compare(name, text, "\n", |_| String::new());
 }
 
 /// The same, telling more of each line that is new.
 pub fn compare_golden_telling(name: &str, text: &str, more: impl Fn(&str) -> String) {
+    compare(name, text, "\n", more);
+}
+
+/// The same for what says nothing line by line: paragraphs are told whole.
+pub fn compare_golden_paragraphs(name: &str, text: &str) {
+    compare(name, text, "\n\n", |_| String::new());
+}
+
+fn compare(name: &str, text: &str, between: &str, more: impl Fn(&str) -> String) {
     let path = format!("{}/tests/it/gates/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         rewrite(path.as_ref(), text);
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    let other: Vec<String> = differing(&kept, text, more);
+    let [kept, found]: [Vec<&str>; 2] =
+        [&kept, text].map(|text| text.trim_end().split(between).collect());
+    let other = differing(&kept, &found, more);
     assert!(
         other.is_empty(),
         "not as {name}.txt has it (UPDATE_GOLDEN=1 writes it anew, for you to read):\n{}",
@@ -29,16 +40,13 @@ pub fn compare_golden_telling(name: &str, text: &str, more: impl Fn(&str) -> Str
     );
 }
 
-fn differing(kept: &str, found: &str, more: impl Fn(&str) -> String) -> Vec<String> {
-    let (before, now): (Vec<&str>, Vec<&str>) = (kept.lines().collect(), found.lines().collect());
-    let gone = before.iter().filter(|line| !now.contains(line)).map(|line| format!("- {line}"));
-    let new = now
-        .iter()
-        .filter(|line| !before.contains(line))
-        .map(|line| format!("+ {line}{}", more(line)));
-    let mut lines: Vec<String> = gone.chain(new).collect();
-    if lines.is_empty() && before != now {
-        lines.push("the same lines in another order".to_owned());
+fn differing(before: &[&str], now: &[&str], more: impl Fn(&str) -> String) -> Vec<String> {
+    let gone = before.iter().filter(|part| !now.contains(part)).map(|part| format!("- {part}"));
+    let new = now.iter().filter(|part| !before.contains(part));
+    let new = new.map(|part| format!("+ {part}{}", more(part)));
+    let mut parts: Vec<String> = gone.chain(new).collect();
+    if parts.is_empty() && before != now {
+        parts.push("the same lines in another order".to_owned());
     }
-    lines
+    parts
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor};
 
+use super::golden::compare_golden_paragraphs;
 use crate::harness::World;
 use crate::harness::watched::Watched;
 use crate::harness::world::Person;
@@ -56,7 +57,7 @@ const ELSEWHERE: &str = "
       select md5('mandate' || (n % 1000 + 1))::uuid, md5('instance' || n)::uuid,
         md5('other' || n)::uuid, md5('of instance' || n)::uuid from generate_series(1, 5000) n;
     -- Statistics of all rows are the same each time.
-    set default_statistics_target = 1000";
+    set default_statistics_target = 400";
 
 /// Whether what the vacuum left can be read from indexes alone: it passes over what is new to
 /// anybody who looks at the same time.
@@ -64,8 +65,8 @@ const ALL_VISIBLE: &str = "
     select bool_and(relallvisible = relpages) from pg_class
     where relnamespace = 'bailiwick'::regnamespace and relkind = 'r' and relpages > 1";
 
-/// Far more than anybody looks for.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Far more than anybody looks for, and than it takes on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 async fn fill_elsewhere(world: &World) {
     let acme = &world.acme;
@@ -132,5 +133,5 @@ async fn hot_statements_are_read_as_is_written_down() {
     let world = World::new().await;
     let reader = world.member_with(&world.acme, "reader", &[world.acme.role("user")]).await;
     fill(&world, &reader).await;
-    super::golden::compare_golden("plans", &all_told(&world, &reader).await);
+    compare_golden_paragraphs("plans", &all_told(&world, &reader).await);
 }
