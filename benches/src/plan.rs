@@ -61,6 +61,7 @@ pub enum Round {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Argument {
     Uuid(Option<Uuid>),
+    Uuids(Option<Vec<Option<Uuid>>>),
     Text(Option<String>),
     Bool(Option<bool>),
     Int4(Option<i32>),

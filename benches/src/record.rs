@@ -80,6 +80,7 @@ fn argument(sent: &postgres_witness::Argument) -> Result<Argument> {
         25 | 1043 => Argument::Text(value.map(|bytes| String::from_utf8_lossy(bytes).into_owned())),
         1184 => Argument::Time(fixed(value)?.map(i64::from_be_bytes).and_then(time)),
         2950 => Argument::Uuid(fixed(value)?.map(Uuid::from_bytes)),
+        2951 => Argument::Uuids(value.map(uuids).transpose()?),
         other => bail!("an argument of type {other} cannot be repeated"),
     })
 }
@@ -92,6 +93,29 @@ fn fixed<const N: usize>(value: Option<&[u8]>) -> Result<Option<[u8; N]>> {
                 .with_context(|| format!("a value of {} bytes instead of {N}", bytes.len()))
         })
         .transpose()
+}
+
+/// An array of one dimension, whose elements may be null; one of none has no dimension.
+fn uuids(mut value: &[u8]) -> Result<Vec<Option<Uuid>>> {
+    let mut take = |count: usize| {
+        let (taken, rest) = value.split_at_checked(count).context("an array that is too short")?;
+        value = rest;
+        Ok::<_, anyhow::Error>(taken)
+    };
+    let mut number = || Ok::<_, anyhow::Error>(u32::from_be_bytes(take(4)?.try_into()?));
+    let (dimensions, _has_nulls, _of) = (number()?, number()?, number()?);
+    anyhow::ensure!(dimensions <= 1, "an array of {dimensions} dimensions cannot be repeated");
+    if dimensions == 0 {
+        return Ok(Vec::new());
+    }
+    let (count, _first) = (number()?, number()?);
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let length = u32::from_be_bytes(take(4)?.try_into()?);
+        let bytes = if length == u32::MAX { None } else { Some(take(length as usize)?) };
+        ids.push(fixed(bytes)?.map(Uuid::from_bytes));
+    }
+    Ok(ids)
 }
 
 fn time(micros: i64) -> Option<DateTime<Utc>> {
@@ -115,6 +139,22 @@ mod tests {
         let time = argument(&sent(1184, Some(&1_500_000_i64.to_be_bytes()))).expect("known");
         assert_eq!(time, Argument::Time("2000-01-01T00:00:01.5Z".parse().ok()));
         assert!(argument(&sent(114, None)).is_err());
+    }
+
+    #[test]
+    fn arrays_keep_their_elements_and_what_is_null() {
+        let id = Uuid::from_u128(7);
+        let array = [
+            b"\0\0\0\x01\0\0\0\x01\0\0\x0b\x86\0\0\0\x02\0\0\0\x01\0\0\0\x10".as_slice(),
+            id.as_bytes(),
+            b"\xff\xff\xff\xff",
+        ]
+        .concat();
+        let read = argument(&sent(2951, Some(&array))).expect("known");
+        assert_eq!(read, Argument::Uuids(Some(vec![Some(id), None])));
+        let empty = argument(&sent(2951, Some(b"\0\0\0\0\0\0\0\0\0\0\x0b\x86"))).expect("known");
+        assert_eq!(empty, Argument::Uuids(Some(Vec::new())));
+        assert!(argument(&sent(2951, Some(&array[..40]))).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use chrono::{DateTime, Utc};
+use bailiwick::tenancy::members::Member;
 use serde::Serialize;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
 use sqlx::query::Query;
@@ -16,7 +16,7 @@ use crate::plan::{Argument, Round, Visit};
 /// A pool like the service's: the same role, no ping before each use.
 pub fn pool(url: &str, size: u32, reader: bool) -> Result<PgPool> {
     let options: PgConnectOptions = url.parse()?;
-    let options = options.options([("search_path", "bailiwick")]);
+    let options = options.options([("search_path", "bailiwick"), ("jit", "off")]);
     let (options, on_connect) = if reader {
         (options.options([("default_transaction_read_only", "on")]), "set role bailiwick_system")
     } else {
@@ -40,33 +40,12 @@ enum Step {
     Prepared(&'static str, Vec<Argument>),
 }
 
-/// As the service answers a list of members.
+/// As the service answers a list of members, of rows that are decoded as the service decodes them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MembersPage {
     items: Vec<Member>,
     next_cursor: Option<String>,
-}
-
-#[derive(Debug, Serialize, FromRow)]
-#[serde(rename_all = "camelCase")]
-struct Member {
-    #[sqlx(rename = "id")]
-    user_mandate_id: Uuid,
-    user_id: Uuid,
-    username: String,
-    #[serde(skip)]
-    username_key: String,
-    email: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    #[sqlx(rename = "role_ids!")]
-    role_ids: Vec<Uuid>,
-    #[sqlx(rename = "group_ids!")]
-    group_ids: Vec<Uuid>,
-    enabled: bool,
-    version: i64,
-    created_at: DateTime<Utc>,
 }
 
 impl Script {
@@ -110,8 +89,9 @@ impl MembersPage {
     /// service's.
     fn of(mut items: Vec<Member>) -> Self {
         items.truncate(50);
-        let next =
-            items.last().map(|last| format!("{:0>43}{}", last.username_key, last.user_id.simple()));
+        let next = items
+            .last()
+            .map(|last| format!("{:0>43}{}", last.username, last.user_id.uuid().simple()));
         Self { items, next_cursor: next }
     }
 }
@@ -119,6 +99,7 @@ impl MembersPage {
 fn bound<'q>(sql: &'static str, arguments: &'q [Argument]) -> Query<'q, Postgres, PgArguments> {
     arguments.iter().fold(sqlx::query(sql), |query, argument| match argument {
         Argument::Uuid(value) => query.bind(value),
+        Argument::Uuids(value) => query.bind(value),
         Argument::Text(value) => query.bind(value),
         Argument::Bool(value) => query.bind(value),
         Argument::Int4(value) => query.bind(value),
@@ -190,6 +171,7 @@ impl PgbenchScript {
     fn argument(&mut self, argument: &Argument) {
         let (value, kind) = match argument {
             Argument::Uuid(value) => (value.map(|value| value.to_string()), "uuid"),
+            Argument::Uuids(value) => (value.as_deref().map(array), "uuid[]"),
             Argument::Text(value) => (value.clone(), "text"),
             Argument::Bool(value) => (value.map(|value| value.to_string()), "bool"),
             Argument::Int4(value) => (value.map(|value| value.to_string()), "int4"),
@@ -207,6 +189,12 @@ impl PgbenchScript {
         };
         self.text.push_str(&text);
     }
+}
+
+/// As PostgreSQL reads an array.
+fn array(ids: &[Option<Uuid>]) -> String {
+    let element = |id: &Option<Uuid>| id.map_or_else(|| "null".to_owned(), |id| id.to_string());
+    format!("{{{}}}", ids.iter().map(element).collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]
@@ -249,6 +237,16 @@ mod tests {
         let script = PgbenchScript::of(&Visit { reader: true, rounds: vec![statement] }, false);
         assert_eq!(script.text, "select ''::text, null::text, (:v0::text);\n");
         assert_eq!(script.variables, ["v0=a b"]);
+    }
+
+    #[test]
+    fn an_array_is_one_variable() {
+        let ids = vec![Some(Uuid::nil()), None];
+        let arguments = vec![Argument::Uuids(Some(ids)), Argument::Uuids(Some(Vec::new()))];
+        let statement = Round::Prepared { sql: "select $1, $2".to_owned(), arguments };
+        let script = PgbenchScript::of(&Visit { reader: true, rounds: vec![statement] }, false);
+        assert_eq!(script.text, "select (:v0::uuid[]), (:v1::uuid[]);\n");
+        assert_eq!(script.variables, [format!("v0={{{},null}}", Uuid::nil()), "v1={}".to_owned()]);
     }
 
     #[test]
