@@ -1,11 +1,13 @@
 //! The processes that are measured: the service and the bare handlers. They end with the harness.
 
+use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use embedded_postgres::{fetch_postgres, find_binaries};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
@@ -13,6 +15,35 @@ use tokio::process::{Child, Command};
 use crate::client;
 
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What is started, and where it may write.
+#[derive(Debug)]
+pub struct Site {
+    pub service: PathBuf,
+    /// The folder of PostgreSQL's programs.
+    pub postgres: PathBuf,
+    pub folder: PathBuf,
+}
+
+impl Site {
+    /// With PostgreSQL as it is installed or, where it is not, fetched as the tests do.
+    pub async fn new(service: PathBuf, folder: PathBuf) -> Result<Self> {
+        let postgres = if let Some(found) = find_binaries() {
+            found
+        } else {
+            let place = std::env::temp_dir().join("bailiwick-test-postgres");
+            fetch_postgres(&place, |line| eprintln!("{line}")).await?
+        };
+        Ok(Self { service, postgres, folder })
+    }
+
+    /// Where the service and its PostgreSQL look for programs.
+    fn path(&self) -> Result<OsString> {
+        let own = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(self.postgres.clone()).chain(std::env::split_paths(&own));
+        Ok(std::env::join_paths(folders)?)
+    }
+}
 
 /// A serving process.
 #[derive(Debug)]
@@ -33,18 +64,17 @@ pub struct Memory {
 impl Serving {
     /// Starts the command and waits until `path` at its address answers with `status`.
     pub async fn start(
+        site: &Site,
         mut command: Command,
         address: SocketAddr,
-        folder: &Path,
         (path, status): (&str, u16),
     ) -> Result<Self> {
+        let folder = &site.folder;
         let log = std::fs::File::options().create(true).append(true).open(folder.join("log"))?;
         let program = PathBuf::from(command.as_std().get_program());
-        // Nothing of the caller's settings but PATH, since PostgreSQL may be found there.
-        if let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
-        }
+        // Nothing of the caller's settings but PATH.
         command
+            .env("PATH", site.path()?)
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)

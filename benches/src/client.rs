@@ -1,4 +1,4 @@
-//! As much of an HTTP client as asking once takes. The load comes from wrk.
+//! As much of an HTTP client as asking once takes. The load comes from elsewhere.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,6 +40,30 @@ pub async fn post(address: SocketAddr, path: &str, body: &Value) -> Result<Answe
     .await
 }
 
+/// A request as it is sent.
+pub fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(String, String)],
+    body: &str,
+) -> String {
+    let line = |(name, value): &(String, String)| [name, ": ", value, "\r\n"].concat();
+    let headers = headers.iter().map(line).collect::<Vec<_>>().concat();
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n{headers}\r\n\
+            {body}"
+    )
+}
+
+/// Address and path of a URL of ours.
+pub fn parts(url: &str) -> Result<(SocketAddr, &str)> {
+    let rest = url.strip_prefix("http://").context("a URL of ours")?;
+    let (address, path) = rest.split_at(rest.find('/').context("a URL of ours")?);
+    Ok((address.parse()?, path))
+}
+
 async fn send(
     address: SocketAddr,
     method: &str,
@@ -47,16 +71,8 @@ async fn send(
     headers: &[(String, String)],
     body: &str,
 ) -> Result<Answer> {
-    let headers = headers
-        .iter()
-        .map(|(name, value)| [name, ": ", value, "\r\n"].concat())
-        .collect::<Vec<_>>()
-        .concat();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: \
-            {}\r\n{headers}\r\n{body}",
-        body.len()
-    );
+    let closing = ("Connection".to_owned(), "close".to_owned());
+    let request = request(address, method, path, &[headers, &[closing]].concat(), body);
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(request.as_bytes()).await?;

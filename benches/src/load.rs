@@ -1,5 +1,5 @@
-//! Load: wrk for HTTP, pgbench for PostgreSQL alone. Both are bounded in time and end with the
-//! harness.
+//! Load: wrk for HTTP, or callers of our own where nothing is measured; pgbench for PostgreSQL
+//! alone. All are bounded in time and end with the harness.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,13 +8,20 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
+use tokio::time::timeout;
 
+use crate::callers;
+use crate::children::Site;
+use crate::effort::{Effort, Turn};
 use crate::plan::{READER_CONNECTIONS, WORK_CONNECTIONS};
 use crate::replay::PgbenchScript;
 
-/// Connections that wrk keeps busy, and its threads.
-const CONNECTIONS: u32 = 64;
+/// Connections that are kept busy, and the threads that wrk has for them.
+pub const CONNECTIONS: u32 = 64;
 const THREADS: u32 = 2;
+/// How long a moment is, and how many transactions are tried in it on each connection.
+const MOMENT: Duration = Duration::from_millis(100);
+const TRIED: u32 = 10;
 /// How much longer than asked a program may take.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -32,18 +39,23 @@ pub struct Measured {
 /// The programs, found.
 #[derive(Debug)]
 pub struct Tools {
-    pub wrk: PathBuf,
+    wrk: PathBuf,
+    wrk_script: PathBuf,
     pub pgbench: Option<PathBuf>,
 }
 
 impl Tools {
-    pub fn find() -> Result<Self> {
-        let Some(wrk) = in_path("wrk") else {
+    /// wrk is needed for figures only.
+    pub fn find(effort: Effort, site: &Site) -> Result<Self> {
+        let wrk = in_path("wrk");
+        if effort.measures() && wrk.is_none() {
             bail!(
                 "wrk is missing, and nothing can be measured without it: `apt-get install -y wrk`"
             );
-        };
-        let beside_server = embedded_postgres::find_binaries().map(|folder| folder.join("pgbench"));
+        }
+        let wrk_script = site.folder.join("wrk.lua");
+        std::fs::write(&wrk_script, include_str!("wrk.lua"))?;
+        let beside_server = Some(site.postgres.join("pgbench"));
         let pgbench = beside_server.filter(|path| path.is_file()).or_else(|| in_path("pgbench"));
         if pgbench.is_none() {
             eprintln!(
@@ -51,7 +63,31 @@ impl Tools {
                     are left out"
             );
         }
-        Ok(Self { wrk, pgbench })
+        Ok(Self { wrk: wrk.unwrap_or_default(), wrk_script, pgbench })
+    }
+
+    /// Keeps the connections busy with one request.
+    pub async fn ask(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        turn: Turn,
+    ) -> Result<Measured> {
+        let Turn::Seconds(seconds) = turn else {
+            let asking = callers::ask(url, headers, MOMENT);
+            return timeout(MOMENT + GRACE, asking).await.context("no end of answers")?;
+        };
+        let mut command = Command::new(&self.wrk);
+        command
+            .arg(format!("-t{THREADS}"))
+            .arg(format!("-c{CONNECTIONS}"))
+            .arg(format!("-d{seconds}s"))
+            .arg("-s")
+            .arg(&self.wrk_script);
+        for (name, value) in headers {
+            command.arg("-H").arg(format!("{name}: {value}"));
+        }
+        wrk_result(&output(command.arg(url), turn).await?)
     }
 }
 
@@ -72,25 +108,7 @@ struct WrkResult {
     errors: u64,
 }
 
-/// Keeps 64 connections busy with one request for so many seconds.
-pub async fn wrk(
-    program: &Path,
-    script: &Path,
-    url: &str,
-    headers: &[(String, String)],
-    seconds: u64,
-) -> Result<Measured> {
-    let mut command = Command::new(program);
-    command
-        .arg(format!("-t{THREADS}"))
-        .arg(format!("-c{CONNECTIONS}"))
-        .arg(format!("-d{seconds}s"))
-        .arg("-s")
-        .arg(script);
-    for (name, value) in headers {
-        command.arg("-H").arg(format!("{name}: {value}"));
-    }
-    let output = output(command.arg(url), seconds).await?;
+fn wrk_result(output: &str) -> Result<Measured> {
     let line = output
         .lines()
         .find_map(|line| line.strip_prefix("RESULT "))
@@ -113,7 +131,7 @@ pub async fn pgbench(
     script: &PgbenchScript,
     file: &Path,
     role: &str,
-    seconds: u64,
+    turn: Turn,
 ) -> Result<Measured> {
     let (clients, read_only) =
         if script.reader { (READER_CONNECTIONS, "on") } else { (WORK_CONNECTIONS, "off") };
@@ -122,21 +140,23 @@ pub async fn pgbench(
     command.env(
         "PGOPTIONS",
         format!(
-            "-c search_path=bailiwick -c role={role} -c default_transaction_read_only={read_only}"
+            "-c search_path=bailiwick -c jit=off -c role={role} \
+                -c default_transaction_read_only={read_only}"
         ),
     );
     command
         .arg("-h")
         .arg(server.sockets)
         .args(["-p", "5432", "-U", "postgres", "-n", "-M", "prepared"]);
-    command
-        .args(["-j", "2", "-c", &clients.to_string(), "-T", &seconds.to_string()])
-        .arg("-f")
-        .arg(file);
+    match turn {
+        Turn::Seconds(seconds) => command.arg(format!("-T{seconds}")),
+        Turn::Moment => command.arg(format!("-t{TRIED}")),
+    };
+    command.args(["-j", "2", "-c", &clients.to_string()]).arg("-f").arg(file);
     for variable in &script.variables {
         command.arg("-D").arg(variable);
     }
-    let output = output(command.arg(server.database), seconds).await?;
+    let output = output(command.arg(server.database), turn).await?;
     let text = |before: &str| {
         let rest = output.lines().find_map(|line| line.strip_prefix(before));
         rest.and_then(|rest| rest.split([' ', '/']).next())
@@ -153,17 +173,24 @@ pub struct Server<'a> {
     pub database: &'a str,
 }
 
-async fn output(command: &mut Command, seconds: u64) -> Result<String> {
+async fn output(command: &mut Command, turn: Turn) -> Result<String> {
     let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let patience = Duration::from_secs(seconds) + GRACE;
-    let output = tokio::time::timeout(patience, running)
-        .await
-        .context("the load generator did not end")??;
+    let asked = match turn {
+        Turn::Seconds(seconds) => Duration::from_secs(seconds),
+        Turn::Moment => MOMENT,
+    };
+    let output =
+        timeout(asked + GRACE, running).await.context("the load generator did not end")??;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         bail!("the load generator failed: {text}{}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(text)
+}
+
+/// Of values in order; so many hundredths of them are less.
+pub fn percentile(values: &[f64], hundredths: usize) -> Option<f64> {
+    values.get(values.len() * hundredths / 100).copied()
 }
 
 /// Counts here are far below where a float would lose one.

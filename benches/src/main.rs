@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod bare;
+mod callers;
 mod children;
 mod client;
 mod cpu;
+mod effort;
 mod load;
 mod measure;
 mod plan;
@@ -27,12 +29,11 @@ use clap::{Parser, Subcommand};
 use embedded_postgres::{EmbeddedOptions, EmbeddedPostgres};
 use tokio::signal::unix::{SignalKind, signal};
 
+use children::Site;
+use effort::{Effort, SignInEffort};
 use load::Tools;
-use measure::Effort;
+use report::Report;
 use scene::Places;
-
-/// How long people sign in, in a whole run.
-const SIGN_INS: u64 = 10;
 
 /// Measures the service side by side with bare handlers and pgbench
 #[derive(Debug, Parser)]
@@ -48,6 +49,9 @@ struct Arguments {
     /// How long a turn is
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
+    /// Only tries everything once, on a small load: the figures mean nothing
+    #[arg(long, conflicts_with_all = ["seeds", "rounds", "seconds"])]
+    short: bool,
     /// Where to write everything that was measured
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -86,34 +90,45 @@ async fn main() -> Result<()> {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
+    let service = children::service_binary(arguments.service).await?;
+    let folder = own_folder()?;
+    let site = Site::new(service, folder.path().to_owned()).await?;
     if let Some(Command::SignIns { seconds }) = arguments.command {
-        let service = children::service_binary(arguments.service).await?;
-        let folder = own_folder()?;
-        let signed_in = sign_ins::measure(&service, folder.path(), seconds).await?;
+        let signed_in = sign_ins::measure(&site, SignInEffort::measuring(seconds)).await?;
         print!("{}", report::sign_ins(&signed_in));
         return Ok(());
     }
-    let tools = Tools::find()?;
-    let service = children::service_binary(arguments.service).await?;
-    let folder = own_folder()?;
-    let wrk_script = folder.path().join("wrk.lua");
-    std::fs::write(&wrk_script, include_str!("wrk.lua"))?;
-    let conditions = report::Conditions::note();
-    let starts = start::measure(&service, folder.path(), 5).await?;
-    let signed_in = sign_ins::measure(&service, folder.path(), SIGN_INS).await?;
+    let (effort, seeds) = if arguments.short {
+        (Effort::trying(), vec![1])
+    } else {
+        (Effort::measuring(arguments.rounds, arguments.seconds), arguments.seeds)
+    };
+    let report = compare(&site, effort, seeds).await?;
+    print!("{}", report.text());
+    if let Some(path) = arguments.json {
+        std::fs::write(&path, report.json()?)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(())
+}
 
+/// All sides of everything, seed by seed.
+async fn compare(site: &Site, effort: Effort, seeds: Vec<u64>) -> Result<Report> {
+    let tools = Tools::find(effort, site)?;
+    let conditions = report::Conditions::note();
+    let starts = start::measure(site, effort.starts).await?;
+    let signed_in = sign_ins::measure(site, effort.sign_ins).await?;
     let options = EmbeddedOptions {
-        folder: folder.path().join("cluster"),
+        folder: site.folder.join("cluster"),
         database: "bailiwick".to_owned(),
         durable: true,
         max_connections: 100,
         settings: Vec::new(),
-        binaries: None,
+        binaries: Some(site.postgres.clone()),
     };
     let cluster = EmbeddedPostgres::start(options).await.context("PostgreSQL cannot be started")?;
-    let places = Places { service: &service, cluster: &cluster, folder: folder.path() };
-    let effort = Effort { rounds: arguments.rounds, seconds: arguments.seconds };
-    let mut report = report::Report {
+    let places = Places { site, cluster: &cluster, size: effort.load };
+    let mut report = Report {
         effort,
         conditions,
         starts,
@@ -121,19 +136,14 @@ async fn run(arguments: Arguments) -> Result<()> {
         outcomes: Vec::new(),
         memory: Vec::new(),
     };
-    for seed in arguments.seeds {
-        let (outcomes, held) = measure::seed(seed, effort, &tools, &places, &wrk_script).await?;
+    for seed in seeds {
+        let (outcomes, held) = measure::seed(seed, effort, &tools, &places).await?;
         report.outcomes.extend(outcomes);
         report.memory.push(held);
     }
     cluster.stop().await?;
     report.conditions.finish();
-    print!("{}", report.text());
-    if let Some(path) = arguments.json {
-        std::fs::write(&path, report.json()?)
-            .with_context(|| format!("{} cannot be written", path.display()))?;
-    }
-    Ok(())
+    Ok(report)
 }
 
 fn own_folder() -> Result<tempfile::TempDir> {

@@ -1,26 +1,17 @@
 //! The measuring itself: sides of one endpoint, in turn, round after round.
 
-use std::net::SocketAddr;
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use embedded_postgres::EmbeddedPostgres;
 use serde::Serialize;
 
-use crate::children::{Memory, Serving, clean, free_address};
+use crate::children::{Memory, Serving, Site, clean, free_address};
 use crate::client;
 use crate::cpu;
+use crate::effort::{Effort, Turn};
 use crate::load::{self, Measured, Server, Tools, precise};
 use crate::plan::Endpoint;
 use crate::replay::PgbenchScript;
 use crate::scene::{Places, RoundTrips, Scene};
-
-/// How long and how often.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Effort {
-    pub rounds: u32,
-    pub seconds: u64,
-}
 
 /// Every side of one endpoint, with what each round gave.
 #[derive(Debug, Serialize)]
@@ -68,7 +59,6 @@ struct Measuring<'a> {
     tools: &'a Tools,
     places: &'a Places<'a>,
     scene: &'a Scene,
-    wrk_script: &'a Path,
 }
 
 /// Measures every endpoint of a seed.
@@ -77,15 +67,14 @@ pub async fn seed(
     effort: Effort,
     tools: &Tools,
     places: &Places<'_>,
-    wrk_script: &Path,
 ) -> Result<(Vec<Outcome>, Held)> {
     eprintln!("seed {seed}: making the load, and watching what the service asks of the database");
     let scene = Scene::set(places, seed).await?;
     let service = places.serve(&scene.plan.database_url).await?;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let idle = service.memory()?;
-    let bare = start_bare(&scene, places.folder).await?;
-    let measuring = Measuring { effort, tools, places, scene: &scene, wrk_script };
+    let bare = start_bare(&scene, places.site).await?;
+    let measuring = Measuring { effort, tools, places, scene: &scene };
     let mut outcomes = Vec::new();
     for (endpoint, round_trips) in scene.plan.endpoints.iter().zip(&scene.round_trips) {
         let sides = measuring.sides(endpoint, &service, &bare)?;
@@ -108,11 +97,11 @@ pub async fn seed(
     Ok((outcomes, Held { seed, idle, loaded }))
 }
 
-async fn start_bare(scene: &Scene, folder: &Path) -> Result<Serving> {
+async fn start_bare(scene: &Scene, site: &Site) -> Result<Serving> {
     let address = free_address()?;
     let mut command = clean(&std::env::current_exe()?);
-    command.arg("bare").arg(scene.write_plan(folder)?).arg(address.to_string());
-    Serving::start(command, address, folder, ("/", 404)).await
+    command.arg("bare").arg(scene.write_plan(&site.folder)?).arg(address.to_string());
+    Serving::start(site, command, address, ("/", 404)).await
 }
 
 impl Measuring<'_> {
@@ -164,12 +153,14 @@ impl Measuring<'_> {
             targets.iter().map(|(name, _)| Side { name, rounds: Vec::new() }).collect();
         for (_, target) in &targets {
             self.check(endpoint, target).await?;
-            self.once(endpoint, target, 1).await?;
+            if self.effort.measures() {
+                self.once(endpoint, target, Turn::Seconds(1)).await?;
+            }
         }
         for round in 1..=self.effort.rounds {
             eprintln!("{}: round {round} of {}", endpoint.name, self.effort.rounds);
             for ((_, target), side) in targets.iter().zip(&mut sides) {
-                side.rounds.push(self.once(endpoint, target, self.effort.seconds).await?);
+                side.rounds.push(self.once(endpoint, target, self.effort.turn).await?);
             }
         }
         Ok(sides)
@@ -184,10 +175,8 @@ impl Measuring<'_> {
     /// All sides answer alike, or the ratio would say nothing.
     async fn check(&self, endpoint: &Endpoint, target: &Target) -> Result<()> {
         let Target::Http { url, .. } = target else { return Ok(()) };
-        let rest = url.strip_prefix("http://").context("a URL of ours")?;
-        let (address, path) = rest.split_once('/').context("a URL of ours")?;
-        let address: SocketAddr = address.parse()?;
-        let answer = client::get(address, &format!("/{path}"), &self.headers(endpoint)?).await?;
+        let (address, path) = client::parts(url)?;
+        let answer = client::get(address, path, &self.headers(endpoint)?).await?;
         let (status, length, wanted) = (answer.status, answer.body.len(), endpoint.body.len());
         let alike = status == endpoint.status && length.abs_diff(wanted) * 100 <= wanted;
         anyhow::ensure!(
@@ -199,28 +188,21 @@ impl Measuring<'_> {
         Ok(())
     }
 
-    async fn once(&self, endpoint: &Endpoint, target: &Target, seconds: u64) -> Result<Round> {
+    async fn once(&self, endpoint: &Endpoint, target: &Target, turn: Turn) -> Result<Round> {
         let cluster: &EmbeddedPostgres = self.places.cluster;
         let database_before = cpu::of_server(cluster.postmaster_pid());
         let (measured, handler) = match target {
             Target::Http { url, pid } => {
                 let before = cpu::of(*pid);
-                let measured = load::wrk(
-                    &self.tools.wrk,
-                    self.wrk_script,
-                    url,
-                    &self.headers(endpoint)?,
-                    seconds,
-                )
-                .await?;
+                let measured = self.tools.ask(url, &self.headers(endpoint)?, turn).await?;
                 (measured, cpu::of(*pid) - before)
             }
             Target::Pgbench { script, role } => {
                 let program = self.tools.pgbench.as_deref().context("pgbench is missing")?;
                 let server =
                     Server { sockets: cluster.socket_directory(), database: &self.scene.database };
-                let file = self.places.folder.join("script.sql");
-                (load::pgbench(program, &server, script, &file, role, seconds).await?, 0.0)
+                let file = self.places.site.folder.join("script.sql");
+                (load::pgbench(program, &server, script, &file, role, turn).await?, 0.0)
             }
         };
         anyhow::ensure!(

@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cpu;
+use crate::effort::{Effort, Turn};
 use crate::load::precise;
-use crate::measure::{Effort, Held, Outcome, Round, Side};
+use crate::measure::{Held, Outcome, Round, Side};
 use crate::sign_ins::SignIns;
 use crate::start::Starts;
 
@@ -130,8 +131,9 @@ impl Report {
         self.outcomes.iter().filter(|outcome| Some(outcome.seed) == first).collect()
     }
 
-    /// The table.
+    /// The table; what was only tried has none.
     pub fn text(&self) -> String {
+        let Turn::Seconds(seconds) = self.effort.turn else { return self.tried() };
         let mut text = String::new();
         for outcome in self.endpoints() {
             self.endpoint(&mut text, outcome);
@@ -142,10 +144,25 @@ impl Report {
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             text,
-            "\n{} rounds of {} s for each side and seed; {cores} cores, of which others kept \
+            "\n{} rounds of {seconds} s for each side and seed; {cores} cores, of which others kept \
                 {busy_with_others:.2} busy.",
-            self.effort.rounds, self.effort.seconds
+            self.effort.rounds
         );
+        text
+    }
+
+    fn tried(&self) -> String {
+        let mut text = String::new();
+        for outcome in &self.outcomes {
+            let sides = outcome.sides.iter().map(|side| {
+                let requests = side.rounds.iter().map(|round| round.measured.requests);
+                format!("{} {}", side.name, requests.sum::<u64>())
+            });
+            let sides = sides.collect::<Vec<_>>().join(", ");
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(text, "{}: {sides} requests, all answered", outcome.endpoint);
+        }
+        text.push_str("A short run: everything works. Its figures mean nothing.\n");
         text
     }
 

@@ -16,7 +16,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::task::JoinSet;
 
-use crate::children::{Serving, clean, free_address};
+use crate::children::{Serving, Site, clean, free_address};
 use crate::client;
 use crate::plan::{Answer, Endpoint, Plan};
 use crate::record::Recorder;
@@ -51,9 +51,10 @@ pub struct RoundTrips {
 /// Where things are.
 #[derive(Debug)]
 pub struct Places<'a> {
-    pub service: &'a Path,
+    pub site: &'a Site,
     pub cluster: &'a EmbeddedPostgres,
-    pub folder: &'a Path,
+    /// What `seed load` is told of its size.
+    pub size: &'a [&'a str],
 }
 
 impl Places<'_> {
@@ -76,9 +77,9 @@ impl Places<'_> {
     /// The service on a database.
     pub async fn serve(&self, url: &str) -> Result<Serving> {
         let address = free_address()?;
-        let mut command = clean(self.service);
+        let mut command = clean(&self.site.service);
         command.arg("serve").envs(Self::settings(url)).env("BAILIWICK_LISTEN", address.to_string());
-        Serving::start(command, address, self.folder, ("/readyz", 200)).await
+        Serving::start(self.site, command, address, ("/readyz", 200)).await
     }
 
     /// A new database with the load of this seed.
@@ -89,15 +90,10 @@ impl Places<'_> {
             .execute(&mut connection)
             .await?;
         let url = Self::url(self.cluster.socket_directory(), database);
-        let mut command = clean(self.service);
-        command.args([
-            "seed",
-            "load",
-            "--i-know-these-passwords-are-public",
-            "--seed",
-            &seed.to_string(),
-        ]);
-        command.envs(Self::settings(&url)).current_dir(self.folder).kill_on_drop(true);
+        let mut command = clean(&self.site.service);
+        command.args(["seed", "load", "--i-know-these-passwords-are-public"]);
+        command.args(["--seed", &seed.to_string()]).args(self.size);
+        command.envs(Self::settings(&url)).current_dir(&self.site.folder).kill_on_drop(true);
         let output = command.output().await?;
         anyhow::ensure!(
             output.status.success(),
@@ -119,7 +115,7 @@ impl Scene {
     pub async fn set(places: &Places<'_>, seed: u64) -> Result<Self> {
         let database = format!("load_{seed}");
         let url = places.load(&database, seed).await?;
-        let sockets = tempfile::tempdir_in(places.folder)?;
+        let sockets = tempfile::tempdir_in(&places.site.folder)?;
         let upstream = places.cluster.socket_directory().join(".s.PGSQL.5432");
         let recorder = Recorder::start(&sockets.path().join(".s.PGSQL.5432"), &upstream)?;
         let service = places.serve(&Places::url(sockets.path(), &database)).await?;

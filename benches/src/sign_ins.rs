@@ -1,7 +1,6 @@
 //! What the service's memory does while people sign in: each hash of a password fills 19 MiB.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,17 +11,17 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::children::{Serving, clean, free_address};
+use crate::children::{Serving, Site, clean, free_address};
 use crate::client;
-use crate::load::precise;
+use crate::effort::SignInEffort;
+use crate::load::{percentile, precise};
 
 /// So many people sign in, each again and again.
 const PEOPLE: usize = 24;
 /// The demo's accounts, in turn.
 const NAMES: [&str; 5] = ["alice", "bob", "carol", "dave", "sysadmin"];
-/// Until the service has come to rest after its start; until it has given back what nobody uses.
+/// Until the service has come to rest after its start.
 const SETTLED: Duration = Duration::from_secs(2);
-const RESTED: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Resident memory of the service alone, in MB of 10^6 bytes.
@@ -42,18 +41,20 @@ pub struct SignIns {
 
 /// Starts the service as `cargo run` does, on a folder of its own, and lets people sign in for so
 /// long.
-pub async fn measure(service: &Path, folder: &Path, seconds: u64) -> Result<SignIns> {
-    eprintln!("{PEOPLE} people sign in for {seconds} s");
+pub async fn measure(site: &Site, effort: SignInEffort) -> Result<SignIns> {
+    eprintln!("{PEOPLE} people sign in for {} s", effort.seconds);
     let address = free_address()?;
-    let mut command = clean(service);
+    let mut command = clean(&site.service);
     command
         .arg("serve")
         .env("BAILIWICK_LISTEN", address.to_string())
         .env("BAILIWICK_METRICS_LISTEN", "off");
-    command.env("BAILIWICK_RATE_LIMITS", "off").env("BAILIWICK_DATA_DIR", folder.join("sign-ins"));
+    command
+        .env("BAILIWICK_RATE_LIMITS", "off")
+        .env("BAILIWICK_DATA_DIR", site.folder.join("sign-ins"));
     // What an operator's environment says of memory is measured with it.
     command.envs(std::env::vars().filter(|(name, _)| name == "GLIBC_TUNABLES"));
-    let serving = Serving::start(command, address, folder, ("/readyz", 200)).await?;
+    let serving = Serving::start(site, command, address, ("/readyz", 200)).await?;
     sleep(SETTLED).await;
     let before = serving.memory()?.resident;
     let over = Arc::new(AtomicBool::new(false));
@@ -62,7 +63,7 @@ pub async fn measure(service: &Path, folder: &Path, seconds: u64) -> Result<Sign
         people.spawn(signs_in(address, NAMES[person % NAMES.len()], over.clone()));
     }
     let (began, mut most) = (Instant::now(), 0.0_f64);
-    while began.elapsed() < Duration::from_secs(seconds) {
+    while began.elapsed() < Duration::from_secs(effort.seconds) {
         most = most.max(serving.memory()?.resident);
         sleep(LOOK).await;
     }
@@ -71,13 +72,11 @@ pub async fn measure(service: &Path, folder: &Path, seconds: u64) -> Result<Sign
         people.join_all().await.into_iter().collect::<Result<Vec<_>>>()?.concat();
     let signed_in = u64::try_from(latencies.len())?;
     let per_second = precise(signed_in) / began.elapsed().as_secs_f64();
-    sleep(RESTED).await;
+    sleep(Duration::from_secs(effort.rest)).await;
     let after = serving.memory()?.resident;
     serving.stop().await?;
     latencies.sort_by(f64::total_cmp);
-    let at = |hundredths: usize| {
-        latencies.get(latencies.len() * hundredths / 100).copied().context("nobody signed in")
-    };
+    let at = |hundredths| percentile(&latencies, hundredths).context("nobody signed in");
     let password_workers = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(SignIns {
         before,

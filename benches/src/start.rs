@@ -1,11 +1,9 @@
 //! How long the service takes to be ready, with the PostgreSQL that it brings.
 
-use std::path::Path;
-
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::children::{Serving, clean, free_address};
+use crate::children::{Serving, Site, clean, free_address};
 
 /// Seconds from the start of the process to the first 200 of `/readyz`.
 #[derive(Debug, Serialize)]
@@ -15,25 +13,25 @@ pub struct Starts {
     pub later: Vec<f64>,
 }
 
-pub async fn measure(service: &Path, folder: &Path, times: u32) -> Result<Starts> {
+pub async fn measure(site: &Site, times: u32) -> Result<Starts> {
     eprintln!("starting the service with its own PostgreSQL, {} times", times + 1);
-    let first = once(service, folder).await?;
+    let first = once(site).await?;
     let mut later = Vec::new();
     for _ in 0..times {
-        later.push(once(service, folder).await?);
+        later.push(once(site).await?);
     }
     Ok(Starts { first, later })
 }
 
-async fn once(service: &Path, folder: &Path) -> Result<f64> {
+async fn once(site: &Site) -> Result<f64> {
     let address = free_address()?;
-    let mut command = clean(service);
+    let mut command = clean(&site.service);
     command
         .arg("serve")
         .env("BAILIWICK_LISTEN", address.to_string())
         .env("BAILIWICK_METRICS_LISTEN", "off");
-    command.env("BAILIWICK_DATA_DIR", folder.join("own"));
-    let serving = Serving::start(command, address, folder, ("/readyz", 200)).await?;
+    command.env("BAILIWICK_DATA_DIR", site.folder.join("own"));
+    let serving = Serving::start(site, command, address, ("/readyz", 200)).await?;
     let ready = serving.ready_after.as_secs_f64();
     serving.stop().await?;
     Ok(ready)
