@@ -7,6 +7,7 @@
 //! - `/transaction/…` only the transaction of it: a tenant read without looking whether the session
 //!   is still alive.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::any;
 use axum::serve::ListenerExt;
 use bailiwick::kernel::clock::SystemClock;
 use bailiwick::kernel::credentials::token::Tokens;
@@ -40,7 +41,7 @@ struct Bare {
 /// One endpoint's handler.
 struct Handler {
     bare: Bare,
-    known: Option<HeaderValue>,
+    known: HashSet<HeaderValue>,
     body: Bytes,
     answer: Answer,
     visits: Vec<(bool, Script)>,
@@ -64,11 +65,11 @@ pub async fn serve(plan: Plan, address: SocketAddr) -> Result<()> {
             ("transaction", transaction),
         ] {
             let handler = Arc::new(Handler::new(&bare, endpoint, visits)?);
-            let respond = move |headers: HeaderMap| {
+            let respond = move |headers: HeaderMap, _body: Bytes| {
                 let handler = handler.clone();
                 async move { handler.respond(&headers).await }
             };
-            router = router.route(&format!("/{side}/{}", endpoint.name), get(respond));
+            router = router.route(&format!("/{side}/{}", endpoint.name), any(respond));
         }
     }
     // As the service does it.
@@ -84,13 +85,13 @@ pub async fn serve(plan: Plan, address: SocketAddr) -> Result<()> {
 
 impl Handler {
     fn new(bare: &Bare, endpoint: &Endpoint, visits: Vec<Visit>) -> Result<Self> {
-        let known =
-            endpoint.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("if-none-match"));
+        let headers = endpoint.ask.callers.iter().flatten();
+        let known = headers.filter(|(name, _)| name.eq_ignore_ascii_case("if-none-match"));
         // Without a statement there are no rows to make an answer of.
         let answer = if visits.is_empty() { Answer::Canned } else { endpoint.answer };
         Ok(Self {
             bare: bare.clone(),
-            known: known.map(|(_, tag)| tag.parse()).transpose()?,
+            known: known.map(|(_, tag)| tag.parse()).collect::<Result<_, _>>()?,
             body: endpoint.body.clone().into(),
             answer,
             visits: visits.into_iter().map(|visit| (visit.reader, Script::of(visit))).collect(),
@@ -125,9 +126,7 @@ impl Handler {
     }
 
     fn answer(&self, headers: &HeaderMap, body: Option<Bytes>) -> Response {
-        if let Some(tag) = &self.known
-            && headers.get(IF_NONE_MATCH) == Some(tag)
-        {
+        if let Some(tag) = headers.get(IF_NONE_MATCH).and_then(|tag| self.known.get(tag)) {
             return (StatusCode::NOT_MODIFIED, [(ETAG, tag.clone())]).into_response();
         }
         let headers = [

@@ -10,17 +10,16 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufR
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::client;
 use crate::load::{CONNECTIONS, Measured, percentile, precise};
+use crate::plan::Ask;
 
-/// Keeps the connections busy with one request for so long.
-pub async fn ask(url: &str, headers: &[(String, String)], how_long: Duration) -> Result<Measured> {
-    let (address, path) = client::parts(url)?;
-    let request: Arc<[u8]> = client::request(address, "GET", path, headers, "").into_bytes().into();
+/// Keeps the connections busy for so long.
+pub async fn ask(address: SocketAddr, ask: &Ask, how_long: Duration) -> Result<Measured> {
+    let requests: Arc<[String]> = ask.requests(address).into();
     let began = Instant::now();
     let mut callers = JoinSet::new();
-    for _ in 0..CONNECTIONS {
-        callers.spawn(call(address, request.clone(), began + how_long));
+    for first in 0..CONNECTIONS {
+        callers.spawn(call(address, requests.clone(), first, began + how_long));
     }
     let answers = callers.join_all().await.into_iter().collect::<Result<Vec<_>>>()?.concat();
     let elapsed = began.elapsed().as_secs_f64();
@@ -44,14 +43,22 @@ struct Answered {
     microseconds: f64,
 }
 
-async fn call(address: SocketAddr, request: Arc<[u8]>, until: Instant) -> Result<Vec<Answered>> {
+async fn call(
+    address: SocketAddr,
+    requests: Arc<[String]>,
+    first: usize,
+    until: Instant,
+) -> Result<Vec<Answered>> {
     let mut connection = BufReader::new(TcpStream::connect(address).await?);
     connection.get_ref().set_nodelay(true)?;
     let mut answers = Vec::new();
-    // Each asks at least once, however slow the machine is.
-    while answers.is_empty() || Instant::now() < until {
+    for request in requests.iter().cycle().skip(first % requests.len()) {
+        // Each asks at least once, however slow the machine is.
+        if !answers.is_empty() && Instant::now() >= until {
+            break;
+        }
         let began = Instant::now();
-        connection.get_mut().write_all(&request).await?;
+        connection.get_mut().write_all(request.as_bytes()).await?;
         let status = read(&mut connection).await?;
         answers.push(Answered { status, microseconds: began.elapsed().as_secs_f64() * 1e6 });
     }
@@ -64,7 +71,7 @@ async fn read(connection: &mut (impl AsyncBufRead + Unpin)) -> Result<u16> {
     connection.read_line(&mut line).await?;
     let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.with_context(|| format!("an answer that begins with {line:?}"))?;
-    let mut length = 0;
+    let (mut length, mut in_chunks) = (0, false);
     loop {
         line.clear();
         connection.read_line(&mut line).await?;
@@ -72,10 +79,24 @@ async fn read(connection: &mut (impl AsyncBufRead + Unpin)) -> Result<u16> {
         if name.eq_ignore_ascii_case("content-length") {
             length = value.parse()?;
         }
+        in_chunks |= name.eq_ignore_ascii_case("transfer-encoding");
     }
+    while in_chunks {
+        line.clear();
+        connection.read_line(&mut line).await?;
+        length = u64::from_str_radix(line.trim_end(), 16)?;
+        in_chunks = length > 0;
+        skip(connection, length + 2).await?; // With the end of its line.
+        length = 0;
+    }
+    skip(connection, length).await?;
+    Ok(status)
+}
+
+async fn skip(connection: &mut (impl AsyncBufRead + Unpin), length: u64) -> Result<()> {
     let skipped = tokio::io::copy(&mut connection.take(length), &mut tokio::io::sink()).await?;
     anyhow::ensure!(skipped == length, "an answer broke off");
-    Ok(status)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -86,9 +107,12 @@ mod tests {
     async fn answers_are_read_one_after_the_other() {
         let mut stream: &[u8] =
             b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbodyHTTP/1.1 304 Not \
-            Modified\r\netag: x\r\n\r\nHTTP/1.1 500 Oh\r\nContent-Length: 9\r\n\r\nbroken";
+            Modified\r\netag: x\r\n\r\nHTTP/1.1 201 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+            a\r\n0123456789\r\n2\r\nab\r\n0\r\n\r\nHTTP/1.1 500 Oh\r\nContent-Length: 9\r\n\r\n\
+            broken";
         assert_eq!(read(&mut stream).await.expect("whole"), 200);
         assert_eq!(read(&mut stream).await.expect("without a body"), 304);
+        assert_eq!(read(&mut stream).await.expect("in chunks"), 201);
         assert!(read(&mut stream).await.is_err());
     }
 }

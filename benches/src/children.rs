@@ -1,6 +1,7 @@
 //! The processes that are measured: the service and the bare handlers. They end with the harness.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,6 +14,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use crate::client;
+use crate::cpu;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -38,10 +40,21 @@ impl Site {
     }
 
     /// Where the service and its PostgreSQL look for programs.
-    fn path(&self) -> Result<OsString> {
+    pub fn path(&self) -> Result<OsString> {
         let own = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(self.postgres.clone()).chain(std::env::split_paths(&own));
         Ok(std::env::join_paths(folders)?)
+    }
+
+    /// What the programs say goes there.
+    pub fn log(&self) -> Result<File> {
+        Ok(File::options().create(true).append(true).open(self.folder.join("log"))?)
+    }
+
+    pub fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -67,19 +80,28 @@ impl Serving {
         site: &Site,
         mut command: Command,
         address: SocketAddr,
+        ready: (&str, u16),
+    ) -> Result<Self> {
+        command.kill_on_drop(true);
+        Self::start_polite(site, command, address, ready).await
+    }
+
+    /// The same of a program that ends when its standard input does, with all that it started.
+    pub async fn start_polite(
+        site: &Site,
+        mut command: Command,
+        address: SocketAddr,
         (path, status): (&str, u16),
     ) -> Result<Self> {
-        let folder = &site.folder;
-        let log = std::fs::File::options().create(true).append(true).open(folder.join("log"))?;
+        let log = site.log()?;
         let program = PathBuf::from(command.as_std().get_program());
         // Nothing of the caller's settings but PATH.
         command
             .env("PATH", site.path()?)
-            .current_dir(folder)
+            .current_dir(&site.folder)
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            .kill_on_drop(true);
+            .stderr(log);
         let began = Instant::now();
         let mut child =
             command.spawn().with_context(|| format!("{} cannot be started", program.display()))?;
@@ -88,11 +110,12 @@ impl Serving {
                 return Ok(Self { child, address, ready_after: began.elapsed() });
             }
             if let Some(ended) = child.try_wait()? {
-                bail!("{} ended at once ({ended}): {}", program.display(), tail(folder));
+                bail!("{} ended at once ({ended}): {}", program.display(), site.last_words());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        bail!("{} is not ready after {} s: {}", program.display(), PATIENCE.as_secs(), tail(folder))
+        let (waited, words) = (PATIENCE.as_secs(), site.last_words());
+        bail!("{} is not ready after {waited} s: {words}", program.display())
     }
 
     pub fn pid(&self) -> Option<u32> {
@@ -109,31 +132,31 @@ impl Serving {
     }
 
     pub fn memory(&self) -> Result<Memory> {
-        let status = std::fs::read_to_string(format!(
-            "/proc/{}/status",
-            self.pid().context("it has ended")?
-        ))?;
-        let read = |name: &str| -> Option<f64> {
-            let kilobytes = status
-                .lines()
-                .find_map(|line| line.strip_prefix(name))?
-                .trim_end_matches("kB")
-                .trim()
-                .parse::<f64>()
-                .ok()?;
-            Some(kilobytes * 1024.0 / 1e6)
+        Memory::of(self.pid().context("it has ended")?).context("it has ended")
+    }
+
+    /// Of the process and of all that it started.
+    pub fn memory_of_all(&self) -> Result<Memory> {
+        let pid = self.pid().context("it has ended")?;
+        let all = cpu::tree(pid).into_iter().filter_map(Memory::of);
+        let sum = |sum: Memory, one: Memory| Memory {
+            resident: sum.resident + one.resident,
+            most: sum.most + one.most,
         };
-        Ok(Memory {
-            resident: read("VmRSS:").context("no VmRSS")?,
-            most: read("VmHWM:").context("no VmHWM")?,
-        })
+        all.reduce(sum).context("it has ended")
     }
 }
 
-fn tail(folder: &Path) -> String {
-    let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-    let lines: Vec<_> = log.lines().rev().take(5).collect();
-    lines.into_iter().rev().collect::<Vec<_>>().join("; ")
+impl Memory {
+    fn of(pid: u32) -> Option<Self> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let read = |name: &str| -> Option<f64> {
+            let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+            let kilobytes = value.trim_end_matches("kB").trim().parse::<f64>().ok()?;
+            Some(kilobytes * 1024.0 / 1e6)
+        };
+        Some(Self { resident: read("VmRSS:")?, most: read("VmHWM:")? })
+    }
 }
 
 /// An address that nobody listens on.

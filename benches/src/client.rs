@@ -8,6 +8,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::plan::Ask;
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An answer, read whole.
@@ -26,53 +28,23 @@ impl Answer {
 }
 
 pub async fn get(address: SocketAddr, path: &str, headers: &[(String, String)]) -> Result<Answer> {
-    send(address, "GET", path, headers, "").await
+    send(address, &Ask::get(path, headers.to_vec())).await
 }
 
-pub async fn post(address: SocketAddr, path: &str, body: &Value) -> Result<Answer> {
-    send(
-        address,
-        "POST",
-        path,
-        &[("Content-Type".to_owned(), "application/json".to_owned())],
-        &body.to_string(),
-    )
-    .await
-}
-
-/// A request as it is sent.
-pub fn request(
+pub async fn call(
     address: SocketAddr,
-    method: &str,
-    path: &str,
+    (method, path): (&str, &str),
     headers: &[(String, String)],
-    body: &str,
-) -> String {
-    let line = |(name, value): &(String, String)| [name, ": ", value, "\r\n"].concat();
-    let headers = headers.iter().map(line).collect::<Vec<_>>().concat();
-    let length = body.len();
-    format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n{headers}\r\n\
-            {body}"
-    )
-}
-
-/// Address and path of a URL of ours.
-pub fn parts(url: &str) -> Result<(SocketAddr, &str)> {
-    let rest = url.strip_prefix("http://").context("a URL of ours")?;
-    let (address, path) = rest.split_at(rest.find('/').context("a URL of ours")?);
-    Ok((address.parse()?, path))
-}
-
-async fn send(
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    headers: &[(String, String)],
-    body: &str,
+    body: &Value,
 ) -> Result<Answer> {
-    let closing = ("Connection".to_owned(), "close".to_owned());
-    let request = request(address, method, path, &[headers, &[closing]].concat(), body);
+    send(address, &Ask::sending(method, path, headers.to_vec(), body)).await
+}
+
+/// Asks once, as the first caller.
+pub async fn send(address: SocketAddr, ask: &Ask) -> Result<Answer> {
+    let closing = [("Connection".to_owned(), "close".to_owned())];
+    let caller = ask.callers.first().context("nobody asks")?;
+    let request = ask.request(address, &[caller, &closing[..]].concat());
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(request.as_bytes()).await?;
@@ -82,7 +54,7 @@ async fn send(
     };
     let answer = tokio::time::timeout(PATIENCE, exchange)
         .await
-        .with_context(|| format!("no answer to {method} {path}"))??;
+        .with_context(|| format!("no answer to {} {}", ask.method, ask.path))??;
     parse(&String::from_utf8(answer)?)
 }
 

@@ -17,14 +17,27 @@ pub fn of(pid: u32) -> f64 {
     ticks(pid).map_or(0.0, |(_, ticks)| seconds(ticks))
 }
 
+/// A process and all that it started, and so on.
+pub fn tree(root: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> =
+        processes().filter_map(|pid| Some((pid, ticks(pid)?.0))).collect();
+    let mut found = vec![root];
+    let mut place = 0;
+    while let Some(parent) = found.get(place).copied() {
+        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        place += 1;
+    }
+    found
+}
+
+/// Seconds that a process has used with all that it started and that still run.
+pub fn of_tree(root: u32) -> f64 {
+    tree(root).into_iter().map(of).sum()
+}
+
 /// Seconds that the processes of a PostgreSQL server have used, those that ended included.
 pub fn of_server(postmaster: u32) -> f64 {
-    let pids = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let backends = pids
+    let backends = processes()
         .filter_map(ticks)
         .filter(|(parent, _)| *parent == postmaster)
         .map(|(_, ticks)| ticks)
@@ -45,6 +58,11 @@ pub fn of_machine() -> f64 {
     let ticks: Vec<u64> = fields.filter_map(|field| field.parse().ok()).collect();
     // user, nice, system, idle, iowait, irq, softirq, steal; guests are within user.
     seconds([0, 1, 2, 5, 6, 7].iter().filter_map(|place| ticks.get(*place)).sum())
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// Of children that have ended.

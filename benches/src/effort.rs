@@ -1,5 +1,7 @@
 //! How much is done in a run.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 /// How often and how long.
@@ -11,6 +13,8 @@ pub struct Effort {
     /// How often the service starts again.
     pub starts: u32,
     pub sign_ins: SignInEffort,
+    /// How many people ask in turn where many do.
+    pub callers: usize,
     /// What `seed load` is told of its size.
     #[serde(skip)]
     pub load: &'static [&'static str],
@@ -23,6 +27,15 @@ pub enum Turn {
     Seconds(u64),
     /// Long enough to see whether it answers.
     Moment,
+}
+
+impl Turn {
+    pub const fn how_long(self) -> Duration {
+        match self {
+            Self::Seconds(seconds) => Duration::from_secs(seconds),
+            Self::Moment => Duration::from_millis(100),
+        }
+    }
 }
 
 /// For how many seconds people sign in, and how long the service is left alone then.
@@ -43,7 +56,7 @@ impl Effort {
     /// For figures.
     pub const fn measuring(rounds: u32, seconds: u64) -> Self {
         let (turn, sign_ins) = (Turn::Seconds(seconds), SignInEffort::measuring(10));
-        Self { rounds, turn, starts: 5, sign_ins, load: &[] }
+        Self { rounds, turn, starts: 5, sign_ins, callers: 500, load: &[] }
     }
 
     /// To see that everything works, on the smallest load that has all that is asked for.
@@ -56,7 +69,7 @@ impl Effort {
             "--accesses=600",
         ];
         let sign_ins = SignInEffort { seconds: 1, rest: 0 };
-        Self { rounds: 1, turn: Turn::Moment, starts: 1, sign_ins, load }
+        Self { rounds: 1, turn: Turn::Moment, starts: 1, sign_ins, callers: 10, load }
     }
 
     /// Whether its figures say something.

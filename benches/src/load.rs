@@ -1,6 +1,7 @@
 //! Load: wrk for HTTP, or callers of our own where nothing is measured; pgbench for PostgreSQL
 //! alone. All are bounded in time and end with the harness.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,14 +14,15 @@ use tokio::time::timeout;
 use crate::callers;
 use crate::children::Site;
 use crate::effort::{Effort, Turn};
-use crate::plan::{READER_CONNECTIONS, WORK_CONNECTIONS};
+use crate::plan::{Ask, Headers, READER_CONNECTIONS, WORK_CONNECTIONS};
 use crate::replay::PgbenchScript;
 
 /// Connections that are kept busy, and the threads that wrk has for them.
-pub const CONNECTIONS: u32 = 64;
+pub const CONNECTIONS: usize = 64;
 const THREADS: u32 = 2;
-/// How long a moment is, and how many transactions are tried in it on each connection.
-const MOMENT: Duration = Duration::from_millis(100);
+/// What wrk does, in the folder of the run.
+const SCRIPT: &str = "wrk.lua";
+/// How many transactions are tried in a moment on each connection.
 const TRIED: u32 = 10;
 /// How much longer than asked a program may take.
 const GRACE: Duration = Duration::from_secs(20);
@@ -40,7 +42,7 @@ pub struct Measured {
 #[derive(Debug)]
 pub struct Tools {
     wrk: PathBuf,
-    wrk_script: PathBuf,
+    folder: PathBuf,
     pub pgbench: Option<PathBuf>,
 }
 
@@ -53,8 +55,7 @@ impl Tools {
                 "wrk is missing, and nothing can be measured without it: `apt-get install -y wrk`"
             );
         }
-        let wrk_script = site.folder.join("wrk.lua");
-        std::fs::write(&wrk_script, include_str!("wrk.lua"))?;
+        std::fs::write(site.folder.join(SCRIPT), include_str!("wrk.lua"))?;
         let beside_server = Some(site.postgres.join("pgbench"));
         let pgbench = beside_server.filter(|path| path.is_file()).or_else(|| in_path("pgbench"));
         if pgbench.is_none() {
@@ -63,32 +64,41 @@ impl Tools {
                     are left out"
             );
         }
-        Ok(Self { wrk: wrk.unwrap_or_default(), wrk_script, pgbench })
+        Ok(Self { wrk: wrk.unwrap_or_default(), folder: site.folder.clone(), pgbench })
     }
 
-    /// Keeps the connections busy with one request.
-    pub async fn ask(
-        &self,
-        url: &str,
-        headers: &[(String, String)],
-        turn: Turn,
-    ) -> Result<Measured> {
+    /// Keeps the connections busy, at an address.
+    pub async fn ask(&self, address: SocketAddr, ask: &Ask, turn: Turn) -> Result<Measured> {
         let Turn::Seconds(seconds) = turn else {
-            let asking = callers::ask(url, headers, MOMENT);
-            return timeout(MOMENT + GRACE, asking).await.context("no end of answers")?;
+            let how_long = turn.how_long();
+            let asking = callers::ask(address, ask, how_long);
+            return timeout(how_long + GRACE, asking).await.context("no end of answers")?;
         };
+        let [callers, body] = ["callers", "body"].map(|name| self.folder.join(name));
+        tokio::fs::write(&callers, lines(&ask.callers)).await?;
+        tokio::fs::write(&body, &ask.body).await?;
         let mut command = Command::new(&self.wrk);
         command
             .arg(format!("-t{THREADS}"))
             .arg(format!("-c{CONNECTIONS}"))
             .arg(format!("-d{seconds}s"))
             .arg("-s")
-            .arg(&self.wrk_script);
-        for (name, value) in headers {
-            command.arg("-H").arg(format!("{name}: {value}"));
-        }
-        wrk_result(&output(command.arg(url), turn).await?)
+            .arg(self.folder.join(SCRIPT))
+            .arg(format!("http://{address}{}", ask.path))
+            .arg("--")
+            .arg(&ask.method)
+            .args([callers, body]);
+        wrk_result(&output(&mut command, turn).await?)
     }
+}
+
+/// Of each caller a line, names and values in turn: as `wrk.lua` reads them.
+fn lines(callers: &[Headers]) -> String {
+    let line = |headers: &Headers| {
+        let words = headers.iter().flat_map(|(name, value)| [name.as_str(), value]);
+        words.collect::<Vec<_>>().join("\t") + "\n"
+    };
+    callers.iter().map(line).collect()
 }
 
 fn in_path(program: &str) -> Option<PathBuf> {
@@ -126,16 +136,17 @@ fn wrk_result(output: &str) -> Result<Measured> {
 
 /// Runs a script on as many connections as the service has for it.
 pub async fn pgbench(
-    program: &Path,
+    tools: &Tools,
     server: &Server<'_>,
     script: &PgbenchScript,
-    file: &Path,
     role: &str,
     turn: Turn,
 ) -> Result<Measured> {
+    let program = tools.pgbench.as_deref().context("pgbench is missing")?;
     let (clients, read_only) =
         if script.reader { (READER_CONNECTIONS, "on") } else { (WORK_CONNECTIONS, "off") };
-    tokio::fs::write(file, &script.text).await?;
+    let file = tools.folder.join("script.sql");
+    tokio::fs::write(&file, &script.text).await?;
     let mut command = Command::new(program);
     command.env(
         "PGOPTIONS",
@@ -175,12 +186,8 @@ pub struct Server<'a> {
 
 async fn output(command: &mut Command, turn: Turn) -> Result<String> {
     let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let asked = match turn {
-        Turn::Seconds(seconds) => Duration::from_secs(seconds),
-        Turn::Moment => MOMENT,
-    };
-    let output =
-        timeout(asked + GRACE, running).await.context("the load generator did not end")??;
+    let patience = turn.how_long() + GRACE;
+    let output = timeout(patience, running).await.context("the load generator did not end")??;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         bail!("the load generator failed: {text}{}", String::from_utf8_lossy(&output.stderr));

@@ -4,25 +4,35 @@
 
 #![forbid(unsafe_code)]
 
+mod asking;
 mod bare;
 mod callers;
 mod children;
 mod client;
+mod compare;
+mod compared;
 mod cpu;
 mod effort;
+mod in_process;
 mod load;
 mod measure;
+mod peers;
+mod people;
 mod plan;
+mod question;
 mod record;
 mod replay;
 mod report;
+mod requests;
 mod scene;
 mod sign_ins;
+mod spread;
 mod start;
+mod turns;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -32,8 +42,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use children::Site;
 use effort::{Effort, SignInEffort};
 use load::Tools;
+use peers::Peers;
 use report::Report;
 use scene::Places;
+use turns::Turns;
 
 /// Measures the service side by side with bare handlers and pgbench
 #[derive(Debug, Parser)]
@@ -52,6 +64,9 @@ struct Arguments {
     /// Only tries everything once, on a small load: the figures mean nothing
     #[arg(long, conflicts_with_all = ["seeds", "rounds", "seconds"])]
     short: bool,
+    /// Also measures others at the same question: fetches them first, with npm, pip and cargo
+    #[arg(long)]
+    peers: bool,
     /// Where to write everything that was measured
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -65,6 +80,9 @@ enum Command {
     /// The bare handlers; the harness starts them
     #[command(hide = true)]
     Bare { plan: PathBuf, address: SocketAddr },
+    /// Decisions in process; the harness starts them
+    #[command(hide = true)]
+    Decide { how: String, model: PathBuf },
     /// Only what the service's memory does while 24 people sign in
     SignIns {
         /// For how long
@@ -76,8 +94,12 @@ enum Command {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Command::Bare { plan, address }) = arguments.command {
-        return bare::serve(serde_json::from_slice(&std::fs::read(plan)?)?, address).await;
+    match arguments.command {
+        Some(Command::Bare { plan, address }) => {
+            return bare::serve(serde_json::from_slice(&std::fs::read(plan)?)?, address).await;
+        }
+        Some(Command::Decide { how, model }) => return compare::decide(&how, &model),
+        _ => {}
     }
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -103,7 +125,8 @@ async fn run(arguments: Arguments) -> Result<()> {
     } else {
         (Effort::measuring(arguments.rounds, arguments.seconds), arguments.seeds)
     };
-    let report = compare(&site, effort, seeds).await?;
+    let peers = if arguments.peers { Some(Peers::fetch().await?) } else { None };
+    let report = measure(&site, effort, seeds, peers.as_deref()).await?;
     print!("{}", report.text());
     if let Some(path) = arguments.json {
         std::fs::write(&path, report.json()?)
@@ -113,7 +136,12 @@ async fn run(arguments: Arguments) -> Result<()> {
 }
 
 /// All sides of everything, seed by seed.
-async fn compare(site: &Site, effort: Effort, seeds: Vec<u64>) -> Result<Report> {
+async fn measure(
+    site: &Site,
+    effort: Effort,
+    seeds: Vec<u64>,
+    peers: Option<&Path>,
+) -> Result<Report> {
     let tools = Tools::find(effort, site)?;
     let conditions = report::Conditions::note();
     let starts = start::measure(site, effort.starts).await?;
@@ -122,12 +150,13 @@ async fn compare(site: &Site, effort: Effort, seeds: Vec<u64>) -> Result<Report>
         folder: site.folder.join("cluster"),
         database: "bailiwick".to_owned(),
         durable: true,
-        max_connections: 100,
+        max_connections: 300,
         settings: Vec::new(),
         binaries: Some(site.postgres.clone()),
     };
     let cluster = EmbeddedPostgres::start(options).await.context("PostgreSQL cannot be started")?;
-    let places = Places { site, cluster: &cluster, size: effort.load };
+    let places = Places { site, cluster: &cluster, effort, peers };
+    let turns = Turns { effort, tools: &tools, cluster: &cluster };
     let mut report = Report {
         effort,
         conditions,
@@ -135,11 +164,13 @@ async fn compare(site: &Site, effort: Effort, seeds: Vec<u64>) -> Result<Report>
         sign_ins: signed_in,
         outcomes: Vec::new(),
         memory: Vec::new(),
+        compared: Vec::new(),
     };
     for seed in seeds {
-        let (outcomes, held) = measure::seed(seed, effort, &tools, &places).await?;
-        report.outcomes.extend(outcomes);
-        report.memory.push(held);
+        let measured = measure::seed(seed, turns, &places).await?;
+        report.outcomes.extend(measured.outcomes);
+        report.compared.push(measured.compared);
+        report.memory.push(measured.held);
     }
     cluster.stop().await?;
     report.conditions.finish();

@@ -32,9 +32,12 @@ impl Recorder {
                 record.pings += 1;
                 continue;
             }
-            let Some(round) = repeatable(trip) else {
-                record.others += 1;
-                continue;
+            let round = match repeatable(trip) {
+                Ok(round) => round,
+                Err(why) => {
+                    record.others.push(why.to_string());
+                    continue;
+                }
             };
             record.asked += 1;
             if visits.last().is_none_or(|(last, _)| *last != connection) {
@@ -54,20 +57,22 @@ impl Recorder {
 pub struct Record {
     pub asked: u32,
     pub pings: u32,
-    pub others: u32,
+    /// What cannot be repeated, or was only prepared.
+    pub others: Vec<String>,
     pub visits: Vec<Visit>,
 }
 
-/// `None` where a statement was prepared, or the arguments are of types that are not known here.
-fn repeatable(trip: Trip) -> Option<Round> {
+/// Not where a statement was prepared, or the arguments are of types that are not known here.
+fn repeatable(trip: Trip) -> Result<Round> {
     match trip {
-        Trip::Text(text) => Some(Round::Simple(text)),
+        Trip::Text(text) => Ok(Round::Simple(text)),
         Trip::Executed(mut executed) if executed.len() == 1 => {
             let Executed { sql, arguments } = executed.remove(0);
             let known = arguments.iter().map(argument).collect::<Result<_>>();
-            known.ok().map(|arguments| Round::Prepared { sql, arguments })
+            let arguments = known.with_context(|| sql.clone())?;
+            Ok(Round::Prepared { sql, arguments })
         }
-        Trip::Executed(_) | Trip::Prepared(_) | Trip::Ping => None,
+        other => bail!("{other:?}"),
     }
 }
 
@@ -164,10 +169,10 @@ mod tests {
         let executed = Executed { sql: "select $1, $2".to_owned(), arguments };
         let arguments = vec![Argument::Uuid(Some(id)), Argument::Int8(None)];
         let round = Round::Prepared { sql: "select $1, $2".to_owned(), arguments };
-        assert_eq!(repeatable(Trip::Executed(vec![executed.clone()])), Some(round));
-        assert_eq!(repeatable(Trip::Executed(vec![executed.clone(), executed])), None);
+        assert_eq!(repeatable(Trip::Executed(vec![executed.clone()])).ok(), Some(round));
+        assert!(repeatable(Trip::Executed(vec![executed.clone(), executed])).is_err());
         let batch = "begin; set local role x".to_owned();
-        assert_eq!(repeatable(Trip::Text(batch.clone())), Some(Round::Simple(batch)));
-        assert_eq!(repeatable(Trip::Prepared("select 1".to_owned())), None);
+        assert_eq!(repeatable(Trip::Text(batch.clone())).ok(), Some(Round::Simple(batch)));
+        assert!(repeatable(Trip::Prepared("select 1".to_owned())).is_err());
     }
 }

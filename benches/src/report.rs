@@ -7,20 +7,28 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::compare::Compared;
+use crate::compared;
 use crate::cpu;
 use crate::effort::{Effort, Turn};
 use crate::load::precise;
-use crate::measure::{Held, Outcome, Round, Side};
+use crate::measure::{Held, Outcome};
 use crate::sign_ins::SignIns;
+use crate::spread::Spread;
 use crate::start::Starts;
+use crate::turns::{Round, Side};
 
 /// What the design asks for: of an endpoint, one side to another, at least so much.
-const TARGETS: [(&str, &str, &str, f64); 4] = [
-    ("features-my-304", "service", "bare", 0.15),
-    ("features-my-200", "service", "bare", 0.45),
+const TARGETS: [(&str, &str, &str, f64); 6] = [
+    ("features-my-304", "service", "bare", 0.65),
+    ("features-my-200", "service", "bare", 0.55),
+    ("access-me", "service", "bare", 0.6),
+    ("check-1", "service", "bare", 0.5),
     ("members-50", "service", "bare + sqlx, transaction only", 0.8),
     ("members-50", "pgbench", "pgbench, no walls", 0.9),
 ];
+/// Questions a second, a hundred in a call to one in a call, at least so much.
+const HUNDRED: f64 = 20.0;
 const MOST_IDLE: f64 = 60.0;
 const MOST_LOADED: f64 = 150.0;
 const LATEST_FIRST_START: f64 = 3.0;
@@ -34,6 +42,8 @@ pub struct Report {
     pub sign_ins: SignIns,
     pub outcomes: Vec<Outcome>,
     pub memory: Vec<Held>,
+    /// Seed by seed.
+    pub compared: Vec<Compared>,
 }
 
 /// On what it was measured, and what else ran there.
@@ -66,33 +76,6 @@ impl Conditions {
     }
 }
 
-/// Median, least and most.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
-    pub median: f64,
-    pub min: f64,
-    pub max: f64,
-}
-
-impl Spread {
-    fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut values: Vec<f64> = values.into_iter().collect();
-        values.sort_by(f64::total_cmp);
-        let (min, max) = (*values.first()?, *values.last()?);
-        let middle = values.len() / 2;
-        let median = if values.len() % 2 == 1 {
-            values[middle]
-        } else {
-            f64::midpoint(values[middle - 1], values[middle])
-        };
-        Some(Self { median, min, max })
-    }
-
-    fn text(self) -> String {
-        format!("{:.2} ({:.2} … {:.2})", self.median, self.min, self.max)
-    }
-}
-
 impl Report {
     /// One side to another, round by round over all seeds: neighbours in time had the same
     /// disturbance.
@@ -106,6 +89,19 @@ impl Report {
                 .zip(&other.rounds)
                 .map(|(a, b)| a.measured.per_second / b.measured.per_second)
         }))
+    }
+
+    /// Questions a second when a hundred are asked in a call, to when one is. These two have their
+    /// turns after each other, so that medians are compared.
+    fn hundred(&self) -> Option<Spread> {
+        let per_second =
+            |endpoint| self.spread(endpoint, "service", |round| Some(round.measured.per_second));
+        let (many, one) = (per_second("check-100")?, per_second("check-1")?);
+        Some(Spread {
+            median: 100.0 * many.median / one.median,
+            min: 100.0 * many.min / one.max,
+            max: 100.0 * many.max / one.min,
+        })
     }
 
     fn of(&self, endpoint: &str) -> impl Iterator<Item = &Outcome> {
@@ -139,6 +135,7 @@ impl Report {
             self.endpoint(&mut text, outcome);
         }
         self.targets(&mut text);
+        text.push_str(&compared::text(&self.compared));
         text.push_str(&sign_ins(&self.sign_ins));
         let Conditions { cores, busy_with_others, .. } = self.conditions;
         // Writing to a `String` cannot fail.
@@ -153,14 +150,23 @@ impl Report {
 
     fn tried(&self) -> String {
         let mut text = String::new();
-        for outcome in &self.outcomes {
-            let sides = outcome.sides.iter().map(|side| {
+        let mut tried = |what: &str, sides: &[Side]| {
+            let sides = sides.iter().map(|side| {
                 let requests = side.rounds.iter().map(|round| round.measured.requests);
                 format!("{} {}", side.name, requests.sum::<u64>())
             });
             let sides = sides.collect::<Vec<_>>().join(", ");
             // Writing to a `String` cannot fail.
-            let _ = writeln!(text, "{}: {sides} requests, all answered", outcome.endpoint);
+            let _ = writeln!(text, "{what}: {sides}: all answered");
+        };
+        for outcome in &self.outcomes {
+            tried(&outcome.endpoint, &outcome.sides);
+        }
+        for comparison in self.compared.iter().flat_map(|seed| &seed.comparisons) {
+            tried(comparison.name, &comparison.sides);
+        }
+        for missing in self.compared.iter().flat_map(|seed| &seed.missing) {
+            let _ = writeln!(text, "{} was left out: {}", missing.name, missing.why);
         }
         text.push_str("A short run: everything works. Its figures mean nothing.\n");
         text
@@ -173,9 +179,9 @@ impl Report {
             (most(|outcome| outcome.round_trips.asked), most(|outcome| outcome.round_trips.pings));
         let _ = writeln!(
             text,
-            "\n{name}: GET {}, {} with {} bytes, {asked} round trips to the database and {pings} \
+            "\n{name}: {}, {} with {} bytes, {asked} round trips to the database and {pings} \
                 pings",
-            outcome.path, outcome.status, outcome.body_bytes
+            outcome.request, outcome.status, outcome.body_bytes
         );
         let _ = writeln!(
             text,
@@ -221,6 +227,10 @@ impl Report {
                     spread.median >= least,
                 );
             }
+        }
+        if let Some(times) = self.hundred() {
+            let what = "questions of check-100 to those of check-1".to_owned();
+            line(what, format!("≥ {HUNDRED}"), times.text(), times.median >= HUNDRED);
         }
         let most = |pick: fn(&Held) -> f64| self.memory.iter().map(pick).fold(0.0, f64::max);
         let (idle, loaded) = (most(|held| held.idle.resident), most(|held| held.loaded.most));
@@ -268,7 +278,7 @@ impl Report {
             "effort": self.effort, "conditions": self.conditions,
                 "ratios": ratios.collect::<Vec<_>>(),
             "requests": self.outcomes.iter().map(Outcome::requests).map(precise).sum::<f64>(),
-            "outcomes": self.outcomes, "memory": self.memory, "starts": self.starts,
+            "outcomes": self.outcomes, "compared": self.compared, "memory": self.memory, "starts": self.starts,
                 "signIns": self.sign_ins,
         });
         Ok(serde_json::to_string_pretty(&document)?)
@@ -276,7 +286,7 @@ impl Report {
 }
 
 /// What was measured beside what was wanted.
-fn target(text: &mut String, what: &str, wanted: &str, measured: &str, met: bool) {
+pub fn target(text: &mut String, what: &str, wanted: &str, measured: &str, met: bool) {
     // Writing to a `String` cannot fail.
     let _ = writeln!(
         text,
@@ -303,20 +313,5 @@ impl Outcome {
     }
     fn requests(&self) -> u64 {
         self.sides.iter().flat_map(|side| &side.rounds).map(|round| round.measured.requests).sum()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_spread_has_the_middle_and_both_ends() {
-        assert_eq!(Spread::of([3.0, 1.0, 2.0]), Some(Spread { median: 2.0, min: 1.0, max: 3.0 }));
-        assert_eq!(
-            Spread::of([4.0, 1.0]).map(|spread| spread.median.to_bits()),
-            Some(2.5_f64.to_bits())
-        );
-        assert_eq!(Spread::of([]), None);
     }
 }

@@ -1,34 +1,34 @@
-//! The scene of one seed: a database with the load in it, the requests that are measured, and what
-//! the service asks the database for each of them.
+//! The scene of one seed: a database with the load in it, and what the service asks the database
+//! for each request that is measured.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use bailiwick::kernel::clock::SystemClock;
-use bailiwick::kernel::credentials::claims::Claims;
-use bailiwick::kernel::credentials::token::Tokens;
-use bailiwick::kernel::crypto::Keys;
+use anyhow::Result;
 use embedded_postgres::EmbeddedPostgres;
 use serde::Serialize;
-use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::task::JoinSet;
 
+use crate::asking::Asking;
 use crate::children::{Serving, Site, clean, free_address};
 use crate::client;
-use crate::plan::{Answer, Endpoint, Plan};
-use crate::record::Recorder;
+use crate::effort::Effort;
+use crate::people::People;
+use crate::plan::{Ask, Endpoint, Plan, Visit};
+use crate::record::{Record, Recorder};
+use crate::requests::{self, Request};
 
-const ISSUER: &str = "http://bench.invalid";
+pub const ISSUER: &str = "http://bench.invalid";
 /// Not secret: it signs tokens of a throw-away database.
-const SECRET: [u8; 32] = [7; 32];
+pub const SECRET: [u8; 32] = [7; 32];
 /// The same in standard base64, as the service wants it.
 const SECRET_TEXT: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 /// So many at a time and so many each before anything is counted; and how many are counted.
 const WARM: usize = 32;
 const COUNTED: u32 = 20;
+/// How often it is tried to count them.
+const ATTEMPTS: u32 = 10;
 
 /// Everything of one seed.
 pub struct Scene {
@@ -36,8 +36,8 @@ pub struct Scene {
     pub plan: Plan,
     /// Round trips for each request, in the order of the plan's endpoints.
     pub round_trips: Vec<RoundTrips>,
-    tokens: Tokens,
-    claims: Claims,
+    /// The model of the question, as the service has it.
+    pub asking: Asking,
 }
 
 /// How often a request makes the service wait for the database, and how often a connection is
@@ -53,8 +53,9 @@ pub struct RoundTrips {
 pub struct Places<'a> {
     pub site: &'a Site,
     pub cluster: &'a EmbeddedPostgres,
-    /// What `seed load` is told of its size.
-    pub size: &'a [&'a str],
+    pub effort: Effort,
+    /// Where the peers were put, if they are asked.
+    pub peers: Option<&'a Path>,
 }
 
 impl Places<'_> {
@@ -63,7 +64,7 @@ impl Places<'_> {
         format!("postgres://postgres@localhost/{database}?sslmode=disable&host={host}")
     }
 
-    fn settings(url: &str) -> Vec<(&'static str, String)> {
+    pub fn settings(url: &str) -> Vec<(&'static str, String)> {
         vec![
             ("DATABASE_URL", url.to_owned()),
             ("BAILIWICK_SECRET_KEY", SECRET_TEXT.to_owned()),
@@ -92,7 +93,7 @@ impl Places<'_> {
         let url = Self::url(self.cluster.socket_directory(), database);
         let mut command = clean(&self.site.service);
         command.args(["seed", "load", "--i-know-these-passwords-are-public"]);
-        command.args(["--seed", &seed.to_string()]).args(self.size);
+        command.args(["--seed", &seed.to_string()]).args(self.effort.load);
         command.envs(Self::settings(&url)).current_dir(&self.site.folder).kill_on_drop(true);
         let output = command.output().await?;
         anyhow::ensure!(
@@ -120,20 +121,9 @@ impl Scene {
         let recorder = Recorder::start(&sockets.path().join(".s.PGSQL.5432"), &upstream)?;
         let service = places.serve(&Places::url(sockets.path(), &database)).await?;
 
-        let keys = Keys::derive(&SECRET);
-        let tokens = Tokens::new(
-            &keys,
-            ISSUER.to_owned(),
-            chrono::Duration::minutes(15),
-            Arc::new(SystemClock),
-        );
-        let tokens = tokens.map_err(|error| anyhow::anyhow!("{error:?}"))?;
-        let signed_in = json!({ "username": "load-0", "password": "bailiwick-demo" });
-        let signed_in =
-            client::post(service.address, "/api/auth/login", &signed_in).await?.json()?;
-        let token = signed_in["accessToken"].as_str().context("no token")?.to_owned();
-        let claims =
-            tokens.verify(&token).context("a token that the bare handlers would refuse")?;
+        let people = People::sign_in(service.address, places.effort.callers).await?;
+        let asking = Asking::prepare(places, &url, service.address, &people).await?;
+        let requests = requests::all(service.address, &people, &asking).await?;
         let mut scene = Self {
             database,
             plan: Plan {
@@ -143,10 +133,9 @@ impl Scene {
                 endpoints: Vec::new(),
             },
             round_trips: Vec::new(),
-            tokens,
-            claims,
+            asking,
         };
-        for request in requests(service.address, &token, seed).await? {
+        for request in requests {
             scene.watch(&service, &recorder, request).await?;
         }
         service.stop().await?;
@@ -159,53 +148,26 @@ impl Scene {
         recorder: &Recorder,
         request: Request,
     ) -> Result<()> {
-        let mut headers = request.headers;
-        headers.push(self.credentials()?);
-        let ask = || client::get(service.address, &request.path, &headers);
-        warm_up(service.address, &request.path, &headers).await?;
-        settle().await;
-        recorder.collect();
-        for _ in 0..COUNTED {
-            ask().await?;
-        }
-        settle().await;
-        let counted = recorder.collect();
-        anyhow::ensure!(counted.others == 0, "{} still prepares statements", request.path);
-        let answer = ask().await?;
-        settle().await;
-        let visits = recorder.collect().visits;
+        let Request { name, ask, status, answer: answers_by } = request;
+        warm_up(service.address, &ask).await?;
+        let (round_trips, visits, answer) = counted(name, service, recorder, &ask).await?;
         anyhow::ensure!(
-            answer.status == request.status,
+            answer.status == status,
             "{} answered {}: {}",
-            request.path,
+            ask.path,
             answer.status,
             answer.body
         );
-        headers.pop();
-        let (name, path) = (request.name.to_owned(), request.path);
         self.plan.endpoints.push(Endpoint {
-            name,
-            path,
-            headers,
-            status: answer.status,
+            name: name.to_owned(),
+            ask,
+            status,
             body: answer.body,
-            answer: request.answer,
+            answer: answers_by,
             visits,
         });
-        let each = |count: u32| f64::from(count) / f64::from(COUNTED);
-        self.round_trips
-            .push(RoundTrips { asked: each(counted.asked), pings: each(counted.pings) });
+        self.round_trips.push(round_trips);
         Ok(())
-    }
-
-    /// A new token for the session that signed in: nothing in the database moves by it, so that
-    /// caches stay.
-    pub fn credentials(&self) -> Result<(String, String)> {
-        let (token, _) = self
-            .tokens
-            .issue(self.claims.user, self.claims.session)
-            .map_err(|error| anyhow::anyhow!("{error:?}"))?;
-        Ok(("Authorization".to_owned(), format!("Bearer {token}")))
     }
 
     /// Writes the plan for the bare handlers.
@@ -216,73 +178,53 @@ impl Scene {
     }
 }
 
+/// What a request makes the service ask. The service also works by itself now and then; what is
+/// counted meanwhile is counted again.
+async fn counted(
+    name: &str,
+    service: &Serving,
+    recorder: &Recorder,
+    ask: &Ask,
+) -> Result<(RoundTrips, Vec<Visit>, client::Answer)> {
+    let mut last = Record::default();
+    for _ in 0..ATTEMPTS {
+        settle().await;
+        recorder.collect();
+        for _ in 0..COUNTED {
+            client::send(service.address, ask).await?;
+        }
+        settle().await;
+        let many = recorder.collect();
+        let answer = client::send(service.address, ask).await?;
+        settle().await;
+        let one = recorder.collect();
+        if many.others.is_empty() && many.asked == one.asked * COUNTED {
+            let each = |count: u32| f64::from(count) / f64::from(COUNTED);
+            let round_trips = RoundTrips { asked: each(many.asked), pings: each(many.pings) };
+            return Ok((round_trips, one.visits, answer));
+        }
+        last = many;
+    }
+    let Record { asked, others, .. } = last;
+    anyhow::bail!("{name}: {COUNTED} requests ask {asked} times, and what is not known: {others:?}")
+}
+
 /// A pool tests a connection after the answer is on its way.
 async fn settle() {
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
 }
 
 /// Every connection of the pools has met the statements: each prepares them for itself.
-async fn warm_up(address: SocketAddr, path: &str, headers: &[(String, String)]) -> Result<()> {
+async fn warm_up(address: SocketAddr, ask: &Ask) -> Result<()> {
     let mut asking = JoinSet::new();
     for _ in 0..WARM {
-        let (path, headers) = (path.to_owned(), headers.to_vec());
+        let ask = ask.clone();
         asking.spawn(async move {
             for _ in 0..WARM {
-                client::get(address, &path, &headers).await?;
+                client::send(address, &ask).await?;
             }
             Ok::<_, anyhow::Error>(())
         });
     }
     asking.join_all().await.into_iter().collect()
-}
-
-struct Request {
-    name: &'static str,
-    path: String,
-    headers: Vec<(String, String)>,
-    status: u16,
-    answer: Answer,
-}
-
-/// What is measured. `load-0` is in five mandates with four instances each, and admin of the first,
-/// which has 80 members.
-async fn requests(address: SocketAddr, token: &str, seed: u64) -> Result<Vec<Request>> {
-    let bearer = ("Authorization".to_owned(), format!("Bearer {token}"));
-    let me = client::get(address, "/api/auth/me", std::slice::from_ref(&bearer)).await?.json()?;
-    let code = format!("load-{seed}-0");
-    let mandates = me["mandates"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mandate = mandates.iter().find(|mandate| mandate["code"] == code.as_str());
-    let mandate = mandate
-        .and_then(|mandate| mandate["id"].as_str())
-        .with_context(|| format!("load-0 is not in {code}"))?
-        .to_owned();
-    let navigation =
-        client::get(address, "/api/features/my", std::slice::from_ref(&bearer)).await?;
-    let tag = navigation.etag.context("/api/features/my has no ETag")?;
-    let in_mandate = vec![("X-Mandate-Id".to_owned(), mandate.clone())];
-    let request = |name, path: &str, headers: &[(String, String)], status, answer| Request {
-        name,
-        path: path.to_owned(),
-        headers: headers.to_vec(),
-        status,
-        answer,
-    };
-    Ok(vec![
-        request(
-            "features-my-304",
-            "/api/features/my",
-            &[("If-None-Match".to_owned(), tag)],
-            304,
-            Answer::Canned,
-        ),
-        request("features-my-200", "/api/features/my", &[], 200, Answer::Canned),
-        request(
-            "members-50",
-            &format!("/api/mandates/{mandate}/users?limit=50"),
-            &in_mandate,
-            200,
-            Answer::Members,
-        ),
-        request("access-me", "/api/access/me", &in_mandate, 200, Answer::Canned),
-    ])
 }

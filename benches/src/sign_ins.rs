@@ -96,7 +96,7 @@ async fn signs_in(address: SocketAddr, name: &str, over: Arc<AtomicBool>) -> Res
     let mut latencies = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let began = Instant::now();
-        client::post(address, "/api/auth/login", &body).await?.json()?;
+        client::call(address, ("POST", "/api/auth/login"), &[], &body).await?.json()?;
         latencies.push(began.elapsed().as_secs_f64() * 1e3);
     }
     Ok(latencies)

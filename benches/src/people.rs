@@ -1,0 +1,70 @@
+//! Those who ask: users of the load, signed in.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bailiwick::kernel::clock::SystemClock;
+use bailiwick::kernel::credentials::token::Tokens;
+use bailiwick::kernel::crypto::Keys;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::client;
+use crate::plan::Headers;
+use crate::scene::{ISSUER, SECRET};
+
+/// `load-0`, `load-1` and so on.
+pub struct People(Vec<Person>);
+
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub id: Uuid,
+    pub headers: Headers,
+}
+
+impl People {
+    /// Signs so many in, each with a token that outlives the run: that a token is renewed moves
+    /// nothing in the database, and is not what is measured.
+    pub async fn sign_in(service: SocketAddr, count: usize) -> Result<Self> {
+        let tokens = Tokens::new(
+            &Keys::derive(&SECRET),
+            ISSUER.to_owned(),
+            chrono::Duration::days(1),
+            Arc::new(SystemClock),
+        );
+        let tokens = tokens.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let mut people = Vec::with_capacity(count);
+        for number in 0..count {
+            let token = sign_in(service, &format!("load-{number}"), "bailiwick-demo").await?;
+            let claims =
+                tokens.verify(&token).context("a token that the bare handlers would refuse")?;
+            let (lasting, _) = tokens
+                .issue(claims.user, claims.session)
+                .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            people.push(Person { id: claims.user.uuid(), headers: bearer(&lasting) });
+        }
+        Ok(Self(people))
+    }
+
+    /// `load-0`: in five mandates with four instances each, and admin of the first, which has 80
+    /// members.
+    pub fn first(&self) -> &Person {
+        &self.0[0]
+    }
+
+    pub fn all(&self) -> &[Person] {
+        &self.0
+    }
+}
+
+pub fn bearer(token: &str) -> Headers {
+    vec![("Authorization".to_owned(), format!("Bearer {token}"))]
+}
+
+/// An access token.
+pub async fn sign_in(service: SocketAddr, name: &str, password: &str) -> Result<String> {
+    let body = json!({ "username": name, "password": password });
+    let answer = client::call(service, ("POST", "/api/auth/login"), &[], &body).await?.json()?;
+    Ok(answer["accessToken"].as_str().context("no token")?.to_owned())
+}
