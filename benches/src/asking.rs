@@ -105,7 +105,7 @@ async fn register(service: SocketAddr, sys_admin: &Headers, model: &Model) -> Re
 }
 
 /// The header of the mandate of which `load-0` is admin: the first.
-async fn mandate(service: SocketAddr, user: &Headers) -> Result<(String, String)> {
+pub async fn mandate(service: SocketAddr, user: &Headers) -> Result<(String, String)> {
     let me = client::get(service, "/api/auth/me", user).await?.json()?;
     let mandates = me["mandates"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_first = |mandate: &&Value| {
@@ -145,6 +145,6 @@ async fn open(
     Ok(id(&made)?.to_owned())
 }
 
-fn id(made: &Value) -> Result<&str> {
+pub fn id(made: &Value) -> Result<&str> {
     made["id"].as_str().with_context(|| format!("no id in {made}"))
 }

@@ -37,10 +37,29 @@ pub async fn ask(address: SocketAddr, ask: &Ask, how_long: Duration) -> Result<M
     })
 }
 
-#[derive(Clone, Copy)]
-struct Answered {
-    status: u16,
-    microseconds: f64,
+/// A status, and how long it took.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered {
+    pub status: u16,
+    pub microseconds: f64,
+}
+
+/// One who asks on a connection of their own.
+pub struct Caller(BufReader<TcpStream>);
+
+impl Caller {
+    pub async fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    pub async fn ask(&mut self, request: &str) -> Result<Answered> {
+        let began = Instant::now();
+        self.0.get_mut().write_all(request.as_bytes()).await?;
+        let status = read(&mut self.0).await?;
+        Ok(Answered { status, microseconds: began.elapsed().as_secs_f64() * 1e6 })
+    }
 }
 
 async fn call(
@@ -49,18 +68,14 @@ async fn call(
     first: usize,
     until: Instant,
 ) -> Result<Vec<Answered>> {
-    let mut connection = BufReader::new(TcpStream::connect(address).await?);
-    connection.get_ref().set_nodelay(true)?;
+    let mut caller = Caller::connect(address).await?;
     let mut answers = Vec::new();
     for request in requests.iter().cycle().skip(first % requests.len()) {
         // Each asks at least once, however slow the machine is.
         if !answers.is_empty() && Instant::now() >= until {
             break;
         }
-        let began = Instant::now();
-        connection.get_mut().write_all(request.as_bytes()).await?;
-        let status = read(&mut connection).await?;
-        answers.push(Answered { status, microseconds: began.elapsed().as_secs_f64() * 1e6 });
+        answers.push(caller.ask(request).await?);
     }
     Ok(answers)
 }

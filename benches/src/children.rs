@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use embedded_postgres::{fetch_postgres, find_binaries};
+use embedded_postgres::{EmbeddedOptions, EmbeddedPostgres, fetch_postgres, find_binaries};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
@@ -16,10 +16,10 @@ use tokio::process::{Child, Command};
 use crate::client;
 use crate::cpu;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What is started, and where it may write.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Site {
     pub service: PathBuf,
     /// The folder of PostgreSQL's programs.
@@ -39,11 +39,31 @@ impl Site {
         Ok(Self { service, postgres, folder })
     }
 
+    /// A PostgreSQL of the run's own, as durable as one that serves.
+    pub async fn cluster(&self) -> Result<EmbeddedPostgres> {
+        let options = EmbeddedOptions {
+            folder: self.folder.join("cluster"),
+            database: "bailiwick".to_owned(),
+            durable: true,
+            max_connections: 300,
+            settings: Vec::new(),
+            binaries: Some(self.postgres.clone()),
+        };
+        EmbeddedPostgres::start(options).await.context("PostgreSQL cannot be started")
+    }
+
     /// Where the service and its PostgreSQL look for programs.
     pub fn path(&self) -> Result<OsString> {
         let own = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(self.postgres.clone()).chain(std::env::split_paths(&own));
         Ok(std::env::join_paths(folders)?)
+    }
+
+    /// The same with a folder of its own below this one.
+    pub fn apart(&self, name: &str) -> Result<Self> {
+        let folder = self.folder.join(name);
+        std::fs::create_dir(&folder)?;
+        Ok(Self { folder, ..self.clone() })
     }
 
     /// What the programs say goes there.

@@ -13,6 +13,8 @@ pub struct Effort {
     /// How often the service starts again.
     pub starts: u32,
     pub sign_ins: SignInEffort,
+    /// How often each of those asks who see to it that every connection has met the statements.
+    pub warm_ups: usize,
     /// How many people ask in turn where many do.
     pub callers: usize,
     /// What `seed load` is told of its size.
@@ -56,7 +58,7 @@ impl Effort {
     /// For figures.
     pub const fn measuring(rounds: u32, seconds: u64) -> Self {
         let (turn, sign_ins) = (Turn::Seconds(seconds), SignInEffort::measuring(10));
-        Self { rounds, turn, starts: 5, sign_ins, callers: 500, load: &[] }
+        Self { rounds, turn, starts: 5, sign_ins, warm_ups: 32, callers: 500, load: &[] }
     }
 
     /// To see that everything works, on the smallest load that has all that is asked for.
@@ -69,7 +71,7 @@ impl Effort {
             "--accesses=600",
         ];
         let sign_ins = SignInEffort { seconds: 1, rest: 0 };
-        Self { rounds: 1, turn: Turn::Moment, starts: 1, sign_ins, callers: 10, load }
+        Self { rounds: 1, turn: Turn::Moment, starts: 1, sign_ins, warm_ups: 8, callers: 10, load }
     }
 
     /// Whether its figures say something.

@@ -21,7 +21,7 @@ use crate::effort::Turn;
 use crate::load::{Measured, precise};
 
 /// How much longer than asked it may take.
-const GRACE: Duration = Duration::from_secs(30);
+const GRACE: Duration = Duration::from_mins(2);
 /// So many decisions are made before the clock is looked at again.
 const AT_ONCE: u64 = 100;
 

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alone;
 mod asking;
 mod bare;
 mod callers;
@@ -12,10 +13,13 @@ mod client;
 mod compare;
 mod compared;
 mod cpu;
+mod crowd;
 mod effort;
+mod growth;
 mod in_process;
 mod load;
 mod measure;
+mod overload;
 mod peers;
 mod people;
 mod plan;
@@ -36,7 +40,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use embedded_postgres::{EmbeddedOptions, EmbeddedPostgres};
 use tokio::signal::unix::{SignalKind, signal};
 
 use children::Site;
@@ -83,6 +86,8 @@ enum Command {
     /// Decisions in process; the harness starts them
     #[command(hide = true)]
     Decide { how: String, model: PathBuf },
+    /// Only the same requests on 1,000 and on 100,000 mandates
+    Growth,
     /// Only what the service's memory does while 24 people sign in
     SignIns {
         /// For how long
@@ -117,7 +122,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     let site = Site::new(service, folder.path().to_owned()).await?;
     if let Some(Command::SignIns { seconds }) = arguments.command {
         let signed_in = sign_ins::measure(&site, SignInEffort::measuring(seconds)).await?;
-        print!("{}", report::sign_ins(&signed_in));
+        print!("{}", alone::sign_ins(&signed_in));
         return Ok(());
     }
     let (effort, seeds) = if arguments.short {
@@ -125,6 +130,9 @@ async fn run(arguments: Arguments) -> Result<()> {
     } else {
         (Effort::measuring(arguments.rounds, arguments.seconds), arguments.seeds)
     };
+    if let Some(Command::Growth) = arguments.command {
+        return grow(&site, effort).await;
+    }
     let peers = if arguments.peers { Some(Peers::fetch().await?) } else { None };
     let report = measure(&site, effort, seeds, peers.as_deref()).await?;
     print!("{}", report.text());
@@ -132,6 +140,17 @@ async fn run(arguments: Arguments) -> Result<()> {
         std::fs::write(&path, report.json()?)
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
+    Ok(())
+}
+
+async fn grow(site: &Site, effort: Effort) -> Result<()> {
+    let tools = Tools::find(effort, site)?;
+    let cluster = site.cluster().await?;
+    let places = Places { site, cluster: &cluster, effort, peers: None };
+    let turns = Turns { effort, tools: &tools, cluster: &cluster };
+    let grown = growth::measure(turns, &places).await?;
+    cluster.stop().await?;
+    print!("{}", if effort.measures() { alone::growth(&grown) } else { report::TRIED.to_owned() });
     Ok(())
 }
 
@@ -146,15 +165,8 @@ async fn measure(
     let conditions = report::Conditions::note();
     let starts = start::measure(site, effort.starts).await?;
     let signed_in = sign_ins::measure(site, effort.sign_ins).await?;
-    let options = EmbeddedOptions {
-        folder: site.folder.join("cluster"),
-        database: "bailiwick".to_owned(),
-        durable: true,
-        max_connections: 300,
-        settings: Vec::new(),
-        binaries: Some(site.postgres.clone()),
-    };
-    let cluster = EmbeddedPostgres::start(options).await.context("PostgreSQL cannot be started")?;
+    let overload = overload::measure(site, effort.sign_ins).await?;
+    let cluster = site.cluster().await?;
     let places = Places { site, cluster: &cluster, effort, peers };
     let turns = Turns { effort, tools: &tools, cluster: &cluster };
     let mut report = Report {
@@ -162,9 +174,11 @@ async fn measure(
         conditions,
         starts,
         sign_ins: signed_in,
+        overload,
         outcomes: Vec::new(),
         memory: Vec::new(),
         compared: Vec::new(),
+        crowd: crowd::measure(turns, &places).await?,
     };
     for seed in seeds {
         let measured = measure::seed(seed, turns, &places).await?;

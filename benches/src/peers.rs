@@ -153,9 +153,8 @@ impl Peers {
             }
         }
         for peer in IN_PROCESS {
-            let started = Deciding::start(places.site, peer.command(folder, &[model])).await;
-            match started {
-                Ok((version, by)) => peers.in_process.push(Running { peer, version, by }),
+            match in_process(places, folder, peer, (seed, model)).await {
+                Ok(running) => peers.in_process.push(running),
                 Err(why) => peers.misses(peer, &why),
             }
         }
@@ -192,6 +191,17 @@ impl Peer {
     }
 }
 
+async fn in_process(
+    places: &Places<'_>,
+    folder: &Path,
+    peer: Peer,
+    (seed, model): (u64, &Path),
+) -> Result<Running<Deciding>> {
+    let site = places.site.apart(&format!("{} {seed}", peer.name))?;
+    let (version, by) = Deciding::start(&site, peer.command(folder, &[model])).await?;
+    Ok(Running { peer, version, by })
+}
+
 async fn server(
     places: &Places<'_>,
     folder: &Path,
@@ -204,14 +214,14 @@ async fn server(
     sqlx::raw_sql(AssertSqlSafe(format!("create database {database}")))
         .execute(&mut connection)
         .await?;
-    let own = places.site.folder.join(database);
-    std::fs::create_dir(&own)?;
+    let site = places.site.apart(database)?;
+    let own = &site.folder;
     let address = free_address()?;
-    let mut command = peer.command(folder, &[model, &own]);
+    let mut command = peer.command(folder, &[model, own]);
     command.arg(address.to_string());
     command.env("PGHOST", cluster.socket_directory()).env("PGDATABASE", database);
-    command.env("PGUSER", "postgres").env("HOME", &own);
-    let serving = Serving::start_polite(places.site, command, address, (ready, 200)).await?;
+    command.env("PGUSER", "postgres").env("HOME", own);
+    let serving = Serving::start_polite(&site, command, address, (ready, 200)).await?;
     let said: Said = serde_json::from_slice(&std::fs::read(own.join("said.json"))?)?;
     for expected in
         [Some(&said.check), Some(&said.refused), said.list.as_ref()].into_iter().flatten()

@@ -24,9 +24,12 @@ pub struct Person {
 }
 
 impl People {
-    /// Signs so many in, each with a token that outlives the run: that a token is renewed moves
-    /// nothing in the database, and is not what is measured.
-    pub async fn sign_in(service: SocketAddr, count: usize) -> Result<Self> {
+    /// Signs those of these numbers in, each with a token that outlives the run: that a token is
+    /// renewed moves nothing in the database, and is not what is measured.
+    pub async fn sign_in(
+        service: SocketAddr,
+        numbers: impl IntoIterator<Item = usize>,
+    ) -> Result<Self> {
         let tokens = Tokens::new(
             &Keys::derive(&SECRET),
             ISSUER.to_owned(),
@@ -34,8 +37,8 @@ impl People {
             Arc::new(SystemClock),
         );
         let tokens = tokens.map_err(|error| anyhow::anyhow!("{error:?}"))?;
-        let mut people = Vec::with_capacity(count);
-        for number in 0..count {
+        let mut people = Vec::new();
+        for number in numbers {
             let token = sign_in(service, &format!("load-{number}"), "bailiwick-demo").await?;
             let claims =
                 tokens.verify(&token).context("a token that the bare handlers would refuse")?;
@@ -47,8 +50,8 @@ impl People {
         Ok(Self(people))
     }
 
-    /// `load-0`: in five mandates with four instances each, and admin of the first, which has 80
-    /// members.
+    /// Everywhere `load-0`: in five mandates with four instances each, and admin of the first,
+    /// which has 80 members.
     pub fn first(&self) -> &Person {
         &self.0[0]
     }

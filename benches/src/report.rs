@@ -7,12 +7,15 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::alone;
 use crate::compare::Compared;
 use crate::compared;
 use crate::cpu;
+use crate::crowd::Crowd;
 use crate::effort::{Effort, Turn};
 use crate::load::precise;
 use crate::measure::{Held, Outcome};
+use crate::overload::Overload;
 use crate::sign_ins::SignIns;
 use crate::spread::Spread;
 use crate::start::Starts;
@@ -29,8 +32,9 @@ const TARGETS: [(&str, &str, &str, f64); 6] = [
 ];
 /// Questions a second, a hundred in a call to one in a call, at least so much.
 const HUNDRED: f64 = 20.0;
-const MOST_IDLE: f64 = 60.0;
-const MOST_LOADED: f64 = 150.0;
+pub const TRIED: &str = "A short run: everything works. Its figures mean nothing.\n";
+pub const MOST_IDLE: f64 = 60.0;
+pub const MOST_LOADED: f64 = 150.0;
 const LATEST_FIRST_START: f64 = 3.0;
 const LATEST_START: f64 = 0.5;
 
@@ -40,6 +44,8 @@ pub struct Report {
     pub conditions: Conditions,
     pub starts: Starts,
     pub sign_ins: SignIns,
+    pub overload: Overload,
+    pub crowd: Crowd,
     pub outcomes: Vec<Outcome>,
     pub memory: Vec<Held>,
     /// Seed by seed.
@@ -136,13 +142,15 @@ impl Report {
         }
         self.targets(&mut text);
         text.push_str(&compared::text(&self.compared));
-        text.push_str(&sign_ins(&self.sign_ins));
+        text.push_str(&alone::sign_ins(&self.sign_ins));
+        text.push_str(&alone::overload(self.overload));
+        text.push_str(&alone::crowd(&self.crowd));
         let Conditions { cores, busy_with_others, .. } = self.conditions;
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             text,
-            "\n{} rounds of {seconds} s for each side and seed; {cores} cores, of which others kept \
-                {busy_with_others:.2} busy.",
+            "\n{} rounds of {seconds} s for each side and seed; {cores} cores, of which others \
+                kept {busy_with_others:.2} busy.",
             self.effort.rounds
         );
         text
@@ -168,7 +176,7 @@ impl Report {
         for missing in self.compared.iter().flat_map(|seed| &seed.missing) {
             let _ = writeln!(text, "{} was left out: {}", missing.name, missing.why);
         }
-        text.push_str("A short run: everything works. Its figures mean nothing.\n");
+        text.push_str(TRIED);
         text
     }
 
@@ -278,8 +286,10 @@ impl Report {
             "effort": self.effort, "conditions": self.conditions,
                 "ratios": ratios.collect::<Vec<_>>(),
             "requests": self.outcomes.iter().map(Outcome::requests).map(precise).sum::<f64>(),
-            "outcomes": self.outcomes, "compared": self.compared, "memory": self.memory, "starts": self.starts,
-                "signIns": self.sign_ins,
+            "outcomes": self.outcomes, "compared": self.compared,
+                "memory": self.memory, "starts": self.starts,
+                "signIns": self.sign_ins, "overload": self.overload,
+                "crowd": self.crowd,
         });
         Ok(serde_json::to_string_pretty(&document)?)
     }
@@ -293,18 +303,6 @@ pub fn target(text: &mut String, what: &str, wanted: &str, measured: &str, met: 
         "{what:<68} {wanted:<10} {measured:<26} {}",
         if met { "met" } else { "MISSED" }
     );
-}
-
-/// Memory before, while and after people sign in.
-pub fn sign_ins(measured: &SignIns) -> String {
-    let mut text = format!("{}\n", measured.text());
-    let mut line = |what: &str, most: f64, value: f64| {
-        target(&mut text, what, &format!("≤ {most}"), &format!("{value:.0}"), value <= most);
-    };
-    line("  resident memory before, MB", MOST_IDLE, measured.before);
-    line("  resident memory at most while they sign in, MB", MOST_LOADED, measured.most);
-    line("  resident memory 15 s after, MB", MOST_IDLE, measured.after);
-    text
 }
 
 impl Outcome {

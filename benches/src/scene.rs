@@ -8,6 +8,7 @@ use anyhow::Result;
 use embedded_postgres::EmbeddedPostgres;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::asking::Asking;
@@ -24,8 +25,8 @@ pub const ISSUER: &str = "http://bench.invalid";
 pub const SECRET: [u8; 32] = [7; 32];
 /// The same in standard base64, as the service wants it.
 const SECRET_TEXT: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
-/// So many at a time and so many each before anything is counted; and how many are counted.
-const WARM: usize = 32;
+/// So many ask at a time before anything is counted; and how many requests are counted.
+const AT_ONCE: usize = 32;
 const COUNTED: u32 = 20;
 /// How often it is tried to count them.
 const ATTEMPTS: u32 = 10;
@@ -49,13 +50,20 @@ pub struct RoundTrips {
 }
 
 /// Where things are.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Places<'a> {
     pub site: &'a Site,
     pub cluster: &'a EmbeddedPostgres,
     pub effort: Effort,
     /// Where the peers were put, if they are asked.
     pub peers: Option<&'a Path>,
+}
+
+/// A service, with what it asks the database noted. It ends with this value.
+pub struct Watched {
+    pub service: Serving,
+    pub recorder: Recorder,
+    _sockets: TempDir,
 }
 
 impl Places<'_> {
@@ -83,8 +91,17 @@ impl Places<'_> {
         Serving::start(self.site, command, address, ("/readyz", 200)).await
     }
 
+    /// The same, with a witness between the two.
+    pub async fn serve_watched(&self, database: &str) -> Result<Watched> {
+        let sockets = tempfile::tempdir_in(&self.site.folder)?;
+        let upstream = self.cluster.socket_directory().join(".s.PGSQL.5432");
+        let recorder = Recorder::start(&sockets.path().join(".s.PGSQL.5432"), &upstream)?;
+        let service = self.serve(&Self::url(sockets.path(), database)).await?;
+        Ok(Watched { service, recorder, _sockets: sockets })
+    }
+
     /// A new database with the load of this seed.
-    async fn load(&self, database: &str, seed: u64) -> Result<String> {
+    pub async fn load(&self, database: &str, seed: u64) -> Result<String> {
         let mut connection =
             PgConnection::connect_with(&self.cluster.connect_options("postgres")).await?;
         sqlx::raw_sql(AssertSqlSafe(format!("create database {database}")))
@@ -116,12 +133,8 @@ impl Scene {
     pub async fn set(places: &Places<'_>, seed: u64) -> Result<Self> {
         let database = format!("load_{seed}");
         let url = places.load(&database, seed).await?;
-        let sockets = tempfile::tempdir_in(&places.site.folder)?;
-        let upstream = places.cluster.socket_directory().join(".s.PGSQL.5432");
-        let recorder = Recorder::start(&sockets.path().join(".s.PGSQL.5432"), &upstream)?;
-        let service = places.serve(&Places::url(sockets.path(), &database)).await?;
-
-        let people = People::sign_in(service.address, places.effort.callers).await?;
+        let Watched { service, recorder, .. } = &places.serve_watched(&database).await?;
+        let people = People::sign_in(service.address, 0..places.effort.callers).await?;
         let asking = Asking::prepare(places, &url, service.address, &people).await?;
         let requests = requests::all(service.address, &people, &asking).await?;
         let mut scene = Self {
@@ -136,9 +149,8 @@ impl Scene {
             asking,
         };
         for request in requests {
-            scene.watch(&service, &recorder, request).await?;
+            scene.watch(service, recorder, request, places.effort.warm_ups).await?;
         }
-        service.stop().await?;
         Ok(scene)
     }
 
@@ -147,9 +159,10 @@ impl Scene {
         service: &Serving,
         recorder: &Recorder,
         request: Request,
+        warm_ups: usize,
     ) -> Result<()> {
         let Request { name, ask, status, answer: answers_by } = request;
-        warm_up(service.address, &ask).await?;
+        warm_up(service.address, &ask, warm_ups).await?;
         let (round_trips, visits, answer) = counted(name, service, recorder, &ask).await?;
         anyhow::ensure!(
             answer.status == status,
@@ -210,17 +223,17 @@ async fn counted(
 }
 
 /// A pool tests a connection after the answer is on its way.
-async fn settle() {
+pub async fn settle() {
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
 }
 
 /// Every connection of the pools has met the statements: each prepares them for itself.
-async fn warm_up(address: SocketAddr, ask: &Ask) -> Result<()> {
+async fn warm_up(address: SocketAddr, ask: &Ask, times: usize) -> Result<()> {
     let mut asking = JoinSet::new();
-    for _ in 0..WARM {
+    for _ in 0..AT_ONCE {
         let ask = ask.clone();
         asking.spawn(async move {
-            for _ in 0..WARM {
+            for _ in 0..times {
                 client::send(address, &ask).await?;
             }
             Ok::<_, anyhow::Error>(())
