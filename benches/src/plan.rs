@@ -77,6 +77,7 @@ pub enum Argument {
     Uuid(Option<Uuid>),
     Uuids(Option<Vec<Option<Uuid>>>),
     Text(Option<String>),
+    Texts(Option<Vec<Option<String>>>),
     Bool(Option<bool>),
     Int4(Option<i32>),
     Int8(Option<i64>),

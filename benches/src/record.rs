@@ -85,6 +85,7 @@ fn argument(sent: &postgres_witness::Argument) -> Result<Argument> {
         25 | 1043 => Argument::Text(value.map(|bytes| String::from_utf8_lossy(bytes).into_owned())),
         1184 => Argument::Time(fixed(value)?.map(i64::from_be_bytes).and_then(time)),
         2950 => Argument::Uuid(fixed(value)?.map(Uuid::from_bytes)),
+        1009 => Argument::Texts(value.map(texts).transpose()?),
         2951 => Argument::Uuids(value.map(uuids).transpose()?),
         other => bail!("an argument of type {other} cannot be repeated"),
     })
@@ -101,7 +102,7 @@ fn fixed<const N: usize>(value: Option<&[u8]>) -> Result<Option<[u8; N]>> {
 }
 
 /// An array of one dimension, whose elements may be null; one of none has no dimension.
-fn uuids(mut value: &[u8]) -> Result<Vec<Option<Uuid>>> {
+fn elements(mut value: &[u8]) -> Result<Vec<Option<&[u8]>>> {
     let mut take = |count: usize| {
         let (taken, rest) = value.split_at_checked(count).context("an array that is too short")?;
         value = rest;
@@ -114,13 +115,23 @@ fn uuids(mut value: &[u8]) -> Result<Vec<Option<Uuid>>> {
         return Ok(Vec::new());
     }
     let (count, _first) = (number()?, number()?);
-    let mut ids = Vec::new();
+    let mut elements = Vec::new();
     for _ in 0..count {
         let length = u32::from_be_bytes(take(4)?.try_into()?);
-        let bytes = if length == u32::MAX { None } else { Some(take(length as usize)?) };
-        ids.push(fixed(bytes)?.map(Uuid::from_bytes));
+        elements.push(if length == u32::MAX { None } else { Some(take(length as usize)?) });
     }
-    Ok(ids)
+    Ok(elements)
+}
+
+fn uuids(value: &[u8]) -> Result<Vec<Option<Uuid>>> {
+    let id = |bytes| Ok(fixed(bytes)?.map(Uuid::from_bytes));
+    elements(value)?.into_iter().map(id).collect()
+}
+
+fn texts(value: &[u8]) -> Result<Vec<Option<String>>> {
+    let text =
+        |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    Ok(elements(value)?.into_iter().map(text).collect())
 }
 
 fn time(micros: i64) -> Option<DateTime<Utc>> {

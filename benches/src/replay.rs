@@ -9,7 +9,6 @@ use serde::Serialize;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
 use sqlx::query::Query;
 use sqlx::{Executor, FromRow, PgConnection, PgPool, Postgres};
-use uuid::Uuid;
 
 use crate::plan::{Argument, Round, Visit};
 
@@ -101,6 +100,7 @@ fn bound<'q>(sql: &'static str, arguments: &'q [Argument]) -> Query<'q, Postgres
         Argument::Uuid(value) => query.bind(value),
         Argument::Uuids(value) => query.bind(value),
         Argument::Text(value) => query.bind(value),
+        Argument::Texts(value) => query.bind(value),
         Argument::Bool(value) => query.bind(value),
         Argument::Int4(value) => query.bind(value),
         Argument::Int8(value) => query.bind(value),
@@ -173,6 +173,7 @@ impl PgbenchScript {
             Argument::Uuid(value) => (value.map(|value| value.to_string()), "uuid"),
             Argument::Uuids(value) => (value.as_deref().map(array), "uuid[]"),
             Argument::Text(value) => (value.clone(), "text"),
+            Argument::Texts(value) => (value.as_deref().map(array), "text[]"),
             Argument::Bool(value) => (value.map(|value| value.to_string()), "bool"),
             Argument::Int4(value) => (value.map(|value| value.to_string()), "int4"),
             Argument::Int8(value) => (value.map(|value| value.to_string()), "int8"),
@@ -192,13 +193,18 @@ impl PgbenchScript {
 }
 
 /// As PostgreSQL reads an array.
-fn array(ids: &[Option<Uuid>]) -> String {
-    let element = |id: &Option<Uuid>| id.map_or_else(|| "null".to_owned(), |id| id.to_string());
-    format!("{{{}}}", ids.iter().map(element).collect::<Vec<_>>().join(","))
+fn array(values: &[Option<impl ToString>]) -> String {
+    let element = |value: &Option<_>| match value {
+        Some(value) => format!("\"{}\"", ToString::to_string(value)),
+        None => "null".to_owned(),
+    };
+    format!("{{{}}}", values.iter().map(element).collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn visit() -> Visit {
@@ -246,7 +252,10 @@ mod tests {
         let statement = Round::Prepared { sql: "select $1, $2".to_owned(), arguments };
         let script = PgbenchScript::of(&Visit { reader: true, rounds: vec![statement] }, false);
         assert_eq!(script.text, "select (:v0::uuid[]), (:v1::uuid[]);\n");
-        assert_eq!(script.variables, [format!("v0={{{},null}}", Uuid::nil()), "v1={}".to_owned()]);
+        assert_eq!(
+            script.variables,
+            [format!("v0={{\"{}\",null}}", Uuid::nil()), "v1={}".to_owned()]
+        );
     }
 
     #[test]
