@@ -41,6 +41,8 @@ pub(crate) struct Statement {
 struct Era {
     number: u64,
     history: Option<String>,
+    /// Whether it was a server that follows another one which was asked last.
+    is_following: bool,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,7 @@ struct Listening {
 
 impl Statement {
     pub fn of(db: Database, clock: Arc<dyn Clock>) -> Self {
-        let era = Era { number: Epochs::OF_NO_ERA, history: None };
+        let era = Era { number: Epochs::OF_NO_ERA, history: None, is_following: false };
         Self { db, clock, listening: Mutex::default(), era: Mutex::new(era) }
     }
 
@@ -89,8 +91,7 @@ impl Statement {
     async fn begin(&self) -> Result<Listening> {
         let mut connection = self.db.kept().await?;
         let Server { is_following, history } = server(&mut *connection).await?;
-        if is_following {
-            tracing::warn!("the database follows another server, and cannot tell what is true now");
+        if self.notice(is_following) {
             return Err(Error::database_unavailable());
         }
         let era = self.era_of(history);
@@ -102,11 +103,27 @@ impl Statement {
 
     /// Another one wherever what was seen before may have been lost.
     fn era_of(&self, history: Option<String>) -> u64 {
-        let mut era = self.era.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut era = self.era();
         if history.is_none() || history != era.history {
-            *era = Era { number: era.number + 1, history };
+            (era.number, era.history) = (era.number + 1, history);
         }
         era.number
+    }
+
+    /// Said once, however many ask meanwhile.
+    fn notice(&self, is_following: bool) -> bool {
+        let did = std::mem::replace(&mut self.era().is_following, is_following);
+        if is_following && !did {
+            tracing::warn!(
+                "the database follows another server, and cannot tell what is true now: requests \
+                 are refused until DATABASE_URL leads to the server that writes"
+            );
+        }
+        is_following
+    }
+
+    fn era(&self) -> MutexGuard<'_, Era> {
+        self.era.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listening(&self) -> MutexGuard<'_, Option<Listening>> {
