@@ -157,6 +157,7 @@ impl Listening {
 
 impl Source for Statement {
     async fn answer(&self, questions: Vec<Question>) -> Result<Vec<Option<Fresh>>> {
+        let mut lost_before = None;
         for _ in 0..ATTEMPTS {
             // In a box, since statements are large futures.
             let asked = self.db.answered(Box::pin(self.attempt(&questions)));
@@ -166,11 +167,12 @@ impl Source for Statement {
                     if !self.db.is_there().await {
                         return Err(lost);
                     }
+                    lost_before = Some(lost);
                 }
                 Ok(answered) => return answered,
                 Err(_) => self.db.doubt(),
             }
         }
-        Err(Error::database_too_slow())
+        Err(lost_before.unwrap_or_else(Error::database_too_slow))
     }
 }

@@ -84,6 +84,16 @@ impl Server {
         send(&self.frozen, Signal::SIGSTOP);
     }
 
+    /// Whether it will wait for what another one does when it comes back, and not write itself.
+    pub fn follows(&self, another: bool) {
+        let signal = self.folder.join("postgres/data/standby.signal");
+        if another {
+            std::fs::write(signal, []).unwrap();
+        } else {
+            std::fs::remove_file(signal).unwrap();
+        }
+    }
+
     pub async fn comes_back(&mut self) {
         self.thaw();
         if self.postgres.is_none() {

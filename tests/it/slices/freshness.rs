@@ -5,8 +5,9 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 use uuid::Uuid;
 
+use crate::harness::away::{Going, Server};
 use crate::harness::world::{Person, Tenant};
-use crate::harness::{World, statements};
+use crate::harness::{TestApp, World, statements};
 
 async fn run(world: &World, statement: String) {
     raw_sql(AssertSqlSafe(statement)).execute(&world.app.sql).await.unwrap();
@@ -165,4 +166,21 @@ async fn more_changes_than_are_told_are_seen_all_the_same() {
     run(&world, all).await;
     assert_eq!(access(&world, acme, &acme.member).await, 403);
     assert_eq!(access(&world, acme, &acme.admin).await, 200);
+}
+
+/// It repeats what another one does, later: what is true now it cannot tell.
+#[tokio::test]
+async fn a_server_that_follows_another_is_not_asked() {
+    let mut server = Server::start().await;
+    let world = World::in_app(TestApp::start_on(server.database().await)).await;
+    let acme = &world.acme;
+    assert_eq!(access(&world, acme, &acme.admin).await, 200);
+    for (follows, status) in [(true, 503), (false, 200)] {
+        server.goes(Going::Stopped).await;
+        server.follows(follows);
+        server.comes_back().await;
+        // The first may find out that its connection is over.
+        access(&world, acme, &acme.admin).await;
+        assert_eq!(access(&world, acme, &acme.admin).await, status);
+    }
 }
