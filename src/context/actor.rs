@@ -1,6 +1,7 @@
 //! Who acts. Contexts alone are actors: an event of the trail is somebody's who was let in.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -9,7 +10,7 @@ use crate::kernel::ids::{MandateId, UserId};
 /// What the audit trail notes of a request.
 #[derive(Debug, Clone, Default)]
 pub struct RequestMeta {
-    pub request_id: Option<String>,
+    pub request_id: Option<Arc<str>>,
     pub address: Option<IpAddr>,
 }
 

@@ -5,14 +5,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
     VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::rate_limit::Free;
@@ -38,25 +37,26 @@ impl Origins {
     pub(super) fn named_in(settings: &Settings) -> Option<Self> {
         (!settings.cors_origins.is_empty()).then(|| Self(settings.cors_origins.clone().into()))
     }
-}
-
-/// Answers what a browser asks beforehand, and marks every other answer as readable by the page.
-pub(super) async fn answer(
-    State(origins): State<Origins>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let origin = request.headers().get(ORIGIN).filter(|origin| origins.0.contains(origin)).cloned();
-    let is_asked_beforehand = request.method() == Method::OPTIONS
-        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = if is_asked_beforehand { beforehand() } else { next.run(request).await };
-    let headers = response.headers_mut();
-    headers.append(VARY, HeaderValue::from_static("origin"));
-    if let Some(origin) = origin {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        set(headers, ACCESS_CONTROL_EXPOSE_HEADERS, READ);
+    /// Answers what a browser asks beforehand, and marks every other answer as readable by the
+    /// page.
+    pub(super) async fn answer<A: Future<Output = Response>>(
+        &self,
+        request: Request,
+        others: impl FnOnce(Request) -> A,
+    ) -> Response {
+        let origin =
+            request.headers().get(ORIGIN).filter(|origin| self.0.contains(origin)).cloned();
+        let is_asked_beforehand = request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let mut response = if is_asked_beforehand { beforehand() } else { others(request).await };
+        let headers = response.headers_mut();
+        headers.append(VARY, HeaderValue::from_static("origin"));
+        if let Some(origin) = origin {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            set(headers, ACCESS_CONTROL_EXPOSE_HEADERS, READ);
+        }
+        response
     }
-    response
 }
 
 fn beforehand() -> Response {

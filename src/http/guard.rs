@@ -45,18 +45,15 @@
 //! # }
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use axum::RequestExt;
-use axum::extract::{FromRef, FromRequestParts, RawPathParams, Request, State};
+use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::attended::log_mandate;
@@ -65,8 +62,9 @@ use super::dry_run::DryRun;
 use super::extract::Query;
 use super::forms::Forms;
 use super::idempotency;
+use super::parameters;
 use super::paths::take_origins;
-use super::rate_limit::{Identity, Purse, named_mandate};
+use super::rate_limit::{Identity, Purse, RouteCharge, named_mandate};
 use crate::context::asking::Asking;
 use crate::context::authorize::{
     Accounts, ChosenContext, Context, DeferredCaller, Reach, RequestFacts, unauthenticated,
@@ -138,12 +136,15 @@ pub trait Guard<C> {
     fn guard(self, app: &App, policy: Policy<C>) -> UtoipaMethodRouter<App>;
 }
 
-#[derive(Clone)]
+/// What lets requests of a route in, or refuses them. (Behind one pointer, since each request has
+/// it.)
 struct Guarding {
     app: App,
-    terms: Arc<Terms>,
-    origins: Arc<Origins>,
-    query: Arc<BTreeSet<String>>,
+    terms: Terms,
+    /// What it charges, where anything is limited.
+    charge: Option<Arc<RouteCharge>>,
+    origins: Origins,
+    query: BTreeSet<String>,
     forms: Arc<Forms>,
 }
 
@@ -171,7 +172,7 @@ impl<C: Context> Guard<C> for UtoipaMethodRouter<Giving<C>> {
             for (method, operation) in operations(item) {
                 let by_method = if method == Method::GET { Class::Read } else { Class::Write };
                 let class = *class.get_or_insert(by_method);
-                query.extend(query_parameters(operation));
+                query.extend(parameters::declared(operation));
                 forms.note(operation);
                 origins.extend(take_origins(operation));
                 require_origins::<C>(&terms, &origins, &method, path);
@@ -179,17 +180,16 @@ impl<C: Context> Guard<C> for UtoipaMethodRouter<Giving<C>> {
             }
         }
         let class = class.unwrap_or(Class::Default);
-        let terms = Arc::new(terms);
-        let state = Guarding {
+        let state = Arc::new(Guarding {
             app: app.clone(),
-            terms: terms.clone(),
-            origins: Arc::new(origins),
-            query: Arc::new(query),
+            charge: app.limits().at_the_door(class, &terms, app.services()),
+            terms,
+            origins,
+            query,
             forms: Arc::new(forms),
-        };
+        });
         let router = router.with_state(Giving { app: app.clone(), context: PhantomData });
-        let router = router.route_layer(from_fn_with_state(state, let_in::<C>));
-        (schemas, paths, app.limits().layer(router, class, &terms, app.services()))
+        (schemas, paths, router.route_layer(from_fn_with_state(state, let_in::<C>)))
     }
 }
 
@@ -215,28 +215,34 @@ fn require_origins<C: Context>(terms: &Terms, origins: &Origins, method: &Method
 
 /// Lets the request in with its context, or refuses it.
 async fn let_in<C: Context>(
-    State(guarding): State<Guarding>,
+    State(guarding): State<Arc<Guarding>>,
     request: Request,
     next: Next,
 ) -> Response {
-    admitted::<C>(guarding, request, next).await.into_response()
+    admitted::<C>(&guarding, request, next).await.into_response()
 }
 
 async fn admitted<C: Context>(
-    guarding: Guarding,
+    guarding: &Guarding,
     mut request: Request,
     next: Next,
 ) -> Result<Response> {
-    request.extensions_mut().insert(guarding.forms.clone());
-    let path = path_parameters(&mut request).await?;
+    let purse = request.extensions().get::<Purse>().cloned();
+    if let (Some(purse), Some(charge)) = (&purse, &guarding.charge) {
+        purse.at_the_door(charge, &mut request)?;
+    }
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(guarding.forms.clone());
+    let path = parameters::of_path(&mut parts).await?;
     let path = RequestPath { origins: &guarding.origins, values: &path };
-    let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
-    let meta = request.extensions().get::<RequestMeta>().cloned().unwrap_or_default();
+    let identity = parts.extensions.get::<Identity>().cloned().unwrap_or_default();
+    let meta = parts.extensions.get::<RequestMeta>().cloned().unwrap_or_default();
     if !guarding.terms.is_public() && identity.claims.is_none() {
         return Err(unauthenticated());
     }
-    only_known_parameters(request.uri().query(), &guarding.query)?;
-    let Query(dry_run) = request.extract_parts::<Query<DryRun>>().await?;
+    parameters::only_known(parts.uri.query(), &guarding.query)?;
+    let Query(dry_run) = Query::<DryRun>::from_request_parts(&mut parts, &()).await?;
+    let mut request = Request::from_parts(parts, body);
     let whose = identity.claims.map(|claims| idempotency::Whose::of(&claims, &guarding.terms));
     let facts = RequestFacts {
         services: guarding.app.services(),
@@ -248,7 +254,7 @@ async fn admitted<C: Context>(
         meta,
     };
     let authorized = C::authorize(facts).await;
-    note_mandate(&guarding, &request, path, &authorized)?;
+    note_mandate(guarding, &request, purse.as_ref(), path, &authorized)?;
     if authorized.is_ok() && has_effect(request.method()) {
         require_unencoded(request.headers())?;
     }
@@ -263,7 +269,9 @@ async fn admitted<C: Context>(
         && !dry_run.is_wanted()
         && let Some(whose) = whose
     {
-        return idempotency::answer(&guarding.app, whose, &key, request, authorized, next).await;
+        // In a box, since it is large and most requests do without.
+        let remembered = idempotency::answer(&guarding.app, whose, &key, request, authorized, next);
+        return Box::pin(remembered).await;
     }
     request.extensions_mut().insert(authorized?);
     Ok(next.run(request).await)
@@ -273,13 +281,14 @@ async fn admitted<C: Context>(
 fn note_mandate<C: Context>(
     guarding: &Guarding,
     request: &Request,
+    purse: Option<&Purse>,
     path: RequestPath<'_>,
     authorized: &Result<C>,
 ) -> Result<()> {
     if let Some(mandate) = authorized.as_ref().ok().and_then(|context| context.works_in(path)) {
         log_mandate(mandate);
     }
-    if let Some(purse) = request.extensions().get::<Purse>() {
+    if let Some(purse) = purse {
         purse.settle(member_of(guarding, request, authorized))?;
     }
     Ok(())
@@ -300,50 +309,6 @@ fn member_of<C: Context>(
         authorized.as_ref().err().is_none_or(|refusal| refusal.code() != Code::Unauthenticated);
     named_mandate(request.headers())
         .filter(|mandate| has_session && guarding.app.services().lets_in(user, *mandate))
-}
-
-async fn path_parameters(request: &mut Request) -> Result<HashMap<String, String>> {
-    let parameters = request.extract_parts::<RawPathParams>().await;
-    let parameters = parameters.map_err(|_| {
-        Error::new(Code::InvalidParameter, "The path is not valid UTF-8 once decoded.")
-    })?;
-    Ok(parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-}
-
-/// A parameter that the route does not know might have been meant to change what it does
-/// (`dryRun`): refused before anything happens.
-fn only_known_parameters(query: Option<&str>, known: &BTreeSet<String>) -> Result<()> {
-    let mut seen = BTreeSet::new();
-    for (name, _) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        if !known.contains(name.as_ref()) {
-            let known = if known.is_empty() {
-                "none".to_owned()
-            } else {
-                known.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
-            };
-            let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-            return Err(Error::new(
-                Code::UnknownParameter,
-                format!("`{shown}` is not a query parameter of this route; known: {known}."),
-            ));
-        }
-        if !seen.insert(name.to_string()) {
-            return Err(Error::new(Code::InvalidParameter, format!("`{name}` is given twice.")));
-        }
-    }
-    Ok(())
-}
-
-fn query_parameters(operation: &Operation) -> Vec<String> {
-    let parameters = operation.parameters.iter().flatten();
-    parameters
-        .filter_map(|parameter| match parameter {
-            RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => {
-                Some(parameter.name.clone())
-            }
-            _ => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod instant;
 pub mod list;
 pub mod metrics;
 mod objects;
+mod parameters;
 pub mod patch;
 pub mod paths;
 pub(crate) mod problem;
@@ -25,6 +26,8 @@ mod unreadable;
 
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
@@ -32,9 +35,9 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use tower::util::MapRequest;
 use tower::{Layer, util::MapRequestLayer};
-use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -42,6 +45,7 @@ use crate::context::RequestMeta;
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error};
 use attended::Attended;
+use cors::Origins;
 use rate_limit::Identity;
 
 /// The whole service: routes behind everything that every request goes through.
@@ -50,17 +54,19 @@ pub type Service = MapRequest<Router, fn(Request) -> Request>;
 /// The service: these routes, behind everything that every request goes through.
 #[must_use]
 pub fn service(app: &App, all: Router<App>) -> Service {
-    let router = all
-        .fallback(|| async { Error::new(Code::RouteNotFound, "There is no such route.") })
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(app.clone(), bounded));
-    // Around whatever a browser should be able to read, refusals too.
-    let router = match cors::Origins::named_in(app.settings()) {
-        Some(origins) => router.layer(from_fn_with_state(origins, cors::answer)),
-        None => router,
-    };
-    let router = router.layer(from_fn_with_state(app.clone(), around)).with_state(app.clone());
+    let router =
+        all.fallback(|| async { Error::new(Code::RouteNotFound, "There is no such route.") });
+    let entrance = Entrance { app: app.clone(), origins: Origins::named_in(app.settings()) };
+    let router = router.layer(from_fn_with_state(entrance, around)).with_state(app.clone());
     MapRequestLayer::new(without_trailing_slash as fn(Request) -> Request).layer(router)
+}
+
+/// What every request goes through.
+#[derive(Debug, Clone)]
+struct Entrance {
+    app: App,
+    /// Whose pages may call.
+    origins: Option<Origins>,
 }
 
 /// `/api/mandates/` is `/api/mandates`. (The documentation page keeps its slash: its assets are
@@ -82,8 +88,7 @@ fn without_trailing_slash(mut request: Request) -> Request {
 }
 
 /// A panic of ours: 500 without an inner text.
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over")]
-fn panicked(payload: Box<dyn Any + Send>) -> Response {
+fn panicked(payload: &(dyn Any + Send)) -> Response {
     let text = payload
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -98,7 +103,7 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// Lets nothing in that is too large to be meant, and lets nothing run for longer than the settings
 /// say, or when the database has gone: what it had begun is rolled back with its transaction.
-async fn bounded(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn bounded(app: &App, request: Request, next: Next) -> Response {
     let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
     if uri > MAX_URI_BYTES {
         return Error::new(
@@ -114,9 +119,11 @@ async fn bounded(State(app): State<App>, request: Request, next: Next) -> Respon
         return Error::new(Code::HeadersTooLarge, detail).into_response();
     }
     let limit = app.settings().request_timeout;
-    let answered = app.services().db.attended(tokio::time::timeout(limit, next.run(request))).await;
+    let attempt = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let answered = app.services().db.attended(tokio::time::timeout(limit, attempt)).await;
     match answered {
-        Ok(Ok(response)) => response,
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(panic))) => panicked(&*panic),
         Ok(Err(_)) => {
             let detail =
                 format!("The request took longer than {} s and was abandoned.", limit.as_secs());
@@ -126,32 +133,36 @@ async fn bounded(State(app): State<App>, request: Request, next: Next) -> Respon
     }
 }
 
-/// What surrounds every request: who sent it, its id, its headers, its metrics and its lines in the
-/// log. One function and not a pile of layers, since each layer costs build time and a box per
-/// request.
-async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+/// About as many headers are added to each answer, here and by the server.
+const HEADERS_OF_ALL: usize = 8;
+
+/// What surrounds every request: who sent it, its id, its headers, its limits, its metrics and its
+/// lines in the log. One function and not a pile of layers: each layer copies all that are within
+/// it for each request, and puts them and what it does in boxes.
+async fn around(State(entrance): State<Entrance>, request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
-    let address = client_address(&app, &request);
+    let address = client_address(&entrance.app, &request);
     let identity = Identity {
-        claims: bearer(request.headers()).and_then(|token| app.tokens().verify(token)),
+        claims: bearer(request.headers()).and_then(|token| entrance.app.tokens().verify(token)),
         address,
     };
     let attended = Attended::begin(&request, &identity);
     let span = attended.span(&request, &request_id, &identity);
-    within(app, request, next, (identity, request_id, attended)).instrument(span).await
+    within(entrance, request, next, (identity, request_id, attended)).instrument(span).await
 }
 
 /// The same, where whatever is logged is the request's.
 async fn within(
-    app: App,
+    entrance: Entrance,
     mut request: Request,
     next: Next,
-    known: (Identity, String, Attended),
+    known: (Identity, Arc<str>, Attended),
 ) -> Response {
+    let Entrance { app, origins } = entrance;
     let (identity, request_id, attended) = known;
     app.unheeded().look(&app.settings().trusted_proxies, request.headers());
     let by_tls = came_by_tls(&app, &request);
-    let path = request.uri().path().to_owned();
+    let uri = request.uri().clone();
     request
         .extensions_mut()
         .insert(RequestMeta { request_id: Some(request_id.clone()), address: identity.address });
@@ -159,21 +170,29 @@ async fn within(
     request.extensions_mut().insert(identity);
     request.extensions_mut().insert(purse.clone());
 
-    let response = next.run(request).await;
-    let response = app.limits().write_headers(&purse, &path, response);
-    let mut response = problem::render(response, &path, &request_id);
+    // Around whatever a browser should be able to read, refusals too.
+    let response = match &origins {
+        // In a box, so that requests of whom nobody else's pages may call are smaller.
+        Some(origins) => {
+            Box::pin(origins.answer(request, |request| bounded(&app, request, next))).await
+        }
+        None => bounded(&app, request, next).await,
+    };
+    let response = app.limits().write_headers(&purse, uri.path(), response);
+    let mut response = problem::render(response, uri.path(), &request_id);
     let headers = response.headers_mut();
+    headers.reserve(HEADERS_OF_ALL);
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
-    protection::add(headers, &path, by_tls);
+    protection::add(headers, uri.path(), by_tls);
     attended.answered(response.status());
     response
 }
 
 /// The caller's id where it is a sane one (1 to 128 characters that cannot break a log line), else
 /// a new one.
-fn request_id(headers: &HeaderMap) -> String {
+fn request_id(headers: &HeaderMap) -> Arc<str> {
     let sent = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let sane = |id: &&str| {
         (1..=128).contains(&id.len())
@@ -181,7 +200,11 @@ fn request_id(headers: &HeaderMap) -> String {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
     };
-    sent.filter(sane).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+    sent.filter(sane).map_or_else(new_request_id, Arc::from)
+}
+
+fn new_request_id() -> Arc<str> {
+    Arc::from(&*Uuid::now_v7().hyphenated().encode_lower(&mut Uuid::encode_buffer()))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

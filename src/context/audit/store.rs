@@ -37,7 +37,7 @@ pub(super) async fn insert(
         event.resource_id,
         event.target_user.map(UserId::uuid),
         event.details,
-        actor.meta().request_id,
+        actor.meta().request_id.as_deref(),
         actor.meta().address.map(|address| address.to_string()),
         event.address_of.or(by).map(UserId::uuid),
     )
@@ -76,7 +76,7 @@ pub(super) async fn insert_as_system(
         event.resource_id,
         event.target_user.map(UserId::uuid),
         event.details,
-        actor.meta().request_id,
+        actor.meta().request_id.as_deref(),
         actor.meta().address.map(|address| address.to_string()),
         event.address_of.or(by).map(UserId::uuid),
     )

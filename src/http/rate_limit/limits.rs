@@ -1,12 +1,9 @@
-//! The middleware: what stands between routes and budgets.
+//! What stands between requests and budgets.
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use axum::routing::MethodRouter;
+use axum::response::Response;
 
 use super::budgets::Budgets;
 use super::identity::Identity;
@@ -40,21 +37,14 @@ impl Limits {
         Self(settings.rate_limits.then(|| Arc::new(Budgets::new(settings, AtTheDoor))))
     }
 
-    /// Charges the routes of `router` to a class.
-    pub(crate) fn layer<S: Clone + Send + Sync + 'static>(
+    /// What the door of a route charges, where anything is limited.
+    pub(crate) fn at_the_door(
         &self,
-        router: MethodRouter<S>,
         class: Class,
         terms: &Terms,
         services: &Services,
-    ) -> MethodRouter<S> {
-        match &self.0 {
-            Some(_) => router.route_layer(from_fn_with_state(
-                Arc::new(RouteCharge::of(services, class, terms)),
-                at_the_door,
-            )),
-            None => router,
-        }
+    ) -> Option<Arc<RouteCharge>> {
+        self.0.as_ref().map(|_| Arc::new(RouteCharge::of(services, class, terms)))
     }
 
     /// What a request pays with.
@@ -109,19 +99,6 @@ impl Limits {
         if let Some(budgets) = &self.0 {
             budgets.set_nodes(alive);
         }
-    }
-}
-
-async fn at_the_door(
-    State(route_charge): State<Arc<RouteCharge>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let purse = request.extensions().get::<Purse>().cloned();
-    request.extensions_mut().insert(route_charge.clone());
-    match purse.map(|purse| purse.at_the_door(&route_charge, &request)) {
-        Some(Err(refusal)) => refusal.into_response(),
-        _ => next.run(request).await,
     }
 }
 

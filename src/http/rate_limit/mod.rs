@@ -21,4 +21,4 @@ pub use identity::Identity;
 pub(super) use limits::Free;
 pub use limits::Limits;
 pub use purse::{Deposit, Purse};
-pub(super) use route_charge::named_mandate;
+pub(super) use route_charge::{RouteCharge, named_mandate};

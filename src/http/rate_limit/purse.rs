@@ -80,14 +80,19 @@ impl Purse {
         outcome
     }
 
-    /// What the door of the route charges.
-    pub(super) fn at_the_door(&self, route_charge: &RouteCharge, request: &Request) -> Result<()> {
+    /// What the door of the route charges, before anything else is looked at.
+    pub(crate) fn at_the_door(
+        &self,
+        route_charge: &Arc<RouteCharge>,
+        request: &mut Request,
+    ) -> Result<()> {
         let Some(budgets) = &self.budgets else { return Ok(()) };
+        request.extensions_mut().insert(route_charge.clone());
         let Some(class) = route_charge.class else {
             self.charge_nothing();
             return Ok(());
         };
-        let payer = budgets.key().extract(request).map_err(Error::internal)?;
+        let payer = budgets.key().extract(&*request).map_err(Error::internal)?;
         let mut state = self.state();
         state.door = Some(class).filter(|_| route_charge.member(&self.identity).is_some());
         state.member_of = payer.mandate();

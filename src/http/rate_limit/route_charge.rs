@@ -14,9 +14,9 @@ use crate::kernel::ids::{MandateId, UserId};
 
 /// What the door of a route charges.
 #[derive(Debug)]
-pub(super) struct RouteCharge {
+pub struct RouteCharge {
     /// `None`: nothing.
-    pub class: Option<Class>,
+    pub(super) class: Option<Class>,
     /// Whatever token is sent.
     by_address: bool,
     /// Whether its requests can be those of a mandate's members.
@@ -25,7 +25,7 @@ pub(super) struct RouteCharge {
 }
 
 impl RouteCharge {
-    pub fn of(services: &Services, class: Class, terms: &Terms) -> Self {
+    pub(super) fn of(services: &Services, class: Class, terms: &Terms) -> Self {
         let class = match terms.charging {
             Charging::AtTheDoor => Some(class),
             Charging::ByTheHandler { door } => Some(door),
@@ -40,7 +40,7 @@ impl RouteCharge {
     }
 
     /// Who may turn out to be a mandate's member.
-    pub fn member(&self, identity: &Identity) -> Option<UserId> {
+    pub(super) fn member(&self, identity: &Identity) -> Option<UserId> {
         identity.claims.map(|claims| claims.user).filter(|_| self.in_mandates)
     }
 }
