@@ -1,6 +1,7 @@
 //! A request in the log: one span, which gives its id to every line that is written for it, and one
 //! line when it goes.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
@@ -10,7 +11,7 @@ use tracing::field::{Empty, display};
 
 use super::rate_limit::Identity;
 use crate::kernel::ids::{MandateId, UserId};
-use crate::kernel::telemetry::{self, REQUEST, RequestLabels};
+use crate::kernel::telemetry::{self, Asked, REQUEST};
 
 /// Whose request it is turns out there: a token that comes with it says nothing of who signs in.
 const SIGN_IN: &str = "/api/auth/login";
@@ -21,32 +22,38 @@ const LONGEST_PATH: usize = 200;
 /// A request that is being attended to. Dropped without an answer, it says so.
 #[derive(Debug)]
 pub(super) struct Attended {
-    asked: RequestLabels,
+    method: &'static str,
+    route: Option<MatchedPath>,
+    client: Option<IpAddr>,
     since: Instant,
     is_answered: bool,
 }
 
 impl Attended {
     pub fn begin(request: &Request, identity: &Identity) -> Self {
-        let route =
-            request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
-        let asked = RequestLabels {
+        Self {
             method: telemetry::known(request.method()),
-            route,
+            route: request.extensions().get::<MatchedPath>().cloned(),
             client: identity.address,
-        };
-        Self { asked, since: Instant::now(), is_answered: false }
+            since: Instant::now(),
+            is_answered: false,
+        }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let route = self.route.as_ref().map(MatchedPath::as_str);
+        Asked { method: self.method, route, client: self.client }
     }
 
     /// What every line of the request carries. At the highest level, so that a filter which lets a
     /// line through lets its id through. Who asks is known by the token; [`log_mandate`] adds where
     /// they turned out to work.
     pub fn span(&self, request: &Request, request_id: &str, identity: &Identity) -> Span {
-        let RequestLabels { method, route, .. } = &self.asked;
+        let Asked { method, route, .. } = self.asked();
         // What there is no route for is told as it was asked for, without the query: that may hold
         // anything.
         let path = route.is_none().then(|| shown(request.uri().path()));
-        let signs_in = route.as_deref() == Some(SIGN_IN);
+        let signs_in = route == Some(SIGN_IN);
         let user = identity.claims.filter(|_| !signs_in).map(|claims| display(claims.user));
         tracing::error_span!(target: REQUEST, "request", request_id, method, route, path, user,
             mandate = Empty)
@@ -54,14 +61,14 @@ impl Attended {
 
     pub fn answered(mut self, status: StatusCode) {
         self.is_answered = true;
-        telemetry::answered(&self.asked, status.as_u16(), self.since.elapsed());
+        telemetry::answered(self.asked(), status.as_u16(), self.since.elapsed());
     }
 }
 
 impl Drop for Attended {
     fn drop(&mut self) {
         if !self.is_answered {
-            telemetry::abandoned(&self.asked, self.since.elapsed());
+            telemetry::abandoned(self.asked(), self.since.elapsed());
         }
     }
 }

@@ -3,23 +3,21 @@
 //! choose freely would let callers fill the memory.
 
 mod json;
+mod requests;
 
 use std::io::IsTerminal;
-use std::net::IpAddr;
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use axum::http::Method;
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::kernel::config::LogFormat;
 use crate::kernel::db::{Database, Phase, Sight, bootstrap};
+pub(crate) use requests::{Asked, abandoned, answered, known, unreadable};
 
 /// What runs: the version, and the commit that it was built from, where the build knew it
 /// (`build.rs`).
@@ -35,10 +33,6 @@ const CONNECTIONS: &str = "bailiwick_database_connections";
 const BREAKER: &str = "bailiwick_database_breaker";
 const OPENED: &str = "bailiwick_database_breaker_opened_total";
 const REFUSED: &str = "bailiwick_database_breaker_refused_total";
-
-/// The target of the lines that tell of each request, so that they can be asked for, or left out,
-/// by themselves.
-const ACCESS: &str = "bailiwick::access";
 
 /// The target of the spans that tell whose line it is. No line has it, so that no filter is meant
 /// for it.
@@ -84,7 +78,7 @@ where
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match look {
         Look::Text { colours } => lines.with_ansi(colours).into(),
-        Look::Json => lines.fmt_fields(JsonFields::new()).event_format(json::Flat).into(),
+        Look::Json => lines.fmt_fields(json::Members).event_format(json::Flat).into(),
     }
 }
 
@@ -128,57 +122,6 @@ pub fn metrics_handle() -> &'static PrometheusHandle {
     })
 }
 
-/// A request that has come: what is counted under, and told of, when it goes.
-#[derive(Debug)]
-pub(crate) struct RequestLabels {
-    pub method: &'static str,
-    /// The pattern of its path, where there is such a route.
-    pub route: Option<String>,
-    pub client: Option<IpAddr>,
-}
-
-/// What is asked every few seconds, for ever.
-const PROBES: [&str; 4] = ["/healthz", "/readyz", "/startupz", "/ping"];
-
-/// Counts a request and tells of it in the log. Its id, method and route are the span's. A probe
-/// that finds all well is told at debug level, since it would drown the others.
-pub(crate) fn answered(asked: &RequestLabels, status: u16, elapsed: Duration) {
-    let route = asked.route.clone().unwrap_or_else(|| "unmatched".to_owned());
-    histogram!(DURATIONS, "method" => asked.method, "route" => route.clone()).record(elapsed);
-    let is_probe = PROBES.contains(&route.as_str());
-    counter!(REQUESTS, "method" => asked.method, "route" => route, "status" => status.to_string())
-        .increment(1);
-    let (client, duration_ms) = (asked.client.map(tracing::field::display), milliseconds(elapsed));
-    if is_probe && (200..300).contains(&status) {
-        tracing::debug!(target: ACCESS, status, client, duration_ms, "answered");
-    } else {
-        tracing::info!(target: ACCESS, status, client, duration_ms, "answered");
-    }
-}
-
-/// The same of what was no request that can be read: there is no route, and no method that could be
-/// counted.
-pub(crate) fn unreadable(status: u16, peer: IpAddr) {
-    counter!(REQUESTS, "method" => "other", "route" => "unreadable",
-        "status" => status.to_string())
-    .increment(1);
-    tracing::info!(target: ACCESS, status, client = %peer,
-        "answered what cannot be read as a request");
-}
-
-/// Tells of a request that went without an answer: the client hung up, or the service ended. There
-/// is no status to tell.
-pub(crate) fn abandoned(asked: &RequestLabels, elapsed: Duration) {
-    let (client, duration_ms) = (asked.client.map(tracing::field::display), milliseconds(elapsed));
-    tracing::info!(target: ACCESS, client, duration_ms,
-        "not answered: the connection ended before the answer");
-}
-
-/// To a thousandth.
-fn milliseconds(elapsed: Duration) -> f64 {
-    (elapsed.as_secs_f64() * 1_000_000.0).round() / 1_000.0
-}
-
 /// Counts a run of a job.
 pub(crate) fn job(name: &'static str, done: bool) {
     counter!(JOBS, "job" => name, "outcome" => if done { "done" } else { "failed" }).increment(1);
@@ -187,20 +130,6 @@ pub(crate) fn job(name: &'static str, done: bool) {
 /// Counts sign-ins that failed.
 pub(crate) fn failed_sign_ins(reason: &'static str, number: u64) {
     counter!(FAILED_SIGN_INS, "reason" => reason).increment(number);
-}
-
-/// A method as a label. Callers may make up others, without end.
-pub(crate) fn known(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
 }
 
 /// The metrics in Prometheus' text format.
@@ -229,31 +158,6 @@ pub fn fold() {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn requests_are_counted_under_labels_that_callers_cannot_multiply() {
-        metrics_handle();
-        let made_up = Method::from_bytes(b"BREW").unwrap();
-        for (method, status) in [(made_up, 418), (Method::GET, 200)] {
-            let asked = RequestLabels {
-                method: known(&method),
-                route: Some("/test-only/{id}".to_owned()),
-                client: None,
-            };
-            answered(&asked, status, Duration::from_millis(3));
-        }
-        fold();
-        let text = metrics_handle().render();
-        let route = r#"route="/test-only/{id}""#;
-        for (name, method, label) in [
-            ("requests_total", "other", r#"status="418""#),
-            ("request_duration_seconds_bucket", "GET", r#"le="0.005""#),
-        ] {
-            let line = format!(r#"bailiwick_http_{name}{{method="{method}",{route},{label}}} 1"#);
-            assert!(text.contains(&line), "{line} is not in\n{text}");
-        }
-        assert!(!text.contains("BREW"));
-    }
 
     #[test]
     fn starting_twice_does_no_harm() {
