@@ -53,7 +53,8 @@ impl Services {
         user: UserId,
         mandates: Mandates,
     ) -> Result<Option<Fresh>> {
-        self.db.awaited(self.freshness.ask(Question { session, user, mandates })).await?
+        self.db.let_pass()?;
+        self.freshness.ask(Question { session, user, mandates }).await
     }
     /// Runs work that belongs to no request, as long as the database is there.
     pub(crate) async fn attended<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -199,9 +199,9 @@ impl Database {
         self.breaker.is_there().await
     }
 
-    /// Waits for an answer that somebody else asks the database for, as long as it is there.
-    pub(crate) async fn awaited<T>(&self, answer: impl Future<Output = T>) -> Result<T> {
-        Ok(self.breaker.awaited(answer).await?)
+    /// Refuses who would wait for what somebody else asks, where nobody can be asked.
+    pub(crate) fn let_pass(&self) -> Result<()> {
+        Ok(self.breaker.let_pass()?)
     }
 
     /// Waits for what is asked on a connection that is kept, as long as the database is there.

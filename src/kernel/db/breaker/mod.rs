@@ -12,9 +12,12 @@ mod parts;
 mod question;
 
 use std::fmt::Display;
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
@@ -89,7 +92,7 @@ impl Breaker {
         if self.is_open() {
             return Err(self.refusal());
         }
-        let (mut work, mut silence) = (std::pin::pin!(work), silence);
+        let (mut work, mut silence) = (pin!(work), silence);
         loop {
             tokio::select! {
                 biased;
@@ -103,17 +106,10 @@ impl Breaker {
         }
     }
 
-    /// The same for what others see to, who have the database asked themselves.
-    pub async fn awaited<T>(&self, work: impl Future<Output = T>) -> Result<T, sqlx::Error> {
-        let mut state = self.0.state.subscribe();
-        if self.is_open() {
-            return Err(self.refusal());
-        }
-        tokio::select! {
-            biased;
-            done = work => Ok(done),
-            _ = state.wait_for(|state| state.phase != Phase::Closed) => Err(self.refusal()),
-        }
+    /// Refuses at once where the database is away: for who waits for what others ask, who notice
+    /// themselves when it goes.
+    pub fn let_pass(&self) -> Result<(), sqlx::Error> {
+        if self.is_open() { Err(self.refusal()) } else { Ok(()) }
     }
 
     /// The same for a statement, whose answer shows that the database is there, or that this
@@ -136,7 +132,7 @@ impl Breaker {
         &self,
         work: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, sqlx::Error> {
-        let mut work = std::pin::pin!(work);
+        let mut work = pin!(work);
         if let Ok(outcome) = timeout(DOUBTFUL, &mut work).await {
             return outcome;
         }
@@ -157,25 +153,39 @@ impl Breaker {
 
     /// Runs somebody's work with whatever transactions it has, and lets go of both when the
     /// database goes away meanwhile. Statements between a transaction's begin and its end are
-    /// bounded by nothing else.
+    /// bounded by nothing else. (What has none, as most of what is read has not, is not watched.)
     pub async fn attended<T>(&self, work: impl Future<Output = T>) -> Result<T, sqlx::Error> {
         let open = Arc::new(AtomicUsize::new(0));
-        let mut state = self.0.state.subscribe();
-        let mut work = std::pin::pin!(OPEN.scope(open.clone(), work));
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return Ok(done),
-                _ = state.changed() => {}
-                () = sleep(SUSPICIOUS) => {}
+        let mut work = pin!(OPEN.scope(open.clone(), work));
+        let mut going_away = pin!(self.going_away(&open));
+        poll_fn(|context| {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(Ok(done));
             }
             if open.load(Ordering::Relaxed) == 0 {
-                continue;
+                return Poll::Pending;
             }
-            if self.is_open() {
-                return Err(self.refusal());
+            going_away.as_mut().poll(context).map(Err)
+        })
+        .await
+    }
+
+    /// Ends when the database is away while transactions are open.
+    async fn going_away(&self, open: &AtomicUsize) -> sqlx::Error {
+        let mut state = self.0.state.subscribe();
+        loop {
+            if open.load(Ordering::Relaxed) > 0 && self.is_open() {
+                return self.refusal();
             }
-            self.suspect(SUSPICIOUS);
+            tokio::select! {
+                biased;
+                _ = state.changed() => {}
+                () = sleep(SUSPICIOUS) => {
+                    if open.load(Ordering::Relaxed) > 0 {
+                        self.suspect(SUSPICIOUS);
+                    }
+                }
+            }
         }
     }
 
