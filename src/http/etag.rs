@@ -55,17 +55,17 @@ pub fn resource_unless_known<T: Resource>(headers: &HeaderMap, resource: &T) -> 
 
 /// Whether If-None-Match names the tag.
 fn none_match(headers: &HeaderMap, tag: &str) -> bool {
-    all_of(headers, &IF_NONE_MATCH).is_some_and(|listed| names_weakly(&listed, tag))
+    headers.get_all(IF_NONE_MATCH).iter().any(|listed| names_weakly(text(listed), tag))
 }
 
 /// What all headers of a name list together.
 fn all_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let all: Vec<_> = headers
-        .get_all(name)
-        .iter()
-        .map(|value| value.to_str().unwrap_or("(no tag of ours)"))
-        .collect();
+    let all: Vec<_> = headers.get_all(name).iter().map(text).collect();
     (!all.is_empty()).then(|| all.join(","))
+}
+
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or("(no tag of ours)")
 }
 
 /// RFC 9110, section 8.8.3.2: If-Match is compared strongly, If-None-Match weakly.
