@@ -227,7 +227,10 @@ async fn keep_up(app: App) {
     loop {
         tokio::select! {
             _ = fold.tick() => telemetry::fold(),
-            _ = forget.tick() => app.limits().forget_idle(),
+            _ = forget.tick() => {
+                app.limits().forget_idle();
+                app.services().db.tidy();
+            }
         }
     }
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Executor, PgPool};
+use sqlx::{AssertSqlSafe, Executor};
 use tracing::Instrument;
 
 use super::act_as::{ActAs, Intent, settings};
-use super::breaker::{self, AT_THE_DOOR, Breaker, Opened, SUSPICIOUS, Sight};
+use super::breaker::{AT_THE_DOOR, Breaker, OpenConnections, Opened, SUSPICIOUS, Sight};
 use super::failpoint::{Moment, reach};
 use super::kept::KeptConnection;
-use super::lent::{Lent, pool, still_answers};
+use super::lent::Lent;
 use super::once;
+use super::pool::{Pool, Pools, still_answers};
 use super::readers::{Reader, Readers};
 use super::transaction::Transaction;
 use super::turns::{Turn, Turns, Whose};
@@ -26,11 +27,11 @@ const ATTEMPTS: usize = 3;
 /// The database, behind its pools.
 #[derive(Debug, Clone)]
 pub struct Database {
-    work: PgPool,
+    work: Pool,
     readers: Readers,
     /// Only opens connections: each is taken out and kept.
-    freshness: PgPool,
-    _pools: Arc<breaker::Pools>,
+    freshness: Pool,
+    _pools: Arc<dyn OpenConnections>,
     breaker: Breaker,
     working: Turns,
     reading: Turns,
@@ -59,15 +60,16 @@ impl Database {
             .options([("statement_timeout", "10s"), ("default_transaction_read_only", "on")]);
         let readers = (size / 4).max(2);
         let breaker = Breaker::new(asking);
-        let of_system = |size| pool(size, "set role bailiwick_system", breaker.clone());
-        let pool_of_readers = of_system(readers).connect_lazy_with(reader.clone());
+        let of_system =
+            |size, options| Pool::lazy(size, options, "set role bailiwick_system", breaker.clone());
+        let pool_of_readers = of_system(readers, reader.clone());
         // By index, whatever the tables' statistics say at a time.
         let by_key =
             reader.options([("enable_seqscan", "off"), ("plan_cache_mode", "force_generic_plan")]);
-        let freshness = of_system(1).connect_lazy_with(by_key);
-        let work =
-            pool(size, "set role bailiwick_runtime", breaker.clone()).connect_lazy_with(work);
-        let pools = Arc::new([work.clone(), pool_of_readers.clone(), freshness.clone()]);
+        let freshness = of_system(1, by_key);
+        let work = Pool::lazy(size, work, "set role bailiwick_runtime", breaker.clone());
+        let pools: Arc<dyn OpenConnections> =
+            Arc::new(Pools([work.clone(), pool_of_readers.clone(), freshness.clone()]));
         breaker.may_ask(&pools);
         Self {
             work,
@@ -231,7 +233,7 @@ impl Database {
     /// How many connections of the working pool are open, and how many of those are idle.
     #[must_use]
     pub fn pool_size(&self) -> (u32, usize) {
-        (self.work.size(), self.work.num_idle())
+        self.work.size()
     }
 
     /// Whether all connections that were lent have come back: to tell what one request asked from
@@ -240,15 +242,22 @@ impl Database {
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         let pools = [&self.work, &self.readers.pool];
-        pools.into_iter().all(|pool| u32::try_from(pool.num_idle()) == Ok(pool.size()))
+        pools.into_iter().map(Pool::size).all(|(open, idle)| u32::try_from(idle) == Ok(open))
     }
 
     /// A connection as the pool hands it out: to check what a transaction left behind.
     #[cfg(any(test, debug_assertions))]
     pub async fn bare_connection(
         &self,
-    ) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, sqlx::Error> {
-        self.work.acquire().await
+    ) -> Result<impl std::ops::DerefMut<Target = sqlx::PgConnection> + Send, sqlx::Error> {
+        Lent::from(&self.work, &self.breaker).await
+    }
+
+    /// Closes connections that nobody has needed for long; to be called now and then.
+    pub fn tidy(&self) {
+        for pool in [&self.work, &self.readers.pool] {
+            pool.tidy();
+        }
     }
 
     /// Closes all connections.

@@ -20,6 +20,7 @@ mod lent;
 pub mod listing;
 pub mod once;
 pub mod page;
+mod pool;
 mod readers;
 pub mod safety;
 mod transaction;

@@ -3,30 +3,43 @@
 use std::ops::Deref;
 use std::pin::Pin;
 
+use futures_util::TryFutureExt;
 use futures_util::stream::{self, Stream, TryStreamExt};
 use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Describe, Either, Execute, Executor, PgPool, Postgres, SqlStr};
+use sqlx::{Describe, Either, Execute, Executor, Postgres, SqlStr};
 
 use super::breaker::Breaker;
 use super::lent::Lent;
+use super::pool::Pool;
 use super::turns::Turn;
 use crate::kernel::error::is_lost;
 
 type Answer<'e, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'e>>;
-type Rows<'e> =
-    Pin<Box<dyn Stream<Item = Result<Either<PgQueryResult, PgRow>, sqlx::Error>> + Send + 'e>>;
+type Row = Either<PgQueryResult, PgRow>;
+type Rows<'e> = Pin<Box<dyn Stream<Item = Result<Row, sqlx::Error>> + Send + 'e>>;
 
 /// What statements are run on as on the pool itself, each of them only as long as the database is
 /// there.
 #[derive(Debug, Clone)]
 pub(crate) struct Readers {
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
     pub(super) breaker: Breaker,
 }
 
 impl Readers {
     async fn lent(&self) -> Result<Lent, sqlx::Error> {
         Lent::from(&self.pool, &self.breaker).await
+    }
+
+    /// Whole, and not row by row: what is read here is short, whoever reads slowly would keep a
+    /// connection, and one with an answer that is not read to its end cannot be given back.
+    async fn rows<'q, E: Execute<'q, Postgres> + 'q>(
+        self,
+        query: E,
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        let mut connection = self.lent().await?;
+        let rows = self.breaker.statement(connection.fetch_many(query).try_collect()).await;
+        settled(connection, rows)
     }
 }
 
@@ -46,8 +59,11 @@ impl Deref for Reader<'_> {
 
 /// Gives a connection back, if it is still one.
 fn settled<T>(connection: Lent, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
-    if outcome.as_ref().is_err_and(is_lost) {
-        connection.discard();
+    match &outcome {
+        Ok(_) => connection.give_back(),
+        Err(error) if is_lost(error) => connection.discard(),
+        // What else of the answer is there to be read, nobody knows.
+        Err(_) => drop(connection),
     }
     outcome
 }
@@ -59,15 +75,7 @@ impl<'p> Executor<'p> for &'_ Readers {
     where
         E: 'q + Execute<'q, Postgres>,
     {
-        let readers = self.clone();
-        // Whole, and not row by row: what is read here is short, and whoever reads slowly would
-        // keep a connection.
-        let rows = async move {
-            let mut connection = readers.lent().await?;
-            let rows: Result<Vec<_>, _> =
-                readers.breaker.statement(connection.fetch_many(query).try_collect()).await;
-            Ok::<_, sqlx::Error>(stream::iter(settled(connection, rows)?.into_iter().map(Ok)))
-        };
+        let rows = self.clone().rows(query).map_ok(|rows| stream::iter(rows.into_iter().map(Ok)));
         Box::pin(stream::once(rows).try_flatten())
     }
 
@@ -75,12 +83,8 @@ impl<'p> Executor<'p> for &'_ Readers {
     where
         E: 'q + Execute<'q, Postgres>,
     {
-        let readers = self.clone();
-        Box::pin(async move {
-            let mut connection = readers.lent().await?;
-            let row = readers.breaker.statement(connection.fetch_optional(query)).await;
-            settled(connection, row)
-        })
+        let rows = self.clone().rows(query);
+        Box::pin(rows.map_ok(|rows| rows.into_iter().find_map(Either::right)))
     }
 
     fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> Answer<'e, PgStatement>

@@ -9,8 +9,9 @@ use tracing::Instrument;
 use super::act_as::{ActAs, settings};
 use super::breaker::{Breaker, Opened};
 use super::failpoint::{Moment, reach};
-use super::lent::{Lent, UNWILLING};
+use super::lent::Lent;
 use super::once;
+use super::pool::UNWILLING;
 use super::turns::Turn;
 use crate::kernel::error::{Result, is_lost};
 
@@ -72,8 +73,17 @@ impl Transaction {
         let end = if self.dry_run { "set constraints all immediate; rollback" } else { "commit" };
         let breaker = self.breaker.clone();
         breaker.statement(self.execute(end)).await?;
-        self.connection = None;
+        self.give_back();
         Ok(())
+    }
+}
+
+impl Transaction {
+    /// Outside of any transaction by now.
+    fn give_back(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.give_back();
+        }
     }
 }
 
@@ -108,7 +118,7 @@ impl Drop for Transaction {
             // It may still be in a statement that waits for a lock: closing the connection ends
             // that, and lets go of its own locks.
             match tokio::time::timeout(UNWILLING, connection.execute("rollback")).await {
-                Ok(Ok(_)) => {}
+                Ok(Ok(_)) => connection.give_back(),
                 Ok(Err(error)) => {
                     if is_lost(&error) {
                         breaker.lost(&error);

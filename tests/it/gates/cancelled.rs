@@ -9,8 +9,7 @@ use std::task::Poll;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use sqlx::pool::PoolConnection;
-use sqlx::{FromRow, Postgres};
+use sqlx::{FromRow, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::harness::app::CONNECTIONS;
@@ -107,7 +106,7 @@ struct Left {
     settings: Vec<String>,
 }
 
-async fn left_on(connection: &mut PoolConnection<Postgres>) -> (i32, Left) {
+async fn left_on(connection: &mut PgConnection) -> (i32, Left) {
     // Outside a transaction, now() is the statement's own time; inside, that of its begin. (In one
     // message: bound and executed apart, a statement has two times.)
     let query = "select pg_backend_pid() as pid, current_user::text as role,
@@ -118,7 +117,7 @@ async fn left_on(connection: &mut PoolConnection<Postgres>) -> (i32, Left) {
                               from unnest(array['app.mandate_id', 'app.instance_id', 'app.user_id',
                                   'app.had_admin']) s
                               where current_setting(s, true) <> '') as settings";
-    let row = sqlx::raw_sql(query).fetch_one(&mut **connection).await.unwrap();
+    let row = sqlx::raw_sql(query).fetch_one(connection).await.unwrap();
     (sqlx::Row::get(&row, "pid"), Left::from_row(&row).unwrap())
 }
 

@@ -30,7 +30,7 @@ use parts::{Parts, State, millis};
 use question::ask_until_it_answers;
 
 pub(super) use opened::Opened;
-pub(super) use parts::Pools;
+pub(super) use parts::OpenConnections;
 pub use parts::{Phase, Sight};
 
 /// Silence for so long, while a statement runs, has the database asked.
@@ -56,7 +56,7 @@ impl Breaker {
         let state = watch::Sender::new(State { phase: Phase::Closed, asking: false });
         Self(Arc::new(Parts {
             options,
-            pools: OnceLock::new(),
+            open: OnceLock::new(),
             state,
             born: Instant::now(),
             heard: never(),
@@ -68,8 +68,8 @@ impl Breaker {
     }
 
     /// Where there may be connections that are open already. Held loosely: pools hold the breaker.
-    pub fn may_ask(&self, pools: &Arc<Pools>) {
-        let _ = self.0.pools.set(Arc::downgrade(pools));
+    pub fn may_ask(&self, open: &Arc<dyn OpenConnections>) {
+        let _ = self.0.open.set(Arc::downgrade(open));
     }
 
     pub fn sight(&self) -> Sight {

@@ -1,10 +1,11 @@
 //! What one breaker knows, shared by all who hold it.
 
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use sqlx::PgPool;
+use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 
@@ -29,13 +30,16 @@ pub struct Sight {
     pub refused: u64,
 }
 
-/// The pools, which belong to whoever asks of the breaker.
-pub type Pools = [PgPool; 3];
+/// Connections that are open already, which belong to whoever asks of the breaker.
+pub trait OpenConnections: Debug + Send + Sync {
+    /// Whether one that nobody uses at the moment still answers.
+    fn testify(&self) -> BoxFuture<'_, bool>;
+}
 
 #[derive(Debug)]
 pub(super) struct Parts {
     pub options: PgConnectOptions,
-    pub pools: OnceLock<Weak<Pools>>,
+    pub open: OnceLock<Weak<dyn OpenConnections>>,
     pub state: watch::Sender<State>,
     pub born: Instant,
     /// Milliseconds since then, plus one; 0 is never.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, Executor, PgConnection, PgPool};
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::{sleep, timeout};
 
 use super::parts::{Parts, Phase};
@@ -62,13 +62,10 @@ impl Parts {
     /// Whether the database is heard by a connection that was there before. One that has gone
     /// closes them all.
     async fn an_open_connection_answers(&self, began: u64) -> bool {
-        let Some(pools) = self.pools.get().and_then(Weak::upgrade) else { return false };
+        let Some(open) = self.open.get().and_then(Weak::upgrade) else { return false };
         let asked = async {
-            while let Some(mut idle) = pools.iter().find_map(PgPool::try_acquire) {
-                if idle.ping().await.is_ok() {
-                    return true;
-                }
-                drop(idle.detach());
+            if open.testify().await {
+                return true;
             }
             // Those that are lent out show it by what is answered to others.
             while self.heard.load(Ordering::Relaxed) <= began {
