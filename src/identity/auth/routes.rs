@@ -22,7 +22,7 @@ use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
 use crate::identity::users::{self, User};
-use crate::kernel::credentials::password;
+use crate::kernel::credentials::password::{self, Place};
 use crate::kernel::credentials::token::KeySet;
 use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::{SessionId, UserId};
@@ -83,7 +83,10 @@ async fn login(
     let name = body.as_ref().ok().and_then(|Json(body)| names::account_key(&body.username));
     purse.charge_sign_in(name.as_deref())?;
     let Json(body) = body?;
-    let attempt = attempted(app.clone(), visitor.clone(), name.unwrap_or_default(), body.password);
+    // Whoever has to come back costs nothing but this.
+    let place = app.passwords().place()?;
+    let typed = (name.unwrap_or_default(), body.password);
+    let attempt = attempted(app.clone(), visitor.clone(), place, typed);
     let (user, hash) = tokio::spawn(attempt.in_current_span()).await.map_err(Error::internal)??;
     attended::by_user(user);
     let now = visitor.now();
@@ -120,8 +123,8 @@ async fn login(
 async fn attempted(
     app: App,
     visitor: Visitor,
-    name: String,
-    password: String,
+    place: Place,
+    (name, password): (String, String),
 ) -> Result<(UserId, String)> {
     let services = app.services().clone();
     let attempt = async move {
@@ -129,7 +132,7 @@ async fn attempted(
         let found = store::credentials(&mut reading, &visitor, &name).await?;
         reading.finish().await?;
         let account = found.as_ref().map(|found| found.user);
-        match verified(&app, found, password).await? {
+        match verified(place, found, password).await? {
             Ok(known) => Ok(known),
             Err(reason) => Err(failures::refused(&app, visitor, account, reason).await),
         }
@@ -139,7 +142,7 @@ async fn attempted(
 
 /// Who may sign in with the password, and its hash; else why not. Each of them takes the same work.
 async fn verified(
-    app: &App,
+    place: Place,
     found: Option<Credentials>,
     password: String,
 ) -> Result<Result<(UserId, String), Reason>> {
@@ -150,7 +153,7 @@ async fn verified(
         Some(Credentials { user, password_hash: Some(hash), .. }) => Ok((user, hash)),
     };
     let hash = usable.as_ref().ok().map(|(_, hash)| hash.clone());
-    let is_it = app.passwords().verify(password, hash).await?;
+    let is_it = place.verify(password, hash).await?;
     Ok(usable.and_then(|known| if is_it { Ok(known) } else { Err(Reason::WrongPassword) }))
 }
 

@@ -207,9 +207,10 @@ settings! {
         password_workers: usize = "password_workers", "BAILIWICK_PASSWORD_WORKERS",
             Fallback::Cores, rule::between(1, MOST_PASSWORD_WORKERS),
             "How many passwords are hashed at the same time.";
-        password_queue: usize = "password_queue", "BAILIWICK_PASSWORD_QUEUE",
-            Fallback::Text("64"), rule::between(1, 4096),
-            "How many sign-ins wait for a password worker; one more is answered 503.";
+        password_queue: Option<usize> = "password_queue", "BAILIWICK_PASSWORD_QUEUE",
+            Fallback::Unset("12 for each password worker"), rule::optional(rule::between(1, 4096)),
+            "How many sign-ins are looked up or wait for a password worker; one more is answered \
+                503.";
         database_pool: u32 = "database_pool", "BAILIWICK_DATABASE_POOL",
             Fallback::Text("16"), rule::between(2, 500),
             "The most connections to the database.";

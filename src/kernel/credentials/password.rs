@@ -11,7 +11,7 @@ use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use icu_normalizer::ComposingNormalizer;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::strength;
 use crate::kernel::error::{Code, Error, FieldError, Result};
@@ -19,6 +19,10 @@ use crate::kernel::error::{Code, Error, FieldError, Result};
 /// Longer input than any password can be is not hashed at all, only pretended to be: 128
 /// characters, each of them decomposed.
 const MAX_BYTES: usize = 2_048;
+
+/// How many wait for a worker where nobody says otherwise: the last of them waits so many times as
+/// long as a hash takes.
+const QUEUE_OF_A_WORKER: usize = 12;
 
 /// The shortest password that is set for somebody else, in characters.
 const SHORTEST: usize = 12;
@@ -38,9 +42,18 @@ pub struct Passwords {
     shortest_own: usize,
 }
 
+/// A place among those whose password is looked at, or waits for it.
+#[derive(Debug)]
+#[must_use]
+pub struct Place {
+    held: OwnedSemaphorePermit,
+    passwords: Passwords,
+}
+
 impl Passwords {
     /// `workers` at a time, and as many more waiting as `queue` says.
-    pub fn new(workers: usize, queue: usize) -> Result<Self> {
+    pub fn new(workers: usize, queue: impl Into<Option<usize>>) -> Result<Self> {
+        let queue = queue.into().unwrap_or(workers * QUEUE_OF_A_WORKER);
         Ok(Self {
             workers: Arc::new(Semaphore::new(workers)),
             places: Arc::new(Semaphore::new(workers + queue)),
@@ -56,25 +69,18 @@ impl Passwords {
         Self { shortest_own: characters, ..self }
     }
 
+    /// A place among those whose password is looked at, or waits for it; 503 where all are taken.
+    /// To be asked for before anything else is done for who may be refused.
+    pub fn place(&self) -> Result<Place> {
+        let busy = |_| Error::new(Code::Overloaded, "Too many sign-ins at this moment.");
+        let held = self.places.clone().try_acquire_owned();
+        let held = held.map_err(|full| busy(full).retry_after(1))?;
+        Ok(Place { held, passwords: self.clone() })
+    }
+
     /// Whether the password is the one that was hashed. Without a hash: the same work, and no.
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool> {
-        let known = hash.is_some() && password.len() <= MAX_BYTES;
-        let hash = if known { hash.unwrap_or_default() } else { self.dummy.to_string() };
-        let candidate = if password.len() <= MAX_BYTES { password } else { String::new() };
-        let matches = self
-            .work(move || {
-                let parsed =
-                    PasswordHash::new(&hash).map_err(|error| Error::internal(error.to_string()))?;
-                let is_it = |form: &str| {
-                    Argon2::default().verify_password(form.as_bytes(), &parsed).is_ok()
-                };
-                let prepared = prepared(&candidate);
-                // As it was typed, too: hashes of before were made of that. Whether it is another
-                // form is the candidate's affair alone.
-                Ok(is_it(&prepared) || (prepared != candidate && is_it(&candidate)))
-            })
-            .await?;
-        Ok(matches && known)
+        self.place()?.verify(password, hash).await
     }
 
     /// The hash to store (PHC string format), unless the password is refused: for its length, or as
@@ -110,7 +116,7 @@ impl Passwords {
 
     /// The hash of a password that nobody chose.
     pub async fn hash(&self, password: String) -> Result<String> {
-        self.work(move || hash_now(&prepared(&password))).await
+        self.place()?.work(move || hash_now(&prepared(&password))).await
     }
 
     /// Length first, which costs nothing; then, on a worker, the estimate and what follows it.
@@ -131,21 +137,42 @@ impl Passwords {
             Ok(()) => then(&password).map(Ok),
             Err(fault) => Ok(Err(fault)),
         };
-        self.work(judge).await
+        self.place()?.work(judge).await
+    }
+}
+
+impl Place {
+    /// As [`Passwords::verify`].
+    pub async fn verify(self, password: String, hash: Option<String>) -> Result<bool> {
+        let known = hash.is_some() && password.len() <= MAX_BYTES;
+        let hash = if known { hash.unwrap_or_default() } else { self.passwords.dummy.to_string() };
+        let candidate = if password.len() <= MAX_BYTES { password } else { String::new() };
+        let matches = self
+            .work(move || {
+                let parsed =
+                    PasswordHash::new(&hash).map_err(|error| Error::internal(error.to_string()))?;
+                let is_it = |form: &str| {
+                    Argon2::default().verify_password(form.as_bytes(), &parsed).is_ok()
+                };
+                let prepared = prepared(&candidate);
+                // As it was typed, too: hashes of before were made of that. Whether it is another
+                // form is the candidate's affair alone.
+                Ok(is_it(&prepared) || (prepared != candidate && is_it(&candidate)))
+            })
+            .await?;
+        Ok(matches && known)
     }
 
     async fn work<T: Send + 'static>(
-        &self,
+        self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let busy =
-            || Error::new(Code::Overloaded, "Too many sign-ins at this moment.").retry_after(1);
-        let place = self.places.clone().try_acquire_owned().map_err(|_| busy())?;
-        let worker = self.workers.clone().acquire_owned().await.map_err(|_| busy())?;
+        let worker = self.passwords.workers.clone().acquire_owned().await;
+        let worker = worker.map_err(Error::internal)?;
         tokio::task::spawn_blocking(move || {
             // Held by the work, not by the request: a client that goes away does not free a worker
             // that is still busy.
-            let _held = (place, worker);
+            let _held = (self.held, worker);
             work()
         })
         .await

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::kit::{points_at, values};
 use crate::harness::app::{Answer, PASSWORD};
+use crate::harness::held::Held;
 use crate::harness::log::Log;
 use crate::harness::{TestApp, World};
 
@@ -285,6 +286,29 @@ async fn a_full_password_queue_answers_at_once() {
         log.all()
     );
     login(&app, "alice", PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn whoever_finds_no_place_for_their_password_is_told_before_anything_is_looked_up() {
+    let app = TestApp::start_with(&[
+        ("BAILIWICK_RATE_LIMITS", "off"),
+        ("BAILIWICK_PASSWORD_WORKERS", "1"),
+        ("BAILIWICK_PASSWORD_QUEUE", "1"),
+    ])
+    .await;
+    app.account("alice", false).await;
+    let held = Held::wholly(&app, &["users"]).await;
+    let mut first = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let app = app.clone();
+        first.spawn(async move { login(&app, "alice", PASSWORD).await });
+    }
+    held.waited_for_by(2).await;
+    login(&app, "alice", PASSWORD).await.refused(503, "overloaded");
+    held.release().await;
+    for answer in first.join_all().await {
+        answer.expect(200);
+    }
 }
 
 #[tokio::test]

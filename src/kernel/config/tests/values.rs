@@ -18,7 +18,8 @@ fn nothing_set_gives_the_defaults() {
     assert_eq!(settings.access_token_minutes, 15);
     assert_eq!(settings.session_days, 30);
     assert!((1..=64).contains(&settings.password_workers));
-    assert_eq!((settings.password_queue, settings.database_pool), (64, 16));
+    assert_eq!(settings.password_queue, None);
+    assert_eq!(settings.database_pool, 16);
     assert_eq!(settings.body_timeout.as_secs(), 30);
     assert_eq!(settings.request_timeout.as_secs(), 60);
     assert_eq!(settings.max_body_bytes, 64 * 1024);
@@ -65,7 +66,7 @@ fn environment_wins_over_file_wins_over_default() {
         ("session_days", ("7", path.as_str())),
         ("require_if_match", ("on", path.as_str())),
         ("trusted_proxies", ("10.0.0.0/8,::1/128", path.as_str())),
-        ("password_queue", ("64", "default")),
+        ("database_pool", ("16", "default")),
         (&name("list-mandates"), ("8", "BAILIWICK_RATE_LIMIT_LIST_MANDATES")),
         (&name("read"), ("6", path.as_str())),
         (&name("write"), ("10", "default")),
