@@ -1,11 +1,14 @@
 //! Lists: what every list takes in its query, and how a page is answered.
 
+use std::marker::PhantomData;
+
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderValue;
 use axum::http::header::LINK;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
@@ -36,21 +39,29 @@ pub struct Page<T> {
     pub total: Option<i64>,
 }
 
-/// A page, with the `Link` to the next one (RFC 8288).
+/// A page, with the `Link` to the next one (RFC 8288). Its items are written: how many fit into it
+/// is known once they are.
 #[derive(Debug)]
 pub struct PageAnswer<T> {
-    page: Page<T>,
+    page: Result<Page<Box<RawValue>>>,
     link: Option<String>,
+    of: PhantomData<fn() -> T>,
 }
 
-impl<T: Serialize> IntoResponse for PageAnswer<T> {
+impl<T> IntoResponse for PageAnswer<T> {
     fn into_response(self) -> Response {
         let link = self.link.and_then(|link| HeaderValue::from_str(&link).ok());
-        let mut response = Json(self.page).into_response();
+        let mut response = self.page.map(Json).into_response();
         if let Some(link) = link {
             response.headers_mut().insert(LINK, link);
         }
         response
+    }
+}
+
+impl<T> PageAnswer<T> {
+    fn refused(error: serde_json::Error) -> Self {
+        Self { page: Err(Error::internal(error)), link: None, of: PhantomData }
     }
 }
 
@@ -94,7 +105,11 @@ impl Lister {
             (Vec::with_capacity(rows.rows.len()), None, rows.more, 0);
         for (row, position) in rows.rows {
             let item: T = row.into();
-            bytes += Written::size_of(&item) + 1;
+            let item = match to_raw_value(&item) {
+                Ok(item) => item,
+                Err(error) => return PageAnswer::refused(error),
+            };
+            bytes += item.get().len() + 1;
             if bytes > MAX_ITEMS && !items.is_empty() {
                 more = true;
                 break;
@@ -112,7 +127,8 @@ impl Lister {
                 .finish();
             format!("<{}?{query}>; rel=\"next\"", self.path)
         });
-        PageAnswer { page: Page { items, next_cursor, total: rows.total }, link }
+        let page = Page { items, next_cursor, total: rows.total };
+        PageAnswer { page: Ok(page), link, of: PhantomData }
     }
 }
 
@@ -132,30 +148,6 @@ impl<'de> Deserialize<'de> for Search {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let key = names::key(&String::deserialize(deserializer)?);
         Ok(Self(key.unwrap_or_else(|| "\u{10ffff}".repeat(MAX_KEY))))
-    }
-}
-
-/// Counts what would be written.
-#[derive(Debug, Default)]
-struct Written(usize);
-
-impl Written {
-    /// How many bytes of JSON an item makes. (What cannot be written is refused where the answer
-    /// is.)
-    fn size_of(item: &impl Serialize) -> usize {
-        let mut written = Self::default();
-        _ = serde_json::to_writer(&mut written, item);
-        written.0
-    }
-}
-
-impl std::io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 
