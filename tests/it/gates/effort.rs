@@ -14,7 +14,12 @@ pub fn rounds(full: u64) -> u64 {
 
 /// The same where there is a longer search too.
 pub fn rounds_or_long(full: u64, long: u64) -> u64 {
-    if effort().as_deref() == Some("long") { long } else { rounds(full) }
+    or_long(rounds(full), long)
+}
+
+/// What the longer search does otherwise.
+pub fn or_long<T>(usual: T, long: T) -> T {
+    if effort().as_deref() == Some("long") { long } else { usual }
 }
 
 /// Whether all rounds are played, so that counts of what came of them say something.

@@ -11,6 +11,7 @@ mod taking;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
@@ -34,12 +35,17 @@ const LONG_ROUNDS: u64 = 1_000_000;
 /// Mandates that take and give at the same time: changes of one wait for each other.
 const LANES: u64 = 10;
 
+/// Members of each of them. Of a million rounds more are made by one change: what is taken from all
+/// of them together is asked about by each.
+const MEMBERS: usize = 8;
+const LONG_MEMBERS: usize = 40;
+
 /// Who ask besides, whatever the dice say, and how much at once.
 const WATCHERS: u64 = 4;
 const AT_ONCE: usize = 4;
 
-/// Tokens are good for minutes: all sign in again after so many changes.
-const RENEWED: u64 = 100;
+/// Tokens are good for a quarter of an hour: all sign in again after so long.
+const RENEWED: Duration = Duration::from_mins(5);
 
 /// By which words the statement is known that says for all who wait what has changed.
 const FRESHNESS: &str = "select pg_current_snapshot()::text as";
@@ -47,14 +53,15 @@ const FRESHNESS: &str = "select pg_current_snapshot()::text as";
 impl Lane {
     async fn play(self: Arc<Self>, rounds: u64, tally: Arc<Tally>) {
         let mut dice = StdRng::seed_from_u64(self.seed);
-        let (mut played, mut turn) = (0, 0);
+        let (mut played, mut turn, mut renewed) = (0, 0, Instant::now());
         while played < rounds {
             turn += 1;
             let concerned = self.turn(turn, &mut dice, &tally).await;
             tally.rounds.fetch_add(concerned, Ordering::Relaxed);
             played += concerned;
-            if turn.is_multiple_of(RENEWED) {
+            if renewed.elapsed() > RENEWED {
                 self.renew().await;
+                renewed = Instant::now();
             }
         }
     }
@@ -125,7 +132,7 @@ async fn play(stage: &Stage, rounds: u64) -> Arc<Tally> {
 fn whoever_asks_after_a_change_was_answered_is_told_of_it_on_every_node() {
     let rounds = effort::rounds_or_long(ROUNDS, LONG_ROUNDS);
     let (tally, statements) = statements::sent_meanwhile(FRESHNESS, async move {
-        let stage = Stage::set(LANES).await;
+        let stage = Stage::set(LANES, effort::or_long(MEMBERS, LONG_MEMBERS)).await;
         play(&stage, rounds).await
     });
     eprintln!("{tally}; {statements} statements said what had changed");
@@ -138,7 +145,7 @@ fn whoever_asks_after_a_change_was_answered_is_told_of_it_on_every_node() {
 /// The test of the test: what nobody tells the nodes of, they answer wrongly, and are found out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_triggers_that_raise_epochs_the_same_rounds_find_stale_answers() {
-    let stage = Stage::set(LANES).await;
+    let stage = Stage::set(LANES, MEMBERS).await;
     let statement = "alter table memberships disable trigger user;
                        alter table member_roles disable trigger user;
                      alter table role_permissions disable trigger user;

@@ -13,9 +13,6 @@ use super::taking::Step;
 use crate::harness::TestApp;
 use crate::harness::world::{Person as Made, Tenant, World, rules};
 
-/// Members of each mandate.
-const MEMBERS: usize = 8;
-
 pub struct Stage {
     pub world: World,
     other: TestApp,
@@ -59,17 +56,17 @@ impl From<Made> for Person {
 }
 
 impl Stage {
-    pub async fn set(lanes: u64) -> Self {
+    pub async fn set(lanes: u64, members: usize) -> Self {
         let world = World::new().await;
         let mut stage = Self { other: world.app.another_node(), world, lanes: Vec::new() };
         for seed in 0..lanes {
-            let lane = stage.lane(seed).await;
+            let lane = stage.lane(seed, members).await;
             stage.lanes.push(Arc::new(lane));
         }
         stage
     }
 
-    async fn lane(&self, seed: u64) -> Lane {
+    async fn lane(&self, seed: u64, count: usize) -> Lane {
         let world = &self.world;
         let admin = world.stranger(&format!("admin{seed}")).await;
         let tenant = world.another_tenant(&format!("Lane{seed}"), &admin).await;
@@ -84,7 +81,7 @@ impl Stage {
             call.json(json!({ "tables": rules(&json!({ "playbooks": ["a", "a", "a", "a"] })) }));
         call.bearer(&admin.token).mandate(tenant.id).send().await.expect(200);
         let mut members = Vec::new();
-        for number in 0..MEMBERS {
+        for number in 0..count {
             let name = format!("member{seed}of{number}");
             let person = world.member_with(&tenant, &name, &[reads, plain]).await;
             world.admit(&tenant, person.id, &[edits]).await;
