@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
+use super::caller::Caller;
 use super::find;
 use super::grant::Grant;
 use super::instance::{InstanceContext, instance_context};
@@ -14,7 +15,9 @@ use super::merged_access::{InstanceAccess, MandateAccess};
 use super::services::Services;
 use super::standing::{self, Standing};
 use crate::access::decision::{self, Target, Verdict};
-use crate::access::tables::{INSTANCE_TABLES, Instances, Members, Read, Table};
+use crate::access::tables::{
+    INSTANCE_TABLES, InstanceRoles, Instances, Members, Read, Roles, Table,
+};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
 use crate::kernel::db::{Reader, Whose};
 use crate::kernel::error::{Error, Result};
@@ -135,6 +138,49 @@ impl Asking {
         let reader = self.mandate.reader().await?;
         let found = load::instance(&*reader, user, mandate, instance).await?;
         Ok(found.is_some_and(|found| found.access.is_some() || reads >= found.needed))
+    }
+
+    /// An instance of the mandate as it is kept of the caller.
+    async fn found(&self, instance: InstanceId) -> Result<Option<FoundInstance>> {
+        let Caller { user, services, .. } = &self.mandate.caller;
+        find::instance(services, (*user, self.mandate.mandate), instance, self.epochs).await
+    }
+
+    /// The caller in an instance of the mandate, admitted or not: for asking which of its roles
+    /// they may read. As far away from it as may be, unless it is their own: what is kept does not
+    /// tell who is near.
+    pub async fn in_instance(&self, instance: InstanceId) -> Result<InstanceContext> {
+        let mut found = self.found(instance).await?.ok_or_else(Error::not_found)?;
+        if found.needed != Level::My {
+            found.needed = Level::All;
+        }
+        Ok(instance_context(self.mandate.clone(), instance, found))
+    }
+
+    /// All of the mandate's own roles, for whoever reads all of them.
+    pub async fn roles(&self, grant: &Grant<Roles, Read>) -> Result<Option<Arc<Vec<HeldRole>>>> {
+        self.roles_of(None, grant.level()).await
+    }
+
+    /// The same of an instance.
+    pub async fn instance_roles(
+        &self,
+        grant: &Grant<InstanceRoles, Read>,
+    ) -> Result<Option<Arc<Vec<HeldRole>>>> {
+        self.roles_of(grant.instance(), grant.level()).await
+    }
+
+    async fn roles_of(
+        &self,
+        instance: Option<InstanceId>,
+        level: Level,
+    ) -> Result<Option<Arc<Vec<HeldRole>>>> {
+        if level < Level::All {
+            return Ok(None);
+        }
+        let Caller { user, services, .. } = &self.mandate.caller;
+        let place = (*user, self.mandate.mandate);
+        find::roles(services, place, instance, self.epochs).await.map(Some)
     }
 
     /// The caller.
@@ -329,8 +375,11 @@ impl Subject {
         decision::verdict(scope.merged(), target, nearness)
     }
 
-    /// How the subject stands there, whatever is disabled.
+    /// How the subject stands there, whatever is disabled; where it is alive, nothing is.
     pub async fn standing(&self, scope: &AskedScope) -> Result<Standing> {
+        if scope.is_alive() {
+            return Ok(Standing { closed: Vec::new(), held: scope.roles().to_vec() });
+        }
         standing::standing(&*self.reader().await?, self.user, self.mandate, scope.instance).await
     }
 }

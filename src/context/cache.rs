@@ -17,17 +17,23 @@ use crate::kernel::weight;
 const MANDATES: u64 = 32 * MIB;
 const INSTANCES: u64 = 32 * MIB;
 const OPEN_INSTANCES: u64 = 16 * MIB;
+const ROLES: u64 = 16 * MIB;
 const MIB: u64 = 1024 * 1024;
 
 /// Whose access, where. Every input of the decision is in the key or in the epochs.
 type MandateKey = (UserId, MandateId);
 type InstanceKey = (UserId, MandateId, InstanceId);
+/// A mandate, or one of its instances.
+type PlaceKey = (MandateId, Option<InstanceId>);
 
 /// What was found at these epochs; `None` is an answer too.
 type At<T> = (Epochs, Option<T>);
 
 /// The instances that were open at these epochs.
 type OpenAt = (Epochs, Arc<Vec<OpenInstance>>);
+
+/// All roles of a place at these epochs, which are nobody's.
+type RolesAt = (Epochs, Arc<Vec<HeldRole>>);
 
 /// The caches of one node.
 #[derive(Debug)]
@@ -37,6 +43,7 @@ pub struct ContextCache {
     /// caller's epochs do not cover: nobody takes that from here.
     instances: Option<Cache<InstanceKey, At<FoundInstance>>>,
     open_instances: Option<Cache<MandateKey, OpenAt>>,
+    roles: Option<Cache<PlaceKey, RolesAt>>,
 }
 
 impl Default for ContextCache {
@@ -51,6 +58,7 @@ impl Default for ContextCache {
             open_instances: Some(bounded(OPEN_INSTANCES, |(_, open): &OpenAt| {
                 open.iter().map(of_open).sum()
             })),
+            roles: Some(bounded(ROLES, |(_, roles): &RolesAt| of_roles(roles))),
         }
     }
 }
@@ -59,7 +67,7 @@ impl ContextCache {
     /// Keeps nothing: what a cached answer is compared with.
     #[must_use]
     pub fn off() -> Self {
-        Self { mandates: None, instances: None, open_instances: None }
+        Self { mandates: None, instances: None, open_instances: None, roles: None }
     }
 
     /// Whether anything is kept; a node that keeps no contexts keeps nothing else that depends on
@@ -117,6 +125,15 @@ impl ContextCache {
     ) {
         if let Some(cache) = &self.open_instances {
             cache.insert(key, (epochs, open));
+        }
+    }
+    pub(super) fn roles(&self, key: PlaceKey, epochs: Epochs) -> Option<Arc<Vec<HeldRole>>> {
+        let (at, roles) = self.roles.as_ref()?.get(&key)?;
+        (at == epochs.of_nobody()).then_some(roles)
+    }
+    pub(super) fn keep_roles(&self, key: PlaceKey, epochs: Epochs, roles: Arc<Vec<HeldRole>>) {
+        if let Some(cache) = &self.roles {
+            cache.insert(key, (epochs.of_nobody(), roles));
         }
     }
     pub(super) fn keep_instance(

@@ -1,5 +1,5 @@
-//! Instances as a user finds them, kept between requests under the epochs that the request read
-//! first: an entry may be newer than its numbers say, never older.
+//! Instances as a user finds them, and roles, kept between requests under the epochs that the
+//! request read first: an entry may be newer than its numbers say, never older.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::load::{self, Epochs, FoundInstance, OpenInstance};
 use super::services::Services;
+use crate::access::HeldRole;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId, UserId};
 
@@ -41,6 +42,23 @@ pub(super) async fn instance(
         load::instance(&*services.reader(user, Some(mandate)).await?, user, mandate, instance)
             .await?;
     services.cache.keep_instance(key, epochs, found.clone());
+    Ok(found)
+}
+
+/// All roles of the mandate, or of one of its instances; `user` asks.
+pub(super) async fn roles(
+    services: &Services,
+    (user, mandate): (UserId, MandateId),
+    instance: Option<InstanceId>,
+    epochs: Epochs,
+) -> Result<Arc<Vec<HeldRole>>> {
+    let key = (mandate, instance);
+    if let Some(cached) = services.cache.roles(key, epochs) {
+        return Ok(cached);
+    }
+    let reader = services.reader(user, Some(mandate)).await?;
+    let found = Arc::new(load::roles(&*reader, mandate, instance).await?);
+    services.cache.keep_roles(key, epochs, found.clone());
     Ok(found)
 }
 

@@ -10,6 +10,7 @@ use super::grant::{Grant, Levels};
 use super::load;
 use super::merged_access::{InstanceAccess, MandateAccess};
 use super::system::SystemContext;
+use super::through::ThroughLevel;
 use super::transaction::{Reading, Writing};
 use crate::access::tables::{Access, Create, Members, Op, Read, Table};
 use crate::access::{Catalogue, Level, Operation};
@@ -84,6 +85,12 @@ impl MandateContext {
     /// Permission to do `O` on the mandate table `T`; 403 where the caller's level is `n`.
     pub fn grant<T: Table, O: Op>(&self) -> Result<Grant<T, O>> {
         Grant::decide(self.mandate, None, self.caller.user, self.levels(T::NAME, O::OPERATION))
+    }
+
+    /// Whether the level of a table of the mandate opens all of the table `T` in each of its
+    /// instances.
+    pub fn reaches_all_through<T: ThroughLevel, O: Op>(&self) -> bool {
+        self.levels(T::Of::NAME, O::OPERATION).operation == Level::All
     }
 
     /// Permission over the caller's own membership, which needs no permission: leaving.

@@ -26,6 +26,12 @@ pub struct Epochs {
 impl Epochs {
     /// Eras begin with 1.
     pub const OF_NO_ERA: u64 = 0;
+
+    /// What hangs on the mandates, and on nobody in particular.
+    #[must_use]
+    pub fn of_nobody(self) -> Self {
+        Self { user: 0, ..self }
+    }
 }
 
 /// What every request asks first.

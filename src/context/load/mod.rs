@@ -9,6 +9,7 @@ mod homes;
 mod instance;
 mod mandate;
 mod open;
+mod roles;
 
 pub(super) use among::{admitted_among, peers_among};
 pub(super) use changes::{Changes, Server, Snapshot, changes_since, server};
@@ -19,3 +20,4 @@ pub(super) use instance::{FoundInstance, instance};
 pub(super) use mandate::{is_suspended, mandate_access};
 pub use open::OpenInstance;
 pub(super) use open::{admitted_instances, open_instances};
+pub(super) use roles::roles;

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::{MemberPath, find};
-use crate::access::tables::{Members, Read};
+use crate::access::tables::{InstanceRoles, Members, Read};
 use crate::access::{Catalogue, HeldRole, Merged, Operation, Rule};
 use crate::context::MandateContext;
 use crate::context::policy::Policy;
@@ -16,7 +16,7 @@ use crate::http::app::App;
 use crate::http::extract::{FromPath, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::kernel::error::{Error, Result};
-use crate::kernel::ids::InstanceId;
+use crate::kernel::ids::{InstanceId, UserId};
 use crate::tenancy::groups::{Reaching, ReachingGroup};
 use crate::tenancy::roles::Readable;
 
@@ -165,11 +165,8 @@ async fn get_member_access(
     let user = grant.open(found)?.user_id;
     let alive = context.access_of(&grant, user).await?;
     let roles = alive.as_ref().map_or(&[][..], |access| &access.roles);
-    let mut answer = MemberAccess::of(
-        roles,
-        &Catalogue::mandate(),
-        &Readable::in_mandate(&context, user).await?,
-    );
+    let mut answer =
+        MemberAccess::of(roles, &Catalogue::mandate(), &readable_in_mandate(&context, user).await?);
     if let Some(instance) = query.instance_id {
         let (catalogue, access) = context
             .instance_access_of(&grant, user, instance)
@@ -177,11 +174,31 @@ async fn get_member_access(
             .ok_or_else(Error::not_found)?;
         let roles =
             access.as_ref().filter(|_| alive.is_some()).map_or(&[][..], |access| &access.roles);
-        let readable = Readable::in_instance(&context.in_instance(instance).await?, user).await?;
+        let readable = readable_in_instance(&context, user, instance).await?;
         answer = answer.and(MemberAccess::of(roles, &catalogue, &readable));
     }
     if answer.hangs_on_groups() {
         answer = answer.through(Reaching::of(&context, &grant, user, None).await?);
     }
     Ok(Json(answer))
+}
+
+/// Which of a member's roles the caller may be told of: of their own, all.
+async fn readable_in_mandate(context: &MandateContext, member: UserId) -> Result<Readable> {
+    if member == context.caller().user() {
+        return Ok(Readable::All);
+    }
+    Readable::in_mandate(context).await
+}
+
+/// The same in an instance.
+async fn readable_in_instance(
+    context: &MandateContext,
+    member: UserId,
+    instance: InstanceId,
+) -> Result<Readable> {
+    if member == context.caller().user() || context.reaches_all_through::<InstanceRoles, Read>() {
+        return Ok(Readable::All);
+    }
+    Readable::in_instance(&context.in_instance(instance).await?).await
 }

@@ -1,5 +1,7 @@
 //! What it would take: steps that, done in their order, have the question answered with yes.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,7 +11,6 @@ use crate::access::{HeldRole, Level, Merged, Operation};
 use crate::context::asking::AskedScope;
 use crate::context::standing::{Closed, Standing};
 use crate::kernel::ids::RoleId;
-use crate::tenancy::roles::Readable;
 
 /// What would be enough.
 #[derive(Debug, Serialize, ToSchema)]
@@ -112,9 +113,11 @@ pub(super) struct Refused<'a> {
     pub question: &'a Question,
     pub scope: &'a AskedScope,
     pub verdict: Verdict,
-    pub standing: &'a Standing,
-    pub readable: &'a Readable,
-    /// Whether the row's owner is a member whom the caller may know of.
+    pub standing: Standing,
+    /// Roles that the caller may be told of; only looked at where [`Self::takes_more`].
+    pub readable: Arc<Vec<HeldRole>>,
+    /// Whether the row's owner is a member whom the caller may know of; only looked at where
+    /// [`Self::is_a_matter_of_groups`].
     pub owner_is_known: bool,
 }
 
@@ -125,7 +128,7 @@ impl Refused<'_> {
             Target::Rows(table, operation) => (table, operation, None),
             Target::View(view) => (view, Operation::Read, Some(view.to_owned())),
         };
-        let possible = target.can_be(self.verdict.needed, &self.scope.catalogue);
+        let possible = self.is_possible();
         let ways = if possible { self.ways() } else { Vec::new() };
         let role = ways.iter().flat_map(|way| &way.steps).find_map(|step| step.role.clone());
         let detail = if possible {
@@ -137,18 +140,31 @@ impl Refused<'_> {
         Need { table: table.to_owned(), operation, view, level, role, ways, detail }
     }
 
+    /// Whether anybody can.
+    fn is_possible(&self) -> bool {
+        self.question.target().can_be(self.verdict.needed, &self.scope.catalogue)
+    }
+
+    /// Whether it would take more than is held.
+    pub fn takes_more(&self) -> bool {
+        self.is_possible() && !reaches(self.held(), Some(self.verdict.needed))
+    }
+
+    /// Whether it would do to be near the row's owner.
+    pub fn is_a_matter_of_groups(&self) -> bool {
+        self.takes_more() && self.held().is_group() && self.question.target().has_owners()
+    }
+
     fn ways(&self) -> Vec<Way> {
         let opened = || self.standing.closed.iter().copied().map(Step::from);
         let and = |step: Step| Way { steps: opened().chain([step]).collect() };
-        let held = self.held();
-        if reaches(held, Some(self.verdict.needed)) {
+        if !self.takes_more() {
             return vec![Way { steps: opened().collect() }];
         }
         let share = || {
             and(Step::new(Action::ShareGroup, "Put the user and the row's owner into one group."))
         };
-        let near_would_do =
-            held.is_group() && self.owner_is_known && self.question.target().has_owners();
+        let near_would_do = self.is_a_matter_of_groups() && self.owner_is_known;
         std::iter::once(and(self.give_a_role())).chain(near_would_do.then(share)).collect()
     }
 
@@ -189,7 +205,7 @@ impl Refused<'_> {
                 role.label.clone(),
             )
         };
-        let found = self.readable.roles.iter().filter(enough).min_by_key(weight)?;
+        let found = self.readable.iter().filter(enough).min_by_key(weight)?;
         Some(NeededRole { id: found.id, label: found.label.clone() })
     }
 }

@@ -113,7 +113,7 @@ impl Answered<'_> {
             because: because(scope, question, readable),
             blocked_by: refused
                 .iter()
-                .map(|refused| obstacle(question, verdict, refused.standing))
+                .map(|refused| obstacle(question, verdict, &refused.standing))
                 .collect(),
             would_need: refused.map(|refused| refused.need()),
             group_count: groups.as_ref().map(|reaching| reaching.count),

@@ -1,5 +1,7 @@
 //! `POST /api/access/explain`: for people who wonder why.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -7,8 +9,9 @@ use utoipa_axum::routes;
 use super::advice::Refused;
 use super::explain::{Answered, Explanation};
 use super::{Question, located, subject};
-use crate::access::Operation;
+use crate::access::decision::Verdict;
 use crate::access::tables::Read;
+use crate::access::{Level, Operation};
 use crate::context::asking::{AskedScope, Asking, Subject};
 use crate::context::policy::Policy;
 use crate::http::app::App;
@@ -60,33 +63,66 @@ async fn explain_access(
     let question = Question::of_body("", body.table, body.operation, body.view, body.owner_id)?;
     let mut subject = subject(&asking, body.user_id).await?;
     let scope = located(&mut subject, &question).await?;
-    // Who is near is asked whatever the level: what it would take depends on it.
-    let peers = subject.peers_among(&question.owner.into_iter().collect()).await?;
-    let verdict = subject.verdict(&scope, question.target(), question.owner, &peers);
-    let readable = readable(&asking, &scope, subject.user()).await?;
-    let groups =
-        if verdict.level.is_group() { groups(&asking, &subject, &question).await? } else { None };
-    let standing = if verdict.allowed { None } else { Some(subject.standing(&scope).await?) };
-    let owner_is_known = !verdict.allowed && owner_is_known(&asking, &question).await?;
-    let refused = standing.as_ref().map(|standing| Refused {
-        question: &question,
-        scope: &scope,
-        verdict,
-        standing,
-        readable: &readable,
-        owner_is_known,
-    });
-    Ok(Json(
-        Answered {
+    let verdict = verdict(&subject, &scope, &question).await?;
+    let mut refused = if verdict.allowed {
+        None
+    } else {
+        Some(Refused {
             question: &question,
             scope: &scope,
             verdict,
-            readable: &readable,
-            groups,
-            refused,
-        }
-        .explanation(),
-    ))
+            standing: subject.standing(&scope).await?,
+            readable: Arc::default(),
+            owner_is_known: false,
+        })
+    };
+    let readable = readable(&asking, &subject, &scope, refused.as_mut()).await?;
+    if let Some(refused) = refused.as_mut().filter(|refused| refused.is_a_matter_of_groups()) {
+        refused.owner_is_known = owner_is_known(&asking, &question).await?;
+    }
+    let groups =
+        if verdict.level.is_group() { groups(&asking, &subject, &question).await? } else { None };
+    let answered = Answered {
+        question: &question,
+        scope: &scope,
+        verdict,
+        readable: &readable,
+        groups,
+        refused,
+    };
+    Ok(Json(answered.explanation()))
+}
+
+/// What it would take depends on who is near, unless all rows are reached.
+async fn verdict(subject: &Subject, scope: &AskedScope, question: &Question) -> Result<Verdict> {
+    let target = question.target();
+    let depends = scope.level(target) < Level::All && target.has_owners();
+    let owner = question.owner.filter(|_| depends);
+    let peers = subject.peers_among(&owner.into_iter().collect()).await?;
+    Ok(subject.verdict(scope, target, question.owner, &peers))
+}
+
+/// Which roles of the scope the caller may be told that the subject holds. Where it would take
+/// more, those that may be suggested are put beside the question.
+async fn readable(
+    asking: &Asking,
+    subject: &Subject,
+    scope: &AskedScope,
+    refused: Option<&mut Refused<'_>>,
+) -> Result<Readable> {
+    let is_oneself = subject.user() == asking.context().caller().user();
+    let refused = refused.filter(|refused| refused.takes_more());
+    if is_oneself && refused.is_none() {
+        return Ok(Readable::All);
+    }
+    let readable = match scope.instance {
+        None => Readable::in_mandate(asking.context()).await?,
+        Some(instance) => Readable::in_instance(&asking.in_instance(instance).await?).await?,
+    };
+    if let Some(refused) = refused {
+        refused.readable = readable.roles(asking, scope.instance).await?;
+    }
+    Ok(if is_oneself { Readable::All } else { readable })
 }
 
 /// The groups through which the subject reaches the row's owner, or anybody; none where the row is
@@ -114,14 +150,4 @@ async fn owner_is_known(asking: &Asking, question: &Question) -> Result<bool> {
     let found = members::named(&mut reading, &grant, &[owner], &[]).await?;
     reading.finish().await?;
     Ok(!found.is_empty())
-}
-
-/// Which roles of the scope the caller may be told of.
-async fn readable(asking: &Asking, scope: &AskedScope, person: UserId) -> Result<Readable> {
-    match scope.instance {
-        None => Readable::in_mandate(asking.context(), person).await,
-        Some(instance) => {
-            Readable::in_instance(&asking.context().in_instance(instance).await?, person).await
-        }
-    }
 }

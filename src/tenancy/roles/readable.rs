@@ -1,54 +1,93 @@
 //! The roles whose rules somebody may be told. Whoever may read a member is told what they may do,
 //! but from which roles only where they may read those. One's own roles everybody is told.
 
+use std::sync::Arc;
+
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::access::HeldRole;
 use crate::access::tables::{InstanceRoles, Read, Roles};
+use crate::access::{HeldRole, Level};
+use crate::context::asking::Asking;
 use crate::context::{Grant, InstanceContext, MandateContext};
-use crate::kernel::error::Result;
-use crate::kernel::ids::UserId;
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::InstanceId;
 
-/// Which roles the caller may be told, in a mandate or in one of its instances, of what somebody
-/// holds there.
+/// Which roles of a mandate, or of one of its instances, the caller may be told of, whoever holds
+/// them.
 #[derive(Debug)]
-pub struct Readable {
-    /// Those that the caller may read, whoever holds them.
-    pub roles: Vec<HeldRole>,
-    /// The caller is told about themselves.
-    own: bool,
+pub enum Readable {
+    All,
+    These(Arc<Vec<HeldRole>>),
 }
 
 impl Readable {
-    /// Whether the caller may be told that the person holds this role.
+    /// Whether the caller may be told of the role.
     #[must_use]
     pub fn tells(&self, role: &HeldRole) -> bool {
-        self.own || self.roles.iter().any(|readable| readable.id == role.id)
+        match self {
+            Self::All => true,
+            Self::These(roles) => roles.iter().any(|readable| readable.id == role.id),
+        }
     }
 
     /// Of the mandate's own roles.
-    pub async fn in_mandate(context: &MandateContext, person: UserId) -> Result<Self> {
-        let own = context.caller().user() == person;
-        let Ok(grant) = context.grant::<Roles, Read>() else {
-            return Ok(Self { roles: Vec::new(), own });
-        };
+    pub async fn in_mandate(context: &MandateContext) -> Result<Self> {
+        let Ok(grant) = context.grant::<Roles, Read>() else { return Ok(Self::none()) };
+        let held = context.access().map(|access| &access.roles[..]);
+        if let Some(known) = Self::known(grant.level(), held) {
+            return Ok(known);
+        }
         let mut reading = context.read().await?;
         let roles = mandate_roles(&mut reading, &grant).await?;
         reading.finish().await?;
-        Ok(Self { roles, own })
+        Ok(Self::These(Arc::new(roles)))
     }
 
     /// Of the roles of an instance.
-    pub async fn in_instance(context: &InstanceContext, person: UserId) -> Result<Self> {
-        let own = context.mandate().caller().user() == person;
+    pub async fn in_instance(context: &InstanceContext) -> Result<Self> {
         let Ok(grant) = context.grant_through_level::<InstanceRoles, Read>() else {
-            return Ok(Self { roles: Vec::new(), own });
+            return Ok(Self::none());
         };
+        let held = context.access().map(|access| &access.roles[..]);
+        if let Some(known) = Self::known(grant.level(), held) {
+            return Ok(known);
+        }
         let mut reading = context.read().await?;
         let roles = instance_roles(&mut reading, &grant).await?;
         reading.finish().await?;
-        Ok(Self { roles, own })
+        Ok(Self::These(Arc::new(roles)))
+    }
+
+    fn none() -> Self {
+        Self::These(Arc::default())
+    }
+
+    /// Without a statement: for whoever reads all, or what they hold, as their access tells where
+    /// they have any.
+    fn known(level: Level, held: Option<&[HeldRole]>) -> Option<Self> {
+        match (level, held) {
+            (Level::All, _) => Some(Self::All),
+            (Level::My, Some(held)) => Some(Self::These(Arc::new(held.to_vec()))),
+            _ => None,
+        }
+    }
+
+    /// The roles themselves, of the mandate or of this instance.
+    pub async fn roles(
+        &self,
+        asking: &Asking,
+        instance: Option<InstanceId>,
+    ) -> Result<Arc<Vec<HeldRole>>> {
+        let all = match (self, instance) {
+            (Self::These(roles), _) => return Ok(roles.clone()),
+            (Self::All, None) => asking.roles(&asking.context().grant()?).await?,
+            (Self::All, Some(instance)) => {
+                let context = asking.in_instance(instance).await?;
+                asking.instance_roles(&context.grant_through_level()?).await?
+            }
+        };
+        all.ok_or_else(|| Error::internal("all roles are readable, and not all are read"))
     }
 }
 

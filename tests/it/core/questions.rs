@@ -20,6 +20,9 @@ pub const SLICE: Slice = Slice {
         case("explain_access", EXPLAIN, 200)
             .body(r#"{"table": "members", "operation": "read", "userId": "$target"}"#),
         case("explain_access", EXPLAIN, 200)
+            .of("of oneself")
+            .body(r#"{"table": "members", "operation": "read"}"#),
+        case("explain_access", EXPLAIN, 200)
             .of("in an instance")
             .instance("$instance")
             .body(r#"{"table": "access", "operation": "update"}"#),

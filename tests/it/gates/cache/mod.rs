@@ -63,7 +63,7 @@ impl Stage {
     }
 
     /// About the caller: in the mandate, and in instances that are not named.
-    fn questions(&self) -> [(Uuid, &'static str, Value); 4] {
+    fn questions(&self) -> [(Uuid, &'static str, Value); 6] {
         let (acme, desk, other) = (self.world.acme.id, self.desk.id, self.people[0].id);
         let check = |table: &str, operation: &str| {
             json!({
@@ -81,6 +81,9 @@ impl Stage {
             (acme, "/api/access/check", json!({ "checks": in_mandate })),
             (acme, "/api/access/check", json!({ "checks": in_playbooks })),
             (acme, "/api/access/explain", check("playbooks", "create")),
+            // What it would take names a role of those that there are.
+            (acme, "/api/access/explain", json!({ "table": "groups", "operation": "create" })),
+            (acme, "/api/access/explain", json!({ "table": "instances", "operation": "read" })),
             (
                 desk,
                 "/api/access/check",
