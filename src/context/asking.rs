@@ -127,17 +127,16 @@ impl Asking {
     /// Whether the caller may know of this instance: it is open to them, or their level of
     /// `instances` reaches it.
     pub async fn may_know_of(&self, instance: InstanceId) -> Result<bool> {
-        let (user, mandate) = (self.mandate.caller.user, self.mandate.mandate);
-        let kept =
-            self.mandate.caller.services.cache.instance((user, mandate, instance), self.epochs);
-        if let Some(Some(FoundInstance { access: Some(_), .. })) = kept {
-            return Ok(true);
-        }
-        // How near an instance is hangs on others too, whom the caller's epochs say nothing of.
+        let Some(found) = self.found(instance).await? else { return Ok(false) };
         let reads = self.mandate.levels(Instances::NAME, Operation::Read).operation;
-        let reader = self.mandate.reader().await?;
-        let found = load::instance(&*reader, user, mandate, instance).await?;
-        Ok(found.is_some_and(|found| found.access.is_some() || reads >= found.needed))
+        if !reads.is_group() || found.needed == Level::My {
+            return Ok(found.access.is_some() || reads >= found.needed);
+        }
+        // Whose instance it is by way of groups hangs on others too, whom the caller's epochs say
+        // nothing of.
+        let (user, mandate) = (self.mandate.caller.user, self.mandate.mandate);
+        let found = load::instance(&*self.mandate.reader().await?, user, mandate, instance).await?;
+        Ok(found.is_some_and(|found| reads >= found.needed))
     }
 
     /// An instance of the mandate as it is kept of the caller.

@@ -53,7 +53,7 @@ impl Stage {
         // No instance is named: which one is meant is kept too.
         self.compare(&mut found, |node| node.get("/api/playbooks").bearer(token).mandate(acme.id))
             .await;
-        for (mandate, path, question) in self.questions() {
+        for (mandate, path, question) in self.questions(person) {
             self.compare(&mut found, |node| {
                 node.post(path).bearer(token).mandate(mandate).json(question.clone())
             })
@@ -62,9 +62,14 @@ impl Stage {
         (!found.is_empty()).then_some(found)
     }
 
-    /// About the caller: in the mandate, and in instances that are not named.
-    fn questions(&self) -> [(Uuid, &'static str, Value); 6] {
+    /// About the caller: in the mandate, and in instances that are not named by the header.
+    fn questions(&self, person: usize) -> [(Uuid, &'static str, Value); 7] {
         let (acme, desk, other) = (self.world.acme.id, self.desk.id, self.people[0].id);
+        let evaluate = json!({
+            "subject": { "type": "user", "id": self.people[person].id },
+            "action": { "name": "update" }, "resource": { "type": "playbooks", "id": "any" },
+            "context": { "instance": self.shelf.instance },
+        });
         let check = |table: &str, operation: &str| {
             json!({
                 "table": table, "operation": operation, "ownerId": other,
@@ -84,6 +89,7 @@ impl Stage {
             // What it would take names a role of those that there are.
             (acme, "/api/access/explain", json!({ "table": "groups", "operation": "create" })),
             (acme, "/api/access/explain", json!({ "table": "instances", "operation": "read" })),
+            (acme, "/access/v1/evaluation", evaluate),
             (
                 desk,
                 "/api/access/check",

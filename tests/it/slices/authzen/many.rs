@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::kit::points_at;
-use super::{MANY, action, decisions, denied, owned, question, resource, subject};
+use super::{MANY, ONE, action, decisions, denied, owned, question, resource, subject};
 use crate::harness::{World, statements};
 
 #[tokio::test]
@@ -173,4 +173,22 @@ async fn questions_about_one_subject_cost_no_more_than_one() {
     let one = cost(1).await;
     assert!(one > 2);
     assert_eq!(cost(100).await, one);
+}
+
+/// What is kept of the caller answers, also in an instance that is not open to them: nothing is
+/// sent but what all who wait share.
+#[tokio::test]
+async fn a_question_about_oneself_takes_no_statement_of_its_own() {
+    let world = World::new().await;
+    let (admin, acme) = (world.admin(), &world.acme);
+    let mut asked = question(acme.admin.id, "update", resource("playbooks"));
+    asked["context"] = json!({ "instance": acme.instance });
+    let cost = async || {
+        let before = statements::sent();
+        let answer = admin.post(ONE, asked.clone()).await.expect(200);
+        assert_eq!(answer["context"]["reason"], Value::Null, "{answer}");
+        statements::sent() - before
+    };
+    cost().await;
+    assert_eq!(cost().await, 1);
 }
