@@ -11,13 +11,12 @@ use super::grant::Grant;
 use super::instance::{InstanceContext, instance_context};
 use super::load::{self, Epochs, FoundInstance, OpenInstance};
 use super::mandate::{Authority, MandateContext};
+use super::member::ReadMember;
 use super::merged_access::{InstanceAccess, MandateAccess};
 use super::services::Services;
 use super::standing::{self, Standing};
 use crate::access::decision::{self, Target, Verdict};
-use crate::access::tables::{
-    INSTANCE_TABLES, InstanceRoles, Instances, Members, Read, Roles, Table,
-};
+use crate::access::tables::{INSTANCE_TABLES, InstanceRoles, Instances, Read, Roles, Table};
 use crate::access::{Catalogue, HeldRole, Level, Merged, Operation};
 use crate::kernel::db::{Reader, Whose};
 use crate::kernel::error::{Error, Result};
@@ -192,12 +191,11 @@ impl Asking {
     }
 
     /// A member whom the caller may read.
-    pub async fn member(&self, grant: &Grant<Members, Read>, user: UserId) -> Result<Subject> {
-        let access = self.mandate.access_of(grant, user).await?.map(Arc::new);
+    pub fn member(&self, member: &ReadMember) -> Subject {
         let reads_all =
             self.mandate.levels(Instances::NAME, Operation::Read).operation == Level::All;
         let hidden_from = (!reads_all).then_some(self.mandate.caller.user);
-        Ok(Subject { hidden_from, ..self.subject(user, access, None) })
+        Subject { hidden_from, ..self.subject(member.user, member.access.clone(), None) }
     }
 
     fn subject(

@@ -8,11 +8,12 @@ use super::actor::{Actor, RequestMeta};
 use super::caller::Caller;
 use super::grant::{Grant, Levels};
 use super::load;
+use super::member::ReadMember;
 use super::merged_access::{InstanceAccess, MandateAccess};
 use super::system::SystemContext;
 use super::through::ThroughLevel;
 use super::transaction::{Reading, Writing};
-use crate::access::tables::{Access, Create, Members, Op, Read, Table};
+use crate::access::tables::{Access, Create, Members, Op, Table};
 use crate::access::{Catalogue, Level, Operation};
 use crate::kernel::db::{ActAs, Intent, Reader, Whose};
 use crate::kernel::error::Result;
@@ -114,24 +115,15 @@ impl MandateContext {
         Grant::decide(self.mandate, Some(instance), self.caller.user, levels)
     }
 
-    /// A member's own access here, alive or `None`; for whoever may read that member.
-    pub async fn access_of(
-        &self,
-        _: &Grant<Members, Read>,
-        member: UserId,
-    ) -> Result<Option<MandateAccess>> {
-        let loaded = load::mandate_access(&*self.reader().await?, member, self.mandate).await?;
-        Ok(loaded.and_then(|loaded| loaded.access))
-    }
-    /// The same in an instance of this mandate, with the tables and views that it knows; `None`: no
-    /// such instance.
+    /// What a member may do in an instance of this mandate, where it is alive, with the tables and
+    /// views that the instance knows; `None`: no such instance.
     pub async fn instance_access_of(
         &self,
-        _: &Grant<Members, Read>,
-        member: UserId,
+        member: &ReadMember,
         instance: InstanceId,
     ) -> Result<Option<(Catalogue, Option<Arc<InstanceAccess>>)>> {
-        let found = load::instance(&*self.reader().await?, member, self.mandate, instance).await?;
+        let (reader, user) = (self.reader().await?, member.user);
+        let found = load::instance(&*reader, user, self.mandate, instance).await?;
         Ok(found.map(|found| (found.catalogue, found.access)))
     }
     pub(super) async fn reader(&self) -> Result<Reader<'_>> {

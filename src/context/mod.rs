@@ -36,6 +36,7 @@ pub mod judge;
 mod load;
 mod locks;
 mod mandate;
+pub mod member;
 mod merged_access;
 mod naming;
 mod outcome;

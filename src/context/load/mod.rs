@@ -8,6 +8,7 @@ mod epochs;
 mod homes;
 mod instance;
 mod mandate;
+mod members;
 mod open;
 mod roles;
 
@@ -18,6 +19,8 @@ pub(super) use epochs::{Alive, Fresh, LiveSession, Mandates, Question, alive};
 pub(super) use homes::{RoleHome, is_of_a_feature, mandate_exists, mandate_of_instance, role_home};
 pub(super) use instance::{FoundInstance, instance};
 pub(super) use mandate::{is_suspended, mandate_access};
+pub(super) use members::members;
+pub use members::{FoundMember, NamedMembers};
 pub use open::OpenInstance;
 pub(super) use open::{admitted_instances, open_instances};
 pub(super) use roles::roles;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
-use super::{MemberPath, find};
+use super::MemberPath;
 use crate::access::tables::{InstanceRoles, Members, Read};
 use crate::access::{Catalogue, HeldRole, Merged, Operation, Rule};
 use crate::context::MandateContext;
@@ -159,21 +159,16 @@ async fn get_member_access(
     Query(query): Query<AccessQuery>,
 ) -> Result<Json<MemberAccess>> {
     let grant = context.grant::<Members, Read>()?;
-    let mut reading = context.read().await?;
-    let found = find::find(&mut reading, &grant, user).await?;
-    reading.finish().await?;
-    let user = grant.open(found)?.user_id;
-    let alive = context.access_of(&grant, user).await?;
-    let roles = alive.as_ref().map_or(&[][..], |access| &access.roles);
+    let member = context.member(&grant, user).await?;
+    let roles = member.access.as_ref().map_or(&[][..], |access| &access.roles);
     let mut answer =
         MemberAccess::of(roles, &Catalogue::mandate(), &readable_in_mandate(&context, user).await?);
     if let Some(instance) = query.instance_id {
-        let (catalogue, access) = context
-            .instance_access_of(&grant, user, instance)
-            .await?
-            .ok_or_else(Error::not_found)?;
-        let roles =
-            access.as_ref().filter(|_| alive.is_some()).map_or(&[][..], |access| &access.roles);
+        let (catalogue, access) =
+            context.instance_access_of(&member, instance).await?.ok_or_else(Error::not_found)?;
+        // An admission counts only while the membership is alive.
+        let access = access.filter(|_| member.access.is_some());
+        let roles = access.as_ref().map_or(&[][..], |access| &access.roles);
         let readable = readable_in_instance(&context, user, instance).await?;
         answer = answer.and(MemberAccess::of(roles, &catalogue, &readable));
     }

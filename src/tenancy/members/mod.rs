@@ -7,7 +7,6 @@ mod find;
 mod insert;
 mod list;
 mod list_routes;
-mod named;
 mod role_routes;
 mod routes;
 mod store;
@@ -25,7 +24,6 @@ use crate::path_params;
 
 pub use find::found;
 pub use insert::insert_first;
-pub use named::{NamedMember, named};
 
 path_params! {
     /// To a member.

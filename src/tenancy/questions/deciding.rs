@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 
 use super::authzen::{Call, Decided, Person, Undecided, by_itself};
 use super::{AskedAccess, Question, verdicts};
-use crate::access::tables::{Members, Read};
-use crate::context::Grant;
+use crate::access::tables::Read;
 use crate::context::asking::{Asking, Located, Subject};
+use crate::context::member::{NamedMembers, ReadMember};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, UserId};
-use crate::tenancy::members::{self, NamedMember};
 
 /// Whom a question is about, and in which instance.
 type AskedAbout = (UserId, Option<InstanceId>);
@@ -85,42 +84,36 @@ fn has_nothing_to_choose(refusal: &Error) -> bool {
 /// Whom the questions name, as far as the caller may know of them.
 struct People {
     caller: UserId,
-    /// Over oneself, and whom else the caller's level reaches.
-    grant: Grant<Members, Read>,
-    found: Vec<NamedMember>,
+    found: Vec<ReadMember>,
 }
 
 impl People {
     /// All of them in one statement; none where nobody but the caller is named, and by the id.
     async fn of(asking: &Asking, calls: &[Decided<Call>]) -> Result<Self> {
         let context = asking.context();
-        let (caller, grant) = (context.caller().user(), context.grant_over_oneself::<Read>()?);
-        let (mut ids, mut usernames) = (Vec::new(), Vec::new());
-        let subjects = calls.iter().flatten().filter_map(|call| call.subject().ok());
-        // The id of an owner needs no look: whose row it is may be anybody.
-        let owners = calls
-            .iter()
-            .flatten()
-            .filter_map(|call| call.owner().ok().flatten())
-            .filter(|owner| !matches!(owner, Person::Id(_)));
-        for person in subjects.chain(owners) {
-            match person {
-                Person::Id(id) if id == caller => {}
-                Person::Id(id) => ids.push(id),
-                Person::UsernameKey(key) => usernames.push(key),
+        let caller = context.caller().user();
+        let mut named = NamedMembers::default();
+        for call in calls.iter().flatten() {
+            match call.subject() {
+                Ok(Person::Id(id)) if id != caller => named.users.push(id),
+                Ok(Person::UsernameKey(key)) => named.usernames.push(key),
+                _ => {}
+            }
+            // The id of an owner needs no look: whose row it is may be anybody.
+            if let Ok(Some(Person::UsernameKey(key))) = call.owner() {
+                named.owners.push(key);
             }
         }
-        if ids.is_empty() && usernames.is_empty() {
-            return Ok(Self { caller, grant, found: Vec::new() });
+        if named.is_empty() {
+            return Ok(Self { caller, found: Vec::new() });
         }
-        let mut reading = context.read().await?;
-        let found = members::named(&mut reading, &grant, &ids, &usernames).await?;
-        reading.finish().await?;
-        Ok(Self { caller, grant, found })
+        // Over oneself, and whom else the caller's level reaches.
+        let grant = context.grant_over_oneself::<Read>()?;
+        Ok(Self { caller, found: context.members(&grant, &named).await? })
     }
 
     fn find(&self, person: &Person) -> Option<UserId> {
-        let is = |member: &&NamedMember| match person {
+        let is = |member: &&ReadMember| match person {
             Person::Id(id) => member.user == *id,
             Person::UsernameKey(key) => member.username_key == *key,
         };
@@ -157,7 +150,10 @@ impl People {
         let subject = if user == self.caller {
             asking.oneself()
         } else {
-            asking.member(&self.grant, user).await?
+            let Some(member) = self.found.iter().find(|member| member.user == user) else {
+                return Ok(None);
+            };
+            asking.member(member)
         };
         let Some(instance) = instance else { return Ok(Some(subject)) };
         if !asking.may_know_of(instance).await? {

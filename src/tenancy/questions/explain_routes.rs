@@ -13,6 +13,7 @@ use crate::access::decision::Verdict;
 use crate::access::tables::Read;
 use crate::access::{Level, Operation};
 use crate::context::asking::{AskedScope, Asking, Subject};
+use crate::context::member::NamedMembers;
 use crate::context::policy::Policy;
 use crate::http::app::App;
 use crate::http::extract::Json;
@@ -20,7 +21,6 @@ use crate::http::guard::{Guard, Routes};
 use crate::kernel::error::{Code, Result};
 use crate::kernel::ids::UserId;
 use crate::tenancy::groups::Reaching;
-use crate::tenancy::members;
 use crate::tenancy::roles::Readable;
 
 pub(super) fn routes(app: &App) -> Routes {
@@ -146,8 +146,6 @@ async fn owner_is_known(asking: &Asking, question: &Question) -> Result<bool> {
     let Some(owner) = question.owner else { return Ok(false) };
     let context = asking.context();
     let grant = context.grant_over_oneself::<Read>()?;
-    let mut reading = context.read().await?;
-    let found = members::named(&mut reading, &grant, &[owner], &[]).await?;
-    reading.finish().await?;
-    Ok(!found.is_empty())
+    let named = NamedMembers { users: vec![owner], ..NamedMembers::default() };
+    Ok(!context.members(&grant, &named).await?.is_empty())
 }

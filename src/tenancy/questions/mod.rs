@@ -26,7 +26,6 @@ use crate::http::app::App;
 use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::UserId;
 use crate::kernel::missing::Thing;
-use crate::tenancy::members;
 
 pub fn routes(app: &App) -> OpenApiRouter<App> {
     check_routes::routes(app).merge(explain_routes::routes(app)).merge(authzen_routes::routes(app))
@@ -105,11 +104,7 @@ impl Question {
 async fn member(asking: &Asking, user: UserId) -> Result<Subject> {
     let context = asking.context();
     let grant: Grant<Members, Read> = context.grant()?;
-    let mut reading = context.read().await?;
-    let found = members::found(&mut reading, &grant, user).await?;
-    reading.finish().await?;
-    let member = grant.open(found)?.into_row();
-    asking.member(&grant, member).await
+    Ok(asking.member(&context.member(&grant, user).await?))
 }
 
 /// Oneself, or a member whom the caller may read.
