@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::authorizing::Authorizing;
 use super::context::{Context, Governed, OfTables};
 use super::facts::RequestFacts;
+use crate::context::change::retrying;
 use crate::context::load::{self, Epochs};
 use crate::context::mandate::{Authority, MandateContext};
 use crate::context::merged_access::MandateAccess;
@@ -108,11 +109,12 @@ impl Authorizing<'_> {
             // it.
             return Ok(access);
         }
+        if loaded.first_use {
+            // Before it is kept, so that it is tried again where it fails.
+            retrying(|| self.note_first_use(mandate)).await?;
+        }
         let epochs = Epochs { era: self.epochs.era, ..loaded.epochs };
         self.services.cache.keep_mandate(key, epochs, access.clone());
-        if loaded.first_use {
-            self.note_first_use(mandate).await?;
-        }
         Ok(access)
     }
 

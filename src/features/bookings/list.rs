@@ -43,7 +43,7 @@ impl Filter {
 const COLUMNS: &str = "b.id, b.instance_id, b.event_time, b.duration_minutes, b.topic,
     b.street, b.city, b.state, b.country, b.owner_id, b.status, b.decided_by, b.decided_at,
     b.decision_note, b.version, b.created_at,
-    (select u.email from memberships m join users u on u.id = m.user_id
+    (select m.email from memberships m
      where m.mandate_id = $1 and m.user_id = b.owner_id and m.first_used_at is not null) as email";
 
 /// The order of a page.

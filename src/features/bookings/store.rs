@@ -47,7 +47,7 @@ macro_rules! bookings {
                       b.duration_minutes as "duration_minutes!", b.topic as "topic!",
                       b.street as "street!", b.city as "city!", b.state, b.country as "country!",
                       b.owner_id as "owner_id!",
-                      (select u.email from memberships m join users u on u.id = m.user_id
+                      (select m.email from memberships m
                        where m.mandate_id = $1 and m.user_id = b.owner_id
                          and m.first_used_at is not null) as email,
                       b.status as "status!: Status", b.decided_by as "decided_by: UserId",

@@ -74,7 +74,9 @@ async fn update_user(
             let work = || update_as_sys_admin(system, user, changes, body.version, precondition);
             retrying(work).await
         }
-        Accounts::Own(caller) => update_own(caller, changes, body.version, precondition).await,
+        Accounts::Own(caller) => {
+            retrying(|| update_own(caller, changes, body.version, precondition)).await
+        }
     };
     updated.map(Versioned)
 }

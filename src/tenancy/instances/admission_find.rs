@@ -36,15 +36,17 @@ async fn access_row<O: Op>(
     user: UserId,
 ) -> Result<Option<(FeatureAccess, i16)>> {
     let row = sqlx::query!(
-        r#"select a.user_id, u.username, u.username_key, a.instance_id, a.enabled, a.version,
+        r#"select a.user_id, m.username, m.username_key, a.instance_id, a.enabled, a.version,
                   array(select r.role_id from access_roles r
                         where r.mandate_id = a.mandate_id and r.instance_id = a.instance_id
                           and r.user_id = a.user_id order by 1) as "role_ids!: Vec<RoleId>",
                   case when a.user_id = $4 then 1::smallint
-                       when a.user_id in (select p.user_id from group_peers($1, $4) p)
+                       when exists (select 1 from group_peers($1, $4) p
+                                    where p.user_id = a.user_id)
                          then 2::smallint
                        else 3::smallint end as "needed!"
-           from feature_accesses a join users u on u.id = a.user_id
+           from feature_accesses a
+           join memberships m on m.mandate_id = a.mandate_id and m.user_id = a.user_id
            where a.mandate_id = $1 and a.instance_id = $2 and a.user_id = $3"#,
         grant.mandate_uuid(),
         grant.instance_uuid(),

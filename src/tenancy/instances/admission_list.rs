@@ -10,8 +10,8 @@ use crate::kernel::db::listing::{Key, Listing, Order, Values};
 use crate::kernel::db::page::{Paging, Rows};
 use crate::kernel::error::Result;
 
-/// What is told of an admission `a` of the user `u`.
-const COLUMNS: &str = "a.user_id, u.username, a.instance_id, a.enabled, a.version,
+/// What is told of an admission `a` of the member `m`.
+const COLUMNS: &str = "a.user_id, m.username, a.instance_id, a.enabled, a.version,
     array(select r.role_id from access_roles r
           where r.mandate_id = a.mandate_id and r.instance_id = a.instance_id
             and r.user_id = a.user_id
@@ -40,10 +40,10 @@ pub(super) async fn list_accesses(
     let listing = Listing {
         columns: COLUMNS,
         from: "feature_accesses a",
-        beside: "join users u on u.id = a.user_id",
+        beside: "join memberships m on m.mandate_id = a.mandate_id and m.user_id = a.user_id",
         reach: reach(grant.level()),
         filter: "true",
-        order: Order::by(Key::Text("u.username_key"), "u.id"),
+        order: Order::by(Key::Text("m.username_key"), "m.user_id"),
     };
     let values =
         Values::of(grant.mandate_uuid()).and(grant.instance_uuid()).and(grant.caller_uuid());

@@ -26,10 +26,10 @@ async fn row<O: Op>(
     user: UserId,
 ) -> Result<Option<(Member, i16)>> {
     let row = sqlx::query!(
-        r#"select m.id, m.user_id, u.username, u.username_key,
-                  case when m.first_used_at is not null then u.email end as email,
-                  case when m.first_used_at is not null then u.first_name end as first_name,
-                  case when m.first_used_at is not null then u.last_name end as last_name,
+        r#"select m.id, m.user_id, m.username, m.username_key,
+                  case when m.first_used_at is not null then m.email end as email,
+                  case when m.first_used_at is not null then m.first_name end as first_name,
+                  case when m.first_used_at is not null then m.last_name end as last_name,
                   array(select r.role_id from member_roles r
                         where r.mandate_id = m.mandate_id and r.user_id = m.user_id
                                 order by 1) as "role_ids!: Vec<RoleId>",
@@ -38,10 +38,11 @@ async fn row<O: Op>(
                                 order by 1) as "group_ids!: Vec<GroupId>",
                   m.enabled, m.version, m.created_at,
                   case when m.user_id = $3 then 1::smallint
-                       when m.user_id in (select p.user_id from group_peers($1, $3) p)
+                       when exists (select 1 from group_peers($1, $3) p
+                                    where p.user_id = m.user_id)
                          then 2::smallint
                        else 3::smallint end as "needed!"
-           from memberships m join users u on u.id = m.user_id
+           from memberships m
            where m.mandate_id = $1 and m.user_id = $2"#,
         grant.mandate_uuid(),
         user.uuid(),
@@ -78,7 +79,8 @@ pub async fn found<T: Giving, O: Op>(
 ) -> Result<Option<Sealed<T, UserId>>> {
     let needed = sqlx::query_scalar!(
         r#"select case when m.user_id = $3 then 1::smallint
-                       when m.user_id in (select p.user_id from group_peers($1, $3) p)
+                       when exists (select 1 from group_peers($1, $3) p
+                                    where p.user_id = m.user_id)
                          then 2::smallint
                        else 3::smallint end as "needed!"
            from memberships m where m.mandate_id = $1 and m.user_id = $2"#,

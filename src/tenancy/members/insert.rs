@@ -49,17 +49,26 @@ async fn insert_as(
     joins: Joins,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    sqlx::query!(
-        "with member as (
-           insert into memberships (id, mandate_id, user_id, created_at)
-           values ($1, $2, $3, $4)),
-         joined as (
-           insert into group_members (mandate_id, group_id, user_id)
-           select $2, g.id, $3 from groups g where g.mandate_id = $2 and g.auto_join
-             and not ($6 and exists (select 1 from former_members f
-                                     where f.mandate_id = $2 and f.user_id = $3)))
-         insert into member_roles (mandate_id, user_id, role_id)
-         select $2, $3, role from unnest($5::uuid[]) role",
+    // Who is a member already is not inserted to be refused: what is copied of their account would
+    // lock it, after the mandate, while whoever changes the account has it and waits for the
+    // mandate.
+    let made = sqlx::query_scalar!(
+        r#"with member as (
+             insert into memberships (id, mandate_id, user_id, created_at)
+             select $1::uuid, $2::uuid, $3::uuid, $4::timestamptz
+             where not exists (select 1 from memberships m
+                               where m.mandate_id = $2 and m.user_id = $3)
+             returning user_id),
+           joined as (
+             insert into group_members (mandate_id, group_id, user_id)
+             select $2, g.id, m.user_id from member m
+             join groups g on g.mandate_id = $2 and g.auto_join
+             where not ($6 and exists (select 1 from former_members f
+                                       where f.mandate_id = $2 and f.user_id = $3))),
+           given as (
+             insert into member_roles (mandate_id, user_id, role_id)
+             select $2, m.user_id, role from member m, unnest($5::uuid[]) role)
+           select exists (select 1 from member) as "made!""#,
         MembershipId::new().uuid(),
         mandate.uuid(),
         user.uuid(),
@@ -67,14 +76,14 @@ async fn insert_as(
         &uuids(roles),
         joins == Joins::UnlessBack,
     )
-    .execute(connection)
+    .fetch_one(connection)
     .await
     .on_constraint("memberships_pkey", already_member)
     // The three inserts are one statement without an order: any of them may be the first to find
     // the member.
     .on_constraint("member_roles_pkey", already_member)
     .on_constraint("group_members_pkey", already_member)?;
-    Ok(())
+    if made { Ok(()) } else { Err(already_member()) }
 }
 
 fn already_member() -> Error {

@@ -40,6 +40,11 @@ impl Held {
         Self { connection, sql: app.sql.clone() }
     }
 
+    /// An account, as whoever changes it holds it.
+    pub async fn account(app: &TestApp, user: Uuid) -> Self {
+        Self::rows(app, "select 1 from users where id = $1 for no key update", user).await
+    }
+
     /// A mandate's row, so that whatever changes access in it waits.
     pub async fn mandate(app: &TestApp, mandate: Uuid) -> Self {
         Self::rows(app, "select 1 from mandates where id = $1 for no key update", mandate).await

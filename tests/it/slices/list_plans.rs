@@ -117,9 +117,9 @@ fn by_creation(acme: &Tenant) -> Vec<List<'static>> {
         },
         List {
             path: acme.path("/users?sort=-createdAt"),
-            statement: "select m.id%from memberships m join users%",
+            statement: "select m.id%from memberships m%",
             arguments: format!("'{mandate}', '{admin}', null, null, null, null, {middle}"),
-            has_few_filters: false,
+            has_few_filters: true,
         },
         List {
             path: acme.path("/audit?sort=-at"),
@@ -138,12 +138,21 @@ fn by_creation(acme: &Tenant) -> Vec<List<'static>> {
     ]
 }
 
-/// Lists that are narrowed, or sorted by name over all mandates.
+/// Lists that are narrowed, or sorted by name over all mandates or many members.
 fn narrowed(acme: &Tenant) -> Vec<List<'static>> {
     let (nil, mandate, admin) = (Uuid::nil(), acme.id, acme.admin.id);
     let middle = format!("now() - interval '9000 seconds', '{nil}', {}", PAGE + 1);
     let text = |bound: &str| format!("'{bound}', '{nil}', {}", PAGE + 1);
     vec![
+        List {
+            path: acme.path("/users?sort=-username"),
+            statement: "select m.id%from memberships m%",
+            arguments: format!(
+                "'{mandate}', '{admin}', null, null, null, null, {}",
+                text("crowd-5")
+            ),
+            has_few_filters: true,
+        },
         List {
             path: "/api/mandates?hasAdmin=false".into(),
             statement: "select d.id%from mandates d%",

@@ -6,9 +6,21 @@ use uuid::Uuid;
 
 use super::kit::{points_at, set, values};
 use crate::harness::World;
+use crate::harness::held::Held;
 
 fn row(world: &World, user: Uuid, rest: &str) -> String {
     world.acme.path(&format!("/users/{user}{rest}"))
+}
+
+/// Whoever changes an account holds it and waits for its mandates.
+#[tokio::test]
+async fn who_adds_a_member_once_more_does_not_wait_for_their_account() {
+    let world = World::new().await;
+    let acme = &world.acme;
+    let held = Held::account(&world.app, acme.member.id).await;
+    let again = json!({ "targetUserId": acme.member.id, "roleIds": [acme.role("user")] });
+    world.admin().post(acme.path("/users"), again).await.refused(409, "already_member");
+    held.release().await;
 }
 
 #[tokio::test]

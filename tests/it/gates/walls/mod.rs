@@ -1,8 +1,10 @@
 //! The walls between mandates below the service, each tried with the one before it taken away:
 //! statements without a filter meet row-level security ([`policies`], [`writes`]); where row-level
 //! security is away the statements' own filters hold; and where both are (a superuser), composite
-//! keys still refuse a row that points across ([`keys`]).
+//! keys still refuse a row that points across ([`keys`]). What memberships copy of accounts stays a
+//! copy ([`copies`]).
 
+mod copies;
 mod keys;
 mod policies;
 mod writes;
