@@ -40,23 +40,26 @@ impl PlaybookReference {
 }
 
 /// Where several were called so, the living one comes first, or (for restoring) the one that was
-/// deleted last. The inner select runs only for a name.
+/// deleted last. The inner select runs only for a name. (No `coalesce`: under row-level security
+/// PostgreSQL reads no index for what one makes, since it may tell of rows; a `case` may not.)
 macro_rules! playbook {
     ($connection:expr, $grant:expr, $named:expr, $living:expr, $now:expr, $lock:tt) => {
         playbooks!(
             "select",
             [r#", case when p.owner_id = $5 then 1::smallint
-                       when p.owner_id in (select g.user_id from group_peers($1, $5) g)
+                       when exists (select 1 from group_peers($1, $5) g
+                                    where g.user_id = p.owner_id)
                        then 2::smallint
                        else 3::smallint end as "needed!"
                from playbooks p
                where p.mandate_id = $1 and p.instance_id = $2
-                 and p.id = coalesce($3::uuid, (select n.id from playbooks n
-                                                where n.mandate_id = $1 and n.instance_id = $2
-                                                  and n.name_key = $4
-                                                  and n.living = any (array[true, false])
-                                                order by n.living = $6 desc, n.deleted_at desc
-                                                  limit 1))
+                 and p.id = case when $3::uuid is not null then $3
+                                 else (select n.id from playbooks n
+                                       where n.mandate_id = $1 and n.instance_id = $2
+                                         and n.name_key = $4
+                                         and n.living = any (array[true, false])
+                                       order by n.living = $6 desc, n.deleted_at desc limit 1)
+                            end
                  and (p.purge_at is null or p.purge_at > $7) "#
                 + $lock],
             $grant.mandate_uuid(),

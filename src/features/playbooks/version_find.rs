@@ -44,7 +44,8 @@ pub(super) async fn find<O: Op>(
     let row = sqlx::query!(
         r#"select v.number, v.owner_id, v.created_at, v.updated_at, v.revision, v.size, v.purge_at,
                   case when v.owner_id = $5 then 1::smallint
-                       when v.owner_id in (select g.user_id from group_peers($1, $5) g)
+                       when exists (select 1 from group_peers($1, $5) g
+                                    where g.user_id = v.owner_id)
                          then 2::smallint
                        else 3::smallint end as "needed!"
            from playbook_versions v

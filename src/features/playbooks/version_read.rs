@@ -63,27 +63,32 @@ impl Seen {
     }
 }
 
-/// The statement that reads the playbook that a path means, and what is `inside` it, as `v`.
+/// The statement that reads the playbook that a path means, and what is `inside` it, as `v`. (Why
+/// `case`: see `find`.)
 fn in_playbook(inside: &str, content: &str, order: &str) -> String {
     format!(
         "select case when p.owner_id = $5 then 1::smallint
-                     when p.owner_id in (select g.user_id from group_peers($1, $5) g)
+                     when exists (select 1 from group_peers($1, $5) g
+                                  where g.user_id = p.owner_id)
                        then 2::smallint
                      else 3::smallint end as playbook_needed,
                 p.purge_at as playbook_purge_at,
                 v.number, v.owner_id, v.created_at, v.updated_at, v.revision, v.size, v.purge_at,
                 case when v.owner_id = $5 then 1::smallint
-                     when v.owner_id in (select g.user_id from group_peers($1, $5) g)
+                     when exists (select 1 from group_peers($1, $5) g
+                                  where g.user_id = v.owner_id)
                        then 2::smallint
                      else 3::smallint end as needed,
                 {content} as content
          from playbooks p left join lateral ({inside}) v on true
          where p.mandate_id = $1 and p.instance_id = $2
-           and p.id = coalesce($3::uuid, (select n.id from playbooks n
-                                          where n.mandate_id = $1 and n.instance_id = $2
-                                            and n.name_key = $4
-                                            and n.living = any (array[true, false])
-                                          order by n.living desc, n.deleted_at desc limit 1))
+           and p.id = case when $3::uuid is not null then $3
+                           else (select n.id from playbooks n
+                                 where n.mandate_id = $1 and n.instance_id = $2
+                                   and n.name_key = $4
+                                   and n.living = any (array[true, false])
+                                 order by n.living desc, n.deleted_at desc limit 1)
+                      end
            and (p.purge_at is null or p.purge_at > $6)
          {order}"
     )

@@ -68,15 +68,8 @@ impl Reader<'_> {
 
     /// How many rows the list's statement passes over, after that row.
     async fn passed_over(&self, after: Option<&Value>, mode: &str) -> u64 {
-        let mut connection = self.node.db.bare_connection().await.unwrap();
-        let found: Vec<(String, String)> = sqlx::query_as(
-            "select name, statement from pg_prepared_statements
-               where statement like 'select p.id%from playbooks p where%order by%'",
-        )
-        .fetch_all(&mut *connection)
-        .await
-        .unwrap();
-        let [(name, statement)] = &found[..] else { panic!("one list was asked for: {found:#?}") };
+        let (name, statement) =
+            self.prepared("select p.id%from playbooks p where%order by%limit $8%").await;
         let nil = Uuid::nil().to_string();
         let (key, id) = after.map_or(("", nil.as_str()), |row| {
             (row["name"].as_str().unwrap(), row["id"].as_str().unwrap())
@@ -87,6 +80,27 @@ impl Reader<'_> {
             "'{mandate}', '{instance}', true, null, now(), '{key}', '{id}', {}{owner}",
             PAGE + 1
         );
+        self.removed_by(&name, &arguments, mode).await
+    }
+
+    /// The name and the text of the one statement that the node prepared and that looks like this.
+    async fn prepared(&self, like: &str) -> (String, String) {
+        let mut connection = self.node.db.bare_connection().await.unwrap();
+        let mut found: Vec<(String, String)> = sqlx::query_as(
+            "select name, statement from pg_prepared_statements where statement like $1",
+        )
+        .bind(like)
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
+        assert_eq!(found.len(), 1, "one was asked for: {found:#?}");
+        found.remove(0)
+    }
+
+    /// How many rows a prepared statement passes over.
+    async fn removed_by(&self, name: &str, arguments: &str, mode: &str) -> u64 {
+        let (mandate, instance) = (self.acme.id, self.acme.instance);
+        let mut connection = self.node.db.bare_connection().await.unwrap();
         let script = format!(
             "begin; set local role bailiwick_tenant; set local app.mandate_id = '{mandate}';
              set local app.instance_id = '{instance}';
@@ -157,6 +171,39 @@ async fn no_level_passes_over_many_rows_on_any_page() {
     world.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(everybody))).await.unwrap();
     may_read(&world, role, "g").await;
     passes_over_few(&world, &reader, "g among all").await;
+}
+
+/// One row is found by its index, whichever way a path names it.
+#[tokio::test]
+async fn a_playbook_is_found_without_passing_over_others() {
+    let world = World::new().await;
+    let acme = &world.acme;
+    let person = world.member_with(acme, "reader", &[acme.role("user")]).await;
+    fill(&world, &person).await;
+    let role = admitted_with_a_role(&world, &person).await;
+    let all =
+        json!({ "playbooks": ["a", "n", "n", "n"], "playbook_versions": ["a", "n", "n", "n"] });
+    let permissions = json!({ "tables": rules(&all) });
+    world.admin().put(format!("/api/roles/{role}/permissions"), permissions).await.expect(200);
+    let node = world.app.another_node_with_one_connection();
+    let desk = Desk::at(&node, &person, acme).in_instance(acme.instance);
+    let reader = Reader { node: &node, desk, acme, person: &person };
+    let last = reader.page("&sort=-name", 1).await["items"][0].clone();
+    let (id, name) = (last["id"].as_str().unwrap(), last["name"].as_str().unwrap());
+    reader.desk.get(format!("/api/playbooks/{id}/versions")).await.expect(200);
+    reader.desk.get(format!("/api/playbooks/{id}")).await.expect(200);
+    let (mandate, instance, user) = (acme.id, acme.instance, person.id);
+    let (found, _) = reader.prepared("select p.id%needed%from playbooks p%").await;
+    let (listed, _) = reader.prepared("select case%playbook_needed%from playbooks p%").await;
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        for named in [format!("'{id}', null"), format!("null, '{name}'")] {
+            let arguments = format!("'{mandate}', '{instance}', {named}, '{user}'");
+            let one = format!("{arguments}, true, now()");
+            assert_eq!(reader.removed_by(&found, &one, mode).await, 0, "{mode}, {named}");
+            let versions = format!("{arguments}, now(), 0, {}", PAGE + 1);
+            assert_eq!(reader.removed_by(&listed, &versions, mode).await, 0, "{mode}, {named}");
+        }
+    }
 }
 
 /// Acme with the crowd in it.
