@@ -118,6 +118,12 @@ async fn all_told(world: &World, reader: &Person) -> String {
     let members = acme.path("/users?limit=50&count=true");
     let path = "GET /api/mandates/{mandateId}/users?limit=50&count=true";
     text += &told(&mut explaining, &admin, &members, path).await;
+    let one = format!("{}/{}", acme.path("/users"), acme.member.id);
+    text +=
+        &told(&mut explaining, &admin, &one, "GET /api/mandates/{mandateId}/users/{userId}").await;
+    let admitted = acme.instance_path("/users?limit=50");
+    let path = "GET /api/features/instances/{instanceId}/users?limit=50";
+    text += &told(&mut explaining, &admin, &admitted, path).await;
     for level in ["a", "g", "m"] {
         may_read(world, role, level).await;
         let path = format!("GET /api/playbooks?limit=50, read at {level}");
