@@ -72,9 +72,9 @@ impl Passwords {
     /// A place among those whose password is looked at, or waits for it; 503 where all are taken.
     /// To be asked for before anything else is done for who may be refused.
     pub fn place(&self) -> Result<Place> {
-        let busy = |_| Error::new(Code::Overloaded, "Too many sign-ins at this moment.");
-        let held = self.places.clone().try_acquire_owned();
-        let held = held.map_err(|full| busy(full).retry_after(1))?;
+        let held = self.places.clone().try_acquire_owned().map_err(|_| {
+            Error::new(Code::Overloaded, "Too many sign-ins at this moment.").retry_after(1)
+        })?;
         Ok(Place { held, passwords: self.clone() })
     }
 

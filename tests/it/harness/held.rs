@@ -64,20 +64,24 @@ impl Held {
 
     /// Until so many wait: for this, or for what somebody has who waits for this.
     pub async fn waited_for_by(&self, number: i64) {
-        let waiting = "select count(*) from pg_stat_activity where datname = current_database()
-                         and wait_event_type = 'Lock'";
-        let all_there = async {
-            while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.sql).await.unwrap() < number
-            {
-                tokio::time::sleep(AGAIN).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, all_there)
-            .await
-            .unwrap_or_else(|_| panic!("fewer than {number} came to where they have to wait"));
+        so_many_wait(&self.sql, number).await;
     }
 
     pub async fn release(self) {
         self.connection.close().await.unwrap();
     }
+}
+
+/// Until so many statements in this database wait for a lock, whoever has it.
+pub async fn so_many_wait(sql: &PgPool, number: i64) {
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database()
+                     and wait_event_type = 'Lock'";
+    let all_there = async {
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(sql).await.unwrap() < number {
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all_there)
+        .await
+        .unwrap_or_else(|_| panic!("fewer than {number} came to where they have to wait"));
 }

@@ -250,8 +250,8 @@ async fn anything_but_our_own_token_is_refused_in_the_same_words() {
         .expect(200);
 }
 
-#[tokio::test]
-async fn a_full_password_queue_answers_at_once() {
+/// One for who is looked at, and one for who waits; alice has an account.
+async fn with_two_places_for_passwords() -> TestApp {
     let app = TestApp::start_with(&[
         ("BAILIWICK_RATE_LIMITS", "off"),
         ("BAILIWICK_PASSWORD_WORKERS", "1"),
@@ -259,6 +259,12 @@ async fn a_full_password_queue_answers_at_once() {
     ])
     .await;
     app.account("alice", false).await;
+    app
+}
+
+#[tokio::test]
+async fn a_full_password_queue_answers_at_once() {
+    let app = with_two_places_for_passwords().await;
     let log = Log::json("info");
     let mut crowd = tokio::task::JoinSet::new();
     for number in 0..24 {
@@ -290,13 +296,7 @@ async fn a_full_password_queue_answers_at_once() {
 
 #[tokio::test]
 async fn whoever_finds_no_place_for_their_password_is_told_before_anything_is_looked_up() {
-    let app = TestApp::start_with(&[
-        ("BAILIWICK_RATE_LIMITS", "off"),
-        ("BAILIWICK_PASSWORD_WORKERS", "1"),
-        ("BAILIWICK_PASSWORD_QUEUE", "1"),
-    ])
-    .await;
-    app.account("alice", false).await;
+    let app = with_two_places_for_passwords().await;
     let held = Held::wholly(&app, &["users"]).await;
     let mut first = tokio::task::JoinSet::new();
     for _ in 0..2 {

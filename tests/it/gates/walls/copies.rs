@@ -1,13 +1,12 @@
 //! What a membership says of its account: what the account says, whoever changes either of them at
 //! whatever moment.
 
-use std::time::Duration;
-
 use serde_json::json;
 use sqlx::Executor;
 use uuid::Uuid;
 
 use super::{REFUSED, acting, app_count, begin, run};
+use crate::harness::held::so_many_wait;
 use crate::harness::{TestApp, World};
 
 /// Memberships that say something else than their accounts.
@@ -69,15 +68,6 @@ async fn nobody_else_writes_what_a_membership_says_of_its_account() {
     }
 }
 
-/// Until a statement in this database waits for a lock.
-async fn somebody_waits(app: &TestApp) {
-    let waiting = "select count(*) from pg_stat_activity
-                   where datname = current_database() and wait_event_type = 'Lock'";
-    while app_count(app, waiting.to_owned()).await == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 /// The account is locked while it is copied: epochs, which both change too, would make the other
 /// wait as well, but only after it looked for memberships.
 #[tokio::test]
@@ -91,7 +81,7 @@ async fn who_is_renamed_while_they_join_joins_under_the_new_name() {
     let mut renaming = Box::pin(run(&mut other, &rename));
     tokio::select! {
         done = &mut renaming => panic!("renamed beside a membership nobody sees yet: {done:?}"),
-        () = somebody_waits(app) => {}
+        () = so_many_wait(&app.sql, 1) => {}
     }
     joining.commit().await.unwrap();
     assert_eq!(renaming.await, Ok(1));
