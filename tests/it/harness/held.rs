@@ -12,7 +12,7 @@ use super::TestApp;
 /// How long until the database is asked once more who waits.
 const AGAIN: Duration = Duration::from_millis(2);
 /// Far more than anybody takes to come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is held, until it is released or dropped.
 #[derive(Debug)]

@@ -11,10 +11,8 @@ use chrono::Duration;
 use sqlx::Executor;
 
 use super::TestApp;
+use super::held::so_many_wait;
 use super::world::Person;
-
-/// Far more than anybody takes to come to a lock.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Runs what is due.
 pub async fn run_due(scheduler: &Scheduler) {
@@ -80,16 +78,7 @@ impl TestApp {
 
     /// Until so many transactions of this database wait for a lock.
     pub async fn until_waiting(&self, wanted: i64) {
-        let waiting = "select count(*) from pg_stat_activity where datname = current_database()
-                         and wait_event_type = 'Lock'";
-        let all_there = async {
-            while self.count(waiting).await < wanted {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, all_there)
-            .await
-            .unwrap_or_else(|_| panic!("fewer than {wanted} came to wait for a lock"));
+        so_many_wait(&self.sql, wanted).await;
     }
 }
 
