@@ -162,6 +162,7 @@ async fn within(
     let (identity, request_id, attended) = known;
     app.unheeded().look(&app.settings().trusted_proxies, request.headers());
     let by_tls = came_by_tls(&app, &request);
+    let with_credentials = request.headers().contains_key(AUTHORIZATION);
     let uri = request.uri().clone();
     request
         .extensions_mut()
@@ -179,7 +180,8 @@ async fn within(
         None => bounded(&app, request, next).await,
     };
     let response = app.limits().write_headers(&purse, uri.path(), response);
-    let mut response = problem::render(response, uri.path(), &request_id);
+    let asked = problem::Asked { path: uri.path(), request_id: &request_id, with_credentials };
+    let mut response = problem::render(response, asked);
     let headers = response.headers_mut();
     headers.reserve(HEADERS_OF_ALL);
     if let Ok(id) = HeaderValue::from_str(&request_id) {

@@ -23,8 +23,22 @@ impl IntoResponse for Error {
     }
 }
 
+/// What a request was, as far as its refusal tells of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub path: &'a str,
+    pub request_id: &'a str,
+    /// Whether anything was sent to be known by.
+    pub with_credentials: bool,
+}
+
+/// What to be known by (RFC 6750, section 3): what is wrong is told only of what was sent.
+const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Bearer realm="bailiwick""#);
+const OF_A_BAD_TOKEN: HeaderValue =
+    HeaderValue::from_static(r#"Bearer realm="bailiwick", error="invalid_token""#);
+
 /// Gives an error response its body; leaves every other response alone.
-pub(super) fn render(mut response: Response, path: &str, request_id: &str) -> Response {
+pub(super) fn render(mut response: Response, asked: Asked<'_>) -> Response {
     let status = response.status();
     let refused = response.extensions_mut().remove::<Arc<Error>>();
     if !(status.is_client_error() || status.is_server_error()) {
@@ -32,7 +46,7 @@ pub(super) fn render(mut response: Response, path: &str, request_id: &str) -> Re
     }
     let error = refused.unwrap_or_else(|| Arc::new(framework_error(status)));
     log(&error);
-    let problem = Problem::of(&error, path, request_id);
+    let problem = Problem::of(&error, asked.path, asked.request_id);
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let (mut parts, _) = response.into_parts();
     parts.status =
@@ -41,7 +55,9 @@ pub(super) fn render(mut response: Response, path: &str, request_id: &str) -> Re
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if parts.status == StatusCode::UNAUTHORIZED {
-        parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let is_of_token = asked.with_credentials && error.code() == Code::Unauthenticated;
+        let challenge = if is_of_token { OF_A_BAD_TOKEN } else { CHALLENGE };
+        parts.headers.insert(WWW_AUTHENTICATE, challenge);
     }
     if let Some(seconds) = error.retry_after_seconds() {
         parts.headers.insert(RETRY_AFTER, seconds.into());

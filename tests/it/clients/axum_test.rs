@@ -293,7 +293,7 @@ async fn refusals_of_bailiwick_are_passed_on() {
     let stage = Stage::set().await;
     let signed_out = sent(reqwest::Client::new().get(format!("{}/tickets", stage.helpdesk))).await;
     signed_out.refused(401, "unauthenticated");
-    assert_eq!(signed_out.header(WWW_AUTHENTICATE.as_str()), "Bearer");
+    assert_eq!(signed_out.header(WWW_AUTHENTICATE.as_str()), r#"Bearer realm="bailiwick""#);
     assert_eq!(
         (signed_out.header(CONTENT_TYPE.as_str()), &signed_out.body["status"]),
         ("application/problem+json", &json!(401))

@@ -227,19 +227,26 @@ async fn anything_but_our_own_token_is_refused_in_the_same_words() {
     for (what, token) in tokens {
         let answer = me(&app, &token).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (401, "unauthenticated"), "{what}");
-        assert_eq!(answer.header("www-authenticate"), "Bearer", "{what}");
+        let challenge = r#"Bearer realm="bailiwick", error="invalid_token""#;
+        assert_eq!(answer.header("www-authenticate"), challenge, "{what}");
         words.insert(answer.body["detail"].to_string());
     }
     let basic = app.get("/api/auth/me").header("authorization", "Basic YTpi").send().await;
     basic.refused(401, "unauthenticated");
     words.insert(basic.body["detail"].to_string());
-    words.insert(app.get("/api/auth/me").send().await.body["detail"].to_string());
+    let nothing = app.get("/api/auth/me").send().await;
+    assert_eq!(nothing.header("www-authenticate"), r#"Bearer realm="bailiwick""#);
+    words.insert(nothing.body["detail"].to_string());
     let twice = app.get("/api/auth/me").bearer(&token).bearer(&token).send().await;
-    assert!(
-        [400, 401].contains(&twice.status.as_u16()),
-        "two credentials are none: {}",
-        twice.status
-    );
+    twice.refused(401, "unauthenticated");
+    words.insert(twice.body["detail"].to_string());
+    for elsewhere in [
+        app.get(format!("/api/auth/me?access_token={token}")),
+        app.get("/api/auth/me").header("cookie", format!("access_token={token}")),
+    ] {
+        let status = elsewhere.send().await.status.as_u16();
+        assert!([400, 401].contains(&status), "a token stands in its header only: {status}");
+    }
     assert_eq!(words.len(), 1, "{words:?}");
     me(&app, &token).await.expect(200);
     // The scheme's name is written as one likes (RFC 9110).
