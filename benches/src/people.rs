@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use bailiwick::kernel::clock::SystemClock;
-use bailiwick::kernel::credentials::token::Tokens;
+use bailiwick::kernel::clock::{Clock, SystemClock};
+use bailiwick::kernel::credentials::token::{SignedIn, Tokens};
 use bailiwick::kernel::crypto::Keys;
+use chrono::Duration;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -33,7 +34,7 @@ impl People {
         let tokens = Tokens::new(
             &Keys::derive(&SECRET),
             ISSUER.to_owned(),
-            chrono::Duration::days(1),
+            Duration::days(1),
             Arc::new(SystemClock),
         );
         let tokens = tokens.map_err(|error| anyhow::anyhow!("{error:?}"))?;
@@ -42,9 +43,11 @@ impl People {
             let token = sign_in(service, &format!("load-{number}"), "bailiwick-demo").await?;
             let claims =
                 tokens.verify(&token).context("a token that the bare handlers would refuse")?;
-            let (lasting, _) = tokens
-                .issue(claims.user, claims.session)
-                .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            let now = SystemClock.now();
+            let (user, session) = (claims.user, claims.session);
+            let signed_in = SignedIn { user, session, at: now, ends_at: now + Duration::days(1) };
+            let (lasting, _) =
+                tokens.issue(&signed_in, now).map_err(|error| anyhow::anyhow!("{error:?}"))?;
             people.push(Person { id: claims.user.uuid(), headers: bearer(&lasting) });
         }
         Ok(Self(people))

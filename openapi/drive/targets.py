@@ -5,6 +5,7 @@ The gates put rows into tables; here everything is made over REST, by the operat
 operation that has an effect gets things of its own, and new ones when those are used up.
 """
 
+import base64
 import json
 import re
 from dataclasses import dataclass, field
@@ -60,6 +61,14 @@ class Operation:
         """What the parameters are in the path of a case."""
         parts = zip(self.path.split("/"), uri.partition("?")[0].split("/"))
         return {known.strip("{}"): own for known, own in parts if known.startswith("{")}
+
+
+def told(answer: dict, what: str) -> str:
+    """What an answer tells of what is new: a member, or a claim of the access token in it."""
+    if what == "sid":
+        claims = answer["accessToken"].split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sid"]
+    return answer.get(what) or answer["code"]
 
 
 class Targets:
@@ -149,7 +158,7 @@ class Targets:
         for step in made["by"]:
             answer = self.make(step, own, by_driver)
             if name not in own:
-                own[name] = answer.get("id") or answer["code"]
+                own[name] = told(answer, made["told"])
         # Whatever else was needed for it belongs to it: who holds a role, say.
         names |= {other: value for other, value in own.items() if other not in (*names, name, made["from"])}
         return own[name]
@@ -158,8 +167,12 @@ class Targets:
         """Calls an operation as its case says; a step may name another path."""
         operation = self.operations[step.partition(" ")[0]]
         case = operation.cases[0]
-        uri, body = step.partition(" ")[2] or case["uri"], case["body"] or ""
+        behind, body = step.partition(" ")[2], case["body"] or ""
+        uri = behind if behind.startswith("/") else case["uri"]
         names["unique"] = self.world.unique()
+        if behind and uri != behind:
+            names[behind] = names.get(behind) or self.new(behind, names)
+            names["username"] = self.world.usernames[names[behind]]
         for wanted in mentioned(uri) + mentioned(body):
             if wanted not in names:
                 names[wanted] = self.new(wanted, names)

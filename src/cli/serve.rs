@@ -19,6 +19,7 @@ use crate::assembly;
 use crate::context::Services;
 use crate::http;
 use crate::http::app::App;
+use crate::identity::sessions;
 use crate::kernel::clock::SystemClock;
 use crate::kernel::config::{Loaded, SecretKey, Settings};
 use crate::kernel::db::bootstrap;
@@ -33,6 +34,8 @@ use crate::tenancy::limits;
 /// full again.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 const FORGET_EVERY: Duration = Duration::from_mins(1);
+/// How often it is written down which sessions were used: they are told to the minute.
+const SEEN_EVERY: Duration = Duration::from_secs(20);
 
 pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
@@ -68,6 +71,7 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     // it in vain.
     if outcome.is_ok() {
         let _ = timeout(Duration::from_secs(1), limits::leave(&ready.app)).await;
+        let _ = timeout(Duration::from_secs(1), sessions::write_seen(ready.app.services())).await;
         // Connections of requests that were abandoned are not waited for.
         let _ = timeout(Duration::from_secs(2), ready.app.services().db.close()).await;
     }
@@ -184,6 +188,7 @@ fn endless(app: &App, metrics: Option<TcpListener>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(keep_up(app.clone()));
     tasks.spawn(beat(app.clone()));
+    tasks.spawn(write_seen(app.clone()));
     if let Some(listener) = metrics {
         tasks.spawn(serve_metrics(app.clone(), listener));
     }
@@ -231,6 +236,23 @@ async fn keep_up(app: App) {
                 app.limits().forget_idle();
                 app.services().db.tidy();
             }
+        }
+    }
+}
+
+async fn write_seen(app: App) {
+    let mut next = tokio::time::interval(SEEN_EVERY);
+    next.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        next.tick().await;
+        if let Err(error) = sessions::write_seen(app.services()).await
+            // That is said once, where it is noticed.
+            && error.code() != Code::DatabaseUnavailable
+        {
+            tracing::warn!(
+                cause = error.cause().map(ToString::to_string),
+                "when sessions were used could not be written down"
+            );
         }
     }
 }

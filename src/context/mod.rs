@@ -52,6 +52,7 @@ mod refusals;
 pub mod rehearsal;
 mod role;
 mod sealed;
+mod seen;
 mod services;
 mod sharing;
 pub mod standing;

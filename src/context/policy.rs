@@ -52,10 +52,10 @@ impl<C: Context> Policy<C> {
         self.terms.class = Some(class);
         self
     }
-    /// For a handler that charges the route's class itself; the door charges this one.
+    /// For a handler that charges the route's class itself; the door charges this one, if any.
     #[must_use]
-    pub fn charged_by_the_handler(mut self, door: Class) -> Self {
-        self.terms.charging = Charging::ByTheHandler { door };
+    pub fn charged_by_the_handler(mut self, door: impl Into<Option<Class>>) -> Self {
+        self.terms.charging = Charging::ByTheHandler { door: door.into() };
         self
     }
     /// For probes.

@@ -1,5 +1,6 @@
 //! What contexts work with.
 
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::cache::ContextCache;
 use super::freshness::{Batches, Statement};
 use super::load::{Fresh, Mandates, Question};
+use super::seen::Seen;
 use crate::kernel::clock::Clock;
 use crate::kernel::db::{Database, Reader, Whose, once};
 use crate::kernel::error::Result;
@@ -23,6 +25,7 @@ pub struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cache: ContextCache,
     freshness: Batches<Statement>,
+    seen: Seen,
 }
 
 impl Deref for Services {
@@ -40,8 +43,8 @@ impl Services {
     /// The same with a cache made elsewhere: [`ContextCache::off`] for a node that keeps nothing.
     #[must_use]
     pub fn with_cache(db: Database, clock: Arc<dyn Clock>, cache: ContextCache) -> Self {
-        let statement = Statement::of(db.clone(), clock.clone());
-        Self(Arc::new(Parts { db, clock, cache, freshness: Batches::of(statement) }))
+        let (statement, seen) = (Statement::of(db.clone(), clock.clone()), Seen::default());
+        Self(Arc::new(Parts { db, clock, cache, freshness: Batches::of(statement), seen }))
     }
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
@@ -54,7 +57,15 @@ impl Services {
         mandates: Mandates,
     ) -> Result<Option<Fresh>> {
         self.db.let_pass()?;
-        self.freshness.ask(Question { session, user, mandates }).await
+        let fresh = self.freshness.ask(Question { session, user, mandates }).await?;
+        if fresh.is_some() {
+            self.seen.note(session, self.now());
+        }
+        Ok(fresh)
+    }
+    /// Which sessions were used, and when, since this was asked last.
+    pub(crate) fn take_seen(&self) -> HashMap<SessionId, DateTime<Utc>> {
+        self.seen.take()
     }
     /// Runs work that belongs to no request, as long as the database is there.
     pub(crate) async fn attended<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {

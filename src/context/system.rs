@@ -8,7 +8,7 @@ use super::services::Services;
 use super::transaction::{Reading, Writing};
 use crate::kernel::db::{ActAs, Intent};
 use crate::kernel::error::Result;
-use crate::kernel::ids::{MandateId, UserId};
+use crate::kernel::ids::{MandateId, SessionId, UserId};
 
 /// The platform itself.
 #[derive(Debug, Clone)]
@@ -30,6 +30,10 @@ impl SystemContext {
     /// The SysAdmin, on SysAdmin routes.
     pub fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
+    }
+    /// The session that a SysAdmin asks in, for telling it apart in lists of sessions.
+    pub fn session(&self) -> Option<SessionId> {
+        self.caller.as_ref().map(|caller| caller.session)
     }
     pub fn now(&self) -> DateTime<Utc> {
         self.services.clock.now()

@@ -65,9 +65,9 @@ pub const UNLIMITED: &str = "unlimited";
 pub enum Charging {
     /// The route's class.
     AtTheDoor,
-    /// Another class; the route's own is charged by the handler, which knows what more its budget
-    /// hangs on.
-    ByTheHandler { door: Class },
+    /// Another class, or nothing; the route's own is charged by the handler, which knows what its
+    /// budget hangs on.
+    ByTheHandler { door: Option<Class> },
     /// Nothing: for probes, which tell a balancer whether the service is there.
     Free,
 }

@@ -13,8 +13,9 @@ use super::rate_limit::Identity;
 use crate::kernel::ids::{MandateId, UserId};
 use crate::kernel::telemetry::{self, Asked, REQUEST};
 
-/// Whose request it is turns out there: a token that comes with it says nothing of who signs in.
-const SIGN_IN: &str = "/api/auth/login";
+/// Whose request it is turns out there: a token that comes with it says nothing of who signs in, or
+/// whose session is renewed.
+const SIGN_IN: [&str; 2] = ["/api/auth/login", "/api/auth/refresh"];
 
 /// The most characters of a path that are logged.
 const LONGEST_PATH: usize = 200;
@@ -53,7 +54,7 @@ impl Attended {
         // What there is no route for is told as it was asked for, without the query: that may hold
         // anything.
         let path = route.is_none().then(|| shown(request.uri().path()));
-        let signs_in = route == Some(SIGN_IN);
+        let signs_in = route.is_some_and(|route| SIGN_IN.contains(&route));
         let user = identity.claims.filter(|_| !signs_in).map(|claims| display(claims.user));
         tracing::error_span!(target: REQUEST, "request", request_id, method, route, path, user,
             mandate = Empty)

@@ -1,4 +1,5 @@
 //! Who somebody is: accounts, signing in, sessions.
 
 pub mod auth;
+pub mod sessions;
 pub mod users;

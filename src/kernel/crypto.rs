@@ -1,6 +1,6 @@
 //! Keys, all derived from the one secret of the installation (HKDF-SHA-256, RFC 5869), so that
 //! every node has the same and an operator keeps one. Changing the secret changes them all: every
-//! access token and every list cursor becomes invalid.
+//! access token, every refresh token and every list cursor becomes invalid.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,6 +15,7 @@ pub struct Keys {
     signing: SigningKey,
     cursor: [u8; 32],
     idempotency: [u8; 32],
+    refresh: [u8; 32],
 }
 
 impl std::fmt::Debug for Keys {
@@ -41,6 +42,7 @@ impl Keys {
             signing: SigningKey::from_bytes(&derive(b"access-token ed25519 v1")),
             cursor: derive(b"list-cursor hmac v1"),
             idempotency: derive(b"idempotency hmac v1"),
+            refresh: derive(b"refresh-token hmac v1"),
         }
     }
 
@@ -66,6 +68,16 @@ impl Keys {
     /// cannot be guessed from it.
     pub(crate) fn idempotency_tag(&self, message: &[&[u8]]) -> [u8; 32] {
         mac(&self.idempotency, message).finalize().into_bytes().into()
+    }
+
+    /// Makes a refresh token of what is no secret.
+    pub(crate) fn refresh_tag(&self, message: &[&[u8]]) -> [u8; 32] {
+        mac(&self.refresh, message).finalize().into_bytes().into()
+    }
+
+    /// Compares in constant time.
+    pub(crate) fn refresh_tag_is(&self, message: &[&[u8]], tag: &[u8]) -> bool {
+        mac(&self.refresh, message).verify_slice(tag).is_ok()
     }
 }
 

@@ -37,7 +37,7 @@ from bailiwick_client.api.roles import (
     replace_role_permissions,
     update_role_permissions,
 )
-from bailiwick_client.api.sign_in import get_me, login
+from bailiwick_client.api.sign_in import get_me, list_sessions, login, refresh_session
 from bailiwick_client.api.users import create_user
 from bailiwick_client.models import (
     AccessPreview,
@@ -67,6 +67,7 @@ from bailiwick_client.models import (
     PermissionsPatchViews,
     Problem,
     ProblemCode,
+    RefreshSession,
     ReplaceGroupMembers,
     ReplacePermissions,
     ReplacePermissionsTables,
@@ -206,6 +207,13 @@ assert (events.items[0].action, events.items[0].actor_name) == ("role_permission
 etag = get_my_features.sync_detailed(client=alice).headers["ETag"]
 again = get_my_features.sync_detailed(client=alice, if_none_match=etag)
 assert (again.status_code, again.content) == (HTTPStatus.NOT_MODIFIED, b"")
+
+# One stays signed in.
+pair = told(200, login.sync_detailed(client=Client(BASE), body=Login(username="bob", password="bailiwick-demo")))
+presented = RefreshSession(refresh_token=pair.refresh_token)
+renewed = told(200, refresh_session.sync_detailed(client=Client(BASE), body=presented))
+renewed_client = AuthenticatedClient(BASE, token=renewed.access_token)
+assert told(200, list_sessions.sync_detailed(client=renewed_client, limit=1)).items[0].current
 
 # Features hold work.
 bob = sign_in("bob")

@@ -137,6 +137,15 @@ assert(etag);
 const again = await alice.GET("/api/features/my", { params: { header: { "If-None-Match": etag } } });
 assert.deepEqual([again.response.status, again.data], [304, undefined]);
 
+// One stays signed in.
+const open = createClient<paths>({ baseUrl });
+const credentials = { username: "bob", password: "bailiwick-demo" };
+const { refreshToken } = told(200, await open.POST("/api/auth/login", { body: credentials }));
+const renewed = told(200, await open.POST("/api/auth/refresh", { body: { refreshToken } }));
+const headers = { Authorization: `Bearer ${renewed.accessToken}` };
+const sessions = told(200, await open.GET("/api/auth/sessions", { headers, params: { query: { limit: 1 } } }));
+assert.equal(sessions.items[0]?.current, true);
+
 // Features hold work.
 bob = await signIn("bob");
 const written = { name: "incident response", title: "When the pager rings" };

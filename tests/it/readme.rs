@@ -51,8 +51,8 @@ fn tour_runs_as_written() {
     assert_eq!(
         statuses,
         [
-            200, 200, 200, 200, 200, 200, 403, 201, 201, 200, 200, 200, 304, 201, 200, 200, 200,
-            200, 410, 200, 200, 200, 201, 200, 200, 201, 200
+            200, 200, 200, 200, 200, 200, 403, 201, 201, 200, 200, 200, 304, 200, 201, 200, 200,
+            200, 200, 410, 200, 200, 200, 201, 200, 200, 201, 200
         ],
         "{said}"
     );
@@ -70,6 +70,7 @@ fn tour_runs_as_written() {
         it["items"][0]["action"] == "role_permissions_changed"
             && it["items"][0]["actorName"] == "alice"
     });
+    answer(&|it| it["items"][0]["current"] == true && it["items"][0]["device"].is_string());
     answer(&|it| it["name"] == "Initech" && it["hasAdmin"] == true);
     answer(&|it| it["mandates"].as_array().is_some_and(Vec::is_empty));
     answer(&|it| it["username"] == "erin" && it["mandates"][0]["roles"][0] == "admin");

@@ -5,7 +5,8 @@
 pub struct Recorded(pub(super) ());
 
 impl Recorded {
-    /// For what changes nothing that a trail would tell: an idempotent repetition.
+    /// For what changes nothing that a trail would tell: an idempotent repetition, a session that
+    /// goes on.
     pub fn nothing_changed() -> Self {
         Self(())
     }

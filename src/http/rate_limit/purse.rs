@@ -8,14 +8,14 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use tower_governor::key_extractor::KeyExtractor;
 
-use super::budgets::{Budgets, Charged, Charges, Payer, WhatFor};
+use super::budgets::{Budgets, Charged, Charges, Payer, WhatFor, Who};
 use super::headers;
 use super::identity::Identity;
 use super::route_charge::{AtTheDoor, RouteCharge};
 use crate::context::policy::Class;
 use crate::kernel::crypto::digest;
 use crate::kernel::error::{Error, Result};
-use crate::kernel::ids::MandateId;
+use crate::kernel::ids::{MandateId, SessionId};
 
 /// A handler that takes it can charge more than the door did.
 #[derive(Clone)]
@@ -73,8 +73,25 @@ impl Purse {
     pub fn charge_sign_in(&self, name: Option<&str>) -> Result<()> {
         let Some(budgets) = &self.budgets else { return Ok(()) };
         let name = digest(name.unwrap_or_default().as_bytes());
-        let payer = Payer { who: self.identity.place(), what_for: WhatFor::SigningInAs(name) };
-        let charged = budgets.charge(Class::Auth, payer);
+        let what_for = WhatFor::SigningInAs(name);
+        self.take(budgets, Class::Auth, Payer { who: self.identity.place(), what_for })
+    }
+
+    /// Charges a session that is renewed, from wherever that is asked.
+    pub fn charge_session(&self, session: SessionId) -> Result<()> {
+        let Some(budgets) = &self.budgets else { return Ok(()) };
+        let what_for = WhatFor::Refreshing(session);
+        self.take(budgets, Class::Auth, Payer { who: Who::ANYWHERE, what_for })
+    }
+
+    /// Charges the address that the request comes from, whatever token it has.
+    pub fn charge_address(&self, class: Class) -> Result<()> {
+        let Some(budgets) = &self.budgets else { return Ok(()) };
+        self.take(budgets, class, Payer::within(self.identity.place(), None))
+    }
+
+    fn take(&self, budgets: &Budgets<AtTheDoor>, class: Class, payer: Payer) -> Result<()> {
+        let charged = budgets.charge(class, payer);
         let outcome = charged.allowed();
         self.state().charges.note(charged);
         outcome

@@ -28,7 +28,7 @@ impl RouteCharge {
     pub(super) fn of(services: &Services, class: Class, terms: &Terms) -> Self {
         let class = match terms.charging {
             Charging::AtTheDoor => Some(class),
-            Charging::ByTheHandler { door } => Some(door),
+            Charging::ByTheHandler { door } => door,
             Charging::Free => None,
         };
         Self {

@@ -1,9 +1,7 @@
-//! Signing in: sessions, access tokens and the key that verifies them.
+//! Signing in and out, one's password, and the keys that verify access tokens.
 
 mod failures;
-mod purge;
 mod routes;
 mod store;
 
-pub use purge::PURGE_SESSIONS;
 pub use routes::routes;

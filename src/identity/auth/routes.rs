@@ -1,26 +1,25 @@
 //! `/api/auth`: signing in and out, who one is, and one's password.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::USER_AGENT;
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tracing::Instrument;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::failures::{self, Reason};
-use super::store::{self, Credentials, NewSession, OwnMandate, OwnPassword};
+use super::store::{self, Credentials, OwnMandate, OwnPassword};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::authorize::unauthenticated;
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{Locks, RequestMeta, SessionContext, Visitor};
+use crate::context::{Locks, SessionContext, Visitor};
 use crate::http::app::App;
 use crate::http::attended;
 use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
+use crate::identity::sessions::{self, Life, NewSession, TokenAnswer, UsedFrom};
 use crate::identity::users::{self, User};
 use crate::kernel::credentials::password::{self, Place};
 use crate::kernel::credentials::token::KeySet;
@@ -41,7 +40,7 @@ pub fn routes(app: &App) -> Routes {
                 .refuses(&[Code::InvalidCredentials])
                 .guard(app, Policy::own_session().class(Class::Auth).kept_for_no_repetition()),
         )
-        .routes(routes!(get_me).guard(app, Policy::own_session().class(Class::Auth)))
+        .routes(routes!(get_me).guard(app, Policy::own_session()))
         .routes(routes!(get_key_set).guard(app, Policy::public().class(Class::Public)))
 }
 
@@ -55,19 +54,6 @@ pub struct Login {
     password: String,
 }
 
-/// A token to send as `Authorization: Bearer <accessToken>`.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TokenAnswer {
-    #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl")]
-    access_token: String,
-    #[schema(example = "Bearer")]
-    token_type: &'static str,
-    /// Seconds until the token expires.
-    #[schema(example = 900)]
-    expires_in: i64,
-}
-
 /// Signs in. Attempts are limited for each username from an address (class `auth`), and for each
 /// address (`auth-address`).
 #[utoipa::path(post, path = "/api/auth/login", tag = "Sign-in", request_body = Login,
@@ -75,9 +61,8 @@ pub struct TokenAnswer {
 async fn login(
     State(app): State<App>,
     visitor: Visitor,
-    meta: RequestMeta,
-    headers: HeaderMap,
     purse: Purse,
+    from: UsedFrom,
     body: Result<Json<Login>>,
 ) -> Result<Json<TokenAnswer>> {
     let name = body.as_ref().ok().and_then(|Json(body)| names::account_key(&body.username));
@@ -90,32 +75,20 @@ async fn login(
     let (user, hash) = tokio::spawn(attempt.in_current_span()).await.map_err(Error::internal)??;
     attended::by_user(user);
     let now = visitor.now();
-    let session = NewSession {
-        id: SessionId::new(),
-        user,
-        password_hash: &hash,
-        now,
-        expires_at: now + Duration::days(i64::from(app.settings().session_days)),
-        user_agent: headers
-            .get(USER_AGENT)
-            .and_then(|value| value.to_str().ok())
-            .map(|text| &text[..text.len().min(400)]),
-        address: meta.address.map(|address| address.to_string()),
-    };
+    let (id, life) = (SessionId::new(), Life::of(app.settings()));
+    let session = NewSession { id, user, password_hash: &hash, now, life, from: &from };
     let mut writing = visitor.write().await?;
-    if !store::open_session(&mut writing, &visitor, &session).await? {
+    let Some(signed_in) = sessions::open(&mut writing, &visitor, &session).await? else {
         // Disabled since the password was looked at, or the password is another one.
         let enabled = store::is_enabled(&mut writing, &visitor, user).await?;
         let reason = if enabled { Reason::WrongPassword } else { Reason::AccountDisabled };
         drop(writing);
         return Err(failures::refused(&app, visitor, Some(user), reason).await);
-    }
-    let event =
-        Event::new(Action::UserSignedIn, ResourceType::Session, session.id).target(user).by(user);
+    };
+    let event = Event::new(Action::UserSignedIn, ResourceType::Session, id).target(user).by(user);
     let recorded = audit::record_platform(&mut writing, &visitor, event).await?;
     writing.commit(recorded).await?;
-    let (access_token, expires_in) = app.tokens().issue(user, session.id)?;
-    Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in }))
+    TokenAnswer::of(&app, &signed_in, 1, now).map(Json)
 }
 
 /// Who may sign in. For a task of its own: whoever hangs up while a password is hashed has tried
@@ -163,7 +136,7 @@ async fn verified(
 async fn logout(context: SessionContext) -> Result<NoContent> {
     let (caller, session) = (context.caller(), context.session());
     let mut writing = caller.write().await?;
-    if !store::end_session(&mut writing, &context).await? {
+    if !sessions::end_own(&mut writing, &context).await? {
         // Another request was faster, and told of it.
         return Err(unauthenticated());
     }
@@ -210,7 +183,7 @@ async fn set_password(
 ) -> Result<NoContent> {
     let (caller, account) = (context.caller(), context.caller().account());
     let mut change = caller.change(Locks::users([caller.user()])).await?;
-    users::end_sessions(&mut change, account, Some(context.session()), caller.now()).await?;
+    sessions::end_all(&mut change, account, Some(context.session()), caller.now()).await?;
     if !store::change_password(&mut change, account, before, hash).await? {
         // Another request was faster: what was sent is the password no more.
         return Err(wrong_password());

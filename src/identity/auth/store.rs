@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use crate::context::{Account, SessionContext, Visitor};
 use crate::kernel::error::Result;
-use crate::kernel::ids::{MandateId, SessionId, UserId};
+use crate::kernel::ids::{MandateId, UserId};
 
 pub(super) struct Credentials {
     pub user: UserId,
@@ -30,42 +30,6 @@ pub(super) async fn credentials(
     Ok(row.fetch_optional(connection).await?)
 }
 
-pub(super) struct NewSession<'a> {
-    pub id: SessionId,
-    pub user: UserId,
-    /// Of the password that was verified.
-    pub password_hash: &'a str,
-    pub now: DateTime<Utc>,
-    pub expires_at: DateTime<Utc>,
-    pub user_agent: Option<&'a str>,
-    pub address: Option<String>,
-}
-
-/// Opens a session, if the account may still sign in, and with the same password.
-pub(super) async fn open_session(
-    connection: &mut PgConnection,
-    _: &Visitor,
-    session: &NewSession<'_>,
-) -> Result<bool> {
-    let opened = sqlx::query!(
-        "with account as (
-           update users set last_login_at = $3
-           where id = $2 and enabled and erased_at is null and password_hash = $7 returning id)
-         insert into sessions (id, user_id, created_at, expires_at, user_agent, address)
-         select $1, id, $3, $4, $5, $6::text::inet from account",
-        session.id.uuid(),
-        session.user.uuid(),
-        session.now,
-        session.expires_at,
-        session.user_agent,
-        session.address.as_deref(),
-        session.password_hash,
-    )
-    .execute(connection)
-    .await?;
-    Ok(opened.rows_affected() == 1)
-}
-
 pub(super) async fn is_enabled(
     connection: &mut PgConnection,
     _: &Visitor,
@@ -76,21 +40,6 @@ pub(super) async fn is_enabled(
         user.uuid()
     );
     Ok(enabled.fetch_one(connection).await?)
-}
-
-/// Ends a session; whether it had not ended yet.
-pub(super) async fn end_session(
-    connection: &mut PgConnection,
-    context: &SessionContext,
-) -> Result<bool> {
-    let ended = sqlx::query!(
-        "update sessions set revoked_at = $2 where id = $1 and revoked_at is null",
-        context.session().uuid(),
-        context.caller().now()
-    )
-    .execute(connection)
-    .await?;
-    Ok(ended.rows_affected() == 1)
 }
 
 /// A password as it is kept, and what it must not be like.
@@ -160,7 +109,9 @@ pub(super) async fn session(
     context: &SessionContext,
 ) -> Result<SessionRow> {
     let row = sqlx::query!(
-        r#"select s.created_at, s.expires_at,
+        r#"select s.created_at,
+             session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,
+                          u.is_sys_admin) as "expires_at!",
              (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name,
                        'code', d.code, 'roles',
                        (select coalesce(jsonb_agg(r.label order by r.label_key), '[]')
@@ -171,7 +122,8 @@ pub(super) async fn session(
               from memberships m join mandates d on d.id = m.mandate_id
               where m.user_id = s.user_id and m.enabled and d.enabled
                 and d.deleted_at is null) as "mandates!: Json<Vec<OwnMandate>>"
-           from sessions s where s.id = $1"#,
+           from sessions s left join session_refreshes r on r.session_id = s.id
+           join users u on u.id = s.user_id where s.id = $1"#,
         context.session().uuid()
     )
     .fetch_one(connection)

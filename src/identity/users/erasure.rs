@@ -27,7 +27,9 @@ pub(super) async fn erase(
         "with ended as (
            update sessions
            set revoked_at = coalesce(revoked_at, $3), user_agent = null, address = null
-           where user_id = $1),
+           where user_id = $1 returning id),
+         renewed_no_more as (
+           delete from session_refreshes where session_id in (select id from ended)),
          left_behind as (delete from memberships where user_id = $1)
          update users
          set username = $2, username_key = $2, email = null, email_key = null,

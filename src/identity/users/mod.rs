@@ -11,6 +11,7 @@ mod lookup_routes;
 mod reference;
 mod request;
 mod routes;
+mod session_routes;
 mod store;
 
 use serde::Serialize;
@@ -30,7 +31,6 @@ use crate::path_params;
 
 pub use find::find;
 pub use reference::{UserReference, is_named, resolve};
-pub use store::end_sessions;
 
 path_params! {
     /// To an account.
@@ -46,6 +46,7 @@ pub fn routes(app: &App) -> Routes {
         .merge(routes::routes(app))
         .merge(erase_routes::routes(app))
         .merge(lookup_routes::routes(app))
+        .merge(session_routes::routes(app))
 }
 
 /// An account. Never a hash.

@@ -15,6 +15,7 @@ use crate::http::app::App;
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{FromPath, Json};
 use crate::http::guard::{Guard, Routes};
+use crate::identity::sessions;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::UserId;
 
@@ -111,7 +112,7 @@ async fn update_as_sys_admin(
     }
     if changes.enabled.is_some_and(|enabled| enabled != before.enabled) {
         // Also when it is enabled: whatever was left open while it was disabled stays dead.
-        store::end_sessions(&mut change, account, None, system.now()).await?;
+        sessions::end_all(&mut change, account, None, system.now()).await?;
     }
     let after = store::update(&mut change, account, changes).await?;
     // The mandates are told when the account starts or stops to count in them; names and flags are

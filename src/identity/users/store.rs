@@ -7,7 +7,7 @@ use super::User;
 use super::columns::{user_of, users};
 use crate::context::{Account, System};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
-use crate::kernel::ids::{MandateId, SessionId, UserId};
+use crate::kernel::ids::{MandateId, UserId};
 
 /// A new account.
 #[derive(Debug)]
@@ -114,29 +114,6 @@ pub async fn update(
     .fetch_one(connection)
     .await;
     row.on_constraint("users_email_key", email_taken)
-}
-
-/// Ends the sessions of an account, for good; all, or all but one. Under the lock of the account's
-/// row: whoever signs in at that moment locks it too, and either came before, and is ended with the
-/// others, or finds the account as it became. And before the row is changed: that holds the
-/// account's epoch, for which whoever signs out has to wait with their session locked.
-pub async fn end_sessions(
-    connection: &mut PgConnection,
-    account: Account,
-    but: Option<SessionId>,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    // Those that have expired are left alone: they are over, and the purge may have them locked.
-    sqlx::query!(
-        "update sessions set revoked_at = $3
-         where user_id = $1 and id is distinct from $2 and revoked_at is null and expires_at > $3",
-        account.user().uuid(),
-        but.map(SessionId::uuid),
-        now
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// The mandates that an account belongs to, disabled and deleted ones too: whose trails tell of a

@@ -199,8 +199,10 @@ settings! {
             "How long an access token is good for.";
         session_days: u32 = "session_days", "BAILIWICK_SESSION_DAYS",
             Fallback::Text("30"), rule::between(1, 365),
-            "How long a session lasts. Nobody notices yet: access tokens cannot be renewed, so \
-                that one signs in again when they end.";
+            "How long a session lasts; those of SysAdmins a day.";
+        session_idle_days: u32 = "session_idle_days", "BAILIWICK_SESSION_IDLE_DAYS",
+            Fallback::Text("7"), rule::between(1, 365),
+            "How long a session lasts that is not refreshed; those of SysAdmins an hour.";
         password_min: usize = "password_min", "BAILIWICK_PASSWORD_MIN",
             Fallback::Text("15"), rule::between(8, 64),
             "The fewest characters of a password that somebody chooses for themselves.";
@@ -282,8 +284,8 @@ settings! {
         auth_address: NonZeroU32 = "rate_limits_per_minute.auth-address",
             "BAILIWICK_RATE_LIMIT_AUTH_ADDRESS",
             Fallback::Text("100"), per_minute(),
-            "Attempts a minute to sign in from one address, whatever the username; `auth` is for \
-                each of them.";
+            "Attempts a minute to sign in from one address, whatever the username (`auth` is for \
+                each of them), and refused refreshes.";
         check: NonZeroU32 = "rate_limits_per_minute.check", "BAILIWICK_RATE_LIMIT_CHECK",
             Fallback::Text("6000"), per_minute(),
             "Requests a minute in the class `check`.";

@@ -22,15 +22,48 @@ use crate::kernel::ids::{SessionId, UserId};
 /// `typ` of access tokens (RFC 9068, section 2.1): another kind of token is never taken for one.
 const TYPE: &str = "at+jwt";
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Payload {
-    iss: String,
-    aud: String,
+/// Who asks for the tokens of `/api/auth`: whoever signs in there (RFC 9068, section 2.2).
+const CLIENT: &str = "bailiwick";
+/// What a password alone proves (NIST SP 800-63B-4, 2.1), and that it was one (RFC 8176).
+const ONE_FACTOR: (&str, [&str; 1]) = ("aal1", ["pwd"]);
+/// How far the clock of the node that signed may be ahead, in seconds.
+const LEEWAY: i64 = 60;
+
+/// A session, as its access tokens tell of it.
+#[derive(Debug, Clone, Copy)]
+pub struct SignedIn {
+    pub user: UserId,
+    pub session: SessionId,
+    /// When the password was looked at.
+    pub at: DateTime<Utc>,
+    /// No token outlasts it.
+    pub ends_at: DateTime<Utc>,
+}
+
+/// What a token says (RFC 9068, section 2.2).
+#[derive(Debug, Serialize)]
+struct Payload<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    client_id: &'a str,
+    sub: UserId,
+    sid: SessionId,
+    auth_time: i64,
+    acr: &'a str,
+    amr: [&'a str; 1],
+    iat: i64,
+    exp: i64,
+    jti: Uuid,
+}
+
+/// What is read of one. Issuer and audience are compared by whoever verifies its signature.
+#[derive(Debug, Deserialize)]
+struct Told {
     sub: UserId,
     sid: SessionId,
     iat: i64,
     exp: i64,
-    jti: Uuid,
+    nbf: Option<i64>,
 }
 
 /// The public keys that verify access tokens (RFC 7517).
@@ -108,25 +141,33 @@ impl Tokens {
     }
 
     /// A token for a session, and for how many seconds it is good.
-    pub fn issue(&self, user: UserId, session: SessionId) -> Result<(String, i64)> {
-        let now = self.clock.now().timestamp();
+    pub fn issue(&self, signed_in: &SignedIn, now: DateTime<Utc>) -> Result<(String, i64)> {
+        let expires_at = signed_in.ends_at.min(now + self.lifetime);
+        let (acr, amr) = ONE_FACTOR;
         let payload = Payload {
-            iss: self.issuer.clone(),
-            aud: AUDIENCE.to_owned(),
-            sub: user,
-            sid: session,
-            iat: now,
-            exp: now + self.lifetime.num_seconds(),
+            iss: &self.issuer,
+            aud: AUDIENCE,
+            client_id: CLIENT,
+            sub: signed_in.user,
+            sid: signed_in.session,
+            auth_time: signed_in.at.timestamp(),
+            acr,
+            amr,
+            iat: now.timestamp(),
+            exp: expires_at.timestamp(),
             jti: Uuid::new_v4(),
         };
+        let token = self.signed(TYPE, &payload)?;
+        Ok((token, (expires_at - now).num_seconds()))
+    }
+
+    fn signed(&self, kind: &str, payload: &impl Serialize) -> Result<String> {
         let header = Header {
-            typ: Some(TYPE.to_owned()),
+            typ: Some(kind.to_owned()),
             kid: Some(self.key_id.clone()),
             ..Header::new(Algorithm::EdDSA)
         };
-        let token =
-            jsonwebtoken::encode(&header, &payload, &self.signing).map_err(Error::internal)?;
-        Ok((token, self.lifetime.num_seconds()))
+        jsonwebtoken::encode(&header, payload, &self.signing).map_err(Error::internal)
     }
 
     /// Who the token speaks for; `None` whatever is wrong with it.
@@ -152,10 +193,13 @@ impl Tokens {
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.validate_exp = false; // by the injected clock, on every use
-        let payload =
-            jsonwebtoken::decode::<Payload>(token, &self.verifying, &validation).ok()?.claims;
-        let expires_at = DateTime::<Utc>::from_timestamp(payload.exp, 0)?;
-        Some(Claims { user: payload.sub, session: payload.sid, expires_at })
+        let told = jsonwebtoken::decode::<Told>(token, &self.verifying, &validation).ok()?.claims;
+        let begins = told.nbf.unwrap_or(told.iat).max(told.iat);
+        if begins > self.clock.now().timestamp() + LEEWAY {
+            return None;
+        }
+        let expires_at = DateTime::<Utc>::from_timestamp(told.exp, 0)?;
+        Some(Claims { user: told.sub, session: told.sid, expires_at })
     }
 
     /// The keys that verify tokens (RFC 7517).
@@ -175,6 +219,8 @@ fn thumbprint(public_key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::kernel::clock::ShiftedClock;
 
@@ -188,15 +234,34 @@ mod tests {
         .unwrap()
     }
 
+    fn signed_in(clock: &ShiftedClock) -> SignedIn {
+        let at = clock.now();
+        let (user, session) = (UserId::new(), SessionId::new());
+        SignedIn { user, session, at, ends_at: at + Duration::days(7) }
+    }
+
     #[test]
     fn a_token_is_good_until_it_expires_cached_or_not() {
         let clock = ShiftedClock::shared();
         let tokens = tokens(1, "http://a", &clock);
-        let (user, session) = (UserId::new(), SessionId::new());
-        let (token, seconds) = tokens.issue(user, session).unwrap();
+        let who = signed_in(&clock);
+        let (token, seconds) = tokens.issue(&who, clock.now()).unwrap();
         assert_eq!(seconds, 900);
-        assert_eq!(tokens.verify(&token).map(|c| (c.user, c.session)), Some((user, session)));
+        let told = tokens.verify(&token).map(|c| (c.user, c.session));
+        assert_eq!(told, Some((who.user, who.session)));
         clock.advance(Duration::minutes(16));
+        assert_eq!(tokens.verify(&token), None);
+    }
+
+    #[test]
+    fn a_token_ends_with_its_session() {
+        let clock = ShiftedClock::shared();
+        let tokens = tokens(1, "http://a", &clock);
+        let now = clock.now();
+        let who = SignedIn { ends_at: now + Duration::seconds(90), ..signed_in(&clock) };
+        let (token, seconds) = tokens.issue(&who, now).unwrap();
+        assert!((89..=90).contains(&seconds), "{seconds}");
+        clock.advance(Duration::seconds(91));
         assert_eq!(tokens.verify(&token), None);
     }
 
@@ -204,40 +269,45 @@ mod tests {
     fn another_issuer_key_algorithm_type_or_audience_is_refused() {
         let clock = ShiftedClock::shared();
         let ours = tokens(1, "http://a", &clock);
-        let (user, session) = (UserId::new(), SessionId::new());
+        let who = signed_in(&clock);
         for stranger in [tokens(1, "http://b", &clock), tokens(2, "http://a", &clock)] {
-            assert_eq!(ours.verify(&stranger.issue(user, session).unwrap().0), None);
+            assert_eq!(ours.verify(&stranger.issue(&who, clock.now()).unwrap().0), None);
         }
         let now = clock.now().timestamp();
-        let payload = |aud: &str| Payload {
-            iss: "http://a".into(),
-            aud: aud.into(),
-            sub: user,
-            sid: session,
-            iat: now,
-            exp: now + 60,
-            jti: Uuid::new_v4(),
+        let payload = json!({ "iss": "http://a", "aud": "bailiwick", "sub": who.user,
+            "sid": who.session, "iat": now, "exp": now + 60 });
+        let with = |name: &str, value: Value| {
+            let mut payload = payload.clone();
+            payload[name] = value;
+            ours.verify(&ours.signed(TYPE, &payload).unwrap())
         };
-        let header = |typ: &str| Header {
-            typ: Some(typ.into()),
+        assert!(ours.verify(&ours.signed(TYPE, &payload).unwrap()).is_some());
+        assert!(with("nbf", json!(now + 30)).is_some(), "clocks of nodes may differ a little");
+        for (name, value) in [
+            ("aud", json!("other")),
+            ("aud", json!(["other"])),
+            ("iss", json!("http://a/")),
+            ("exp", json!(now - 1)),
+            ("exp", json!("tomorrow")),
+            ("exp", Value::Null),
+            ("iat", json!(now + 3_600)),
+            ("nbf", json!(now + 3_600)),
+            ("sub", json!("alice")),
+            ("sid", Value::Null),
+        ] {
+            assert_eq!(with(name, value.clone()), None, "{name}: {value}");
+        }
+        assert_eq!(ours.verify(&ours.signed("JWT", &payload).unwrap()), None);
+        let header = Header { typ: Some(TYPE.into()), ..Header::new(Algorithm::EdDSA) };
+        let no_kid = jsonwebtoken::encode(&header, &payload, &ours.signing).unwrap();
+        assert_eq!(ours.verify(&no_kid), None);
+        let hmac = Header {
             kid: Some(ours.key_id.clone()),
-            ..Header::new(Algorithm::EdDSA)
+            typ: Some(TYPE.into()),
+            ..Header::new(Algorithm::HS256)
         };
-        let sign = |header: &Header, payload: &Payload| {
-            jsonwebtoken::encode(header, payload, &ours.signing).unwrap()
-        };
-        assert!(ours.verify(&sign(&header(TYPE), &payload("bailiwick"))).is_some());
-        assert_eq!(ours.verify(&sign(&header(TYPE), &payload("other"))), None);
-        assert_eq!(ours.verify(&sign(&header("JWT"), &payload("bailiwick"))), None);
-        let no_kid = Header { kid: None, ..header(TYPE) };
-        assert_eq!(ours.verify(&sign(&no_kid, &payload("bailiwick"))), None);
-        let hmac = Header { alg: Algorithm::HS256, ..header(TYPE) };
-        let forged = jsonwebtoken::encode(
-            &hmac,
-            &payload("bailiwick"),
-            &EncodingKey::from_secret(ours.public_key.as_bytes()),
-        )
-        .unwrap();
+        let secret = EncodingKey::from_secret(ours.public_key.as_bytes());
+        let forged = jsonwebtoken::encode(&hmac, &payload, &secret).unwrap();
         assert_eq!(ours.verify(&forged), None, "the public key is no HMAC secret");
     }
 }

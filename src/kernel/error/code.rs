@@ -54,6 +54,9 @@ codes! {
         has not expired and whose session has not ended.";
     InvalidCredentials = 401, "The sign-in failed",
         "Check the username and the password. Which of them was wrong is not told.";
+    SessionRevoked = 401, "The session is over",
+        "Sign in anew. A refresh token is good once, until the session ends; one that was used \
+        already, longer than a moment ago, ends it.";
     PermissionDenied = 403, "Your roles do not allow this",
         "Ask an admin of the mandate for a role that grants the named operation on the named \
         table.";

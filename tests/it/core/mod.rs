@@ -20,6 +20,7 @@ mod navigation;
 mod ops;
 mod questions;
 mod roles;
+mod sessions;
 pub mod tables;
 mod users;
 
@@ -54,17 +55,25 @@ pub struct Made {
     pub name: &'static str,
     /// What it is made of, where something is done with what is there already.
     pub from: Option<&'static str>,
-    /// The operations, called as their first cases say, or on the path that stands behind. The
-    /// first tells the id of what is new.
+    /// The operations, called as their first cases say, or on the path that stands behind; a
+    /// sign-in as the account whose name stands behind. The first tells of what is new.
     pub by: &'static [&'static str],
+    /// What it tells: a member of its answer, or a claim of the token in it.
+    pub told: &'static str,
+}
+
+impl Made {
+    pub const fn told(self, told: &'static str) -> Self {
+        Self { told, ..self }
+    }
 }
 
 pub const fn made(name: &'static str, by: &'static [&'static str]) -> Made {
-    Made { name, from: None, by }
+    Made { name, from: None, by, told: "id" }
 }
 
 pub const fn made_of(from: &'static str, name: &'static str, by: &'static [&'static str]) -> Made {
-    Made { name, from: Some(from), by }
+    Made { name, from: Some(from), by, told: "id" }
 }
 
 /// A slice that has nothing but operations.
@@ -84,6 +93,7 @@ pub const ALL: &[&Slice] = &[
     &navigation::SLICE,
     &questions::SLICE,
     &users::SLICE,
+    &sessions::SLICE,
     &audit::SLICE,
     &ops::SLICE,
 ];

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::cases::{Case, Trail};
 use super::operations::{Operation, document, operations};
 use super::stage::{Approach, Ground, call, on_grounds};
-use crate::harness::app::{Answer, PASSWORD};
+use crate::harness::app::{Answer, PASSWORD, uuid};
 use crate::harness::{TestApp, World};
 
 #[test]
@@ -119,9 +119,11 @@ enum Deed {
     Readdress,
     Flag,
     Rename,
+    SignOut,
+    SignOutThere,
 }
 
-const DEEDS: [(&str, Deed); 7] = [
+const DEEDS: [(&str, Deed); 9] = [
     ("update_user", Deed::Disable),
     ("update_user", Deed::Enable),
     ("update_user", Deed::Readdress),
@@ -129,13 +131,15 @@ const DEEDS: [(&str, Deed); 7] = [
     ("update_user", Deed::Rename),
     ("erase_user", Deed::Erase),
     ("erase_user", Deed::EraseOneself),
+    ("end_user_sessions", Deed::SignOut),
+    ("end_user_session", Deed::SignOutThere),
 ];
 
 impl Deed {
     /// Whether the account starts or stops to count, which is every mandate's affair; the rest is
     /// the platform's alone.
     fn concerns_mandates(self) -> bool {
-        !matches!(self, Deed::Readdress | Deed::Flag | Deed::Rename)
+        matches!(self, Deed::Disable | Deed::Enable | Deed::Erase | Deed::EraseOneself)
     }
 
     async fn done(self, world: &World, user: Uuid, own: &str) -> Answer {
@@ -151,6 +155,12 @@ impl Deed {
                 app.patch(path.clone()).bearer(own).json(json!({ "firstName": "Other" }))
             }
             Deed::Erase => erase().bearer(root),
+            Deed::SignOut => app.delete(format!("{path}/sessions")).bearer(root),
+            Deed::SignOutThere => {
+                let me = app.get("/api/auth/me").bearer(own).send().await.expect(200);
+                let session = uuid(&me["session"]["id"]);
+                app.delete(format!("{path}/sessions/{session}")).bearer(root)
+            }
             Deed::EraseOneself => erase().bearer(own).json(json!({ "password": PASSWORD })),
         };
         call.send().await
@@ -206,7 +216,8 @@ async fn the_trail_of_a_disabled_or_deleted_mandate_misses_nothing_of_its_member
     mandates.sort_by_key(ToString::to_string);
     for (deed, person) in people {
         let before = app.count("select count(*) from audit_events").await;
-        deed.done(&world, person.id, &person.token).await.expect(200);
+        let answer = deed.done(&world, person.id, &person.token).await;
+        assert!(answer.status.is_success(), "{deed:?}: {}", answer.body);
         let query = "select coalesce(to_jsonb(e.mandate_id), 'null')
                        from (select * from audit_events order by id offset $1) e
                        order by mandate_id";

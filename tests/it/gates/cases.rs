@@ -40,14 +40,17 @@ pub enum Unlike {
     ChangesTheCaller,
     /// What it answers holds for a while, whoever asks: it asks the database now and then.
     HoldsForAWhile,
+    /// It has an effect that no trail tells.
+    Untold,
     /// The model does not play it.
     NotPlayed,
 }
 
-/// Whether an operation's success leaves events: every effect's does, and that of the few reads
-/// that say so.
+/// Whether an operation's success leaves events: every effect's does but of those that say so, and
+/// that of the few reads that say so.
 fn is_told(operation: &Operation) -> bool {
-    operation.has_effect() || is(&operation.id, Unlike::ToldRead)
+    (operation.has_effect() && !is(&operation.id, Unlike::Untold))
+        || is(&operation.id, Unlike::ToldRead)
 }
 
 /// Whether an operation is said to be unlike others so.
@@ -237,6 +240,9 @@ async fn every_operation_that_is_said_to_be_unlike_others_is() {
     for (operation, case) in all() {
         if case.is(Unlike::ToldRead) {
             assert!(!operation.is_mutation(), "{} is no read", case.title());
+        }
+        if case.is(Unlike::Untold) {
+            assert!(operation.has_effect(), "{} has no effect", case.title());
         }
         if operation.has_effect() && !operation.is_public() {
             let takes_key = operation.takes_header("Idempotency-Key");

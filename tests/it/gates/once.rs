@@ -49,7 +49,8 @@ fn a_repetition_from_another_session_is_not_a_smaller_effect() {
 }
 
 async fn from_another_session(ground: &Ground, operation: &Operation, case: &Case) -> usize {
-    if !is_kept(operation, case) {
+    // What ends the caller's other sessions leaves none to repeat it from.
+    if !is_kept(operation, case) || case.is(Unlike::ChangesTheCaller) {
         return 0;
     }
     let by_itself = left_alive(ground, operation, case, false).await;

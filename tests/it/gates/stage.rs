@@ -94,14 +94,27 @@ impl Ground {
 
     /// Fresh things of a mandate, of every feature, and of the platform.
     pub async fn stage(&self, tenant: &Tenant) -> Names {
-        self.stage_with(tenant, features::ALL).await
+        let mut names = self.stage_with(tenant, features::ALL).await;
+        names.insert("refresh", self.refresh_token(tenant).await);
+        names
+    }
+
+    /// That of a new sign-in of the tenant's member.
+    async fn refresh_token(&self, tenant: &Tenant) -> String {
+        let body = json!({ "username": tenant.member.name, "password": PASSWORD });
+        let answer = self.world.app.post("/api/auth/login").json(body).send().await.expect(200);
+        answer["refreshToken"].as_str().unwrap().to_owned()
     }
 
     /// Fresh things for a call to aim at: those of features only where the case names them.
     pub async fn stage_for(&self, case: &Case, tenant: &Tenant) -> Names {
-        let named: Vec<_> =
+        let wanted: Vec<_> =
             features::ALL.iter().copied().filter(|staged| staged.is_named(case)).collect();
-        self.stage_with(tenant, &named).await
+        let mut names = self.stage_with(tenant, &wanted).await;
+        if case.mentions("refresh") {
+            names.insert("refresh", self.refresh_token(tenant).await);
+        }
+        names
     }
 
     async fn stage_with(&self, tenant: &Tenant, features: &[&Staged]) -> Names {

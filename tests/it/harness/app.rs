@@ -16,6 +16,8 @@ use bailiwick::http::app::App;
 use bailiwick::kernel::clock::ShiftedClock;
 use bailiwick::kernel::config::Settings;
 use bailiwick::kernel::db::Database;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -84,6 +86,12 @@ impl Answer {
 #[track_caller]
 pub fn uuid(value: &Value) -> Uuid {
     value.as_str().unwrap_or_else(|| panic!("not an id: {value}")).parse().unwrap()
+}
+
+/// The session that an access token is of.
+pub fn session_of(token: &str) -> Uuid {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    uuid(&serde_json::from_slice::<Value>(&claims).unwrap()["sid"])
 }
 
 /// A request to be made: `app.post("/api/…").bearer(&token).mandate(id).json(body).send().await`.

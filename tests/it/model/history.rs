@@ -124,7 +124,7 @@ impl History {
             panic!("{}", self.report(&difference, &answer));
         }
         self.tally.count(call.operation, &answer);
-        self.learn(call, &expected, &answer).await;
+        self.learn(call, &told, &expected, &answer).await;
     }
 
     async fn send(&self, call: &Call) -> Answer {
@@ -172,10 +172,17 @@ impl History {
 
     /// Tokens of new sessions and cursors of new pages. A new account gets the cheap hash that all
     /// test accounts share.
-    async fn learn(&mut self, call: &Call, expected: &Outcome, answer: &Answer) {
+    async fn learn(&mut self, call: &Call, told: &Told, expected: &Outcome, answer: &Answer) {
         let Ok(reply) = expected else { return };
         if call.operation.id == "login" {
             self.tokens.push(answer.body["accessToken"].as_str().unwrap().to_owned());
+        }
+        if let Some(token) = answer.body["refreshToken"].as_str() {
+            let session = told.session;
+            let index = self.world.sessions.iter().position(|row| row.id == session).unwrap();
+            let number = self.world.sessions[index].number;
+            self.world.refresh_tokens.insert(token.to_owned(), (index, number));
+            answer.body["accessToken"].as_str().unwrap().clone_into(&mut self.tokens[index]);
         }
         if call.operation.id == "create_user" {
             let user = self.world.users[self.world.users.len() - 1].id;

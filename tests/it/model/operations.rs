@@ -9,6 +9,7 @@ use super::enter::{Entered, Guard};
 use super::reply::Outcome;
 use super::world::World;
 use crate::harness::Answer;
+use crate::harness::app::session_of;
 
 /// What every list takes.
 pub const LIST: &[&str] = &["limit", "cursor", "sort", "count"];
@@ -65,6 +66,8 @@ impl Operation {
 #[derive(Debug, Clone, Default)]
 pub struct Told {
     pub id: Uuid,
+    /// That an access token is of.
+    pub session: Uuid,
     /// A new mandate's group `everyone`.
     pub everyone: Uuid,
     /// Roles that were copied: template and copy.
@@ -74,7 +77,8 @@ pub struct Told {
 impl Told {
     pub fn by(answer: &Answer) -> Self {
         let id = answer.body["id"].as_str().and_then(|id| id.parse().ok()).unwrap_or_default();
-        Self { id, ..Self::default() }
+        let session = answer.body["accessToken"].as_str().map(session_of);
+        Self { id, session: session.unwrap_or_default(), ..Self::default() }
     }
     pub fn id(&self) -> Uuid {
         self.id

@@ -180,6 +180,13 @@ async fn the_published_keys_verify_the_token() {
     );
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
     assert!(claims["sid"].is_string() && claims["jti"].is_string());
+    // RFC 9068, section 2.2.
+    let (time, issued) = (claims["auth_time"].as_i64().unwrap(), claims["iat"].as_i64().unwrap());
+    assert!((issued - 5..=issued).contains(&time), "{claims}");
+    assert_eq!(
+        (&claims["client_id"], &claims["acr"], &claims["amr"], &header["typ"]),
+        (&json!("bailiwick"), &json!("aal1"), &json!(["pwd"]), &json!("at+jwt"))
+    );
     let set = app.get("/.well-known/jwks.json").send().await.expect(200);
     let key =
         set["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();

@@ -171,14 +171,10 @@ async fn each_name_that_becomes_no_member_is_told_and_costs() {
         );
     }
     assert_eq!(failures(&world).await.len(), 5, "nobody was looked up");
-    let lookup = app
-        .get("/api/users/lookup?username=erin")
-        .bearer(&recruiter.token)
-        .mandate(acme.id)
-        .send()
-        .await;
-    lookup.refused(429, "too_many_requests");
-    app.get("/api/auth/me").bearer(&recruiter.token).send().await.refused(429, "too_many_requests");
+    let lookup = app.get("/api/users/lookup?username=erin").bearer(&recruiter.token);
+    lookup.mandate(acme.id).send().await.refused(429, "too_many_requests");
+    let own = app.delete("/api/auth/sessions").bearer(&recruiter.token).send().await;
+    own.refused(429, "too_many_requests");
 }
 
 /// It says who has an account, and nobody becomes a member.

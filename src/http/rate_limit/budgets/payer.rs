@@ -1,8 +1,8 @@
 //! Who pays.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::kernel::ids::{MandateId, UserId};
+use crate::kernel::ids::{MandateId, SessionId, UserId};
 
 /// Whose budget a request is charged to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +25,8 @@ pub enum WhatFor {
     Within(MandateId),
     /// By the digest of the name, which may be somebody's, and as long as it likes.
     SigningInAs([u8; 32]),
+    /// Its own, from wherever it is used.
+    Refreshing(SessionId),
 }
 
 impl Payer {
@@ -38,12 +40,15 @@ impl Payer {
     pub fn mandate(&self) -> Option<MandateId> {
         match self.what_for {
             WhatFor::Within(mandate) => Some(mandate),
-            WhatFor::Anything | WhatFor::SigningInAs(_) => None,
+            WhatFor::Anything | WhatFor::SigningInAs(_) | WhatFor::Refreshing(_) => None,
         }
     }
 }
 
 impl Who {
+    /// Who shares with nobody, wherever they come from.
+    pub const ANYWHERE: Self = Self::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+
     pub fn at(address: IpAddr) -> Self {
         Self::Address(network_of(address))
     }

@@ -49,7 +49,7 @@ fn draw_login(dice: &mut Dice<'_>) -> Option<()> {
     Some(())
 }
 
-fn login(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
+fn login(world: &mut World, _: &Entered, call: &Call, told: &Told) -> Outcome {
     let body = shaped(call, &[needs("username", Kind::Text), needs("password", Kind::Text)])?;
     let username = key(shape::text(body, "username").unwrap_or_default());
     let account = world.users.iter().find(|row| row.username == username && !row.erased);
@@ -66,9 +66,9 @@ fn login(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
         });
         return Err(Refusal::of(401, "invalid_credentials"));
     };
-    world.sessions.push(Session { user, ended: false });
+    world.sessions.push(Session { id: told.session, user, ended: false, number: 1 });
     world.note_everywhere(user, &[], &Event::of("user_signed_in", "session", "~").target(user));
-    Ok(Reply::ok(json!({ "accessToken": "~", "tokenType": "Bearer" })))
+    Ok(Reply::ok(json!({ "accessToken": "~", "tokenType": "Bearer", "refreshToken": "~bwr_" })))
 }
 
 fn draw_logout(dice: &mut Dice<'_>) -> Option<()> {
@@ -142,6 +142,6 @@ fn me(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
     };
     let mut answer = world.user(entered.user).answer();
     answer["mandates"] = open.into_iter().map(mandate).collect::<Value>();
-    answer["session"] = json!({ "id": "~" });
+    answer["session"] = json!({ "id": world.sessions[entered.session].id });
     Ok(Reply::ok(answer))
 }

@@ -20,6 +20,7 @@ begin
   delete from features where not built_in;
   delete from sessions where id not in (select id from kept_session);
   update sessions set revoked_at = null where revoked_at is not null;
+  update session_refreshes set number = 1 where number > 1;
   delete from users where id <> all (people);
   delete from user_epochs where user_id <> all (people);
   update users u set username = k.username, username_key = k.username_key, password_hash = k.password_hash, erased_at = null

@@ -16,6 +16,8 @@ use super::script::{ALL_TO_OWNER, Rows, Script};
 use crate::core::{self, Slice};
 use crate::features::{self, Staged};
 use crate::harness::TestApp;
+use crate::harness::app::session_of;
+use crate::slices::refresh::{Pair, signed_in};
 
 /// Who takes part: positions in [`Theatre::people`]. Those between are delegates and members with
 /// roles as they fall.
@@ -92,6 +94,8 @@ pub struct Actor {
     pub id: Uuid,
     pub name: &'static str,
     pub token: String,
+    pub session: Uuid,
+    pub refresh: String,
 }
 
 /// A service with a database of its own and people who play in one world after the other.
@@ -113,7 +117,9 @@ impl Theatre {
         let mut people = Vec::new();
         for (index, name) in PEOPLE.into_iter().enumerate() {
             let id = app.account(name, index <= OTHER_SYS_ADMIN).await;
-            people.push(Actor { id, name, token: app.sign_in(name).await });
+            let Pair { access, refresh } = signed_in(&app, name).await;
+            let session = session_of(&access);
+            people.push(Actor { id, name, token: access, session, refresh });
         }
         sqlx::raw_sql(SET_STAGE).execute(&app.sql).await.unwrap();
         let kept = "create table kept_session as select id from sessions; create table kept_role as
@@ -150,6 +156,9 @@ impl Theatre {
             ("admin", admin),
             ("peer", peer),
             ("word", "stage".to_owned()),
+            ("session", self.people[ADMIN + 2].session.to_string()),
+            ("ownsession", self.people[ADMIN].session.to_string()),
+            ("refresh", self.people[ADMIN + 1].refresh.clone()),
         ]);
         names.extend(
             others().flat_map(|slice| slice.ids).map(|id| (*id, Uuid::now_v7().to_string())),

@@ -44,6 +44,8 @@ pub struct World {
     pub trail: Vec<Event>,
     /// Where each `nextCursor` that the service gave out goes on.
     pub cursors: HashMap<String, Position>,
+    /// Which session each refresh token that the service gave out is of, and the how-manieth.
+    pub refresh_tokens: BTreeMap<String, (usize, usize)>,
     /// Counts what is deleted, so that it is known what was deleted last.
     pub deletions: usize,
     /// Counts memberships, which lists can be sorted by.

@@ -26,8 +26,11 @@ pub struct User {
 /// A sign-in. Its place in the list is how calls name it.
 #[derive(Debug, Clone)]
 pub struct Session {
+    pub id: Uuid,
     pub user: Uuid,
     pub ended: bool,
+    /// Of the refresh token that is good now.
+    pub number: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

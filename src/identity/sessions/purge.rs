@@ -7,8 +7,8 @@ use crate::context::Recorded;
 use crate::context::jobs::{BATCH, Job, Task, Worked};
 use crate::kernel::error::Result;
 
-/// How long the row of a session stays after it has ended or expired, for whoever asks the database
-/// where somebody signed in.
+/// How long the row of a session stays after it has ended or expired, or was left alone for too
+/// long, for whoever asks the database where somebody signed in.
 const KEPT: Duration = Duration::days(7);
 
 /// Purges sessions, a batch in each transaction.
@@ -25,7 +25,11 @@ async fn sessions(task: &mut Task) -> Result<Worked> {
         "delete from sessions
          where id = any (array(select id from sessions where least(revoked_at, expires_at) <= $1
                                order by least(revoked_at, expires_at)
-                                 limit $2 for update skip locked))",
+                                 limit $2 for update skip locked))
+           or id = any (array(select s.id from session_refreshes r
+                              join sessions s on s.id = r.session_id
+                              where r.idle_until <= $1 order by r.idle_until
+                                limit $2 for update of s skip locked))",
         over,
         i64::from(BATCH)
     )
