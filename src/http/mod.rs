@@ -162,7 +162,7 @@ async fn within(
     let (identity, request_id, attended) = known;
     app.unheeded().look(&app.settings().trusted_proxies, request.headers());
     let by_tls = came_by_tls(&app, &request);
-    let with_credentials = request.headers().contains_key(AUTHORIZATION);
+    let with_token = sends_token(request.headers());
     let uri = request.uri().clone();
     request
         .extensions_mut()
@@ -180,7 +180,7 @@ async fn within(
         None => bounded(&app, request, next).await,
     };
     let response = app.limits().write_headers(&purse, uri.path(), response);
-    let asked = problem::Asked { path: uri.path(), request_id: &request_id, with_credentials };
+    let asked = problem::Asked { path: uri.path(), request_id: &request_id, with_token };
     let mut response = problem::render(response, asked);
     let headers = response.headers_mut();
     headers.reserve(HEADERS_OF_ALL);
@@ -217,6 +217,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     }
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whether anything was sent as a token.
+fn sends_token(headers: &HeaderMap) -> bool {
+    let scheme = |value: &HeaderValue| value.as_bytes().get(..6).map(<[u8]>::to_ascii_lowercase);
+    headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value).as_deref() == Some(b"bearer"))
 }
 
 /// The address that the connection comes from.

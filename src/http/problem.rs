@@ -28,8 +28,8 @@ impl IntoResponse for Error {
 pub(super) struct Asked<'a> {
     pub path: &'a str,
     pub request_id: &'a str,
-    /// Whether anything was sent to be known by.
-    pub with_credentials: bool,
+    /// Whether anything was sent as a token.
+    pub with_token: bool,
 }
 
 /// What to be known by (RFC 6750, section 3): what is wrong is told only of what was sent.
@@ -55,7 +55,7 @@ pub(super) fn render(mut response: Response, asked: Asked<'_>) -> Response {
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if parts.status == StatusCode::UNAUTHORIZED {
-        let is_of_token = asked.with_credentials && error.code() == Code::Unauthenticated;
+        let is_of_token = asked.with_token && error.code() == Code::Unauthenticated;
         let challenge = if is_of_token { OF_A_BAD_TOKEN } else { CHALLENGE };
         parts.headers.insert(WWW_AUTHENTICATE, challenge);
     }

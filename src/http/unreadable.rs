@@ -142,7 +142,7 @@ fn refusal(bytes: &[u8]) -> Option<(usize, &str, u16)> {
 fn explained(head: &str, status: u16, peer: IpAddr) -> Vec<u8> {
     let request_id = Uuid::now_v7().to_string();
     let _span = tracing::error_span!(target: telemetry::REQUEST, "request", request_id).entered();
-    let asked = problem::Asked { path: "", request_id: &request_id, with_credentials: false };
+    let asked = problem::Asked { path: "", request_id: &request_id, with_token: false };
     let mut response = problem::render(error(status).into_response(), asked);
     telemetry::unreadable(status, peer);
     protection::add(response.headers_mut(), "", false);

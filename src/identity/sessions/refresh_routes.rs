@@ -51,8 +51,10 @@ async fn refresh_session(
     visitor: Visitor,
     purse: Purse,
     from: UsedFrom,
-    Json(body): Json<RefreshSession>,
+    body: Result<Json<RefreshSession>>,
 ) -> Result<Json<TokenAnswer>> {
+    let Json(body) =
+        body.or_else(|unread| purse.charge_address(Class::AuthAddress).and(Err(unread)))?;
     let Some(presented) = RefreshToken::read(&body.refresh_token, app.keys()) else {
         return Err(refused(&purse));
     };

@@ -158,8 +158,11 @@ pub(super) async fn end_one(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let ended = sqlx::query!(
-        "update sessions set revoked_at = $3
-         where id = $1 and user_id = $2 and revoked_at is null and expires_at > $3",
+        "update sessions s set revoked_at = $3
+         from users u left join session_refreshes r on r.session_id = $1
+         where s.id = $1 and s.user_id = $2 and u.id = s.user_id and s.revoked_at is null
+           and session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,
+                            u.is_sys_admin) > $3",
         session.uuid(),
         account.user().uuid(),
         now

@@ -240,6 +240,7 @@ async fn anything_but_our_own_token_is_refused_in_the_same_words() {
     }
     let basic = app.get("/api/auth/me").header("authorization", "Basic YTpi").send().await;
     basic.refused(401, "unauthenticated");
+    assert_eq!(basic.header("www-authenticate"), r#"Bearer realm="bailiwick""#, "that is no token");
     words.insert(basic.body["detail"].to_string());
     let nothing = app.get("/api/auth/me").send().await;
     assert_eq!(nothing.header("www-authenticate"), r#"Bearer realm="bailiwick""#);

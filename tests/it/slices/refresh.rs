@@ -296,9 +296,13 @@ async fn each_session_has_a_budget_and_refused_ones_have_their_address() {
     app.account("alice", false).await;
     let mut pair = signed_in(&app, "alice").await;
     // The sign-in took one of the address.
-    for due in [401, 401, 429, 429] {
+    let unreadable = app.post("/api/auth/refresh").raw("application/json", "{").send().await;
+    unreadable.refused(400, "malformed_json");
+    for due in [401, 429, 429] {
         assert_eq!(refresh(&app, "bwr_nonsense").await.status.as_u16(), due);
     }
+    let unreadable = app.post("/api/auth/refresh").raw("application/json", "{").send().await;
+    unreadable.refused(429, "too_many_requests");
     for _ in 0..5 {
         pair = Pair::of(&refresh(&app, &pair.refresh).await.expect(200));
     }

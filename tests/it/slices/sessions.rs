@@ -104,6 +104,15 @@ async fn one_signs_out_elsewhere() {
     assert_eq!(listed(&app, &here.access).await.len(), 2);
     app.delete(OWN).bearer(&here.access).send().await.expect(204);
     assert!(is_alive(&node, &here.access).await && !is_alive(&node, &old.access).await);
+    // What is over by itself cannot be ended, as it is not listed.
+    let resting = signed_in(&app, "alice").await;
+    let resting_id = own(listed(&app, &resting.access).await);
+    app.clock.advance(Duration::days(4));
+    let here = Pair::of(&refresh(&app, &here.refresh).await.expect(200));
+    app.clock.advance(Duration::days(4));
+    let here = Pair::of(&refresh(&app, &here.refresh).await.expect(200));
+    end(&here.access, &resting_id).await.refused(404, "not_found");
+    let bob = Pair::of(&refresh(&app, &signed_in(&app, "bob").await.refresh).await.expect(200));
     assert!(is_alive(&node, &bob.access).await, "nobody else's");
     refresh(&app, &here.refresh).await.expect(200);
     let here_id = own(listed(&app, &here.access).await);
