@@ -36,6 +36,8 @@ const TRIES: usize = 20;
 const OPERATIONS: usize = 3;
 /// Fewer people signed in than that, and somebody signs in next.
 const PRESENT: usize = 6;
+/// How many sessions there should be at least, so that some can end.
+const SESSIONS: usize = 12;
 
 /// What a call is made up for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,12 +249,18 @@ impl History {
         if self.world.present().len() < PRESENT && self.random.random_bool(0.5) {
             return named("login");
         }
+        // Sessions are ended in many ways, and opened in one.
+        let open = self.world.sessions.iter().filter(|session| !session.ended).count();
+        if open < SESSIONS && self.random.random_bool(0.1) {
+            return named("login");
+        }
         let lagging = |operation: &Operation| {
             operation.is_mutation() && self.tally.successes(operation) < wanted(operation.id)
         };
         // What lies behind an instance is reached more seldom.
         let weight = |operation: &Operation| match operation.guard {
             Guard::Feature(..) if lagging(operation) => 8,
+            Guard::Instance { .. } if lagging(operation) => 4,
             _ if lagging(operation) => 2,
             _ => 1,
         };

@@ -150,6 +150,9 @@ impl Dice<'_> {
             ("instance", place.1),
         ];
         names.extend(ids.map(|(name, id)| (name, id.to_string())));
+        let theirs = self.people.iter().find(|person| person.id == target);
+        names.insert("session", theirs.unwrap_or(&self.people[actor]).session.to_string());
+        names.insert("ownsession", self.people[actor].session.to_string());
         names.insert("unique", format!("u{}", self.random.random::<u32>()));
         names.insert("username", self.people[actor].name.to_owned());
         names.insert("password", PASSWORD.to_owned());
