@@ -122,7 +122,7 @@ def check(alice: Person, bob: Person, carol: Person, dave: Person) -> None:
             url, store, dave, [(acme, first), (acme, second), (globex, foreign)]
         )
         # What Bailiwick refuses is passed on.
-        assert refused(httpx.get(url), 401, "unauthenticated").headers["WWW-Authenticate"] == "Bearer"
+        assert refused(httpx.get(url), 401, "unauthenticated").headers["WWW-Authenticate"] == 'Bearer realm="bailiwick"'
         refused(carol.at(acme, first).send("GET", url), 403, "mandate_access_denied")
         refused(carol.at(globex, first).send("GET", url), 403, "instance_access_denied")
         refused(bob.at(acme).send("GET", url), 400, "instance_context_missing")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 import httpx
 from bailiwick_client import Client
 from bailiwick_client.api.sign_in import refresh_session
-from bailiwick_client.models import Problem, RefreshSession, TokenAnswer
+from bailiwick_client.models import RefreshSession, TokenAnswer
 
 
 class SignedOut(Exception):
@@ -38,12 +38,13 @@ class StayingSignedIn(httpx.Auth):
     def _renew(self) -> None:
         body = RefreshSession(refresh_token=self._pair.refresh_token)
         answer = refresh_session.sync(client=Client(self._base), body=body)
-        if isinstance(answer, Problem) and answer.code == "session_revoked":
+        if isinstance(answer, TokenAnswer):
+            self._pair = answer
+            self._keep(answer)
+        elif answer is not None and answer.code == "session_revoked":
             raise SignedOut(answer.detail)
-        if not isinstance(answer, TokenAnswer):
-            raise RuntimeError(answer and f"{answer.code}: {answer.detail}")  # to be tried again, as any request
-        self._pair = answer
-        self._keep(answer)
+        else:  # to be tried again, as any request
+            raise RuntimeError(answer and f"{answer.code}: {answer.detail}")
 
 
 def signed_in(base: str, pair: TokenAnswer, keep: Callable[[TokenAnswer], None]) -> Client:
