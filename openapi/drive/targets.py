@@ -5,13 +5,12 @@ The gates put rows into tables; here everything is made over REST, by the operat
 operation that has an effect gets things of its own, and new ones when those are used up.
 """
 
-import base64
 import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from world import ADMIN, DRIVER, HELD, KEEPER, PASSWORD, STEWARD, SYS_ADMIN, Refused, World
+from world import ADMIN, DRIVER, HELD, KEEPER, PASSWORD, STEWARD, SYS_ADMIN, Refused, World, session_of
 
 NAME = re.compile(r"\$([a-z]+)")
 # Where things are made, rather than what is changed.
@@ -65,10 +64,7 @@ class Operation:
 
 def told(answer: dict, what: str) -> str:
     """What an answer tells of what is new: a member, or a claim of the access token in it."""
-    if what == "sid":
-        claims = answer["accessToken"].split(".")[1]
-        return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sid"]
-    return answer.get(what) or answer["code"]
+    return session_of(answer["accessToken"]) if what == "sid" else answer.get(what) or answer["code"]
 
 
 class Targets:

@@ -4,10 +4,12 @@ Everything is made over REST, by two people who are never called against: the de
 the mandate and of its instances.
 """
 
+import base64
 import itertools
 import math
 import random
 import time
+from json import loads
 
 import requests
 
@@ -33,6 +35,12 @@ HELD = {
 
 class Refused(RuntimeError):
     """Whoever called was not entitled to it."""
+
+
+def session_of(token: str) -> str:
+    """The session that an access token is of."""
+    claims = token.split(".")[1]
+    return loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sid"]
 
 
 class Client:
@@ -70,8 +78,9 @@ class World:
         # Somebody to be looked for.
         self.person = "known"
         self._account(f"newcomer-{self.person}")
+        steward_id = self.client.call("GET", "/api/auth/me", self.token(STEWARD))["id"]
         # Calls that end or change something are made on others than these.
-        self.protected = {self.mandate, self.driver_id, self.keeper_id, *self.colleagues}
+        self.protected = {self.mandate, steward_id, self.driver_id, self.keeper_id, *self.colleagues}
         self.protected |= {*self.roles.values(), *self.instances.values()}
         self.protected |= {role for roles in self.instance_roles.values() for role in roles.values()}
 
