@@ -11,7 +11,7 @@ use crate::features::{bookings, playbooks};
 use crate::http::app::App;
 use crate::http::guard::Routes;
 use crate::http::{self, Service};
-use crate::identity::{auth, sessions, users};
+use crate::identity::{auth, lockout, sessions, users};
 use crate::kernel::error::Result;
 use crate::openapi::{self, Document};
 use crate::platform::{audit, jobs, ops};
@@ -28,6 +28,7 @@ pub const JOBS: &[Job] = &[
     mandates::FIND_DELETED,
     mandates::PURGE,
     sessions::PURGE_SESSIONS,
+    lockout::FORGET_GUESSES,
     jobs::FORGET_ANSWERS,
 ];
 
@@ -56,6 +57,7 @@ fn all_routes(app: &App, features: &[BuiltIn]) -> Routes {
     let routes = OpenApiRouter::with_openapi(document)
         .merge(auth::routes(app))
         .merge(sessions::routes(app))
+        .merge(lockout::routes(app))
         .merge(mandates::routes(app))
         .merge(limits::routes(app))
         .merge(members::routes(app))

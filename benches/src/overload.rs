@@ -17,6 +17,7 @@ use crate::children::{Serving, Site, clean, free_address};
 use crate::effort::SignInEffort;
 use crate::load::{percentile, precise};
 use crate::plan::Ask;
+use crate::sign_ins::NAMES;
 
 const TIMES: f64 = 20.0;
 /// Below the most connections of one address; more than wait for a password worker.
@@ -31,7 +32,7 @@ pub struct Overload {
     pub offered: f64,
     pub accepted: f64,
     pub accepted_p99: f64,
-    /// Told 503, milliseconds.
+    /// Told to come again, milliseconds: 503, or 429 where too many try the same name.
     pub refused_p50: Option<f64>,
     /// Answered anything else.
     pub others: usize,
@@ -47,13 +48,16 @@ pub async fn measure(site: &Site, effort: SignInEffort) -> Result<Overload> {
     command.env("BAILIWICK_METRICS_LISTEN", "off").env("BAILIWICK_RATE_LIMITS", "off");
     command.env("BAILIWICK_DATA_DIR", site.folder.join("sign-ins"));
     let serving = Serving::start(site, command, address, ("/readyz", 200)).await?;
-    let body = json!({ "username": "alice", "password": "bailiwick-demo" });
-    let ask = Ask::sending("POST", "/api/auth/login", Vec::new(), &body);
-    let request: Arc<str> = ask.request(address, &ask.callers[0]).into();
-    let unloaded = comes(address, request.clone(), Duration::from_millis(1), how_long).await?;
+    let requests = NAMES.map(|name| {
+        let body = json!({ "username": name, "password": "bailiwick-demo" });
+        let ask = Ask::sending("POST", "/api/auth/login", Vec::new(), &body);
+        Arc::<str>::from(ask.request(address, &ask.callers[0]))
+    });
+    let often = Duration::from_millis(1);
+    let unloaded = comes(address, requests[0].clone(), often, how_long).await?;
     let each = Duration::from_secs_f64(f64::from(CALLERS) / (TIMES * alone));
     let (began, mut coming) = (Instant::now(), JoinSet::new());
-    for _ in 0..CALLERS {
+    for (request, _) in requests.iter().cycle().zip(0..CALLERS) {
         coming.spawn(comes(address, request.clone(), each, how_long));
     }
     let answers = coming.join_all().await.into_iter().collect::<Result<Vec<_>>>()?.concat();
@@ -68,12 +72,12 @@ fn told(
     answers: &[Answered],
     taken: Duration,
 ) -> Result<Overload> {
-    let (accepted, refused) = (latencies(answers, 200), latencies(answers, 503));
+    let (accepted, refused) = (latencies(answers, &[200]), latencies(answers, &[429, 503]));
     let per_second =
         |count: usize| -> Result<f64> { Ok(precise(u64::try_from(count)?) / taken.as_secs_f64()) };
     Ok(Overload {
         alone,
-        unloaded_p99: percentile(&latencies(unloaded, 200), 99).context("nobody signed in")?,
+        unloaded_p99: percentile(&latencies(unloaded, &[200]), 99).context("nobody signed in")?,
         offered: per_second(answers.len())?,
         accepted: per_second(accepted.len())?,
         accepted_p99: percentile(&accepted, 99).context("nobody was let in")?,
@@ -83,8 +87,8 @@ fn told(
 }
 
 /// In milliseconds, in order.
-fn latencies(answers: &[Answered], status: u16) -> Vec<f64> {
-    let answered = answers.iter().filter(|answer| answer.status == status);
+fn latencies(answers: &[Answered], statuses: &[u16]) -> Vec<f64> {
+    let answered = answers.iter().filter(|answer| statuses.contains(&answer.status));
     let mut latencies: Vec<f64> = answered.map(|answer| answer.microseconds / 1e3).collect();
     latencies.sort_by(f64::total_cmp);
     latencies

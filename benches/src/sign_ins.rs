@@ -19,7 +19,7 @@ use crate::load::{percentile, precise};
 /// So many people sign in, each again and again.
 const PEOPLE: usize = 24;
 /// The demo's accounts, in turn.
-const NAMES: [&str; 5] = ["alice", "bob", "carol", "dave", "sysadmin"];
+pub const NAMES: [&str; 5] = ["alice", "bob", "carol", "dave", "sysadmin"];
 /// Until the service has come to rest after its start.
 const SETTLED: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);

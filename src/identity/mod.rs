@@ -1,5 +1,6 @@
 //! Who somebody is: accounts, signing in, sessions.
 
 pub mod auth;
+pub mod lockout;
 pub mod sessions;
 pub mod users;

@@ -16,6 +16,7 @@ pub struct Keys {
     cursor: [u8; 32],
     idempotency: [u8; 32],
     refresh: [u8; 32],
+    guesses: [u8; 32],
 }
 
 impl std::fmt::Debug for Keys {
@@ -43,6 +44,7 @@ impl Keys {
             cursor: derive(b"list-cursor hmac v1"),
             idempotency: derive(b"idempotency hmac v1"),
             refresh: derive(b"refresh-token hmac v1"),
+            guesses: derive(b"guesses hmac v1"),
         }
     }
 
@@ -68,6 +70,11 @@ impl Keys {
     /// cannot be guessed from it.
     pub(crate) fn idempotency_tag(&self, message: &[&[u8]]) -> [u8; 32] {
         mac(&self.idempotency, message).finalize().into_bytes().into()
+    }
+
+    /// Under what failed attempts are counted: what was typed cannot be guessed from it.
+    pub(crate) fn guesses_tag(&self, message: &[&[u8]]) -> [u8; 32] {
+        mac(&self.guesses, message).finalize().into_bytes().into()
     }
 
     /// Makes a refresh token of what is no secret.

@@ -32,6 +32,7 @@ words! {
         SessionEnded = "session_ended",
         SessionsEnded = "sessions_ended",
         RefreshTokenReused = "refresh_token_reused",
+        UserUnlocked = "user_unlocked",
         PasswordChanged = "password_changed",
         UserCreated = "user_created",
         UserUpdated = "user_updated",

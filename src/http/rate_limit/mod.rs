@@ -16,7 +16,7 @@ mod limits;
 mod purse;
 mod route_charge;
 
-pub(super) use budgets::network_of;
+pub(crate) use budgets::network_of;
 pub use identity::Identity;
 pub(super) use limits::Free;
 pub use limits::Limits;

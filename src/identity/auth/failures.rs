@@ -8,7 +8,9 @@ use tracing::Instrument;
 
 use crate::context::Visitor;
 use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::change::retrying;
 use crate::http::app::App;
+use crate::identity::lockout::{self, Trying};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::UserId;
 use crate::kernel::telemetry;
@@ -25,11 +27,18 @@ pub(super) enum Reason {
     /// The account has none, so that nobody can sign in with one.
     NoPassword,
     WrongPassword,
+    /// Too many attempts before; whoever tries is not let try.
+    Locked,
 }
 
 impl Reason {
-    const ALL: [Self; 4] =
-        [Self::UnknownAccount, Self::AccountDisabled, Self::NoPassword, Self::WrongPassword];
+    const ALL: [Self; 5] = [
+        Self::UnknownAccount,
+        Self::AccountDisabled,
+        Self::NoPassword,
+        Self::WrongPassword,
+        Self::Locked,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -37,6 +46,7 @@ impl Reason {
             Self::AccountDisabled => "account_disabled",
             Self::NoPassword => "no_password",
             Self::WrongPassword => "wrong_password",
+            Self::Locked => "locked",
         }
     }
 }
@@ -48,18 +58,25 @@ pub(super) fn begin_to_count() {
     }
 }
 
+/// One more, for the metrics.
+pub(super) fn count(reason: Reason) {
+    telemetry::failed_sign_ins(reason.name(), 1);
+}
+
 /// Tells of the failure, and answers what everybody is answered. In a task of its own: who hangs up
 /// is told of too, and an event that cannot be written is the log's affair, not the caller's.
 pub(super) async fn refused(
     app: &App,
     visitor: Visitor,
-    account: Option<UserId>,
+    (account, trying): (Option<UserId>, Trying),
     reason: Reason,
 ) -> Error {
-    telemetry::failed_sign_ins(reason.name(), 1);
+    count(reason);
     let services = app.services().clone();
     let tell = async move {
-        if let Err(error) = services.attended(record(&visitor, account, reason)).await {
+        if let Err(error) =
+            services.attended(retrying(|| record(&visitor, (account, &trying), reason))).await
+        {
             let cause = error.cause().map(ToString::to_string);
             tracing::error!(
                 code = error.code().name(),
@@ -74,7 +91,11 @@ pub(super) async fn refused(
     Error::new(Code::InvalidCredentials, "The username or the password is wrong.")
 }
 
-async fn record(visitor: &Visitor, account: Option<UserId>, reason: Reason) -> Result<()> {
+async fn record(
+    visitor: &Visitor,
+    (account, trying): (Option<UserId>, &Trying),
+    reason: Reason,
+) -> Result<()> {
     let event = Event::of_nothing(Action::SignInFailed, ResourceType::Session)
         .details(json!({ "reason": reason.name() }));
     // The address may well be the account's owner's, and goes where they are erased. That of an
@@ -82,6 +103,7 @@ async fn record(visitor: &Visitor, account: Option<UserId>, reason: Reason) -> R
     let event = event.address_of(account.unwrap_or(UserId::NOBODY));
     let event = account.into_iter().fold(event, Event::target);
     let mut writing = visitor.write().await?;
+    lockout::failed(&mut writing, visitor, trying).await?;
     let recorded = audit::record_platform(&mut writing, visitor, event).await?;
     writing.commit(recorded).await
 }

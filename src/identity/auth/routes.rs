@@ -13,16 +13,17 @@ use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::authorize::unauthenticated;
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{Locks, SessionContext, Visitor};
+use crate::context::{Actor, Locks, Recorded, SessionContext, Visitor};
 use crate::http::app::App;
 use crate::http::attended;
 use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
+use crate::identity::lockout::{self, Trying};
 use crate::identity::sessions::{self, Life, NewSession, TokenAnswer, UsedFrom};
 use crate::identity::users::{self, User};
 use crate::kernel::credentials::password::{self, Place};
-use crate::kernel::credentials::token::KeySet;
+use crate::kernel::credentials::token::{KeySet, SignedIn};
 use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::{SessionId, UserId};
 use crate::kernel::names;
@@ -30,14 +31,14 @@ use crate::kernel::names;
 pub fn routes(app: &App) -> Routes {
     failures::begin_to_count();
     Routes::new()
-        .routes(routes!(login).refuses(&[Code::InvalidCredentials]).guard(
+        .routes(routes!(login).refuses(&[Code::InvalidCredentials, Code::AccountLocked]).guard(
             app,
             Policy::public().class(Class::Auth).charged_by_the_handler(Class::AuthAddress),
         ))
         .routes(routes!(logout).guard(app, Policy::own_session().class(Class::Auth)))
         .routes(
             routes!(change_password)
-                .refuses(&[Code::InvalidCredentials])
+                .refuses(&[Code::InvalidCredentials, Code::AccountLocked])
                 .guard(app, Policy::own_session().class(Class::Auth).kept_for_no_repetition()),
         )
         .routes(routes!(get_me).guard(app, Policy::own_session()))
@@ -55,7 +56,9 @@ pub struct Login {
 }
 
 /// Signs in. Attempts are limited for each username from an address (class `auth`), and for each
-/// address (`auth-address`).
+/// address (`auth-address`). Five that fail within 15 minutes lock the name for 30 seconds, each
+/// one after that for twice as long, up to an hour: for the right password too, and whether there
+/// is such an account or not.
 #[utoipa::path(post, path = "/api/auth/login", tag = "Sign-in", request_body = Login,
     responses((status = 200, description = "Signed in", body = TokenAnswer)))]
 async fn login(
@@ -71,46 +74,73 @@ async fn login(
     // Whoever has to come back costs nothing but this.
     let place = app.passwords().place()?;
     let typed = (name.unwrap_or_default(), body.password);
-    let attempt = attempted(app.clone(), visitor.clone(), place, typed);
-    let (user, hash) = tokio::spawn(attempt.in_current_span()).await.map_err(Error::internal)??;
-    attended::by_user(user);
-    let now = visitor.now();
-    let (id, life) = (SessionId::new(), Life::of(app.settings()));
-    let session = NewSession { id, user, password_hash: &hash, now, life, from: &from };
-    let mut writing = visitor.write().await?;
-    let Some(signed_in) = sessions::open(&mut writing, &visitor, &session).await? else {
-        // Disabled since the password was looked at, or the password is another one.
-        let enabled = store::is_enabled(&mut writing, &visitor, user).await?;
-        let reason = if enabled { Reason::WrongPassword } else { Reason::AccountDisabled };
-        drop(writing);
-        return Err(failures::refused(&app, visitor, Some(user), reason).await);
-    };
-    let event = Event::new(Action::UserSignedIn, ResourceType::Session, id).target(user).by(user);
-    let recorded = audit::record_platform(&mut writing, &visitor, event).await?;
-    writing.commit(recorded).await?;
-    TokenAnswer::of(&app, &signed_in, 1, now).map(Json)
+    let attempt = signed_in(app.clone(), visitor, place, typed, from);
+    let signed_in = tokio::spawn(attempt.in_current_span()).await.map_err(Error::internal)??;
+    attended::by_user(signed_in.user);
+    TokenAnswer::of(&app, &signed_in, 1, signed_in.at).map(Json)
 }
 
-/// Who may sign in. For a task of its own: whoever hangs up while a password is hashed has tried
-/// all the same, and is told of.
-async fn attempted(
+/// For a task of its own: whoever hangs up while a password is hashed has tried all the same, and
+/// is told of; and who had the right one has not failed.
+async fn signed_in(
     app: App,
     visitor: Visitor,
     place: Place,
     (name, password): (String, String),
-) -> Result<(UserId, String)> {
+    from: UsedFrom,
+) -> Result<SignedIn> {
     let services = app.services().clone();
     let attempt = async move {
-        let mut reading = visitor.read().await?;
-        let found = store::credentials(&mut reading, &visitor, &name).await?;
-        reading.finish().await?;
+        let (found, trying) = retrying(|| let_try(&app, &visitor, &name)).await?;
         let account = found.as_ref().map(|found| found.user);
-        match verified(place, found, password).await? {
-            Ok(known) => Ok(known),
-            Err(reason) => Err(failures::refused(&app, visitor, account, reason).await),
+        let opened = match verified(place, found, password).await? {
+            Ok(known) => retrying(|| opened(&app, &visitor, &known, (&trying, &from))).await?,
+            Err(reason) => Err(reason),
+        };
+        match opened {
+            Ok(signed_in) => Ok(signed_in),
+            Err(reason) => Err(failures::refused(&app, visitor, (account, trying), reason).await),
         }
     };
     services.attended(attempt).await
+}
+
+/// Whose name it is, once it is noted that somebody tries it.
+async fn let_try(
+    app: &App,
+    visitor: &Visitor,
+    name: &str,
+) -> Result<(Option<Credentials>, Trying)> {
+    let keys = lockout::Keys::of(app, name, visitor.meta().address);
+    let mut writing = visitor.write().await?;
+    let found = store::credentials(&mut writing, visitor, name).await?;
+    let trying = lockout::attempt(&mut writing, visitor, keys, visitor.now()).await?;
+    let trying = trying.inspect_err(|_| failures::count(Reason::Locked))?;
+    writing.commit(Recorded::nothing_changed()).await?;
+    Ok((found, trying))
+}
+
+/// The session, and that it was no failure; or why there is none.
+async fn opened(
+    app: &App,
+    visitor: &Visitor,
+    (user, hash): &(UserId, String),
+    (trying, from): (&Trying, &UsedFrom),
+) -> Result<Result<SignedIn, Reason>> {
+    let (id, user, life) = (SessionId::new(), *user, Life::of(app.settings()));
+    let now = visitor.now();
+    let session = NewSession { id, user, password_hash: hash, now, life, from };
+    let mut writing = visitor.write().await?;
+    let Some(signed_in) = sessions::open(&mut writing, visitor, &session).await? else {
+        // Disabled since the password was looked at, or the password is another one.
+        let enabled = store::is_enabled(&mut writing, visitor, user).await?;
+        return Ok(Err(if enabled { Reason::WrongPassword } else { Reason::AccountDisabled }));
+    };
+    lockout::succeeded(&mut writing, visitor, trying).await?;
+    let event = Event::new(Action::UserSignedIn, ResourceType::Session, id).target(user).by(user);
+    let recorded = audit::record_platform(&mut writing, visitor, event).await?;
+    writing.commit(recorded).await?;
+    Ok(Ok(signed_in))
 }
 
 /// Who may sign in with the password, and its hash; else why not. Each of them takes the same work.
@@ -169,9 +199,7 @@ async fn change_password(
     let mut reading = caller.read().await?;
     let before = store::own_password(&mut reading, caller.account()).await?;
     reading.finish().await?;
-    if !app.passwords().verify(body.current.clone(), before.hash.clone()).await? {
-        return Err(wrong_password());
-    }
+    users::require_password(&app, caller, body.current.clone()).await?;
     let hash = chosen(&app, &before, &body.current, body.password).await?;
     retrying(|| set_password(&context, &before, &hash)).await
 }

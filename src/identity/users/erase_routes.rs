@@ -8,7 +8,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
-use super::{AccountPath, erasure, find, last, store};
+use super::{AccountPath, erasure, find, last, own_password, store};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::authorize::Accounts;
 use crate::context::change::retrying;
@@ -27,6 +27,7 @@ pub(super) fn routes(app: &App) -> Routes {
         routes!(erase_user)
             .refuses(&[
                 Code::InvalidCredentials,
+                Code::AccountLocked,
                 Code::LastSysAdmin,
                 Code::LastMandateAdmin,
                 Code::Gone,
@@ -97,20 +98,13 @@ async fn erase_user(
     retrying(|| erase_as_sys_admin(system, user, precondition)).await.map(Json)
 }
 
-/// A session that somebody found open erases nobody. Hashed before the transaction: locks do not
-/// wait for it.
+/// A session that somebody found open erases nobody.
 async fn require_password(app: &App, caller: &Caller, body: Option<EraseUser>) -> Result<()> {
     let sent = body.and_then(|body| body.password);
     let password = sent.ok_or_else(|| {
         FieldError::new("/password", "required", "is required to erase one's own account")
     })?;
-    let mut reading = caller.read().await?;
-    let hash = erasure::password_hash(&mut reading, caller.account()).await?;
-    reading.finish().await?;
-    if app.passwords().verify(password, hash).await? {
-        return Ok(());
-    }
-    Err(Error::new(Code::InvalidCredentials, "The password is wrong."))
+    own_password::require_password(app, caller, password).await
 }
 
 async fn erase_own(caller: &Caller, precondition: &Precondition) -> Result<Erasure> {

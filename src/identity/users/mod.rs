@@ -8,6 +8,7 @@ mod last;
 mod list;
 mod list_routes;
 mod lookup_routes;
+mod own_password;
 mod reference;
 mod request;
 mod routes;
@@ -30,6 +31,7 @@ use crate::kernel::ids::UserId;
 use crate::path_params;
 
 pub use find::find;
+pub use own_password::require_password;
 pub use reference::{UserReference, is_named, resolve};
 
 path_params! {

@@ -141,6 +141,9 @@ codes! {
         "Read the resource and send its `ETag` in If-Match (or `version` in the body, where it \
         takes one).";
     TooManyRequests = 429, "Too many requests", "Wait as long as Retry-After says.";
+    AccountLocked = 429, "Too many attempts failed with this name",
+        "Wait as long as Retry-After says: until then the right password helps no more than a \
+        wrong one. Who is signed in elsewhere stays so.";
     HeadersTooLarge = 431, "The headers are too large",
         "Send fewer or shorter headers; the detail names the limit.";
     Internal = 500, "Something went wrong on our side",

@@ -1,6 +1,6 @@
 //! Signing in and out, and the keys of tokens.
 
-mod plays;
+pub mod plays;
 
 use super::{ONLY_CASES, Slice};
 use crate::gates::cases::{
@@ -26,6 +26,9 @@ pub const SLICE: Slice = Slice {
                 (AnotherEachTime, "the password of before is wrong the second time"),
                 (ChangesTheCaller, "that is what it is for"),
             ]),
+        case("unlock_user", "/api/auth/unlock", 204)
+            .body(r#"{"userId": "$account"}"#)
+            .told(Platform),
         case("get_me", "/api/auth/me", 200),
         case("get_key_set", "/.well-known/jwks.json", 200)
             .unlike(&[(NotPlayed, "it tells keys, which no call changes")]),

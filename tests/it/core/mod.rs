@@ -9,7 +9,7 @@
 )]
 
 mod audit;
-mod auth;
+pub mod auth;
 mod catalogue;
 mod groups;
 mod instances;

@@ -36,6 +36,7 @@ mod list_orders;
 mod list_pages;
 mod list_plans;
 mod lists;
+mod lockout;
 mod logs;
 mod lookups;
 mod mandate_codes;

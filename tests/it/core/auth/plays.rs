@@ -22,6 +22,7 @@ pub const OPERATIONS: &[Operation] = &[
         draw_password,
         change_password,
     ),
+    Operation::post("unlock_user", "/api/auth/unlock", Guard::Sys, draw_unlock, unlock),
     Operation::get("get_me", "/api/auth/me", Guard::User, |_| Some(()), me),
 ];
 
@@ -44,7 +45,13 @@ fn draw_login(dice: &mut Dice<'_>) -> Option<()> {
     let User { username, password: right, .. } = dice.world.user(user).clone();
     let username = if dice.chance(0.2) { username.to_uppercase() } else { username };
     let username = if dice.chance(0.02) { "nobody-at-all".to_owned() } else { username };
-    let password = if dice.chance(0.9) { right } else { "not-the-Password-1".to_owned() };
+    let is_right = dice.chance(0.9);
+    // One more locks the name for as long as time goes by, which is not played.
+    let fails = !is_right || username == "nobody-at-all" || !dice.world.user(user).active();
+    if fails && failures(dice.world, &key(&username)) >= MOST_FAILURES {
+        return None;
+    }
+    let password = if is_right { right } else { WRONG.to_owned() };
     dice.send(json!({ "username": username, "password": password }));
     Some(())
 }
@@ -53,12 +60,13 @@ fn login(world: &mut World, _: &Entered, call: &Call, told: &Told) -> Outcome {
     let body = shaped(call, &[needs("username", Kind::Text), needs("password", Kind::Text)])?;
     let username = key(shape::text(body, "username").unwrap_or_default());
     let account = world.users.iter().find(|row| row.username == username && !row.erased);
+    let target = account.map(|row| row.id);
     let Some(user) = account
         .filter(|row| row.active() && shape::text(body, "password") == Some(&row.password))
         .map(|row| row.id)
     else {
+        *world.failed.entry(username).or_default() += 1;
         // What was typed is told to nobody, and who it was only where there is such an account.
-        let target = account.map(|row| row.id);
         world.trail.push(Event {
             resource: None,
             target,
@@ -66,6 +74,7 @@ fn login(world: &mut World, _: &Entered, call: &Call, told: &Told) -> Outcome {
         });
         return Err(Refusal::of(401, "invalid_credentials"));
     };
+    world.failed.remove(&username);
     world.sessions.push(Session { id: told.session, user, ended: false, number: 1 });
     world.note_everywhere(user, &[], &Event::of("user_signed_in", "session", "~").target(user));
     Ok(Reply::ok(json!({ "accessToken": "~", "tokenType": "Bearer", "refreshToken": "~bwr_" })))
@@ -93,11 +102,51 @@ fn logout(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
     Ok(Reply::nothing())
 }
 
+const WRONG: &str = "not-the-Password-1";
+const MOST_FAILURES: usize = 3;
+
+fn failures(world: &World, name: &str) -> usize {
+    world.failed.get(name).copied().unwrap_or_default()
+}
+
+/// Whether one more wrong password of their own would lock somebody.
+pub fn may_not_guess(world: &World, user: Uuid) -> bool {
+    failures(world, &user.to_string()) >= MOST_FAILURES
+}
+
+/// Somebody tells their own password, where they are asked for it.
+pub fn tell_own_password(world: &mut World, user: Uuid, password: &str) -> Result<(), Refusal> {
+    if world.user(user).password == password {
+        world.failed.remove(&user.to_string());
+        return Ok(());
+    }
+    *world.failed.entry(user.to_string()).or_default() += 1;
+    Err(Refusal::of(401, "invalid_credentials"))
+}
+
+fn draw_unlock(dice: &mut Dice<'_>) -> Option<()> {
+    let user = dice.user()?;
+    dice.send(json!({ "userId": user }));
+    Some(())
+}
+
+fn unlock(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    let body = shaped(call, &[needs("userId", Kind::Id)])?;
+    let id = shape::id(body, "userId");
+    let found = world.users.iter().find(|row| Some(row.id) == id && !row.erased).cloned();
+    let user = found.ok_or_else(|| Refusal::unknown_at("unknown_user", "/userId"))?;
+    world.failed.remove(&user.username);
+    let event = Event::of("user_unlocked", "user", user.id).target(user.id);
+    world.note_everywhere(entered.user, &[], &event);
+    Ok(Reply::nothing())
+}
+
 const ANOTHER: &str = "drifting-Lantern-71-quay";
 
 fn draw_password(dice: &mut Dice<'_>) -> Option<()> {
     let right = dice.world.users.iter().find(|row| row.id == dice.caller())?.password.clone();
-    let current = if dice.chance(0.85) { right } else { "not-the-Password-1".to_owned() };
+    let is_right = dice.chance(0.85) || may_not_guess(dice.world, dice.caller());
+    let current = if is_right { right } else { WRONG.to_owned() };
     let wanted = [PASSWORD, ANOTHER, "short"][[0, 0, 0, 1, 1, 1, 2][dice.below(7)]];
     dice.send(json!({ "current": current, "password": wanted }));
     Some(())
@@ -106,9 +155,7 @@ fn draw_password(dice: &mut Dice<'_>) -> Option<()> {
 fn change_password(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     let body = shaped(call, &[needs("current", Kind::Text), needs("password", Kind::Text)])?;
     let before = world.user(entered.user).password.clone();
-    if shape::text(body, "current") != Some(&before) {
-        return Err(Refusal::of(401, "invalid_credentials"));
-    }
+    tell_own_password(world, entered.user, shape::text(body, "current").unwrap_or_default())?;
     let wanted = shape::text(body, "password").unwrap_or_default();
     if wanted == before || ![PASSWORD, ANOTHER].contains(&wanted) {
         return Err(Refusal::invalid());

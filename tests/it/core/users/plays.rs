@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::core::auth::plays::{may_not_guess, tell_own_password};
 use crate::harness::app::PASSWORD;
 use crate::model::call::Call;
 use crate::model::dice::Dice;
@@ -346,7 +347,8 @@ fn draw_erase(dice: &mut Dice<'_>) -> Option<()> {
     let own = user == dice.caller();
     if own && dice.chance(0.8) || dice.chance(0.1) {
         let right = dice.world.user(user).password.clone();
-        let password = if dice.chance(0.85) { right } else { "not-the-Password-1".to_owned() };
+        let is_right = dice.chance(0.85) || may_not_guess(dice.world, user);
+        let password = if is_right { right } else { "not-the-Password-1".to_owned() };
         dice.send(json!({ "password": password }));
     }
     at_version_without_body(dice, user);
@@ -369,9 +371,8 @@ fn erase(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome
     if id == entered.user {
         let password =
             body.and_then(|body| shape::text(body, "password")).ok_or_else(Refusal::invalid)?;
-        if password != world.user(id).password {
-            return Err(Refusal::of(401, "invalid_credentials"));
-        }
+        let password = password.to_owned();
+        tell_own_password(world, id, &password)?;
     }
     let before = found(world, call)?;
     require_version(call, before.version)?;

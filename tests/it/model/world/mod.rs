@@ -46,6 +46,8 @@ pub struct World {
     pub cursors: HashMap<String, Position>,
     /// Which session each refresh token that the service gave out is of, and the how-manieth.
     pub refresh_tokens: BTreeMap<String, (usize, usize)>,
+    /// How often somebody failed in a row: to sign in with a name, and to tell their own password.
+    pub failed: BTreeMap<String, usize>,
     /// Counts what is deleted, so that it is known what was deleted last.
     pub deletions: usize,
     /// Counts memberships, which lists can be sorted by.
