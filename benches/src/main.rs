@@ -131,19 +131,15 @@ async fn run(arguments: Arguments) -> Result<()> {
         (Effort::measuring(arguments.rounds, arguments.seconds), arguments.seeds)
     };
     if let Some(Command::Growth) = arguments.command {
-        return grow(&site, effort).await;
+        return grow(&site, effort, arguments.json.as_deref()).await;
     }
     let peers = if arguments.peers { Some(Peers::fetch().await?) } else { None };
     let report = measure(&site, effort, seeds, peers.as_deref()).await?;
     print!("{}", report.text());
-    if let Some(path) = arguments.json {
-        std::fs::write(&path, report.json()?)
-            .with_context(|| format!("{} cannot be written", path.display()))?;
-    }
-    Ok(())
+    keep(arguments.json.as_deref(), || report.json())
 }
 
-async fn grow(site: &Site, effort: Effort) -> Result<()> {
+async fn grow(site: &Site, effort: Effort, json: Option<&Path>) -> Result<()> {
     let tools = Tools::find(effort, site)?;
     let cluster = site.cluster().await?;
     let places = Places { site, cluster: &cluster, effort, peers: None };
@@ -151,7 +147,14 @@ async fn grow(site: &Site, effort: Effort) -> Result<()> {
     let grown = growth::measure(turns, &places).await?;
     cluster.stop().await?;
     print!("{}", if effort.measures() { alone::growth(&grown) } else { report::TRIED.to_owned() });
-    Ok(())
+    keep(json, || Ok(serde_json::to_string_pretty(&grown)?))
+}
+
+/// Writes what was measured into the file, where one is named.
+fn keep(file: Option<&Path>, measured: impl FnOnce() -> Result<String>) -> Result<()> {
+    let Some(path) = file else { return Ok(()) };
+    std::fs::write(path, measured()?)
+        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// All sides of everything, seed by seed.
