@@ -6,12 +6,12 @@ use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as OpenApiDocument;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::context::jobs::Job;
+use crate::context::jobs::{Errand, Job};
 use crate::features::{bookings, playbooks};
 use crate::http::app::App;
 use crate::http::guard::Routes;
 use crate::http::{self, Service};
-use crate::identity::{auth, lockout, sessions, users};
+use crate::identity::{auth, lockout, mails, sessions, users};
 use crate::kernel::error::Result;
 use crate::openapi::{self, Document};
 use crate::platform::{audit, jobs, ops};
@@ -31,6 +31,9 @@ pub const JOBS: &[Job] = &[
     lockout::FORGET_GUESSES,
     jobs::FORGET_ANSWERS,
 ];
+
+/// Every job that speaks to others.
+pub const ERRANDS: &[Errand<App>] = &[mails::SEND_MAIL];
 
 /// What operations stand under in the document, those of features apart.
 const TAGS: [(&str, &str); 12] = [

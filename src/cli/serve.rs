@@ -25,7 +25,7 @@ use crate::kernel::config::{Loaded, SecretKey, Settings};
 use crate::kernel::db::bootstrap;
 use crate::kernel::error::Code;
 use crate::kernel::telemetry;
-use crate::platform::jobs::Scheduler;
+use crate::platform::jobs::{Courier, Scheduler};
 use crate::seeds;
 use crate::tenancy::catalogue;
 use crate::tenancy::limits;
@@ -163,7 +163,8 @@ async fn run(
     let _endless = endless(app, listeners.metrics);
     let mut finite = JoinSet::new();
     let server = finite.spawn(serve_api(app.clone(), listeners.api, finishing.clone())).id();
-    finite.spawn(run_jobs(app.clone(), finishing));
+    finite.spawn(run_jobs(app.clone(), finishing.clone()));
+    finite.spawn(run_errands(app.clone(), finishing));
     tokio::select! {
         ended = end_of(server, &mut finite) => return ended,
         () = opened.is_lost() => bail!(
@@ -214,6 +215,11 @@ async fn serve_api(app: App, listener: TcpListener, finishing: watch::Receiver<b
 
 async fn run_jobs(app: App, finishing: watch::Receiver<bool>) {
     Scheduler::new(app.services().clone(), assembly::JOBS).run(asked_to_finish(finishing)).await;
+}
+
+async fn run_errands(app: App, finishing: watch::Receiver<bool>) {
+    let services = app.services().clone();
+    Courier::new(app, services, assembly::ERRANDS).run(asked_to_finish(finishing)).await;
 }
 
 async fn asked_to_finish(mut finishing: watch::Receiver<bool>) {

@@ -4,6 +4,11 @@
 //! Whoever locks a job's row does the work, in that same transaction: a crash undoes work and
 //! bookkeeping alike, and however many nodes there are, what was done is done once. Work that does
 //! not fit into one short transaction does a part ([`Worked::in_part`]) and is taken again.
+//!
+//! What speaks to others, who may take long or be away, is an [`Errand`]: claimed in one
+//! transaction, done outside any, and concluded in a second one. While it is done nobody holds a
+//! connection. It is done at least once: a node that dies between doing and concluding leaves it to
+//! another, which does it again.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -43,6 +48,29 @@ impl fmt::Debug for Job {
 
 /// The work of a job.
 pub type Work<'a> = Pin<Box<dyn Future<Output = Result<Worked>> + Send + 'a>>;
+
+/// A kind of job that speaks to others. `A` is what it needs of the running service.
+pub struct Errand<A> {
+    /// As a [`Job`]'s.
+    pub name: &'static str,
+    /// In the transaction that claims it: what is to be done, by what is there now. `None`: nothing
+    /// any more.
+    pub prepare: for<'a> fn(&'a A, &'a mut Task) -> Preparing<'a>,
+    /// In the transaction that concludes it, once it was done or there was nothing to do.
+    pub conclude: for<'a> fn(&'a mut Task) -> Work<'a>,
+}
+
+impl<A> fmt::Debug for Errand<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Errand").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What an errand is to do, being found out.
+pub type Preparing<'a> = Pin<Box<dyn Future<Output = Result<Option<Conversation>>> + Send + 'a>>;
+
+/// What is done outside any transaction. An error: it is tried again.
+pub type Conversation = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// What a job works with: a writing transaction of the system, which ends with the work.
 #[derive(Debug)]

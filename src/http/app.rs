@@ -19,6 +19,7 @@ use crate::kernel::credentials::token::Tokens;
 use crate::kernel::crypto::Keys;
 use crate::kernel::db::Database;
 use crate::kernel::error::{Error, Result};
+use crate::kernel::mail::Mailer;
 use crate::openapi::Declared;
 
 /// The running service's parts. Cheap to clone.
@@ -33,6 +34,7 @@ struct Parts {
     declared: OnceLock<Declared>,
     passwords: Passwords,
     tokens: Tokens,
+    mailer: Mailer,
     limits: Limits,
     unheeded: Unheeded,
     node: Uuid,
@@ -65,6 +67,7 @@ impl App {
             tokens: Tokens::new(&keys, issuer, lifetime, services.clock.clone())?,
             passwords: Passwords::new(settings.password_workers, settings.password_queue)?
                 .own_of_at_least(settings.password_min),
+            mailer: settings.mailer()?,
             limits: Limits::new(&settings),
             unheeded: Unheeded::default(),
             node: Uuid::now_v7(),
@@ -99,6 +102,9 @@ impl App {
     }
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.0.tokens
+    }
+    pub(crate) fn mailer(&self) -> &Mailer {
+        &self.0.mailer
     }
     /// The rate limits of this node.
     pub fn limits(&self) -> &Limits {

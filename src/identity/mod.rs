@@ -2,5 +2,6 @@
 
 pub mod auth;
 pub mod lockout;
+pub mod mails;
 pub mod sessions;
 pub mod users;

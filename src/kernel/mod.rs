@@ -9,6 +9,7 @@ pub mod db;
 pub mod error;
 pub mod ids;
 pub mod languages;
+pub mod mail;
 pub mod missing;
 pub mod names;
 pub(crate) mod problem;

@@ -20,6 +20,7 @@ use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
 use crate::identity::lockout::{self, Trying};
+use crate::identity::mails::{self, Kind};
 use crate::identity::sessions::{self, Life, NewSession, TokenAnswer, UsedFrom};
 use crate::identity::users::{self, User};
 use crate::kernel::credentials::password::{self, Place};
@@ -201,10 +202,11 @@ async fn change_password(
     reading.finish().await?;
     users::require_password(&app, caller, body.current.clone()).await?;
     let hash = chosen(&app, &before, &body.current, body.password).await?;
-    retrying(|| set_password(&context, &before, &hash)).await
+    retrying(|| set_password(&app, &context, &before, &hash)).await
 }
 
 async fn set_password(
+    app: &App,
     context: &SessionContext,
     before: &OwnPassword,
     hash: &str,
@@ -218,6 +220,7 @@ async fn set_password(
     }
     let event = Event::new(Action::PasswordChanged, ResourceType::User, caller.user())
         .target(caller.user());
+    mails::tell(&mut change, app, caller, (caller.user(), None), Kind::PasswordChanged).await?;
     let recorded = audit::record_platform(&mut change, caller, event).await?;
     change.commit(recorded).await?;
     Ok(NoContent)

@@ -20,6 +20,7 @@ use crate::http::attended;
 use crate::http::extract::Json;
 use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
+use crate::identity::mails::{self, Kind};
 use crate::kernel::credentials::refresh::RefreshToken;
 use crate::kernel::error::{Code, Error, Result};
 
@@ -93,14 +94,19 @@ async fn renewed(
     attended::by_user(signed_in.user);
     match rotation.judge(presented.number, now) {
         Verdict::ToldAgain => TokenAnswer::of(app, &signed_in, rotation.number, now).map(Some),
-        Verdict::Reused => end_stolen(visitor, presented, now).await.map(|()| None),
+        Verdict::Reused => end_stolen(app, visitor, presented, now).await.map(|()| None),
         // The one that is good now was not when the first statement looked.
         Verdict::Renewed | Verdict::Unknown => Ok(None),
     }
 }
 
 /// In a transaction of its own: it locks the session otherwise than looking did.
-async fn end_stolen(visitor: &Visitor, presented: RefreshToken, now: DateTime<Utc>) -> Result<()> {
+async fn end_stolen(
+    app: &App,
+    visitor: &Visitor,
+    presented: RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let session = presented.session;
     let mut writing = visitor.write().await?;
     let Some(user) = store::end_stolen(&mut writing, visitor, session, now).await? else {
@@ -111,6 +117,7 @@ async fn end_stolen(visitor: &Visitor, presented: RefreshToken, now: DateTime<Ut
     let event = Event::new(Action::RefreshTokenReused, ResourceType::Session, session)
         .target(user)
         .address_of(user);
+    mails::tell(&mut writing, app, visitor, (user, None), Kind::SessionStolen).await?;
     let recorded = audit::record_platform(&mut writing, visitor, event).await?;
     writing.commit(recorded).await
 }

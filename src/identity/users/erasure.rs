@@ -30,6 +30,7 @@ pub(super) async fn erase(
            where user_id = $1 returning id),
          renewed_no_more as (
            delete from session_refreshes where session_id in (select id from ended)),
+         untold as (delete from mails where user_id = $1),
          left_behind as (delete from memberships where user_id = $1)
          update users
          set username = $2, username_key = $2, email = null, email_key = null,

@@ -1,5 +1,6 @@
 //! `/api/users`: accounts, as SysAdmins manage them and as their owners see them.
 
+use axum::extract::State;
 use serde_json::json;
 use utoipa_axum::routes;
 
@@ -15,9 +16,11 @@ use crate::http::app::App;
 use crate::http::etag::{Precondition, Versioned};
 use crate::http::extract::{FromPath, Json};
 use crate::http::guard::{Guard, Routes};
+use crate::identity::mails::{self, Kind};
 use crate::identity::sessions;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::UserId;
+use crate::kernel::names;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -63,6 +66,7 @@ async fn get_user(
     responses((status = 200, description = "The account", body = User),
               (status = 410, description = "Erased")))]
 async fn update_user(
+    State(app): State<App>,
     governing: Accounts,
     precondition: Precondition,
     FromPath(AccountPath { user_id: user }): FromPath<AccountPath>,
@@ -72,7 +76,8 @@ async fn update_user(
     let (changes, body, precondition) = (&changes, &body, &precondition);
     let updated = match &governing {
         Accounts::Any(system) => {
-            let work = || update_as_sys_admin(system, user, changes, body.version, precondition);
+            let version = body.version;
+            let work = || update_as_sys_admin(&app, system, user, changes, (version, precondition));
             retrying(work).await
         }
         Accounts::Own(caller) => {
@@ -83,11 +88,11 @@ async fn update_user(
 }
 
 async fn update_as_sys_admin(
+    app: &App,
     system: &SystemContext,
     user: UserId,
     changes: &Changes,
-    version: Option<i64>,
-    precondition: &Precondition,
+    (version, precondition): (Option<i64>, &Precondition),
 ) -> Result<User> {
     let account = system.system().account(user);
     let mut change = system.change(Locks::account(user)).await?;
@@ -115,6 +120,10 @@ async fn update_as_sys_admin(
         sessions::end_all(&mut change, account, None, system.now()).await?;
     }
     let after = store::update(&mut change, account, changes).await?;
+    let key = |user: &User| user.email.as_deref().and_then(names::account_key);
+    if let Some(earlier) = before.email.as_deref().filter(|_| key(&before) != key(&after)) {
+        mails::tell(&mut change, app, system, (user, Some(earlier)), Kind::AddressChanged).await?;
+    }
     // The mandates are told when the account starts or stops to count in them; names and flags are
     // the platform's affair.
     let told = if before.enabled == after.enabled {

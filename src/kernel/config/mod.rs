@@ -21,6 +21,9 @@ use std::path::Path;
 
 use reader::Reader;
 
+use super::error::Error;
+use super::mail::Mailer;
+
 pub use log_format::LogFormat;
 pub use secret::{Secret, SecretKey};
 pub use source::SettingSource;
@@ -109,6 +112,20 @@ impl Settings {
         self.issuer.clone().unwrap_or_else(|| format!("http://{listening}"))
     }
 
+    /// How mail is sent: into a folder where one is named, else to a server; with the embedded
+    /// database into a folder beside it.
+    pub fn mailer(&self) -> Result<Mailer, Error> {
+        let own = || self.database_url.is_none().then(|| self.data_dir.join("mail"));
+        match (&self.mail_dir, &self.smtp_url) {
+            (Some(folder), _) => Mailer::to_folder(&self.mail_from, folder.clone()),
+            (None, Some(url)) => Mailer::to_server(&self.mail_from, url.expose()),
+            (None, None) => own().map_or_else(
+                || Ok(Mailer::nowhere()),
+                |folder| Mailer::to_folder(&self.mail_from, folder),
+            ),
+        }
+    }
+
     fn assemble(
         variables: impl Iterator<Item = (OsString, OsString)>,
         working_folder: &Path,
@@ -116,6 +133,7 @@ impl Settings {
         let mut reader = Reader::new(&reader::environment(variables), working_folder);
         let settings = Self::read(&mut reader);
         reader.require_what_the_database_needs();
+        reader.require_what_mail_needs();
         if let Some(settings) = &settings
             && settings.metrics_listen == Some(settings.listen)
             && settings.listen.port() != 0
@@ -126,6 +144,7 @@ impl Settings {
         match settings {
             Some(mut settings) if problems.is_empty() => {
                 settings.data_dir = working_folder.join(settings.data_dir);
+                settings.mail_dir = settings.mail_dir.map(|folder| working_folder.join(folder));
                 Ok(Loaded { settings, sources })
             }
             _ => Err(ConfigErrors(problems)),

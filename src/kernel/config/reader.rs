@@ -19,8 +19,8 @@ use super::secret::mask_url;
 use super::shape::{Shape, Show};
 use super::source::SettingSource;
 use super::table::{
-    DATABASE_URL, Fallback, LISTEN, METRICS_LISTEN, Setting, config_file, everything,
-    known_variables,
+    DATABASE_URL, Fallback, LISTEN, MAIL_FROM, METRICS_LISTEN, SMTP_URL, Setting, config_file,
+    everything, known_variables,
 };
 use super::unknown;
 
@@ -94,6 +94,17 @@ impl Reader {
                     format!("required with `{DATABASE_URL}`; set {}", setting.environment_name);
                 self.refuse(&setting, "not set", &wrong);
             }
+        }
+    }
+
+    /// What a mail server makes necessary: it takes mail from an address of its own only.
+    pub(super) fn require_what_mail_needs(&mut self) {
+        if !self.file_is_readable || !self.is_set(SMTP_URL) || self.is_set(MAIL_FROM) {
+            return;
+        }
+        for setting in everything().into_iter().filter(|setting| setting.name == MAIL_FROM) {
+            let wrong = format!("required with `{SMTP_URL}`; set {}", setting.environment_name);
+            self.refuse(&setting, "not set", &wrong);
         }
     }
 

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use ipnet::IpNet;
+use lettre::message::Mailbox;
 use tracing_subscriber::EnvFilter;
 
 use super::log_format::LogFormat;
 use super::secret::{Secret, SecretKey};
 use super::shape::Shape;
+use crate::kernel::mail;
 
 type Check<T> = Box<dyn Fn(&str) -> Option<T>>;
 
@@ -97,6 +99,21 @@ pub(super) fn database_url() -> SettingRule<Secret> {
     SettingRule::new(Shape::Secret, expected, |text| {
         let known = text.starts_with("postgres://") || text.starts_with("postgresql://");
         (known && is_one_word(text)).then(|| Secret::new(text))
+    })
+}
+
+pub(super) fn smtp_url() -> SettingRule<Secret> {
+    let expected = "a URL such as smtps://user:password@mail.example.org or \
+                    smtp://mail.example.org:587?tls=required";
+    SettingRule::new(Shape::Secret, expected, |text| {
+        (is_one_word(text) && mail::Server::parse(text).is_some()).then(|| Secret::new(text))
+    })
+}
+
+pub(super) fn mailbox() -> SettingRule<String> {
+    let expected = "an address, such as accounts@example.org or Example <accounts@example.org>";
+    SettingRule::new(Shape::Text, expected, |text| {
+        text.parse::<Mailbox>().is_ok().then(|| text.to_owned())
     })
 }
 

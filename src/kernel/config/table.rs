@@ -20,6 +20,8 @@ use super::shape::Shape;
 pub(super) const DATABASE_URL: &str = "database_url";
 pub(super) const LISTEN: &str = "listen";
 pub(super) const METRICS_LISTEN: &str = "metrics_listen";
+pub(super) const SMTP_URL: &str = "smtp_url";
+pub(super) const MAIL_FROM: &str = "mail_from";
 
 /// What holds where nobody set anything.
 #[derive(Clone, Copy, Debug)]
@@ -213,6 +215,17 @@ settings! {
             Fallback::Unset("12 for each password worker"), rule::optional(rule::between(1, 4096)),
             "How many sign-ins are looked up or wait for a password worker; one more is answered \
                 503.";
+        smtp_url: Option<Secret> = SMTP_URL, "BAILIWICK_SMTP_URL",
+            Fallback::Unset("none"), rule::optional(rule::smtp_url()),
+            "The mail server: `smtps://user:password@host`, or `smtp://…` with STARTTLS. One on \
+                this machine is spoken to without, unless `?tls=required` stands behind it.";
+        mail_from: String = MAIL_FROM, "BAILIWICK_MAIL_FROM",
+            Fallback::Text("bailiwick@localhost"), rule::mailbox(),
+            "Whom mail is from. Required with `smtp_url`.";
+        mail_dir: Option<PathBuf> = "mail_dir", "BAILIWICK_MAIL_DIR",
+            Fallback::Unset("with the embedded database `mail` in the data folder"),
+                rule::optional(rule::path()),
+            "A folder that mail is written to, as `.eml` files, instead of being sent.";
         database_pool: u32 = "database_pool", "BAILIWICK_DATABASE_POOL",
             Fallback::Text("16"), rule::between(2, 500),
             "The most connections to the database.";

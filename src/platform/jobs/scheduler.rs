@@ -2,14 +2,14 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 use super::store::{self, Due};
-use crate::context::jobs::{Job, Task, Work, Worked};
+use crate::context::jobs::{Job, Task, Worked};
 use crate::context::{Recorded, RequestMeta, Services, SystemContext};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::telemetry;
@@ -18,7 +18,7 @@ use crate::kernel::telemetry;
 /// another that died.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 /// The sleep after the database could not be asked.
-const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+pub(super) const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// When a job is tried again that failed for the first time; then twice as long each time, up to
 /// the longest.
 const FIRST_DELAY: chrono::Duration = chrono::Duration::seconds(10);
@@ -56,14 +56,8 @@ impl Scheduler {
             let pause = match self.step().await {
                 Ok(Step::Ran) => Duration::ZERO,
                 Ok(Step::Idle(pause)) => pause,
-                // That is said once, where it is noticed.
-                Err(error) if error.code() == Code::DatabaseUnavailable => AFTER_TROUBLE,
                 Err(error) => {
-                    tracing::error!(
-                        cause = error.cause().map(tracing::field::display),
-                        "jobs cannot be run: {}",
-                        error.detail()
-                    );
+                    tell(&error);
                     AFTER_TROUBLE
                 }
             };
@@ -120,6 +114,18 @@ impl Scheduler {
     }
 }
 
+/// Why no job can be run, in the log.
+pub(super) fn tell(error: &Error) {
+    // That is said once, where it is noticed.
+    if error.code() != Code::DatabaseUnavailable {
+        tracing::error!(
+            cause = error.cause().map(tracing::field::display),
+            "jobs cannot be run: {}",
+            error.detail()
+        );
+    }
+}
+
 /// Whether the work was done; where it was not, that is in the job's row. An error: not even that
 /// could be written.
 async fn run(job: &Job, due: &Due, mut task: Task) -> Result<bool> {
@@ -135,13 +141,20 @@ async fn run(job: &Job, due: &Due, mut task: Task) -> Result<bool> {
 
 async fn work(job: &Job, task: &mut Task) -> Result<Worked> {
     let worked = guarded((job.work)(task)).await?;
-    let system = task.context.system();
-    store::check_work(task, system).await?;
+    checked(task).await?;
     Ok(worked)
 }
 
+/// Runs the deferred checks while the work can still be undone.
+pub(super) async fn checked(task: &mut Task) -> Result<()> {
+    let system = task.context.system();
+    store::check_work(task, system).await
+}
+
 /// Work that panics has failed; others go on.
-async fn guarded(mut work: Work<'_>) -> Result<Worked> {
+pub(super) async fn guarded<T>(
+    mut work: Pin<Box<dyn Future<Output = Result<T>> + Send + '_>>,
+) -> Result<T> {
     let polled = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(poll) => poll,
         Err(_) => Err(Error::internal("the job panicked")).into(),
@@ -164,7 +177,8 @@ async fn settle(job: &Job, due: &Due, task: Task, worked: Worked) -> Result<()> 
     writing.commit(worked.into_recorded()).await
 }
 
-async fn postpone(due: &Due, task: Task, error: &Error) -> Result<()> {
+/// Undoes the work, and has the job tried again.
+pub(super) async fn postpone(due: &Due, task: Task, error: &Error) -> Result<()> {
     let (context, mut writing) = task.into_parts();
     let delay = delay_after(due.failures);
     let why = error.cause().map_or_else(|| error.detail().to_owned(), ToString::to_string);

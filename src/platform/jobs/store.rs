@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{Executor, PgConnection};
+use uuid::Uuid;
 
 use crate::context::System;
 use crate::kernel::error::Result;
@@ -50,6 +51,52 @@ pub(super) async fn take(
     .fetch_optional(connection)
     .await?;
     Ok(due)
+}
+
+/// Claims the errand that has been due longest and nobody else has claimed: it is due again when
+/// the claim runs out. One whose claim ran out has failed once more.
+pub(super) async fn claim(
+    connection: &mut PgConnection,
+    _: System,
+    names: &[String],
+    (claim, now, until): (Uuid, DateTime<Utc>, DateTime<Utc>),
+) -> Result<Option<Due>> {
+    let due = sqlx::query_as!(
+        Due,
+        "update jobs j
+         set due_at = $4, claim = $3, failures = j.failures + (j.claim is not null)::integer,
+             last_error = case when j.claim is null then j.last_error
+                               else 'whoever did it was not heard of again' end
+         from (select name, subject from jobs where due_at <= $2 and name = any($1)
+               order by due_at limit 1 for update skip locked) due
+         where j.name = due.name and j.subject = due.subject
+         returning j.name, j.subject, j.failures",
+        names,
+        now,
+        claim,
+        until,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(due)
+}
+
+/// Whether an errand is still claimed by whoever did it. Nobody else concludes it meanwhile.
+pub(super) async fn is_claimed(
+    connection: &mut PgConnection,
+    _: System,
+    job: &Due,
+    claim: Uuid,
+) -> Result<bool> {
+    let held = sqlx::query_scalar!(
+        "select 1 from jobs where name = $1 and subject = $2 and claim = $3 for update",
+        job.name,
+        job.subject,
+        claim
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(held.is_some())
 }
 
 /// When the next job falls due. Those that are due already are in somebody's hands.
@@ -120,7 +167,7 @@ pub(super) async fn postpone(
     why: &str,
 ) -> Result<()> {
     sqlx::query!(
-        "update jobs set due_at = $3, failures = failures + 1, last_error = $4
+        "update jobs set due_at = $3, failures = failures + 1, last_error = $4, claim = null
          where name = $1 and subject = $2",
         job.name,
         job.subject,

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use bailiwick::assembly::JOBS;
+use bailiwick::assembly::{ERRANDS, JOBS};
 use bailiwick::context::Services;
+use bailiwick::http::app::App;
 use bailiwick::kernel::clock::ShiftedClock;
 use bailiwick::kernel::db::Database;
-use bailiwick::platform::jobs::{Scheduler, Step};
+use bailiwick::platform::jobs::{Courier, Scheduler, Step};
 use chrono::Duration;
 use sqlx::Executor;
 
@@ -32,6 +33,16 @@ impl TestApp {
     /// A node's scheduler, with the jobs of the service.
     pub fn scheduler(&self) -> Scheduler {
         Scheduler::new(self.app.services().clone(), JOBS)
+    }
+
+    /// A node's courier, with the errands of the service.
+    pub fn courier(&self) -> Courier<App> {
+        Courier::new(self.app.clone(), self.app.services().clone(), ERRANDS)
+    }
+
+    pub async fn run_errands(&self) {
+        let courier = self.courier();
+        while courier.step().await.unwrap() {}
     }
 
     /// The scheduler of a node whose clock is ahead.

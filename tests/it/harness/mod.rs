@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod log;
 pub mod networked;
 pub mod process;
+pub mod smtp;
 pub mod statements;
 pub mod watched;
 pub mod world;

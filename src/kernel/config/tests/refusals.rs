@@ -90,6 +90,21 @@ fn a_value_and_its_file_exclude_each_other() {
 }
 
 #[test]
+fn a_mail_server_needs_an_address_to_send_from() {
+    let server = ("BAILIWICK_SMTP_URL", "smtps://mail.example.org");
+    assert_eq!(
+        problems(&[server], ""),
+        ["mail_from (not set): required with `smtp_url`; set BAILIWICK_MAIL_FROM; expected an \
+          address, such as accounts@example.org or Example <accounts@example.org>"]
+    );
+    let from = ("BAILIWICK_MAIL_FROM", "Example <accounts@example.org>");
+    assert!(load(&[server, from], "").is_ok());
+    let wrong = ("BAILIWICK_SMTP_URL", "smtp://me:hunter2@mail.example.org/path");
+    let problems = problems(&[wrong, from], "").concat();
+    assert!(problems.contains("smtp_url") && !problems.contains("hunter2"), "{problems}");
+}
+
+#[test]
 fn a_database_of_ones_own_needs_a_key_and_an_issuer() {
     let missing = [
         "secret_key (not set): required with `database_url`; set BAILIWICK_SECRET_KEY; expected 32 \

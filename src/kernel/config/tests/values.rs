@@ -188,7 +188,10 @@ fn the_documentation_is_the_table() {
     assert_eq!(variables.len(), table::known_variables().len());
     let with_files: Vec<_> =
         (documents.iter()).filter_map(|row| row.file_environment_name.as_deref()).collect();
-    assert_eq!(with_files, ["DATABASE_URL_FILE", "BAILIWICK_SECRET_KEY_FILE"]);
+    assert_eq!(
+        with_files,
+        ["DATABASE_URL_FILE", "BAILIWICK_SECRET_KEY_FILE", "BAILIWICK_SMTP_URL_FILE"]
+    );
     for row in &documents {
         // A variable is the key in capitals, or a limit's, so that who knows one knows the other.
         let key = row.name.replace("rate_limits_per_minute.", "rate_limit_");

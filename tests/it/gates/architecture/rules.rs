@@ -131,8 +131,8 @@ fn only_contexts_open_the_database() {
 }
 
 /// What runs beside requests, or before one is known.
-const BESIDE_REQUESTS: [&str; 4] =
-    ["cli/", "kernel/db/breaker/", "http/server.rs", "context/freshness/"];
+const BESIDE_REQUESTS: [&str; 5] =
+    ["cli/", "kernel/db/breaker/", "http/server.rs", "context/freshness/", "platform/jobs/"];
 
 /// A task does not know by itself for whom it was started: what it logs could be found by no
 /// request's id.

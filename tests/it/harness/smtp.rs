@@ -1,0 +1,139 @@
+//! A mail server on loopback. It speaks SMTP (RFC 5321), and does what such servers do when they
+//! are not well.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// How the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    Well,
+    /// 451: another time.
+    Busy,
+    /// 550: never.
+    Refusing,
+    /// Goes without a word when it has the mail.
+    HangingUp,
+    /// Says nothing to whoever names a recipient, until it is of another mood.
+    Silent,
+}
+
+/// What somebody handed over.
+#[derive(Debug, Clone, Default)]
+pub struct Received {
+    pub from: String,
+    pub to: String,
+    pub message: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct MailServer {
+    pub url: String,
+    mood: watch::Sender<Mood>,
+    /// How many wait for a word.
+    waiting: watch::Sender<usize>,
+    received: Arc<Mutex<Vec<Received>>>,
+    /// The first words of every line that came, bodies of mails apart.
+    commands: Arc<Mutex<Vec<String>>>,
+}
+
+impl MailServer {
+    pub async fn start(mood: Mood) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(listener, mood)
+    }
+
+    pub fn on(listener: TcpListener, mood: Mood) -> Self {
+        let server = Self {
+            url: format!("smtp://{}", listener.local_addr().unwrap()),
+            mood: watch::Sender::new(mood),
+            waiting: watch::Sender::new(0),
+            received: Arc::default(),
+            commands: Arc::default(),
+        };
+        let serving = server.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = serving.clone();
+                // Whoever goes away is no concern of the server's.
+                tokio::spawn(async move { drop(server.converse(stream).await) });
+            }
+        });
+        server
+    }
+
+    pub fn is_now(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    pub fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    pub fn commands(&self) -> Vec<String> {
+        self.commands.lock().unwrap().clone()
+    }
+
+    /// Until so many wait for a word.
+    pub async fn until_waiting(&self, number: usize) {
+        self.waiting.subscribe().wait_for(|waiting| *waiting >= number).await.unwrap();
+    }
+
+    async fn converse(&self, stream: TcpStream) -> std::io::Result<()> {
+        let (reading, mut writing) = stream.into_split();
+        let mut lines = BufReader::new(reading).lines();
+        let mut received = Received::default();
+        writing.write_all(b"220 mail.test ready\r\n").await?;
+        while let Some(line) = lines.next_line().await? {
+            let command = line.split([' ', ':']).next().unwrap_or_default().to_uppercase();
+            self.commands.lock().unwrap().push(command.clone());
+            let answer = match command.as_str() {
+                "EHLO" => "250-mail.test\r\n250 8BITMIME",
+                "MAIL" => {
+                    received.from = address(&line);
+                    "250 OK"
+                }
+                "RCPT" => {
+                    received.to = address(&line);
+                    self.judge().await
+                }
+                "DATA" => {
+                    writing.write_all(b"354 go on\r\n").await?;
+                    while let Some(line) = lines.next_line().await?.filter(|line| line != ".") {
+                        let line = line.strip_prefix('.').unwrap_or(&line);
+                        received.message.push_str(line);
+                        received.message.push_str("\r\n");
+                    }
+                    if *self.mood.borrow() == Mood::HangingUp {
+                        return Ok(());
+                    }
+                    self.received.lock().unwrap().push(std::mem::take(&mut received));
+                    "250 taken"
+                }
+                "QUIT" => "221 bye",
+                _ => "250 OK",
+            };
+            writing.write_all(format!("{answer}\r\n").as_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    async fn judge(&self) -> &'static str {
+        let mut mood = self.mood.subscribe();
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        let settled = mood.wait_for(|mood| *mood != Mood::Silent).await.unwrap();
+        self.waiting.send_modify(|waiting| *waiting -= 1);
+        match *settled {
+            Mood::Busy => "451 another time",
+            Mood::Refusing => "550 no such person",
+            Mood::Well | Mood::HangingUp | Mood::Silent => "250 OK",
+        }
+    }
+}
+
+fn address(line: &str) -> String {
+    line.split(['<', '>']).nth(1).unwrap_or_default().to_owned()
+}
