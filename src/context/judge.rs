@@ -79,6 +79,14 @@ impl Receiver {
     }
 }
 
+/// SysAdmins do not change what they hold in a mandate themselves, not even to hold less.
+pub fn require_not_a_sys_admins_own(context: &impl Giving, to: Receiver) -> Result<()> {
+    if to == Receiver::Oneself && context.mandate().caller().is_sys_admin() {
+        return Err(Error::new(Code::SelfEscalation, "SysAdmins do not change their own access."));
+    }
+    Ok(())
+}
+
 /// Whether the caller may give this role to somebody, or give it back. Admins may give instance
 /// roles to themselves (it is audited); SysAdmins never change their own access, and delegates
 /// never beyond what they have.
@@ -88,10 +96,8 @@ pub fn require_may_give(
     permissions: &Permissions,
     protected: bool,
 ) -> Result<()> {
+    require_not_a_sys_admins_own(context, to)?;
     let (mandate, own) = (context.mandate(), to == Receiver::Oneself);
-    if own && mandate.caller().is_sys_admin() {
-        return Err(Error::new(Code::SelfEscalation, "SysAdmins do not change their own access."));
-    }
     let refused = if protected && mandate.is_delegate() {
         Err(Error::new(
             Code::GrantExceedsOwnAccess,

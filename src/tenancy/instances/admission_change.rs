@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{FeatureAccess, admission_find};
 use crate::access::tables::{Access, Op};
-use crate::context::judge::{Receiver, require_may_give};
+use crate::context::judge::{Receiver, require_may_give, require_not_a_sys_admins_own};
 use crate::context::{Change, Grant, InstanceContext, Opened, require_opens_nothing};
 use crate::http::etag::Precondition;
 use crate::kernel::error::Result;
@@ -28,6 +28,7 @@ pub(super) async fn may_give(
 ) -> Result<()> {
     let context = change.context.clone();
     let receiver = Receiver::of(&context, target);
+    require_not_a_sys_admins_own(&context, receiver)?;
     let given: Vec<_> = roles.into_iter().map(|role| &role.permissions).collect();
     given
         .iter()

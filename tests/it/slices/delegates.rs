@@ -398,11 +398,19 @@ async fn sys_admins_do_not_change_their_own_place_in_a_mandate() {
         .post(acme.instance_path("/users"), json!({ "userId": gov.id, "roleIds": roles }))
         .await;
     admitted.refused(403, "self_escalation");
-    world.admit(acme, gov.id, &roles).await;
-    let body = json!({ "roleIds": [acme.instance_role("playbooks-admin")] });
-    desk.put(acme.instance_path(&format!("/users/{}/roles", gov.id)), body)
+    let (viewer, editor) =
+        (acme.instance_role("playbooks-viewer"), acme.instance_role("playbooks-editor"));
+    world.admit(acme, gov.id, &[viewer, editor]).await;
+    // Not even to hold less, or the same.
+    for wanted in [vec![acme.instance_role("playbooks-admin")], vec![viewer], vec![viewer, editor]]
+    {
+        desk.put(
+            acme.instance_path(&format!("/users/{}/roles", gov.id)),
+            json!({ "roleIds": wanted }),
+        )
         .await
         .refused(403, "self_escalation");
+    }
     let body = json!({
         "featureCode": "bookings", "label": "Rooms", "grantCreatorRole": "bookings-admin",
     });
