@@ -7,7 +7,7 @@ alter table jobs add column claim uuid;
 create table mails (
   id uuid primary key,
   kind text not null,
-  user_id uuid not null references users (id),
+  user_id uuid not null,                -- without a reference: telling somebody locks nobody's account
   address text,                         -- null: the one that the account has when it is sent
   created_at timestamptz not null
 );

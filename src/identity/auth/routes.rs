@@ -94,16 +94,30 @@ async fn signed_in(
     let attempt = async move {
         let (found, trying) = retrying(|| let_try(&app, &visitor, &name)).await?;
         let account = found.as_ref().map(|found| found.user);
-        let opened = match verified(place, found, password).await? {
-            Ok(known) => retrying(|| opened(&app, &visitor, &known, (&trying, &from))).await?,
-            Err(reason) => Err(reason),
+        let judged = match verified(place, found, password).await {
+            Ok(Ok(known)) => retrying(|| opened(&app, &visitor, &known, (&trying, &from))).await,
+            Ok(Err(reason)) => Ok(Err(reason)),
+            Err(error) => Err(error),
         };
-        match opened {
-            Ok(signed_in) => Ok(signed_in),
-            Err(reason) => Err(failures::refused(&app, visitor, (account, trying), reason).await),
+        match judged {
+            Ok(Ok(signed_in)) => Ok(signed_in),
+            Ok(Err(reason)) => {
+                Err(failures::refused(&app, visitor, (account, trying), reason).await)
+            }
+            Err(error) => {
+                // Where that cannot be noted either, whoever tried is taken for one who failed.
+                let _ = retrying(|| withdraw(&visitor, &trying)).await;
+                Err(error)
+            }
         }
     };
     services.attended(attempt).await
+}
+
+async fn withdraw(visitor: &Visitor, trying: &Trying) -> Result<()> {
+    let mut writing = visitor.write().await?;
+    lockout::withdrawn(&mut writing, visitor, trying).await?;
+    writing.commit(Recorded::nothing_changed()).await
 }
 
 /// Whose name it is, once it is noted that somebody tries it.

@@ -57,11 +57,20 @@ impl Guesses {
 
     /// Of somebody who was let try then.
     pub fn failed(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let mut noted = self.withdrawn(since, now);
+        // Whoever was not heard of for so long has failed already.
+        if now - since < PATIENCE {
+            noted.fail(now);
+        }
+        noted
+    }
+
+    /// Without somebody who was let try then: whether they would have failed is not known.
+    pub fn withdrawn(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         let mut noted = self.as_of(now);
         if let Some(place) = noted.trying_since.iter().position(|tried| *tried == since) {
             noted.trying_since.remove(place);
         }
-        noted.fail(now);
         noted
     }
 
@@ -93,7 +102,9 @@ impl Guesses {
 
     /// When nothing of it matters any more.
     pub fn forgotten_at(&self) -> Option<DateTime<Utc>> {
-        let after = if self.locks > 0 { FORGOTTEN_AFTER } else { WINDOW };
+        // Of those who try, enough may be lost to lock the name.
+        let may_lock = self.locks > 0 || !self.trying_since.is_empty();
+        let after = if may_lock { FORGOTTEN_AFTER } else { WINDOW };
         let last = self.failed_at.iter().chain(&self.trying_since).max()?;
         Some(*last + after)
     }
@@ -203,9 +214,19 @@ mod tests {
         assert_eq!((noted.locks, noted.trying_since.len()), (1, 1));
     }
 
+    /// It costs nobody anything that we could not say whether they were right.
+    #[test]
+    fn who_is_withdrawn_has_not_tried() {
+        let Attempt::Allowed(trying) = Guesses::default().attempt(at(0)) else { panic!("refused") };
+        assert_eq!(trying.withdrawn(at(0), at(1)), Guesses::default());
+        let booked = trying.attempt(at(200));
+        let Attempt::Allowed(booked) = booked else { panic!("{booked:?}") };
+        assert_eq!(booked.failed_at.len(), 1, "not heard of for long enough");
+        assert_eq!(booked.failed(at(0), at(201)).failed_at.len(), 1, "and not twice");
+    }
+
     proptest! {
-        /// However one spreads them: within a quarter of an hour nine at most, and within an hour
-        /// eleven.
+        /// However one spreads them: within a quarter of an hour nine at most.
         #[test]
         fn nobody_guesses_more_often(waits in proptest::collection::vec(0_i64..600, 1..300)) {
             let times: Vec<i64> = waits.iter().scan(0, |now, wait| { *now += wait; Some(*now) })

@@ -102,7 +102,7 @@ fn judged(attempt: Attempt, now: DateTime<Utc>) -> std::result::Result<guesses::
     match attempt {
         Attempt::Allowed(guesses) => Ok(guesses),
         Attempt::LockedUntil(until) => Err(locked(until, now)),
-        Attempt::OthersFirst => Err(locked(now + Duration::seconds(1), now)),
+        Attempt::OthersFirst => Err(others_first()),
     }
 }
 
@@ -113,6 +113,19 @@ pub async fn succeeded(
     trying: &Trying,
 ) -> Result<()> {
     store::forget(connection, actor, &trying.keys).await
+}
+
+/// Whether the attempt would have been a success is not known: something else went wrong. As far as
+/// that can be noted now, it is as if nobody had tried.
+pub async fn withdrawn(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    trying: &Trying,
+) -> Result<()> {
+    let (keys, now) = (&trying.keys, actor.now());
+    let held = store::hold(connection, actor, keys, now).await?;
+    let guesses = held.withdrawn(trying.since, now);
+    store::note(connection, actor, keys, (&guesses, now)).await
 }
 
 /// The attempt was a failure.
@@ -136,6 +149,12 @@ fn locked(until: DateTime<Utc>, now: DateTime<Utc>) -> Error {
         format!("Too many attempts failed with this name; try again in {seconds} s."),
     )
     .retry_after(seconds)
+}
+
+/// One more failure than those who try now could be one too many.
+fn others_first() -> Error {
+    let detail = "Others try this name at this moment; try again in 1 s.";
+    Error::new(Code::AccountLocked, detail).retry_after(1)
 }
 
 fn too_many_from_there(until: DateTime<Utc>, now: DateTime<Utc>) -> Error {

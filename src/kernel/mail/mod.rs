@@ -1,5 +1,6 @@
 //! Mail, as it leaves the service: to an SMTP server (RFC 5321), or as files into a folder.
 
+mod conversation;
 mod server;
 
 use std::fmt;
@@ -7,20 +8,16 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
-use lettre::transport::smtp::client::{Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::{Address, Message};
+use url::Host;
 use uuid::Uuid;
 
 use super::error::{Error, Result};
 
-pub(super) use server::{Security, Server};
-
-/// For each step of a conversation with the server.
-const STEP: Duration = Duration::from_secs(20);
+pub(super) use server::Server;
 
 /// Something to be told to somebody.
 #[derive(Clone)]
@@ -60,7 +57,7 @@ struct Outlet {
 
 #[derive(Debug)]
 enum Way {
-    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Smtp(Server),
     Folder(PathBuf),
 }
 
@@ -75,7 +72,7 @@ impl Mailer {
     pub fn to_server(from: &str, url: &str) -> Result<Self> {
         let server = Server::parse(url);
         let server = server.ok_or_else(|| Error::internal("the mail server cannot be read"))?;
-        Self::by(from, Way::Smtp(transport(server)?))
+        Self::by(from, Way::Smtp(server))
     }
 
     /// Into a folder, which is made when it is needed.
@@ -98,16 +95,17 @@ impl Mailer {
         let Some(outlet) = self.0.clone() else {
             return Err(Error::internal("no mail is set up"));
         };
-        let message = match composed(&outlet.from, &letter) {
-            Ok(message) => message,
-            Err(wrong) => return Ok(Delivery::Refused(wrong.to_string())),
+        let Some(to) = address(&letter.to) else {
+            return Ok(Delivery::Refused("no mail server would know the address".to_owned()));
         };
+        let message = composed(&outlet.from, &to, &letter).map_err(Error::internal)?;
         match &outlet.way {
-            Way::Smtp(transport) => match transport.send(message).await {
-                Ok(_) => Ok(Delivery::Taken),
-                Err(error) if error.is_permanent() => Ok(Delivery::Refused(error.to_string())),
-                Err(error) => Err(Error::internal(error)),
-            },
+            Way::Smtp(server) => {
+                let from = &outlet.from.email;
+                let handed_over =
+                    conversation::hand_over(server, (from, &to), &message.formatted()).await;
+                handed_over.map_err(Error::internal)
+            }
             Way::Folder(folder) => {
                 let (folder, id) = (folder.clone(), letter.id);
                 let written = move || written(&folder, id, &message.formatted());
@@ -121,24 +119,14 @@ impl Mailer {
     }
 }
 
-fn transport(server: Server) -> Result<AsyncSmtpTransport<Tokio1Executor>> {
-    let parameters = || TlsParameters::new(server.host.clone()).map_err(Error::internal);
-    let tls = match server.security {
-        Security::Tls => Tls::Wrapper(parameters()?),
-        Security::StartTls => Tls::Required(parameters()?),
-        Security::None => Tls::None,
-    };
-    let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host.clone())
-        .port(server.port)
-        .tls(tls)
-        .timeout(Some(STEP));
-    if let Some((user, password)) = server.credentials {
-        builder = builder.credentials((user, password).into());
-    }
-    Ok(builder.build())
+/// With its domain in ASCII form, which every server takes (RFC 5890).
+fn address(text: &str) -> Option<Address> {
+    let (person, domain) = text.rsplit_once('@')?;
+    let Ok(Host::Domain(domain)) = Host::parse(domain) else { return text.parse().ok() };
+    Address::new(person, domain).ok().filter(|address| address.to_string().is_ascii())
 }
 
-fn composed(from: &Mailbox, letter: &Letter) -> anyhow::Result<Message> {
+fn composed(from: &Mailbox, to: &Address, letter: &Letter) -> anyhow::Result<Message> {
     let parts = MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone());
     let id = format!("<{}@{}>", letter.id, from.email.domain());
     // So that no program answers it (RFC 3834).
@@ -146,7 +134,7 @@ fn composed(from: &Mailbox, letter: &Letter) -> anyhow::Result<Message> {
     let automatic = HeaderValue::new(header, "auto-generated".to_owned());
     let message = Message::builder()
         .from(from.clone())
-        .to(letter.to.parse()?)
+        .to(to.clone().into())
         .subject(letter.subject.clone())
         .message_id(Some(id))
         .raw_header(automatic)
@@ -163,4 +151,25 @@ fn written(folder: &Path, id: Uuid, message: &[u8]) -> std::io::Result<()> {
     file.write_all(message)?;
     file.sync_all()?;
     std::fs::rename(half, whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_so_that_every_server_takes_them() {
+        let written = |text: &str| address(text).map(|address| address.to_string());
+        for (text, due) in [
+            ("erin@acme.example", Some("erin@acme.example")),
+            ("Erin@Müller.example", Some("Erin@xn--mller-kva.example")),
+            ("érin@acme.example", None),
+            ("erin", None),
+            ("erin@", None),
+            ("erin@acme.example>\r\nDATA", None),
+            ("Erin <erin@acme.example>", None),
+        ] {
+            assert_eq!(written(text).as_deref(), due, "{text}");
+        }
+    }
 }

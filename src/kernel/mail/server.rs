@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use url::{Host, Url, form_urlencoded};
+use percent_encoding::percent_decode_str;
+use url::{Host, Url};
 
 /// How the way to the server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,11 @@ impl Server {
     /// as if that stood there for a server on this machine, unless `?tls=required` does.
     pub(in crate::kernel) fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
-        let host = url.host_str().filter(|host| !host.is_empty())?.to_owned();
+        let host = match url.host()? {
+            Host::Ipv6(address) => address.to_string(),
+            // Of a scheme that URLs know nothing of, names are left as they were written.
+            host => Host::parse(&host.to_string()).ok()?.to_string(),
+        };
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return None;
         }
@@ -46,11 +51,11 @@ impl Server {
             _ => return None,
         };
         let usual = if security == Security::Tls { 465 } else { 587 };
-        let user = decoded(url.username());
-        let credentials = url.password().map(|password| (user, decoded(password)));
-        if credentials.is_none() && !url.username().is_empty() {
-            return None;
-        }
+        let credentials = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, Some(password)) => Some((decoded(user)?, decoded(password)?)),
+            (_, None) => return None,
+        };
         Some(Self { host, port: url.port().unwrap_or(usual), security, credentials })
     }
 }
@@ -68,9 +73,8 @@ fn is_here(url: &Url) -> bool {
     }
 }
 
-fn decoded(text: &str) -> String {
-    let text = format!("x={}", text.replace('+', "%2B"));
-    form_urlencoded::parse(text.as_bytes()).map(|(_, value)| value.into_owned()).collect()
+fn decoded(text: &str) -> Option<String> {
+    Some(percent_decode_str(text).decode_utf8().ok()?.into_owned())
 }
 
 #[cfg(test)]
@@ -102,10 +106,17 @@ mod tests {
 
     #[test]
     fn ports_and_passwords_are_read_as_they_were_meant() {
-        let server = Server::parse("smtps://me%40here:p%2Bq+r%3A%2F@mail.example.org").unwrap();
+        let server = Server::parse("smtps://me%40here:p%2Bq+r%3A%2F&s=t@mail.example.org").unwrap();
         assert_eq!(server.port, 465);
-        assert_eq!(server.credentials, Some(("me@here".to_owned(), "p+q+r:/".to_owned())));
+        assert_eq!(server.credentials, Some(("me@here".to_owned(), "p+q+r:/&s=t".to_owned())));
+        assert_eq!(Server::parse("smtp://me:%ff@mail.example.org"), None);
         assert_eq!(Server::parse("smtp://mail.example.org").unwrap().port, 587);
         assert_eq!(Server::parse("smtp://mail.example.org:25").unwrap().port, 25);
+        let host = |url: &str| Server::parse(url).map(|server| server.host);
+        assert_eq!(host("smtp://[::1]:25").as_deref(), Some("::1"));
+        assert_eq!(
+            host("smtp://mail.müller.example").as_deref(),
+            Some("mail.xn--mller-kva.example")
+        );
     }
 }

@@ -5,12 +5,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::scheduler::{AFTER_TROUBLE, checked, guarded, postpone, tell};
 use super::store::{self, Due};
-use crate::context::jobs::{Conversation, Errand, Task};
+use crate::context::jobs::{Conversation, Errand, Task, Worked};
 use crate::context::{Recorded, RequestMeta, Services, SystemContext};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::telemetry;
@@ -24,6 +24,10 @@ const LONGEST: Duration = Duration::from_mins(2);
 /// How long others leave an errand alone that was claimed: longer than it takes and than concluding
 /// it does, so that nobody takes up what is still being done.
 const CLAIMED_FOR: chrono::Duration = chrono::Duration::minutes(5);
+
+/// How long a node tries to note what became of an errand: until others may take it up.
+const NOTED_WITHIN: Duration = Duration::from_mins(2);
+const NOTED_AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs errands.
 #[derive(Debug, Clone)]
@@ -47,7 +51,8 @@ impl<A: Clone + Send + Sync + 'static> Courier<A> {
         Self { at, services, errands }
     }
 
-    /// Runs until asked to stop; what is under way by then is ended first.
+    /// Runs until asked to stop, and then until what is under way has ended. Whoever does not wait
+    /// for that leaves it to others, who take it up when its claim runs out.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut under_way = JoinSet::new();
@@ -125,7 +130,7 @@ impl<A: Clone + Send + Sync + 'static> Courier<A> {
                 Some(conversation)
             }
             Ok(None) => {
-                conclude(&claimed, task, Ok(())).await?;
+                conclude(&claimed, task, &Ok(())).await?;
                 None
             }
             // All of it is undone, the claim too.
@@ -143,13 +148,23 @@ impl<A: Clone + Send + Sync + 'static> Courier<A> {
         let done = timeout(LONGEST, guarded(conversation)).await.unwrap_or_else(|_| {
             Err(Error::internal(format!("it took longer than {} s", LONGEST.as_secs())))
         });
-        self.services.attended(self.concluded(claimed, done)).await
+        // It was done, or not, and would be done once more for want of a note.
+        let give_up = Instant::now() + NOTED_WITHIN;
+        loop {
+            match self.services.attended(self.concluded(&claimed, &done)).await {
+                Err(error) if Instant::now() < give_up => {
+                    tell(&error);
+                    sleep(NOTED_AGAIN).await;
+                }
+                concluded => return concluded,
+            }
+        }
     }
 
-    async fn concluded(&self, claimed: Claimed<A>, done: Result<()>) -> Result<()> {
+    async fn concluded(&self, claimed: &Claimed<A>, done: &Result<()>) -> Result<()> {
         let context = self.context();
         let mut writing = context.write().await?;
-        let Claimed { due, claim, .. } = &claimed;
+        let Claimed { due, claim, .. } = claimed;
         if !store::is_claimed(&mut writing, context.system(), due, *claim).await? {
             tracing::warn!(
                 job = due.name,
@@ -161,7 +176,7 @@ impl<A: Clone + Send + Sync + 'static> Courier<A> {
         let mut task = Task::new(context, due.subject.clone(), writing);
         let system = task.context.system();
         store::begin_work(&mut task, system).await?;
-        conclude(&claimed, task, done).await
+        conclude(claimed, task, done).await
     }
 
     fn context(&self) -> SystemContext {
@@ -180,20 +195,36 @@ async fn prepared<A: Sync>(
 }
 
 /// Ends the transaction: with the errand over, or due again later.
-async fn conclude<A: Sync>(claimed: &Claimed<A>, mut task: Task, done: Result<()>) -> Result<()> {
-    let Claimed { errand, due, .. } = claimed;
-    let worked = match done {
-        Ok(()) => guarded((errand.conclude)(&mut task)).await,
-        Err(error) => Err(error),
+async fn conclude<A: Sync>(
+    Claimed { errand, due, .. }: &Claimed<A>,
+    mut task: Task,
+    done: &Result<()>,
+) -> Result<()> {
+    let own;
+    let failure = match done {
+        Err(error) => error,
+        Ok(()) => match worked(errand, &mut task).await {
+            Ok(worked) => {
+                let (context, mut writing) = task.into_parts();
+                store::over(&mut writing, context.system(), due).await?;
+                writing.commit(worked.into_recorded()).await?;
+                telemetry::job(errand.name, true);
+                return Ok(());
+            }
+            Err(error) if error.code() == Code::DatabaseUnavailable => return Err(error),
+            Err(error) => {
+                own = error;
+                &own
+            }
+        },
     };
-    telemetry::job(errand.name, worked.is_ok());
-    match worked {
-        Ok(worked) => {
-            checked(&mut task).await?;
-            let (context, mut writing) = task.into_parts();
-            store::over(&mut writing, context.system(), due).await?;
-            writing.commit(worked.into_recorded()).await
-        }
-        Err(error) => postpone(due, task, &error).await,
-    }
+    postpone(due, task, failure).await?;
+    telemetry::job(errand.name, false);
+    Ok(())
+}
+
+async fn worked<A: Sync>(errand: &Errand<A>, task: &mut Task) -> Result<Worked> {
+    let worked = guarded((errand.conclude)(task)).await?;
+    checked(task).await?;
+    Ok(worked)
 }

@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -15,6 +17,12 @@ pub enum Mood {
     Busy,
     /// 550: never.
     Refusing,
+    /// 554 for whoever comes.
+    ShuttingOut,
+    /// 535 for whoever signs in.
+    KnowingNobody,
+    /// 553 for whoever sends.
+    DislikingTheSender,
     /// Goes without a word when it has the mail.
     HangingUp,
     /// Says nothing to whoever names a recipient, until it is of another mood.
@@ -38,6 +46,7 @@ pub struct MailServer {
     received: Arc<Mutex<Vec<Received>>>,
     /// The first words of every line that came, bodies of mails apart.
     commands: Arc<Mutex<Vec<String>>>,
+    signed_in: Arc<Mutex<Option<String>>>,
 }
 
 impl MailServer {
@@ -53,6 +62,7 @@ impl MailServer {
             waiting: watch::Sender::new(0),
             received: Arc::default(),
             commands: Arc::default(),
+            signed_in: Arc::default(),
         };
         let serving = server.clone();
         tokio::spawn(async move {
@@ -73,6 +83,15 @@ impl MailServer {
         self.received.lock().unwrap().clone()
     }
 
+    /// With what somebody signed in last.
+    pub fn signed_in(&self) -> Option<String> {
+        self.signed_in.lock().unwrap().clone()
+    }
+
+    fn is(&self, mood: Mood) -> bool {
+        *self.mood.borrow() == mood
+    }
+
     pub fn commands(&self) -> Vec<String> {
         self.commands.lock().unwrap().clone()
     }
@@ -86,12 +105,21 @@ impl MailServer {
         let (reading, mut writing) = stream.into_split();
         let mut lines = BufReader::new(reading).lines();
         let mut received = Received::default();
+        if self.is(Mood::ShuttingOut) {
+            return writing.write_all(b"554 not you\r\n").await;
+        }
         writing.write_all(b"220 mail.test ready\r\n").await?;
         while let Some(line) = lines.next_line().await? {
             let command = line.split([' ', ':']).next().unwrap_or_default().to_uppercase();
             self.commands.lock().unwrap().push(command.clone());
             let answer = match command.as_str() {
-                "EHLO" => "250-mail.test\r\n250 8BITMIME",
+                "EHLO" => "250-mail.test\r\n250-AUTH PLAIN\r\n250 8BITMIME",
+                "AUTH" if self.is(Mood::KnowingNobody) => "535 who are you",
+                "AUTH" => {
+                    *self.signed_in.lock().unwrap() = line.split(' ').nth(2).map(decoded);
+                    "235 welcome"
+                }
+                "MAIL" if self.is(Mood::DislikingTheSender) => "553 not from there",
                 "MAIL" => {
                     received.from = address(&line);
                     "250 OK"
@@ -107,7 +135,7 @@ impl MailServer {
                         received.message.push_str(line);
                         received.message.push_str("\r\n");
                     }
-                    if *self.mood.borrow() == Mood::HangingUp {
+                    if self.is(Mood::HangingUp) {
                         return Ok(());
                     }
                     self.received.lock().unwrap().push(std::mem::take(&mut received));
@@ -129,9 +157,14 @@ impl MailServer {
         match *settled {
             Mood::Busy => "451 another time",
             Mood::Refusing => "550 no such person",
-            Mood::Well | Mood::HangingUp | Mood::Silent => "250 OK",
+            _ => "250 OK",
         }
     }
+}
+
+/// What somebody signs in with (RFC 4616).
+fn decoded(text: &str) -> String {
+    String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
 }
 
 fn address(line: &str) -> String {
