@@ -136,7 +136,7 @@ async fn make(services: &Services, new: &NewUser) -> Result<UserId> {
     .bind(&new.username)
     .bind(names::account_key(&new.username))
     .bind(&new.email)
-    .bind(new.email.as_deref().and_then(names::account_key))
+    .bind(new.email.as_deref().and_then(names::address_key))
     .bind(&new.password_hash)
     .bind(new.is_sys_admin)
     .bind(system.now())

@@ -60,13 +60,12 @@ async fn list_users(
     Query(query): Query<UsersQuery>,
 ) -> Result<PageAnswer<UserWithMandates>> {
     let paging = query.paging(&lister)?;
-    let key = |name: String| names::account_key(&name).unwrap_or_default();
     let filter = Filter {
         text: query.q.map(Search::into_key),
         enabled: query.enabled,
         is_sys_admin: query.is_sys_admin,
-        username_key: query.username.map(key),
-        email_key: query.email.map(key),
+        username_key: query.username.map(|name| names::account_key(&name).unwrap_or_default()),
+        email_key: query.email.map(|email| names::address_key(&email).unwrap_or_default()),
         mandate: query.mandate_id,
     };
     let mut reading = system.read().await?;

@@ -44,7 +44,7 @@ impl LookupQuery {
                 Ok(UserReference::UsernameKey(names::account_key(username).unwrap_or_default()))
             }
             (None, Some(email)) => {
-                Ok(UserReference::EmailKey(names::account_key(email).unwrap_or_default()))
+                Ok(UserReference::EmailKey(names::address_key(email).unwrap_or_default()))
             }
             _ => Err(Error::new(
                 Code::InvalidParameter,

@@ -91,7 +91,7 @@ const MAX_EMAIL: usize = 254;
 
 fn checked_email(email: &str) -> std::result::Result<(String, String), FieldError> {
     let trimmed = email.trim();
-    let key = names::account_key(trimmed)
+    let key = names::address_key(trimmed)
         .filter(|_| trimmed.len() <= MAX_EMAIL && trimmed.validate_email());
     key.map(|key| (trimmed.to_owned(), key))
         .ok_or_else(|| FieldError::new("/email", "invalid_email", "must be an e-mail address"))

@@ -120,7 +120,7 @@ async fn update_as_sys_admin(
         sessions::end_all(&mut change, account, None, system.now()).await?;
     }
     let after = store::update(&mut change, account, changes).await?;
-    let key = |user: &User| user.email.as_deref().and_then(names::account_key);
+    let key = |user: &User| user.email.as_deref().and_then(names::address_key);
     if let Some(earlier) = before.email.as_deref().filter(|_| key(&before) != key(&after)) {
         mails::tell(&mut change, app, system, (user, Some(earlier)), Kind::AddressChanged).await?;
     }

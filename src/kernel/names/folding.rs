@@ -4,6 +4,7 @@ use icu_casemap::CaseMapper;
 use icu_normalizer::ComposingNormalizer;
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
+use url::Host;
 
 use super::bounds::{MAX_KEY, MAX_NAME, WIDEST, is_longer};
 
@@ -52,4 +53,26 @@ const MAX_ACCOUNT: usize = 64 * WIDEST;
 pub fn account_key(name: &str) -> Option<String> {
     let name = name.trim();
     (name.len() <= MAX_ACCOUNT).then(|| folded(name)).filter(|key| !key.is_empty())
+}
+
+/// What an e-mail address is compared by: its domain is in ASCII form (RFC 5891), so that however a
+/// domain is written it is the same; `None` for a text that is no address.
+#[must_use]
+pub fn address_key(address: &str) -> Option<String> {
+    let address = address.trim();
+    let (person, domain) = address.rsplit_once('@').filter(|_| address.len() <= MAX_ACCOUNT)?;
+    // As it was typed: folded first, `ß` would be `ss`, which is another domain.
+    let domain = match Host::parse(domain) {
+        Ok(Host::Domain(domain)) => domain,
+        _ => folded(domain),
+    };
+    let person = folded(person);
+    let key = format!("{person}@{domain}");
+    (!person.is_empty() && !domain.is_empty() && key.len() <= MAX_KEY).then_some(key)
+}
+
+/// What somebody signs in with is compared by: a username has no `@`, an address has.
+#[must_use]
+pub fn sign_in_key(name: &str) -> Option<String> {
+    if name.contains('@') { address_key(name) } else { account_key(name) }
 }

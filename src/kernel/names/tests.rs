@@ -41,6 +41,30 @@ fn refused(name: &str) -> String {
 }
 
 #[test]
+fn addresses_are_compared_by_the_ascii_form_of_their_domain() {
+    let key = |address: &str| address_key(address).unwrap_or_default();
+    for (typed, due) in [
+        ("Erin@Acme.Example", "erin@acme.example"),
+        (" a@ü.example ", "a@xn--tda.example"),
+        ("a@U\u{308}.example", "a@xn--tda.example"),
+        ("a@XN--TDA.example", "a@xn--tda.example"),
+        ("a@\u{ff41}cme.example", "a@acme.example"),
+        ("a@straße.example", "a@xn--strae-oqa.example"),
+        ("a@strasse.example", "a@strasse.example"),
+        ("a@b@acme.example", "a@b@acme.example"),
+    ] {
+        assert_eq!(key(typed), due, "{typed:?}");
+        assert_eq!(sign_in_key(typed).as_deref(), Some(due));
+        assert_eq!(key(due), due, "a key is the key of itself");
+    }
+    let longest = format!("a@{}.example", "ü".repeat(200));
+    for none in ["", "a", "@acme.example", "a@", "@", &longest] {
+        assert_eq!(address_key(none), None, "{none:?}");
+    }
+    assert_eq!(sign_in_key("Alice").as_deref(), Some("alice"));
+}
+
+#[test]
 fn what_cannot_be_seen_is_no_name() {
     let unseen = [
         "",

@@ -102,7 +102,7 @@ impl Seeding<'_> {
         .bind(&user.username)
         .bind(names::key_of_stored(&user.username))
         .bind(&user.email)
-        .bind(names::key_of_stored(&user.email))
+        .bind(names::address_key(&user.email))
         .bind(&user.first_name)
         .bind(&user.last_name)
         .bind(&user.language)

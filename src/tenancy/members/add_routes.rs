@@ -61,7 +61,7 @@ impl AddMember {
                 Ok(UserReference::UsernameKey(names::account_key(username).unwrap_or_default()))
             }
             (None, None, Some(email)) => {
-                Ok(UserReference::EmailKey(names::account_key(email).unwrap_or_default()))
+                Ok(UserReference::EmailKey(names::address_key(email).unwrap_or_default()))
             }
             _ => Err(FieldError::new(
                 "/targetUserId",
