@@ -11,7 +11,7 @@ use crate::features::{bookings, playbooks};
 use crate::http::app::App;
 use crate::http::guard::Routes;
 use crate::http::{self, Service};
-use crate::identity::{auth, lockout, mails, sessions, users};
+use crate::identity::{auth, lockout, mails, passwords, registration, sessions, users};
 use crate::kernel::error::Result;
 use crate::openapi::{self, Document};
 use crate::platform::{audit, jobs, ops};
@@ -29,6 +29,7 @@ pub const JOBS: &[Job] = &[
     mandates::PURGE,
     sessions::PURGE_SESSIONS,
     lockout::FORGET_GUESSES,
+    mails::FORGET_MAILED,
     jobs::FORGET_ANSWERS,
 ];
 
@@ -61,6 +62,8 @@ fn all_routes(app: &App, features: &[BuiltIn]) -> Routes {
         .merge(auth::routes(app))
         .merge(sessions::routes(app))
         .merge(lockout::routes(app))
+        .merge(passwords::routes(app))
+        .merge(registration::routes(app))
         .merge(mandates::routes(app))
         .merge(limits::routes(app))
         .merge(members::routes(app))

@@ -44,6 +44,7 @@ def drive(role: str, seed: int, more: list[str]) -> tuple[int, dict[str, Counter
             "DRIVE_COUNTS": str(counts),
             "DRIVE_CASES": str(OUTPUT / f"{role}.cases"),
             "DRIVE_DESCRIBED": str(DESCRIBED),
+            "DRIVE_MAIL": str(service.mail),
             # The order of sets is a choice too.
             "PYTHONHASHSEED": "0",
         }

@@ -19,7 +19,7 @@ SETTINGS = {
 
 
 class Service:
-    """Runs while it is entered; `base` is its address. What it logs goes to the file `log`."""
+    """Runs while it is entered; `base` is its address, `mail` the folder of its mail. What it logs goes to the file `log`."""
 
     def __init__(self, log: Path):
         self.log = log
@@ -28,6 +28,7 @@ class Service:
         self.folder = tempfile.TemporaryDirectory(prefix="bailiwick-openapi-")
         # PostgreSQL does not run as root: its account has to come in.
         os.chmod(self.folder.name, 0o755)
+        self.mail = Path(self.folder.name) / ".bailiwick" / "mail"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BAILIWICK_", "DATABASE_URL"))}
         with self.log.open("w") as log:
             self.process = subprocess.Popen(

@@ -15,6 +15,8 @@ from world import ADMIN, DRIVER, HELD, KEEPER, PASSWORD, STEWARD, SYS_ADMIN, Ref
 NAME = re.compile(r"\$([a-z]+)")
 # Where things are made, rather than what is changed.
 PLACES = ("mandate", "instance")
+# Tokens that only a mail tells.
+MAILED = ("registertoken", "resettoken")
 # Query parameters that only an earlier answer can tell.
 ONLY_FROM_ANSWERS = ("cursor",)
 
@@ -144,7 +146,10 @@ class Targets:
 
     def new(self, name: str, names: Names) -> str:
         """A new thing: what an operation makes, or another thing that something was done with."""
-        made, world = self.made[name], self.world
+        world = self.world
+        if name in MAILED:
+            return world.mailed(name)
+        made = self.made[name]
         own = {other: value for other, value in names.items() if other != name}
         if name == "mandate":
             own["newcomer"] = world.driver_id if world.role == ADMIN else world.keeper_id

@@ -7,9 +7,12 @@ the mandate and of its instances.
 import base64
 import itertools
 import math
+import os
 import random
+import re
 import time
 from json import loads
+from pathlib import Path
 
 import requests
 
@@ -19,6 +22,12 @@ SYS_ADMIN, ADMIN, MEMBER, OUTSIDER = ROLES = ("sysadmin", "admin", "member", "ou
 STEWARD, KEEPER, DRIVER = "sysadmin", "keeper", "driver"
 # In seconds.
 REFRESHED_AFTER = 300
+MAILED_WITHIN = 30
+# How many calls send the same token: the first that is right uses it up.
+CALLS_OF_A_TOKEN = 8
+# Where the service puts its mail, and what a token looks like there.
+MAIL = Path(os.environ.get("DRIVE_MAIL", ""))
+TOKEN = re.compile(r"^bwm_[A-Za-z0-9_-]{43}$", re.MULTILINE)
 # Of each operation, by everybody.
 LEAST_CALLS = 50
 FEATURES = ("playbooks", "bookings", "trustee")
@@ -71,6 +80,7 @@ class World:
         self.usernames: dict[str, str] = {}
         self.numbers = itertools.count(1)
         self.tokens: dict[str, tuple[float, str]] = {}
+        self.tokens_mailed: dict[str, tuple[int, str]] = {}
         self.keeper_id = self._account(KEEPER)
         self.driver_id = self._account(DRIVER, isSysAdmin=role == SYS_ADMIN)
         self._make_mandate()
@@ -115,6 +125,41 @@ class World:
     def _admit(self, feature: str, account: str, labels: list[str]) -> None:
         body = {"userId": account, "roleIds": [self.instance_roles[feature][label] for label in labels]}
         self.by_keeper("POST", f"/api/features/instances/{self.instances[feature]}/users", body)
+
+    # What is told by mail
+
+    def mailed(self, name: str) -> str:
+        """A token of a registration, or one to reset a password: a new one every few calls, since a mail takes a second or two."""
+        times, token = self.tokens_mailed.get(name, (0, ""))
+        if times % CALLS_OF_A_TOKEN == 0:
+            token = self._newly_mailed(name)
+        self.tokens_mailed[name] = times + 1, token
+        return token
+
+    def _newly_mailed(self, name: str) -> str:
+        """The token of a new registration, or one to reset the password of a new account."""
+        username = self.unique("mailed")
+        address = f"{username}@example.com"
+        body = {"username": username, "email": address, "password": PASSWORD}
+        self.client.call("POST", "/api/auth/register", None, json=body)
+        token = self._token_for(address)
+        if name == "registertoken":
+            return token
+        self.client.call("POST", "/api/auth/verify", None, json={"token": token, "password": PASSWORD})
+        self.client.call("POST", "/api/auth/password/forgot", None, json={"email": address})
+        return self._token_for(address)
+
+    def _token_for(self, address: str) -> str:
+        """Of the mail that comes next to this address, which is taken away."""
+        until = time.monotonic() + MAILED_WITHIN
+        while time.monotonic() < until:
+            for file in MAIL.glob("*.eml"):
+                text = file.read_text()
+                if f"To: {address}" in text and (token := TOKEN.search(text)):
+                    file.unlink()
+                    return token.group()
+            time.sleep(0.1)
+        raise RuntimeError(f"no mail came to {address}")
 
     # What is there from the beginning
 

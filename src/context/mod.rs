@@ -35,6 +35,7 @@ pub mod jobs;
 pub mod judge;
 mod load;
 mod locks;
+pub mod mailed;
 mod mandate;
 pub mod member;
 mod merged_access;

@@ -18,6 +18,7 @@
 use super::caller::Caller;
 use super::grant::Grant;
 use super::instance::InstanceContext;
+use super::mailed::Redeemed;
 use super::mandate::MandateContext;
 use super::system::SystemContext;
 use crate::access::Level;
@@ -34,7 +35,7 @@ pub struct System(());
 #[derive(Debug, Clone, Copy)]
 pub struct SignedIn(());
 
-/// An account: one's own, or, for the platform, any.
+/// An account: one's own, one whose mailed token was redeemed, or, for the platform, any.
 #[derive(Debug, Clone, Copy)]
 pub struct Account(UserId);
 
@@ -89,6 +90,14 @@ impl Caller {
     }
     pub fn signed_in(&self) -> SignedIn {
         SignedIn(())
+    }
+}
+
+impl Redeemed {
+    /// The account whose owner was mailed the token.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account(self.user())
     }
 }
 

@@ -18,6 +18,7 @@ mod objects;
 mod parameters;
 pub mod patch;
 pub mod paths;
+pub mod preferred_language;
 pub(crate) mod problem;
 mod protection;
 pub mod rate_limit;

@@ -3,5 +3,7 @@
 pub mod auth;
 pub mod lockout;
 pub mod mails;
+pub mod passwords;
+pub mod registration;
 pub mod sessions;
 pub mod users;

@@ -17,6 +17,7 @@ pub struct Keys {
     idempotency: [u8; 32],
     refresh: [u8; 32],
     guesses: [u8; 32],
+    mailed: [u8; 32],
 }
 
 impl std::fmt::Debug for Keys {
@@ -45,6 +46,7 @@ impl Keys {
             idempotency: derive(b"idempotency hmac v1"),
             refresh: derive(b"refresh-token hmac v1"),
             guesses: derive(b"guesses hmac v1"),
+            mailed: derive(b"mailed-token hmac v1"),
         }
     }
 
@@ -75,6 +77,11 @@ impl Keys {
     /// Under what failed attempts are counted: what was typed cannot be guessed from it.
     pub(crate) fn guesses_tag(&self, message: &[&[u8]]) -> [u8; 32] {
         mac(&self.guesses, message).finalize().into_bytes().into()
+    }
+
+    /// What is kept of a token that is mailed, and of an address that mail was asked for.
+    pub(crate) fn mailed_tag(&self, message: &[&[u8]]) -> [u8; 32] {
+        mac(&self.mailed, message).finalize().into_bytes().into()
     }
 
     /// Makes a refresh token of what is no secret.

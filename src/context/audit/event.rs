@@ -60,6 +60,12 @@ impl Event {
         self.target_user = Some(user);
         self
     }
+    /// Who turned out to be acting, where nobody was signed in before.
+    #[must_use]
+    pub fn by(mut self, user: UserId) -> Self {
+        self.actor = Some(user);
+        self
+    }
     /// Whose address the request's may be, where nobody is signed in: it goes when they are erased.
     #[must_use]
     pub fn address_of(mut self, user: UserId) -> Self {

@@ -34,6 +34,8 @@ words! {
         RefreshTokenReused = "refresh_token_reused",
         UserUnlocked = "user_unlocked",
         PasswordChanged = "password_changed",
+        PasswordReset = "password_reset",
+        UserRegistered = "user_registered",
         UserCreated = "user_created",
         UserUpdated = "user_updated",
         UserErased = "user_erased",

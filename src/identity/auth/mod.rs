@@ -1,4 +1,4 @@
-//! Signing in and out, one's password, and the keys that verify access tokens.
+//! Signing in and out, and the keys that verify access tokens.
 
 mod failures;
 mod routes;

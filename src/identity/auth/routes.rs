@@ -1,4 +1,4 @@
-//! `/api/auth`: signing in and out, who one is, and one's password.
+//! `/api/auth`: signing in and out, and who one is.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -8,24 +8,23 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::failures::{self, Reason};
-use super::store::{self, Credentials, OwnMandate, OwnPassword};
+use super::store::{self, Credentials, OwnMandate};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::authorize::unauthenticated;
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
-use crate::context::{Actor, Locks, Recorded, SessionContext, Visitor};
+use crate::context::{Actor, Recorded, SessionContext, Visitor};
 use crate::http::app::App;
 use crate::http::attended;
 use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
 use crate::identity::lockout::{self, Trying};
-use crate::identity::mails::{self, Kind};
 use crate::identity::sessions::{self, Life, NewSession, TokenAnswer, UsedFrom};
 use crate::identity::users::{self, User};
-use crate::kernel::credentials::password::{self, Place};
+use crate::kernel::credentials::password::Place;
 use crate::kernel::credentials::token::{KeySet, SignedIn};
-use crate::kernel::error::{Code, Error, FieldError, Result};
+use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{SessionId, UserId};
 use crate::kernel::names;
 
@@ -37,19 +36,15 @@ pub fn routes(app: &App) -> Routes {
             Policy::public().class(Class::Auth).charged_by_the_handler(Class::AuthAddress),
         ))
         .routes(routes!(logout).guard(app, Policy::own_session().class(Class::Auth)))
-        .routes(
-            routes!(change_password)
-                .refuses(&[Code::InvalidCredentials, Code::AccountLocked])
-                .guard(app, Policy::own_session().class(Class::Auth).kept_for_no_repetition()),
-        )
         .routes(routes!(get_me).guard(app, Policy::own_session()))
         .routes(routes!(get_key_set).guard(app, Policy::public().class(Class::Public)))
 }
 
-/// A username and its password.
+/// Who signs in, and their password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
+    /// The username, or an address that its owner confirmed.
     #[schema(example = "alice")]
     username: String,
     #[schema(example = "bailiwick-demo", format = Password)]
@@ -69,7 +64,7 @@ async fn login(
     from: UsedFrom,
     body: Result<Json<Login>>,
 ) -> Result<Json<TokenAnswer>> {
-    let name = body.as_ref().ok().and_then(|Json(body)| names::account_key(&body.username));
+    let name = body.as_ref().ok().and_then(|Json(body)| names::sign_in_key(&body.username));
     purse.charge_sign_in(name.as_deref())?;
     let Json(body) = body?;
     // Whoever has to come back costs nothing but this.
@@ -192,74 +187,6 @@ async fn logout(context: SessionContext) -> Result<NoContent> {
     Ok(NoContent)
 }
 
-/// The password that one has, and the one that one wants.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ChangePassword {
-    #[schema(example = "bailiwick-demo", format = Password)]
-    current: String,
-    #[schema(example = "quiet-Harbour-58-lantern", format = Password)]
-    password: String,
-}
-
-/// Changes one's own password. The caller's other sessions end; the one that calls stays.
-#[utoipa::path(put, path = "/api/auth/password", tag = "Sign-in", request_body = ChangePassword,
-    responses((status = 204, description = "Changed")))]
-async fn change_password(
-    State(app): State<App>,
-    context: SessionContext,
-    Json(body): Json<ChangePassword>,
-) -> Result<NoContent> {
-    let caller = context.caller();
-    let mut reading = caller.read().await?;
-    let before = store::own_password(&mut reading, caller.account()).await?;
-    reading.finish().await?;
-    users::require_password(&app, caller, body.current.clone()).await?;
-    let hash = chosen(&app, &before, &body.current, body.password).await?;
-    retrying(|| set_password(&app, &context, &before, &hash)).await
-}
-
-async fn set_password(
-    app: &App,
-    context: &SessionContext,
-    before: &OwnPassword,
-    hash: &str,
-) -> Result<NoContent> {
-    let (caller, account) = (context.caller(), context.caller().account());
-    let mut change = caller.change(Locks::users([caller.user()])).await?;
-    sessions::end_all(&mut change, account, Some(context.session()), caller.now()).await?;
-    if !store::change_password(&mut change, account, before, hash).await? {
-        // Another request was faster: what was sent is the password no more.
-        return Err(wrong_password());
-    }
-    let event = Event::new(Action::PasswordChanged, ResourceType::User, caller.user())
-        .target(caller.user());
-    mails::tell(&mut change, app, caller, (caller.user(), None), Kind::PasswordChanged).await?;
-    let recorded = audit::record_platform(&mut change, caller, event).await?;
-    change.commit(recorded).await?;
-    Ok(NoContent)
-}
-
-fn wrong_password() -> Error {
-    Error::new(Code::InvalidCredentials, "The password is wrong.")
-}
-
-/// The hash of a password that is another one, and good enough.
-async fn chosen(
-    app: &App,
-    before: &OwnPassword,
-    current: &str,
-    password: String,
-) -> Result<String> {
-    if password::is_same(current, &password) {
-        let same = FieldError::new("/password", "unchanged", "must be another one");
-        return Err(same.because(vec!["It is the password that you have.".to_owned()]).into());
-    }
-    let names: Vec<&str> = before.names.iter().map(String::as_str).collect();
-    let judged = app.passwords().new_hash_of_own("/password", password, &names).await?;
-    judged.map_err(|fault| Error::invalid(vec![fault]))
-}
-
 /// The signed-in user: their account, the mandates that are open to them, and the session.
 #[derive(Serialize, ToSchema)]
 pub struct Me {
@@ -302,13 +229,4 @@ async fn get_key_set(
     State(app): State<App>,
 ) -> ([(axum::http::HeaderName, &'static str); 1], Json<KeySet>) {
     ([(axum::http::header::CACHE_CONTROL, "public, max-age=3600")], Json(app.tokens().key_set()))
-}
-
-/// The audit trail's view of a sign-in: the actor is who signed in, though nobody was signed in
-/// before.
-impl Event {
-    fn by(mut self, user: UserId) -> Self {
-        self.actor = Some(user);
-        self
-    }
 }

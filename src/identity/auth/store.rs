@@ -5,7 +5,7 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::context::{Account, SessionContext, Visitor};
+use crate::context::{SessionContext, Visitor};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{MandateId, UserId};
 
@@ -15,17 +15,18 @@ pub(super) struct Credentials {
     pub enabled: bool,
 }
 
-/// The account of a username.
+/// The account of a username, or of an address that its owner confirmed: no username has an `@`.
 pub(super) async fn credentials(
     connection: &mut PgConnection,
     _: &Visitor,
-    username_key: &str,
+    name: &str,
 ) -> Result<Option<Credentials>> {
     let row = sqlx::query_as!(
         Credentials,
         r#"select id as "user!", password_hash, enabled
-           from users where username_key = $1 and erased_at is null"#,
-        username_key
+           from users
+           where (username_key = $1 or email_key = $1 and email_verified) and erased_at is null"#,
+        name
     );
     Ok(row.fetch_optional(connection).await?)
 }
@@ -40,47 +41,6 @@ pub(super) async fn is_enabled(
         user.uuid()
     );
     Ok(enabled.fetch_one(connection).await?)
-}
-
-/// A password as it is kept, and what it must not be like.
-pub(super) struct OwnPassword {
-    pub hash: Option<String>,
-    /// Whatever its owner is called.
-    pub names: Vec<String>,
-}
-
-pub(super) async fn own_password(
-    connection: &mut PgConnection,
-    account: Account,
-) -> Result<OwnPassword> {
-    let row = sqlx::query_as!(
-        OwnPassword,
-        r#"select password_hash as hash,
-             array_remove(array[username, email, first_name, last_name], null) as "names!"
-           from users where id = $1"#,
-        account.user().uuid()
-    );
-    Ok(row.fetch_one(connection).await?)
-}
-
-/// Changes the password; whether it was still the one of before. Under the lock of the account's
-/// row: whoever signs in at the same time has opened their session before, or is refused.
-pub(super) async fn change_password(
-    connection: &mut PgConnection,
-    account: Account,
-    before: &OwnPassword,
-    hash: &str,
-) -> Result<bool> {
-    let changed = sqlx::query!(
-        "update users set password_hash = $3
-         where id = $1 and password_hash = $2 and enabled and erased_at is null",
-        account.user().uuid(),
-        before.hash,
-        hash,
-    )
-    .execute(connection)
-    .await?;
-    Ok(changed.rows_affected() == 1)
 }
 
 /// A mandate as its member sees it at sign-in.

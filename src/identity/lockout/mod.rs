@@ -17,7 +17,7 @@ use sqlx::PgConnection;
 
 use self::guesses::Attempt;
 use self::store::NetworkRule;
-use crate::context::Actor;
+use crate::context::{Account, Actor};
 use crate::http::app::App;
 use crate::http::rate_limit::network_of;
 use crate::kernel::error::{Code, Error, Result};
@@ -139,6 +139,16 @@ pub async fn failed(
     let guesses = held.failed(trying.since, now);
     store::note(connection, actor, keys, (&guesses, now)).await?;
     store::note_network(connection, actor, keys, (now, NETWORK)).await
+}
+
+/// Forgets what failed with the names of an account and with its own password; whether there is
+/// such an account.
+pub async fn unlock(connection: &mut PgConnection, app: &App, account: Account) -> Result<bool> {
+    let Some(names) = store::names(connection, account).await? else { return Ok(false) };
+    let names = names.iter().map(|name| name_key(app, name));
+    let keys: Vec<_> = names.chain([own_password_key(app, account.user())]).collect();
+    store::unlock(connection, account, &keys).await?;
+    Ok(true)
 }
 
 /// Whatever the password is, and whoever the name is.

@@ -5,7 +5,6 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{name_key, own_password_key, store};
 use crate::context::SystemContext;
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::policy::{Class, Policy};
@@ -42,12 +41,9 @@ async fn unlock_user(
 ) -> Result<NoContent> {
     let account = system.system().account(user);
     let mut writing = system.write().await?;
-    let Some(names) = store::names(&mut writing, account).await? else {
+    if !super::unlock(&mut writing, &app, account).await? {
         return Err(Thing::User.missing("/userId"));
-    };
-    let names = names.iter().map(|name| name_key(&app, name));
-    let keys: Vec<_> = names.chain([own_password_key(&app, user)]).collect();
-    store::unlock(&mut writing, account, &keys).await?;
+    }
     let event = Event::new(Action::UserUnlocked, ResourceType::User, user).target(user);
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;

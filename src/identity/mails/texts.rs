@@ -4,7 +4,6 @@
 use askama::Template;
 use uuid::Uuid;
 
-use super::queue::Asked;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::languages;
 use crate::kernel::mail::Letter;
@@ -12,38 +11,67 @@ use crate::kernel::mail::Letter;
 /// The languages that there are texts in.
 const LANGUAGES: [&str; 2] = ["en", "de"];
 
-/// Each kind of mail, with its texts in each language.
-macro_rules! kinds {
-    ($($(#[$meta:meta])* $kind:ident = $name:literal: $en:literal, $de:literal;)+) => {
-        /// What somebody is told.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Kind { $($(#[$meta])* $kind,)+ }
+/// Whom a mail is for.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub username: String,
+    pub language: String,
+    pub address: String,
+}
 
-        impl Kind {
+/// What a mail hands over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct With<'a> {
+    pub token: &'a str,
+    pub link: &'a str,
+}
+
+impl With<'_> {
+    pub(super) fn nothing() -> Self {
+        With { token: "", link: "" }
+    }
+}
+
+/// What a text is filled in with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct To<'a> {
+    username: &'a str,
+    with: With<'a>,
+}
+
+/// A kind of mail that has its text in each language.
+pub(super) trait Written: Copy {
+    fn text(self, language: &str, to: To<'_>) -> askama::Result<String>;
+}
+
+/// Kinds of mail, with their texts in each language.
+macro_rules! kinds {
+    (
+        $(#[$about:meta])* $visible:vis enum $type:ident;
+        $($(#[$meta:meta])* $kind:ident = $en:literal, $de:literal;)+
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        $visible enum $type { $($(#[$meta])* $kind,)+ }
+
+        impl $type {
             #[cfg(test)]
             const ALL: &'static [Self] = &[$(Self::$kind,)+];
+        }
 
-            /// As it is kept.
-            pub(super) const fn name(self) -> &'static str {
-                match self { $(Self::$kind => $name,)+ }
-            }
-
-            pub(super) fn named(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$kind),)+ _ => None }
-            }
-
-            fn text(self, language: &str, username: &str) -> askama::Result<String> {
+        impl Written for $type {
+            fn text(self, language: &str, to: To<'_>) -> askama::Result<String> {
                 match self {
                     $(Self::$kind => {
                         #[derive(Template)]
                         #[template(path = $en)]
-                        struct En<'a> { username: &'a str }
+                        struct En<'a> { to: To<'a> }
                         #[derive(Template)]
                         #[template(path = $de)]
-                        struct De<'a> { username: &'a str }
+                        struct De<'a> { to: To<'a> }
                         match language {
-                            "de" => De { username }.render(),
-                            _ => En { username }.render(),
+                            "de" => De { to }.render(),
+                            _ => En { to }.render(),
                         }
                     })+
                 }
@@ -53,15 +81,50 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// What somebody is told of their account.
+    pub enum Kind;
     /// By oneself: other sessions ended.
-    PasswordChanged = "password_changed":
-        "mail/en/password_changed.txt", "mail/de/password_changed.txt";
+    PasswordChanged = "mail/en/password_changed.txt", "mail/de/password_changed.txt";
+    /// With a token that was mailed: every session ended.
+    PasswordReset = "mail/en/password_reset.txt", "mail/de/password_reset.txt";
     /// A refresh token came back that had been used.
-    SessionStolen = "session_stolen":
-        "mail/en/session_stolen.txt", "mail/de/session_stolen.txt";
+    SessionStolen = "mail/en/session_stolen.txt", "mail/de/session_stolen.txt";
     /// By a SysAdmin: told at the earlier address.
-    AddressChanged = "address_changed":
-        "mail/en/address_changed.txt", "mail/de/address_changed.txt";
+    AddressChanged = "mail/en/address_changed.txt", "mail/de/address_changed.txt";
+}
+
+kinds! {
+    /// What somebody is asked who asked for it, or was said to.
+    pub(super) enum Asking;
+    /// Whether an address is that of who registered.
+    ConfirmAddress = "mail/en/confirm_address.txt", "mail/de/confirm_address.txt";
+    /// Nothing: somebody registered with an address that has an account.
+    AddressKnown = "mail/en/address_known.txt", "mail/de/address_known.txt";
+    /// For another password.
+    ResetPassword = "mail/en/reset_password.txt", "mail/de/reset_password.txt";
+}
+
+impl Kind {
+    const TOLD: [(Self, &'static str); 4] = [
+        (Self::PasswordChanged, "password_changed"),
+        (Self::PasswordReset, "password_reset"),
+        (Self::SessionStolen, "session_stolen"),
+        (Self::AddressChanged, "address_changed"),
+    ];
+
+    /// As it is kept.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::PasswordChanged => Self::TOLD[0].1,
+            Self::PasswordReset => Self::TOLD[1].1,
+            Self::SessionStolen => Self::TOLD[2].1,
+            Self::AddressChanged => Self::TOLD[3].1,
+        }
+    }
+
+    pub(super) fn told(name: &str) -> Option<Self> {
+        Self::TOLD.into_iter().find(|(_, own)| *own == name).map(|(kind, _)| kind)
+    }
 }
 
 #[derive(Template)]
@@ -69,19 +132,22 @@ kinds! {
 struct Layout<'a> {
     language: &'a str,
     subject: &'a str,
+    link: &'a str,
     paragraphs: Vec<&'a str>,
 }
 
 /// The mail, in the language of whom it is for as far as there is one.
-pub(super) fn letter(kind: Kind, id: Uuid, asked: &Asked) -> Result<Letter> {
-    let language = languages::among(&LANGUAGES, &asked.language).unwrap_or(&LANGUAGES[0]);
-    let whole = kind.text(language, &asked.username).map_err(Error::internal)?;
+pub(super) fn letter(kind: impl Written, id: Uuid, to: &Reader, with: With<'_>) -> Result<Letter> {
+    let language = languages::among(&LANGUAGES, &to.language).unwrap_or(&LANGUAGES[0]);
+    let whole =
+        kind.text(language, To { username: &to.username, with }).map_err(Error::internal)?;
     let (subject, text) = whole.split_once("\n\n").unwrap_or((&whole, ""));
     let paragraphs = text.split("\n\n").map(str::trim).collect();
-    let html = Layout { language, subject, paragraphs }.render().map_err(Error::internal)?;
+    let layout = Layout { language, subject, link: with.link, paragraphs };
+    let html = layout.render().map_err(Error::internal)?;
     Ok(Letter {
         id,
-        to: asked.address.clone(),
+        to: to.address.clone(),
         subject: subject.to_owned(),
         text: format!("{}\n", text.trim_end()),
         html,
@@ -90,34 +156,48 @@ pub(super) fn letter(kind: Kind, id: Uuid, asked: &Asked) -> Result<Letter> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
 
-    fn letter_in(kind: Kind, language: &str) -> Letter {
-        let asked = Asked {
-            kind: kind.name().to_owned(),
-            username: "erin".to_owned(),
-            language: language.to_owned(),
-            address: "erin@acme.example".to_owned(),
-            created_at: DateTime::UNIX_EPOCH,
-        };
-        letter(kind, Uuid::nil(), &asked).unwrap()
+    const WITH: With<'static> =
+        With { token: "bwm_a-token", link: "https://app.example/x?a=b&token=bwm_a-token" };
+
+    fn letter_in(kind: impl Written, language: &str) -> Letter {
+        let (username, address) = ("erin".to_owned(), "erin@acme.example".to_owned());
+        let to = Reader { username, language: language.to_owned(), address };
+        letter(kind, Uuid::nil(), &to, WITH).unwrap()
+    }
+
+    fn is_written_in_every_language(kind: impl Written) -> [Letter; 2] {
+        let letters = LANGUAGES.map(|language| letter_in(kind, language));
+        for letter in &letters {
+            assert!(!letter.subject.contains('\n') && letter.subject.len() > 10, "{letter:?}");
+            assert!(letter.text.contains("erin") && letter.html.contains("erin"));
+            assert!(letter.text.ends_with(".\n") && letter.html.matches("<p>").count() >= 3);
+            let longest = letter.text.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(72), "{}", letter.text);
+        }
+        assert_ne!(letters[0].subject, letters[1].subject);
+        assert_eq!(letter_in(kind, "de-CH").subject, letters[1].subject);
+        assert_eq!(letter_in(kind, "fr").subject, letters[0].subject);
+        letters
     }
 
     #[test]
     fn every_kind_is_written_in_every_language() {
         for kind in Kind::ALL {
-            assert_eq!(Kind::named(kind.name()), Some(*kind));
-            let letters = LANGUAGES.map(|language| letter_in(*kind, language));
-            for letter in &letters {
-                assert!(!letter.subject.contains('\n') && letter.subject.len() > 10, "{letter:?}");
-                assert!(letter.text.contains("erin") && letter.html.contains("erin"));
-                assert!(letter.text.ends_with(".\n") && letter.html.matches("<p>").count() == 3);
+            assert_eq!(Kind::told(kind.name()), Some(*kind));
+            for letter in is_written_in_every_language(*kind) {
+                assert!(!letter.text.contains("bwm_") && !letter.html.contains("bwm_"));
             }
-            assert_ne!(letters[0].subject, letters[1].subject);
-            assert_eq!(letter_in(*kind, "de-CH").subject, letters[1].subject);
-            assert_eq!(letter_in(*kind, "fr").subject, letters[0].subject);
+        }
+        for kind in Asking::ALL {
+            for letter in is_written_in_every_language(*kind) {
+                let hands_over = *kind != Asking::AddressKnown;
+                let lines: Vec<_> = letter.text.lines().collect();
+                assert_eq!(lines.contains(&WITH.token) && lines.contains(&WITH.link), hands_over);
+                let link = r#"<a href="https://app.example/x?a=b&#38;token=bwm_a-token">"#;
+                assert_eq!(letter.html.contains(link), hands_over, "{}", letter.html);
+            }
         }
     }
 }

@@ -30,7 +30,15 @@ pub(super) async fn erase(
            where user_id = $1 returning id),
          renewed_no_more as (
            delete from session_refreshes where session_id in (select id from ended)),
-         untold as (delete from mails where user_id = $1),
+         reached as (select email_key from users where id = $1 and email_key is not null),
+         untold as (
+           delete from mails where user_id = $1
+             or address in (select email_key from reached) and user_id is null
+               and registration_id is null),
+         registered as (
+           delete from registrations where email_key in (select email_key from reached)
+             returning id),
+         unasked as (delete from mails where registration_id in (select id from registered)),
          left_behind as (delete from memberships where user_id = $1)
          update users
          set username = $2, username_key = $2, email = null, email_key = null,

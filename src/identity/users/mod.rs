@@ -33,6 +33,8 @@ use crate::path_params;
 pub use find::find;
 pub use own_password::require_password;
 pub use reference::{UserReference, is_named, resolve};
+pub use request::checked_email;
+pub use store::username_taken;
 
 path_params! {
     /// To an account.

@@ -89,7 +89,8 @@ impl CreateUser {
 /// The longest address, in bytes (RFC 5321, 4.5.3.1, with RFC 3696's erratum 1690).
 const MAX_EMAIL: usize = 254;
 
-fn checked_email(email: &str) -> std::result::Result<(String, String), FieldError> {
+/// An address, and what it is compared by.
+pub fn checked_email(email: &str) -> std::result::Result<(String, String), FieldError> {
     let trimmed = email.trim();
     let key = names::address_key(trimmed)
         .filter(|_| trimmed.len() <= MAX_EMAIL && trimmed.validate_email());

@@ -48,7 +48,8 @@ pub async fn insert(connection: &mut PgConnection, _: System, user: &NewUser<'_>
         .on_constraint("users_email_key", email_taken)
 }
 
-fn username_taken() -> Error {
+#[must_use]
+pub fn username_taken() -> Error {
     Error::new(Code::UsernameTaken, "Another account has this username.")
 }
 

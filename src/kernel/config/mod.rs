@@ -25,6 +25,7 @@ use super::error::Error;
 use super::mail::Mailer;
 
 pub use log_format::LogFormat;
+pub(crate) use rule::TOKEN;
 pub use secret::{Secret, SecretKey};
 pub use source::SettingSource;
 pub use table::{RateLimitsPerMinute, Settings};
@@ -126,6 +127,11 @@ impl Settings {
         }
     }
 
+    /// Whether people may make accounts of their own.
+    pub fn is_registration_open(&self) -> bool {
+        self.registration.unwrap_or(self.database_url.is_none())
+    }
+
     fn assemble(
         variables: impl Iterator<Item = (OsString, OsString)>,
         working_folder: &Path,
@@ -134,6 +140,9 @@ impl Settings {
         let settings = Self::read(&mut reader);
         reader.require_what_the_database_needs();
         reader.require_what_mail_needs();
+        reader.require_what_registration_needs(
+            settings.as_ref().is_some_and(|settings| settings.registration == Some(true)),
+        );
         if let Some(settings) = &settings
             && settings.metrics_listen == Some(settings.listen)
             && settings.listen.port() != 0

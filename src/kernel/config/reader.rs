@@ -19,8 +19,8 @@ use super::secret::mask_url;
 use super::shape::{Shape, Show};
 use super::source::SettingSource;
 use super::table::{
-    DATABASE_URL, Fallback, LISTEN, MAIL_FROM, METRICS_LISTEN, SMTP_URL, Setting, config_file,
-    everything, known_variables,
+    DATABASE_URL, Fallback, LISTEN, MAIL_DIR, MAIL_FROM, METRICS_LISTEN, REGISTRATION, SMTP_URL,
+    Setting, config_file, everything, known_variables,
 };
 use super::unknown;
 
@@ -105,6 +105,21 @@ impl Reader {
         for setting in everything().into_iter().filter(|setting| setting.name == MAIL_FROM) {
             let wrong = format!("required with `{SMTP_URL}`; set {}", setting.environment_name);
             self.refuse(&setting, "not set", &wrong);
+        }
+    }
+
+    /// What registration makes necessary: addresses are confirmed by mail.
+    pub(super) fn require_what_registration_needs(&mut self, is_open: bool) {
+        let has_mail = !self.is_set(DATABASE_URL) || self.is_set(SMTP_URL) || self.is_set(MAIL_DIR);
+        if !is_open || !self.file_is_readable || has_mail {
+            return;
+        }
+        let source = self.sources.iter().find(|row| row.name == REGISTRATION);
+        let source = source.map_or(DEFAULT, |row| row.source.as_str()).to_owned();
+        for setting in everything().into_iter().filter(|setting| setting.name == REGISTRATION) {
+            let wrong =
+                format!("`on` needs mail, and neither `{SMTP_URL}` nor `{MAIL_DIR}` is set");
+            self.refuse(&setting, &source, &wrong);
         }
     }
 

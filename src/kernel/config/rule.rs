@@ -164,6 +164,21 @@ pub(super) fn contact() -> SettingRule<String> {
     })
 }
 
+/// Where a token goes in a link.
+pub(crate) const TOKEN: &str = "{token}";
+
+pub(super) fn link() -> SettingRule<String> {
+    let expected = "a URL with {token} in it, such as https://app.example.org/verify?token={token}";
+    SettingRule::new(Shape::Text, expected, |text| {
+        let url = url::Url::parse(&text.replace(TOKEN, "a-token")).ok()?;
+        // In the host's name, every name server on the way would hear of it.
+        let in_the_host = url.host_str().is_some_and(|host| host.contains("a-token"));
+        let runs = ["javascript", "data", "vbscript", "file"].contains(&url.scheme());
+        (text.contains(TOKEN) && !in_the_host && !runs && is_one_word(text))
+            .then(|| text.to_owned())
+    })
+}
+
 fn network(text: &str) -> Option<IpNet> {
     let network: Option<IpNet> = text.parse().ok();
     network.map(|network| network.trunc()).or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
@@ -230,6 +245,27 @@ mod tests {
 
     fn accepts<T>(rule: &SettingRule<T>, text: &str) -> bool {
         (rule.check)(text).is_some()
+    }
+
+    #[test]
+    fn a_link_leads_somewhere_with_the_token() {
+        for right in [
+            "https://app.example.org/verify?token={token}",
+            "http://localhost:3000/#/reset/{token}",
+            "com.example.app:/verify?token={token}",
+        ] {
+            assert!(accepts(&link(), right), "{right}");
+        }
+        for wrong in [
+            "https://app.example.org/verify",
+            "https://{token}.example.org/",
+            "javascript:alert('{token}')",
+            "data:text/html,{token}",
+            "/verify?token={token}",
+            "https://app.example.org/ {token}",
+        ] {
+            assert!(!accepts(&link(), wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(super) const LISTEN: &str = "listen";
 pub(super) const METRICS_LISTEN: &str = "metrics_listen";
 pub(super) const SMTP_URL: &str = "smtp_url";
 pub(super) const MAIL_FROM: &str = "mail_from";
+pub(super) const MAIL_DIR: &str = "mail_dir";
+pub(super) const REGISTRATION: &str = "registration";
 
 /// What holds where nobody set anything.
 #[derive(Clone, Copy, Debug)]
@@ -222,10 +224,20 @@ settings! {
         mail_from: String = MAIL_FROM, "BAILIWICK_MAIL_FROM",
             Fallback::Text("bailiwick@localhost"), rule::mailbox(),
             "Whom mail is from. Required with `smtp_url`.";
-        mail_dir: Option<PathBuf> = "mail_dir", "BAILIWICK_MAIL_DIR",
+        mail_dir: Option<PathBuf> = MAIL_DIR, "BAILIWICK_MAIL_DIR",
             Fallback::Unset("with the embedded database `mail` in the data folder"),
                 rule::optional(rule::path()),
             "A folder that mail is written to, as `.eml` files, instead of being sent.";
+        registration: Option<bool> = REGISTRATION, "BAILIWICK_REGISTRATION",
+            Fallback::Unset("on with the embedded database, else off"),
+                rule::optional(rule::switch()),
+            "Whether people may make accounts of their own, which takes mail.";
+        link_verify: Option<String> = "link_verify", "BAILIWICK_LINK_VERIFY",
+            Fallback::Unset("the page `/verify` of the issuer"), rule::optional(rule::link()),
+            "Where mails lead to that confirm an address, with `{token}` where the token goes.";
+        link_reset: Option<String> = "link_reset", "BAILIWICK_LINK_RESET",
+            Fallback::Unset("the page `/reset` of the issuer"), rule::optional(rule::link()),
+            "Where mails lead to that are asked for by who forgot a password, with `{token}`.";
         database_pool: u32 = "database_pool", "BAILIWICK_DATABASE_POOL",
             Fallback::Text("16"), rule::between(2, 500),
             "The most connections to the database.";

@@ -96,13 +96,6 @@ pub(super) const CALLED_ELSEWHERE: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// Settings that earlier versions had, and why they are gone.
-const TAKEN_OUT: [(&str, &str); 1] = [(
-    "registration",
-    "was taken out, since it never had an effect: nobody can register an account yet, SysAdmins \
-        make them (POST /api/users); remove it",
-)];
-
 /// How many slips of the pen keep `DATABASE_URL` recognisable.
 const SLIPS: usize = 2;
 
@@ -215,9 +208,6 @@ fn suggestion(name: &str, known: &[&str]) -> String {
     // The common beginning says nothing about which one was meant.
     let bare = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase();
     let wanted = bare(name);
-    if let Some((_, why)) = TAKEN_OUT.iter().find(|(gone, _)| *gone == wanted) {
-        return format!("the setting `{}` {why}", one_line(name));
-    }
     let meant = CALLED_ELSEWHERE
         .iter()
         .find(|(_, others)| others.contains(&wanted.as_str()))

@@ -114,6 +114,17 @@ impl Passwords {
         Ok(self.judged((pointer, SHORTEST), password, own_names, |_| Ok(())).await?.err())
     }
 
+    /// The same of one that its owner chooses.
+    pub async fn fault_of_own(
+        &self,
+        pointer: &'static str,
+        password: String,
+        own_names: &[&str],
+    ) -> Result<Option<FieldError>> {
+        let length = (pointer, self.shortest_own);
+        Ok(self.judged(length, password, own_names, |_| Ok(())).await?.err())
+    }
+
     /// The hash of a password that nobody chose.
     pub async fn hash(&self, password: String) -> Result<String> {
         self.place()?.work(move || hash_now(&prepared(&password))).await

@@ -57,6 +57,8 @@ codes! {
     SessionRevoked = 401, "The session is over",
         "Sign in anew. A refresh token is good once, until the session ends; one that was used \
         already, longer than a moment ago, ends it.";
+    RegistrationClosed = 403, "Nobody registers here",
+        "Ask whoever runs this service for an account.";
     PermissionDenied = 403, "Your roles do not allow this",
         "Ask an admin of the mandate for a role that grants the named operation on the named \
         table.";
@@ -122,6 +124,8 @@ codes! {
     Gone = 410, "The object was deleted",
         "Restore it before `purgeAt`, where the problem names that time; afterwards it is gone for \
         good.";
+    TokenGone = 410, "The token is good no more",
+        "It was used, a newer one was mailed, or its time is over. Ask for another mail.";
     AnswerErased = 410, "The answer to this Idempotency-Key was erased",
         "The request had its effect, which is not had twice. Its answer told of somebody whose \
         account was erased since: read the resource instead.";

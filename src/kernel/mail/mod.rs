@@ -9,8 +9,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::{ContentTransferEncoding, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use url::Host;
 use uuid::Uuid;
@@ -36,6 +36,9 @@ impl fmt::Debug for Letter {
         f.debug_struct("Letter").field("id", &self.id).finish_non_exhaustive()
     }
 }
+
+/// The longest line of a mail, in characters without its end (RFC 5322, 2.1.1).
+const LONGEST_LINE: usize = 998;
 
 /// What became of a letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +130,9 @@ fn address(text: &str) -> Option<Address> {
 }
 
 fn composed(from: &Mailbox, to: &Address, letter: &Letter) -> anyhow::Result<Message> {
-    let parts = MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone());
+    let parts = MultiPart::alternative()
+        .singlepart(SinglePart::plain(body(&letter.text)))
+        .singlepart(SinglePart::html(body(&letter.html)));
     let id = format!("<{}@{}>", letter.id, from.email.domain());
     // So that no program answers it (RFC 3834).
     let header = HeaderName::new_from_ascii_str("Auto-Submitted");
@@ -140,6 +145,17 @@ fn composed(from: &Mailbox, to: &Address, letter: &Letter) -> anyhow::Result<Mes
         .raw_header(automatic)
         .multipart(parts)?;
     Ok(message)
+}
+
+/// As it stands where every server takes that: what is copied from a mail's source is whole then,
+/// which a link that was folded is not.
+fn body(text: &str) -> Body {
+    let is_plain = text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE);
+    if !is_plain {
+        return Body::new(text.to_owned());
+    }
+    let lines: String = text.lines().flat_map(|line| [line, "\r\n"]).collect();
+    Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
 }
 
 /// For its owner's eyes only, and never there by half.

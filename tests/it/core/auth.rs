@@ -5,7 +5,7 @@ pub mod plays;
 use super::{ONLY_CASES, Slice};
 use crate::gates::cases::{
     Trail::Platform,
-    Unlike::{AnotherEachTime, ChangesTheCaller, EndsTheSession, NoKey, NoVersion, NotPlayed},
+    Unlike::{EndsTheSession, NotPlayed},
     case,
 };
 
@@ -17,15 +17,6 @@ pub const SLICE: Slice = Slice {
         case("logout", "/api/auth/logout", 204)
             .told(Platform)
             .unlike(&[(EndsTheSession, "that is what it is for")]),
-        case("change_password", "/api/auth/password", 204)
-            .body(r#"{"current": "$password", "password": "$unique-quiet-Harbour"}"#)
-            .told(Platform)
-            .unlike(&[
-                (NoVersion, "who changes it has to know the one of before"),
-                (NoKey, "an answer that is kept would tell whether a password was right"),
-                (AnotherEachTime, "the password of before is wrong the second time"),
-                (ChangesTheCaller, "that is what it is for"),
-            ]),
         case("unlock_user", "/api/auth/unlock", 204)
             .body(r#"{"userId": "$account"}"#)
             .told(Platform),

@@ -18,7 +18,9 @@ mod mandates;
 mod members;
 mod navigation;
 mod ops;
+mod passwords;
 mod questions;
+mod registration;
 mod roles;
 mod sessions;
 pub mod tables;
@@ -83,6 +85,8 @@ const ONLY_CASES: Slice =
 /// Every slice of the core, in the order in which golden files have them.
 pub const ALL: &[&Slice] = &[
     &auth::SLICE,
+    &passwords::SLICE,
+    &registration::SLICE,
     &mandates::SLICE,
     &limits::SLICE,
     &members::SLICE,

@@ -11,8 +11,9 @@ use super::refusals;
 use crate::core::{self, Made};
 use crate::features;
 
-/// Names that are known from the beginning.
-const KNOWN: [&str; 5] = ["unique", "username", "password", "person", "mandate"];
+/// Names that are known from the beginning, and tokens that are mailed.
+const KNOWN: [&str; 7] =
+    ["unique", "username", "password", "person", "mandate", "registertoken", "resettoken"];
 
 /// The cases of these operations.
 fn cases_of(served: &[Operation]) -> Vec<(Operation, Case)> {

@@ -16,6 +16,9 @@ use crate::harness::app::{Answer, PASSWORD, uuid};
 use crate::harness::world::{Person, Tenant};
 use crate::harness::{TestApp, World};
 
+/// Names of tokens.
+const SECRETS: [&str; 3] = ["refresh", "registertoken", "resettoken"];
+
 /// The world, and whoever else knocks.
 #[derive(Clone)]
 pub struct Ground {
@@ -95,8 +98,22 @@ impl Ground {
     /// Fresh things of a mandate, of every feature, and of the platform.
     pub async fn stage(&self, tenant: &Tenant) -> Names {
         let mut names = self.stage_with(tenant, features::ALL).await;
-        names.insert("refresh", self.refresh_token(tenant).await);
+        for secret in SECRETS {
+            let value = self.secret(secret, tenant, &names).await;
+            names.insert(secret, value);
+        }
         names
+    }
+
+    /// What only the service can make.
+    async fn secret(&self, name: &str, tenant: &Tenant, names: &Names) -> String {
+        let app = &self.world.app;
+        match name {
+            "refresh" => self.refresh_token(tenant).await,
+            "registertoken" => app.registration_token(&names["unique"]).await,
+            "resettoken" => app.reset_token(names["account"].parse().unwrap()).await,
+            other => panic!("what is {other}?"),
+        }
     }
 
     /// That of a new sign-in of the tenant's member.
@@ -111,8 +128,9 @@ impl Ground {
         let wanted: Vec<_> =
             features::ALL.iter().copied().filter(|staged| staged.is_named(case)).collect();
         let mut names = self.stage_with(tenant, &wanted).await;
-        if case.mentions("refresh") {
-            names.insert("refresh", self.refresh_token(tenant).await);
+        for secret in SECRETS.into_iter().filter(|secret| case.mentions(secret)) {
+            let value = self.secret(secret, tenant, &names).await;
+            names.insert(secret, value);
         }
         names
     }

@@ -240,7 +240,7 @@ impl TestApp {
         let db = Database::lazy(&options, connections);
         let services = Services::with_cache(db.clone(), clock.clone(), cache);
         let app =
-            App::with_services(settings, &[7; 32], "http://test".to_owned(), services).unwrap();
+            App::with_services(settings, &SECRET, "http://test".to_owned(), services).unwrap();
         let sql = PgPoolOptions::new()
             .max_connections(4)
             .after_connect(|connection, _| {
@@ -353,9 +353,12 @@ impl TestApp {
     }
 }
 
+/// What all keys of tests come from.
+pub const SECRET: [u8; 32] = [7; 32];
+
 /// A hash says what it costs to compare with: this one as little as there is, since every test
 /// signs people in.
-fn shared_hash() -> &'static str {
+pub fn shared_hash() -> &'static str {
     static HASH: LazyLock<String> = LazyLock::new(|| {
         let least =
             Params::new(Params::MIN_M_COST, Params::MIN_T_COST, Params::MIN_P_COST, None).unwrap();

@@ -9,6 +9,8 @@ pub mod elsewhere;
 pub mod held;
 pub mod jobs;
 pub mod log;
+pub mod mailbox;
+mod mailed;
 pub mod networked;
 pub mod process;
 pub mod smtp;

@@ -158,25 +158,6 @@ fn what_other_programs_call_theirs_is_not_taken_for_a_misspelt_database() {
 }
 
 #[test]
-fn a_setting_that_was_taken_out_is_not_taken_for_a_typo() {
-    for (line, name) in [
-        (
-            problems(&[("BAILIWICK_REGISTRATION", "off")], ""),
-            "the setting `BAILIWICK_REGISTRATION` was taken out",
-        ),
-        (
-            problems(&[], "registration = true"),
-            "bailiwick.toml: the setting `registration` was taken out",
-        ),
-    ] {
-        assert!(
-            line.len() == 1 && line[0].starts_with(name) && line[0].contains("POST /api/users"),
-            "{line:?}"
-        );
-    }
-}
-
-#[test]
 fn service_links_are_told_from_typos() {
     for (name, value) in [
         ("BAILIWICK_SERVICE_HOST", "10.0.0.1"),

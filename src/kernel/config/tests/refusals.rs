@@ -105,6 +105,28 @@ fn a_mail_server_needs_an_address_to_send_from() {
 }
 
 #[test]
+fn registration_needs_mail() {
+    let own = [
+        ("DATABASE_URL", DATABASE),
+        ("BAILIWICK_SECRET_KEY", KEY),
+        ("BAILIWICK_ISSUER", "https://id.example.org"),
+    ];
+    let with = |more: &[(&'static str, &'static str)]| [&own[..], more].concat();
+    let open = ("BAILIWICK_REGISTRATION", "on");
+    assert_eq!(
+        problems(&with(&[open]), ""),
+        ["registration (BAILIWICK_REGISTRATION): `on` needs mail, and neither `smtp_url` nor \
+          `mail_dir` is set; expected `on` or `off`"]
+    );
+    let folder = ("BAILIWICK_MAIL_DIR", "mail");
+    assert!(load(&with(&[open, folder]), "").unwrap().settings.is_registration_open());
+    assert!(!load(&with(&[folder]), "").unwrap().settings.is_registration_open());
+    assert!(load(&[], "").unwrap().settings.is_registration_open(), "with the embedded database");
+    let closed = ("BAILIWICK_REGISTRATION", "off");
+    assert!(!load(&[closed], "").unwrap().settings.is_registration_open());
+}
+
+#[test]
 fn a_database_of_ones_own_needs_a_key_and_an_issuer() {
     let missing = [
         "secret_key (not set): required with `database_url`; set BAILIWICK_SECRET_KEY; expected 32 \

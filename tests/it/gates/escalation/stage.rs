@@ -102,6 +102,8 @@ pub struct Actor {
 pub struct Theatre {
     pub app: TestApp,
     pub people: Vec<Actor>,
+    /// Takes no part, and forgets passwords.
+    forgetful: Uuid,
 }
 
 /// The mandate of a sequence, and one that is foreign to most.
@@ -121,12 +123,13 @@ impl Theatre {
             let session = session_of(&access);
             people.push(Actor { id, name, token: access, session, refresh });
         }
+        let forgetful = app.account("forgetful", false).await;
         sqlx::raw_sql(SET_STAGE).execute(&app.sql).await.unwrap();
         let kept = "create table kept_session as select id from sessions; create table kept_role as
                       select id from roles;
                     create table kept_user as select * from users";
         sqlx::raw_sql(kept).execute(&app.sql).await.unwrap();
-        Self { app, people }
+        Self { app, people, forgetful }
     }
 
     /// Sets the world of a seed, and in its main mandate the rows of one feature.
@@ -138,7 +141,8 @@ impl Theatre {
         let mut script = Script { random: StdRng::seed_from_u64(seed), rows: Rows::default() };
         let people: Vec<Uuid> = self.people.iter().map(|actor| actor.id).collect();
         let scene = script.write(&people);
-        call_set_stage(&self.app.sql, &people, &script.rows).await;
+        let kept: Vec<Uuid> = people.iter().copied().chain([self.forgetful]).collect();
+        call_set_stage(&self.app.sql, &kept, &script.rows).await;
         let staged = features::ALL[usize::try_from(seed).unwrap() % features::ALL.len()];
         let names = self.stage_feature(staged, scene, &people).await;
         (scene, staged.feature.code, names)
@@ -159,6 +163,8 @@ impl Theatre {
             ("session", self.people[ADMIN + 2].session.to_string()),
             ("ownsession", self.people[ADMIN].session.to_string()),
             ("refresh", self.people[ADMIN + 1].refresh.clone()),
+            ("registertoken", self.app.registration_token(&unique_name()).await),
+            ("resettoken", self.app.reset_token(self.forgetful).await),
         ]);
         names.extend(
             others().flat_map(|slice| slice.ids).map(|id| (*id, Uuid::now_v7().to_string())),
@@ -169,6 +175,10 @@ impl Theatre {
         self.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.unwrap();
         names
     }
+}
+
+fn unique_name() -> String {
+    format!("r{}", &Uuid::new_v4().simple().to_string()[..12])
 }
 
 async fn call_set_stage(sql: &PgPool, people: &[Uuid], rows: &Rows) {

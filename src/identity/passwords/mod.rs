@@ -1,0 +1,13 @@
+//! One's password: changing it, and choosing another one by mail.
+
+mod change_routes;
+mod forgot_routes;
+mod reset_routes;
+mod store;
+
+use crate::http::app::App;
+use crate::http::guard::Routes;
+
+pub fn routes(app: &App) -> Routes {
+    change_routes::routes(app).merge(forgot_routes::routes(app)).merge(reset_routes::routes(app))
+}

@@ -1,0 +1,39 @@
+//! Accounts that people make for themselves.
+
+use super::{ONLY_CASES, Slice};
+use crate::gates::cases::{
+    Trail::Platform,
+    Unlike::{self, AnotherEachTime, NoKey, NotPlayed, Untold},
+    case,
+};
+
+const MAILED: (Unlike, &str) = (NotPlayed, "what comes of it is mailed");
+const NOBODY: (Unlike, &str) = (NoKey, "nobody is signed in whose answer could be kept");
+
+pub const SLICE: Slice = Slice {
+    cases: &[
+        case("register_user", "/api/auth/register", 202)
+            .body(
+                r#"{"username": "$unique", "email": "$unique@example.com",
+                    "password": "quay-Lantrn-71x-moss"}"#,
+            )
+            .unlike(&[
+                (Untold, "there is no account yet that it could be told of"),
+                NOBODY,
+                MAILED,
+                (AnotherEachTime, "the username is kept for the first"),
+            ]),
+        case("resend_verification", "/api/auth/verify/resend", 204)
+            .body(r#"{"email": "$unique@example.com"}"#)
+            .unlike(&[
+                (Untold, "whether there is anything to send is not looked at"),
+                NOBODY,
+                MAILED,
+            ]),
+        case("verify_address", "/api/auth/verify", 204)
+            .body(r#"{"token": "$registertoken", "password": "$password"}"#)
+            .told(Platform)
+            .unlike(&[NOBODY, MAILED, (AnotherEachTime, "a token is good once")]),
+    ],
+    ..ONLY_CASES
+};

@@ -1,0 +1,44 @@
+//! Tokens as they are mailed, given without a mail.
+
+use bailiwick::context::mailed::Purpose;
+use bailiwick::kernel::credentials::mailed::MailedToken;
+use bailiwick::kernel::crypto::Keys;
+use uuid::Uuid;
+
+use super::TestApp;
+use super::app::{SECRET, shared_hash};
+
+impl TestApp {
+    /// That of a registration which waits to be confirmed, with the password of all.
+    pub async fn registration_token(&self, username: &str) -> String {
+        let id = Uuid::now_v7();
+        let statement = "insert into registrations (id, username, email, email_key, language,
+                           password_hash, created_at, expires_at)
+                         values ($1, $2, $2 || '@example.com', $2 || '@example.com', 'en', $3,
+                           now(), now() + interval '1 day')";
+        let insert = sqlx::query(statement).bind(id).bind(username).bind(shared_hash());
+        insert.execute(&self.sql).await.unwrap();
+        self.mailed_token(Purpose::Registration, id).await
+    }
+
+    /// That of somebody who forgot their password.
+    pub async fn reset_token(&self, user: Uuid) -> String {
+        self.mailed_token(Purpose::Reset, user).await
+    }
+
+    async fn mailed_token(&self, purpose: Purpose, subject: Uuid) -> String {
+        let token = MailedToken::by_chance().unwrap();
+        let statement = "insert into mailed_tokens (hash, kind, subject, expires_at)
+                         values ($1, $2, $3, now() + interval '30 minutes')
+                         on conflict (kind, subject) do update
+                           set hash = excluded.hash, expires_at = excluded.expires_at";
+        sqlx::query(statement)
+            .bind(token.hash(&Keys::derive(&SECRET)))
+            .bind(purpose.name())
+            .bind(subject)
+            .execute(&self.sql)
+            .await
+            .unwrap();
+        token.write()
+    }
+}
