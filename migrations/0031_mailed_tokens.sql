@@ -20,10 +20,31 @@ create table mailed_tokens (
   hash bytea primary key,
   kind text not null,
   subject uuid not null,                    -- a registration, or an account
+  about text collate "C",                   -- the address that it confirms, as it is compared
+  valid_from timestamptz not null,
   expires_at timestamptz not null,
   constraint mailed_tokens_of_subject unique (kind, subject)
 );
 create index mailed_tokens_by_end on mailed_tokens (expires_at);
+
+-- An address that somebody wants for their account, until they confirm it. The account keeps the one that it has meanwhile.
+create table address_changes (
+  user_id uuid primary key references users (id) on delete cascade,
+  email text not null,
+  email_key text collate "C" not null,
+  expires_at timestamptz not null
+);
+create index address_changes_by_end on address_changes (expires_at);
+
+-- The confirmed addresses that an account had before, for a year: whoever takes it over by giving it another one is told of there.
+create table earlier_addresses (
+  user_id uuid not null references users (id) on delete cascade,
+  email_key text collate "C" not null,
+  email text not null,
+  kept_until timestamptz not null,
+  primary key (user_id, email_key)
+);
+create index earlier_addresses_by_end on earlier_addresses (kept_until);
 
 -- How often mail was asked for by people who are not signed in, lately; under a keyed hash of what for and of the address, known
 -- or not.
@@ -44,20 +65,40 @@ create index mails_asked_for on mails (address) where user_id is null and regist
 alter table registrations enable row level security;
 alter table mailed_tokens enable row level security;
 alter table mail_budgets enable row level security;
+alter table address_changes enable row level security;
+alter table earlier_addresses enable row level security;
 create policy platform on registrations to bailiwick_system using (true) with check (true);
 create policy platform on mailed_tokens to bailiwick_system using (true) with check (true);
 create policy platform on mail_budgets to bailiwick_system using (true) with check (true);
-grant select, insert, update, delete on registrations, mailed_tokens, mail_budgets to bailiwick_system;
+create policy platform on address_changes to bailiwick_system using (true) with check (true);
+create policy platform on earlier_addresses to bailiwick_system using (true) with check (true);
+grant select, insert, update, delete on registrations, mailed_tokens, mail_budgets, address_changes, earlier_addresses
+  to bailiwick_system;
 
 -- What was mailed for an account is good no more once its password, its address or whether it is enabled has changed, whoever
--- changed it: a way in that was begun before never ends in one.
+-- changed it: a way in that was begun before never ends in one. Nor once somebody signed in for the first time: until then any
+-- address of the account would do.
 create function end_mailed_tokens() returns trigger language plpgsql set search_path = bailiwick, pg_temp as $$
 begin
   delete from mailed_tokens where subject = new.id;
   return null;
 end $$;
-create trigger end_mailed_tokens after update of password_hash, email_key, email_verified, enabled, erased_at on users
+create trigger end_mailed_tokens
+  after update of password_hash, email_key, email_verified, enabled, erased_at, last_login_at on users
   for each row when (
-    (old.password_hash, old.email_key, old.email_verified, old.enabled, old.erased_at)
-      is distinct from (new.password_hash, new.email_key, new.email_verified, new.enabled, new.erased_at))
+    (old.password_hash, old.email_key, old.email_verified, old.enabled, old.erased_at, old.last_login_at is null)
+      is distinct from
+    (new.password_hash, new.email_key, new.email_verified, new.enabled, new.erased_at, new.last_login_at is null))
   execute function end_mailed_tokens();
+
+-- Whoever changes an address that was confirmed, it is kept; not that of somebody who is erased.
+create function keep_earlier_address() returns trigger language plpgsql set search_path = bailiwick, pg_temp as $$
+begin
+  insert into earlier_addresses (user_id, email_key, email, kept_until)
+    values (new.id, old.email_key, old.email, now() + interval '1 year')
+    on conflict (user_id, email_key) do update set email = excluded.email, kept_until = excluded.kept_until;
+  return null;
+end $$;
+create trigger keep_earlier_address after update of email_key on users
+  for each row when (old.email_verified and old.email_key is distinct from new.email_key and new.erased_at is null)
+  execute function keep_earlier_address();

@@ -132,6 +132,7 @@ class Targets:
             "mandate": world.mandate,
             "instance": world.chance.choice(list(world.instances.values())),
             "username": DRIVER,
+            "admin": world.driver_id,
             "password": PASSWORD,
             "person": world.person,
             "unique": world.unique(),

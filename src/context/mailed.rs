@@ -1,6 +1,7 @@
 //! Tokens that are mailed: given to whoever reads the mail of an address, and good once. A job
 //! gives them as it sends, and whoever redeems one has shown whose account they may act on.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -8,11 +9,16 @@ use super::visitor::Visitor;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::UserId;
 
+/// Passwords that may be tried with the token of a registration.
+pub const TRIES: i32 = 5;
+
 /// What a mailed token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Confirming a registration, its subject.
     Registration,
+    /// Another address for an account, its subject.
+    Address,
     /// A new password for an account, its subject.
     Reset,
 }
@@ -23,20 +29,35 @@ impl Purpose {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Registration => "registration",
+            Self::Address => "address",
             Self::Reset => "reset",
         }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::Registration, Self::Address, Self::Reset]
+            .into_iter()
+            .find(|purpose| purpose.name() == name)
     }
 }
 
 /// A token of an account that was redeemed: its holder may act on that account, in the transaction
 /// that used the token up.
 #[derive(Debug)]
-pub struct Redeemed(UserId);
+pub struct Redeemed {
+    user: UserId,
+    about: Option<String>,
+}
 
 impl Redeemed {
     #[must_use]
     pub fn user(&self) -> UserId {
-        self.0
+        self.user
+    }
+    /// The address that it was mailed to, where that is what it confirms.
+    #[must_use]
+    pub fn about(&self) -> Option<&str> {
+        self.about.as_deref()
     }
 }
 
@@ -47,20 +68,33 @@ pub fn token_gone() -> Error {
     Error::new(Code::TokenGone, detail)
 }
 
-/// Whom or what a token is for that is good now; `None` for any other.
-pub async fn subject(
+/// What a token is for that is good now, and for whom; 410 for any other.
+pub async fn look(
     connection: &mut PgConnection,
     visitor: &Visitor,
-    purpose: Purpose,
     hash: &[u8],
-) -> Result<Option<Uuid>> {
-    let subject = sqlx::query_scalar!(
-        "select subject from mailed_tokens where hash = $1 and kind = $2 and expires_at > $3",
+) -> Result<(Purpose, Uuid)> {
+    let now = visitor.now();
+    let row = sqlx::query!(
+        "select kind, subject, valid_from from mailed_tokens where hash = $1 and expires_at > $2",
         hash,
-        purpose.name(),
-        visitor.now(),
-    );
-    Ok(subject.fetch_optional(connection).await?)
+        now,
+    )
+    .fetch_optional(connection)
+    .await?
+    .ok_or_else(token_gone)?;
+    if row.valid_from > now {
+        return Err(not_yet(row.valid_from));
+    }
+    let purpose = Purpose::named(&row.kind).ok_or_else(token_gone)?;
+    Ok((purpose, row.subject))
+}
+
+/// The holder learns when: nobody else has the token.
+fn not_yet(valid_from: DateTime<Utc>) -> Error {
+    let from = valid_from.to_rfc3339_opts(SecondsFormat::Secs, true);
+    Error::new(Code::TokenGone, format!("The token is good from {from} on, and not before."))
+        .with("validFrom", from)
 }
 
 /// Uses up the token of an account, if it is still good, with the account locked: whatever ends
@@ -76,11 +110,12 @@ pub async fn redeem(
         .await?;
     let redeemed = sqlx::query_scalar!(
         "delete from mailed_tokens
-         where hash = $1 and kind = $2 and subject = $3 and expires_at > $4 returning subject",
+         where hash = $1 and kind = $2 and subject = $3
+           and valid_from <= $4 and expires_at > $4 returning about",
         hash,
         purpose.name(),
         user.uuid(),
         visitor.now(),
     );
-    Ok(redeemed.fetch_optional(connection).await?.map(|user| Redeemed(user.into())))
+    Ok(redeemed.fetch_optional(connection).await?.map(|about| Redeemed { user, about }))
 }

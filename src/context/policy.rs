@@ -5,7 +5,9 @@
 use std::marker::PhantomData;
 
 use super::asking::Asking;
-use super::authorize::{Accounts, ChosenContext, Context, DeferredCaller, Governed, OfTables};
+use super::authorize::{
+    Accounts, ChosenContext, Context, DeferredCaller, Governed, OfTables, OwnAccount,
+};
 use super::caller::{Caller, SessionContext};
 use super::instance::InstanceContext;
 use super::mandate::MandateContext;
@@ -138,6 +140,14 @@ impl Policy<Accounts> {
     #[must_use]
     pub fn sys_or_oneself() -> Self {
         Self::of(vec![Clause::Sys, Clause::Oneself])
+    }
+}
+
+impl Policy<OwnAccount> {
+    /// The user whom the path names, and nobody in their place.
+    #[must_use]
+    pub fn oneself() -> Self {
+        Self::of(vec![Clause::Oneself])
     }
 }
 

@@ -15,6 +15,11 @@ pub(crate) fn for_sys_admins() -> Error {
     Error::new(Code::PermissionDenied, "This is for SysAdmins.").with("needed", "sysAdmin")
 }
 
+/// Not even a SysAdmin does it in somebody's place.
+pub(super) fn for_oneself() -> Error {
+    Error::new(Code::PermissionDenied, "This is for whose account it is.").with("needed", "oneself")
+}
+
 pub(super) fn instance_access_denied() -> Error {
     Error::new(Code::InstanceAccessDenied, "The feature instance is not open to you here.")
 }

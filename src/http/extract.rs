@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 pub use super::body::parse_part;
 use super::body::{parse, read_body, require_json};
@@ -82,6 +83,16 @@ pub struct NoContent;
 impl IntoResponse for NoContent {
     fn into_response(self) -> Response {
         StatusCode::NO_CONTENT.into_response()
+    }
+}
+
+/// 202 with nothing in it: what comes of it is told elsewhere, if anybody is to hear of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accepted {}
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        json_response(StatusCode::ACCEPTED, &self)
     }
 }
 

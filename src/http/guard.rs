@@ -67,7 +67,8 @@ use super::paths::take_origins;
 use super::rate_limit::{Identity, Purse, RouteCharge, named_mandate};
 use crate::context::asking::Asking;
 use crate::context::authorize::{
-    Accounts, ChosenContext, Context, DeferredCaller, Reach, RequestFacts, unauthenticated,
+    Accounts, ChosenContext, Context, DeferredCaller, OwnAccount, Reach, RequestFacts,
+    unauthenticated,
 };
 use crate::context::path::{Origin, Origins, RequestPath};
 use crate::context::policy::{Class, Clause, Policy, Terms, has_effect};
@@ -120,7 +121,7 @@ macro_rules! given {
 
 given! {
     Visitor, Caller, ChosenContext, SessionContext, DeferredCaller, Asking, SystemContext, Accounts,
-    MandateContext, Reach, InstanceContext, RoleContext,
+    OwnAccount, MandateContext, Reach, InstanceContext, RoleContext,
 }
 
 /// Declares a route: what its handler refuses, whether it changes versions, and last its policy,

@@ -35,6 +35,8 @@ words! {
         UserUnlocked = "user_unlocked",
         PasswordChanged = "password_changed",
         PasswordReset = "password_reset",
+        PasswordResetRequested = "password_reset_requested",
+        EmailChangeRequested = "email_change_requested",
         UserRegistered = "user_registered",
         UserCreated = "user_created",
         UserUpdated = "user_updated",

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::facts::RequestFacts;
 use crate::context::caller::Caller;
 use crate::context::path::Origin;
-use crate::context::refusals::for_sys_admins;
+use crate::context::refusals::{for_oneself, for_sys_admins};
 use crate::context::system::SystemContext;
 use crate::context::terms::Terms;
 use crate::kernel::error::Result;
@@ -46,5 +46,25 @@ impl Context for Accounts {
         } else {
             Err(for_sys_admins())
         }
+    }
+}
+
+/// One's own account, which is the one that the path names: for what nobody does for others.
+#[derive(Debug, Clone)]
+pub struct OwnAccount(Caller);
+
+impl OwnAccount {
+    pub fn caller(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl Context for OwnAccount {
+    fn origin(_: &Terms) -> Option<Origin> {
+        Some(Origin::User)
+    }
+    async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
+        let authorizing = facts.with_session().await?;
+        if authorizing.is_oneself()? { Ok(Self(authorizing.caller)) } else { Err(for_oneself()) }
     }
 }

@@ -20,7 +20,7 @@ mod user;
 mod visitor;
 
 pub(crate) use super::refusals::{for_sys_admins, mandate_access_denied, unauthenticated};
-pub use accounts::Accounts;
+pub use accounts::{Accounts, OwnAccount};
 pub use chosen::ChosenContext;
 pub use context::{Context, Governed, OfTables};
 pub use deferred::{CheckedCaller, DeferredCaller};

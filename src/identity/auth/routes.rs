@@ -123,9 +123,9 @@ async fn let_try(
 ) -> Result<(Option<Credentials>, Trying)> {
     let keys = lockout::Keys::of(app, name, visitor.meta().address);
     let mut writing = visitor.write().await?;
-    let found = store::credentials(&mut writing, visitor, name).await?;
     let trying = lockout::attempt(&mut writing, visitor, keys, visitor.now()).await?;
     let trying = trying.inspect_err(|_| failures::count(Reason::Locked))?;
+    let found = store::credentials(&mut writing, visitor, name).await?;
     writing.commit(Recorded::nothing_changed()).await?;
     Ok((found, trying))
 }
@@ -141,12 +141,13 @@ async fn opened(
     let now = visitor.now();
     let session = NewSession { id, user, password_hash: hash, now, life, from };
     let mut writing = visitor.write().await?;
+    // The name's counter first, as whoever is let try does: then nobody waits for the other.
+    lockout::succeeded(&mut writing, visitor, trying).await?;
     let Some(signed_in) = sessions::open(&mut writing, visitor, &session).await? else {
         // Disabled since the password was looked at, or the password is another one.
         let enabled = store::is_enabled(&mut writing, visitor, user).await?;
         return Ok(Err(if enabled { Reason::WrongPassword } else { Reason::AccountDisabled }));
     };
-    lockout::succeeded(&mut writing, visitor, trying).await?;
     let event = Event::new(Action::UserSignedIn, ResourceType::Session, id).target(user).by(user);
     let recorded = audit::record_platform(&mut writing, visitor, event).await?;
     writing.commit(recorded).await?;

@@ -17,7 +17,7 @@ use sqlx::PgConnection;
 
 use self::guesses::Attempt;
 use self::store::NetworkRule;
-use crate::context::{Account, Actor};
+use crate::context::{Account, Actor, Visitor};
 use crate::http::app::App;
 use crate::http::rate_limit::network_of;
 use crate::kernel::error::{Code, Error, Result};
@@ -141,13 +141,30 @@ pub async fn failed(
     store::note_network(connection, actor, keys, (now, NETWORK)).await
 }
 
+/// Forgets what failed with these names: whoever has them has shown it otherwise, if the
+/// transaction commits.
+pub async fn forgiven(
+    connection: &mut PgConnection,
+    app: &App,
+    visitor: &Visitor,
+    names: &[String],
+) -> Result<()> {
+    let keys: Vec<_> = names.iter().map(|name| name_key(app, name)).collect();
+    store::forgive(connection, visitor, &keys).await
+}
+
 /// Forgets what failed with the names of an account and with its own password; whether there is
 /// such an account.
-pub async fn unlock(connection: &mut PgConnection, app: &App, account: Account) -> Result<bool> {
+pub async fn unlock(
+    connection: &mut PgConnection,
+    app: &App,
+    actor: &impl Actor,
+    account: Account,
+) -> Result<bool> {
     let Some(names) = store::names(connection, account).await? else { return Ok(false) };
     let names = names.iter().map(|name| name_key(app, name));
     let keys: Vec<_> = names.chain([own_password_key(app, account.user())]).collect();
-    store::unlock(connection, account, &keys).await?;
+    store::forgive(connection, actor, &keys).await?;
     Ok(true)
 }
 

@@ -7,6 +7,7 @@ use utoipa_axum::routes;
 
 use crate::context::SystemContext;
 use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::http::app::App;
 use crate::http::extract::{Json, NoContent};
@@ -39,13 +40,17 @@ async fn unlock_user(
     system: SystemContext,
     Json(UnlockUser { user_id: user }): Json<UnlockUser>,
 ) -> Result<NoContent> {
+    retrying(|| unlock(&app, &system, user)).await
+}
+
+async fn unlock(app: &App, system: &SystemContext, user: UserId) -> Result<NoContent> {
     let account = system.system().account(user);
     let mut writing = system.write().await?;
-    if !super::unlock(&mut writing, &app, account).await? {
+    if !super::unlock(&mut writing, app, system, account).await? {
         return Err(Thing::User.missing("/userId"));
     }
     let event = Event::new(Action::UserUnlocked, ResourceType::User, user).target(user);
-    let recorded = audit::record_platform(&mut writing, &system, event).await?;
+    let recorded = audit::record_platform(&mut writing, system, event).await?;
     writing.commit(recorded).await?;
     Ok(NoContent)
 }

@@ -6,11 +6,13 @@
 //! none is kept.
 
 mod budget;
-mod links;
+mod handing;
 mod purge;
 mod queue;
+mod readers;
 mod sending;
 mod texts;
+mod tokens;
 
 use std::sync::Once;
 
@@ -18,14 +20,16 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use self::queue::{About, Wanted};
-use crate::context::{Actor, Recorded, Visitor};
+use crate::context::{Account, Actor, Recorded, Visitor};
 use crate::http::app::App;
 use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
 
+pub use handing::{Handed, hand};
 pub use purge::FORGET_MAILED;
 pub use sending::SEND_MAIL;
 pub use texts::Kind;
+pub use tokens::NewToken;
 
 /// Has somebody told something when this transaction commits: at the address that their account
 /// has then, or at this one. Where no mail is set up, or they have no address, nobody is told.
@@ -53,6 +57,68 @@ pub async fn ask_to_confirm(
     let wanted = Wanted::Confirmation;
     if budget::allows(connection, app.keys(), visitor, (wanted, address_key)).await? {
         queue::ask(connection, visitor, wanted, About::Registration(registration)).await?;
+    }
+    Ok(())
+}
+
+/// Has the address that somebody wants for their account asked to confirm it, or told that another
+/// account has it; no more than three an hour for an address. Whether it is to be sent.
+pub async fn ask_to_confirm_address(
+    connection: &mut PgConnection,
+    app: &App,
+    actor: &impl Actor,
+    user: UserId,
+    (email, address_key): (&str, &str),
+) -> Result<bool> {
+    let wanted = Wanted::NewAddress;
+    let is_sent = app.mailer().is_set_up()
+        && budget::allows(connection, app.keys(), actor, (wanted, address_key)).await?;
+    if is_sent {
+        queue::ask(connection, actor, wanted, About::User(user, Some(email))).await?;
+    }
+    Ok(is_sent)
+}
+
+/// Has the present address of somebody's account told that it is to get another one; no more than
+/// three an hour.
+pub async fn tell_of_wanted_address(
+    connection: &mut PgConnection,
+    app: &App,
+    actor: &impl Actor,
+    user: UserId,
+    (present, present_key): (&str, &str),
+) -> Result<()> {
+    let wanted = Wanted::Told(Kind::AddressWanted);
+    if budget::allows(connection, app.keys(), actor, (wanted, present_key)).await? {
+        queue::ask(connection, actor, wanted, About::User(user, Some(present))).await?;
+    }
+    Ok(())
+}
+
+/// Has somebody mailed a token for another password, that a SysAdmin asks for.
+pub async fn send_reset(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    user: UserId,
+) -> Result<()> {
+    queue::ask(connection, actor, Wanted::ResetOfUser, About::User(user, None)).await
+}
+
+/// Has somebody told something wherever they can be reached: at the address that they have, and at
+/// those that they had.
+pub async fn tell_everywhere(
+    connection: &mut PgConnection,
+    app: &App,
+    actor: &impl Actor,
+    account: Account,
+    kind: Kind,
+) -> Result<()> {
+    if !app.mailer().is_set_up() {
+        return Ok(());
+    }
+    for address in readers::addresses(connection, account).await? {
+        let about = About::User(account.user(), Some(&address));
+        queue::ask(connection, actor, Wanted::Told(kind), about).await?;
     }
     Ok(())
 }

@@ -22,11 +22,20 @@ async fn forget(task: &mut Task) -> Result<Worked> {
              delete from mailed_tokens where hash = any (array(
                select hash from mailed_tokens where expires_at <= $1 order by expires_at
                  limit $2 for update skip locked)) returning 1),
+           wanted as (
+             delete from address_changes where user_id = any (array(
+               select user_id from address_changes where expires_at <= $1 order by expires_at
+                 limit $2 for update skip locked)) returning 1),
+           moved as (
+             delete from earlier_addresses where ctid = any (array(
+               select ctid from earlier_addresses where kept_until <= $1 order by kept_until
+                 limit $2 for update skip locked)) returning 1),
            asked as (
              delete from mail_budgets where key = any (array(
                select key from mail_budgets where forgotten_at <= $1 order by forgotten_at
                  limit $2 for update skip locked)) returning 1)
            select greatest((select count(*) from registered), (select count(*) from mailed),
+                           (select count(*) from wanted), (select count(*) from moved),
                            (select count(*) from asked)) as "most!""#,
         now,
         i64::from(BATCH),

@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::texts::{Kind, Reader};
-use crate::context::mailed::Purpose;
+use super::texts::Kind;
 use crate::context::{Actor, System};
 use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
@@ -22,8 +21,12 @@ pub(super) enum Wanted {
     Confirmation,
     /// The same for every registration of an address.
     Confirmations,
-    /// A token for another password.
+    /// A token that confirms another address of an account.
+    NewAddress,
+    /// A token for another password, that somebody asked for by address.
     Reset,
+    /// The same, that a SysAdmin asked for.
+    ResetOfUser,
 }
 
 impl Wanted {
@@ -33,12 +36,20 @@ impl Wanted {
             Self::Told(kind) => kind.name(),
             Self::Confirmation => "confirmation",
             Self::Confirmations => "confirmations",
+            Self::NewAddress => "new_address",
             Self::Reset => "reset",
+            Self::ResetOfUser => "reset_of_user",
         }
     }
 
     fn named(name: &str) -> Option<Self> {
-        let others = [Self::Confirmation, Self::Confirmations, Self::Reset];
+        let others = [
+            Self::Confirmation,
+            Self::Confirmations,
+            Self::NewAddress,
+            Self::Reset,
+            Self::ResetOfUser,
+        ];
         let other = others.into_iter().find(|wanted| wanted.name() == name);
         other.or_else(|| Kind::told(name).map(Self::Told))
     }
@@ -115,107 +126,6 @@ pub(super) async fn find(
         mail
     );
     Ok(found.fetch_optional(connection).await?)
-}
-
-/// Somebody who has an account; `None` where they are there no more, or have no address.
-pub(super) async fn reader(
-    connection: &mut PgConnection,
-    _: System,
-    (user, address): (UserId, Option<&str>),
-) -> Result<Option<Reader>> {
-    let reader = sqlx::query_as!(
-        Reader,
-        r#"select username, language, coalesce($2, email) as "address!" from users
-           where id = $1 and erased_at is null and coalesce($2, email) is not null"#,
-        user.uuid(),
-        address,
-    );
-    Ok(reader.fetch_optional(connection).await?)
-}
-
-/// Somebody who registered and has not confirmed it yet.
-#[derive(Debug)]
-pub(super) struct Registered {
-    pub reader: Reader,
-    pub expires_at: DateTime<Utc>,
-    /// Whether an account has the address already.
-    pub is_known: bool,
-}
-
-pub(super) async fn registered(
-    connection: &mut PgConnection,
-    _: System,
-    (registration, now): (Uuid, DateTime<Utc>),
-) -> Result<Option<Registered>> {
-    let row = sqlx::query!(
-        r#"select r.username, r.language, r.email, r.expires_at,
-             exists (select 1 from users u where u.email_key = r.email_key) as "is_known!"
-           from registrations r where r.id = $1 and r.expires_at > $2 for update"#,
-        registration,
-        now,
-    );
-    Ok(row.fetch_optional(connection).await?.map(|row| Registered {
-        reader: Reader { username: row.username, language: row.language, address: row.email },
-        expires_at: row.expires_at,
-        is_known: row.is_known,
-    }))
-}
-
-/// The registrations of an address that wait to be confirmed: the newest of them.
-pub(super) async fn registrations_of(
-    connection: &mut PgConnection,
-    _: System,
-    (address_key, now): (&str, DateTime<Utc>),
-) -> Result<Vec<Uuid>> {
-    let registrations = sqlx::query_scalar!(
-        "select id from registrations where email_key = $1 and expires_at > $2
-         order by created_at desc limit 3",
-        address_key,
-        now,
-    );
-    Ok(registrations.fetch_all(connection).await?)
-}
-
-/// Who may choose another password by mail to this address: the account whose owner confirmed it.
-/// Locked, so that what is mailed ends with what changes the account meanwhile.
-pub(super) async fn who_may_reset(
-    connection: &mut PgConnection,
-    _: System,
-    address_key: &str,
-) -> Result<Option<(UserId, Reader)>> {
-    let row = sqlx::query!(
-        r#"select id as "id: UserId", username, language, email as "email!" from users
-           where email_key = $1 and email_verified and enabled and erased_at is null
-           for no key update"#,
-        address_key,
-    );
-    Ok(row.fetch_optional(connection).await?.map(|row| {
-        let (username, language, address) = (row.username, row.language, row.email);
-        (row.id, Reader { username, language, address })
-    }))
-}
-
-/// Keeps the hash of a token that is about to be mailed. An earlier one of its kind is good no
-/// more.
-pub(super) async fn keep_token(
-    connection: &mut PgConnection,
-    _: System,
-    (purpose, subject): (Purpose, Uuid),
-    hash: &[u8],
-    expires_at: DateTime<Utc>,
-) -> Result<()> {
-    sqlx::query!(
-        "insert into mailed_tokens (hash, kind, subject, expires_at) values ($1, $2, $3, $4)
-         on conflict (kind, subject)
-           do update set hash = excluded.hash, expires_at = excluded.expires_at",
-        hash,
-        purpose.name(),
-        subject,
-        expires_at,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// It was sent, or never will be.

@@ -1,16 +1,18 @@
 //! The errand that sends a mail.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::Duration;
 use uuid::Uuid;
 
-use super::links::link;
+use super::budget;
+use super::handing::hand;
 use super::queue::{self, About, Mail, Wanted};
+use super::readers;
 use super::texts::{self, Asking, With};
+use super::tokens::NewToken;
 use crate::context::Recorded;
 use crate::context::jobs::{Conversation, Errand, Task, Worked};
 use crate::context::mailed::Purpose;
 use crate::http::app::App;
-use crate::kernel::credentials::mailed::MailedToken;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::mail::{Delivery, Letter, Mailer};
 
@@ -18,8 +20,9 @@ use crate::kernel::mail::{Delivery, Letter, Mailer};
 const OF_USE: Duration = Duration::days(3);
 /// Whoever forgot a password waits for it.
 const RESET_OF_USE: Duration = Duration::hours(1);
-/// How long a token for another password is good (api: 30 minutes).
+/// How long a token for another password is good, and the first one of who was never signed in.
 const RESET_GOOD_FOR: Duration = Duration::minutes(30);
+const ONBOARDING_GOOD_FOR: Duration = Duration::days(7);
 
 /// Sends the mail that is its subject.
 pub const SEND_MAIL: Errand<App> = Errand {
@@ -44,10 +47,11 @@ async fn prepare(app: &App, task: &mut Task) -> Result<Option<Conversation>> {
         Wanted::Told(kind) => told(task, &mail, kind).await?,
         Wanted::Confirmation => confirmation(app, task, &mail).await?,
         Wanted::Confirmations => {
-            ask_to_confirm_each(task, &mail).await?;
+            ask_to_confirm_each(app, task, &mail).await?;
             None
         }
-        Wanted::Reset => reset(app, task, &mail).await?,
+        Wanted::NewAddress => new_address(app, task, &mail).await?,
+        Wanted::Reset | Wanted::ResetOfUser => reset(app, task, &mail).await?,
     };
     Ok(letter.map(|letter| -> Conversation {
         Box::pin(send(app.mailer().clone(), (id, mail.kind), letter))
@@ -57,35 +61,60 @@ async fn prepare(app: &App, task: &mut Task) -> Result<Option<Conversation>> {
 async fn told(task: &mut Task, mail: &Mail, kind: texts::Kind) -> Result<Option<Letter>> {
     let system = task.context.system();
     let Some(user) = mail.user else { return Ok(None) };
-    let reader = queue::reader(task, system, (user, mail.address.as_deref())).await?;
+    let reader = readers::reader(task, system, (user, mail.address.as_deref())).await?;
     reader.map(|reader| texts::letter(kind, mail.id, &reader, With::nothing())).transpose()
 }
 
 async fn confirmation(app: &App, task: &mut Task, mail: &Mail) -> Result<Option<Letter>> {
     let (system, now) = (task.context.system(), task.context.now());
     let Some(id) = mail.registration else { return Ok(None) };
-    let Some(registered) = queue::registered(task, system, (id, now)).await? else {
+    let Some(registered) = readers::registered(task, system, (id, now)).await? else {
         return Ok(None);
     };
     let reader = &registered.reader;
     if registered.is_known {
         return texts::letter(Asking::AddressKnown, mail.id, reader, With::nothing()).map(Some);
     }
-    let purpose = Purpose::Registration;
-    let token = token(app, task, (purpose, id), registered.expires_at).await?;
-    let link = link(app, purpose, &token);
-    let with = With { token: &token, link: &link };
-    texts::letter(Asking::ConfirmAddress, mail.id, reader, with).map(Some)
+    let expires_at = registered.expires_at;
+    let new = NewToken {
+        purpose: Purpose::Registration,
+        subject: id,
+        about: None,
+        valid_from: now,
+        expires_at,
+    };
+    let handed = hand(task, app, system, new).await?;
+    texts::letter(Asking::ConfirmAddress, anew(), reader, With::handed(&handed)).map(Some)
 }
 
-/// Each is a mail of its own: one that was sent is not sent again because another was not.
-async fn ask_to_confirm_each(task: &mut Task, mail: &Mail) -> Result<()> {
+async fn new_address(app: &App, task: &mut Task, mail: &Mail) -> Result<Option<Letter>> {
+    let (system, now) = (task.context.system(), task.context.now());
+    let Some((user, email)) = mail.user.zip(mail.address.as_deref()) else { return Ok(None) };
+    let moving = readers::moving(task, system, (user, email), now).await?;
+    let Some(moving) = moving else { return Ok(None) };
+    if moving.is_taken {
+        let kind = Asking::AddressInUse;
+        return texts::letter(kind, mail.id, &moving.reader, With::nothing()).map(Some);
+    }
+    let (subject, expires_at) = (user.uuid(), moving.expires_at);
+    let about = Some(moving.address_key.as_str());
+    let new = NewToken { purpose: Purpose::Address, subject, about, valid_from: now, expires_at };
+    let handed = hand(task, app, system, new).await?;
+    let with = With::handed(&handed);
+    texts::letter(Asking::ConfirmNewAddress, anew(), &moving.reader, with).map(Some)
+}
+
+/// Each is a mail of its own: one that was sent is not sent again because another was not. They are
+/// of the same budget as the first ones.
+async fn ask_to_confirm_each(app: &App, task: &mut Task, mail: &Mail) -> Result<()> {
     let (context, system) = (task.context.clone(), task.context.system());
     let Some(address_key) = &mail.address else { return Ok(()) };
-    let registrations = queue::registrations_of(task, system, (address_key, context.now())).await?;
-    for registration in registrations {
-        let about = About::Registration(registration);
-        queue::ask(task, &context, Wanted::Confirmation, about).await?;
+    let wanted = Wanted::Confirmation;
+    let waiting = readers::registrations_of(task, system, (address_key, context.now())).await?;
+    for registration in waiting {
+        if budget::allows(task, app.keys(), &context, (wanted, address_key)).await? {
+            queue::ask(task, &context, wanted, About::Registration(registration)).await?;
+        }
     }
     Ok(())
 }
@@ -93,27 +122,25 @@ async fn ask_to_confirm_each(task: &mut Task, mail: &Mail) -> Result<()> {
 /// To the address that the account has, never to what was typed.
 async fn reset(app: &App, task: &mut Task, mail: &Mail) -> Result<Option<Letter>> {
     let (system, now) = (task.context.system(), task.context.now());
-    let Some(address_key) = &mail.address else { return Ok(None) };
-    let Some((user, reader)) = queue::who_may_reset(task, system, address_key).await? else {
-        return Ok(None);
+    let whom = (mail.address.as_deref(), mail.user);
+    let Some(whom) = readers::who_may_reset(task, system, whom).await? else { return Ok(None) };
+    // Who was never there is welcomed, and may take their time.
+    let (kind, good_for) = if mail.user.is_some() && whom.never_signed_in {
+        (Asking::ChoosePassword, ONBOARDING_GOOD_FOR)
+    } else {
+        (Asking::ResetPassword, RESET_GOOD_FOR)
     };
-    let purpose = Purpose::Reset;
-    let token = token(app, task, (purpose, user.uuid()), now + RESET_GOOD_FOR).await?;
-    let link = link(app, purpose, &token);
-    let with = With { token: &token, link: &link };
-    texts::letter(Asking::ResetPassword, mail.id, &reader, with).map(Some)
+    let (subject, expires_at) = (whom.user.uuid(), now + good_for);
+    let new =
+        NewToken { purpose: Purpose::Reset, subject, about: None, valid_from: now, expires_at };
+    let handed = hand(task, app, system, new).await?;
+    texts::letter(kind, anew(), &whom.reader, With::handed(&handed)).map(Some)
 }
 
-async fn token(
-    app: &App,
-    task: &mut Task,
-    for_what: (Purpose, Uuid),
-    expires_at: DateTime<Utc>,
-) -> Result<String> {
-    let (system, token) = (task.context.system(), MailedToken::by_chance()?);
-    let hash = token.hash(app.keys());
-    queue::keep_token(task, system, for_what, &hash, expires_at).await?;
-    Ok(token.write())
+/// The id of a letter with a token: sent again it has another token, and whoever drops what has the
+/// same id would keep the one that is good no more.
+fn anew() -> Uuid {
+    Uuid::now_v7()
 }
 
 async fn send(mailer: Mailer, (mail, kind): (Uuid, String), letter: Letter) -> Result<()> {

@@ -4,6 +4,7 @@
 use askama::Template;
 use uuid::Uuid;
 
+use super::handing::Handed;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::languages;
 use crate::kernel::mail::Letter;
@@ -32,6 +33,12 @@ impl With<'_> {
     }
 }
 
+impl<'a> With<'a> {
+    pub(super) fn handed(handed: &'a Handed) -> Self {
+        With { token: &handed.token, link: &handed.link }
+    }
+}
+
 /// What a text is filled in with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct To<'a> {
@@ -40,7 +47,9 @@ pub(super) struct To<'a> {
 }
 
 /// A kind of mail that has its text in each language.
-pub(super) trait Written: Copy {
+pub(super) trait Written: Copy + 'static {
+    const ALL: &'static [Self];
+
     fn text(self, language: &str, to: To<'_>) -> askama::Result<String>;
 }
 
@@ -54,12 +63,9 @@ macro_rules! kinds {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         $visible enum $type { $($(#[$meta])* $kind,)+ }
 
-        impl $type {
-            #[cfg(test)]
-            const ALL: &'static [Self] = &[$(Self::$kind,)+];
-        }
-
         impl Written for $type {
+            const ALL: &'static [Self] = &[$(Self::$kind,)+];
+
             fn text(self, language: &str, to: To<'_>) -> askama::Result<String> {
                 match self {
                     $(Self::$kind => {
@@ -89,7 +95,11 @@ kinds! {
     PasswordReset = "mail/en/password_reset.txt", "mail/de/password_reset.txt";
     /// A refresh token came back that had been used.
     SessionStolen = "mail/en/session_stolen.txt", "mail/de/session_stolen.txt";
-    /// By a SysAdmin: told at the earlier address.
+    /// A SysAdmin has what chooses another password: told wherever they can be reached.
+    ResetHandedOut = "mail/en/reset_handed_out.txt", "mail/de/reset_handed_out.txt";
+    /// By themselves, not confirmed yet: told at the address that they have.
+    AddressWanted = "mail/en/address_wanted.txt", "mail/de/address_wanted.txt";
+    /// By a SysAdmin or themselves: told at the earlier address.
     AddressChanged = "mail/en/address_changed.txt", "mail/de/address_changed.txt";
 }
 
@@ -100,30 +110,31 @@ kinds! {
     ConfirmAddress = "mail/en/confirm_address.txt", "mail/de/confirm_address.txt";
     /// Nothing: somebody registered with an address that has an account.
     AddressKnown = "mail/en/address_known.txt", "mail/de/address_known.txt";
+    /// Whether another address of an account is its owner's.
+    ConfirmNewAddress = "mail/en/confirm_new_address.txt", "mail/de/confirm_new_address.txt";
+    /// Nothing: somebody wants an address that another account has.
+    AddressInUse = "mail/en/address_in_use.txt", "mail/de/address_in_use.txt";
+    /// For a first password of their own.
+    ChoosePassword = "mail/en/choose_password.txt", "mail/de/choose_password.txt";
     /// For another password.
     ResetPassword = "mail/en/reset_password.txt", "mail/de/reset_password.txt";
 }
 
 impl Kind {
-    const TOLD: [(Self, &'static str); 4] = [
-        (Self::PasswordChanged, "password_changed"),
-        (Self::PasswordReset, "password_reset"),
-        (Self::SessionStolen, "session_stolen"),
-        (Self::AddressChanged, "address_changed"),
-    ];
-
     /// As it is kept.
     pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::PasswordChanged => Self::TOLD[0].1,
-            Self::PasswordReset => Self::TOLD[1].1,
-            Self::SessionStolen => Self::TOLD[2].1,
-            Self::AddressChanged => Self::TOLD[3].1,
+            Self::PasswordChanged => "password_changed",
+            Self::PasswordReset => "password_reset",
+            Self::ResetHandedOut => "reset_handed_out",
+            Self::SessionStolen => "session_stolen",
+            Self::AddressWanted => "address_wanted",
+            Self::AddressChanged => "address_changed",
         }
     }
 
     pub(super) fn told(name: &str) -> Option<Self> {
-        Self::TOLD.into_iter().find(|(_, own)| *own == name).map(|(kind, _)| kind)
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 }
 
@@ -192,7 +203,7 @@ mod tests {
         }
         for kind in Asking::ALL {
             for letter in is_written_in_every_language(*kind) {
-                let hands_over = *kind != Asking::AddressKnown;
+                let hands_over = ![Asking::AddressKnown, Asking::AddressInUse].contains(kind);
                 let lines: Vec<_> = letter.text.lines().collect();
                 assert_eq!(lines.contains(&WITH.token) && lines.contains(&WITH.link), hands_over);
                 let link = r#"<a href="https://app.example/x?a=b&#38;token=bwm_a-token">"#;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::store;
+use super::store::{self, Whose};
 use crate::context::Visitor;
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -41,7 +41,7 @@ pub struct ResetPassword {
 
 /// Chooses another password with a token that was mailed. It signs nobody in: every session of the
 /// account ends, and locks of its names are forgotten. A password that is refused leaves the token
-/// good.
+/// good. One that is not good yet (a link that a SysAdmin was handed) is 410 with `validFrom`.
 #[utoipa::path(post, path = "/api/auth/password/reset", tag = "Sign-in",
     request_body = ResetPassword,
     responses((status = 204, description = "Sign in with it now"),
@@ -54,31 +54,40 @@ async fn reset_password(
     let token = MailedToken::read(&body.token).ok_or_else(token_gone)?;
     let hash = token.hash(app.keys());
     let mut reading = visitor.read().await?;
-    let user = mailed::subject(&mut reading, &visitor, Purpose::Reset, &hash).await?;
-    let user = UserId::from(user.ok_or_else(token_gone)?);
-    let own = store::own_names(&mut reading, &visitor, user).await?;
+    let (Purpose::Reset, user) = mailed::look(&mut reading, &visitor, &hash).await? else {
+        return Err(token_gone());
+    };
+    let user = UserId::from(user);
+    let own = store::whose(&mut reading, &visitor, user).await?.ok_or_else(token_gone)?;
     reading.finish().await?;
-    let own: Vec<&str> = own.iter().map(String::as_str).collect();
-    let judged = app.passwords().new_hash_of_own("/password", body.password, &own).await?;
+    let names: Vec<&str> = own.names.iter().map(String::as_str).collect();
+    let judged = app.passwords().new_hash_of_own("/password", body.password, &names).await?;
     let password_hash = judged.map_err(|fault| Error::invalid(vec![fault]))?;
-    retrying(|| reset(&app, &visitor, user, (&hash, &password_hash))).await
+    retrying(|| reset(&app, &visitor, (user, &own), (&hash, &password_hash))).await
 }
 
 async fn reset(
     app: &App,
     visitor: &Visitor,
-    user: UserId,
+    (user, whose): (UserId, &Whose),
     (token, password_hash): (&[u8], &str),
 ) -> Result<NoContent> {
     let mut writing = visitor.write().await?;
+    // The names' counters first, as whoever signs in does: then nobody waits for the other.
+    lockout::forgiven(&mut writing, app, visitor, &whose.keys).await?;
     let redeemed = mailed::redeem(&mut writing, visitor, (Purpose::Reset, user), token).await?;
     let account = redeemed.ok_or_else(token_gone)?.account();
     sessions::end_all(&mut writing, account, None, visitor.now()).await?;
     if !store::reset_password(&mut writing, account, password_hash).await? {
         return Err(token_gone());
     }
-    lockout::unlock(&mut writing, app, account).await?;
-    mails::tell(&mut writing, app, visitor, (user, None), Kind::PasswordReset).await?;
+    let kind = Kind::PasswordReset;
+    if whose.is_confirmed {
+        mails::tell(&mut writing, app, visitor, (user, None), kind).await?;
+    } else {
+        // The address may be that of whoever set it.
+        mails::tell_everywhere(&mut writing, app, visitor, account, kind).await?;
+    }
     let event = Event::new(Action::PasswordReset, ResourceType::User, user).target(user).by(user);
     let recorded = audit::record_platform(&mut writing, visitor, event).await?;
     writing.commit(recorded).await?;

@@ -47,18 +47,30 @@ pub(super) async fn change_password(
     Ok(changed.rows_affected() == 1)
 }
 
-/// What a password must not be like that is chosen with a mailed token.
-pub(super) async fn own_names(
+/// Whose password is chosen with a mailed token.
+pub(super) struct Whose {
+    /// Whatever they are called: what it must not be like.
+    pub names: Vec<String>,
+    /// What they sign in with, as it is compared.
+    pub keys: Vec<String>,
+    /// Whether they confirmed the address that the account has.
+    pub is_confirmed: bool,
+}
+
+pub(super) async fn whose(
     connection: &mut PgConnection,
     _: &Visitor,
     user: UserId,
-) -> Result<Vec<String>> {
-    let names = sqlx::query_scalar!(
-        r#"select array_remove(array[username, email, first_name, last_name], null) as "names!"
+) -> Result<Option<Whose>> {
+    let whose = sqlx::query_as!(
+        Whose,
+        r#"select array_remove(array[username, email, first_name, last_name], null) as "names!",
+             array_remove(array[username_key, email_key], null) as "keys!",
+             email_verified as "is_confirmed!"
            from users where id = $1"#,
         user.uuid()
     );
-    Ok(names.fetch_one(connection).await?)
+    Ok(whose.fetch_optional(connection).await?)
 }
 
 /// Sets another password, whatever the one before was; whether the account may still be signed in

@@ -1,10 +1,8 @@
 //! `POST /api/auth/register` and `/api/auth/verify/resend`.
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use chrono::Duration;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -15,7 +13,7 @@ use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Recorded, Visitor};
 use crate::http::app::App;
-use crate::http::extract::{Json, NoContent, json_response};
+use crate::http::extract::{Accepted, Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::preferred_language::PreferredLanguage;
 use crate::identity::mails::{self, AskedFor};
@@ -71,20 +69,10 @@ impl RegisterUser {
     }
 }
 
-/// What is answered whether anybody hears of it or not.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Accepted {}
-
-impl IntoResponse for Accepted {
-    fn into_response(self) -> Response {
-        json_response(StatusCode::ACCEPTED, &self)
-    }
-}
-
 /// Asks for an account. It is made when the address is confirmed with the token that is mailed
 /// there, within 24 hours; until then the username is kept for it. Whether an account has the
-/// address already is told there, and nowhere else. The mail and the account are in the language that `Accept-Language`
-/// names first.
+/// address already is told there, and nowhere else. Mail and account are in the language that
+/// `Accept-Language` names first.
 #[utoipa::path(post, path = "/api/auth/register", tag = "Sign-in", request_body = RegisterUser,
     responses((status = 202, description = "A mail is on its way", body = Accepted)))]
 async fn register_user(

@@ -5,13 +5,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::context::Visitor;
-use crate::context::mailed::token_gone;
+use crate::context::mailed::{TRIES, token_gone};
 use crate::identity::users::username_taken;
 use crate::kernel::error::{OnConstraint, Result};
 use crate::kernel::ids::UserId;
-
-/// Passwords that may be tried with the token of a registration.
-const TRIES: i32 = 5;
 
 /// A registration that is to be kept.
 #[derive(Debug)]
@@ -35,10 +32,11 @@ pub(super) async fn is_taken(
 ) -> Result<bool> {
     let is_taken = sqlx::query_scalar!(
         r#"select exists (select 1 from users where username_key = $1)
-             or exists (select 1 from registrations where username = $1 and expires_at > $2)
-             as "is_taken!""#,
+             or exists (select 1 from registrations
+                        where username = $1 and expires_at > $2 and tries < $3) as "is_taken!""#,
         username,
         visitor.now(),
+        TRIES,
     );
     Ok(is_taken.fetch_one(connection).await?)
 }
@@ -58,7 +56,7 @@ pub(super) async fn insert(
            set id = excluded.id, email = excluded.email, email_key = excluded.email_key,
              language = excluded.language, password_hash = excluded.password_hash, tries = 0,
              created_at = excluded.created_at, expires_at = excluded.expires_at
-           where r.expires_at <= $6",
+           where r.expires_at <= $6 or r.tries >= $9",
         new.id,
         new.username,
         new.email,
@@ -67,6 +65,7 @@ pub(super) async fn insert(
         new.now,
         new.expires_at,
         new.language,
+        TRIES,
     )
     .execute(connection)
     .await?;
@@ -101,7 +100,7 @@ pub(super) async fn try_with(
     Ok(tried.fetch_optional(connection).await?)
 }
 
-/// It was not the password: whoever is no longer let try has nothing to confirm any more.
+/// It has nothing to wait for any more.
 pub(super) async fn forget(
     connection: &mut PgConnection,
     _: &Visitor,
@@ -118,12 +117,17 @@ pub(super) async fn forget(
 }
 
 /// Makes the account of a registration, with the address confirmed. The token is used up: of two
-/// who confirm at once, one does.
+/// who confirm at once, one does. `None` where it is good no more; 410 where somebody else has the
+/// address by now.
 pub(super) async fn confirm(
     connection: &mut PgConnection,
     visitor: &Visitor,
     (registration, hash): (Uuid, &[u8]),
-) -> Result<UserId> {
+) -> Result<Option<UserId>> {
+    // Before the token, as who mails it does: then nobody waits for the other.
+    sqlx::query!("select id from registrations where id = $1 for update", registration)
+        .fetch_optional(&mut *connection)
+        .await?;
     let id = UserId::new();
     let made = sqlx::query_scalar!(
         r#"with used as (
@@ -146,5 +150,5 @@ pub(super) async fn confirm(
     .on_constraint("users_username_key", username_taken)
     // Somebody with another registration of this address was faster.
     .on_constraint("users_email_key", token_gone)?;
-    made.ok_or_else(token_gone)
+    Ok(made)
 }

@@ -38,6 +38,8 @@ pub(super) async fn erase(
          registered as (
            delete from registrations where email_key in (select email_key from reached)
              returning id),
+         moved as (delete from earlier_addresses where user_id = $1),
+         unmoved as (delete from address_changes where user_id = $1),
          unasked as (delete from mails where registration_id in (select id from registered)),
          left_behind as (delete from memberships where user_id = $1)
          update users

@@ -1,6 +1,7 @@
 //! Accounts of the platform. An account has no access to anything by itself.
 
 mod columns;
+mod email_routes;
 mod erase_routes;
 mod erasure;
 mod find;
@@ -8,9 +9,11 @@ mod last;
 mod list;
 mod list_routes;
 mod lookup_routes;
+mod own_address;
 mod own_password;
 mod reference;
 mod request;
+mod reset_routes;
 mod routes;
 mod session_routes;
 mod store;
@@ -30,6 +33,7 @@ use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
 use crate::path_params;
 
+pub use email_routes::confirm_address;
 pub use find::find;
 pub use own_password::require_password;
 pub use reference::{UserReference, is_named, resolve};
@@ -48,6 +52,8 @@ path_params! {
 pub fn routes(app: &App) -> Routes {
     list_routes::routes(app)
         .merge(routes::routes(app))
+        .merge(email_routes::routes(app))
+        .merge(reset_routes::routes(app))
         .merge(erase_routes::routes(app))
         .merge(lookup_routes::routes(app))
         .merge(session_routes::routes(app))

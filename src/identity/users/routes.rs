@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde_json::json;
 use utoipa_axum::routes;
 
+use super::email_routes::key_of;
 use super::request::UpdateUser;
 use super::store::{self, Changes};
 use super::{AccountPath, User, find, last};
@@ -20,7 +21,6 @@ use crate::identity::mails::{self, Kind};
 use crate::identity::sessions;
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::UserId;
-use crate::kernel::names;
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
@@ -120,8 +120,7 @@ async fn update_as_sys_admin(
         sessions::end_all(&mut change, account, None, system.now()).await?;
     }
     let after = store::update(&mut change, account, changes).await?;
-    let key = |user: &User| user.email.as_deref().and_then(names::address_key);
-    if let Some(earlier) = before.email.as_deref().filter(|_| key(&before) != key(&after)) {
+    if let Some(earlier) = before.email.as_deref().filter(|_| key_of(&before) != key_of(&after)) {
         mails::tell(&mut change, app, system, (user, Some(earlier)), Kind::AddressChanged).await?;
     }
     // The mandates are told when the account starts or stops to count in them; names and flags are
@@ -165,7 +164,7 @@ async fn update_own(
 
 /// The event of a change: flags as they were and are, and of names and addresses only that they
 /// changed.
-fn updated(before: &User, after: &User) -> Event {
+pub(super) fn updated(before: &User, after: &User) -> Event {
     let mut fields = Vec::new();
     let pairs = [
         ("email", before.email != after.email),

@@ -238,6 +238,10 @@ settings! {
         link_reset: Option<String> = "link_reset", "BAILIWICK_LINK_RESET",
             Fallback::Unset("the page `/reset` of the issuer"), rule::optional(rule::link()),
             "Where mails lead to that are asked for by who forgot a password, with `{token}`.";
+        reset_delay_hours: u32 = "reset_delay_hours", "BAILIWICK_RESET_DELAY_HOURS",
+            Fallback::Text("24"), rule::between(0, 720),
+            "How many hours it takes until a link is good that a SysAdmin was handed to reset \
+                somebody's password; 0 where no mail is set up.";
         database_pool: u32 = "database_pool", "BAILIWICK_DATABASE_POOL",
             Fallback::Text("16"), rule::between(2, 500),
             "The most connections to the database.";

@@ -125,7 +125,8 @@ codes! {
         "Restore it before `purgeAt`, where the problem names that time; afterwards it is gone for \
         good.";
     TokenGone = 410, "The token is good no more",
-        "It was used, a newer one was mailed, or its time is over. Ask for another mail.";
+        "It was used, a newer one was mailed, or its time is over: ask for another mail. One that \
+        is not good yet says from when on it is (`validFrom`).";
     AnswerErased = 410, "The answer to this Idempotency-Key was erased",
         "The request had its effect, which is not had twice. Its answer told of somebody whose \
         account was erased since: read the resource instead.";

@@ -5,7 +5,7 @@ mod plays;
 use super::{ONLY_CASES, Slice};
 use crate::gates::cases::{
     Trail::{Both, Mandate, Platform},
-    Unlike::ToldRead,
+    Unlike::{NoKey, NotPlayed, ToldRead},
     case,
 };
 
@@ -35,6 +35,23 @@ pub const SLICE: Slice = Slice {
             .of("a member")
             .told(Both)
             .sys_only(),
+        case("request_email_change", "/api/users/$admin/email", 202)
+            .body(r#"{"email": "$unique@example.com"}"#)
+            .told(Platform)
+            .unlike(&[(NotPlayed, "what comes of it is mailed")]),
+        case("offer_password_reset", "/api/users/$account/password-reset", 200)
+            .told(Platform)
+            .unlike(&[
+                (NotPlayed, "what comes of it is mailed"),
+                (NoKey, "its answer may hold a token"),
+            ]),
+        case("offer_password_reset", "/api/users/$target/password-reset", 200)
+            .of("a member")
+            .told(Both)
+            .unlike(&[
+                (NotPlayed, "what comes of it is mailed"),
+                (NoKey, "its answer may hold a token"),
+            ]),
         case("lookup_user", "/api/users/lookup?username=newcomer-$person", 200)
             .told(Mandate)
             .unlike(&[(ToldRead, SEEN)]),

@@ -124,9 +124,11 @@ enum Deed {
     Rename,
     SignOut,
     SignOutThere,
+    WantAddress,
+    OfferReset,
 }
 
-const DEEDS: [(&str, Deed); 9] = [
+const DEEDS: [(&str, Deed); 11] = [
     ("update_user", Deed::Disable),
     ("update_user", Deed::Enable),
     ("update_user", Deed::Readdress),
@@ -136,13 +138,18 @@ const DEEDS: [(&str, Deed); 9] = [
     ("erase_user", Deed::EraseOneself),
     ("end_user_sessions", Deed::SignOut),
     ("end_user_session", Deed::SignOutThere),
+    ("request_email_change", Deed::WantAddress),
+    ("offer_password_reset", Deed::OfferReset),
 ];
 
 impl Deed {
-    /// Whether the account starts or stops to count, which is every mandate's affair; the rest is
-    /// the platform's alone.
+    /// Whether the account starts or stops to count, or somebody else may come into it, which is
+    /// every mandate's affair; the rest is the platform's alone.
     fn concerns_mandates(self) -> bool {
-        matches!(self, Deed::Disable | Deed::Enable | Deed::Erase | Deed::EraseOneself)
+        matches!(
+            self,
+            Deed::Disable | Deed::Enable | Deed::Erase | Deed::EraseOneself | Deed::OfferReset
+        )
     }
 
     async fn done(self, world: &World, user: Uuid, own: &str) -> Answer {
@@ -164,6 +171,11 @@ impl Deed {
                 let session = uuid(&me["session"]["id"]);
                 app.delete(format!("{path}/sessions/{session}")).bearer(root)
             }
+            Deed::WantAddress => {
+                let wanted = json!({ "email": "wanted@example.com" });
+                app.post(format!("{path}/email")).bearer(own).json(wanted)
+            }
+            Deed::OfferReset => app.post(format!("{path}/password-reset")).bearer(root),
             Deed::EraseOneself => erase().bearer(own).json(json!({ "password": PASSWORD })),
         };
         call.send().await

@@ -12,8 +12,8 @@ use crate::core::{self, Made};
 use crate::features;
 
 /// Names that are known from the beginning, and tokens that are mailed.
-const KNOWN: [&str; 7] =
-    ["unique", "username", "password", "person", "mandate", "registertoken", "resettoken"];
+const KNOWN: [&str; 8] =
+    ["unique", "username", "password", "person", "mandate", "admin", "registertoken", "resettoken"];
 
 /// The cases of these operations.
 fn cases_of(served: &[Operation]) -> Vec<(Operation, Case)> {

@@ -19,11 +19,14 @@ enum End {
     Erase,
     /// All but the one that changes it.
     ChangePassword,
+    /// With a token that was mailed.
+    ResetPassword,
     /// By a SysAdmin; one may sign in again at once.
     SignOut,
 }
 
-const ENDS: [End; 4] = [End::Disable, End::Erase, End::ChangePassword, End::SignOut];
+const ENDS: [End; 5] =
+    [End::Disable, End::Erase, End::ChangePassword, End::ResetPassword, End::SignOut];
 
 impl End {
     /// What it writes into the trail.
@@ -32,6 +35,7 @@ impl End {
             End::Disable => "user_updated",
             End::Erase => "user_erased",
             End::ChangePassword => "password_changed",
+            End::ResetPassword => "password_reset",
             End::SignOut => "sessions_ended",
         }
     }
@@ -42,6 +46,11 @@ impl End {
             End::Disable => root.patch(path, json!({ "enabled": false })).await,
             End::Erase => root.delete(format!("{path}?mode=erase")).await,
             End::SignOut => root.delete(format!("{path}/sessions")).await,
+            End::ResetPassword => {
+                let token = world.app.reset_token(person.id).await;
+                let body = json!({ "token": token, "password": "drifting-Lantern-71-quay" });
+                world.app.post("/api/auth/password/reset").json(body).send().await
+            }
             End::ChangePassword => {
                 let body = json!({ "current": PASSWORD, "password": "drifting-Lantern-71-quay" });
                 let call = world.app.put("/api/auth/password").bearer(&person.token);
@@ -57,8 +66,15 @@ async fn every_way_to_change_an_account_is_known() {
     let changing = operations(&document())
         .into_iter()
         .filter(|operation| operation.has_effect() && operation.path.starts_with("/api/users/{"));
-    // One session of several is no end of the account's.
-    let known = ["update_user", "erase_user", "end_user_sessions", "end_user_session"];
+    // One session of several is no end of the account's, and neither is what waits for a token.
+    let known = [
+        "update_user",
+        "erase_user",
+        "end_user_sessions",
+        "end_user_session",
+        "request_email_change",
+        "offer_password_reset",
+    ];
     assert_eq!(set(changing.map(|operation| operation.id)), set(known));
 }
 

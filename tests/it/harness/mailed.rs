@@ -1,6 +1,7 @@
 //! Tokens as they are mailed, given without a mail.
 
 use bailiwick::context::mailed::Purpose;
+use bailiwick::kernel::clock::Clock;
 use bailiwick::kernel::credentials::mailed::MailedToken;
 use bailiwick::kernel::crypto::Keys;
 use uuid::Uuid;
@@ -15,8 +16,9 @@ impl TestApp {
         let statement = "insert into registrations (id, username, email, email_key, language,
                            password_hash, created_at, expires_at)
                          values ($1, $2, $2 || '@example.com', $2 || '@example.com', 'en', $3,
-                           now(), now() + interval '1 day')";
+                           $4, $4 + interval '1 day')";
         let insert = sqlx::query(statement).bind(id).bind(username).bind(shared_hash());
+        let insert = insert.bind(self.clock.now());
         insert.execute(&self.sql).await.unwrap();
         self.mailed_token(Purpose::Registration, id).await
     }
@@ -28,14 +30,15 @@ impl TestApp {
 
     async fn mailed_token(&self, purpose: Purpose, subject: Uuid) -> String {
         let token = MailedToken::by_chance().unwrap();
-        let statement = "insert into mailed_tokens (hash, kind, subject, expires_at)
-                         values ($1, $2, $3, now() + interval '30 minutes')
+        let statement = "insert into mailed_tokens (hash, kind, subject, valid_from, expires_at)
+                         values ($1, $2, $3, $4, $4 + interval '30 minutes')
                          on conflict (kind, subject) do update
                            set hash = excluded.hash, expires_at = excluded.expires_at";
         sqlx::query(statement)
             .bind(token.hash(&Keys::derive(&SECRET)))
             .bind(purpose.name())
             .bind(subject)
+            .bind(self.clock.now())
             .execute(&self.sql)
             .await
             .unwrap();

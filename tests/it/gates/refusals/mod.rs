@@ -45,13 +45,14 @@ const NEVER: [(&str, &str, &str); 12] = [
 
 /// What is refused around a handler, and not in it or what it calls: operations, codes, and where.
 /// May only get longer with a reason.
-const ELSEWHERE: [(&[&str], &[&str], &str); 2] = [
+const ELSEWHERE: [(&[&str], &[&str], &str); 3] = [
     (
         &["get_ping", "get_readiness", "get_startup"],
         &["TimedOut"],
         "every request has a time limit",
     ),
     (&["get_ping", "get_startup"], &["Overloaded"], "no connection was to be had in time"),
+    (&["offer_password_reset"], &["ValidationFailed"], "what is wrong with a field says so itself"),
 ];
 
 fn calls() -> Calls {

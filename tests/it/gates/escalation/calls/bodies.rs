@@ -183,6 +183,9 @@ impl Dice<'_> {
                 _ => json!({ "isSysAdmin": self.random.random_bool(0.5) }),
             },
             ("DELETE", "/api/users/{userId}") => json!({ "password": PASSWORD }),
+            ("POST", "/api/users/{userId}/email") => {
+                json!({ "email": format!("e{}@example.com", self.random.random::<u32>()) })
+            }
             ("POST", "/api/auth/login") => {
                 json!({ "username": self.people[actor].name, "password": PASSWORD })
             }

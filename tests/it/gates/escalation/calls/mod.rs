@@ -89,7 +89,12 @@ impl Dice<'_> {
             || (is_sys_admin && class == Both && self.random.random_bool(0.7));
         let templates =
             is_sys_admin && template.starts_with("/api/roles") && self.random.random_bool(0.5);
-        let target = self.user(actor);
+        let for_oneself = operation == "POST /api/users/{userId}/email";
+        let target = if for_oneself && self.random.random_bool(0.5) {
+            self.people[actor].id
+        } else {
+            self.user(actor)
+        };
         let mandate =
             if operation.ends_with("/restore") { self.deleted_mandate() } else { mandate };
         let role = if templates { self.template() } else { self.role(header) };

@@ -1,0 +1,117 @@
+//! `POST /api/users/{userId}/email`: another address for one's own account.
+
+use axum::extract::State;
+use chrono::Duration;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::request::checked_email;
+use super::routes::updated;
+use super::{AccountPath, User, find, own_address};
+use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::authorize::{OwnAccount, unauthenticated};
+use crate::context::change::retrying;
+use crate::context::mailed::{self, Purpose, token_gone};
+use crate::context::policy::{Class, Policy};
+use crate::context::{Caller, Recorded, Visitor};
+use crate::http::app::App;
+use crate::http::extract::{Accepted, FromPath, Json, NoContent};
+use crate::http::guard::{Guard, Routes};
+use crate::identity::mails::{self, Kind};
+use crate::kernel::error::{Error, Result};
+use crate::kernel::ids::UserId;
+use crate::kernel::names;
+
+/// How long somebody may take to confirm.
+const KEPT_FOR: Duration = Duration::hours(24);
+
+pub(super) fn routes(app: &App) -> Routes {
+    Routes::new()
+        .routes(routes!(request_email_change).guard(app, Policy::oneself().class(Class::Auth)))
+}
+
+/// An address.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestEmailChange {
+    #[schema(example = "bob@globex.example")]
+    email: String,
+}
+
+/// Asks for another address of one's own account, or to confirm the one that it has. A token is
+/// mailed there, and `POST /api/auth/verify` takes it within 24 hours; until then the account keeps
+/// its address, which is told of it. Whether another account has the address is told there, and
+/// nowhere else.
+#[utoipa::path(post, path = "/api/users/{userId}/email", tag = "Users", params(AccountPath),
+    request_body = RequestEmailChange,
+    responses((status = 202, description = "A mail is on its way", body = Accepted)))]
+async fn request_email_change(
+    State(app): State<App>,
+    own: OwnAccount,
+    FromPath(AccountPath { .. }): FromPath<AccountPath>,
+    Json(body): Json<RequestEmailChange>,
+) -> Result<Accepted> {
+    let wanted = checked_email(&body.email).map_err(|fault| Error::invalid(vec![fault]))?;
+    retrying(|| want(&app, own.caller(), &wanted)).await
+}
+
+async fn want(
+    app: &App,
+    caller: &Caller,
+    (email, email_key): &(String, String),
+) -> Result<Accepted> {
+    let (user, expires_at) = (caller.user(), caller.now() + KEPT_FOR);
+    let mut writing = caller.write().await?;
+    // Locked: what is wanted of an account ends with whatever else changes it.
+    let before = find::find_for_change(&mut writing, caller.account()).await?;
+    let before = before.ok_or_else(unauthenticated)?;
+    let present_key = key_of(&before);
+    let has_it = present_key.as_deref() == Some(email_key.as_str());
+    if has_it && before.email_verified {
+        writing.commit(Recorded::nothing_changed()).await?;
+        return Ok(Accepted {});
+    }
+    own_address::keep_wanted(&mut writing, caller.account(), (email, email_key), expires_at)
+        .await?;
+    let address = (email.as_str(), email_key.as_str());
+    let is_asked = mails::ask_to_confirm_address(&mut writing, app, caller, user, address).await?;
+    if let Some(present) = before.email.as_deref().zip(present_key.as_deref())
+        && is_asked
+        && !has_it
+    {
+        mails::tell_of_wanted_address(&mut writing, app, caller, user, present).await?;
+    }
+    let event = Event::new(Action::EmailChangeRequested, ResourceType::User, user).target(user);
+    let recorded = audit::record_platform(&mut writing, caller, event).await?;
+    writing.commit(recorded).await?;
+    Ok(Accepted {})
+}
+
+/// Confirms it, with the token that was mailed.
+pub async fn confirm_address(
+    app: &App,
+    visitor: &Visitor,
+    user: UserId,
+    token: &[u8],
+) -> Result<NoContent> {
+    let mut writing = visitor.write().await?;
+    let redeemed = mailed::redeem(&mut writing, visitor, (Purpose::Address, user), token).await?;
+    let redeemed = redeemed.ok_or_else(token_gone)?;
+    let (account, about) = (redeemed.account(), redeemed.about().ok_or_else(token_gone)?);
+    let before = find::find(&mut writing, account).await?.ok_or_else(token_gone)?;
+    let after = own_address::confirm(&mut writing, account, (about, visitor.now())).await?;
+    if let Some(earlier) = before.email.as_deref().filter(|_| key_of(&before) != key_of(&after)) {
+        mails::tell(&mut writing, app, visitor, (user, Some(earlier)), Kind::AddressChanged)
+            .await?;
+    }
+    let event = updated(&before, &after).by(user);
+    let recorded = audit::record_platform(&mut writing, visitor, event).await?;
+    writing.commit(recorded).await?;
+    Ok(NoContent)
+}
+
+/// What the account's address is compared by.
+pub(super) fn key_of(user: &User) -> Option<String> {
+    user.email.as_deref().and_then(names::address_key)
+}
