@@ -102,3 +102,6 @@ end $$;
 create trigger keep_earlier_address after update of email_key on users
   for each row when (old.email_verified and old.email_key is distinct from new.email_key and new.erased_at is null)
   execute function keep_earlier_address();
+
+-- Questions may name a member by a confirmed address.
+grant select (email_verified) on users to bailiwick_tenant;

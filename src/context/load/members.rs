@@ -13,20 +13,21 @@ use crate::context::sealed::Sealed;
 use crate::kernel::error::Result;
 use crate::kernel::ids::{UserId, uuids};
 
-/// Whom a request names; usernames as they are compared.
+/// Whom a request names; usernames, and addresses that their owners confirmed, as they are
+/// compared.
 #[derive(Debug, Default)]
 pub struct NamedMembers {
     /// By id, to ask what they may do.
     pub users: Vec<UserId>,
-    /// The same by username.
-    pub usernames: Vec<String>,
-    /// By username, to know who they are.
+    /// The same by name.
+    pub names: Vec<String>,
+    /// By name, to know who they are.
     pub owners: Vec<String>,
 }
 
 impl NamedMembers {
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.usernames.is_empty() && self.owners.is_empty()
+        self.users.is_empty() && self.names.is_empty() && self.owners.is_empty()
     }
 }
 
@@ -35,8 +36,17 @@ impl NamedMembers {
 pub struct FoundMember {
     pub user: UserId,
     pub username_key: String,
+    /// Where its owner confirmed it, and others here may see it.
+    pub address_key: Option<String>,
     /// `None`: something on the way is disabled, or it was not asked about.
     pub access: Option<Arc<MandateAccess>>,
+}
+
+impl FoundMember {
+    /// Whether this is a name of theirs.
+    pub fn is_called(&self, key: &str) -> bool {
+        self.username_key == key || self.address_key.as_deref() == Some(key)
+    }
 }
 
 /// Those of these who are members of the grant's mandate. In one statement: what somebody may do is
@@ -50,8 +60,12 @@ pub async fn members(
         r#"with named (id, is_subject) as (
              select unnest($3::uuid[]), true
              union all select id, true from users where username_key = any ($4)
-             union all select id, false from users where username_key = any ($5))
+             union all select id, true from users where email_key = any ($4) and email_verified
+             union all select id, false from users where username_key = any ($5)
+             union all select id, false from users where email_key = any ($5) and email_verified)
            select m.user_id, u.username_key,
+                  case when u.email_verified and m.first_used_at is not null
+                    then u.email_key end as address_key,
                   (n.is_subject and m.enabled and d.enabled and d.deleted_at is null
                      and u.enabled and u.erased_at is null) as "alive!",
                   case when m.user_id = $2 then 1::smallint
@@ -74,15 +88,16 @@ pub async fn members(
         grant.mandate_uuid(),
         grant.caller_uuid(),
         &uuids(&named.users),
-        &named.usernames,
+        &named.names,
         &named.owners,
     )
     .fetch_all(executor)
     .await?;
     let found = rows.into_iter().map(|row| {
         let access = row.alive.then(|| MandateAccess::of(row.roles.0).into());
-        let user = row.user_id.into();
-        grant.seal(row.needed, FoundMember { user, username_key: row.username_key, access })
+        let (user, username_key, address_key) =
+            (row.user_id.into(), row.username_key, row.address_key);
+        grant.seal(row.needed, FoundMember { user, username_key, address_key, access })
     });
     Ok(found.collect())
 }

@@ -79,11 +79,12 @@ pub(super) fn by_itself<T>(result: Result<T>) -> Result<Decided<T>> {
     }
 }
 
-/// How a question names somebody. (An address names nobody: none is verified yet.)
+/// How a question names somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Person {
     Id(UserId),
-    UsernameKey(String),
+    /// By username, or by an address that its owner confirmed.
+    Named(String),
 }
 
 impl Person {
@@ -91,9 +92,7 @@ impl Person {
     fn named(text: &str) -> Option<Self> {
         match text.parse() {
             Ok(id) => Some(Self::Id(id)),
-            Err(_) => {
-                names::account_key(text).filter(|key| !key.contains('\0')).map(Self::UsernameKey)
-            }
+            Err(_) => names::sign_in_key(text).filter(|key| !key.contains('\0')).map(Self::Named),
         }
     }
 }
@@ -143,7 +142,8 @@ impl Call {
         self.unknown(
             "/subject/id",
             "unknown_subject",
-            "is neither your own id or username, nor those of a member whom you may read",
+            "is neither your own id, username or confirmed address, nor that of a member whom you \
+                may read",
         )
     }
 
@@ -151,7 +151,7 @@ impl Call {
         self.unknown(
             "/resource/properties/ownerId",
             "unknown_owner",
-            "is no id, nor the username of a member whom you may read",
+            "is no id, nor the username or confirmed address of a member whom you may read",
         )
     }
 

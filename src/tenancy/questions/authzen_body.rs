@@ -12,7 +12,7 @@ pub struct AuthzenSubject {
     #[serde(rename = "type")]
     #[schema(example = "user")]
     pub kind: String,
-    /// The user's id, or the username.
+    /// The user's id, username, or an address that they confirmed.
     #[schema(example = "01900000-0000-7000-8000-00000000a003")]
     pub id: String,
     #[serde(default)]
@@ -31,8 +31,8 @@ pub struct AuthzenResource {
     #[schema(example = "any")]
     #[expect(dead_code, reason = "required by the specification, and not looked at")]
     id: String,
-    /// `ownerId`: whose row it is, by id or username; without it, any row that the action may
-    /// reach.
+    /// `ownerId`: whose row it is, by id, username or confirmed address; without it, any row that
+    /// the action may reach.
     #[serde(default)]
     pub properties: Map<String, Value>,
 }

@@ -96,11 +96,11 @@ impl People {
         for call in calls.iter().flatten() {
             match call.subject() {
                 Ok(Person::Id(id)) if id != caller => named.users.push(id),
-                Ok(Person::UsernameKey(key)) => named.usernames.push(key),
+                Ok(Person::Named(key)) => named.names.push(key),
                 _ => {}
             }
             // The id of an owner needs no look: whose row it is may be anybody.
-            if let Ok(Some(Person::UsernameKey(key))) = call.owner() {
+            if let Ok(Some(Person::Named(key))) = call.owner() {
                 named.owners.push(key);
             }
         }
@@ -115,7 +115,7 @@ impl People {
     fn find(&self, person: &Person) -> Option<UserId> {
         let is = |member: &&ReadMember| match person {
             Person::Id(id) => member.user == *id,
-            Person::UsernameKey(key) => member.username_key == *key,
+            Person::Named(key) => member.is_called(key),
         };
         match person {
             Person::Id(id) if *id == self.caller => Some(*id),
