@@ -91,6 +91,16 @@ create trigger end_mailed_tokens
     (new.password_hash, new.email_key, new.email_verified, new.enabled, new.erased_at, new.last_login_at is null))
   execute function end_mailed_tokens();
 
+-- Passwords that were tried for an account since the last right one, in whatever time (NIST SP 800-63B-4, 3.2.2). Beside the
+-- account, since whoever keeps something of a user asks anew when their row changes.
+create table tries_in_a_row (
+  user_id uuid primary key references users (id) on delete cascade,
+  tries integer not null
+);
+alter table tries_in_a_row enable row level security;
+create policy platform on tries_in_a_row to bailiwick_system using (true) with check (true);
+grant select, insert, update, delete on tries_in_a_row to bailiwick_system;
+
 -- Whoever changes an address that was confirmed, it is kept; not that of somebody who is erased.
 create function keep_earlier_address() returns trigger language plpgsql set search_path = bailiwick, pg_temp as $$
 begin

@@ -26,16 +26,19 @@ pub(super) enum Reason {
     AccountDisabled,
     /// The account has none, so that nobody can sign in with one.
     NoPassword,
+    /// A hundred were wrong in a row: none is right until it is reset.
+    PasswordSpent,
     WrongPassword,
     /// Too many attempts before; whoever tries is not let try.
     Locked,
 }
 
 impl Reason {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::UnknownAccount,
         Self::AccountDisabled,
         Self::NoPassword,
+        Self::PasswordSpent,
         Self::WrongPassword,
         Self::Locked,
     ];
@@ -45,6 +48,7 @@ impl Reason {
             Self::UnknownAccount => "unknown_account",
             Self::AccountDisabled => "account_disabled",
             Self::NoPassword => "no_password",
+            Self::PasswordSpent => "password_spent",
             Self::WrongPassword => "wrong_password",
             Self::Locked => "locked",
         }

@@ -101,7 +101,7 @@ async fn signed_in(
             }
             Err(error) => {
                 // Where that cannot be noted either, whoever tried is taken for one who failed.
-                let _ = retrying(|| withdraw(&visitor, &trying)).await;
+                let _ = retrying(|| withdraw(&visitor, (account, &trying))).await;
                 Err(error)
             }
         }
@@ -109,9 +109,12 @@ async fn signed_in(
     services.attended(attempt).await
 }
 
-async fn withdraw(visitor: &Visitor, trying: &Trying) -> Result<()> {
+async fn withdraw(visitor: &Visitor, (account, trying): (Option<UserId>, &Trying)) -> Result<()> {
     let mut writing = visitor.write().await?;
     lockout::withdrawn(&mut writing, visitor, trying).await?;
+    if let Some(user) = account {
+        store::not_tried(&mut writing, visitor, user).await?;
+    }
     writing.commit(Recorded::nothing_changed()).await
 }
 
@@ -164,6 +167,7 @@ async fn verified(
         None => Err(Reason::UnknownAccount),
         Some(account) if !account.enabled => Err(Reason::AccountDisabled),
         Some(Credentials { password_hash: None, .. }) => Err(Reason::NoPassword),
+        Some(account) if account.is_spent => Err(Reason::PasswordSpent),
         Some(Credentials { user, password_hash: Some(hash), .. }) => Ok((user, hash)),
     };
     let hash = usable.as_ref().ok().map(|(_, hash)| hash.clone());

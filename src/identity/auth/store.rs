@@ -9,13 +9,20 @@ use crate::context::{SessionContext, Visitor};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{MandateId, UserId};
 
+/// Passwords that may be tried in a row, in whatever time, until the account's is reset (NIST SP
+/// 800-63B-4, 3.2.2).
+const MOST_IN_A_ROW: i32 = 100;
+
 pub(super) struct Credentials {
     pub user: UserId,
     pub password_hash: Option<String>,
     pub enabled: bool,
+    /// Too many were wrong: the password signs in no more.
+    pub is_spent: bool,
 }
 
 /// The account of a username, or of an address that its owner confirmed: no username has an `@`.
+/// It is noted that its password is tried, before it is looked at; a right one forgets it.
 pub(super) async fn credentials(
     connection: &mut PgConnection,
     _: &Visitor,
@@ -23,12 +30,37 @@ pub(super) async fn credentials(
 ) -> Result<Option<Credentials>> {
     let row = sqlx::query_as!(
         Credentials,
-        r#"select id as "user!", password_hash, enabled
-           from users
-           where (username_key = $1 or email_key = $1 and email_verified) and erased_at is null"#,
-        name
+        r#"with account as (
+             select id, password_hash, enabled from users
+             where (username_key = $1 or email_key = $1 and email_verified)
+               and erased_at is null),
+           tried as (
+             insert into tries_in_a_row as t (user_id, tries) select id, 1 from account
+             on conflict (user_id) do update set tries = least(t.tries + 1, $2 + 1)
+             returning t.tries)
+           select a.id as "user!", a.password_hash, a.enabled as "enabled!",
+             t.tries > $2 as "is_spent!"
+           from account a cross join tried t"#,
+        name,
+        MOST_IN_A_ROW,
     );
     Ok(row.fetch_optional(connection).await?)
+}
+
+/// Whoever was noted has not tried after all.
+pub(super) async fn not_tried(
+    connection: &mut PgConnection,
+    _: &Visitor,
+    user: UserId,
+) -> Result<()> {
+    sqlx::query!(
+        "update tries_in_a_row set tries = tries - 1 where user_id = $1 and tries between 1 and $2",
+        user.uuid(),
+        MOST_IN_A_ROW,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn is_enabled(

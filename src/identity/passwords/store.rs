@@ -36,7 +36,8 @@ pub(super) async fn change_password(
     hash: &str,
 ) -> Result<bool> {
     let changed = sqlx::query!(
-        "update users set password_hash = $3
+        "with forgotten as (delete from tries_in_a_row where user_id = $1)
+         update users set password_hash = $3
          where id = $1 and password_hash = $2 and enabled and erased_at is null",
         account.user().uuid(),
         before.hash,
@@ -81,7 +82,8 @@ pub(super) async fn reset_password(
     hash: &str,
 ) -> Result<bool> {
     let changed = sqlx::query!(
-        "update users set password_hash = $2 where id = $1 and enabled and erased_at is null",
+        "with forgotten as (delete from tries_in_a_row where user_id = $1)
+         update users set password_hash = $2 where id = $1 and enabled and erased_at is null",
         account.user().uuid(),
         hash,
     )

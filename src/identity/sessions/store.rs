@@ -23,6 +23,7 @@ pub(super) async fn open(
              update users set last_login_at = $3
              where id = $2 and enabled and erased_at is null and password_hash = $7
              returning id, is_sys_admin),
+           known as (delete from tries_in_a_row where user_id in (select id from account)),
            opened as (
              insert into sessions (id, user_id, created_at, expires_at, user_agent, address)
              select $1, id, $3, $4, $5, $6::text::inet from account returning id)

@@ -38,6 +38,7 @@ pub(super) async fn erase(
          registered as (
            delete from registrations where email_key in (select email_key from reached)
              returning id),
+         untried as (delete from tries_in_a_row where user_id = $1),
          moved as (delete from earlier_addresses where user_id = $1),
          unmoved as (delete from address_changes where user_id = $1),
          unasked as (delete from mails where registration_id in (select id from registered)),

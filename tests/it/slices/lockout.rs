@@ -124,6 +124,40 @@ async fn right_passwords_at_once_lock_nobody() {
     assert_eq!(app.count("select count(*) from guesses").await, 0);
 }
 
+/// However slowly: a hundred wrong ones in a row, under whichever of its names, and the password is
+/// good no more until it is reset. A right one before that forgets them.
+#[tokio::test]
+async fn a_hundred_failures_in_a_row_end_a_password() {
+    let app = TestApp::start().await;
+    let alice = app.account("alice", false).await;
+    app.account("root", true).await;
+    let names = ["alice", "alice@example.com"];
+    let fail = async |times: usize| {
+        for number in 0..times {
+            wrong(&app, names[number % 2]).await.refused(401, "invalid_credentials");
+            app.clock.advance(Duration::hours(1));
+        }
+    };
+    fail(99).await;
+    attempt(&app, "alice", PASSWORD).await.expect(200);
+    let pair = signed_in(&app, "alice").await;
+    fail(100).await;
+    attempt(&app, "alice", PASSWORD).await.refused(401, "invalid_credentials");
+    app.clock.advance(Duration::hours(25));
+    let root = app.sign_in("root").await;
+    let unlock = app.post("/api/auth/unlock").bearer(&root).json(json!({ "userId": alice }));
+    unlock.send().await.expect(204);
+    attempt(&app, "alice@example.com", PASSWORD).await.refused(401, "invalid_credentials");
+    let reasons = "select count(*) from audit_events where action = 'sign_in_failed'
+                     and details ->> 'reason' = 'password_spent'";
+    assert_eq!(app.count(reasons).await, 2);
+    refresh(&app, &pair.refresh).await.expect(200);
+    let token = app.reset_token(alice).await;
+    let body = json!({ "token": token, "password": "quay-Lantrn-71x-moss" });
+    app.post("/api/auth/password/reset").json(body).send().await.expect(204);
+    attempt(&app, "alice", "quay-Lantrn-71x-moss").await.expect(200);
+}
+
 #[tokio::test]
 async fn who_is_signed_in_stays_so_whatever_others_guess() {
     let app = TestApp::start().await;
