@@ -17,7 +17,8 @@ pub(crate) fn for_sys_admins() -> Error {
 
 /// Not even a SysAdmin does it in somebody's place.
 pub(super) fn for_oneself() -> Error {
-    Error::new(Code::PermissionDenied, "This is for whose account it is.").with("needed", "oneself")
+    Error::new(Code::PermissionDenied, "Only the owner of the account does this.")
+        .with("needed", "oneself")
 }
 
 pub(super) fn instance_access_denied() -> Error {

@@ -168,7 +168,7 @@ pub(super) fn contact() -> SettingRule<String> {
 pub(crate) const TOKEN: &str = "{token}";
 
 pub(super) fn link() -> SettingRule<String> {
-    let expected = "a URL with {token} in it, such as https://app.example.org/verify?token={token}";
+    let expected = "a URL with {token} in it, such as https://app.example.org/page?token={token}";
     SettingRule::new(Shape::Text, expected, |text| {
         let url = url::Url::parse(&text.replace(TOKEN, "a-token")).ok()?;
         // In the host's name, every name server on the way would hear of it.
