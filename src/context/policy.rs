@@ -17,7 +17,7 @@ use super::visitor::Visitor;
 use crate::access::tables::{FeatureTable, Op, Table};
 
 pub(crate) use super::terms::has_effect;
-pub use super::terms::{About, Charging, Class, Clause, PerMinute, Terms, UNLIMITED};
+pub use super::terms::{About, Charging, Class, Clause, GoodFor, PerMinute, Terms, UNLIMITED};
 
 /// A route's policy, which gives its handler the context `C`.
 #[derive(Debug, Clone)]
@@ -33,6 +33,7 @@ impl<C: Context> Policy<C> {
             class: None,
             charging: Charging::AtTheDoor,
             about: C::ABOUT,
+            good_for: GoodFor::Anything,
             forgets: false,
             body_limit: None,
         })
@@ -125,6 +126,12 @@ impl Policy<SessionContext> {
     #[must_use]
     pub fn own_session() -> Self {
         Self::of(vec![Clause::User])
+    }
+    /// Also whoever has to change their password first.
+    #[must_use]
+    pub fn before_the_password_is_changed(mut self) -> Self {
+        self.terms.good_for = GoodFor::ChangingThePassword;
+        self
     }
 }
 

@@ -7,6 +7,12 @@ pub(crate) fn unauthenticated() -> Error {
     Error::new(Code::Unauthenticated, "This needs a valid access token.")
 }
 
+pub(super) fn password_change_required() -> Error {
+    let detail = "Somebody else chose the password of this account: choose another one by PUT \
+        /api/auth/password.";
+    Error::new(Code::PasswordChangeRequired, detail)
+}
+
 pub(crate) fn mandate_access_denied() -> Error {
     Error::new(Code::MandateAccessDenied, "The mandate is not open to you here.")
 }

@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use super::cache::ContextCache;
 use super::freshness::{Batches, Statement};
 use super::load::{Fresh, Mandates, Question};
+use super::refusals::{password_change_required, unauthenticated};
 use super::seen::Seen;
+use super::terms::GoodFor;
 use crate::kernel::clock::Clock;
 use crate::kernel::db::{Database, Reader, Whose, once};
 use crate::kernel::error::Result;
@@ -55,11 +57,14 @@ impl Services {
         session: SessionId,
         user: UserId,
         mandates: Mandates,
-    ) -> Result<Option<Fresh>> {
+        good_for: GoodFor,
+    ) -> Result<Fresh> {
         self.db.let_pass()?;
         let fresh = self.freshness.ask(Question { session, user, mandates }).await?;
-        if fresh.is_some() {
-            self.seen.note(session, self.now());
+        let fresh = fresh.ok_or_else(unauthenticated)?;
+        self.seen.note(session, self.now());
+        if fresh.must_change_password && good_for == GoodFor::Anything {
+            return Err(password_change_required());
         }
         Ok(fresh)
     }

@@ -110,6 +110,15 @@ pub enum About {
     Access,
 }
 
+/// What a session may be good for on a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoodFor {
+    Anything,
+    /// Changing a password that somebody else chose, and what leads to it: the route is open to
+    /// sessions that are good for nothing more.
+    ChangingThePassword,
+}
+
 /// What a policy asks, whichever context it gives.
 #[derive(Debug, Clone)]
 pub struct Terms {
@@ -118,6 +127,7 @@ pub struct Terms {
     pub class: Option<Class>,
     pub charging: Charging,
     pub about: About,
+    pub good_for: GoodFor,
     /// The route has an effect that is not kept for a repetition.
     pub forgets: bool,
     /// The largest body that the route takes, where that is more than the setting for all routes.

@@ -7,10 +7,12 @@ use utoipa::openapi::path::{Operation, ParameterIn};
 
 use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES};
 use crate::context::path::{Origin, Origins};
-use crate::context::policy::{Clause, Terms, has_effect};
+use crate::context::policy::{Clause, GoodFor, Terms, has_effect};
 
 pub(super) struct Facts {
     pub guarded: bool,
+    /// Closed to whoever has to change their password first.
+    pub wants_own_password: bool,
     /// A table opens it, so that it works in a mandate.
     pub table: bool,
     /// The table is a feature's, so that it works in an instance.
@@ -49,6 +51,7 @@ impl Facts {
             (names(operation, &ParameterIn::Path), names(operation, &ParameterIn::Query));
         Self {
             guarded: !terms.is_public(),
+            wants_own_password: !terms.is_public() && terms.good_for == GoodFor::Anything,
             table: !tables.is_empty(),
             feature_table: !tables.iter().all(is_own),
             sys,

@@ -185,7 +185,7 @@ assert(explanation.wouldNeed);
 
 // A SysAdmin makes a mandate.
 const sysadmin = await signIn("sysadmin");
-const account = { username: "erin", password: "quiet-Harbour-58-lantern" };
+const account = { username: "erin", password: "quiet-Harbour-58-lantern", mustChangePassword: false };
 const erinId = told(201, await sysadmin.POST("/api/users", { body: account })).id;
 const initech = await sysadmin.POST("/api/mandates", { body: { name: "Initech", adminUserId: erinId } });
 assert.equal(told(201, initech).hasAdmin, true);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::context::Context;
 use super::facts::RequestFacts;
 use crate::context::load::{Epochs, Fresh, Mandates};
-use crate::context::refusals::unauthenticated;
 use crate::context::services::Services;
+use crate::context::terms::GoodFor;
 use crate::kernel::credentials::claims::Claims;
 use crate::kernel::db::Reader;
 use crate::kernel::error::Result;
@@ -18,6 +18,7 @@ use crate::kernel::ids::{MandateId, UserId};
 #[derive(Debug, Clone)]
 pub struct DeferredCaller {
     claims: Claims,
+    good_for: GoodFor,
     services: Services,
 }
 
@@ -37,8 +38,9 @@ impl DeferredCaller {
     /// Whether the session is alive, and the present epochs, for these mandates together.
     pub async fn check(self, mandates: Arc<[MandateId]>) -> Result<CheckedCaller> {
         let Claims { session, user, .. } = self.claims;
-        let fresh = self.services.fresh(session, user, Mandates::Of(mandates)).await?;
-        let Fresh { epochs, .. } = fresh.ok_or_else(unauthenticated)?;
+        let mandates = Mandates::Of(mandates);
+        let asked = self.services.fresh(session, user, mandates, self.good_for);
+        let Fresh { epochs, .. } = asked.await?;
         Ok(CheckedCaller { user, epochs, services: self.services })
     }
 }
@@ -59,6 +61,6 @@ impl CheckedCaller {
 impl Context for DeferredCaller {
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         let (claims, _) = facts.claimed()?;
-        Ok(Self { claims, services: facts.services.clone() })
+        Ok(Self { claims, good_for: facts.terms.good_for, services: facts.services.clone() })
     }
 }

@@ -38,9 +38,8 @@ impl<'a> RequestFacts<'a> {
         let (claims, headers) = self.claimed()?;
         let services = self.services;
         let fresh = services
-            .fresh(claims.session, claims.user, Mandates::One(headers.mandate))
-            .await?
-            .ok_or_else(unauthenticated)?;
+            .fresh(claims.session, claims.user, Mandates::One(headers.mandate), self.terms.good_for)
+            .await?;
         let caller = Caller {
             user: claims.user,
             session: claims.session,

@@ -137,7 +137,8 @@ impl ByHeart {
             catalogue: self.catalogue,
             era: self.era,
         };
-        Some(Fresh { is_sys_admin: live.is_sys_admin, epochs })
+        let LiveSession { is_sys_admin, must_change_password, .. } = *live;
+        Some(Fresh { is_sys_admin, must_change_password, epochs })
     }
 
     /// The session, unless its user has changed since it was looked at.
@@ -171,7 +172,13 @@ mod tests {
         let expires_at = DateTime::UNIX_EPOCH + TimeDelta::minutes(1);
         Somebody {
             question: Question { session, user, mandates: Mandates::One(Some(mandate)) },
-            live: LiveSession { user, is_sys_admin: false, expires_at, epoch: 1 },
+            live: LiveSession {
+                user,
+                is_sys_admin: false,
+                must_change_password: false,
+                expires_at,
+                epoch: 1,
+            },
             mandate,
         }
     }

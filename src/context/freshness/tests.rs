@@ -25,7 +25,8 @@ fn question() -> Question {
 }
 
 fn fresh(user: i64) -> Fresh {
-    Fresh { is_sys_admin: false, epochs: Epochs { user, mandates: 0, catalogue: 0, era: 1 } }
+    let epochs = Epochs { user, mandates: 0, catalogue: 0, era: 1 };
+    Fresh { is_sys_admin: false, must_change_password: false, epochs }
 }
 
 /// What is true, and those who asked.

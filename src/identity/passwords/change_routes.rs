@@ -32,11 +32,13 @@ pub(super) fn routes(app: &App) -> Routes {
 pub struct ChangePassword {
     #[schema(example = "bailiwick-demo", format = Password)]
     current: String,
+    /// 15 to 128 characters unless the service was told otherwise, not easily guessed.
     #[schema(example = "quiet-Harbour-58-lantern", format = Password)]
     password: String,
 }
 
-/// Changes one's own password. The caller's other sessions end; the one that calls stays.
+/// Changes one's own password. The caller's other sessions end; the one that calls stays, and
+/// reaches everything, also where somebody else had chosen the password of before.
 #[utoipa::path(put, path = "/api/auth/password", tag = "Sign-in", request_body = ChangePassword,
     responses((status = 204, description = "Changed")))]
 async fn change_password(

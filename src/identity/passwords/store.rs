@@ -37,7 +37,7 @@ pub(super) async fn change_password(
 ) -> Result<bool> {
     let changed = sqlx::query!(
         "with forgotten as (delete from tries_in_a_row where user_id = $1)
-         update users set password_hash = $3
+         update users set password_hash = $3, must_change_password = false
          where id = $1 and password_hash = $2 and enabled and erased_at is null",
         account.user().uuid(),
         before.hash,
@@ -83,7 +83,8 @@ pub(super) async fn reset_password(
 ) -> Result<bool> {
     let changed = sqlx::query!(
         "with forgotten as (delete from tries_in_a_row where user_id = $1)
-         update users set password_hash = $2 where id = $1 and enabled and erased_at is null",
+         update users set password_hash = $2, must_change_password = false
+         where id = $1 and enabled and erased_at is null",
         account.user().uuid(),
         hash,
     )

@@ -6,7 +6,8 @@ macro_rules! users {
         sqlx::query!(
             $before
                 + r#" u.id, u.username, u.email, u.first_name, u.last_name, u.language, u.enabled,
-                      u.is_sys_admin, u.email_verified, u.created_at, u.last_login_at, u.version "#
+                      u.is_sys_admin, u.email_verified, u.must_change_password,
+                      u.created_at, u.last_login_at, u.version "#
                 + $($after)+,
             $($argument),*
         )
@@ -27,6 +28,7 @@ macro_rules! user_of {
             enabled: $row.enabled,
             is_sys_admin: $row.is_sys_admin,
             email_verified: $row.email_verified,
+            must_change_password: $row.must_change_password,
             // There are no second factors yet, so nobody has one.
             mfa_enabled: false,
             created_at: $row.created_at,

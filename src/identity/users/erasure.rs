@@ -46,8 +46,8 @@ pub(super) async fn erase(
          update users
          set username = $2, username_key = $2, email = null, email_key = null,
              email_verified = false, first_name = null, last_name = null, language = 'en',
-             password_hash = null, last_login_at = null, enabled = false, is_sys_admin = false,
-             erased_at = $3, version = version + 1
+             password_hash = null, must_change_password = false, last_login_at = null,
+             enabled = false, is_sys_admin = false, erased_at = $3, version = version + 1
          where id = $1 and erased_at is null",
         account.user().uuid(),
         pseudonym(),

@@ -51,8 +51,8 @@ pub struct Filter {
 /// What is told of an account `u`: the columns of [`users!`](super::columns::users), and where it
 /// belongs.
 const COLUMNS: &str = "u.id, u.username, u.email, u.first_name, u.last_name, u.language, u.enabled,
-    u.is_sys_admin, u.email_verified, false as mfa_enabled, u.created_at, u.last_login_at,
-    u.version,
+    u.is_sys_admin, u.email_verified, u.must_change_password, false as mfa_enabled,
+    u.created_at, u.last_login_at, u.version,
     (select coalesce(jsonb_agg(jsonb_build_object(
                'id', d.id, 'name', d.name, 'code', d.code, 'enabled', m.enabled, 'roles',
                (select coalesce(jsonb_agg(r.label order by r.label_key), '[]')

@@ -74,7 +74,8 @@ async fn list_users(
     Ok(lister.answer(&paging, rows))
 }
 
-/// Makes an account. It has no access to anything until a mandate adds it.
+/// Makes an account. It has no access to anything until a mandate adds it, and unless
+/// `mustChangePassword` is `false` its owner has to change the password first.
 #[utoipa::path(post, path = "/api/users", tag = "Users", request_body = CreateUser,
     responses((status = 201, description = "The account", body = User)))]
 async fn create_user(
@@ -94,6 +95,7 @@ async fn create_user(
         language: &checked.language,
         password_hash: &hash,
         is_sys_admin: body.is_sys_admin.unwrap_or(false),
+        must_change_password: body.must_change_password.unwrap_or(true),
         now: system.now(),
     };
     let user = store::insert(&mut writing, system.system(), &new).await?;

@@ -79,6 +79,9 @@ pub struct User {
     pub is_sys_admin: bool,
     #[schema(example = true)]
     pub email_verified: bool,
+    /// Somebody else chose the password: until it is changed, sessions reach `GET /api/auth/me`,
+    /// `PUT /api/auth/password`, `POST /api/auth/refresh` and `POST /api/auth/logout`.
+    pub must_change_password: bool,
     // There are no second factors yet, so nobody has one.
     pub mfa_enabled: bool,
     pub created_at: DateTime<Utc>,

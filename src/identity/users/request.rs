@@ -16,7 +16,7 @@ use crate::kernel::names;
 pub struct CreateUser {
     #[schema(example = "erin")]
     username: String,
-    /// 12 to 128 characters, not easily guessed.
+    /// 15 to 128 characters unless the service was told otherwise, not easily guessed.
     #[schema(format = Password, example = "harbour-Lantern-27-moss")]
     password: String,
     #[schema(example = "erin@acme.example")]
@@ -28,6 +28,10 @@ pub struct CreateUser {
     #[schema(example = "en")]
     language: Option<String>,
     pub(super) is_sys_admin: Option<bool>,
+    /// Whether its owner has to choose another password before anything else; `true` where it is
+    /// left out. `false` is for accounts whose password nobody else knows.
+    #[schema(default = true)]
+    pub(super) must_change_password: Option<bool>,
 }
 
 /// A body whose every field is in order.

@@ -21,14 +21,16 @@ pub struct NewUser<'a> {
     pub language: &'a str,
     pub password_hash: &'a str,
     pub is_sys_admin: bool,
+    pub must_change_password: bool,
     pub now: DateTime<Utc>,
 }
 
 pub async fn insert(connection: &mut PgConnection, _: System, user: &NewUser<'_>) -> Result<User> {
     let row = users!(
         "insert into users as u (id, username, username_key, email, email_key, first_name,
-           last_name, language, password_hash, is_sys_admin, created_at)
-         values ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning",
+           last_name, language, password_hash, is_sys_admin, created_at,
+           must_change_password)
+         values ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning",
         [""],
         user.id.uuid(),
         user.username,
@@ -40,6 +42,7 @@ pub async fn insert(connection: &mut PgConnection, _: System, user: &NewUser<'_>
         user.password_hash,
         user.is_sys_admin,
         user.now,
+        user.must_change_password,
     )
     .map(|row| user_of!(row))
     .fetch_one(connection)

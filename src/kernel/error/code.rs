@@ -57,6 +57,9 @@ codes! {
     SessionRevoked = 401, "The session is over",
         "Sign in anew. A refresh token is good once, until the session ends; one that was used \
         already, longer than a moment ago, ends it.";
+    PasswordChangeRequired = 403, "Change your password first",
+        "Somebody else chose it: send PUT /api/auth/password. Until then the session reaches \
+        nothing but that, GET /api/auth/me, POST /api/auth/refresh and POST /api/auth/logout.";
     RegistrationClosed = 403, "Nobody registers here",
         "Ask whoever runs this service for an account.";
     PermissionDenied = 403, "Your roles do not allow this",

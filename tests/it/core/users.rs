@@ -1,5 +1,6 @@
 //! Accounts.
 
+mod create_plays;
 mod plays;
 
 use super::{ONLY_CASES, Slice};
@@ -19,7 +20,9 @@ pub const SLICE: Slice = Slice {
     cases: &[
         case("list_users", USERS, 200),
         case("create_user", USERS, 201)
-            .body(r#"{"username": "$unique", "password": "$password"}"#)
+            .body(
+                r#"{"username": "$unique", "password": "$password", "mustChangePassword": false}"#,
+            )
             .told(Platform),
         case("get_user", ACCOUNT, 200),
         case("update_user", ACCOUNT, 200).body(r#"{"language": "de"}"#).told(Platform),

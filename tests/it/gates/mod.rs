@@ -33,6 +33,7 @@ mod once;
 mod openapi;
 pub mod operations;
 mod overlap;
+mod password_to_change;
 mod plans;
 mod problems;
 mod purge;

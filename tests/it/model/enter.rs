@@ -71,6 +71,9 @@ impl Entered {
     }
 }
 
+/// What somebody may do whose password somebody else chose.
+const WITH_ANY_PASSWORD: [&str; 3] = ["get_me", "change_password", "logout"];
+
 type Let<T> = Result<T, Refusal>;
 
 fn no_mandate() -> Refusal {
@@ -143,6 +146,9 @@ impl World {
         let user = self.user(self.sessions[session].user);
         if self.sessions[session].ended || !user.active() {
             return Err(unauthenticated());
+        }
+        if user.must_change && !WITH_ANY_PASSWORD.contains(&call.operation.id) {
+            return Err(Refusal::of(403, "password_change_required"));
         }
         let entered =
             Entered { user: user.id, session, flag: user.sys_admin, mandate, instance, ..nobody };

@@ -77,6 +77,7 @@ fn person(id: Uuid, name: &str, sys_admin: bool) -> User {
         enabled: true,
         sys_admin,
         verified: true,
+        must_change: false,
         erased: false,
         version: 1,
     }

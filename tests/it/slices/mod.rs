@@ -44,6 +44,7 @@ mod mandate_codes;
 mod mandates;
 mod members;
 mod missing;
+mod must_change;
 mod navigation;
 mod offered_resets;
 mod ops;

@@ -19,6 +19,7 @@ async fn an_account_is_made_and_can_sign_in() {
     let root = world.root();
     let body = json!({
         "username": " Erin ", "password": PASSWORD, "email": "Erin@Example.org",
+            "mustChangePassword": false,
             "firstName": " Erin ", "lastName": "Fox", "language": "de",
     });
     let made = root.post(PATH, body).await;

@@ -160,7 +160,9 @@ fn change_password(world: &mut World, entered: &Entered, call: &Call, _: &Told) 
     if wanted == before || ![PASSWORD, ANOTHER].contains(&wanted) {
         return Err(Refusal::invalid());
     }
-    wanted.clone_into(&mut world.user_mut(entered.user).password);
+    let own = world.user_mut(entered.user);
+    wanted.clone_into(&mut own.password);
+    own.must_change = false;
     for (index, session) in world.sessions.iter_mut().enumerate() {
         session.ended |= session.user == entered.user && index != entered.session;
     }

@@ -3,15 +3,15 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::create_plays::{create, draw_create};
 use crate::core::auth::plays::{may_not_guess, tell_own_password};
-use crate::harness::app::PASSWORD;
 use crate::model::call::Call;
 use crate::model::dice::Dice;
 use crate::model::enter::{Entered, Guard, require_version};
 use crate::model::operations::{LIST, Operation, Told};
 use crate::model::pages::{Asked, Row};
 use crate::model::reply::{Outcome, Refusal, Reply};
-use crate::model::shape::{self, Field, Kind, may, may_but_null, needs, shaped, shaped_if_any};
+use crate::model::shape::{self, Field, Kind, may, may_but_null, shaped, shaped_if_any};
 use crate::model::world::access::CREATE;
 use crate::model::world::{Event, User, World, key};
 
@@ -115,7 +115,7 @@ fn list(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     )
 }
 
-fn draw_email(dice: &mut Dice<'_>) -> Value {
+pub(super) fn draw_email(dice: &mut Dice<'_>) -> Value {
     let number = dice.below(12);
     match dice.below(10) {
         0 => json!("no address"),
@@ -124,33 +124,8 @@ fn draw_email(dice: &mut Dice<'_>) -> Value {
     }
 }
 
-fn draw_create(dice: &mut Dice<'_>) -> Option<()> {
-    // Each costs a password's hash.
-    if dice.world.users.len() > 22 {
-        return None;
-    }
-    let (number, email, first, sys) =
-        (dice.below(40), draw_email(dice), dice.name(), dice.chance(0.2));
-    let username = [format!("person-{number}"), format!("Person-{number}"), "no name".to_owned()]
-        [[0, 0, 0, 0, 0, 1, 2][dice.below(7)]]
-    .clone();
-    let password = [PASSWORD, "password1234", "short"][[0, 0, 0, 0, 0, 0, 1, 2][dice.below(8)]];
-    let mut body = dice.some(vec![
-        ("email", 0.5, email),
-        ("firstName", 0.4, json!(first)),
-        ("language", 0.2, json!("de")),
-        ("isSysAdmin", 0.2, json!(sys)),
-    ]);
-    body.extend([
-        ("username".to_owned(), json!(username)),
-        ("password".to_owned(), json!(password)),
-    ]);
-    dice.send(body.into());
-    Some(())
-}
-
 /// An address, as far as the ones that are played need it.
-fn email(body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
+pub(super) fn email(body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
     let email = shape::text(body, "email").map(|text| text.trim().to_owned());
     if email.as_ref().is_some_and(|email| !email.contains('@')) {
         Err(Refusal::invalid())
@@ -159,7 +134,7 @@ fn email(body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
     }
 }
 
-fn require_free(world: &World, user: &User) -> Result<(), Refusal> {
+pub(super) fn require_free(world: &World, user: &User) -> Result<(), Refusal> {
     let others = || world.users.iter().filter(|row| row.id != user.id && !row.erased);
     let address = |user: &User| user.email.as_deref().map(key);
     if others().any(|row| row.username == user.username) {
@@ -167,46 +142,6 @@ fn require_free(world: &World, user: &User) -> Result<(), Refusal> {
     }
     let taken = address(user).is_some() && others().any(|row| address(row) == address(user));
     if taken { Err(Refusal::of(409, "email_taken")) } else { Ok(()) }
-}
-
-fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outcome {
-    const FIELDS: [Field; 7] = [
-        needs("username", Kind::Text),
-        needs("password", Kind::Text),
-        may("email", Kind::Text),
-        may("firstName", Kind::Text),
-        may("lastName", Kind::Text),
-        may("language", Kind::Text),
-        may("isSysAdmin", Kind::Flag),
-    ];
-    let body = shaped(call, &FIELDS)?;
-    let username = key(shape::text(body, "username").unwrap_or_default());
-    if username.contains(' ') || shape::text(body, "password") != Some(PASSWORD) {
-        return Err(Refusal::invalid());
-    }
-    let user = User {
-        id: told.id(),
-        username,
-        password: PASSWORD.to_owned(),
-        email: email(body)?,
-        first_name: shape::named(body, "firstName")?,
-        last_name: shape::named(body, "lastName")?,
-        language: shape::language(body)?.unwrap_or_else(|| "en".to_owned()),
-        enabled: true,
-        sys_admin: shape::flag(body, "isSysAdmin").unwrap_or(false),
-        verified: false,
-        erased: false,
-        version: 1,
-    };
-    require_free(world, &user)?;
-    let answer = user.answer();
-    world.note_everywhere(
-        entered.user,
-        &[],
-        &Event::of("user_created", "user", user.id).target(user.id),
-    );
-    world.users.push(user);
-    Ok(Reply::created(answer))
 }
 
 fn draw_one(dice: &mut Dice<'_>) -> Option<Uuid> {
@@ -335,7 +270,7 @@ fn require_others(
 }
 
 fn draw_erase(dice: &mut Dice<'_>) -> Option<()> {
-    let user = if dice.chance(0.15) { dice.caller() } else { dice.living_user()? };
+    let user = if dice.chance(0.1) { dice.caller() } else { dice.living_user()? };
     // Those whom the history began with stay, for the most part.
     if dice.world.users.iter().take(8).any(|row| row.id == user) && !dice.daring {
         return None;
@@ -345,7 +280,7 @@ fn draw_erase(dice: &mut Dice<'_>) -> Option<()> {
         dice.ask("mode", "erase");
     }
     let own = user == dice.caller();
-    if own && dice.chance(0.8) || dice.chance(0.1) {
+    if own && dice.chance(0.8) || dice.chance(0.04) {
         let right = dice.world.user(user).password.clone();
         let is_right = dice.chance(0.85) || may_not_guess(dice.world, user);
         let password = if is_right { right } else { "not-the-Password-1".to_owned() };
@@ -393,6 +328,7 @@ fn erase(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome
         enabled: false,
         sys_admin: false,
         verified: false,
+        must_change: false,
         erased: true,
         version,
         ..before

@@ -19,6 +19,8 @@ pub struct User {
     pub enabled: bool,
     pub sys_admin: bool,
     pub verified: bool,
+    /// Somebody else chose the password.
+    pub must_change: bool,
     pub erased: bool,
     pub version: i64,
 }
@@ -83,7 +85,7 @@ impl User {
                 "firstName": self.first_name, "lastName": self.last_name,
             "language": self.language, "enabled": self.enabled, "isSysAdmin": self.sys_admin,
                 "emailVerified": self.verified,
-            "mfaEnabled": false, "version": self.version,
+            "mustChangePassword": self.must_change, "mfaEnabled": false, "version": self.version,
         })
     }
     /// Whether a search finds it by name or address.

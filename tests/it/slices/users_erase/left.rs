@@ -104,6 +104,7 @@ async fn the_name_and_address_are_free_and_bring_nothing_back() {
     world.admit(acme, old.id, &[acme.instance_role("playbooks-viewer")]).await;
     let body = json!({
         "username": "acme-member", "email": "acme-member@example.com", "password": PASSWORD,
+        "mustChangePassword": false,
     });
     root.post("/api/users", body.clone()).await.refused(409, "username_taken");
     root.delete(erasing(old.id)).await.expect(200);

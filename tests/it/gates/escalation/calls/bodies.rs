@@ -175,6 +175,7 @@ impl Dice<'_> {
                 json!({
                     "username": format!("u{}", self.random.random::<u32>()), "password": PASSWORD,
                     "isSysAdmin": self.random.random_bool(0.2),
+                    "mustChangePassword": self.random.random_bool(0.1),
                 })
             }
             ("PATCH", _) => match self.random.random_range(0..3) {
