@@ -14,5 +14,6 @@ pub mod missing;
 pub mod names;
 pub(crate) mod problem;
 pub mod telemetry;
+pub mod tls;
 pub mod translations;
 pub(crate) mod weight;

@@ -23,6 +23,7 @@ use reader::Reader;
 
 use super::error::Error;
 use super::mail::Mailer;
+use super::tls::Authorities;
 
 pub use log_format::LogFormat;
 pub(crate) use rule::TOKEN;
@@ -119,7 +120,10 @@ impl Settings {
         let own = || self.database_url.is_none().then(|| self.data_dir.join("mail"));
         match (&self.mail_dir, &self.smtp_url) {
             (Some(folder), _) => Mailer::to_folder(&self.mail_from, folder.clone()),
-            (None, Some(url)) => Mailer::to_server(&self.mail_from, url.expose()),
+            (None, Some(url)) => {
+                let authorities = Authorities::of_file(self.ca_file.as_deref())?;
+                Mailer::to_server(&self.mail_from, url.expose(), authorities)
+            }
             (None, None) => own().map_or_else(
                 || Ok(Mailer::nowhere()),
                 |folder| Mailer::to_folder(&self.mail_from, folder),
@@ -154,6 +158,7 @@ impl Settings {
             Some(mut settings) if problems.is_empty() => {
                 settings.data_dir = working_folder.join(settings.data_dir);
                 settings.mail_dir = settings.mail_dir.map(|folder| working_folder.join(folder));
+                settings.ca_file = settings.ca_file.map(|file| working_folder.join(file));
                 Ok(Loaded { settings, sources })
             }
             _ => Err(ConfigErrors(problems)),

@@ -221,6 +221,11 @@ settings! {
             Fallback::Unset("none"), rule::optional(rule::smtp_url()),
             "The mail server: `smtps://user:password@host`, or `smtp://…` with STARTTLS. One on \
                 this machine is spoken to without, unless `?tls=required` stands behind it.";
+        ca_file: Option<PathBuf> = "ca_file", "BAILIWICK_CA_FILE",
+            Fallback::Unset("none"), rule::optional(rule::path()),
+            "A file of certificates (PEM) of authorities that are trusted beside those of \
+                browsers: by mail, and by the lookup of stolen passwords. The database's stands \
+                in its URL.";
         mail_from: String = MAIL_FROM, "BAILIWICK_MAIL_FROM",
             Fallback::Text("bailiwick@localhost"), rule::mailbox(),
             "Whom mail is from. Required with `smtp_url`.";

@@ -7,13 +7,14 @@ use std::time::Duration;
 use lettre::Address;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use tokio::time::timeout;
 
 use super::Delivery;
 use super::server::{Security, Server};
+use crate::kernel::tls::Authorities;
 
 /// For each answer but the last.
 const STEP: Duration = Duration::from_secs(20);
@@ -39,7 +40,7 @@ pub(super) enum Trouble {
 
 /// Hands a message over.
 pub(super) async fn hand_over(
-    server: &Server,
+    server: (&Server, &Authorities),
     (from, to): (&Address, &Address),
     message: &[u8],
 ) -> Result<Delivery, Trouble> {
@@ -60,14 +61,20 @@ pub(super) async fn hand_over(
 }
 
 /// A connection that is as secret as it should be, and knows who we are.
-async fn greeted(server: &Server) -> Result<AsyncSmtpConnection, Trouble> {
+async fn greeted(
+    (server, authorities): (&Server, &Authorities),
+) -> Result<AsyncSmtpConnection, Trouble> {
     let hello = ClientId::default();
     let parameters = || {
-        let parameters = TlsParameters::new(server.host.clone());
-        parameters.map_err(|error| Trouble::Unreachable(error.to_string()))
+        let mut parameters = TlsParameters::builder(server.host.clone());
+        for certificate in authorities.certificates() {
+            let root = Certificate::from_der(certificate.to_vec());
+            parameters = parameters.add_root_certificate(root?);
+        }
+        parameters.build_rustls()
     };
     let from_the_beginning = match server.security {
-        Security::Tls => Some(parameters()?),
+        Security::Tls => Some(parameters().map_err(|error| unusable(&error))?),
         Security::StartTls | Security::None => None,
     };
     let address = (server.host.as_str(), server.port);
@@ -78,13 +85,22 @@ async fn greeted(server: &Server) -> Result<AsyncSmtpConnection, Trouble> {
         if !connection.can_starttls() {
             return Err(Trouble::InTheClear);
         }
-        step("STARTTLS", STEP, connection.starttls(parameters()?, &hello)).await?;
+        step(
+            "STARTTLS",
+            STEP,
+            connection.starttls(parameters().map_err(|error| unusable(&error))?, &hello),
+        )
+        .await?;
     }
     if let Some((user, password)) = server.credentials.clone() {
         let credentials = Credentials::new(user, password);
         step("AUTH", STEP, connection.auth(DEFAULT_MECHANISMS, &credentials)).await?;
     }
     Ok(connection)
+}
+
+fn unusable(error: &SmtpError) -> Trouble {
+    Trouble::Unreachable(error.to_string())
 }
 
 async fn step<T>(

@@ -16,6 +16,7 @@ use url::Host;
 use uuid::Uuid;
 
 use super::error::{Error, Result};
+use super::tls::Authorities;
 
 pub(super) use server::Server;
 
@@ -60,7 +61,7 @@ struct Outlet {
 
 #[derive(Debug)]
 enum Way {
-    Smtp(Server),
+    Smtp(Server, Authorities),
     Folder(PathBuf),
 }
 
@@ -72,10 +73,10 @@ impl Mailer {
     }
 
     /// To the server that a URL names.
-    pub fn to_server(from: &str, url: &str) -> Result<Self> {
+    pub fn to_server(from: &str, url: &str, authorities: Authorities) -> Result<Self> {
         let server = Server::parse(url);
         let server = server.ok_or_else(|| Error::internal("the mail server cannot be read"))?;
-        Self::by(from, Way::Smtp(server))
+        Self::by(from, Way::Smtp(server, authorities))
     }
 
     /// Into a folder, which is made when it is needed.
@@ -103,10 +104,14 @@ impl Mailer {
         };
         let message = composed(&outlet.from, &to, &letter).map_err(Error::internal)?;
         match &outlet.way {
-            Way::Smtp(server) => {
+            Way::Smtp(server, authorities) => {
                 let from = &outlet.from.email;
-                let handed_over =
-                    conversation::hand_over(server, (from, &to), &message.formatted()).await;
+                let handed_over = conversation::hand_over(
+                    (server, authorities),
+                    (from, &to),
+                    &message.formatted(),
+                )
+                .await;
                 handed_over.map_err(Error::internal)
             }
             Way::Folder(folder) => {

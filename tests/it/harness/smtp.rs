@@ -1,13 +1,35 @@
 //! A mail server on loopback. It speaks SMTP (RFC 5321), and does what such servers do when they
 //! are not well.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+use super::secured::acceptor;
+
+/// When the server speaks TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secured {
+    Never,
+    FromTheBeginning,
+    /// By STARTTLS (RFC 3207); nobody signs in before.
+    WhenAsked,
+}
+
+/// How a conversation ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Went {
+    Away,
+    ToBeSecured,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 /// How the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +78,24 @@ impl MailServer {
     }
 
     pub fn on(listener: TcpListener, mood: Mood) -> Self {
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        Self::serving(listener, (url, mood), Secured::Never)
+    }
+
+    /// One that speaks TLS, from the beginning or when it is asked to.
+    pub async fn start_secured(secured: Secured) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = match secured {
+            Secured::FromTheBeginning => format!("smtps://localhost:{port}"),
+            _ => format!("smtp://localhost:{port}?tls=required"),
+        };
+        Self::serving(listener, (url, Mood::Well), secured)
+    }
+
+    fn serving(listener: TcpListener, (url, mood): (String, Mood), secured: Secured) -> Self {
         let server = Self {
-            url: format!("smtp://{}", listener.local_addr().unwrap()),
+            url,
             mood: watch::Sender::new(mood),
             waiting: watch::Sender::new(0),
             received: Arc::default(),
@@ -69,7 +107,7 @@ impl MailServer {
             while let Ok((stream, _)) = listener.accept().await {
                 let server = serving.clone();
                 // Whoever goes away is no concern of the server's.
-                tokio::spawn(async move { drop(server.converse(stream).await) });
+                tokio::spawn(async move { drop(server.answer(stream, secured).await) });
             }
         });
         server
@@ -101,19 +139,46 @@ impl MailServer {
         self.waiting.subscribe().wait_for(|waiting| *waiting >= number).await.unwrap();
     }
 
-    async fn converse(&self, stream: TcpStream) -> std::io::Result<()> {
-        let (reading, mut writing) = stream.into_split();
-        let mut lines = BufReader::new(reading).lines();
+    async fn answer(&self, stream: TcpStream, secured: Secured) -> io::Result<()> {
+        let mut plain = BufStream::new(stream);
+        if secured == Secured::FromTheBeginning {
+            let stream = acceptor().accept(plain.into_inner()).await?;
+            return self.greet_and_converse(BufStream::new(stream)).await;
+        }
+        greet(self, &mut plain).await?;
+        if self.converse(&mut plain, secured).await? == Went::ToBeSecured {
+            let stream = acceptor().accept(plain.into_inner()).await?;
+            self.converse(&mut BufStream::new(stream), Secured::Never).await?;
+        }
+        Ok(())
+    }
+
+    async fn greet_and_converse(&self, mut stream: BufStream<impl Stream>) -> io::Result<()> {
+        greet(self, &mut stream).await?;
+        self.converse(&mut stream, Secured::Never).await.map(drop)
+    }
+
+    async fn converse(
+        &self,
+        stream: &mut BufStream<impl Stream>,
+        secured: Secured,
+    ) -> io::Result<Went> {
         let mut received = Received::default();
         if self.is(Mood::ShuttingOut) {
-            return writing.write_all(b"554 not you\r\n").await;
+            return Ok(Went::Away);
         }
-        writing.write_all(b"220 mail.test ready\r\n").await?;
-        while let Some(line) = lines.next_line().await? {
+        while let Some(line) = line(stream).await? {
             let command = line.split([' ', ':']).next().unwrap_or_default().to_uppercase();
             self.commands.lock().unwrap().push(command.clone());
             let answer = match command.as_str() {
+                "EHLO" if secured == Secured::WhenAsked => {
+                    "250-mail.test\r\n250-AUTH PLAIN\r\n250 STARTTLS"
+                }
                 "EHLO" => "250-mail.test\r\n250-AUTH PLAIN\r\n250 8BITMIME",
+                "STARTTLS" if secured == Secured::WhenAsked => {
+                    say(stream, "220 go on").await?;
+                    return Ok(Went::ToBeSecured);
+                }
                 "AUTH" if self.is(Mood::KnowingNobody) => "535 who are you",
                 "AUTH" => {
                     *self.signed_in.lock().unwrap() = line.split(' ').nth(2).map(decoded);
@@ -129,14 +194,14 @@ impl MailServer {
                     self.judge().await
                 }
                 "DATA" => {
-                    writing.write_all(b"354 go on\r\n").await?;
-                    while let Some(line) = lines.next_line().await?.filter(|line| line != ".") {
+                    say(stream, "354 go on").await?;
+                    while let Some(line) = self::line(stream).await?.filter(|line| line != ".") {
                         let line = line.strip_prefix('.').unwrap_or(&line);
                         received.message.push_str(line);
                         received.message.push_str("\r\n");
                     }
                     if self.is(Mood::HangingUp) {
-                        return Ok(());
+                        return Ok(Went::Away);
                     }
                     self.received.lock().unwrap().push(std::mem::take(&mut received));
                     "250 taken"
@@ -144,9 +209,9 @@ impl MailServer {
                 "QUIT" => "221 bye",
                 _ => "250 OK",
             };
-            writing.write_all(format!("{answer}\r\n").as_bytes()).await?;
+            say(stream, answer).await?;
         }
-        Ok(())
+        Ok(Went::Away)
     }
 
     async fn judge(&self) -> &'static str {
@@ -160,6 +225,23 @@ impl MailServer {
             _ => "250 OK",
         }
     }
+}
+
+async fn greet(server: &MailServer, stream: &mut BufStream<impl Stream>) -> io::Result<()> {
+    say(stream, if server.is(Mood::ShuttingOut) { "554 not you" } else { "220 mail.test ready" })
+        .await
+}
+
+async fn say(stream: &mut BufStream<impl Stream>, answer: &str) -> io::Result<()> {
+    stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
+    stream.flush().await
+}
+
+/// The next line, without its end.
+async fn line(stream: &mut BufStream<impl Stream>) -> io::Result<Option<String>> {
+    let mut line = String::new();
+    let is_one = stream.read_line(&mut line).await? > 0;
+    Ok(is_one.then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// What somebody signs in with (RFC 4616).

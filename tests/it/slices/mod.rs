@@ -39,6 +39,7 @@ mod lists;
 mod lockout;
 mod logs;
 mod lookups;
+mod mail_tls;
 mod mails;
 mod mandate_codes;
 mod mandates;
