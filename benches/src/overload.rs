@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use bailiwick::kernel::credentials::password::Passwords;
+use bailiwick::kernel::credentials::password::{Passwords, Rules};
 use serde::Serialize;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -97,8 +97,8 @@ fn latencies(answers: &[Answered], statuses: &[u16]) -> Vec<f64> {
 /// Hashes a second, with as many workers as the service has.
 async fn alone(how_long: Duration) -> Result<f64> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let passwords =
-        Passwords::new(workers, workers).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    let passwords = Passwords::new(workers, workers, Rules::default())
+        .map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let passwords = Arc::new(passwords);
     let began = Instant::now();
     let mut hashing = JoinSet::new();

@@ -11,7 +11,7 @@ use super::{ours, say};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{RequestMeta, Services, SystemContext};
 use crate::kernel::config::Settings;
-use crate::kernel::credentials::password::Passwords;
+use crate::kernel::credentials::password::{Passwords, Rules};
 use crate::kernel::error::{Code, Error, FieldError, OnConstraint, Result};
 use crate::kernel::ids::UserId;
 use crate::kernel::names;
@@ -76,7 +76,7 @@ async fn checked(create: Create) -> anyhow::Result<NewUser> {
     let email = create.email.map(|email| checked_email(&email)).transpose().map_err(refused)?;
     let password = read_password(&username)?;
     let own_names: Vec<&str> = std::iter::once(username.as_str()).chain(email.as_deref()).collect();
-    let hashed = Passwords::new(1, 1)
+    let hashed = Passwords::new(1, 1, Rules::default())
         .map_err(ours)?
         .new_hash("/password", password, &own_names)
         .await

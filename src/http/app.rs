@@ -65,8 +65,7 @@ impl App {
         Ok(Self(Arc::new(Parts {
             declared: OnceLock::new(),
             tokens: Tokens::new(&keys, issuer, lifetime, services.clock.clone())?,
-            passwords: Passwords::new(settings.password_workers, settings.password_queue)?
-                .own_of_at_least(settings.password_min),
+            passwords: Passwords::of(&settings)?,
             mailer: settings.mailer()?,
             limits: Limits::new(&settings),
             unheeded: Unheeded::default(),

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::file::PASSWORD;
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{RequestMeta, Services, SystemContext};
-use crate::kernel::credentials::password::Passwords;
+use crate::kernel::credentials::password::{Passwords, Rules};
 use crate::kernel::error::{Code, Error, Result};
 
 /// How much to make, and from which seed.
@@ -45,7 +45,7 @@ fn refused(detail: &'static str) -> Error {
 /// Makes the load, in one transaction. What an equal load made before is left alone.
 pub async fn apply(services: &Services, plan: Plan) -> Result<()> {
     plan.check()?;
-    let hash = Passwords::new(1, 1)?.hash(PASSWORD.to_owned()).await?;
+    let hash = Passwords::new(1, 1, Rules::default())?.hash(PASSWORD.to_owned()).await?;
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
     let mut writing = system.write().await?;
     let foreign: i64 = sqlx::query_scalar(

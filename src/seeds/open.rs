@@ -5,12 +5,15 @@ use uuid::Uuid;
 use super::file::Demo;
 use super::file::PASSWORD;
 use crate::context::{RequestMeta, Services, SystemContext};
-use crate::kernel::credentials::password::Passwords;
+use crate::kernel::credentials::password::{Passwords, Rules};
 use crate::kernel::error::Result;
 
+/// Of a load's accounts those hashes are tried that most of them have.
+const MOST_HASHES_OF_A_LOAD: i64 = 5;
+
 /// The usernames of those that still have the password that they were made with. All of a load
-/// share one hash, and one of those that share one stands for them: verifying each would take
-/// minutes.
+/// share one hash until they sign in to a service whose hashes cost more, and one of those that
+/// share one stands for them: verifying each would take minutes.
 pub async fn accounts(services: &Services) -> Result<Option<String>> {
     let demo: Vec<Uuid> = Demo::read()?.users.iter().map(|user| user.id.uuid()).collect();
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
@@ -20,16 +23,16 @@ pub async fn accounts(services: &Services) -> Result<Option<String>> {
              where enabled and erased_at is null)
          select username, password_hash from able where id = any($1)
          union all
-         (select distinct on (password_hash) username, password_hash from able
-          where username_key ~ '^load-[0-9]+$' order by password_hash, length(username_key),
-            username_key)
+         (select min(username), password_hash from able where username_key ~ '^load-[0-9]+$'
+          group by password_hash order by count(*) desc, password_hash limit $2)
          order by username",
     )
     .bind(&demo)
+    .bind(MOST_HASHES_OF_A_LOAD)
     .fetch_all(&mut *reading)
     .await?;
     reading.finish().await?;
-    let passwords = Passwords::new(1, found.len() + 1)?;
+    let passwords = Passwords::new(1, found.len() + 1, Rules::default())?;
     let mut open = Vec::new();
     for (username, hash) in found {
         if hash.is_some() && passwords.verify(PASSWORD.to_owned(), hash).await? {

@@ -20,9 +20,9 @@ use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
 use crate::identity::lockout::{self, Trying};
-use crate::identity::sessions::{self, Life, NewSession, TokenAnswer, UsedFrom};
+use crate::identity::sessions::{self, Life, NewSession, TokenAnswer, UsedFrom, VerifiedPassword};
 use crate::identity::users::{self, User};
-use crate::kernel::credentials::password::Place;
+use crate::kernel::credentials::password::{Place, Verdict};
 use crate::kernel::credentials::token::{KeySet, SignedIn};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{SessionId, UserId};
@@ -35,8 +35,13 @@ pub fn routes(app: &App) -> Routes {
             app,
             Policy::public().class(Class::Auth).charged_by_the_handler(Class::AuthAddress),
         ))
-        .routes(routes!(logout).guard(app, Policy::own_session().class(Class::Auth)))
-        .routes(routes!(get_me).guard(app, Policy::own_session()))
+        .routes(
+            routes!(logout).guard(
+                app,
+                Policy::own_session().before_the_password_is_changed().class(Class::Auth),
+            ),
+        )
+        .routes(routes!(get_me).guard(app, Policy::own_session().before_the_password_is_changed()))
         .routes(routes!(get_key_set).guard(app, Policy::public().class(Class::Public)))
 }
 
@@ -106,7 +111,8 @@ async fn signed_in(
             }
         }
     };
-    services.attended(attempt).await
+    // In a box, since it is large.
+    services.attended(Box::pin(attempt)).await
 }
 
 async fn withdraw(visitor: &Visitor, (account, trying): (Option<UserId>, &Trying)) -> Result<()> {
@@ -137,12 +143,12 @@ async fn let_try(
 async fn opened(
     app: &App,
     visitor: &Visitor,
-    (user, hash): &(UserId, String),
+    (user, password): &(UserId, VerifiedPassword),
     (trying, from): (&Trying, &UsedFrom),
 ) -> Result<Result<SignedIn, Reason>> {
     let (id, user, life) = (SessionId::new(), *user, Life::of(app.settings()));
     let now = visitor.now();
-    let session = NewSession { id, user, password_hash: hash, now, life, from };
+    let session = NewSession { id, user, password, now, life, from };
     let mut writing = visitor.write().await?;
     // The name's counter first, as whoever is let try does: then nobody waits for the other.
     lockout::succeeded(&mut writing, visitor, trying).await?;
@@ -157,22 +163,29 @@ async fn opened(
     Ok(Ok(signed_in))
 }
 
-/// Who may sign in with the password, and its hash; else why not. Each of them takes the same work.
+/// Who may sign in with the password; else why not. Each of them takes the same work.
 async fn verified(
     place: Place,
     found: Option<Credentials>,
     password: String,
-) -> Result<Result<(UserId, String), Reason>> {
+) -> Result<Result<(UserId, VerifiedPassword), Reason>> {
     let usable = match found {
         None => Err(Reason::UnknownAccount),
         Some(account) if !account.enabled => Err(Reason::AccountDisabled),
         Some(Credentials { password_hash: None, .. }) => Err(Reason::NoPassword),
         Some(account) if account.is_spent => Err(Reason::PasswordSpent),
-        Some(Credentials { user, password_hash: Some(hash), .. }) => Ok((user, hash)),
+        Some(Credentials { user, password_hash: Some(hash), password_version, .. }) => {
+            Ok((user, hash, password_version))
+        }
     };
-    let hash = usable.as_ref().ok().map(|(_, hash)| hash.clone());
-    let is_it = place.verify(password, hash).await?;
-    Ok(usable.and_then(|known| if is_it { Ok(known) } else { Err(Reason::WrongPassword) }))
+    let hash = usable.as_ref().ok().map(|(_, hash, _)| hash.clone());
+    let verdict = place.judge(password, hash).await?;
+    Ok(usable.and_then(|(user, _, version)| match verdict {
+        Verdict::Right { stronger } => {
+            Ok((user, VerifiedPassword { version, stronger_hash: stronger }))
+        }
+        Verdict::Wrong => Err(Reason::WrongPassword),
+    }))
 }
 
 /// Ends the session. Its tokens stop working with the next request, on every node.

@@ -16,6 +16,8 @@ const MOST_IN_A_ROW: i32 = 100;
 pub(super) struct Credentials {
     pub user: UserId,
     pub password_hash: Option<String>,
+    /// Which of the passwords that were chosen one after the other it is.
+    pub password_version: i64,
     pub enabled: bool,
     /// Too many were wrong: the password signs in no more.
     pub is_spent: bool,
@@ -31,14 +33,15 @@ pub(super) async fn credentials(
     let row = sqlx::query_as!(
         Credentials,
         r#"with account as (
-             select id, password_hash, enabled from users
+             select id, password_hash, password_version, enabled from users
              where (username_key = $1 or email_key = $1 and email_verified)
                and erased_at is null),
            tried as (
              insert into tries_in_a_row as t (user_id, tries) select id, 1 from account
              on conflict (user_id) do update set tries = least(t.tries + 1, $2 + 1)
              returning t.tries)
-           select a.id as "user!", a.password_hash, a.enabled as "enabled!",
+           select a.id as "user!", a.password_hash,
+             a.password_version as "password_version!", a.enabled as "enabled!",
              t.tries > $2 as "is_spent!"
            from account a cross join tried t"#,
         name,

@@ -92,6 +92,7 @@ async fn chosen(
         return Err(same.because(vec!["It is the password that you have.".to_owned()]).into());
     }
     let names: Vec<&str> = before.names.iter().map(String::as_str).collect();
-    let judged = app.passwords().new_hash_of_own("/password", password, &names).await?;
+    let passwords = app.passwords();
+    let judged = passwords.new_hash("/password", password, &names).await?;
     judged.map_err(|fault| Error::invalid(vec![fault]))
 }

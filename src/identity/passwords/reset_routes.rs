@@ -61,7 +61,8 @@ async fn reset_password(
     let own = store::whose(&mut reading, &visitor, user).await?.ok_or_else(token_gone)?;
     reading.finish().await?;
     let names: Vec<&str> = own.names.iter().map(String::as_str).collect();
-    let judged = app.passwords().new_hash_of_own("/password", body.password, &names).await?;
+    let passwords = app.passwords();
+    let judged = passwords.new_hash("/password", body.password, &names).await?;
     let password_hash = judged.map_err(|fault| Error::invalid(vec![fault]))?;
     retrying(|| reset(&app, &visitor, (user, &own), (&hash, &password_hash))).await
 }

@@ -6,9 +6,10 @@ use crate::context::{Account, Visitor};
 use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
 
-/// A password as it is kept, and what it must not be like.
+/// A password as it is known, and what it must not be like.
 pub(super) struct OwnPassword {
-    pub hash: Option<String>,
+    /// Which of those that were chosen one after the other it is.
+    pub version: i64,
     /// Whatever its owner is called.
     pub names: Vec<String>,
 }
@@ -19,7 +20,7 @@ pub(super) async fn own_password(
 ) -> Result<OwnPassword> {
     let row = sqlx::query_as!(
         OwnPassword,
-        r#"select password_hash as hash,
+        r#"select password_version as version,
              array_remove(array[username, email, first_name, last_name], null) as "names!"
            from users where id = $1"#,
         account.user().uuid()
@@ -38,9 +39,9 @@ pub(super) async fn change_password(
     let changed = sqlx::query!(
         "with forgotten as (delete from tries_in_a_row where user_id = $1)
          update users set password_hash = $3, must_change_password = false
-         where id = $1 and password_hash = $2 and enabled and erased_at is null",
+         where id = $1 and password_version = $2 and enabled and erased_at is null",
         account.user().uuid(),
-        before.hash,
+        before.version,
         hash,
     )
     .execute(connection)

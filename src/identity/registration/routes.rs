@@ -98,7 +98,7 @@ async fn judged(
     let checked = body.checked(&mut errors);
     let Some((username, (email, email_key))) = checked.filter(|_| errors.is_empty()) else {
         // All that is wrong is told at once, but nothing is hashed in vain.
-        errors.extend(passwords.fault_of_own("/password", body.password.clone(), &own).await?);
+        errors.extend(passwords.fault("/password", body.password.clone(), &own).await?);
         return Err(Error::invalid(errors));
     };
     let mut reading = visitor.read().await?;
@@ -107,7 +107,7 @@ async fn judged(
     if is_taken {
         return Err(username_taken());
     }
-    let hash = passwords.new_hash_of_own("/password", body.password.clone(), &own).await?;
+    let hash = passwords.new_hash("/password", body.password.clone(), &own).await?;
     let password_hash = hash.map_err(|fault| Error::invalid(vec![fault]))?;
     Ok(Checked { language, username, email, email_key, password_hash })
 }

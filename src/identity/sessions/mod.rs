@@ -45,13 +45,21 @@ pub fn routes(app: &App) -> Routes {
     own_routes::routes(app).merge(refresh_routes::routes(app))
 }
 
+/// The password of an account, as somebody has shown that they know it.
+#[derive(Debug)]
+pub struct VerifiedPassword {
+    /// Which of the passwords that were chosen one after the other it is.
+    pub version: i64,
+    /// The hash that it gets, where the one that it has costs too little.
+    pub stronger_hash: Option<String>,
+}
+
 /// A session that is to be opened.
 #[derive(Debug)]
 pub struct NewSession<'a> {
     pub id: SessionId,
     pub user: UserId,
-    /// Of the password that was verified.
-    pub password_hash: &'a str,
+    pub password: &'a VerifiedPassword,
     pub now: DateTime<Utc>,
     pub life: Life,
     pub from: &'a UsedFrom,

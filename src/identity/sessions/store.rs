@@ -20,8 +20,8 @@ pub(super) async fn open(
 ) -> Result<Option<SignedIn>> {
     let opened = sqlx::query!(
         r#"with account as (
-             update users set last_login_at = $3
-             where id = $2 and enabled and erased_at is null and password_hash = $7
+             update users set last_login_at = $3, password_hash = coalesce($9, password_hash)
+             where id = $2 and enabled and erased_at is null and password_version = $7
              returning id, is_sys_admin),
            known as (delete from tries_in_a_row where user_id in (select id from account)),
            opened as (
@@ -38,8 +38,9 @@ pub(super) async fn open(
         session.now + session.life.whole,
         session.from.device.as_deref(),
         session.from.address.as_deref(),
-        session.password_hash,
+        session.password.version,
         session.now + session.life.idle,
+        session.password.stronger_hash.as_deref(),
     )
     .fetch_optional(connection)
     .await?;

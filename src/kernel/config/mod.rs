@@ -114,6 +114,12 @@ impl Settings {
         self.issuer.clone().unwrap_or_else(|| format!("http://{listening}"))
     }
 
+    /// With hashes of passwords at a cost that nobody may set: for tests, which make many.
+    #[must_use]
+    pub fn hashing_with(self, memory_kib: u32, iterations: u32) -> Self {
+        Self { argon2_memory_kib: memory_kib, argon2_iterations: iterations, ..self }
+    }
+
     /// How mail is sent: into a folder where one is named, else to a server; with the embedded
     /// database into a folder beside it.
     pub fn mailer(&self) -> Result<Mailer, Error> {

@@ -209,7 +209,14 @@ settings! {
             "How long a session lasts that is not refreshed; those of SysAdmins an hour.";
         password_min: usize = "password_min", "BAILIWICK_PASSWORD_MIN",
             Fallback::Text("15"), rule::between(8, 64),
-            "The fewest characters of a password that somebody chooses for themselves.";
+            "The fewest characters of a password.";
+        argon2_memory_kib: u32 = "argon2_memory_kib", "BAILIWICK_ARGON2_MEMORY_KIB",
+            Fallback::Text("19456"), rule::between(19_456, 1_048_576),
+            "How much memory hashing a password takes, in KiB (Argon2id). A hash that took less is \
+                made anew when its owner signs in.";
+        argon2_iterations: u32 = "argon2_iterations", "BAILIWICK_ARGON2_ITERATIONS",
+            Fallback::Text("2"), rule::between(2, 20),
+            "How often hashing a password goes through that memory. The same holds.";
         password_workers: usize = "password_workers", "BAILIWICK_PASSWORD_WORKERS",
             Fallback::Cores, rule::between(1, MOST_PASSWORD_WORKERS),
             "How many passwords are hashed at the same time.";

@@ -1,6 +1,7 @@
 //! What somebody proves who they are with: passwords, and the tokens that a sign-in answers.
 
 pub mod claims;
+mod hashing;
 pub mod mailed;
 pub mod password;
 pub mod refresh;

@@ -80,6 +80,9 @@ mod tests {
         assert!(check("password1234", &[]).is_err());
         assert!(check("annemariehuber", &["annemarie", "huber"]).is_err());
         assert!(check("plum-Kettle-94-orbit", &[]).is_ok());
+        // Of whichever letters: nothing is asked of them but that they are hard to guess.
+        assert!(check("vermilion otter ladder quay", &[]).is_ok());
+        assert!(check("495827164038571", &[]).is_ok());
         assert!(check(&"plum-Kettle-94-orbit".repeat(7), &[]).is_err(), "140 characters");
     }
 

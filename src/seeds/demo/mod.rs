@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::file::{Demo, PASSWORD, User};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{Recorded, RequestMeta, Services, SystemContext};
-use crate::kernel::credentials::password::Passwords;
+use crate::kernel::credentials::password::{Passwords, Rules};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::names;
 
@@ -56,7 +56,7 @@ pub async fn is_there(services: &Services) -> Result<bool> {
 /// Loads what is missing of the demo.
 pub async fn apply(services: &Services) -> Result<DemoLoad> {
     let demo = Demo::read()?;
-    let hash = Passwords::new(1, 1)?.hash(PASSWORD.to_owned()).await?;
+    let hash = Passwords::new(1, 1, Rules::default())?.hash(PASSWORD.to_owned()).await?;
     let system = SystemContext::unattended(services.clone(), RequestMeta::default());
     let mut writing = system.write().await?;
     let mut seeding =

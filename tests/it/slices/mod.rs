@@ -26,6 +26,7 @@ mod finding;
 mod freshness;
 mod group_members;
 mod groups;
+mod hash_upgrades;
 mod idempotency;
 mod instance_access;
 mod instances;

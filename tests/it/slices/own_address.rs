@@ -181,3 +181,16 @@ async fn the_token_is_good_for_a_day_and_until_anything_changes() {
     change.json(body).send().await.expect(204);
     verify(own.app(), &three).await.refused(410, "token_gone");
 }
+
+/// Whoever was in the account wanted an address of theirs for it, and the mail has not gone yet.
+#[tokio::test]
+async fn an_address_that_was_wanted_goes_with_the_password() {
+    let own = Own::new().await;
+    own.want("intruder@a.example").await.expect(202);
+    let body = json!({ "current": PASSWORD, "password": CHOSEN });
+    let change = own.app().put("/api/auth/password").bearer(&own.token);
+    change.json(body).send().await.expect(204);
+    let mails = own.mailbox.mails().await;
+    assert_eq!(mails.iter().filter_map(Received::token).count(), 0, "{mails:?}");
+    assert!(mails.iter().all(|mail| mail.to != "intruder@a.example"), "{mails:?}");
+}

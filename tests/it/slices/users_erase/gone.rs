@@ -42,6 +42,7 @@ async fn nothing_personal_is_left_of_an_erased_account() {
         ("enabled", json!(false)),
         ("is_sys_admin", json!(false)),
         ("erased_at", after["erased_at"].clone()),
+        ("password_version", json!(before["password_version"].as_i64().unwrap() + 1)),
         ("version", json!(before["version"].as_i64().unwrap() + 1)),
     ] {
         expected[column] = value;
