@@ -9,6 +9,7 @@ mod open;
 mod secret_key;
 mod seed;
 mod serve;
+mod set_password;
 mod stop;
 mod user;
 

@@ -10,13 +10,21 @@ use anyhow::anyhow;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-use crate::kernel::config::SecretKey;
+use crate::kernel::config::{SecretKey, Settings};
 
 const NAME: &str = "secret.key";
 
+/// The installation's key, wherever it is from.
+pub(super) fn secret(settings: &Settings) -> anyhow::Result<SecretKey> {
+    match &settings.secret_key {
+        Some(key) => Ok(key.clone()),
+        None => load_or_make(&settings.data_dir),
+    }
+}
+
 /// The folder's key. The folder is the caller's alone (its lock is held while the embedded database
 /// runs), so that nobody else makes one at the same time.
-pub(super) fn load_or_make(folder: &Path) -> anyhow::Result<SecretKey> {
+fn load_or_make(folder: &Path) -> anyhow::Result<SecretKey> {
     let path = folder.join(NAME);
     match fs::read_to_string(&path) {
         Ok(text) => SecretKey::from_base64(text.trim()).ok_or_else(|| {

@@ -13,15 +13,16 @@ use tokio::time::{MissedTickBehavior, timeout};
 
 use super::listen::{Listeners, Reserved};
 use super::open::Opened;
+use super::secret_key::secret;
 use super::stop::Stop;
-use super::{descriptors, greeting, ours, say, secret_key};
+use super::{descriptors, greeting, ours, say};
 use crate::assembly;
 use crate::context::Services;
 use crate::http;
 use crate::http::app::App;
 use crate::identity::sessions;
 use crate::kernel::clock::SystemClock;
-use crate::kernel::config::{Loaded, SecretKey, Settings};
+use crate::kernel::config::{Loaded, Settings};
 use crate::kernel::db::bootstrap;
 use crate::kernel::error::Code;
 use crate::kernel::telemetry;
@@ -105,13 +106,6 @@ async fn make_ready(
     limits::beat(&app).await.map_err(ours)?;
     let has_demo = opened.is_embedded() && demo(&app, listening).await?;
     Ok(Ready { app, has_demo, migrations_applied })
-}
-
-fn secret(settings: &Settings) -> anyhow::Result<SecretKey> {
-    match &settings.secret_key {
-        Some(key) => Ok(key.clone()),
-        None => secret_key::load_or_make(&settings.data_dir),
-    }
 }
 
 /// The demo's accounts, whose password everybody knows, are for this machine alone. Tells whether

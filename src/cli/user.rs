@@ -1,5 +1,6 @@
-//! `bailiwick user create`: the way to a platform's first SysAdmin. The password is never an
-//! argument, since those are seen by everybody on the machine and kept in the shell's history.
+//! `bailiwick user`: the way to a platform's first SysAdmin, and to a password for who has none. It
+//! is never an argument, since those are seen by everybody on the machine and kept in the shell's
+//! history.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -7,11 +8,13 @@ use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 
 use super::open::Opened;
+use super::set_password::{self, SetPassword};
 use super::{ours, say};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{RequestMeta, Services, SystemContext};
+use crate::identity::users;
 use crate::kernel::config::Settings;
-use crate::kernel::credentials::password::{Passwords, Rules};
+use crate::kernel::credentials::password::Passwords;
 use crate::kernel::error::{Code, Error, FieldError, OnConstraint, Result};
 use crate::kernel::ids::UserId;
 use crate::kernel::names;
@@ -26,6 +29,9 @@ pub(super) enum User {
         --username ada --email ada@example.com"
     )]
     Create(Create),
+    /// Choose another password for an account
+    #[command(after_help = set_password::EXAMPLES)]
+    SetPassword(SetPassword),
 }
 
 #[derive(Debug, Args)]
@@ -42,14 +48,21 @@ pub(super) struct Create {
 
 struct NewUser {
     username: String,
-    email: Option<String>,
+    /// With what it is compared by.
+    email: Option<(String, String)>,
     password_hash: String,
     is_sys_admin: bool,
 }
 
 pub(super) async fn user(settings: &Settings, what: User) -> anyhow::Result<()> {
-    let User::Create(create) = what;
-    let new = checked(create).await?;
+    match what {
+        User::Create(new) => create(settings, new).await,
+        User::SetPassword(set) => set_password::set_password(settings, set).await,
+    }
+}
+
+async fn create(settings: &Settings, create: Create) -> anyhow::Result<()> {
+    let new = checked(settings, create).await?;
     let opened = Opened::open(settings).await?;
     let outcome = match opened.prepare().await {
         Ok(_) => {
@@ -68,39 +81,34 @@ pub(super) async fn user(settings: &Settings, what: User) -> anyhow::Result<()> 
 }
 
 /// Everything that can be refused without the database is refused before it is opened.
-async fn checked(create: Create) -> anyhow::Result<NewUser> {
-    let refused = |error: FieldError| {
-        anyhow!("the {} {}", error.pointer.trim_start_matches('/'), error.detail)
-    };
-    let username = names::checked_username("/username", &create.username).map_err(refused)?;
-    let email = create.email.map(|email| checked_email(&email)).transpose().map_err(refused)?;
+async fn checked(settings: &Settings, create: Create) -> anyhow::Result<NewUser> {
+    let username =
+        names::checked_username("/username", &create.username).map_err(|fault| refused(&fault))?;
+    let email = create.email.map(|email| users::checked_email(&email)).transpose();
+    let email = email.map_err(|fault| refused(&fault))?;
     let password = read_password(&username)?;
-    let own_names: Vec<&str> = std::iter::once(username.as_str()).chain(email.as_deref()).collect();
-    let hashed = Passwords::new(1, 1, Rules::default())
+    let address = email.as_ref().map(|(email, _)| email.as_str());
+    let own_names: Vec<&str> = std::iter::once(username.as_str()).chain(address).collect();
+    let hashed = Passwords::of(settings)
         .map_err(ours)?
         .new_hash("/password", password, &own_names)
         .await
         .map_err(ours)?;
     Ok(NewUser {
-        password_hash: hashed.map_err(refused)?,
+        password_hash: hashed.map_err(|fault| refused(&fault))?,
         username,
         email,
         is_sys_admin: create.sys_admin,
     })
 }
 
-fn checked_email(email: &str) -> Result<String, FieldError> {
-    let email = email.trim();
-    let form = email
-        .split_once('@')
-        .is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
-    if form && email.len() <= 254 && !email.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Ok(email.to_owned());
-    }
-    Err(FieldError::new("/email", "invalid_email", "must be an e-mail address"))
+/// Why something of an account is refused, in a line.
+pub(super) fn refused(error: &FieldError) -> anyhow::Error {
+    anyhow!("the {} {}", error.pointer.trim_start_matches('/'), error.detail)
 }
 
-fn read_password(username: &str) -> anyhow::Result<String> {
+/// Asked for twice at a terminal, else the first line of standard input.
+pub(super) fn read_password(username: &str) -> anyhow::Result<String> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         let mut line = String::new();
@@ -116,7 +124,7 @@ fn read_password(username: &str) -> anyhow::Result<String> {
     };
     let password = ask(format!("Password for {username}: "))?;
     if password != ask("Once more: ".to_owned())? {
-        bail!("the passwords differ; nothing was made");
+        bail!("the passwords differ; nothing was changed");
     }
     Ok(password)
 }
@@ -135,8 +143,8 @@ async fn make(services: &Services, new: &NewUser) -> Result<UserId> {
     .bind(id.uuid())
     .bind(&new.username)
     .bind(names::account_key(&new.username))
-    .bind(&new.email)
-    .bind(new.email.as_deref().and_then(names::address_key))
+    .bind(new.email.as_ref().map(|(email, _)| email))
+    .bind(new.email.as_ref().map(|(_, key)| key))
     .bind(&new.password_hash)
     .bind(new.is_sys_admin)
     .bind(system.now())
@@ -157,18 +165,4 @@ async fn make(services: &Services, new: &NewUser) -> Result<UserId> {
     let recorded = audit::record_platform(&mut writing, &system, event).await?;
     writing.commit(recorded).await?;
     Ok(id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_need_a_name_and_a_host() {
-        assert!(checked_email(" ada@example.com ").is_ok_and(|email| email == "ada@example.com"));
-        for wrong in ["ada", "@example.com", "ada@example", "ada@b@example.com", "a da@example.com"]
-        {
-            assert!(checked_email(wrong).is_err(), "{wrong}");
-        }
-    }
 }

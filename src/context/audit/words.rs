@@ -35,6 +35,7 @@ words! {
         UserUnlocked = "user_unlocked",
         PasswordChanged = "password_changed",
         PasswordReset = "password_reset",
+        PasswordSet = "password_set",
         PasswordResetRequested = "password_reset_requested",
         EmailChangeRequested = "email_change_requested",
         UserRegistered = "user_registered",

@@ -93,6 +93,8 @@ kinds! {
     PasswordChanged = "mail/en/password_changed.txt", "mail/de/password_changed.txt";
     /// With a token that was mailed: every session ended.
     PasswordReset = "mail/en/password_reset.txt", "mail/de/password_reset.txt";
+    /// By whoever runs the service: told wherever they can be reached.
+    PasswordSet = "mail/en/password_set.txt", "mail/de/password_set.txt";
     /// A refresh token came back that had been used.
     SessionStolen = "mail/en/session_stolen.txt", "mail/de/session_stolen.txt";
     /// A SysAdmin has what chooses another password: told wherever they can be reached.
@@ -126,6 +128,7 @@ impl Kind {
         match self {
             Self::PasswordChanged => "password_changed",
             Self::PasswordReset => "password_reset",
+            Self::PasswordSet => "password_set",
             Self::ResetHandedOut => "reset_handed_out",
             Self::SessionStolen => "session_stolen",
             Self::AddressWanted => "address_wanted",

@@ -2,7 +2,8 @@
 
 use sqlx::PgConnection;
 
-use crate::context::{Account, Visitor};
+use super::SetPassword;
+use crate::context::{Account, System, Visitor};
 use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
 
@@ -92,4 +93,37 @@ pub(super) async fn reset_password(
     .execute(connection)
     .await?;
     Ok(changed.rows_affected() == 1)
+}
+
+/// Whose username it is, and whatever else they are called.
+pub(super) async fn owner(
+    connection: &mut PgConnection,
+    _: System,
+    username_key: &str,
+) -> Result<Option<(UserId, Vec<String>)>> {
+    let row = sqlx::query!(
+        r#"select id, array_remove(array[username, email, first_name, last_name], null) as "names!"
+           from users where username_key = $1 and erased_at is null"#,
+        username_key
+    );
+    Ok(row.fetch_optional(connection).await?.map(|row| (row.id.into(), row.names)))
+}
+
+/// Sets a password that somebody else chose, whatever the one before was.
+pub(super) async fn set_password(
+    connection: &mut PgConnection,
+    account: Account,
+    password: SetPassword<'_>,
+) -> Result<()> {
+    sqlx::query!(
+        "with forgotten as (delete from tries_in_a_row where user_id = $1)
+         update users set password_hash = $2, must_change_password = $3
+         where id = $1 and erased_at is null",
+        account.user().uuid(),
+        password.hash,
+        password.must_change,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -2,6 +2,9 @@
 //! changes, for good and on every node; also one that is being opened at that very moment.
 
 use axum::http::Method;
+use bailiwick::context::{RequestMeta, SystemContext};
+use bailiwick::identity::passwords;
+use bailiwick::kernel::credentials::password::{Passwords, Rules};
 use serde_json::{Value, json};
 
 use super::operations::{document, operations};
@@ -21,12 +24,20 @@ enum End {
     ChangePassword,
     /// With a token that was mailed.
     ResetPassword,
+    /// By whoever runs the service.
+    SetPassword,
     /// By a SysAdmin; one may sign in again at once.
     SignOut,
 }
 
-const ENDS: [End; 5] =
-    [End::Disable, End::Erase, End::ChangePassword, End::ResetPassword, End::SignOut];
+const ENDS: [End; 6] = [
+    End::Disable,
+    End::Erase,
+    End::ChangePassword,
+    End::ResetPassword,
+    End::SetPassword,
+    End::SignOut,
+];
 
 impl End {
     /// What it writes into the trail.
@@ -36,6 +47,7 @@ impl End {
             End::Erase => "user_erased",
             End::ChangePassword => "password_changed",
             End::ResetPassword => "password_reset",
+            End::SetPassword => "password_set",
             End::SignOut => "sessions_ended",
         }
     }
@@ -51,6 +63,11 @@ impl End {
                 let body = json!({ "token": token, "password": "drifting-Lantern-71-quay" });
                 world.app.post("/api/auth/password/reset").json(body).send().await
             }
+            End::SetPassword => {
+                set_password(&world.app, &person.name).await;
+                // Somebody who has nothing to do with it.
+                root.get("/api/auth/me").await
+            }
             End::ChangePassword => {
                 let body = json!({ "current": PASSWORD, "password": "drifting-Lantern-71-quay" });
                 let call = world.app.put("/api/auth/password").bearer(&person.token);
@@ -58,6 +75,16 @@ impl End {
             }
         }
     }
+}
+
+/// As `bailiwick user set-password` does.
+async fn set_password(app: &TestApp, name: &str) {
+    let system = SystemContext::unattended(app.app.services().clone(), RequestMeta::default());
+    let owner = passwords::owner(&system, name).await.unwrap().unwrap();
+    let hashing = Passwords::new(1, 1, Rules::default()).unwrap();
+    let hash = hashing.hash("drifting-Lantern-71-quay".to_owned()).await.unwrap();
+    let password = passwords::SetPassword { hash: &hash, must_change: true };
+    passwords::set(&app.app, &system, &owner, password).await.unwrap();
 }
 
 /// Another way to change an account has to be looked at here.

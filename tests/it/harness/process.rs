@@ -1,6 +1,6 @@
 //! The service as a process of its own: the real program.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -123,6 +123,17 @@ impl Lines {
 pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let folder = folder();
     command(&folder).args(arguments).envs(variables.iter().copied()).output().unwrap()
+}
+
+/// The same, with this on its standard input.
+pub fn run_with_input(arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Output {
+    let folder = folder();
+    let mut command = command(&folder);
+    command.args(arguments).envs(variables.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    process.wait_with_output().unwrap()
 }
 
 /// What `DATABASE_URL` says of a database of the tests.

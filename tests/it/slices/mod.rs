@@ -74,6 +74,7 @@ mod rekeyed;
 mod roles;
 mod session_purge;
 mod sessions;
+mod set_password;
 mod sharing;
 mod sign_in_failures;
 mod smoke;

@@ -1,0 +1,74 @@
+//! `bailiwick user set-password`: for who lost theirs and cannot be mailed a token, or whose
+//! account somebody else is in.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use clap::Args;
+
+use super::open::Opened;
+use super::secret_key::secret;
+use super::user::{read_password, refused};
+use super::{ours, say};
+use crate::context::{RequestMeta, SystemContext};
+use crate::http::app::App;
+use crate::identity::passwords;
+use crate::kernel::clock::SystemClock;
+use crate::kernel::config::Settings;
+use crate::kernel::names;
+
+pub(super) const EXAMPLES: &str = "\
+The password is asked for, or read as one line from standard input:
+  bailiwick user set-password --username ada
+  pwgen -s 24 1 | tee password.txt | bailiwick user set-password --username ada
+It ends the account's sessions and forgets what was tried in vain. Unless it is to be kept, \
+whoever signs in with it has to choose another one before anything else.";
+
+#[derive(Debug, Args)]
+pub(super) struct SetPassword {
+    /// Whose password it is
+    #[arg(long)]
+    username: String,
+    /// Its owner may go on with it: for one's own account, or one that a program signs in to
+    #[arg(long)]
+    keep: bool,
+}
+
+pub(super) async fn set_password(settings: &Settings, set: SetPassword) -> anyhow::Result<()> {
+    // Before anything is opened: nothing waits for who types.
+    let password = read_password(&set.username)?;
+    let opened = Opened::open(settings).await?;
+    let outcome = set_in(&opened, settings, (&set, password)).await;
+    opened.close().await?;
+    outcome?;
+    let and = if set.keep { "" } else { " Whoever signs in has to choose another one." };
+    say(&format!("{} has another password, and was signed out everywhere.{and}", set.username));
+    Ok(())
+}
+
+async fn set_in(
+    opened: &Opened,
+    settings: &Settings,
+    new: (&SetPassword, String),
+) -> anyhow::Result<()> {
+    opened.prepare().await?;
+    let secret = secret(settings)?;
+    let (issuer, database) = (settings.issuer_at(settings.listen), opened.database(settings));
+    let app = App::new(settings.clone(), secret.expose(), issuer, database, Arc::new(SystemClock));
+    let app = app.map_err(ours)?;
+    let outcome = set_with(&app, new).await;
+    app.services().db.close().await;
+    outcome
+}
+
+async fn set_with(app: &App, (set, password): (&SetPassword, String)) -> anyhow::Result<()> {
+    let system = SystemContext::unattended(app.services().clone(), RequestMeta::default());
+    let key = names::account_key(&set.username).unwrap_or_default();
+    let owner = passwords::owner(&system, &key).await.map_err(ours)?;
+    let owner = owner.ok_or_else(|| anyhow!("nobody has the username {}", set.username))?;
+    let names: Vec<&str> = owner.names.iter().map(String::as_str).collect();
+    let judged = app.passwords().new_hash("/password", password, &names).await.map_err(ours)?;
+    let hash = judged.map_err(|fault| refused(&fault))?;
+    let password = passwords::SetPassword { hash: &hash, must_change: !set.keep };
+    passwords::set(app, &system, &owner, password).await.map_err(ours)
+}
