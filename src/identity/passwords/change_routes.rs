@@ -21,8 +21,14 @@ use crate::kernel::error::{Code, Error, FieldError, Result};
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(
         routes!(change_password)
-            .refuses(&[Code::InvalidCredentials, Code::AccountLocked])
-            .guard(app, Policy::own_session().class(Class::Auth).kept_for_no_repetition()),
+            .refuses(&[Code::InvalidCredentials, Code::AccountLocked, Code::Unavailable])
+            .guard(
+                app,
+                Policy::own_session()
+                    .before_the_password_is_changed()
+                    .class(Class::Auth)
+                    .kept_for_no_repetition(),
+            ),
     )
 }
 

@@ -23,7 +23,7 @@ use crate::kernel::ids::UserId;
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(
         routes!(reset_password)
-            .refuses(&[Code::TokenGone])
+            .refuses(&[Code::TokenGone, Code::Unavailable])
             .guard(app, Policy::public().class(Class::Auth)),
     )
 }

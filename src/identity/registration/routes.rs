@@ -28,7 +28,7 @@ pub(super) fn routes(app: &App) -> Routes {
     Routes::new()
         .routes(
             routes!(register_user)
-                .refuses(&[Code::RegistrationClosed, Code::UsernameTaken])
+                .refuses(&[Code::RegistrationClosed, Code::UsernameTaken, Code::Unavailable])
                 .guard(app, Policy::public().class(Class::Auth)),
         )
         .routes(

@@ -24,7 +24,7 @@ use crate::list_query;
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(routes!(list_users).guard(app, Policy::sys())).routes(
         routes!(create_user)
-            .refuses(&[Code::UsernameTaken, Code::EmailTaken])
+            .refuses(&[Code::UsernameTaken, Code::EmailTaken, Code::Unavailable])
             .guard(app, Policy::sys()),
     )
 }

@@ -3,6 +3,7 @@
 //! and an operator who fixes one line only to be told about the next loses patience. Nothing else
 //! in the service looks at the environment.
 
+mod fails;
 mod log_format;
 mod reader;
 mod rule;
@@ -25,6 +26,7 @@ use super::error::Error;
 use super::mail::Mailer;
 use super::tls::Authorities;
 
+pub use fails::Fails;
 pub use log_format::LogFormat;
 pub(crate) use rule::TOKEN;
 pub use secret::{Secret, SecretKey};

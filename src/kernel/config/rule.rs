@@ -11,7 +11,9 @@ use axum::http::HeaderValue;
 use ipnet::IpNet;
 use lettre::message::Mailbox;
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
+use super::fails::Fails;
 use super::log_format::LogFormat;
 use super::secret::{Secret, SecretKey};
 use super::shape::Shape;
@@ -114,6 +116,34 @@ pub(super) fn mailbox() -> SettingRule<String> {
     let expected = "an address, such as accounts@example.org or Example <accounts@example.org>";
     SettingRule::new(Shape::Text, expected, |text| {
         text.parse::<Mailbox>().is_ok().then(|| text.to_owned())
+    })
+}
+
+/// A folder, whose parts are asked for by name.
+pub(super) fn folder_url() -> SettingRule<Url> {
+    let expected = "an http or https URL without user, query or fragment, such as \
+                    https://api.pwnedpasswords.com/range/";
+    SettingRule::new(Shape::Text, expected, |text| {
+        let mut url = Url::parse(text).ok()?;
+        let is_plain = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if !is_plain || !["http", "https"].contains(&url.scheme()) || !is_one_word(text) {
+            return None;
+        }
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        Some(url)
+    })
+}
+
+pub(super) fn fails() -> SettingRule<Fails> {
+    SettingRule::new(Shape::Text, "`open` or `closed`", |text| match text {
+        "open" => Some(Fails::Open),
+        "closed" => Some(Fails::Closed),
+        _ => None,
     })
 }
 
@@ -265,6 +295,26 @@ mod tests {
             "https://app.example.org/ {token}",
         ] {
             assert!(!accepts(&link(), wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_a_plain_url_that_ends_with_a_slash() {
+        for (text, url) in [
+            ("https://api.pwnedpasswords.com/range/", "https://api.pwnedpasswords.com/range/"),
+            ("http://127.0.0.1:8081/range", "http://127.0.0.1:8081/range/"),
+            ("https://breaches.example.org", "https://breaches.example.org/"),
+        ] {
+            assert_eq!((folder_url().check)(text).map(String::from).as_deref(), Some(url));
+        }
+        for wrong in [
+            "api.pwnedpasswords.com/range/",
+            "ftp://breaches.example.org/",
+            "https://user:secret@breaches.example.org/",
+            "https://breaches.example.org/?key=1",
+            "https://breaches.example.org/#1",
+        ] {
+            assert!(!accepts(&folder_url(), wrong), "{wrong}");
         }
     }
 

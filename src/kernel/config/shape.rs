@@ -8,6 +8,7 @@ use axum::http::HeaderValue;
 use figment::value::Value;
 use ipnet::IpNet;
 
+use super::fails::Fails;
 use super::log_format::LogFormat;
 use super::secret::{Secret, SecretKey};
 
@@ -54,7 +55,7 @@ macro_rules! shown_as_written {
         })*
     };
 }
-shown_as_written!(SocketAddr, String, u32, usize, std::num::NonZeroU32, SecretKey);
+shown_as_written!(SocketAddr, String, u32, usize, std::num::NonZeroU32, SecretKey, url::Url);
 
 impl Show for bool {
     fn show(&self) -> String {
@@ -77,6 +78,16 @@ impl Show for Duration {
 impl Show for LogFormat {
     fn show(&self) -> String {
         self.name().to_owned()
+    }
+}
+
+impl Show for Fails {
+    fn show(&self) -> String {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+        .to_owned()
     }
 }
 

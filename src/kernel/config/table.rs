@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use ipnet::IpNet;
+use url::Url;
 
+use super::fails::Fails;
 use super::log_format::LogFormat;
 use super::reader::Reader;
 use super::rule::{self, SettingRule};
@@ -217,6 +219,14 @@ settings! {
         argon2_iterations: u32 = "argon2_iterations", "BAILIWICK_ARGON2_ITERATIONS",
             Fallback::Text("2"), rule::between(2, 20),
             "How often hashing a password goes through that memory. The same holds.";
+        breach_ranges_url: Option<Url> = "breach_ranges_url", "BAILIWICK_BREACH_RANGES_URL",
+            Fallback::Unset("none"), rule::optional(rule::folder_url()),
+            "Where new passwords are looked up among stolen ones, in the format of Pwned \
+                Passwords: the first five letters of a password's SHA-1 follow.";
+        breach_check_fails: Fails = "breach_check_fails", "BAILIWICK_BREACH_CHECK_FAILS",
+            Fallback::Text("open"), rule::fails(),
+            "Whether a password is taken (`open`) or refused (`closed`, 503) that cannot be looked \
+                up there.";
         password_workers: usize = "password_workers", "BAILIWICK_PASSWORD_WORKERS",
             Fallback::Cores, rule::between(1, MOST_PASSWORD_WORKERS),
             "How many passwords are hashed at the same time.";

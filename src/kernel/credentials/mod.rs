@@ -1,5 +1,6 @@
 //! What somebody proves who they are with: passwords, and the tokens that a sign-in answers.
 
+mod breaches;
 pub mod claims;
 mod hashing;
 pub mod mailed;

@@ -11,6 +11,7 @@ use icu_normalizer::ComposingNormalizer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
+use super::breaches::{Breaches, Digest};
 use super::hashing::{self, Cost};
 use super::strength;
 use crate::kernel::config::Settings;
@@ -53,12 +54,13 @@ pub struct Rules {
     pub cost: Cost,
     /// What is called like the service, in nobody's password.
     pub words: Vec<String>,
+    pub breaches: Breaches,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         let words = vec![OURSELVES.to_owned()];
-        Self { shortest: 15, cost: Cost::default(), words }
+        Self { shortest: 15, cost: Cost::default(), words, breaches: Breaches::unasked() }
     }
 }
 
@@ -106,8 +108,9 @@ impl Passwords {
     pub fn of(settings: &Settings) -> Result<Self> {
         let cost =
             Cost { memory_kib: settings.argon2_memory_kib, iterations: settings.argon2_iterations };
+        let breaches = Breaches::of(settings)?;
         let words = words(settings.issuer.as_deref());
-        let rules = Rules { shortest: settings.password_min, cost, words };
+        let rules = Rules { shortest: settings.password_min, cost, words, breaches };
         Self::new(settings.password_workers, settings.password_queue, rules)
     }
 
@@ -125,8 +128,8 @@ impl Passwords {
         self.place()?.verify(password, hash).await
     }
 
-    /// The hash to store (PHC string format), unless the password is refused: for its length, or
-    /// as easily guessed by whoever knows its owner's names.
+    /// The hash to store (PHC string format), unless the password is refused: for its length, as
+    /// easily guessed by whoever knows its owner's names, or as one that was stolen elsewhere.
     pub async fn new_hash(
         &self,
         pointer: &'static str,
@@ -134,11 +137,19 @@ impl Passwords {
         own_names: &[&str],
     ) -> Result<std::result::Result<String, FieldError>> {
         let cost = self.rules.cost;
-        self.judged(pointer, password, own_names, move |password| hashing::hash(password, cost))
-            .await
+        let hashed = move |password: &str| {
+            hashing::hash(password, cost).map(|hash| (hash, Digest::of(password)))
+        };
+        let (hash, digest) = match self.judged(pointer, password, own_names, hashed).await? {
+            Ok(made) => made,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        // While no worker waits.
+        Ok(self.rules.breaches.check(pointer, digest).await?.map(|()| hash))
     }
 
-    /// What the password would be refused for, where it is refused anyway: nothing is hashed.
+    /// What the password would be refused for, where it is refused anyway: nothing is hashed, and
+    /// nobody is asked whether it was stolen.
     pub async fn fault(
         &self,
         pointer: &'static str,

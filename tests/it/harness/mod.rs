@@ -13,6 +13,7 @@ pub mod mailbox;
 mod mailed;
 pub mod networked;
 pub mod process;
+pub mod ranges;
 pub mod secured;
 pub mod smtp;
 pub mod statements;

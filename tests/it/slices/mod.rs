@@ -11,6 +11,7 @@ mod bookings_decisions;
 mod bookings_levels;
 mod bookings_list;
 mod bookings_races;
+mod breached;
 mod concurrency;
 mod connections;
 mod cors;
