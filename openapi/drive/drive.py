@@ -1,7 +1,7 @@
 """Drives the service with Schemathesis, as a SysAdmin, a mandate admin, a member and an outsider.
 
 Each has a service and a world of their own. Fails when a check of Schemathesis fails, when an operation was called too seldom by
-somebody, or when an operation answered 2xx to nobody.
+somebody, when an operation answered 2xx to nobody, or when anything that the service printed or keeps holds a secret of the run.
 """
 
 import argparse
@@ -14,7 +14,10 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import requests
+
 from service import Service
+from unspoken import finds, mailed, spoken
 from world import LEAST_CALLS, ROLES
 
 HERE = Path(__file__).resolve().parent
@@ -22,6 +25,8 @@ DOCUMENT = HERE.parent / "openapi.json"
 OUTPUT = HERE.parents[1] / "target" / "openapi"
 # How the gates call each operation, as they wrote it down.
 DESCRIBED = OUTPUT / "described.json"
+# Passwords and tokens that a run makes at least.
+LEAST_SECRETS = 100
 METHODS = ("get", "put", "post", "delete", "patch")
 # Those that call; each has a service that ends after it.
 running: list[subprocess.Popen] = []
@@ -32,16 +37,19 @@ def operations() -> list[str]:
     return sorted(item[method]["operationId"] for item in paths.values() for method in METHODS if method in item)
 
 
-def drive(role: str, seed: int, more: list[str]) -> tuple[int, dict[str, Counter]]:
-    """Answers Schemathesis' exit code, and how often each operation answered with each status."""
+def drive(role: str, seed: int, more: list[str]) -> tuple[int, list[str], dict[str, Counter]]:
+    """Answers Schemathesis' exit code, where secrets were found, and how often each operation answered with each status."""
     counts, log = OUTPUT / f"{role}.json", OUTPUT / f"{role}.log"
     counts.unlink(missing_ok=True)
+    secrets = OUTPUT / f"{role}.secrets"
+    secrets.unlink(missing_ok=True)
     with Service(OUTPUT / f"{role}.service.log") as service, log.open("w") as output:
         environment = os.environ | {
             "DRIVE_BASE": service.base,
             "DRIVE_ROLE": role,
             "DRIVE_SEED": str(seed),
             "DRIVE_COUNTS": str(counts),
+            "DRIVE_SECRETS": str(secrets),
             "DRIVE_CASES": str(OUTPUT / f"{role}.cases"),
             "DRIVE_DESCRIBED": str(DESCRIBED),
             "DRIVE_MAIL": str(service.mail),
@@ -52,8 +60,24 @@ def drive(role: str, seed: int, more: list[str]) -> tuple[int, dict[str, Counter
         child = subprocess.Popen(command, cwd=OUTPUT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         running.append(child)
         code = child.wait()
+        leaks = leaked(role, service, secrets) if secrets.exists() else [f"{role}: no secrets were noted"]
     told = json.loads(counts.read_text()) if counts.exists() else {}
-    return code, {operation: Counter({int(status): n for status, n in by.items()}) for operation, by in told.items()}
+    return code, leaks, {operation: Counter({int(status): n for status, n in by.items()}) for operation, by in told.items()}
+
+
+def leaked(role: str, service: Service, noted: Path) -> list[str]:
+    """Where anything of a service that is done holds a secret of its run."""
+    told = json.loads(noted.read_text())
+    noted.unlink()
+    printed = OUTPUT / f"{role}.printed"
+    printed.write_text(service.printed + requests.get(service.metrics, timeout=60).text)
+    secrets = set(told["secrets"]) | mailed(service.mail)
+    files = [printed, service.log, *service.stop()]
+    size = sum(file.stat().st_size for file in files) >> 20
+    print(f"{role}: looked for {len(secrets)} secrets in {len(files)} files, {size} MiB.", flush=True)
+    enough = [] if finds() else ["what is hidden is not found"]
+    enough += [] if len(secrets) >= LEAST_SECRETS else [f"only {len(secrets)} secrets were made"]
+    return [f"{role}: {what}" for what in enough + told["repeated"] + spoken(secrets, files)]
 
 
 def is_ok(status: int) -> bool:
@@ -113,9 +137,10 @@ def main() -> int:
     with ThreadPoolExecutor(max_workers=2) as pool:
         stop_in_order(pool)
         results = dict(zip(roles, pool.map(lambda role: drive(role, given.seed, given.more), roles)))
-    found = {role: by for role, (_, by) in results.items()}
+    found = {role: by for role, (*_, by) in results.items()}
     print(table(found))
-    wrong = shortcomings({role: code for role, (code, _) in results.items()}, found)
+    wrong = shortcomings({role: code for role, (code, *_) in results.items()}, found)
+    wrong += [leak for _, leaks, _ in results.values() for leak in leaks]
     for line in wrong:
         print(line)
     print(f"Seed {given.seed}.")

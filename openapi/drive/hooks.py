@@ -15,10 +15,15 @@ import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 
 from targets import ONLY_FROM_ANSWERS, Call, Targets
+from unspoken import Unspoken
 from world import ADMIN, DRIVER, SYS_ADMIN, World, session_of
 
 SEED = int(os.environ["DRIVE_SEED"])
+# Before anybody calls.
+UNSPOKEN = Unspoken()
 WORLD = World(os.environ["DRIVE_BASE"], os.environ["DRIVE_ROLE"], SEED)
+# What is logged or kept of what was refused is as good as told.
+UNSPOKEN.secrets.update(WORLD.tell_in_vain())
 DOCUMENT = Path(__file__).resolve().parent.parent / "openapi.json"
 TARGETS = Targets(WORLD, json.loads(DOCUMENT.read_text()), json.loads(Path(os.environ["DRIVE_DESCRIBED"]).read_text()))
 # Every case as it was generated, in order: what two runs of the same seed have in common.
@@ -98,6 +103,7 @@ def denies_what_is_wrong(case, response) -> bool:
 
 def report() -> None:
     Path(os.environ["DRIVE_COUNTS"]).write_text(json.dumps(answers, indent=1, sort_keys=True))
+    Path(os.environ["DRIVE_SECRETS"]).write_text(json.dumps(UNSPOKEN.told()))
 
 
 def note(case, operation: str) -> None:

@@ -107,7 +107,7 @@ class World:
     # People
 
     def _account(self, username: str, **more) -> str:
-        body = {"username": username, "password": PASSWORD, "email": f"{username}@example.com"} | more
+        body = {"username": username, "password": PASSWORD, "email": f"{username}@example.com", "mustChangePassword": False} | more
         account = self.client.call("POST", "/api/users", self.token(STEWARD), json=body)["id"]
         self.usernames[account] = username
         return account
@@ -125,6 +125,24 @@ class World:
     def _admit(self, feature: str, account: str, labels: list[str]) -> None:
         body = {"userId": account, "roleIds": [self.instance_roles[feature][label] for label in labels]}
         self.by_keeper("POST", f"/api/features/instances/{self.instances[feature]}/users", body)
+
+    def tell_in_vain(self) -> list[str]:
+        """Passwords that are refused, each where it is told."""
+        wrong = [f"wrong-Otter-{number}-ladder-quay" for number in range(1, 6)]
+        token = self.client.sign_in(DRIVER)
+        for method, path, body in (
+            ("POST", "/api/auth/login", {"username": DRIVER, "password": wrong[0]}),
+            ("POST", "/api/auth/register", {"username": "no name", "email": "nobody", "password": wrong[1]}),
+            ("POST", "/api/auth/password/reset", {"token": "bwm_nothing", "password": wrong[2]}),
+            ("PUT", "/api/auth/password", {"current": wrong[3], "password": PASSWORD + "-2"}),
+            ("PUT", "/api/auth/password", {"current": PASSWORD, "password": wrong[4], "more": 1}),
+        ):
+            try:
+                self.client.call(method, path, token if method == "PUT" else None, json=body)
+            except Refused:
+                continue
+            raise RuntimeError(f"{method} {path} took {body}")
+        return wrong
 
     # What is told by mail
 

@@ -223,26 +223,20 @@ fn words_live_where_they_are_said_to() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// `gates::once` is a file of this test program, `unit auth::token` a module with tests in it; a
-/// name that begins with a crate of `crates/` is of that crate.
+/// `gates::once` is a file of this test program, `unit auth::token` a module with tests in it, and
+/// a test in either may be named behind it; a name that begins with a crate of `crates/` is of that
+/// crate.
 #[test]
 fn security_names_tests_that_exist() {
     let text = prose(&root().join("docs/security.md"));
     let (mut named, mut missing) = (0, BTreeSet::new());
     for (before, name) in text.split('`').zip(text.split('`').skip(1)).step_by(2) {
         let (home, within) = home(name);
-        let path = within.replace("::", "/");
-        let file = |place: &str| {
-            ["", "/mod"]
-                .map(|end| home.join(format!("{place}/{path}{end}.rs")))
-                .into_iter()
-                .find(|file| file.exists())
-        };
         let found = if before.ends_with("unit ") {
-            file("src")
-                .is_some_and(|file| std::fs::read_to_string(file).unwrap().contains("#[test]"))
+            let (folder, plain) = (home.join("src"), within.replace("::tests::", "::"));
+            [within, plain.as_str()].iter().any(|name| holds(&folder, name, "test]"))
         } else if ["gates::", "slices::"].iter().any(|it| name.starts_with(it)) || home != root() {
-            file("tests/it").is_some()
+            holds(&home.join("tests/it"), within, "")
         } else {
             continue;
         };
@@ -253,4 +247,18 @@ fn security_names_tests_that_exist() {
     }
     assert!(named > 20, "names are found at all");
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Whether a module, or the test behind its name, is there and holds the words.
+fn holds(folder: &Path, name: &str, words: &str) -> bool {
+    let text = |name: &str| {
+        let path = name.replace("::", "/");
+        let files = ["", "/mod"].map(|end| folder.join(format!("{path}{end}.rs")));
+        files.into_iter().find_map(|file| std::fs::read_to_string(file).ok())
+    };
+    let is_test = |module: &str, test: &str| {
+        text(module).is_some_and(|text| text.contains(&format!("fn {test}(")))
+    };
+    text(name).is_some_and(|text| text.contains(words))
+        || name.rsplit_once("::").is_some_and(|(module, test)| is_test(module, test))
 }

@@ -265,6 +265,43 @@ async fn anything_but_our_own_token_is_refused_in_the_same_words() {
         .expect(200);
 }
 
+/// Ids and times, and what a refresh proves no anew: nobody's name or role is in the hands of
+/// whoever is shown a token.
+#[tokio::test]
+async fn a_token_says_who_and_until_when_and_nothing_else() {
+    let app = TestApp::start().await;
+    app.account("alice", true).await;
+    let pair = super::refresh::signed_in(&app, "alice").await;
+    let mut claims = part(&pair.access, 1);
+    let names: BTreeSet<_> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+    let expected =
+        ["acr", "amr", "aud", "auth_time", "client_id", "exp", "iat", "iss", "jti", "sid", "sub"];
+    assert_eq!(names, BTreeSet::from(expected));
+    app.clock.advance(chrono::Duration::minutes(10));
+    let next = super::refresh::refresh(&app, &pair.refresh).await.expect(200);
+    let next = part(next["accessToken"].as_str().unwrap(), 1);
+    for anew in ["exp", "iat", "jti"] {
+        assert_ne!(claims[anew], next[anew], "{anew}");
+        claims[anew] = next[anew].clone();
+    }
+    assert_eq!(claims, next);
+}
+
+#[tokio::test]
+async fn a_sign_in_ends_no_session_and_no_password_gets_too_old() {
+    let app = TestApp::start().await;
+    app.account("alice", false).await;
+    let mut tokens = Vec::new();
+    for _ in 0..8 {
+        tokens.push(app.sign_in("alice").await);
+    }
+    for token in &tokens {
+        me(&app, token).await.expect(200);
+    }
+    app.clock.advance(chrono::Duration::days(1_000));
+    me(&app, &app.sign_in("alice").await).await.expect(200);
+}
+
 /// One for who is looked at, and one for who waits; alice has an account.
 async fn with_two_places_for_passwords() -> TestApp {
     let app = TestApp::start_with(&[

@@ -6,6 +6,7 @@ mod access_explain;
 mod access_levels;
 mod auth;
 mod authzen;
+mod bad_tokens;
 pub mod bookings;
 mod bookings_decisions;
 mod bookings_levels;
