@@ -43,7 +43,7 @@ pub struct Passwords {
     workers: Arc<Semaphore>,
     places: Arc<Semaphore>,
     dummy: Arc<str>,
-    rules: Rules,
+    rules: Arc<Rules>,
 }
 
 /// What passwords have to be, and what becomes of them.
@@ -52,7 +52,7 @@ pub struct Rules {
     /// In characters.
     pub shortest: usize,
     pub cost: Cost,
-    /// What is called like the service, in nobody's password.
+    /// What the service is called: as easily guessed as its owner's names.
     pub words: Vec<String>,
     pub breaches: Breaches,
 }
@@ -100,7 +100,7 @@ impl Passwords {
             workers: Arc::new(Semaphore::new(workers)),
             places: Arc::new(Semaphore::new(workers + queue)),
             dummy: hashing::nobodys(rules.cost)?,
-            rules,
+            rules: Arc::new(rules),
         })
     }
 
