@@ -66,15 +66,11 @@ async fn greeted(
 ) -> Result<AsyncSmtpConnection, Trouble> {
     let hello = ClientId::default();
     let parameters = || {
-        let mut parameters = TlsParameters::builder(server.host.clone());
-        for certificate in authorities.certificates() {
-            let root = Certificate::from_der(certificate.to_vec());
-            parameters = parameters.add_root_certificate(root?);
-        }
-        parameters.build_rustls()
+        let parameters = parameters(&server.host, authorities);
+        parameters.map_err(|error| Trouble::Unreachable(error.to_string()))
     };
     let from_the_beginning = match server.security {
-        Security::Tls => Some(parameters().map_err(|error| unusable(&error))?),
+        Security::Tls => Some(parameters()?),
         Security::StartTls | Security::None => None,
     };
     let address = (server.host.as_str(), server.port);
@@ -85,12 +81,7 @@ async fn greeted(
         if !connection.can_starttls() {
             return Err(Trouble::InTheClear);
         }
-        step(
-            "STARTTLS",
-            STEP,
-            connection.starttls(parameters().map_err(|error| unusable(&error))?, &hello),
-        )
-        .await?;
+        step("STARTTLS", STEP, connection.starttls(parameters()?, &hello)).await?;
     }
     if let Some((user, password)) = server.credentials.clone() {
         let credentials = Credentials::new(user, password);
@@ -99,8 +90,14 @@ async fn greeted(
     Ok(connection)
 }
 
-fn unusable(error: &SmtpError) -> Trouble {
-    Trouble::Unreachable(error.to_string())
+/// Whom the server has to prove to be, and by whose word.
+fn parameters(host: &str, authorities: &Authorities) -> Result<TlsParameters, SmtpError> {
+    let mut parameters = TlsParameters::builder(host.to_owned());
+    for certificate in authorities.certificates() {
+        let root = Certificate::from_der(certificate.to_vec())?;
+        parameters = parameters.add_root_certificate(root);
+    }
+    parameters.build_rustls()
 }
 
 async fn step<T>(
