@@ -89,10 +89,10 @@ async fn create(
         Vec::new()
     };
     change.as_tenant().await?;
-    let instance =
-        store::insert(&mut change, &grant, &body.feature_code, label, context.now()).await?;
+    let now = context.now();
+    let instance = store::insert(&mut change, &grant, &body.feature_code, label, now).await?;
     let furnished = grant.new_instance(instance.id);
-    let made = roles::copy_templates(&mut change, furnished, &templates, context.now()).await?;
+    let made = roles::copy_templates(&mut change, furnished, &templates, now).await?;
     if let Some(role) = &body.grant_creator_role {
         admit_creator(&mut change, &instance, &made, role).await?;
     }

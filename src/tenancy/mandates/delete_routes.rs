@@ -89,15 +89,16 @@ async fn restore_mandate(
 
 async fn restore(system: &SystemContext, mandate: MandateId) -> Result<Mandate> {
     let mut change = system.change(Locks::default().and_mandate(mandate)).await?;
+    let now = system.now();
     let before = find::find_as_system(&mut change, system.system(), mandate)
         .await?
         .ok_or_else(Error::not_found)?;
     match before.purge_at {
         None => return Err(Error::new(Code::NotDeleted, "The mandate is not deleted.")),
-        Some(purge_at) if purge_at <= system.now() => return Err(Error::not_found()),
+        Some(purge_at) if purge_at <= now => return Err(Error::not_found()),
         Some(_) => {}
     }
-    let after = store::restore(&mut change, system.system(), mandate, system.now()).await?;
+    let after = store::restore(&mut change, system.system(), mandate, now).await?;
     let event = Event::new(Action::MandateRestored, ResourceType::Mandate, mandate)
         .details(json!({ "after": { "name": after.name, "code": after.code } }));
     let recorded = audit::record_everywhere(&mut change, system, &[mandate], event).await?;
