@@ -1,6 +1,6 @@
 //! Sessions: renewed, listed and ended.
 
-mod plays;
+pub mod plays;
 
 use super::{ONLY_CASES, Slice, made};
 use crate::gates::cases::{

@@ -20,6 +20,7 @@ pub enum Guard {
     Asking(Option<(&'static str, usize)>),
     Sys,
     SysOrOneself,
+    Oneself,
     /// A table of the mandate.
     Mandate(&'static str, usize),
     MandateOrSys(&'static str, usize),
@@ -162,7 +163,10 @@ impl World {
             Guard::Context => self.in_context(call, entered),
             Guard::Asking(table) => self.asking(call, entered, table),
             Guard::Sys | Guard::SysOrOneself if sys => self.as_sys_admin(call, entered),
-            Guard::SysOrOneself if call.id("userId")? == entered.user => Ok(entered),
+            Guard::SysOrOneself | Guard::Oneself if call.id("userId")? == entered.user => {
+                Ok(entered)
+            }
+            Guard::Oneself => Err(Refusal::for_oneself()),
             Guard::Sys | Guard::SysOrOneself => Err(Refusal::for_sys_admins()),
             Guard::MandateOrSys(..)
             | Guard::MandateOrEverywhere(..)

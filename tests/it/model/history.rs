@@ -15,11 +15,13 @@ use super::call::{Body, Call, shortened};
 use super::dice::Dice;
 use super::enter::Guard;
 use super::operations::{Operation, Told, all, named};
+use super::post;
 use super::prelude;
 use super::reply::{Outcome, difference};
 use super::spoil::spoil;
 use super::tally::Tally;
 use super::world::{World, listed};
+use crate::harness::mailbox::Mailbox;
 use crate::harness::{Answer, TestApp};
 
 /// How many calls a failure tells.
@@ -81,7 +83,7 @@ fn wanted(id: &str) -> usize {
 
 pub struct History {
     seed: u64,
-    app: TestApp,
+    mailbox: Mailbox,
     world: World,
     random: StdRng,
     /// Of the password that everybody has; one that is cheap to compare with.
@@ -97,15 +99,21 @@ pub struct History {
 
 impl History {
     pub async fn begin(seed: u64) -> Self {
-        let app = TestApp::start().await;
-        let world = World::as_installed(&app).await;
+        // What is handed out is good at once: time goes by nowhere here.
+        let mailbox = Mailbox::with(&[("BAILIWICK_RESET_DELAY_HOURS", "0")]).await;
+        let app = &mailbox.app;
+        let world = World::as_installed(app).await;
         let hash = sqlx::query_scalar("select password_hash from users limit 1")
             .fetch_one(&app.sql)
             .await
             .unwrap();
         let (tokens, open_pages, told) = (Vec::new(), Vec::new(), VecDeque::new());
         let (random, tally) = (StdRng::seed_from_u64(seed), Tally::default());
-        Self { seed, app, world, random, hash, tokens, open_pages, told, step: 0, tally }
+        Self { seed, mailbox, world, random, hash, tokens, open_pages, told, step: 0, tally }
+    }
+
+    fn app(&self) -> &TestApp {
+        &self.mailbox.app
     }
 
     /// Plays so many calls.
@@ -125,13 +133,16 @@ impl History {
         if let Some(difference) = difference(&expected, &answer) {
             panic!("{}", self.report(&difference, &answer));
         }
+        if let Some(difference) = post::delivered(&self.mailbox, &mut self.world).await {
+            panic!("{}", self.report(&difference, &answer));
+        }
         self.tally.count(call.operation, &answer);
         self.learn(call, &told, &expected, &answer).await;
     }
 
     async fn send(&self, call: &Call) -> Answer {
         let method = Method::from_bytes(call.operation.method.as_bytes()).unwrap();
-        let mut request = self.app.call(method, call.uri());
+        let mut request = self.app().call(method, call.uri());
         if let Some(session) = call.session {
             request = request.bearer(&self.tokens[session]);
         }
@@ -157,6 +168,10 @@ impl History {
         let mut told = Told::by(answer);
         let place = match call.operation.id {
             _ if !answer.status.is_success() => return told,
+            "verify_address" => {
+                told.id = self.newest_account().await;
+                return told;
+            }
             "create_mandate" | "create_feature_instance" => told.id,
             "sync_instance_roles" => call.args[0].parse().unwrap(),
             _ => return told,
@@ -164,12 +179,17 @@ impl History {
         let copies = "select template_role_id, id from roles
                         where coalesce(instance_id, mandate_id) = $1 and template_role_id
                         is not null";
-        let rows = sqlx::query(copies).bind(place).fetch_all(&self.app.sql).await.unwrap();
+        let rows = sqlx::query(copies).bind(place).fetch_all(&self.app().sql).await.unwrap();
         told.copies = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         let everyone =
             sqlx::query_scalar("select id from groups where mandate_id = $1").bind(place);
-        told.everyone = everyone.fetch_optional(&self.app.sql).await.unwrap().unwrap_or_default();
+        told.everyone = everyone.fetch_optional(&self.app().sql).await.unwrap().unwrap_or_default();
         told
+    }
+
+    async fn newest_account(&self) -> Uuid {
+        let newest = "select id from users order by created_at desc limit 1";
+        sqlx::query_scalar(newest).fetch_one(&self.app().sql).await.unwrap()
     }
 
     /// Tokens of new sessions and cursors of new pages. A new account gets the cheap hash that all
@@ -191,7 +211,7 @@ impl History {
             let cheap = sqlx::query("update users set password_hash = $2 where id = $1")
                 .bind(user)
                 .bind(&self.hash);
-            cheap.execute(&self.app.sql).await.unwrap();
+            cheap.execute(&self.app().sql).await.unwrap();
         }
         if let Some(position) = reply.page.as_ref().and_then(|page| page.next.clone()) {
             let cursor = answer.body["nextCursor"].as_str().unwrap().to_owned();

@@ -67,19 +67,11 @@ impl World {
 
 fn person(id: Uuid, name: &str, sys_admin: bool) -> User {
     User {
-        id,
-        username: name.to_owned(),
-        password: PASSWORD.to_owned(),
         email: Some(format!("{name}@example.com")),
         first_name: Some(name.to_owned()),
-        last_name: None,
-        language: "en".to_owned(),
-        enabled: true,
         sys_admin,
         verified: true,
-        must_change: false,
-        erased: false,
-        version: 1,
+        ..User::new(id, name.to_owned(), PASSWORD.to_owned())
     }
 }
 

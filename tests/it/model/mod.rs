@@ -31,6 +31,7 @@ mod history;
 mod installed;
 pub mod operations;
 pub mod pages;
+mod post;
 mod prelude;
 pub mod reply;
 pub mod shape;
@@ -50,7 +51,7 @@ use history::History;
 use tally::Tally;
 
 const HISTORIES: u64 = 24;
-const STEPS: usize = 1_000;
+const STEPS: usize = 1_150;
 /// Where not all is played.
 const FEW_STEPS: usize = 400;
 /// How often each mutating operation must have been answered with success in all histories

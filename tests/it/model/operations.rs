@@ -70,6 +70,8 @@ pub struct Told {
     pub session: Uuid,
     /// A new mandate's group `everyone`.
     pub everyone: Uuid,
+    /// That was handed out, for a new password.
+    pub token: String,
     /// Roles that were copied: template and copy.
     pub copies: Vec<(Uuid, Uuid)>,
 }
@@ -78,7 +80,8 @@ impl Told {
     pub fn by(answer: &Answer) -> Self {
         let id = answer.body["id"].as_str().and_then(|id| id.parse().ok()).unwrap_or_default();
         let session = answer.body["accessToken"].as_str().map(session_of);
-        Self { id, session: session.unwrap_or_default(), ..Self::default() }
+        let token = answer.body["token"].as_str().unwrap_or_default().to_owned();
+        Self { id, session: session.unwrap_or_default(), token, ..Self::default() }
     }
     pub fn id(&self) -> Uuid {
         self.id

@@ -71,6 +71,9 @@ impl Refusal {
     pub fn for_sys_admins() -> Self {
         Self { with: json!({ "needed": "sysAdmin" }), ..Self::of(403, "permission_denied") }
     }
+    pub fn for_oneself() -> Self {
+        Self { with: json!({ "needed": "oneself" }), ..Self::of(403, "permission_denied") }
+    }
 }
 
 /// What differs between what the model said and what the service answered; nothing where they

@@ -71,16 +71,16 @@ pub fn fitting<'a>(
     body: &'a Map<String, Value>,
     fields: &[Field],
 ) -> Result<&'a Map<String, Value>, Refusal> {
-    if body.keys().any(|name| !fields.iter().any(|field| field.name == name)) {
-        return Err(Refusal::of(422, "unknown_field"));
-    }
-    for field in fields {
-        match body.get(field.name) {
-            None if field.required => return Err(Refusal::invalid()),
-            None => {}
-            Some(Value::Null) if field.nullable => {}
-            Some(value) => fits(value, field.kind)?,
+    // The first that is wrong is told, in the order in which they are sent; then what is missing.
+    for (name, value) in body {
+        let field = fields.iter().find(|field| field.name == name);
+        let field = field.ok_or_else(|| Refusal::of(422, "unknown_field"))?;
+        if !(field.nullable && value.is_null()) {
+            fits(value, field.kind)?;
         }
+    }
+    if fields.iter().any(|field| field.required && !body.contains_key(field.name)) {
+        return Err(Refusal::invalid());
     }
     Ok(body)
 }

@@ -42,12 +42,14 @@ fn draw_login(dice: &mut Dice<'_>) -> Option<()> {
         .collect();
     let user =
         if dice.chance(0.6) && !waiting.is_empty() { dice.one_of(&waiting)? } else { dice.user()? };
-    let User { username, password: right, .. } = dice.world.user(user).clone();
+    let User { username, email, password: right, .. } = dice.world.user(user).clone();
+    let username = if dice.chance(0.2) { email.unwrap_or(username) } else { username };
     let username = if dice.chance(0.2) { username.to_uppercase() } else { username };
     let username = if dice.chance(0.02) { "nobody-at-all".to_owned() } else { username };
     let is_right = dice.chance(0.9);
     // One more locks the name for as long as time goes by, which is not played.
-    let fails = !is_right || username == "nobody-at-all" || !dice.world.user(user).active();
+    let is_known = dice.world.known_as(&key(&username)) == Some(user);
+    let fails = !is_right || !is_known || !dice.world.user(user).active();
     if fails && failures(dice.world, &key(&username)) >= MOST_FAILURES {
         return None;
     }
@@ -59,9 +61,9 @@ fn draw_login(dice: &mut Dice<'_>) -> Option<()> {
 fn login(world: &mut World, _: &Entered, call: &Call, told: &Told) -> Outcome {
     let body = shaped(call, &[needs("username", Kind::Text), needs("password", Kind::Text)])?;
     let username = key(shape::text(body, "username").unwrap_or_default());
-    let account = world.users.iter().find(|row| row.username == username && !row.erased);
-    let target = account.map(|row| row.id);
-    let Some(user) = account
+    let target = world.known_as(&username);
+    let Some(user) = target
+        .map(|user| world.user(user))
         .filter(|row| row.active() && shape::text(body, "password") == Some(&row.password))
         .map(|row| row.id)
     else {
@@ -75,9 +77,22 @@ fn login(world: &mut World, _: &Entered, call: &Call, told: &Told) -> Outcome {
         return Err(Refusal::of(401, "invalid_credentials"));
     };
     world.failed.remove(&username);
+    if !std::mem::replace(&mut world.user_mut(user).signed_in, true) {
+        // Until then any address of the account would do.
+        world.end_mailed_tokens(user);
+    }
     world.sessions.push(Session { id: told.session, user, ended: false, number: 1 });
     world.note_everywhere(user, &[], &Event::of("user_signed_in", "session", "~").target(user));
     Ok(Reply::ok(json!({ "accessToken": "~", "tokenType": "Bearer", "refreshToken": "~bwr_" })))
+}
+
+impl World {
+    /// Whose name to sign in with it is: a username, or an address that its owner confirmed.
+    fn known_as(&self, name: &str) -> Option<Uuid> {
+        let is_address = |row: &User| row.verified && row.has_address(name);
+        let known = |row: &&User| !row.erased && (row.username == name || is_address(row));
+        self.users.iter().find(known).map(|row| row.id)
+    }
 }
 
 fn draw_logout(dice: &mut Dice<'_>) -> Option<()> {
@@ -141,7 +156,7 @@ fn unlock(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     Ok(Reply::nothing())
 }
 
-const ANOTHER: &str = "drifting-Lantern-71-quay";
+pub const ANOTHER: &str = "drifting-Lantern-71-quay";
 
 fn draw_password(dice: &mut Dice<'_>) -> Option<()> {
     let right = dice.world.users.iter().find(|row| row.id == dice.caller())?.password.clone();
@@ -160,9 +175,8 @@ fn change_password(world: &mut World, entered: &Entered, call: &Call, _: &Told) 
     if wanted == before || ![PASSWORD, ANOTHER].contains(&wanted) {
         return Err(Refusal::invalid());
     }
-    let own = world.user_mut(entered.user);
-    wanted.clone_into(&mut own.password);
-    own.must_change = false;
+    world.choose_password(entered.user, wanted);
+    world.tell(entered.user, "Your password was changed");
     for (index, session) in world.sessions.iter_mut().enumerate() {
         session.ended |= session.user == entered.user && index != entered.session;
     }

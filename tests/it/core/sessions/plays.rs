@@ -65,6 +65,7 @@ fn refresh(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
         world
             .trail
             .push(Event::of("refresh_token_reused", "session", session.id).target(session.user));
+        world.tell(session.user, "Somebody else may have used your session");
         return Err(revoked());
     }
     world.sessions[index].number += 1;
@@ -108,7 +109,7 @@ fn draw_session(dice: &mut Dice<'_>, user: Uuid) -> Option<Uuid> {
 }
 
 /// Whether somebody stays with whom the rest of the history is played.
-fn may_end(dice: &Dice<'_>, user: Uuid) -> bool {
+pub fn may_end(dice: &Dice<'_>, user: Uuid) -> bool {
     let open = dice.world.sessions.iter().filter(|row| row.user == user && !row.ended).count();
     open > 1 || dice.world.present().len() >= 8 || dice.daring
 }

@@ -56,19 +56,13 @@ pub(super) fn create(world: &mut World, entered: &Entered, call: &Call, told: &T
         return Err(Refusal::invalid());
     }
     let user = User {
-        id: told.id(),
-        username,
-        password: PASSWORD.to_owned(),
         email: email(body)?,
         first_name: shape::named(body, "firstName")?,
         last_name: shape::named(body, "lastName")?,
         language: shape::language(body)?.unwrap_or_else(|| "en".to_owned()),
-        enabled: true,
         sys_admin: shape::flag(body, "isSysAdmin").unwrap_or(false),
-        verified: false,
         must_change: shape::flag(body, "mustChangePassword").unwrap_or(true),
-        erased: false,
-        version: 1,
+        ..User::new(told.id(), username, PASSWORD.to_owned())
     };
     require_free(world, &user)?;
     let answer = user.answer();

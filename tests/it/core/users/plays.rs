@@ -151,7 +151,7 @@ fn draw_one(dice: &mut Dice<'_>) -> Option<Uuid> {
 }
 
 /// The account of the path; 410 where it was erased.
-fn found(world: &World, call: &Call) -> Result<User, Refusal> {
+pub(super) fn found(world: &World, call: &Call) -> Result<User, Refusal> {
     let id = call.id("userId")?;
     let user = world.users.iter().find(|row| row.id == id).ok_or_else(Refusal::not_found)?;
     if user.erased { Err(Refusal::gone()) } else { Ok(user.clone()) }
@@ -249,7 +249,7 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
         &told,
         &Event::of("user_updated", "user", after.id).target(after.id),
     );
-    *world.user_mut(before.id) = after;
+    world.put(after);
     Ok(Reply::ok(answer))
 }
 
@@ -320,18 +320,18 @@ fn erase(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome
         world.leave(mandate, id);
     }
     world.end_sessions(id);
+    world.end_mailed_tokens(id);
+    let of_theirs =
+        world.registrations.iter().filter(|row| before.has_address(&row.email)).cloned();
+    for registered in of_theirs.collect::<Vec<_>>() {
+        world.forget_registration(&registered.username);
+    }
     let version = before.version + 1;
     *world.user_mut(id) = User {
-        email: None,
-        first_name: None,
-        last_name: None,
         enabled: false,
-        sys_admin: false,
-        verified: false,
-        must_change: false,
         erased: true,
         version,
-        ..before
+        ..User::new(id, before.username, before.password)
     };
     Ok(Reply::ok(json!({ "id": id, "erasedAt": "~20" })))
 }

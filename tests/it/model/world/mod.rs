@@ -4,6 +4,7 @@
 
 pub mod access;
 mod finding;
+pub mod mail;
 mod people;
 mod sharing;
 mod things;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use super::pages::Position;
 pub use access::{Catalogue, Permissions, Rule};
+use mail::{Mail, Purpose, Registration};
 pub use people::{Group, Mandate, Member, Session, User};
 pub use things::{Admission, Booking, Feature, Instance, Playbook, Revision, Role, Version};
 pub use trail::Event;
@@ -46,6 +48,14 @@ pub struct World {
     pub cursors: HashMap<String, Position>,
     /// Which session each refresh token that the service gave out is of, and the how-manieth.
     pub refresh_tokens: BTreeMap<String, (usize, usize)>,
+    pub registrations: Vec<Registration>,
+    /// What the last call brought.
+    pub mails: Vec<Mail>,
+    /// How often mail of each kind was asked for, for each address.
+    pub asked_for_mail: BTreeMap<(&'static str, String), usize>,
+    /// Tokens that were mailed or handed out and are good, in that order; and all that ever were.
+    pub mailed_tokens: Vec<(String, Purpose)>,
+    pub seen_tokens: Vec<String>,
     /// How often somebody failed in a row: to sign in with a name, and to tell their own password.
     pub failed: BTreeMap<String, usize>,
     /// Counts what is deleted, so that it is known what was deleted last.

@@ -21,6 +21,12 @@ pub struct User {
     pub verified: bool,
     /// Somebody else chose the password.
     pub must_change: bool,
+    /// Ever.
+    pub signed_in: bool,
+    /// The address that they want, and have not confirmed.
+    pub wanted: Option<String>,
+    /// The addresses that they confirmed and have no more, as they are compared.
+    pub earlier: BTreeSet<String>,
     pub erased: bool,
     pub version: i64,
 }
@@ -72,6 +78,27 @@ pub struct Group {
 }
 
 impl User {
+    /// An account with nothing but a name and a password.
+    pub fn new(id: Uuid, username: String, password: String) -> Self {
+        Self {
+            id,
+            username,
+            password,
+            email: None,
+            first_name: None,
+            last_name: None,
+            language: "en".to_owned(),
+            enabled: true,
+            sys_admin: false,
+            verified: false,
+            must_change: false,
+            signed_in: false,
+            wanted: None,
+            earlier: BTreeSet::new(),
+            erased: false,
+            version: 1,
+        }
+    }
     pub fn active(&self) -> bool {
         self.enabled && !self.erased
     }

@@ -1,0 +1,59 @@
+//! The mail that a call brought, beside what the model says that it brings.
+
+use super::world::World;
+use super::world::mail::Mail;
+use crate::harness::mailbox::Mailbox;
+use crate::harness::smtp::Received;
+
+/// What is asked for, and not sent yet.
+const WAITING: &str = "select count(*) from mails";
+/// What was tried, and why it failed.
+const UNSENT: &str = "select format('%s due at %s, now %s, failed %s times: %s', kind, due_at,
+                        clock_timestamp(), failures, last_error)
+                      from jobs left join mails on id::text = subject where name = 'send_mail'";
+
+/// What differs, if anything does; the world learns the tokens.
+pub async fn delivered(mailbox: &Mailbox, world: &mut World) -> Option<String> {
+    let expected = std::mem::take(&mut world.mails);
+    let waiting = mailbox.app.count(WAITING).await;
+    if expected.is_empty() && waiting == 0 {
+        return None;
+    }
+    let mut received = mailbox.mails().await;
+    let unsent: Vec<String> = sqlx::query_scalar(UNSENT).fetch_all(&mailbox.app.sql).await.unwrap();
+    let report = |received: &[Received]| {
+        let received: Vec<_> =
+            received.iter().map(|mail| (&mail.to, mail.subject(), mail.token())).collect();
+        Some(format!("mail: expected {expected:?}, got {received:?}, not sent: {unsent:?}"))
+    };
+    if received.len() != expected.len() {
+        return report(&received);
+    }
+    for mail in &expected {
+        let Some(index) = received.iter().position(|received| is(mail, received)) else {
+            return report(&received);
+        };
+        let token = received.swap_remove(index).token();
+        if let Some((purpose, token)) = mail.hands.clone().zip(token) {
+            world.hand(token, purpose);
+        }
+    }
+    None
+}
+
+fn is(mail: &Mail, received: &Received) -> bool {
+    let (message, username) = (&received.message, &mail.username);
+    // Who has an address that somebody else asked for is not greeted with that one's name.
+    let begins = |greeting: &str| {
+        message.contains(&format!("{greeting} {username},\r\n"))
+            || message.contains(&format!("{greeting},\r\n")) && message.contains(username)
+    };
+    let says_so = if mail.is_german {
+        begins("Guten Tag")
+    } else {
+        begins("Hello") && received.subject() == mail.subject
+    };
+    says_so
+        && received.to.to_lowercase() == mail.to
+        && received.token().is_some() == mail.hands.is_some()
+}
