@@ -63,13 +63,14 @@ pub(super) async fn claim(
 ) -> Result<Option<Due>> {
     let due = sqlx::query_as!(
         Due,
-        "update jobs j
+        "with due as (
+           select name, subject from jobs where due_at <= $2 and name = any($1)
+           order by due_at limit 1 for update skip locked)
+         update jobs j
          set due_at = $4, claim = $3, failures = j.failures + (j.claim is not null)::integer,
              last_error = case when j.claim is null then j.last_error
                                else 'whoever did it was not heard of again' end
-         from (select name, subject from jobs where due_at <= $2 and name = any($1)
-               order by due_at limit 1 for update skip locked) due
-         where j.name = due.name and j.subject = due.subject
+         from due where j.name = due.name and j.subject = due.subject
          returning j.name, j.subject, j.failures",
         names,
         now,

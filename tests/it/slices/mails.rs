@@ -146,6 +146,35 @@ async fn what_could_not_be_sent_for_three_days_is_given_up() {
     assert_eq!((server.received().len(), unsent(&app).await), (0, (0, 0)));
 }
 
+/// Also where the database takes the table for so small that it looks for the next errand once for
+/// each row: the second look would pass over what the first one locked.
+#[tokio::test]
+async fn a_claim_takes_one_errand_and_leaves_the_others_to_whoever_comes() {
+    let server = MailServer::start(Mood::Well).await;
+    let (app, _) = started(&server.url).await;
+    app.account("bob", false).await;
+    for statement in [
+        "delete from jobs",
+        "insert into jobs (name, subject, due_at) values ('another', '', 'infinity')",
+        "vacuum analyze jobs",
+    ] {
+        sqlx::query(statement).execute(&app.sql).await.unwrap();
+    }
+    change_password(&app, "alice").await;
+    change_password(&app, "bob").await;
+    let database = app.options.get_database().unwrap();
+    for way in ["enable_hashjoin", "enable_mergejoin"] {
+        let off = format!("alter database {database} set {way} = off");
+        sqlx::query(sqlx::AssertSqlSafe(off)).execute(&app.sql).await.unwrap();
+    }
+    let node = app.another_limited_node(&[("BAILIWICK_SMTP_URL", &server.url), FROM]);
+    assert!(node.courier().step().await.unwrap());
+    let claimed = app.count("select count(*) from jobs where claim is not null").await;
+    assert_eq!(claimed, 0, "nobody does it, and nobody else may for five minutes");
+    app.run_errands().await;
+    assert_eq!((server.received().len(), unsent(&app).await), (2, (0, 0)));
+}
+
 /// A server that says nothing keeps no connection to the database, and nobody else's mail.
 #[tokio::test]
 async fn nothing_holds_a_connection_while_it_talks() {

@@ -213,6 +213,7 @@ async fn an_event_that_comes_late_comes() {
     let app = &stage.world.app;
     let held = Held::tables(app, &["audit_events"]).await;
     // One with each name: whoever tries one waits until it is noted how the last attempt ended.
+    // (Equal names stand together.)
     let mut attempts = stage.attempts().to_vec();
     attempts.dedup_by_key(|(username, ..)| *username);
     let late = attempts.iter().map(|(username, password, ..)| fail(app, username, password));

@@ -1,5 +1,6 @@
 //! The rules of the architecture, read from the sources.
 
+mod locked_parts;
 mod order;
 mod proofs;
 mod rules;
