@@ -20,7 +20,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::serve::ListenerExt;
-use bailiwick::kernel::clock::SystemClock;
+use bailiwick::kernel::clock::{Clock, SystemClock};
 use bailiwick::kernel::credentials::token::Tokens;
 use bailiwick::kernel::crypto::Keys;
 use chrono::Duration;
@@ -50,7 +50,7 @@ struct Handler {
 /// Serves until the harness that started it closes its standard input.
 pub async fn serve(plan: Plan, address: SocketAddr) -> Result<()> {
     let keys = Keys::derive(&plan.secret);
-    let tokens = Tokens::new(&keys, plan.issuer, Duration::minutes(15), Arc::new(SystemClock));
+    let tokens = Tokens::new(&keys, plan.issuer, Duration::minutes(15));
     let bare = Bare {
         tokens: tokens.map_err(|error| anyhow::anyhow!("{error:?}"))?,
         work: replay::pool(&plan.database_url, WORK_CONNECTIONS, false)?,
@@ -102,7 +102,7 @@ impl Handler {
         let token = headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        if token.and_then(|token| self.bare.tokens.verify(token)).is_none() {
+        if token.and_then(|token| self.bare.tokens.verify(token, SystemClock.now())).is_none() {
             return StatusCode::UNAUTHORIZED.into_response();
         }
         match self.ask().await {

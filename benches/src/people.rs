@@ -1,7 +1,6 @@
 //! Those who ask: users of the load, signed in.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bailiwick::kernel::clock::{Clock, SystemClock};
@@ -31,19 +30,14 @@ impl People {
         service: SocketAddr,
         numbers: impl IntoIterator<Item = usize>,
     ) -> Result<Self> {
-        let tokens = Tokens::new(
-            &Keys::derive(&SECRET),
-            ISSUER.to_owned(),
-            Duration::days(1),
-            Arc::new(SystemClock),
-        );
+        let tokens = Tokens::new(&Keys::derive(&SECRET), ISSUER.to_owned(), Duration::days(1));
         let tokens = tokens.map_err(|error| anyhow::anyhow!("{error:?}"))?;
         let mut people = Vec::new();
         for number in numbers {
             let token = sign_in(service, &format!("load-{number}"), "bailiwick-demo").await?;
-            let claims =
-                tokens.verify(&token).context("a token that the bare handlers would refuse")?;
             let now = SystemClock.now();
+            let claims = tokens.verify(&token, now);
+            let claims = claims.context("a token that the bare handlers would refuse")?;
             let (user, session) = (claims.user, claims.session);
             let signed_in = SignedIn { user, session, at: now, ends_at: now + Duration::days(1) };
             let (lasting, _) =

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::actor::{Actor, RequestMeta};
+use super::moment::Moment;
 use super::services::Services;
 use super::transaction::{Reading, Writing};
 use crate::kernel::db::{ActAs, Intent};
@@ -20,6 +21,7 @@ pub struct Caller {
     /// Asked with `?dryRun=true`: no transaction of this request commits.
     pub(super) dry_run: bool,
     pub(super) meta: RequestMeta,
+    pub(super) moment: Moment,
     pub(super) services: Services,
 }
 
@@ -31,7 +33,12 @@ impl Caller {
         self.is_sys_admin
     }
     pub fn now(&self) -> DateTime<Utc> {
-        self.services.clock.now()
+        self.moment.now()
+    }
+    /// The same at another time, for what is decided when something that takes long is over.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { moment: self.moment.anew(), ..self.clone() }
     }
 
     /// A reading transaction over what belongs to the caller as a user of the platform: their

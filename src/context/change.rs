@@ -7,6 +7,10 @@
 //! signing in. `FOR NO KEY UPDATE`, since foreign-key checks take KEY SHARE. The rules about last
 //! admins and about raising oneself hold because of this order; the database's own recount
 //! (migration 0008) is the second wall.
+//!
+//! Its context is at a time of its own, at which the locks are held: what is decided under them is
+//! not decided by when the request came, and the trail tells of changes in the order in which they
+//! were made.
 
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -16,6 +20,7 @@ use sqlx::PgConnection;
 
 use super::actor::Actor;
 use super::audit::recorded::Recorded;
+use super::audit::{self, Event};
 use super::caller::Caller;
 use super::instance::{InstanceContext, instance_context};
 use super::load;
@@ -58,6 +63,29 @@ impl<C> Change<C> {
         #[cfg(any(test, debug_assertions))]
         let transaction = super::rehearsal::before_commit(transaction).await;
         transaction.commit().await
+    }
+}
+
+impl<C: Actor> Change<C> {
+    /// The connection with whoever acts on it, at the time of the locks.
+    pub fn acting(&mut self) -> (&mut PgConnection, &C) {
+        (&mut self.transaction, &self.context)
+    }
+    /// Writes its event into the trail of the mandate, as the tenant.
+    pub async fn record(&mut self, event: Event) -> Result<Recorded> {
+        audit::record(&mut self.transaction, &self.context, event).await
+    }
+    /// The same into the platform's trail, as the system.
+    pub async fn record_platform(&mut self, event: Event) -> Result<Recorded> {
+        audit::record_platform(&mut self.transaction, &self.context, event).await
+    }
+    /// The same into the platform's and into those of the mandates, as the system.
+    pub async fn record_everywhere(
+        &mut self,
+        mandates: &[MandateId],
+        event: Event,
+    ) -> Result<Recorded> {
+        audit::record_everywhere(&mut self.transaction, &self.context, mandates, event).await
     }
 }
 
@@ -149,14 +177,16 @@ impl SystemContext {
     /// Begins a change of accounts or mandates.
     pub async fn change(&self, locks: Locks) -> Result<Change<SystemContext>> {
         let mut transaction = locks.begin(&self.services, self.intent(), None).await?;
-        let mut context = self.clone();
-        if let Some(caller) = &self.caller {
-            let renewed = caller.renewed(&mut transaction).await?;
-            if !renewed.is_sys_admin {
-                return Err(for_sys_admins());
+        let context = match &self.caller {
+            Some(caller) => {
+                let renewed = caller.renewed(&mut transaction).await?;
+                if !renewed.is_sys_admin {
+                    return Err(for_sys_admins());
+                }
+                Self::of(renewed)
             }
-            context.caller = Some(renewed);
-        }
+            None => self.anew(),
+        };
         Ok(Change { transaction, context })
     }
 }
@@ -172,9 +202,10 @@ impl Caller {
     async fn renewed(&self, connection: &mut PgConnection) -> Result<Self> {
         let found = load::alive(connection, &[(self.session, self.user)], &[]).await?;
         let live = found.sessions.into_iter().map(|(_, live)| live).next();
-        let now = self.services.clock.now();
-        let live = live.filter(|live| live.expires_at > now).ok_or_else(unauthenticated)?;
-        Ok(Self { is_sys_admin: live.is_sys_admin, ..self.clone() })
+        let renewed = self.anew();
+        let live = live.filter(|live| live.expires_at > renewed.now());
+        let live = live.ok_or_else(unauthenticated)?;
+        Ok(Self { is_sys_admin: live.is_sys_admin, ..renewed })
     }
 }
 

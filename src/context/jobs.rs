@@ -75,7 +75,7 @@ pub type Conversation = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 /// What a job works with: a writing transaction of the system, which ends with the work.
 #[derive(Debug)]
 pub struct Task {
-    /// Nobody: the actor of the job's audit events, and its clock.
+    /// Nobody: the actor of the job's audit events, and its time.
     pub context: SystemContext,
     /// What the job is about; empty for one that comes round by itself.
     pub subject: String,

@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 
 use super::cache::ContextCache;
 use super::freshness::{Batches, Statement};
-use super::load::{Fresh, Mandates, Question};
+use super::load::{Fresh, Question};
+use super::moment::Moment;
 use super::refusals::{password_change_required, unauthenticated};
 use super::seen::Seen;
 use super::terms::GoodFor;
@@ -24,8 +25,9 @@ pub struct Services(Arc<Parts>);
 #[derive(Debug)]
 pub struct Parts {
     pub(crate) db: Database,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cache: ContextCache,
+    /// Read by moments only: nobody else reads it, so nobody reads it twice.
+    clock: Arc<dyn Clock>,
     freshness: Batches<Statement>,
     seen: Seen,
 }
@@ -45,24 +47,19 @@ impl Services {
     /// The same with a cache made elsewhere: [`ContextCache::off`] for a node that keeps nothing.
     #[must_use]
     pub fn with_cache(db: Database, clock: Arc<dyn Clock>, cache: ContextCache) -> Self {
-        let (statement, seen) = (Statement::of(db.clone(), clock.clone()), Seen::default());
+        let (statement, seen) = (Statement::of(db.clone()), Seen::default());
         Self(Arc::new(Parts { db, clock, cache, freshness: Batches::of(statement), seen }))
     }
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
+    /// The time of whatever begins now.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::of(self.clock.clone())
     }
     /// Whether the session is alive, and the present epochs. `None`: sign in first.
-    pub(super) async fn fresh(
-        &self,
-        session: SessionId,
-        user: UserId,
-        mandates: Mandates,
-        good_for: GoodFor,
-    ) -> Result<Fresh> {
+    pub(super) async fn fresh(&self, question: Question, good_for: GoodFor) -> Result<Fresh> {
         self.db.let_pass()?;
-        let fresh = self.freshness.ask(Question { session, user, mandates }).await?;
-        let fresh = fresh.ok_or_else(unauthenticated)?;
-        self.seen.note(session, self.now());
+        let (session, at) = (question.session, question.at);
+        let fresh = self.freshness.ask(question).await?.ok_or_else(unauthenticated)?;
+        self.seen.note(session, at);
         if fresh.must_change_password && good_for == GoodFor::Anything {
             return Err(password_change_required());
         }
@@ -95,7 +92,8 @@ impl Services {
         &self,
         user: UserId,
         key: &once::Key,
+        now: DateTime<Utc>,
     ) -> Result<Option<once::Answer>> {
-        once::known(&*self.db.reader_for(Whose::User(user)).await?, key, self.clock.now()).await
+        once::known(&*self.db.reader_for(Whose::User(user)).await?, key, now).await
     }
 }

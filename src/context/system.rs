@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::actor::{Actor, RequestMeta};
 use super::caller::Caller;
+use super::moment::Moment;
 use super::services::Services;
 use super::transaction::{Reading, Writing};
 use crate::kernel::db::{ActAs, Intent};
@@ -15,17 +16,28 @@ use crate::kernel::ids::{MandateId, SessionId, UserId};
 pub struct SystemContext {
     pub(super) caller: Option<Caller>,
     meta: RequestMeta,
+    moment: Moment,
     pub(super) services: Services,
 }
 
 impl SystemContext {
-    /// For commands and jobs: nobody is signed in.
+    /// For commands and jobs: nobody is signed in. Its time begins with it: whoever runs for long
+    /// makes one for each thing that they do.
     #[must_use]
     pub fn unattended(services: Services, meta: RequestMeta) -> Self {
-        Self { caller: None, meta, services }
+        Self { caller: None, meta, moment: services.moment(), services }
     }
     pub(super) fn of(caller: Caller) -> Self {
-        Self { meta: caller.meta.clone(), services: caller.services.clone(), caller: Some(caller) }
+        let (meta, moment) = (caller.meta.clone(), caller.moment.clone());
+        Self { meta, moment, services: caller.services.clone(), caller: Some(caller) }
+    }
+    /// The same at another time, for what is decided when something that takes long is over.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        match &self.caller {
+            Some(caller) => Self::of(caller.anew()),
+            None => Self { moment: self.moment.anew(), ..self.clone() },
+        }
     }
     /// The SysAdmin, on SysAdmin routes.
     pub fn caller(&self) -> Option<&Caller> {
@@ -36,7 +48,7 @@ impl SystemContext {
         self.caller.as_ref().map(|caller| caller.session)
     }
     pub fn now(&self) -> DateTime<Utc> {
-        self.services.clock.now()
+        self.moment.now()
     }
     pub async fn read(&self) -> Result<Reading> {
         Ok(Reading::new(self.services.db.begin(ActAs::System, Intent::Read).await?))

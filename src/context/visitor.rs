@@ -20,6 +20,11 @@ impl Visitor {
     pub(crate) fn new(services: Services, meta: RequestMeta) -> Self {
         Self { system: SystemContext::unattended(services, meta) }
     }
+    /// The same at another time, for what is decided when something that takes long is over.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { system: self.system.anew() }
+    }
     pub fn now(&self) -> DateTime<Utc> {
         self.system.now()
     }

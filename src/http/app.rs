@@ -64,7 +64,7 @@ impl App {
         let lifetime = Duration::minutes(i64::from(settings.access_token_minutes));
         Ok(Self(Arc::new(Parts {
             declared: OnceLock::new(),
-            tokens: Tokens::new(&keys, issuer, lifetime, services.clock.clone())?,
+            tokens: Tokens::new(&keys, issuer, lifetime)?,
             passwords: Passwords::of(&settings)?,
             mailer: settings.mailer()?,
             limits: Limits::new(&settings),

@@ -73,7 +73,7 @@ use crate::context::authorize::{
 use crate::context::path::{Origin, Origins, RequestPath};
 use crate::context::policy::{Class, Clause, Policy, Terms, has_effect};
 use crate::context::{
-    Caller, InstanceContext, MandateContext, RequestMeta, RoleContext, SessionContext,
+    Caller, InstanceContext, MandateContext, Moment, RequestMeta, RoleContext, SessionContext,
     SystemContext, Visitor,
 };
 use crate::http::app::App;
@@ -238,6 +238,8 @@ async fn admitted<C: Context>(
     let path = RequestPath { origins: &guarding.origins, values: &path };
     let identity = parts.extensions.get::<Identity>().cloned().unwrap_or_default();
     let meta = parts.extensions.get::<RequestMeta>().cloned().unwrap_or_default();
+    let moment = parts.extensions.get::<Moment>().cloned();
+    let moment = moment.ok_or_else(|| Error::internal("the request has no time"))?;
     if !guarding.terms.is_public() && identity.claims.is_none() {
         return Err(unauthenticated());
     }
@@ -253,6 +255,7 @@ async fn admitted<C: Context>(
         path,
         dry_run: dry_run.is_wanted(),
         meta,
+        moment: moment.clone(),
     };
     let authorized = C::authorize(facts).await;
     note_mandate(guarding, &request, purse.as_ref(), path, &authorized)?;
@@ -270,8 +273,9 @@ async fn admitted<C: Context>(
         && !dry_run.is_wanted()
         && let Some(whose) = whose
     {
+        let asked = idempotency::Asked { whose, key: &key, at: moment.now() };
         // In a box, since it is large and most requests do without.
-        let remembered = idempotency::answer(&guarding.app, whose, &key, request, authorized, next);
+        let remembered = idempotency::answer(&guarding.app, asked, request, authorized, next);
         return Box::pin(remembered).await;
     }
     request.extensions_mut().insert(authorized?);

@@ -11,7 +11,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 
 use super::body::read_body;
 use crate::context::authorize::Context;
@@ -76,27 +76,34 @@ impl Whose {
     }
 }
 
+/// A request with a key.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub whose: Whose,
+    pub key: &'a str,
+    /// The time of the door: what is kept no longer by then is not known.
+    pub at: DateTime<Utc>,
+}
+
 /// Answers what was answered before, or lets the request in and keeps what it is answered.
 pub(super) async fn answer<C: Context>(
     app: &App,
-    whose: Whose,
-    key: &str,
+    Asked { whose, key, at }: Asked<'_>,
     mut request: Request,
     authorized: Result<C>,
     next: Next,
 ) -> Result<Response> {
     let bytes = read_body(&mut request, app).await?;
     let key = identified(app, whose, key, &request, &bytes);
-    let now = app.services().now();
-    if let Some(answer) = app.services().known_answer(whose.user, &key).await? {
+    if let Some(answer) = app.services().known_answer(whose.user, &key, at).await? {
         return Ok(replayed(answer));
     }
     *request.body_mut() = Body::from(bytes);
     request.extensions_mut().insert(authorized?);
-    match once(key, now, next.run(request)).await {
+    match once(key, at, next.run(request)).await {
         Finished::Known(answer) => Ok(replayed(answer)),
         Finished::Pending(response, pending) if response.status().is_success() => {
-            kept(response, pending, now + KEPT).await
+            kept(response, pending, at + KEPT).await
         }
         // Without an effect; or refused although its work was done, which is undone with the
         // transaction.
@@ -132,11 +139,7 @@ fn identified(app: &App, whose: Whose, key: &str, request: &Request, body: &[u8]
     }
 }
 
-async fn kept(
-    response: Response,
-    pending: Pending,
-    until: chrono::DateTime<chrono::Utc>,
-) -> Result<Response> {
+async fn kept(response: Response, pending: Pending, until: DateTime<Utc>) -> Result<Response> {
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
     let headers = HEADERS.iter().filter_map(|name| {

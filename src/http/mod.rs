@@ -42,7 +42,7 @@ use tower::{Layer, util::MapRequestLayer};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::context::RequestMeta;
+use crate::context::{Moment, RequestMeta};
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error};
 use attended::Attended;
@@ -143,13 +143,12 @@ const HEADERS_OF_ALL: usize = 8;
 async fn around(State(entrance): State<Entrance>, request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
     let address = client_address(&entrance.app, &request);
-    let identity = Identity {
-        claims: bearer(request.headers()).and_then(|token| entrance.app.tokens().verify(token)),
-        address,
-    };
+    let moment = entrance.app.services().moment();
+    let verified = |token| entrance.app.tokens().verify(token, moment.now());
+    let identity = Identity { claims: bearer(request.headers()).and_then(verified), address };
     let attended = Attended::begin(&request, &identity);
     let span = attended.span(&request, &request_id, &identity);
-    within(entrance, request, next, (identity, request_id, attended)).instrument(span).await
+    within(entrance, request, next, (identity, moment, request_id, attended)).instrument(span).await
 }
 
 /// The same, where whatever is logged is the request's.
@@ -157,10 +156,10 @@ async fn within(
     entrance: Entrance,
     mut request: Request,
     next: Next,
-    known: (Identity, Arc<str>, Attended),
+    known: (Identity, Moment, Arc<str>, Attended),
 ) -> Response {
     let Entrance { app, origins } = entrance;
-    let (identity, request_id, attended) = known;
+    let (identity, moment, request_id, attended) = known;
     app.unheeded().look(&app.settings().trusted_proxies, request.headers());
     let by_tls = came_by_tls(&app, &request);
     let with_token = sends_token(request.headers());
@@ -170,6 +169,7 @@ async fn within(
         .insert(RequestMeta { request_id: Some(request_id.clone()), address: identity.address });
     let purse = app.limits().purse(&identity);
     request.extensions_mut().insert(identity);
+    request.extensions_mut().insert(moment);
     request.extensions_mut().insert(purse.clone());
 
     // Around whatever a browser should be able to read, refusals too.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::facts::RequestFacts;
-use crate::context::load::{Epochs, Fresh, Mandates};
+use crate::context::load::{Epochs, Fresh, Mandates, Question};
+use crate::context::moment::Moment;
 use crate::context::services::Services;
 use crate::context::terms::GoodFor;
 use crate::kernel::credentials::claims::Claims;
@@ -19,6 +20,7 @@ use crate::kernel::ids::{MandateId, UserId};
 pub struct DeferredCaller {
     claims: Claims,
     good_for: GoodFor,
+    moment: Moment,
     services: Services,
 }
 
@@ -39,8 +41,8 @@ impl DeferredCaller {
     pub async fn check(self, mandates: Arc<[MandateId]>) -> Result<CheckedCaller> {
         let Claims { session, user, .. } = self.claims;
         let mandates = Mandates::Of(mandates);
-        let asked = self.services.fresh(session, user, mandates, self.good_for);
-        let Fresh { epochs, .. } = asked.await?;
+        let question = Question { session, user, mandates, at: self.moment.now() };
+        let Fresh { epochs, .. } = self.services.fresh(question, self.good_for).await?;
         Ok(CheckedCaller { user, epochs, services: self.services })
     }
 }
@@ -61,6 +63,7 @@ impl CheckedCaller {
 impl Context for DeferredCaller {
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         let (claims, _) = facts.claimed()?;
-        Ok(Self { claims, good_for: facts.terms.good_for, services: facts.services.clone() })
+        let (good_for, services) = (facts.terms.good_for, facts.services.clone());
+        Ok(Self { claims, good_for, moment: facts.moment, services })
     }
 }

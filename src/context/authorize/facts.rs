@@ -6,7 +6,8 @@ use super::authorizing::Authorizing;
 use super::headers::ContextHeaders;
 use crate::context::actor::RequestMeta;
 use crate::context::caller::Caller;
-use crate::context::load::Mandates;
+use crate::context::load::{Mandates, Question};
+use crate::context::moment::Moment;
 use crate::context::path::RequestPath;
 use crate::context::refusals::unauthenticated;
 use crate::context::services::Services;
@@ -24,6 +25,8 @@ pub struct RequestFacts<'a> {
     pub path: RequestPath<'a>,
     pub dry_run: bool,
     pub meta: RequestMeta,
+    /// The time of the door: whether the caller is let in is decided by it, token and session.
+    pub moment: Moment,
 }
 
 impl<'a> RequestFacts<'a> {
@@ -37,15 +40,18 @@ impl<'a> RequestFacts<'a> {
     pub(super) async fn with_session(self) -> Result<Authorizing<'a>> {
         let (claims, headers) = self.claimed()?;
         let services = self.services;
-        let fresh = services
-            .fresh(claims.session, claims.user, Mandates::One(headers.mandate), self.terms.good_for)
-            .await?;
+        let (session, user) = (claims.session, claims.user);
+        let mandates = Mandates::One(headers.mandate);
+        let question = Question { session, user, mandates, at: self.moment.now() };
+        let fresh = services.fresh(question, self.terms.good_for).await?;
         let caller = Caller {
-            user: claims.user,
-            session: claims.session,
+            user,
+            session,
             is_sys_admin: fresh.is_sys_admin,
             dry_run: self.dry_run,
             meta: self.meta,
+            // What they do is decided when they do it: their body may be long in coming.
+            moment: self.moment.anew(),
             services: services.clone(),
         };
         let (terms, path) = (self.terms, self.path);

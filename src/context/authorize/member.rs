@@ -126,7 +126,8 @@ impl Authorizing<'_> {
                and first_used_at is null",
             mandate.uuid(),
             self.caller.user.uuid(),
-            self.services.clock.now()
+            // On the way in: what the handler does has a time of its own.
+            self.caller.anew().now()
         )
         .execute(&mut *transaction)
         .await?;

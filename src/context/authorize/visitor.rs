@@ -6,6 +6,8 @@ use crate::context::visitor::Visitor;
 use crate::kernel::error::Result;
 
 impl Context for Visitor {
+    /// A visitor's time begins when it is asked. The reading for the token, if one came along,
+    /// decides nothing here.
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         Ok(Self::new(facts.services.clone(), facts.meta))
     }

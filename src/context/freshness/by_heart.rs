@@ -2,8 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
-
 use crate::context::load::{Alive, Changes, Epochs, Fresh, LiveSession, Question, Snapshot};
 use crate::kernel::ids::{MandateId, SessionId, UserId};
 
@@ -118,18 +116,14 @@ impl ByHeart {
 
     /// Of what is known by now; the others have to wait until it was looked up. (What is looked up
     /// of one session may tell that its user has changed, and nothing of another session.)
-    pub fn answers(
-        &self,
-        questions: &[Question],
-        now: DateTime<Utc>,
-    ) -> Vec<Option<Option<Fresh>>> {
-        let answer = |question| self.knows(question).then(|| self.answer(question, now));
+    pub fn answers(&self, questions: &[Question]) -> Vec<Option<Option<Fresh>>> {
+        let answer = |question| self.knows(question).then(|| self.answer(question));
         questions.iter().map(answer).collect()
     }
 
-    /// `None`: sign in first.
-    pub fn answer(&self, question: &Question, now: DateTime<Utc>) -> Option<Fresh> {
-        let live = self.live(question).filter(|live| live.expires_at > now)?;
+    /// `None`: sign in first. Each is judged at the time of its own door.
+    pub fn answer(&self, question: &Question) -> Option<Fresh> {
+        let live = self.live(question).filter(|live| live.expires_at > question.at)?;
         let known = |mandate| self.mandates.get(mandate).copied();
         let epochs = Epochs {
             user: live.epoch,
@@ -151,7 +145,7 @@ impl ByHeart {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
+    use chrono::{DateTime, TimeDelta};
 
     use super::*;
     use crate::context::load::Mandates;
@@ -171,7 +165,12 @@ mod tests {
         let (session, user, mandate) = (SessionId::new(), UserId::new(), MandateId::new());
         let expires_at = DateTime::UNIX_EPOCH + TimeDelta::minutes(1);
         Somebody {
-            question: Question { session, user, mandates: Mandates::One(Some(mandate)) },
+            question: Question {
+                session,
+                user,
+                mandates: Mandates::One(Some(mandate)),
+                at: DateTime::UNIX_EPOCH,
+            },
             live: LiveSession {
                 user,
                 is_sys_admin: false,
@@ -195,7 +194,7 @@ mod tests {
     }
 
     fn told(known: &ByHeart, who: &Somebody) -> Option<(i64, i64)> {
-        let fresh = known.answer(&who.question, DateTime::UNIX_EPOCH)?;
+        let fresh = known.answer(&who.question)?;
         Some((fresh.epochs.user, fresh.epochs.mandates))
     }
 
@@ -226,7 +225,7 @@ mod tests {
         let question = Question { session: SessionId::new(), ..who.question.clone() };
         let other = Somebody { question, live: LiveSession { epoch: 2, ..who.live }, ..who };
         let both = [who.question.clone(), other.question.clone()];
-        let answers = known.answers(&both, DateTime::UNIX_EPOCH);
+        let answers = known.answers(&both);
         look_up(&mut known, &other);
         let answered = |answer: &Option<Option<Fresh>>| answer.map(|fresh| fresh.is_some());
         assert_eq!(answers.iter().map(answered).collect::<Vec<_>>(), [Some(true), None]);
@@ -248,8 +247,10 @@ mod tests {
     fn an_expired_session_is_over_without_being_asked_about() {
         let (mut known, who) = (ByHeart::from(1, changes(1, &[], &[])), somebody());
         look_up(&mut known, &who);
-        assert!(known.answer(&who.question, who.live.expires_at).is_none());
-        assert!(known.knows(&who.question));
+        let late = Question { at: who.live.expires_at, ..who.question.clone() };
+        let answers = known.answers(&[who.question.clone(), late]);
+        let answered = |answer: &Option<Option<Fresh>>| answer.map(|fresh| fresh.is_some());
+        assert_eq!(answers.iter().map(answered).collect::<Vec<_>>(), [Some(true), Some(false)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The statements that answer a batch.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
@@ -10,7 +10,6 @@ use super::by_heart::{ByHeart, MOST_CHANGES};
 use crate::context::load::{
     Epochs, Fresh, Question, Server, Snapshot, alive, changes_since, server,
 };
-use crate::kernel::clock::Clock;
 use crate::kernel::db::{Database, KeptConnection};
 use crate::kernel::error::{Code, Error, Result};
 
@@ -31,7 +30,6 @@ const ATTEMPTS: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Statement {
     db: Database,
-    clock: Arc<dyn Clock>,
     listening: Mutex<Option<Listening>>,
     era: Mutex<Era>,
 }
@@ -54,9 +52,9 @@ struct Listening {
 }
 
 impl Statement {
-    pub fn of(db: Database, clock: Arc<dyn Clock>) -> Self {
+    pub fn of(db: Database) -> Self {
         let era = Era { number: Epochs::OF_NO_ERA, history: None, is_following: false };
-        Self { db, clock, listening: Mutex::default(), era: Mutex::new(era) }
+        Self { db, listening: Mutex::default(), era: Mutex::new(era) }
     }
 
     /// Where it fails, or is given up, connection and knowledge are gone: they were taken out.
@@ -66,13 +64,12 @@ impl Statement {
             None => self.begin().await?,
         };
         listening.catch_up(questions).await?;
-        let now = self.clock.now();
-        let known = listening.known.answers(questions, now);
+        let known = listening.known.answers(questions);
         listening.look_up(questions).await?;
         let answers = known
             .into_iter()
             .zip(questions)
-            .map(|(known, question)| known.unwrap_or_else(|| listening.known.answer(question, now)))
+            .map(|(known, question)| known.unwrap_or_else(|| listening.known.answer(question)))
             .collect();
         listening.heard = Instant::now();
         *self.listening() = Some(listening);

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
+use chrono::DateTime;
 use futures_util::FutureExt;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -21,7 +22,8 @@ use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{SessionId, UserId};
 
 fn question() -> Question {
-    Question { session: SessionId::new(), user: UserId::new(), mandates: Mandates::One(None) }
+    let (session, user, mandates) = (SessionId::new(), UserId::new(), Mandates::One(None));
+    Question { session, user, mandates, at: DateTime::UNIX_EPOCH }
 }
 
 fn fresh(user: i64) -> Fresh {

@@ -49,6 +49,8 @@ pub struct Question {
     pub session: SessionId,
     pub user: UserId,
     pub mandates: Mandates,
+    /// The time of the door: whether the session is over then.
+    pub at: DateTime<Utc>,
 }
 
 /// The mandates that a request hangs on.

@@ -57,8 +57,8 @@ async fn delete_playbook(
     FromPath(PlaybookPath { playbook: name }): FromPath<PlaybookPath>,
 ) -> Result<Json<PlaybookDeletion>> {
     let grant = context.grant::<Playbooks, Delete>()?;
-    let now = context.now();
     let mut writing = context.write().await?;
+    let now = context.now();
     let before =
         find::open_for_change(&mut writing, &grant, &PlaybookReference::of(&name), now).await?;
     precondition.check(before.version)?;
@@ -86,8 +86,8 @@ async fn restore_playbook(
     FromPath(PlaybookPath { playbook: name }): FromPath<PlaybookPath>,
 ) -> Result<Versioned<Playbook>> {
     let grant = context.grant::<Playbooks, Delete>()?;
-    let now = context.now();
     let mut writing = context.write().await?;
+    let now = context.now();
     let before =
         find::deleted_for_change(&mut writing, &grant, &PlaybookReference::of(&name), now).await?;
     let after = match store::restore(&mut writing, &before, now).await {

@@ -63,8 +63,8 @@ impl Edited {
     ) -> Result<Self> {
         let (playbooks, grant) =
             (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Update>()?);
-        let now = context.now();
         let mut writing = context.write().await?;
+        let now = context.now();
         let playbook =
             find::open_for_change(&mut writing, &playbooks, &PlaybookReference::of(name), now)
                 .await?

@@ -133,8 +133,8 @@ async fn update_playbook(
 ) -> Result<Versioned<Playbook>> {
     let changes = body.checked()?;
     let grant = context.grant::<Playbooks, Update>()?;
-    let now = context.now();
     let mut writing = context.write().await?;
+    let now = context.now();
     let before =
         find::open_for_change(&mut writing, &grant, &PlaybookReference::of(&name), now).await?;
     precondition.check_with(before.version, body.version)?;

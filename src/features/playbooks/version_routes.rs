@@ -104,8 +104,8 @@ async fn create_playbook_version(
     let number = body.checked_number()?;
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Create>()?);
-    let now = context.now();
     let mut writing = context.write().await?;
+    let now = context.now();
     let parent =
         find::open_for_change(&mut writing, &playbooks, &PlaybookReference::of(&name), now).await?;
     grant.require_within(&parent)?;
@@ -171,8 +171,8 @@ async fn delete_playbook_version(
 ) -> Result<Json<VersionDeletion>> {
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
-    let now = context.now();
     let mut writing = context.write().await?;
+    let now = context.now();
     let playbook =
         find::open_for_change(&mut writing, &playbooks, &PlaybookReference::of(&name), now)
             .await?
@@ -205,8 +205,8 @@ async fn restore_playbook_version(
 ) -> Result<Versioned<PlaybookContent>> {
     let (playbooks, grant) =
         (context.grant::<Playbooks, Read>()?, context.grant::<PlaybookVersions, Delete>()?);
-    let now = context.now();
     let mut writing = context.write().await?;
+    let now = context.now();
     let playbook =
         find::open_for_change(&mut writing, &playbooks, &PlaybookReference::of(&name), now)
             .await?

@@ -94,7 +94,12 @@ async fn signed_in(
     let attempt = async move {
         let (found, trying) = retrying(|| let_try(&app, &visitor, &name)).await?;
         let account = found.as_ref().map(|found| found.user);
-        let judged = match verified(place, found, password).await {
+        let verified = verified(place, found, password).await;
+        // What became of the attempt is decided now, at another time than whether it may be made:
+        // who was not heard of for two minutes has failed already, however long a hash was waited
+        // for.
+        let visitor = visitor.anew();
+        let judged = match verified {
             Ok(Ok(known)) => retrying(|| opened(&app, &visitor, &known, (&trying, &from))).await,
             Ok(Err(reason)) => Ok(Err(reason)),
             Err(error) => Err(error),

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::store::{self, OwnPassword};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Locks, SessionContext};
@@ -69,15 +69,17 @@ async fn set_password(
 ) -> Result<NoContent> {
     let (caller, account) = (context.caller(), context.caller().account());
     let mut change = caller.change(Locks::users([caller.user()])).await?;
-    sessions::end_all(&mut change, account, Some(context.session()), caller.now()).await?;
+    let now = change.context.now();
+    sessions::end_all(&mut change, account, Some(context.session()), now).await?;
     if !store::change_password(&mut change, account, before, hash).await? {
         // Another request was faster: what was sent is the password no more.
         return Err(wrong_password());
     }
     let event = Event::new(Action::PasswordChanged, ResourceType::User, caller.user())
         .target(caller.user());
-    mails::tell(&mut change, app, caller, (caller.user(), None), Kind::PasswordChanged).await?;
-    let recorded = audit::record_platform(&mut change, caller, event).await?;
+    let (connection, caller) = change.acting();
+    mails::tell(connection, app, caller, (caller.user(), None), Kind::PasswordChanged).await?;
+    let recorded = change.record_platform(event).await?;
     change.commit(recorded).await?;
     Ok(NoContent)
 }

@@ -73,6 +73,8 @@ async fn reset(
     (user, whose): (UserId, &Whose),
     (token, password_hash): (&[u8], &str),
 ) -> Result<NoContent> {
+    // A password was hashed since the token was looked at.
+    let visitor = &visitor.anew();
     let mut writing = visitor.write().await?;
     // The names' counters first, as whoever signs in does: then nobody waits for the other.
     lockout::forgiven(&mut writing, app, visitor, &whose.keys).await?;

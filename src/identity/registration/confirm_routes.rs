@@ -117,6 +117,8 @@ async fn confirm(
     visitor: &Visitor,
     (registration, hash): (Uuid, &[u8]),
 ) -> Result<Option<NoContent>> {
+    // A password was hashed since the token was looked at.
+    let visitor = &visitor.anew();
     let mut writing = visitor.write().await?;
     let Some(user) = store::confirm(&mut writing, visitor, (registration, hash)).await? else {
         return Ok(None);

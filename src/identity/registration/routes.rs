@@ -113,6 +113,9 @@ async fn judged(
 }
 
 async fn register(app: &App, visitor: &Visitor, wanted: &Checked) -> Result<Accepted> {
+    // A password was hashed since the username was looked for.
+    let visitor = &visitor.anew();
+    let mut writing = visitor.write().await?;
     let (id, now) = (Uuid::now_v7(), visitor.now());
     let new = NewRegistration {
         id,
@@ -124,7 +127,6 @@ async fn register(app: &App, visitor: &Visitor, wanted: &Checked) -> Result<Acce
         now,
         expires_at: now + KEPT_FOR,
     };
-    let mut writing = visitor.write().await?;
     if !store::insert(&mut writing, visitor, &new).await? {
         return Err(username_taken());
     }

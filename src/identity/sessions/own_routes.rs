@@ -54,7 +54,8 @@ async fn end_other_sessions(context: SessionContext) -> Result<NoContent> {
     retrying(async || {
         let mut change = caller.change(Locks::users([caller.user()])).await?;
         let but = Some(context.session());
-        let recorded = end_others(&mut change, caller, caller.account(), but).await?;
+        let (connection, caller) = change.acting();
+        let recorded = end_others(connection, caller, caller.account(), but).await?;
         change.commit(recorded).await
     })
     .await?;

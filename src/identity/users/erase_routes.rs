@@ -109,7 +109,7 @@ async fn require_password(app: &App, caller: &Caller, body: Option<EraseUser>) -
 
 async fn erase_own(caller: &Caller, precondition: &Precondition) -> Result<Erasure> {
     let change = caller.change(Locks::account(caller.user())).await?;
-    erase(change, caller, caller.account(), precondition).await
+    erase(change, caller.account(), precondition).await
 }
 
 async fn erase_as_sys_admin(
@@ -118,12 +118,11 @@ async fn erase_as_sys_admin(
     precondition: &Precondition,
 ) -> Result<Erasure> {
     let change = system.change(Locks::account(user)).await?;
-    erase(change, system, system.system().account(user), precondition).await
+    erase(change, system.system().account(user), precondition).await
 }
 
-async fn erase<C: Send>(
+async fn erase<C: Actor + Send>(
     mut change: Change<C>,
-    actor: &impl Actor,
     account: Account,
     precondition: &Precondition,
 ) -> Result<Erasure> {
@@ -135,14 +134,14 @@ async fn erase<C: Send>(
     last::require_other_admins(&mut change, account).await?;
     let told = store::mandates_of(&mut change, account).await?;
     let user = account.user();
-    let erased = Erasure { id: user, erased_at: actor.now() };
+    let erased = Erasure { id: user, erased_at: change.context.now() };
     erasure::erase(&mut change, account, erased.erased_at).await?;
     once::forget(&mut change, user).await?;
     let details =
         json!({ "before": { "enabled": before.enabled, "isSysAdmin": before.is_sys_admin } });
     let event =
         Event::new(Action::UserErased, ResourceType::User, user).target(user).details(details);
-    let recorded = audit::record_everywhere(&mut change, actor, &told, event).await?;
+    let recorded = change.record_everywhere(&told, event).await?;
     audit::forget_addresses(&mut change, account).await?;
     change.commit(recorded).await?;
     Ok(erased)

@@ -20,6 +20,9 @@ pub async fn require_password(app: &App, caller: &Caller, password: String) -> R
     let attempt = async move {
         let (hash, trying) = retrying(|| let_try(&caller, keys.clone())).await?;
         let is_it = place.verify(password, hash).await?;
+        // What became of the attempt is decided now, at another time than whether it may be made,
+        // as at sign-in.
+        let caller = caller.anew();
         retrying(|| conclude(&caller, &trying, is_it)).await?;
         if is_it { Ok(()) } else { Err(wrong()) }
     };

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::{AccountPath, User, find, store};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::mailed::Purpose;
 use crate::context::policy::{Class, Policy};
@@ -86,7 +86,8 @@ async fn offer(app: &App, system: &SystemContext, account: Account) -> Result<Of
     }
     let by_mail = app.mailer().is_set_up() && may_be_mailed(&found);
     let offered = if by_mail {
-        mails::send_reset(&mut change, system, account.user()).await?;
+        let (connection, system) = change.acting();
+        mails::send_reset(connection, system, account.user()).await?;
         OfferedReset {
             delivery: ResetDelivery::Mail,
             link: None,
@@ -95,13 +96,13 @@ async fn offer(app: &App, system: &SystemContext, account: Account) -> Result<Of
             expires_at: None,
         }
     } else {
-        handed_out(app, &mut change, system, account).await?
+        handed_out(app, &mut change, account).await?
     };
     let told = store::mandates_of(&mut change, account).await?;
     let event = Event::new(Action::PasswordResetRequested, ResourceType::User, account.user())
         .target(account.user())
         .details(json!({ "delivery": offered.delivery }));
-    let recorded = audit::record_everywhere(&mut change, system, &told, event).await?;
+    let recorded = change.record_everywhere(&told, event).await?;
     change.commit(recorded).await?;
     Ok(offered)
 }
@@ -114,16 +115,16 @@ fn may_be_mailed(user: &User) -> bool {
 async fn handed_out(
     app: &App,
     change: &mut Change<SystemContext>,
-    system: &SystemContext,
     account: Account,
 ) -> Result<OfferedReset> {
+    let (connection, system) = change.acting();
     let hours = if app.mailer().is_set_up() { app.settings().reset_delay_hours } else { 0 };
     let valid_from = system.now() + Duration::hours(i64::from(hours));
     let (purpose, subject) = (Purpose::Reset, account.user().uuid());
     let expires_at = valid_from + GOOD_FOR;
     let new = NewToken { purpose, subject, about: None, valid_from, expires_at };
-    let handed = mails::hand(change, app, system.system(), new).await?;
-    mails::tell_everywhere(change, app, system, account, Kind::ResetHandedOut).await?;
+    let handed = mails::hand(connection, app, system.system(), new).await?;
+    mails::tell_everywhere(connection, app, system, account, Kind::ResetHandedOut).await?;
     Ok(OfferedReset {
         delivery: ResetDelivery::Link,
         link: Some(handed.link),

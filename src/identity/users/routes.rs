@@ -117,11 +117,14 @@ async fn update_as_sys_admin(
     }
     if changes.enabled.is_some_and(|enabled| enabled != before.enabled) {
         // Also when it is enabled: whatever was left open while it was disabled stays dead.
-        sessions::end_all(&mut change, account, None, system.now()).await?;
+        let now = change.context.now();
+        sessions::end_all(&mut change, account, None, now).await?;
     }
     let after = store::update(&mut change, account, changes).await?;
     if let Some(earlier) = before.email.as_deref().filter(|_| key_of(&before) != key_of(&after)) {
-        mails::tell(&mut change, app, system, (user, Some(earlier)), Kind::AddressChanged).await?;
+        let (connection, system) = change.acting();
+        let about = (user, Some(earlier));
+        mails::tell(connection, app, system, about, Kind::AddressChanged).await?;
     }
     // The mandates are told when the account starts or stops to count in them; names and flags are
     // the platform's affair.
@@ -130,8 +133,7 @@ async fn update_as_sys_admin(
     } else {
         store::mandates_of(&mut change, account).await?
     };
-    let recorded =
-        audit::record_everywhere(&mut change, system, &told, updated(&before, &after)).await?;
+    let recorded = change.record_everywhere(&told, updated(&before, &after)).await?;
     change.commit(recorded).await?;
     Ok(after)
 }

@@ -73,7 +73,8 @@ async fn end_user_sessions(
         if find::find_for_change(&mut change, account).await?.is_none() {
             return Err(find::missing(&mut change, account).await?);
         }
-        let recorded = sessions::end_others(&mut change, &system, account, None).await?;
+        let (connection, system) = change.acting();
+        let recorded = sessions::end_others(connection, system, account, None).await?;
         change.commit(recorded).await
     })
     .await?;

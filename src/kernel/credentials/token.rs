@@ -2,8 +2,6 @@
 //! signature costs more than answering most requests, so verified tokens are remembered by digest
 //! until they expire; the session behind them is not.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Duration, Utc};
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -13,7 +11,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::claims::Claims;
-use crate::kernel::clock::Clock;
 use crate::kernel::config::AUDIENCE;
 use crate::kernel::crypto::{Keys, base64url, digest};
 use crate::kernel::error::{Error, Result};
@@ -101,7 +98,6 @@ pub struct Tokens {
     signing: EncodingKey,
     verifying: DecodingKey,
     verified: Cache<[u8; 32], Claims>,
-    clock: Arc<dyn Clock>,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -114,12 +110,7 @@ impl std::fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    pub fn new(
-        keys: &Keys,
-        issuer: String,
-        lifetime: Duration,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
+    pub fn new(keys: &Keys, issuer: String, lifetime: Duration) -> Result<Self> {
         let public_key = base64url(keys.signing().verifying_key().as_bytes());
         let private =
             keys.signing().to_pkcs8_der().map_err(|error| Error::internal(error.to_string()))?;
@@ -131,7 +122,6 @@ impl Tokens {
             verifying: DecodingKey::from_ed_components(&public_key).map_err(Error::internal)?,
             public_key,
             verified: Cache::new(100_000),
-            clock,
         })
     }
 
@@ -170,20 +160,20 @@ impl Tokens {
         jsonwebtoken::encode(&header, payload, &self.signing).map_err(Error::internal)
     }
 
-    /// Who the token speaks for; `None` whatever is wrong with it.
-    pub fn verify(&self, token: &str) -> Option<Claims> {
+    /// Who the token speaks for at that time; `None` whatever is wrong with it.
+    pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
         let key = digest(token.as_bytes());
         let claims = if let Some(claims) = self.verified.get(&key) {
             claims
         } else {
-            let claims = self.check(token)?;
+            let claims = self.check(token, now)?;
             self.verified.insert(key, claims);
             claims
         };
-        (claims.expires_at > self.clock.now()).then_some(claims)
+        (claims.expires_at > now).then_some(claims)
     }
 
-    fn check(&self, token: &str) -> Option<Claims> {
+    fn check(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
         let header = jsonwebtoken::decode_header(token).ok()?;
         if header.kid.as_deref() != Some(&self.key_id) || header.typ.as_deref() != Some(TYPE) {
             return None;
@@ -192,10 +182,10 @@ impl Tokens {
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        validation.validate_exp = false; // by the injected clock, on every use
+        validation.validate_exp = false; // by the time of the door, on every use
         let told = jsonwebtoken::decode::<Told>(token, &self.verifying, &validation).ok()?.claims;
         let begins = told.nbf.unwrap_or(told.iat).max(told.iat);
-        if begins > self.clock.now().timestamp() + LEEWAY {
+        if begins > now.timestamp() + LEEWAY {
             return None;
         }
         let expires_at = DateTime::<Utc>::from_timestamp(told.exp, 0)?;
@@ -222,66 +212,54 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::kernel::clock::ShiftedClock;
+    use crate::kernel::clock::{Clock, SystemClock};
 
-    fn tokens(secret: u8, issuer: &str, clock: &Arc<ShiftedClock>) -> Tokens {
-        Tokens::new(
-            &Keys::derive(&[secret; 32]),
-            issuer.to_owned(),
-            Duration::minutes(15),
-            clock.clone(),
-        )
-        .unwrap()
+    fn tokens(secret: u8, issuer: &str) -> Tokens {
+        let keys = Keys::derive(&[secret; 32]);
+        Tokens::new(&keys, issuer.to_owned(), Duration::minutes(15)).unwrap()
     }
 
-    fn signed_in(clock: &ShiftedClock) -> SignedIn {
-        let at = clock.now();
+    fn signed_in(at: DateTime<Utc>) -> SignedIn {
         let (user, session) = (UserId::new(), SessionId::new());
         SignedIn { user, session, at, ends_at: at + Duration::days(7) }
     }
 
     #[test]
     fn a_token_is_good_until_it_expires_cached_or_not() {
-        let clock = ShiftedClock::shared();
-        let tokens = tokens(1, "http://a", &clock);
-        let who = signed_in(&clock);
-        let (token, seconds) = tokens.issue(&who, clock.now()).unwrap();
+        let (tokens, now) = (tokens(1, "http://a"), SystemClock.now());
+        let who = signed_in(now);
+        let (token, seconds) = tokens.issue(&who, now).unwrap();
         assert_eq!(seconds, 900);
-        let told = tokens.verify(&token).map(|c| (c.user, c.session));
+        let told = tokens.verify(&token, now).map(|c| (c.user, c.session));
         assert_eq!(told, Some((who.user, who.session)));
-        clock.advance(Duration::minutes(16));
-        assert_eq!(tokens.verify(&token), None);
+        assert_eq!(tokens.verify(&token, now + Duration::minutes(15)), None);
     }
 
     #[test]
     fn a_token_ends_with_its_session() {
-        let clock = ShiftedClock::shared();
-        let tokens = tokens(1, "http://a", &clock);
-        let now = clock.now();
-        let who = SignedIn { ends_at: now + Duration::seconds(90), ..signed_in(&clock) };
+        let (tokens, now) = (tokens(1, "http://a"), SystemClock.now());
+        let who = SignedIn { ends_at: now + Duration::seconds(90), ..signed_in(now) };
         let (token, seconds) = tokens.issue(&who, now).unwrap();
         assert!((89..=90).contains(&seconds), "{seconds}");
-        clock.advance(Duration::seconds(91));
-        assert_eq!(tokens.verify(&token), None);
+        assert_eq!(tokens.verify(&token, now + Duration::seconds(90)), None);
     }
 
     #[test]
     fn another_issuer_key_algorithm_type_or_audience_is_refused() {
-        let clock = ShiftedClock::shared();
-        let ours = tokens(1, "http://a", &clock);
-        let who = signed_in(&clock);
-        for stranger in [tokens(1, "http://b", &clock), tokens(2, "http://a", &clock)] {
-            assert_eq!(ours.verify(&stranger.issue(&who, clock.now()).unwrap().0), None);
+        let (ours, at) = (tokens(1, "http://a"), SystemClock.now());
+        let who = signed_in(at);
+        for stranger in [tokens(1, "http://b"), tokens(2, "http://a")] {
+            assert_eq!(ours.verify(&stranger.issue(&who, at).unwrap().0, at), None);
         }
-        let now = clock.now().timestamp();
+        let now = at.timestamp();
         let payload = json!({ "iss": "http://a", "aud": "bailiwick", "sub": who.user,
             "sid": who.session, "iat": now, "exp": now + 60 });
         let with = |name: &str, value: Value| {
             let mut payload = payload.clone();
             payload[name] = value;
-            ours.verify(&ours.signed(TYPE, &payload).unwrap())
+            ours.verify(&ours.signed(TYPE, &payload).unwrap(), at)
         };
-        assert!(ours.verify(&ours.signed(TYPE, &payload).unwrap()).is_some());
+        assert!(ours.verify(&ours.signed(TYPE, &payload).unwrap(), at).is_some());
         assert!(with("nbf", json!(now + 30)).is_some(), "clocks of nodes may differ a little");
         for (name, value) in [
             ("aud", json!("other")),
@@ -297,10 +275,10 @@ mod tests {
         ] {
             assert_eq!(with(name, value.clone()), None, "{name}: {value}");
         }
-        assert_eq!(ours.verify(&ours.signed("JWT", &payload).unwrap()), None);
+        assert_eq!(ours.verify(&ours.signed("JWT", &payload).unwrap(), at), None);
         let header = Header { typ: Some(TYPE.into()), ..Header::new(Algorithm::EdDSA) };
         let no_kid = jsonwebtoken::encode(&header, &payload, &ours.signing).unwrap();
-        assert_eq!(ours.verify(&no_kid), None);
+        assert_eq!(ours.verify(&no_kid, at), None);
         let hmac = Header {
             kid: Some(ours.key_id.clone()),
             typ: Some(TYPE.into()),
@@ -308,6 +286,6 @@ mod tests {
         };
         let secret = EncodingKey::from_secret(ours.public_key.as_bytes());
         let forged = jsonwebtoken::encode(&hmac, &payload, &secret).unwrap();
-        assert_eq!(ours.verify(&forged), None, "the public key is no HMAC secret");
+        assert_eq!(ours.verify(&forged, at), None, "the public key is no HMAC secret");
     }
 }

@@ -164,7 +164,9 @@ pub(super) async fn guarded<T>(
 
 async fn settle(job: &Job, due: &Due, task: Task, worked: Worked) -> Result<()> {
     let (context, mut writing) = task.into_parts();
-    let now = context.now();
+    // From when it ended, however long it took: else it would be due again at once, or go before
+    // what fell due meanwhile.
+    let now = context.anew().now();
     match job.every {
         _ if worked.is_in_part() => {
             store::done_until(&mut writing, context.system(), due, now).await?;
@@ -180,6 +182,8 @@ async fn settle(job: &Job, due: &Due, task: Task, worked: Worked) -> Result<()> 
 /// Undoes the work, and has the job tried again.
 pub(super) async fn postpone(due: &Due, task: Task, error: &Error) -> Result<()> {
     let (context, mut writing) = task.into_parts();
+    // From when it failed, however long that took: else it would be due again at once.
+    let context = context.anew();
     let delay = delay_after(due.failures);
     let why = error.cause().map_or_else(|| error.detail().to_owned(), ToString::to_string);
     tracing::error!(

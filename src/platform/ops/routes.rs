@@ -216,7 +216,7 @@ async fn get_security_contact(State(app): State<App>) -> Result<Response> {
     };
     let contact = app.settings().security_contact.as_ref().ok_or_else(unnamed)?;
     let expires =
-        (app.services().clock.now() + BELIEVED).to_rfc3339_opts(SecondsFormat::Secs, true);
+        (app.services().moment().now() + BELIEVED).to_rfc3339_opts(SecondsFormat::Secs, true);
     let text = format!("Contact: {contact}\nExpires: {expires}\nPreferred-Languages: en\n");
     let headers =
         [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")];

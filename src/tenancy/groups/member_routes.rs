@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use super::member_store::{self, GroupMember};
 use super::{Group, GroupMemberPath, GroupPath, find};
 use crate::access::tables::{Groups, Read, Update};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{
@@ -136,7 +136,7 @@ async fn replace(
 ) -> Result<Outcome<Rows<GroupMember>>> {
     let (mut change, opened) = begin(context, group, precondition, body.version).await?;
     let wanted = WantedMembers::Exactly(&body.user_ids);
-    let recorded = regroup(&mut change, context, &opened, &wanted).await?;
+    let recorded = regroup(&mut change, &opened, &wanted).await?;
     let after = member_store::members(&mut change, &opened, first).await?;
     change.conclude(recorded, Concerned::Group(group), after).await
 }
@@ -182,7 +182,7 @@ async fn change_one(
     wanted: &WantedMembers<'_>,
 ) -> Result<Outcome<NoContent>> {
     let (mut change, opened) = begin(context, group, precondition, None).await?;
-    let recorded = regroup(&mut change, context, &opened, wanted).await?;
+    let recorded = regroup(&mut change, &opened, wanted).await?;
     change.conclude(recorded, Concerned::Group(group), NoContent).await
 }
 
@@ -247,7 +247,6 @@ async fn begin(
 /// Changes who is in a group, where the caller may: each way of doing so is judged here.
 async fn regroup(
     change: &mut Change<MandateContext>,
-    context: &MandateContext,
     group: &Opened<Groups, Update, Group>,
     wanted: &WantedMembers<'_>,
 ) -> Result<Recorded> {
@@ -266,5 +265,5 @@ async fn regroup(
     let event = Event::new(Action::GroupMembersChanged, ResourceType::Group, group.id);
     let event =
         event.listing("added", "addedCount", &added).listing("removed", "removedCount", &removed);
-    audit::record(change, context, event).await
+    change.record(event).await
 }

@@ -246,7 +246,7 @@ async fn update(
     let after = store::update(&mut change, &before, changes).await?;
     let details = json!({ "before": described(&before), "after": described(&after) });
     let event = Event::new(Action::GroupUpdated, ResourceType::Group, group).details(details);
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.conclude(recorded, Concerned::Nobody, Versioned(after)).await
 }
 
@@ -283,7 +283,7 @@ async fn delete(
     let event = Event::new(Action::GroupDeleted, ResourceType::Group, group)
         .details(json!({ "before": described(&before) }));
     let event = event.listing("userIds", "count", &members);
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.conclude(recorded, Concerned::Group(group), NoContent).await
 }
 

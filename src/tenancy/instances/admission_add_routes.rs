@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 use super::admission_change::{ids, labels, may_give, permission};
 use super::{FeatureAccess, admission_store};
 use crate::access::tables::{Access, Create, Instances, Update};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::require_brings_instance_no_nearer;
 use crate::context::policy::{Class, Policy};
@@ -77,14 +77,14 @@ async fn add(
     may_give(&mut change, user, &given).await?;
     require_brings_instance_no_nearer(&change.context, member.nearness())?;
     change.as_tenant().await?;
-    let access =
-        admission_store::insert_access(&mut change, &member, roles.ids(), context.now()).await?;
+    let now = change.context.now();
+    let access = admission_store::insert_access(&mut change, &member, roles.ids(), now).await?;
     let details = json!({ "after": { "roles": labels(&given, &ids(&given)), "enabled": true } });
     let event =
         Event::new(Action::InstanceAccessGranted, ResourceType::Instance, context.instance())
             .target(user)
             .details(details);
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.conclude(recorded, Concerned::User(user), Versioned(access)).await
 }
 

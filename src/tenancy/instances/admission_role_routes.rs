@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use super::admission_change::{ids, labels, may_give, opened, permission};
 use super::{AdmissionPath, FeatureAccess, admission_store};
 use crate::access::tables::{Access, Instances, Update};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Concerned, InstanceContext, Locks, Outcome, Recorded};
@@ -104,6 +104,6 @@ async fn replace(
         Event::new(Action::InstanceRoleAssigned, ResourceType::Instance, before.instance_id)
             .target(user)
             .details(details);
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.conclude(recorded, Concerned::User(user), Versioned(after)).await
 }

@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 use super::admission_change::{labels, may_give, opened, permission};
 use super::{AdmissionPath, FeatureAccess, admission_list, admission_store};
 use crate::access::tables::{Access, Delete, Instances, Read, Update};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::require_brings_instance_no_nearer;
 use crate::context::policy::{Class, Policy};
@@ -129,7 +129,7 @@ async fn set_enabled(
         Event::new(Action::InstanceAccessUpdated, ResourceType::Instance, before.instance_id)
             .target(user)
             .details(details);
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.conclude(recorded, Concerned::User(user), Versioned(after)).await
 }
 
@@ -167,6 +167,6 @@ async fn remove(
         Event::new(Action::InstanceAccessRevoked, ResourceType::Instance, before.instance_id)
             .target(user)
             .details(details);
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.conclude(recorded, Concerned::User(user), NoContent).await
 }

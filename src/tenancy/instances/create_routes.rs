@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 use super::routes::described;
 use super::{FeatureInstance, admission_store, store};
 use crate::access::tables::{Create, Instances};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{Change, Locks, MandateContext};
@@ -73,7 +73,7 @@ async fn create(
     let mut change = context.change(Locks::mandate_only()).await?;
     let grant = change.context.grant::<Instances, Create>()?;
     if body.grant_creator_role.is_some()
-        && (!change.context.is_admin() || context.caller().is_sys_admin())
+        && (!change.context.is_admin() || change.context.caller().is_sys_admin())
     {
         return Err(Error::new(
             Code::SelfEscalation,
@@ -89,7 +89,7 @@ async fn create(
         Vec::new()
     };
     change.as_tenant().await?;
-    let now = context.now();
+    let now = change.context.now();
     let instance = store::insert(&mut change, &grant, &body.feature_code, label, now).await?;
     let furnished = grant.new_instance(instance.id);
     let made = roles::copy_templates(&mut change, furnished, &templates, now).await?;
@@ -103,7 +103,7 @@ async fn create(
     });
     let event =
         Event::new(Action::InstanceCreated, ResourceType::Instance, instance.id).details(details);
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.commit(recorded).await?;
     Ok(instance)
 }

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::{FeatureInstance, belongings, find, store};
 use crate::access::tables::{Delete, Instances, Read, Update};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{InstanceContext, Locks, Recorded};
@@ -118,7 +118,7 @@ async fn change(
     let details = json!({ "before": described(&before), "after": described(&after) });
     let event =
         Event::new(Action::InstanceUpdated, ResourceType::Instance, after.id).details(details);
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.commit(recorded).await?;
     Ok(after)
 }
@@ -155,7 +155,7 @@ async fn delete(context: &InstanceContext, precondition: &Precondition) -> Resul
         "admissionCount",
         &admissions,
     );
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.commit(recorded).await
 }
 

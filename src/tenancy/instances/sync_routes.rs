@@ -7,7 +7,7 @@ use utoipa_axum::routes;
 
 use super::sync_store;
 use crate::access::tables::{InstanceRoles, Instances, Update};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::require_within_own;
 use crate::context::policy::Policy;
@@ -75,14 +75,14 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
         caller,
     );
     may_apply(&change.context, &plan)?;
-    let now = change.context.clone();
+    let context = change.context.clone();
     for Reset { copy, to, .. } in
-        plan.reset.iter().filter(|reset| reset.gives_more(now.catalogue()))
+        plan.reset.iter().filter(|reset| reset.gives_more(context.catalogue()))
     {
         let holders: Vec<UserId> = copy.holders.iter().map(|holder| holder.user_id).collect();
-        require_opens_nothing(&mut change, &now, &holders, &[to]).await?;
+        require_opens_nothing(&mut change, &context, &holders, &[to]).await?;
     }
-    let nameable = now.nameable(&mut change, &plan.report.holders()).await?;
+    let nameable = context.nameable(&mut change, &plan.report.holders()).await?;
     change.as_tenant().await?;
     apply(&mut change, &grant, whole, &plan).await?;
     let details = serde_json::to_value(&plan.report).map_err(Error::internal)?;
@@ -91,7 +91,7 @@ async fn sync(context: &InstanceContext, query: SyncQuery) -> Result<SyncReport>
     let recorded = if plan.changes_nothing() {
         Recorded::nothing_changed()
     } else {
-        audit::record(&mut change, context, event).await?
+        change.record(event).await?
     };
     // In a dry run this undoes it. The report was made before anything was done, so it is the same
     // either way.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::{ClassLimits, MandateLimits, store};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{Locks, Recorded, SystemContext};
@@ -88,12 +88,12 @@ async fn replace(
         change.commit(Recorded::nothing_changed()).await?;
         return Ok(before);
     }
-    let after =
-        store::replace(&mut change, system.system(), mandate, &body.classes, system.now()).await?;
+    let now = change.context.now();
+    let after = store::replace(&mut change, system.system(), mandate, &body.classes, now).await?;
     let event = Event::new(Action::MandateLimitsChanged, ResourceType::Mandate, mandate).details(
         json!({ "before": { "limits": before.classes }, "after": { "limits": after.classes } }),
     );
-    let recorded = audit::record_everywhere(&mut change, system, &[mandate], event).await?;
+    let recorded = change.record_everywhere(&[mandate], event).await?;
     change.commit(recorded).await?;
     Ok(after)
 }

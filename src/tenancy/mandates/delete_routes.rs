@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::{Mandate, find, store};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::Policy;
 use crate::context::{Locks, SystemContext};
@@ -63,13 +63,13 @@ async fn delete(
     let mut change = system.change(Locks::default().and_mandate(mandate)).await?;
     let before = find::living(find::find_as_system(&mut change, system.system(), mandate).await?)?;
     precondition.check(before.version)?;
-    let now = system.now();
+    let now = change.context.now();
     let deletion = Deletion { id: mandate, deleted_at: now, purge_at: now + RESTORABLE };
     store::delete(&mut change, system.system(), mandate, now, deletion.purge_at).await?;
     let event = Event::new(Action::MandateDeleted, ResourceType::Mandate, mandate).details(json!({
         "before": { "name": before.name, "code": before.code }, "purgeAt": deletion.purge_at,
     }));
-    let recorded = audit::record_everywhere(&mut change, system, &[mandate], event).await?;
+    let recorded = change.record_everywhere(&[mandate], event).await?;
     change.commit(recorded).await?;
     Ok(deletion)
 }
@@ -89,7 +89,7 @@ async fn restore_mandate(
 
 async fn restore(system: &SystemContext, mandate: MandateId) -> Result<Mandate> {
     let mut change = system.change(Locks::default().and_mandate(mandate)).await?;
-    let now = system.now();
+    let now = change.context.now();
     let before = find::find_as_system(&mut change, system.system(), mandate)
         .await?
         .ok_or_else(Error::not_found)?;
@@ -101,7 +101,7 @@ async fn restore(system: &SystemContext, mandate: MandateId) -> Result<Mandate> 
     let after = store::restore(&mut change, system.system(), mandate, now).await?;
     let event = Event::new(Action::MandateRestored, ResourceType::Mandate, mandate)
         .details(json!({ "after": { "name": after.name, "code": after.code } }));
-    let recorded = audit::record_everywhere(&mut change, system, &[mandate], event).await?;
+    let recorded = change.record_everywhere(&[mandate], event).await?;
     change.commit(recorded).await?;
     Ok(after)
 }

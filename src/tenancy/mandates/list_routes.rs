@@ -7,7 +7,7 @@ use super::insert::{self, NewMandate};
 use super::list::{self, Filter};
 use super::request::{CheckedMandate, CreateMandate};
 use super::{Mandate, find};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Actor, Locks, SystemContext};
@@ -92,8 +92,8 @@ async fn create_mandate(
 }
 
 async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Mandate> {
-    let (now, proof) = (system.now(), system.system());
     let mut change = system.change(Locks::users(wanted.admin)).await?;
+    let (now, proof) = (change.context.now(), change.context.system());
     if let Some(admin) = wanted.admin {
         if change.context.actor() == Some(admin) {
             return Err(Error::new(
@@ -127,7 +127,7 @@ async fn create(system: &SystemContext, wanted: &CheckedMandate) -> Result<Manda
     if let Some(admin) = wanted.admin {
         event = event.target(admin);
     }
-    let recorded = audit::record_everywhere(&mut change, system, &[id], event).await?;
+    let recorded = change.record_everywhere(&[id], event).await?;
     change.enter(id).await?;
     let copies = roles::copy_templates(&mut change, proof.new_mandate(id), &templates, now).await?;
     if let Some(admin) = wanted.admin {

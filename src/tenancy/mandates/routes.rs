@@ -109,9 +109,9 @@ async fn change_as_sys_admin(
         change.commit(Recorded::nothing_changed()).await?;
         return Ok(before);
     }
-    let after = store::update(&mut change, system.system(), mandate, changes, system.now()).await?;
-    let recorded =
-        audit::record_everywhere(&mut change, system, &[mandate], updated(&before, &after)).await?;
+    let now = change.context.now();
+    let after = store::update(&mut change, system.system(), mandate, changes, now).await?;
+    let recorded = change.record_everywhere(&[mandate], updated(&before, &after)).await?;
     change.commit(recorded).await?;
     Ok(after)
 }

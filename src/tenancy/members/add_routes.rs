@@ -213,12 +213,12 @@ async fn add(
     // SysAdmin near themselves.
     let restrained = change.context.is_delegate() || change.context.caller().is_sys_admin();
     let joins = if restrained { Joins::UnlessBack } else { Joins::Groups };
-    let now = context.now();
+    let now = change.context.now();
     let member = insert::insert(&mut change, &grant, target, roles.ids(), joins, now).await?;
     let labels: Vec<_> = given.iter().map(|role| role.label.as_str()).collect();
     let event = Event::new(Action::UserAddedToMandate, ResourceType::Member, target)
         .target(target)
         .details(json!({ "after": { "roles": labels } }));
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.conclude(recorded, Concerned::Membership(target), member).await
 }

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{Member, MemberPath, MemberRolePath, find, store};
 use crate::access::tables::{Members, Op, Update};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::judge::{Receiver, require_may_give};
 use crate::context::policy::{Class, Policy};
@@ -225,7 +225,7 @@ async fn change_roles(
         json!({ "before": { "roles": labels(&before) }, "after": { "roles": labels(&after) } });
     let event =
         Event::new(Action::RoleAssigned, ResourceType::Member, user).target(user).details(details);
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.conclude(recorded, Concerned::User(user), Versioned(changed)).await
 }
 

@@ -7,7 +7,7 @@ use utoipa_axum::routes;
 
 use super::{Member, MemberPath, belongings, find, store};
 use crate::access::tables::{Delete, Members, Read, Update};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{AccessPreview, Concerned, Locks, MandateContext, Outcome, Recorded};
@@ -123,7 +123,7 @@ async fn set_enabled(
         json!({ "before": { "enabled": member.enabled }, "after": { "enabled": body.enabled } });
     let event =
         Event::new(Action::MemberUpdated, ResourceType::Member, user).target(user).details(details);
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.conclude(recorded, Concerned::User(user), Versioned(after)).await
 }
 
@@ -175,6 +175,6 @@ async fn remove(
         "admissionCount",
         &admissions,
     );
-    let recorded = audit::record(&mut change, context, event).await?;
+    let recorded = change.record(event).await?;
     change.conclude(recorded, Concerned::Membership(user), NoContent).await
 }

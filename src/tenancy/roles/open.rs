@@ -6,7 +6,7 @@ use super::{find, permission_store, store, template_find};
 use crate::access::grant::Bound;
 use crate::access::tables::{Delete, InstanceRoles, Op, Roles, Update};
 use crate::access::{Catalogue, Level, Merged, Permissions};
-use crate::context::audit::{self, Event};
+use crate::context::audit::Event;
 use crate::context::judge::require_within_own;
 use crate::context::{
     Change, Concerned, InstanceContext, Locks, MandateContext, Opened, Outcome, Recorded,
@@ -102,14 +102,8 @@ impl<O> Within<O> {
     }
     pub async fn record(&mut self, event: Event) -> Result<Recorded> {
         match self {
-            Within::Mandate(change, _) => {
-                let context = change.context.clone();
-                audit::record(change, &context, event).await
-            }
-            Within::Instance(change, _) => {
-                let context = change.context.clone();
-                audit::record(change, &context, event).await
-            }
+            Within::Mandate(change, _) => change.record(event).await,
+            Within::Instance(change, _) => change.record(event).await,
         }
     }
     pub async fn commit(self, recorded: Recorded) -> Result<()> {

@@ -30,6 +30,7 @@ mod migrations;
 mod named_people;
 mod named_roles;
 mod once;
+mod one_time;
 mod openapi;
 pub mod operations;
 mod overlap;

@@ -13,7 +13,7 @@ use bailiwick::assembly;
 use bailiwick::context::{ContextCache, Services};
 use bailiwick::http::Service;
 use bailiwick::http::app::App;
-use bailiwick::kernel::clock::ShiftedClock;
+use bailiwick::kernel::clock::{Clock, ShiftedClock};
 use bailiwick::kernel::config::Settings;
 use bailiwick::kernel::db::Database;
 use base64::Engine as _;
@@ -218,6 +218,14 @@ impl TestApp {
         )
     }
 
+    /// The same, which reads the time from another clock.
+    pub fn another_node_by(&self, clock: Arc<dyn Clock>) -> Self {
+        let own = (self.clock.clone(), clock);
+        let environment = [("BAILIWICK_RATE_LIMITS", "off")];
+        let cache = ContextCache::default();
+        Self::assemble_by(self.options.clone(), &environment, cache, own, CONNECTIONS)
+    }
+
     fn over(options: PgConnectOptions, environment: &[(&str, &str)], cache: ContextCache) -> Self {
         Self::assemble(options, environment, cache, ShiftedClock::shared(), CONNECTIONS)
     }
@@ -227,6 +235,18 @@ impl TestApp {
         environment: &[(&str, &str)],
         cache: ContextCache,
         clock: Arc<ShiftedClock>,
+        connections: u32,
+    ) -> Self {
+        let clocks = (clock.clone(), clock as _);
+        Self::assemble_by(options, environment, cache, clocks, connections)
+    }
+
+    /// With the clock that tests push forward, and the one that the service reads.
+    fn assemble_by(
+        options: PgConnectOptions,
+        environment: &[(&str, &str)],
+        cache: ContextCache,
+        (clock, read): (Arc<ShiftedClock>, Arc<dyn Clock>),
         connections: u32,
     ) -> Self {
         let is_about_hashes = environment.iter().any(|(name, _)| name.contains("_ARGON2_"));
@@ -240,7 +260,7 @@ impl TestApp {
             .settings;
         let settings = if is_about_hashes { settings } else { Self::hashing_cheaply(settings) };
         let db = Database::lazy(&options, connections);
-        let services = Services::with_cache(db.clone(), clock.clone(), cache);
+        let services = Services::with_cache(db.clone(), read, cache);
         let app =
             App::with_services(settings, &SECRET, "http://test".to_owned(), services).unwrap();
         let sql = PgPoolOptions::new()

@@ -17,6 +17,7 @@ pub mod ranges;
 pub mod secured;
 pub mod smtp;
 pub mod statements;
+pub mod timed;
 pub mod watched;
 pub mod world;
 

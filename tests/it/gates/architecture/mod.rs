@@ -9,7 +9,7 @@ mod rules;
 const ROOMS_OF_SLICES: [&str; 4] = ["identity", "tenancy", "platform", "features"];
 
 /// A file's code: no comments, no unit tests.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
