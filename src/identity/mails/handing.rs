@@ -27,7 +27,7 @@ pub async fn hand(
 ) -> Result<Handed> {
     let token = MailedToken::by_chance()?;
     tokens::keep(connection, system, &new, &token.hash(app.keys())).await?;
-    let token = token.write();
+    let token = token.text();
     Ok(Handed { link: link(app, new.purpose, &token), token })
 }
 

@@ -31,7 +31,7 @@ impl MailedToken {
 
     /// As it is mailed.
     #[must_use]
-    pub fn write(&self) -> String {
+    pub fn text(&self) -> String {
         format!("{PREFIX}{}", base64url(&self.0))
     }
 
@@ -57,7 +57,7 @@ mod tests {
     fn only_what_was_written_is_read() {
         let keys = Keys::derive(&[1; 32]);
         let token = MailedToken::by_chance().unwrap();
-        let text = token.write();
+        let text = token.text();
         assert!(text.starts_with("bwm_") && text.len() == 47, "{text}");
         let read = MailedToken::read(&format!(" {text}\n")).unwrap();
         assert_eq!(read.hash(&keys), token.hash(&keys));

@@ -22,13 +22,13 @@ pub struct RefreshToken {
 impl RefreshToken {
     /// As its holder keeps it.
     #[must_use]
-    pub fn write(self, keys: &Keys) -> String {
+    pub fn text(self, keys: &Keys) -> String {
         let (session, number) = self.parts();
         let tag = keys.refresh_tag(&[&session, &number]);
         format!("{PREFIX}{}", base64url(&[&session[..], &number, &tag].concat()))
     }
 
-    /// One that [`Self::write`] wrote; `None` for anything else.
+    /// One that [`Self::text`] gave; `None` for anything else.
     #[must_use]
     pub fn read(text: &str, keys: &Keys) -> Option<Self> {
         let encoded = text.strip_prefix(PREFIX).filter(|encoded| encoded.len() <= 2 * BYTES)?;
@@ -55,13 +55,13 @@ mod tests {
     fn only_what_was_written_with_the_same_key_is_read() {
         let (keys, others) = (Keys::derive(&[1; 32]), Keys::derive(&[2; 32]));
         let token = RefreshToken { session: SessionId::new(), number: 7 };
-        let text = token.write(&keys);
+        let text = token.text(&keys);
         assert!(text.starts_with("bwr_") && text.len() == 74, "{text}");
         assert_eq!(RefreshToken::read(&text, &keys), Some(token));
         assert_eq!(RefreshToken::read(&text, &others), None);
-        let next = RefreshToken { number: 8, ..token }.write(&keys);
+        let next = RefreshToken { number: 8, ..token }.text(&keys);
         assert_ne!(text, next);
-        let of_another = RefreshToken { session: SessionId::new(), ..token }.write(&keys);
+        let of_another = RefreshToken { session: SessionId::new(), ..token }.text(&keys);
         for (index, _) in text.char_indices() {
             let changed = format!("{}{}{}", &text[..index], '~', &text[index + 1..]);
             assert_eq!(RefreshToken::read(&changed, &keys), None, "{changed}");

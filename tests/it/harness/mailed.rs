@@ -28,6 +28,15 @@ impl TestApp {
         self.mailed_token(Purpose::Reset, user).await
     }
 
+    /// The username of the registration that a token confirms.
+    pub async fn registered_with(&self, token: &str) -> Option<String> {
+        let hash = MailedToken::read(token).unwrap().hash(&Keys::derive(&SECRET));
+        let username = "select r.username from mailed_tokens t join registrations r
+                          on r.id = t.subject where t.hash = $1";
+        let username = sqlx::query_scalar(username).bind(hash);
+        username.fetch_optional(&self.sql).await.unwrap()
+    }
+
     async fn mailed_token(&self, purpose: Purpose, subject: Uuid) -> String {
         let token = MailedToken::by_chance().unwrap();
         let statement = "insert into mailed_tokens (hash, kind, subject, valid_from, expires_at)
@@ -42,6 +51,6 @@ impl TestApp {
             .execute(&self.sql)
             .await
             .unwrap();
-        token.write()
+        token.text()
     }
 }
