@@ -1,7 +1,7 @@
 //! The mail that a call brought, beside what the model says that it brings.
 
 use super::world::World;
-use super::world::mail::Mail;
+use super::world::mail::{Mail, Purpose};
 use crate::harness::mailbox::Mailbox;
 use crate::harness::smtp::Received;
 
@@ -30,9 +30,13 @@ pub async fn delivered(mailbox: &Mailbox, world: &mut World) -> Option<String> {
         return report(&received);
     }
     for mail in &expected {
-        let Some(index) = received.iter().position(|received| is(mail, received)) else {
-            return report(&received);
-        };
+        let mut found = None;
+        for (index, received) in received.iter().enumerate().rev() {
+            if is(mail, received) && hands_over(mailbox, mail, received).await {
+                found = Some(index);
+            }
+        }
+        let Some(index) = found else { return report(&received) };
         let token = received.swap_remove(index).token();
         if let Some((purpose, token)) = mail.hands.clone().zip(token) {
             world.hand(token, purpose);
@@ -43,10 +47,10 @@ pub async fn delivered(mailbox: &Mailbox, world: &mut World) -> Option<String> {
 
 fn is(mail: &Mail, received: &Received) -> bool {
     let (message, username) = (&received.message, &mail.username);
-    // Who has an address that somebody else asked for is not greeted with that one's name.
+    // Who has not confirmed an address is not greeted there by name.
     let begins = |greeting: &str| {
         message.contains(&format!("{greeting} {username},\r\n"))
-            || message.contains(&format!("{greeting},\r\n")) && message.contains(username)
+            || message.contains(&format!("{greeting},\r\n")) && !message.contains(username)
     };
     let says_so = if mail.is_german {
         begins("Guten Tag")
@@ -56,4 +60,13 @@ fn is(mail: &Mail, received: &Received) -> bool {
     says_so
         && received.to.to_lowercase() == mail.to
         && received.token().is_some() == mail.hands.is_some()
+}
+
+/// Of several registrations with one address the mails are alike, but for the token.
+async fn hands_over(mailbox: &Mailbox, mail: &Mail, received: &Received) -> bool {
+    let (Some(Purpose::Registration(username)), Some(token)) = (&mail.hands, received.token())
+    else {
+        return true;
+    };
+    mailbox.app.registered_with(&token).await.as_ref() == Some(username)
 }
