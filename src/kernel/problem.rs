@@ -34,6 +34,9 @@ pub struct Problem {
     /// For 422 each field that was refused; for 404 each that names what is not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// For a password that was refused: each thing that would have to be better.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<FieldError>,
     /// What some codes tell besides, such as the `table`, the `operation` and the level `needed`
     /// where roles do not allow it.
     #[serde(flatten)]
@@ -55,6 +58,7 @@ impl Problem {
             code: error.code().name(),
             request_id: request_id.to_owned(),
             errors: error.errors().to_vec(),
+            reasons: error.errors().iter().flat_map(FieldError::reasons).collect(),
             extra: error.extra().clone(),
         }
     }

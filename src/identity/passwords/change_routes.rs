@@ -16,7 +16,7 @@ use crate::http::guard::{Guard, Routes};
 use crate::identity::mails::{self, Kind};
 use crate::identity::{sessions, users};
 use crate::kernel::credentials::password;
-use crate::kernel::error::{Code, Error, FieldError, Result};
+use crate::kernel::error::{Code, Error, FieldError, Reason, Result};
 
 pub(super) fn routes(app: &App) -> Routes {
     Routes::new().routes(
@@ -97,7 +97,9 @@ async fn chosen(
 ) -> Result<String> {
     if password::is_same(current, &password) {
         let same = FieldError::new("/password", "unchanged", "must be another one");
-        return Err(same.because(vec!["It is the password that you have.".to_owned()]).into());
+        return Err(same
+            .because(vec![Reason::new("unchanged", "It is the password that you have.")])
+            .into());
     }
     let names: Vec<&str> = before.names.iter().map(String::as_str).collect();
     let passwords = app.passwords();

@@ -21,7 +21,7 @@ use tracing::Instrument;
 use url::Url;
 
 use crate::kernel::config::{Fails, Settings};
-use crate::kernel::error::{Code, Error, FieldError, Result};
+use crate::kernel::error::{Code, Error, FieldError, Reason, Result};
 use crate::kernel::tls::Authorities;
 
 /// For the whole answer: somebody waits for it.
@@ -149,7 +149,10 @@ impl Breaches {
 
 fn stolen(pointer: &str) -> FieldError {
     FieldError::new(pointer, "password_breached", "is known from a breach elsewhere").because(vec![
-        "It was stolen from another service, and is among the first that are tried.".to_owned(),
+        Reason::new(
+            "password_breached",
+            "It was stolen from another service, and is among the first that are tried.",
+        ),
     ])
 }
 

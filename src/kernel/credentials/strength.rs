@@ -1,7 +1,7 @@
 //! How easily a password is guessed (zxcvbn, Wheeler 2016). Within `auth` only: the estimate may
 //! take long, so it is made on a password worker and nowhere else.
 
-use crate::kernel::error::FieldError;
+use crate::kernel::error::{FieldError, Reason};
 
 /// The longest password, in characters (NIST SP 800-63B-4, 3.1.1.2 asks for 64 at least; a cap
 /// bounds the work).
@@ -11,6 +11,9 @@ const LONGEST: usize = 128;
 const OWN_NAME: usize = 128;
 /// A person has fewer names; each makes the estimate longer.
 const OWN_NAMES: usize = 8;
+/// Of which names are made, in letters, and how many of them are held against a password.
+const SHORTEST_WORD: usize = 3;
+const MOST_WORDS: usize = 12;
 
 /// What is wrong with a length. Cheap, so that it is told before anything is estimated.
 pub(super) fn check_length(
@@ -20,16 +23,32 @@ pub(super) fn check_length(
 ) -> Result<(), FieldError> {
     let length = password.chars().take(LONGEST + 1).count();
     if (shortest..=LONGEST).contains(&length) {
-        return Ok(());
+        return check_characters(pointer, password);
     }
     let detail = format!("must have {shortest} to {LONGEST} characters");
     Err(FieldError::new(pointer, "password_length", detail.clone())
-        .because(vec![format!("It {detail}.")]))
+        .because(vec![Reason::new("password_length", format!("It {detail}."))]))
 }
 
-/// The names to hold against a password, no more and no longer than can matter.
+/// RFC 8265, 4.2.2: no control characters, which some keyboards and forms cannot send.
+fn check_characters(pointer: &str, password: &str) -> Result<(), FieldError> {
+    if !password.contains(char::is_control) {
+        return Ok(());
+    }
+    let detail = "must not have control characters";
+    Err(FieldError::new(pointer, "password_characters", detail)
+        .because(vec![Reason::new("password_characters", format!("It {detail}."))]))
+}
+
+/// The names to hold against a password, and the words in them; no more and no longer than can
+/// matter.
 pub(super) fn bounded(own_names: &[&str]) -> Vec<String> {
-    own_names.iter().take(OWN_NAMES).map(|name| name.chars().take(OWN_NAME).collect()).collect()
+    let names = own_names.iter().take(OWN_NAMES);
+    let names: Vec<String> = names.map(|name| name.chars().take(OWN_NAME).collect()).collect();
+    let words = names.iter().flat_map(|name| name.split(|c: char| !c.is_alphanumeric()));
+    let words = words.filter(|word| word.chars().count() >= SHORTEST_WORD).take(MOST_WORDS);
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    [names, words].concat()
 }
 
 /// Of a longer password the beginning is estimated: what is hard to guess so far stays so, and some
@@ -51,18 +70,28 @@ pub(super) fn check_estimate(
     }
     let mut reasons = Vec::new();
     if let Some(feedback) = estimate.feedback() {
-        reasons.extend(feedback.warning().map(|warning| warning.to_string()));
-        reasons.extend(feedback.suggestions().iter().map(ToString::to_string));
+        reasons.extend(feedback.warning().map(|why| Reason::new(named(&why), why.to_string())));
+        let suggestions = feedback.suggestions().iter();
+        reasons.extend(suggestions.map(|why| Reason::new(named(why), why.to_string())));
     }
     if reasons.is_empty() {
-        reasons.push("It is too easy to guess.".to_owned());
+        reasons.push(Reason::new("password_too_weak", "It is too easy to guess."));
     }
-    Err(FieldError::new(
-        pointer,
-        "password_too_weak",
-        format!("is too easy to guess. {}", reasons.join(" ")),
-    )
-    .because(reasons))
+    let told: Vec<&str> = reasons.iter().map(|reason| reason.detail.as_str()).collect();
+    let detail = format!("is too easy to guess. {}", told.join(" "));
+    Err(FieldError::new(pointer, "password_too_weak", detail).because(reasons))
+}
+
+/// What zxcvbn calls it, as codes are written: `AddAnotherWordOrTwo` is `add_another_word_or_two`.
+fn named(why: &impl std::fmt::Debug) -> String {
+    let mut code = String::new();
+    for letter in format!("{why:?}").chars() {
+        if letter.is_uppercase() && !code.is_empty() {
+            code.push('_');
+        }
+        code.extend(letter.to_lowercase());
+    }
+    code
 }
 
 #[cfg(test)]
@@ -98,6 +127,6 @@ mod tests {
     fn names_are_cut_before_they_are_compared() {
         let endless = "x".repeat(1_000_000);
         let names = bounded(&[endless.as_str(); 20]);
-        assert_eq!((names.len(), names[0].len()), (8, 128));
+        assert_eq!((names.len(), names[0].len()), (16, 128));
     }
 }

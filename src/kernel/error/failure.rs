@@ -65,9 +65,7 @@ impl Error {
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let unknown = !errors.is_empty() && errors.iter().all(|e| e.code == "unknown_field");
         let code = if unknown { Code::UnknownField } else { Code::ValidationFailed };
-        let reasons: Vec<String> = errors.iter().flat_map(|e| e.reasons.iter().cloned()).collect();
-        let error = Self::new(code, told(&errors)).pointing_to(errors);
-        if reasons.is_empty() { error } else { error.with("reasons", reasons) }
+        Self::new(code, told(&errors)).pointing_to(errors)
     }
 
     /// 404 with the places in the body that name what is not there ([`crate::kernel::missing`]).

@@ -16,7 +16,20 @@ pub struct FieldError {
     pub detail: String,
     /// What would have to be better; the problem lists them as its `reasons`.
     #[serde(skip)]
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Reason>,
+}
+
+/// One thing that would have to be better.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    pub code: Cow<'static, str>,
+    pub detail: String,
+}
+
+impl Reason {
+    pub fn new(code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self { code: code.into(), detail: detail.into() }
+    }
 }
 
 impl FieldError {
@@ -32,9 +45,15 @@ impl FieldError {
             reasons: Vec::new(),
         }
     }
+    /// What would have to be better, each as it is told beside the refusal.
+    pub fn reasons(&self) -> impl Iterator<Item = Self> {
+        let told =
+            |reason: &Reason| Self::new(&*self.pointer, reason.code.clone(), &*reason.detail);
+        self.reasons.iter().map(told)
+    }
     /// Names each thing that would have to be better.
     #[must_use]
-    pub fn because(mut self, reasons: Vec<String>) -> Self {
+    pub fn because(mut self, reasons: Vec<Reason>) -> Self {
         self.reasons = reasons;
         self
     }

@@ -11,4 +11,4 @@ pub use code::Code;
 pub use database::OnConstraint;
 pub(crate) use database::is_lost;
 pub use failure::{Error, Result};
-pub use field::{FieldError, keep, pointer_to};
+pub use field::{FieldError, Reason, keep, pointer_to};
