@@ -8,7 +8,7 @@ use super::store::Changes;
 use crate::http::patch;
 use crate::kernel::credentials::password::Passwords;
 use crate::kernel::error::{Error, FieldError, Result, keep};
-use crate::kernel::names;
+use crate::kernel::{mail, names};
 
 /// A new account.
 #[derive(Deserialize, ToSchema)]
@@ -96,8 +96,8 @@ const MAX_EMAIL: usize = 254;
 /// An address, and what it is compared by.
 pub fn checked_email(email: &str) -> std::result::Result<(String, String), FieldError> {
     let trimmed = email.trim();
-    let key = names::address_key(trimmed)
-        .filter(|_| trimmed.len() <= MAX_EMAIL && trimmed.validate_email());
+    let is_one = || trimmed.validate_email() && mail::can_be_written_to(trimmed);
+    let key = names::address_key(trimmed).filter(|_| trimmed.len() <= MAX_EMAIL && is_one());
     key.map(|key| (trimmed.to_owned(), key))
         .ok_or_else(|| FieldError::new("/email", "invalid_email", "must be an e-mail address"))
 }

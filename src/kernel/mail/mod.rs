@@ -128,6 +128,12 @@ impl Mailer {
 }
 
 /// With its domain in ASCII form, which every server takes (RFC 5890).
+/// Whether mail can be sent to an address: not where only some network knows it (RFC 5321, 4.1.3).
+#[must_use]
+pub fn can_be_written_to(text: &str) -> bool {
+    address(text).is_some_and(|address| !address.domain().starts_with('['))
+}
+
 fn address(text: &str) -> Option<Address> {
     let (person, domain) = text.rsplit_once('@')?;
     let Ok(Host::Domain(domain)) = Host::parse(domain) else { return text.parse().ok() };
