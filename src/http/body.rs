@@ -96,12 +96,8 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     require_object(bytes)?;
     require_distinct(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(Objects(&mut deserializer))
-        .map_err(|error| refusal(&error, bytes))?;
-    deserializer
-        .end()
-        .map_err(|_| Error::new(Code::MalformedJson, "There is something after the JSON value."))?;
-    Ok(value)
+    serde_path_to_error::deserialize(Objects(&mut deserializer))
+        .map_err(|error| refusal(&error, bytes))
 }
 
 /// Reads a part of a body that was read: for bodies of which each part answers for itself. `base`
@@ -132,15 +128,18 @@ fn require_object(bytes: &[u8]) -> Result<()> {
 }
 
 /// A name that one object has twice is refused, wherever it is: which of the two is meant, readers
-/// disagree on (RFC 8259, 4).
+/// disagree on (RFC 8259, 4). So is what goes on after the value.
 fn require_distinct(bytes: &[u8]) -> Result<()> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let looked = serde_path_to_error::deserialize::<_, Distinct>(&mut deserializer);
     // What is wrong otherwise is told by whoever reads the body for what it is to be.
-    looked.map_or_else(
-        |error| if error.inner().is_data() { Err(refusal(&error, bytes)) } else { Ok(()) },
-        |_| Ok(()),
-    )
+    match looked {
+        Err(error) if error.inner().is_data() => Err(refusal(&error, bytes)),
+        Err(_) => Ok(()),
+        Ok(_) => deserializer.end().map_err(|_| {
+            Error::new(Code::MalformedJson, "There is something after the JSON value.")
+        }),
+    }
 }
 
 fn too_deep(bytes: &[u8]) -> bool {

@@ -222,8 +222,11 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Whether anything was sent as a token.
 fn sends_token(headers: &HeaderMap) -> bool {
-    let scheme = |value: &HeaderValue| value.as_bytes().get(..6).map(<[u8]>::to_ascii_lowercase);
-    headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value).as_deref() == Some(b"bearer"))
+    let has_one = |value: &HeaderValue| {
+        let (scheme, token) = value.as_bytes().split_at_checked(6).unwrap_or_default();
+        scheme.eq_ignore_ascii_case(b"bearer") && !token.trim_ascii().is_empty()
+    };
+    headers.get_all(AUTHORIZATION).iter().any(has_one)
 }
 
 /// The address that the connection comes from.
