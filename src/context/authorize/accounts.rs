@@ -8,6 +8,7 @@ use crate::context::refusals::{for_oneself, for_sys_admins};
 use crate::context::system::SystemContext;
 use crate::context::terms::Terms;
 use crate::kernel::error::Result;
+use crate::kernel::ids::SessionId;
 
 /// Whose accounts somebody may see and change.
 #[derive(Debug, Clone)]
@@ -56,6 +57,10 @@ pub struct OwnAccount(Caller);
 impl OwnAccount {
     pub fn caller(&self) -> &Caller {
         &self.0
+    }
+    /// What is begun in it ends with it.
+    pub fn session(&self) -> SessionId {
+        self.0.session
     }
 }
 

@@ -77,11 +77,11 @@ pub(super) async fn registrations_of(
 pub(super) struct Forgetful {
     pub user: UserId,
     pub reader: Reader,
-    pub never_signed_in: bool,
+    pub was_never_used: bool,
 }
 
 /// Who may choose another password by mail: whose account has this address, confirmed; or this
-/// account, confirmed or not where nobody ever signed in to it. Locked, so that what is mailed ends
+/// account, confirmed or not where nobody has used it yet. Locked, so that what is mailed ends
 /// with what changes the account meanwhile.
 pub(super) async fn who_may_reset(
     connection: &mut PgConnection,
@@ -90,10 +90,10 @@ pub(super) async fn who_may_reset(
 ) -> Result<Option<Forgetful>> {
     let row = sqlx::query!(
         r#"select id as "id: UserId", username, language, email as "email!",
-             last_login_at is null as "never_signed_in!"
-           from users
+             was_never_used(u) as "was_never_used!"
+           from users u
            where (email_key = $1 and email_verified
-                  or id = $2 and email is not null and (email_verified or last_login_at is null))
+                  or id = $2 and email is not null and (email_verified or was_never_used(u)))
              and enabled and erased_at is null
            for no key update"#,
         address_key,
@@ -102,7 +102,7 @@ pub(super) async fn who_may_reset(
     Ok(row.fetch_optional(connection).await?.map(|row| {
         let (username, language, address) = (row.username, row.language, row.email);
         let reader = Reader { username, language, address };
-        Forgetful { user: row.id, reader, never_signed_in: row.never_signed_in }
+        Forgetful { user: row.id, reader, was_never_used: row.was_never_used }
     }))
 }
 

@@ -84,7 +84,7 @@ async fn confirmation(app: &App, task: &mut Task, mail: &Mail) -> Result<Option<
         expires_at,
     };
     let handed = hand(task, app, system, new).await?;
-    texts::letter(Asking::ConfirmAddress, anew(), reader, With::handed(&handed)).map(Some)
+    texts::letter(Asking::ConfirmAddress, another_id(), reader, With::handed(&handed)).map(Some)
 }
 
 async fn new_address(app: &App, task: &mut Task, mail: &Mail) -> Result<Option<Letter>> {
@@ -101,7 +101,7 @@ async fn new_address(app: &App, task: &mut Task, mail: &Mail) -> Result<Option<L
     let new = NewToken { purpose: Purpose::Address, subject, about, valid_from: now, expires_at };
     let handed = hand(task, app, system, new).await?;
     let with = With::handed(&handed);
-    texts::letter(Asking::ConfirmNewAddress, anew(), &moving.reader, with).map(Some)
+    texts::letter(Asking::ConfirmNewAddress, another_id(), &moving.reader, with).map(Some)
 }
 
 /// Each is a mail of its own: one that was sent is not sent again because another was not. They are
@@ -125,7 +125,7 @@ async fn reset(app: &App, task: &mut Task, mail: &Mail) -> Result<Option<Letter>
     let whom = (mail.address.as_deref(), mail.user);
     let Some(whom) = readers::who_may_reset(task, system, whom).await? else { return Ok(None) };
     // Who was never there is welcomed, and may take their time.
-    let (kind, good_for) = if mail.user.is_some() && whom.never_signed_in {
+    let (kind, good_for) = if mail.user.is_some() && whom.was_never_used {
         (Asking::ChoosePassword, ONBOARDING_GOOD_FOR)
     } else {
         (Asking::ResetPassword, RESET_GOOD_FOR)
@@ -134,12 +134,12 @@ async fn reset(app: &App, task: &mut Task, mail: &Mail) -> Result<Option<Letter>
     let new =
         NewToken { purpose: Purpose::Reset, subject, about: None, valid_from: now, expires_at };
     let handed = hand(task, app, system, new).await?;
-    texts::letter(kind, anew(), &whom.reader, With::handed(&handed)).map(Some)
+    texts::letter(kind, another_id(), &whom.reader, With::handed(&handed)).map(Some)
 }
 
 /// The id of a letter with a token: sent again it has another token, and whoever drops what has the
 /// same id would keep the one that is good no more.
-fn anew() -> Uuid {
+fn another_id() -> Uuid {
     Uuid::now_v7()
 }
 

@@ -29,7 +29,7 @@ pub use life::Life;
 pub use list::{Session, list};
 pub use purge::PURGE_SESSIONS;
 pub use seen::write_seen;
-pub use store::end_all;
+pub use store::{end_all, end_what_is_over};
 pub use used_from::UsedFrom;
 
 path_params! {

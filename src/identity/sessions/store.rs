@@ -12,6 +12,9 @@ use crate::kernel::credentials::token::SignedIn;
 use crate::kernel::error::Result;
 use crate::kernel::ids::{SessionId, UserId};
 
+/// Whoever signs in once more ends the oldest: so many can be ended at once, whoever has to.
+const MOST_ALIVE: i64 = 100;
+
 /// Opens a session, if the account may still sign in, and with the same password.
 pub(super) async fn open(
     connection: &mut PgConnection,
@@ -24,6 +27,11 @@ pub(super) async fn open(
              where id = $2 and enabled and erased_at is null and password_version = $7
              returning id, is_sys_admin),
            known as (delete from tries_in_a_row where user_id in (select id from account)),
+           crowded_out as (
+             update sessions set revoked_at = $3
+             where id = any (array(
+               select s.id from sessions s join account a on a.id = s.user_id
+               where s.revoked_at is null order by s.id desc offset $10))),
            opened as (
              insert into sessions (id, user_id, created_at, expires_at, user_agent, address)
              select $1, id, $3, $4, $5, $6::text::inet from account returning id)
@@ -41,6 +49,7 @@ pub(super) async fn open(
         session.password.version,
         session.now + session.life.idle,
         session.password.stronger_hash.as_deref(),
+        MOST_ALIVE - 1,
     )
     .fetch_optional(connection)
     .await?;
@@ -129,7 +138,8 @@ pub(super) async fn end_stolen(
     now: DateTime<Utc>,
 ) -> Result<Option<UserId>> {
     let ended = sqlx::query_scalar!(
-        "update sessions set revoked_at = $2 where id = $1 and revoked_at is null
+        "with unwanted as (delete from address_changes where session_id = $1)
+         update sessions set revoked_at = $2 where id = $1 and revoked_at is null
          returning user_id",
         session.uuid(),
         now
@@ -160,7 +170,8 @@ pub(super) async fn end_one(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let ended = sqlx::query!(
-        "update sessions s set revoked_at = $3
+        "with unwanted as (delete from address_changes where session_id = $1 and user_id = $2)
+         update sessions s set revoked_at = $3
          from users u left join session_refreshes r on r.session_id = $1
          where s.id = $1 and s.user_id = $2 and u.id = s.user_id and s.revoked_at is null
            and session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,
@@ -186,7 +197,9 @@ pub async fn end_all(
 ) -> Result<u64> {
     // Those that have expired are left alone: they are over, and the purge may have them locked.
     let ended = sqlx::query!(
-        "update sessions set revoked_at = $3
+        "with unwanted as (
+           delete from address_changes where user_id = $1 and session_id is distinct from $2)
+         update sessions set revoked_at = $3
          where user_id = $1 and id is distinct from $2 and revoked_at is null and expires_at > $3",
         account.user().uuid(),
         but.map(SessionId::uuid),
@@ -195,4 +208,25 @@ pub async fn end_all(
     .execute(connection)
     .await?;
     Ok(ended.rows_affected())
+}
+
+/// Ends the sessions that are over as those of a SysAdmin, before the account is one no more: what
+/// would last longer then does not come back.
+pub async fn end_what_is_over(
+    connection: &mut PgConnection,
+    account: Account,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "update sessions s set revoked_at = $2
+         from users u, session_refreshes r
+         where s.user_id = $1 and u.id = $1 and r.session_id = s.id and s.revoked_at is null
+           and session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,
+                            u.is_sys_admin) <= $2",
+        account.user().uuid(),
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::own_address::Wanted;
 use super::request::checked_email;
 use super::routes::updated;
 use super::{AccountPath, User, find, own_address};
@@ -14,7 +15,7 @@ use crate::context::authorize::{OwnAccount, unauthenticated};
 use crate::context::change::retrying;
 use crate::context::mailed::{self, Purpose, token_gone};
 use crate::context::policy::{Class, Policy};
-use crate::context::{Caller, Recorded, Visitor};
+use crate::context::{Locks, Recorded, Visitor};
 use crate::http::app::App;
 use crate::http::extract::{Accepted, FromPath, Json, NoContent};
 use crate::http::guard::{Guard, Routes};
@@ -53,38 +54,40 @@ async fn request_email_change(
     Json(body): Json<RequestEmailChange>,
 ) -> Result<Accepted> {
     let wanted = checked_email(&body.email).map_err(|fault| Error::invalid(vec![fault]))?;
-    retrying(|| want(&app, own.caller(), &wanted)).await
+    retrying(|| want(&app, &own, &wanted)).await
 }
 
 async fn want(
     app: &App,
-    caller: &Caller,
+    own: &OwnAccount,
     (email, email_key): &(String, String),
 ) -> Result<Accepted> {
-    let (user, expires_at) = (caller.user(), caller.now() + KEPT_FOR);
-    let mut writing = caller.write().await?;
-    // Locked: what is wanted of an account ends with whatever else changes it.
-    let before = find::find_for_change(&mut writing, caller.account()).await?;
-    let before = before.ok_or_else(unauthenticated)?;
+    let (caller, user) = (own.caller(), own.caller().user());
+    // Locked, and the session asked about under the lock: what is wanted of an account ends with
+    // whatever else changes it, and nobody begins it in a session that was ended.
+    let mut change = caller.change(Locks::users([user])).await?;
+    let before = find::find(&mut change, caller.account()).await?.ok_or_else(unauthenticated)?;
     let present_key = key_of(&before);
     let has_it = present_key.as_deref() == Some(email_key.as_str());
     if has_it && before.email_verified {
-        writing.commit(Recorded::nothing_changed()).await?;
+        change.commit(Recorded::nothing_changed()).await?;
         return Ok(Accepted {});
     }
-    own_address::keep_wanted(&mut writing, caller.account(), (email, email_key), expires_at)
-        .await?;
+    let (connection, caller) = change.acting();
+    let wanted =
+        Wanted { email, email_key, session: own.session(), expires_at: caller.now() + KEPT_FOR };
+    own_address::keep_wanted(connection, caller.account(), &wanted).await?;
     let address = (email.as_str(), email_key.as_str());
-    let is_asked = mails::ask_to_confirm_address(&mut writing, app, caller, user, address).await?;
+    let is_asked = mails::ask_to_confirm_address(connection, app, caller, user, address).await?;
     if let Some(present) = before.email.as_deref().zip(present_key.as_deref())
         && is_asked
         && !has_it
     {
-        mails::tell_of_wanted_address(&mut writing, app, caller, user, present).await?;
+        mails::tell_of_wanted_address(connection, app, caller, user, present).await?;
     }
     let event = Event::new(Action::EmailChangeRequested, ResourceType::User, user).target(user);
-    let recorded = audit::record_platform(&mut writing, caller, event).await?;
-    writing.commit(recorded).await?;
+    let recorded = change.record_platform(event).await?;
+    change.commit(recorded).await?;
     Ok(Accepted {})
 }
 

@@ -8,24 +8,35 @@ use super::columns::{user_of, users};
 use crate::context::Account;
 use crate::context::mailed::token_gone;
 use crate::kernel::error::{OnConstraint, Result};
+use crate::kernel::ids::SessionId;
+
+/// An address that somebody wants.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub email: &'a str,
+    pub email_key: &'a str,
+    /// In which they ask for it.
+    pub session: SessionId,
+    pub expires_at: DateTime<Utc>,
+}
 
 /// Keeps the address that somebody wants, in place of one that they wanted before.
 pub(super) async fn keep_wanted(
     connection: &mut PgConnection,
     account: Account,
-    (email, email_key): (&str, &str),
-    expires_at: DateTime<Utc>,
+    wanted: &Wanted<'_>,
 ) -> Result<()> {
     sqlx::query!(
-        "insert into address_changes (user_id, email, email_key, expires_at)
-         values ($1, $2, $3, $4)
+        "insert into address_changes (user_id, email, email_key, session_id, expires_at)
+         values ($1, $2, $3, $4, $5)
          on conflict (user_id) do update
            set email = excluded.email, email_key = excluded.email_key,
-             expires_at = excluded.expires_at",
+             session_id = excluded.session_id, expires_at = excluded.expires_at",
         account.user().uuid(),
-        email,
-        email_key,
-        expires_at,
+        wanted.email,
+        wanted.email_key,
+        wanted.session.uuid(),
+        wanted.expires_at,
     )
     .execute(connection)
     .await?;

@@ -4,6 +4,7 @@ use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -59,7 +60,7 @@ pub struct OfferedReset {
 }
 
 /// Offers somebody to choose another password. By mail, to an address that they confirmed, or to
-/// any of an account that nobody ever signed in to. Else the answer has the link, which is good
+/// any of an account that nobody has used yet. Else the answer has the link, which is good
 /// after `BAILIWICK_RESET_DELAY_HOURS`; the person is told at every address that the account has or
 /// had, and ends it by changing their password. The mandates that they belong to hear of it.
 #[utoipa::path(post, path = "/api/users/{userId}/password-reset", tag = "Users",
@@ -84,7 +85,7 @@ async fn offer(app: &App, system: &SystemContext, account: Account) -> Result<Of
         let fault = FieldError::new("/userId", "disabled", "is disabled: enable it first");
         return Err(Error::invalid(vec![fault]));
     }
-    let by_mail = app.mailer().is_set_up() && may_be_mailed(&found);
+    let by_mail = app.mailer().is_set_up() && may_be_mailed(&mut change, account, &found).await?;
     let offered = if by_mail {
         let (connection, system) = change.acting();
         mails::send_reset(connection, system, account.user()).await?;
@@ -108,8 +109,13 @@ async fn offer(app: &App, system: &SystemContext, account: Account) -> Result<Of
 }
 
 /// An address that somebody else set is nobody's proof, but of an account that nobody used yet.
-fn may_be_mailed(user: &User) -> bool {
-    user.email_verified || (user.email.is_some() && user.last_login_at.is_none())
+async fn may_be_mailed(
+    connection: &mut PgConnection,
+    account: Account,
+    user: &User,
+) -> Result<bool> {
+    let is_confirmed = user.email.is_some() && user.email_verified;
+    Ok(is_confirmed || (user.email.is_some() && store::was_never_used(connection, account).await?))
 }
 
 async fn handed_out(

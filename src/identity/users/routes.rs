@@ -111,6 +111,10 @@ async fn update_as_sys_admin(
     if loses_account {
         last::require_other_admins(&mut change, account).await?;
     }
+    if loses_flag {
+        let now = change.context.now();
+        sessions::end_what_is_over(&mut change, account, now).await?;
+    }
     if !changes.alter(&before) {
         change.commit(Recorded::nothing_changed()).await?;
         return Ok(before);

@@ -134,3 +134,12 @@ pub async fn mandates_of(
     .await?;
     Ok(ids.into_iter().map(MandateId::from).collect())
 }
+
+/// Whether nobody has used the account yet.
+pub async fn was_never_used(connection: &mut PgConnection, account: Account) -> Result<bool> {
+    let unused = sqlx::query_scalar!(
+        r#"select was_never_used(u) as "unused!" from users u where u.id = $1"#,
+        account.user().uuid()
+    );
+    Ok(unused.fetch_one(connection).await?)
+}

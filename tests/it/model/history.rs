@@ -86,8 +86,6 @@ pub struct History {
     mailbox: Mailbox,
     world: World,
     random: StdRng,
-    /// Of the password that everybody has; one that is cheap to compare with.
-    hash: String,
     /// Of the model's sessions, in the same order.
     tokens: Vec<String>,
     /// Lists that go on, each with its cursor.
@@ -103,13 +101,9 @@ impl History {
         let mailbox = Mailbox::with(&[("BAILIWICK_RESET_DELAY_HOURS", "0")]).await;
         let app = &mailbox.app;
         let world = World::as_installed(app).await;
-        let hash = sqlx::query_scalar("select password_hash from users limit 1")
-            .fetch_one(&app.sql)
-            .await
-            .unwrap();
         let (tokens, open_pages, told) = (Vec::new(), Vec::new(), VecDeque::new());
         let (random, tally) = (StdRng::seed_from_u64(seed), Tally::default());
-        Self { seed, mailbox, world, random, hash, tokens, open_pages, told, step: 0, tally }
+        Self { seed, mailbox, world, random, tokens, open_pages, told, step: 0, tally }
     }
 
     fn app(&self) -> &TestApp {
@@ -137,7 +131,7 @@ impl History {
             panic!("{}", self.report(&difference, &answer));
         }
         self.tally.count(call.operation, &answer);
-        self.learn(call, &told, &expected, &answer).await;
+        self.learn(call, &told, &expected, &answer);
     }
 
     async fn send(&self, call: &Call) -> Answer {
@@ -192,9 +186,8 @@ impl History {
         sqlx::query_scalar(newest).fetch_one(&self.app().sql).await.unwrap()
     }
 
-    /// Tokens of new sessions and cursors of new pages. A new account gets the cheap hash that all
-    /// test accounts share.
-    async fn learn(&mut self, call: &Call, told: &Told, expected: &Outcome, answer: &Answer) {
+    /// Tokens of new sessions and cursors of new pages.
+    fn learn(&mut self, call: &Call, told: &Told, expected: &Outcome, answer: &Answer) {
         let Ok(reply) = expected else { return };
         if call.operation.id == "login" {
             self.tokens.push(answer.body["accessToken"].as_str().unwrap().to_owned());
@@ -205,13 +198,6 @@ impl History {
             let number = self.world.sessions[index].number;
             self.world.refresh_tokens.insert(token.to_owned(), (index, number));
             answer.body["accessToken"].as_str().unwrap().clone_into(&mut self.tokens[index]);
-        }
-        if call.operation.id == "create_user" {
-            let user = self.world.users[self.world.users.len() - 1].id;
-            let cheap = sqlx::query("update users set password_hash = $2 where id = $1")
-                .bind(user)
-                .bind(&self.hash);
-            cheap.execute(&self.app().sql).await.unwrap();
         }
         if let Some(position) = reply.page.as_ref().and_then(|page| page.next.clone()) {
             let cursor = answer.body["nextCursor"].as_str().unwrap().to_owned();

@@ -195,3 +195,28 @@ async fn the_mandates_of_the_person_hear_of_it() {
         (&json!(member.id), &json!({ "delivery": "mail" }), 1)
     );
 }
+
+/// An account that its owner confirmed is used, whether or not they have signed in: whoever gives
+/// it another address has to wait, and they are told at the one that they had.
+#[tokio::test]
+async fn an_address_that_was_confirmed_is_not_changed_into_a_way_in() {
+    let desk = Desk::new().await;
+    let app = desk.app();
+    let body = json!({ "username": "erin", "email": "erin@a.example", "password": CHOSEN });
+    app.post("/api/auth/register").json(body).send().await.expect(202);
+    let token = desk.mailbox.token().await;
+    let body = json!({ "token": token, "password": CHOSEN });
+    app.post("/api/auth/verify").json(body).send().await.expect(204);
+    let erin: Uuid = sqlx::query_scalar("select id from users where username = 'erin'")
+        .fetch_one(&app.sql)
+        .await
+        .unwrap();
+    let set = app.patch(format!("/api/users/{erin}")).bearer(&desk.root);
+    set.json(json!({ "email": "root@evil.example" })).send().await.expect(200);
+    desk.mailbox.mails().await;
+    let offered = desk.offer(erin).await.expect(200);
+    assert_eq!(offered["delivery"], "link");
+    let told = desk.mailbox.mails().await;
+    assert!(told.iter().any(|mail| mail.to == "erin@a.example"), "{told:?}");
+    reset(app, offered["token"].as_str().unwrap()).await.refused(410, "token_gone");
+}

@@ -194,3 +194,35 @@ async fn an_address_that_was_wanted_goes_with_the_password() {
     assert_eq!(mails.iter().filter_map(Received::token).count(), 0, "{mails:?}");
     assert!(mails.iter().all(|mail| mail.to != "intruder@a.example"), "{mails:?}");
 }
+
+/// What a thief began in a session ends with it; what the owner began in theirs stays, also where
+/// they sign out.
+#[tokio::test]
+async fn what_is_wanted_in_a_session_that_is_ended_is_not_given() {
+    let own = Own::new().await;
+    let app = own.app();
+    let thief = app.sign_in("alice").await;
+    want(app, own.alice, &thief, "thief@evil.example").await.expect(202);
+    let token = own.mailbox.mails().await.iter().find_map(Received::token).unwrap();
+    app.delete("/api/auth/sessions").bearer(&own.token).send().await.expect(204);
+    verify(app, &token).await.refused(410, "token_gone");
+    own.want("new@a.example").await.expect(202);
+    let token = own.mailbox.mails().await.iter().find_map(Received::token).unwrap();
+    app.post("/api/auth/logout").bearer(&own.token).send().await.expect(204);
+    verify(app, &token).await.expect(204);
+}
+
+/// Its mail was waiting for a mail server meanwhile.
+#[tokio::test]
+async fn what_was_wanted_before_an_account_was_disabled_stays_dead() {
+    let own = Own::new().await;
+    let app = own.app();
+    app.account("root", true).await;
+    let root = app.sign_in("root").await;
+    own.want("thief@evil.example").await.expect(202);
+    for enabled in [false, true] {
+        let set = app.patch(format!("/api/users/{}", own.alice)).bearer(&root);
+        set.json(json!({ "enabled": enabled })).send().await.expect(200);
+    }
+    assert!(own.mailbox.mails().await.iter().all(|mail| mail.token().is_none()));
+}

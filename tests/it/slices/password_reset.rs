@@ -217,3 +217,17 @@ async fn where_no_mail_is_set_up_it_is_answered_all_the_same() {
     forgot(&app, "alice@example.com").await;
     assert_eq!(app.count("select count(*) from mails").await, 0);
 }
+
+/// The mailbox is the owner's, whoever signs in meanwhile.
+#[tokio::test]
+async fn a_first_sign_in_ends_nothing_that_was_mailed_to_a_confirmed_address() {
+    let mailbox = Mailbox::new().await;
+    let app = &mailbox.app;
+    app.account("alice", false).await;
+    let forgot = app.post("/api/auth/password/forgot");
+    forgot.json(json!({ "email": "alice@example.com" })).send().await.expect(204);
+    let token = mailbox.token().await;
+    app.sign_in("alice").await;
+    let body = json!({ "token": token, "password": CHOSEN });
+    app.post("/api/auth/password/reset").json(body).send().await.expect(204);
+}

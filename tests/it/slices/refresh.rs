@@ -381,3 +381,20 @@ async fn a_thief_and_the_owner_do_not_both_go_on() {
     }
     assert!(ended > 20 && lasting > 15, "{ended} ended, {lasting} went on");
 }
+
+/// Being made less brings nothing back.
+#[tokio::test]
+async fn a_session_that_was_over_stays_over_when_its_sys_admin_is_one_no_more() {
+    let app = TestApp::start().await;
+    let alice = app.account("alice", true).await;
+    app.account("root", true).await;
+    let old = signed_in(&app, "alice").await;
+    app.clock.advance(Duration::hours(2));
+    refresh(&app, &old.refresh).await.refused(401, "session_revoked");
+    let present = signed_in(&app, "alice").await;
+    let root = app.sign_in("root").await;
+    let demote = app.patch(format!("/api/users/{alice}")).bearer(&root);
+    demote.json(json!({ "isSysAdmin": false })).send().await.expect(200);
+    refresh(&app, &old.refresh).await.refused(401, "session_revoked");
+    refresh(&app, &present.refresh).await.expect(200);
+}

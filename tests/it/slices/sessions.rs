@@ -171,3 +171,21 @@ async fn a_session_that_nobody_refreshed_goes_a_week_after_its_end() {
     assert_eq!(app.count("select count(*) from sessions").await, 0);
     assert_eq!(app.count("select count(*) from session_refreshes").await, 0);
 }
+
+/// However often whoever has the password signs in, all of it can be ended at once.
+#[tokio::test]
+async fn of_a_hundred_sessions_the_oldest_makes_room() {
+    let app = TestApp::start().await;
+    app.account("alice", false).await;
+    let first = app.sign_in("alice").await;
+    let second = app.sign_in("alice").await;
+    let mut last = String::new();
+    for _ in 0..99 {
+        last = app.sign_in("alice").await;
+    }
+    let gone = app.get("/api/auth/me").bearer(&first).send().await;
+    gone.refused(401, "unauthenticated");
+    app.get("/api/auth/me").bearer(&second).send().await.expect(200);
+    let page = app.get("/api/auth/sessions?count=true&limit=1").bearer(&last).send().await;
+    assert_eq!(page.expect(200)["total"], 100);
+}

@@ -77,7 +77,8 @@ fn login(world: &mut World, _: &Entered, call: &Call, told: &Told) -> Outcome {
         return Err(Refusal::of(401, "invalid_credentials"));
     };
     world.failed.remove(&username);
-    if !std::mem::replace(&mut world.user_mut(user).signed_in, true) {
+    let account = world.user_mut(user);
+    if !std::mem::replace(&mut account.signed_in, true) && !account.verified {
         // Until then any address of the account would do.
         world.end_mailed_tokens(user);
     }
@@ -177,9 +178,7 @@ fn change_password(world: &mut World, entered: &Entered, call: &Call, _: &Told) 
     }
     world.choose_password(entered.user, wanted);
     world.tell(entered.user, "Your password was changed");
-    for (index, session) in world.sessions.iter_mut().enumerate() {
-        session.ended |= session.user == entered.user && index != entered.session;
-    }
+    world.end_but(entered.user, Some(entered.session));
     let event = Event::of("password_changed", "user", entered.user).target(entered.user);
     world.note_everywhere(entered.user, &[], &event);
     Ok(Reply::nothing())

@@ -62,6 +62,7 @@ fn refresh(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     }
     if number < session.number {
         world.sessions[index].ended = true;
+        world.unwant(session.user, |wanted_in| wanted_in == session.id);
         world
             .trail
             .push(Event::of("refresh_token_reused", "session", session.id).target(session.user));
@@ -127,6 +128,7 @@ fn draw_end(dice: &mut Dice<'_>) -> Option<()> {
 fn end_one(world: &mut World, entered: &Entered, user: Uuid, session: Uuid) -> Outcome {
     let mine = |row: &&mut Session| row.id == session && row.user == user && !row.ended;
     world.sessions.iter_mut().find(mine).ok_or_else(Refusal::not_found)?.ended = true;
+    world.unwant(user, |wanted_in| wanted_in == session);
     let event = Event::of("session_ended", "session", session).target(user);
     world.note_everywhere(entered.user, &[], &event);
     Ok(Reply::nothing())
@@ -137,9 +139,7 @@ fn end(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
 }
 
 fn end_but(world: &mut World, entered: &Entered, user: Uuid, but: Option<usize>) -> Outcome {
-    for (index, session) in world.sessions.iter_mut().enumerate() {
-        session.ended |= session.user == user && Some(index) != but;
-    }
+    world.end_but(user, but);
     let event = Event::of("sessions_ended", "user", user).target(user);
     world.note_everywhere(entered.user, &[], &event);
     Ok(Reply::nothing())

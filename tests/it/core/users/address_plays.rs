@@ -41,12 +41,13 @@ fn want(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome 
     let wanted =
         email(shaped(call, &[needs("email", Kind::Text)])?)?.ok_or_else(Refusal::invalid)?;
     let (user, accepted) = (entered.user, Reply { status: 202, ..Reply::ok(json!({})) });
+    let session = world.sessions[entered.session].id;
     let account = world.user_mut(user);
     let has_it = account.email.as_deref().map(key) == Some(key(&wanted));
     if has_it && account.verified {
         return Ok(accepted);
     }
-    account.wanted = Some(wanted.clone());
+    (account.wanted, account.wanted_in) = (Some(wanted.clone()), session);
     world.ask_to_confirm_wanted(user, &wanted);
     let event = Event::of("email_change_requested", "user", user).target(user);
     world.note_everywhere(user, &[], &event);
@@ -64,9 +65,9 @@ fn offer(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Outc
     if !user.enabled {
         return Err(Refusal::invalid());
     }
-    let by_mail = user.verified || (user.email.is_some() && !user.signed_in);
+    let first = user.never_used();
+    let by_mail = user.verified || (user.email.is_some() && first);
     let answer = if by_mail {
-        let first = !user.signed_in;
         let subject =
             if first { "Choose a password for your account" } else { "Choose another password" };
         world.send_reset(user.id, subject);

@@ -87,10 +87,15 @@ impl World {
     }
     /// Signs somebody out everywhere.
     pub fn end_sessions(&mut self, user: Uuid) {
-        self.sessions
-            .iter_mut()
-            .filter(|session| session.user == user)
-            .for_each(|session| session.ended = true);
+        self.end_but(user, None);
+    }
+    /// Everywhere but in one session.
+    pub fn end_but(&mut self, user: Uuid, but: Option<usize>) {
+        for (index, session) in self.sessions.iter_mut().enumerate() {
+            session.ended |= session.user == user && Some(index) != but;
+        }
+        let stays = but.map(|index| self.sessions[index].id);
+        self.unwant(user, |wanted_in| Some(wanted_in) != stays);
     }
     /// Who holds a role, enabled or not.
     pub fn holders(&self, role: Uuid) -> BTreeSet<Uuid> {

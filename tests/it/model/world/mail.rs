@@ -178,6 +178,14 @@ impl World {
         });
     }
 
+    /// What somebody wanted in such a session ends.
+    pub fn unwant(&mut self, user: Uuid, ended: impl Fn(Uuid) -> bool) {
+        let account = self.user_mut(user);
+        if ended(account.wanted_in) {
+            account.wanted = None;
+        }
+    }
+
     /// It waits for nothing any more.
     pub fn forget_registration(&mut self, username: &str) {
         self.registrations.retain(|row| row.username != username);
@@ -190,6 +198,7 @@ impl World {
         let account = self.user_mut(user);
         password.clone_into(&mut account.password);
         (account.must_change, account.wanted) = (false, None);
+        account.chose_password = true;
         self.end_mailed_tokens(user);
     }
 
@@ -203,6 +212,9 @@ impl World {
         let ways_in = |user: &User| (user.verified, user.enabled);
         if had != has || ways_in(&before) != ways_in(&after) {
             self.end_mailed_tokens(after.id);
+        }
+        if before.enabled != after.enabled {
+            after.wanted = None;
         }
         let user = after.id;
         *self.user_mut(user) = after;

@@ -21,10 +21,13 @@ pub struct User {
     pub verified: bool,
     /// Somebody else chose the password.
     pub must_change: bool,
-    /// Ever.
+    /// Ever; and whether the password is another one than the first.
     pub signed_in: bool,
+    pub chose_password: bool,
     /// The address that they want, and have not confirmed.
     pub wanted: Option<String>,
+    /// In which session they asked for it.
+    pub wanted_in: Uuid,
     /// The addresses that they confirmed and have no more, as they are compared.
     pub earlier: BTreeSet<String>,
     pub erased: bool,
@@ -93,11 +96,17 @@ impl User {
             verified: false,
             must_change: false,
             signed_in: false,
+            chose_password: false,
             wanted: None,
+            wanted_in: Uuid::nil(),
             earlier: BTreeSet::new(),
             erased: false,
             version: 1,
         }
+    }
+    /// Whether nobody has used the account yet.
+    pub fn never_used(&self) -> bool {
+        !self.signed_in && !self.chose_password && self.earlier.is_empty()
     }
     pub fn active(&self) -> bool {
         self.enabled && !self.erased
