@@ -46,9 +46,12 @@ impl Caller {
     pub async fn read(&self) -> Result<Reading> {
         Ok(Reading::new(self.services.db.begin(ActAs::System, Intent::Read).await?))
     }
-    /// A writing transaction over the same.
+    /// A writing transaction over the same; 401 where the session is over by now: a password may
+    /// have been hashed since the guard asked.
     pub async fn write(&self) -> Result<Writing> {
-        Ok(Writing::new(self.services.db.begin(ActAs::System, self.intent()).await?))
+        let mut transaction = self.services.db.begin(ActAs::System, self.intent()).await?;
+        self.alive(&mut transaction, self.now()).await?;
+        Ok(Writing::new(transaction))
     }
 
     /// The same in a dry run too: for events of what was tried.

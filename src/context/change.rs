@@ -16,6 +16,7 @@ use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::actor::Actor;
@@ -23,7 +24,7 @@ use super::audit::recorded::Recorded;
 use super::audit::{self, Event};
 use super::caller::Caller;
 use super::instance::{InstanceContext, instance_context};
-use super::load;
+use super::load::{self, LiveSession};
 use super::locks::Locks;
 use super::mandate::{Authority, MandateContext};
 use super::refusals::{for_sys_admins, mandate_access_denied, unauthenticated};
@@ -200,12 +201,20 @@ impl Caller {
     }
 
     async fn renewed(&self, connection: &mut PgConnection) -> Result<Self> {
+        let renewed = self.anew();
+        let live = self.alive(connection, renewed.now()).await?;
+        Ok(Self { is_sys_admin: live.is_sys_admin, ..renewed })
+    }
+
+    /// The session as it stands in this transaction; 401 where it is over by then.
+    pub(super) async fn alive(
+        &self,
+        connection: &mut PgConnection,
+        now: DateTime<Utc>,
+    ) -> Result<LiveSession> {
         let found = load::alive(connection, &[(self.session, self.user)], &[]).await?;
         let live = found.sessions.into_iter().map(|(_, live)| live).next();
-        let renewed = self.anew();
-        let live = live.filter(|live| live.expires_at > renewed.now());
-        let live = live.ok_or_else(unauthenticated)?;
-        Ok(Self { is_sys_admin: live.is_sys_admin, ..renewed })
+        live.filter(|live| live.expires_at > now).ok_or_else(unauthenticated)
     }
 }
 

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::actor::{Actor, RequestMeta};
 use super::caller::Caller;
 use super::moment::Moment;
+use super::refusals::for_sys_admins;
 use super::services::Services;
 use super::transaction::{Reading, Writing};
 use crate::kernel::db::{ActAs, Intent};
@@ -21,8 +22,8 @@ pub struct SystemContext {
 }
 
 impl SystemContext {
-    /// For commands and jobs: nobody is signed in. Its time begins with it: whoever runs for long
-    /// makes one for each thing that they do.
+    /// For commands and jobs: nobody is signed in. Whoever runs for long makes one for each thing
+    /// that they do: it has one time.
     #[must_use]
     pub fn unattended(services: Services, meta: RequestMeta) -> Self {
         Self { caller: None, meta, moment: services.moment(), services }
@@ -53,8 +54,15 @@ impl SystemContext {
     pub async fn read(&self) -> Result<Reading> {
         Ok(Reading::new(self.services.db.begin(ActAs::System, Intent::Read).await?))
     }
+    /// 401 or 403 where a SysAdmin's session is over, or they are none, by now.
     pub async fn write(&self) -> Result<Writing> {
-        Ok(Writing::new(self.services.db.begin(ActAs::System, self.intent()).await?))
+        let mut transaction = self.services.db.begin(ActAs::System, self.intent()).await?;
+        if let Some(caller) = &self.caller
+            && !caller.alive(&mut transaction, self.now()).await?.is_sys_admin
+        {
+            return Err(for_sys_admins());
+        }
+        Ok(Writing::new(transaction))
     }
 
     pub(super) fn intent(&self) -> Intent {

@@ -6,6 +6,7 @@ use super::actor::{Actor, RequestMeta};
 use super::services::Services;
 use super::system::SystemContext;
 use super::transaction::{Reading, Writing};
+use crate::kernel::db::{ActAs, Intent};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{MandateId, UserId};
 
@@ -32,7 +33,8 @@ impl Visitor {
         self.system.read().await
     }
     pub async fn write(&self) -> Result<Writing> {
-        self.system.write().await
+        let services = &self.system.services;
+        Ok(Writing::new(services.db.begin(ActAs::System, Intent::Write).await?))
     }
 }
 

@@ -1,6 +1,9 @@
 //! Bodies of requests: read within the limits of size, time and depth, and refused where they are
 //! not what they are to be.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -59,8 +62,24 @@ pub(super) fn require_unencoded(headers: &HeaderMap) -> Result<()> {
     ))
 }
 
+/// A body that the guard waited for, and what came of that, for whoever reads it.
+#[derive(Clone)]
+struct Arrived(Arc<Mutex<Option<Result<Bytes>>>>);
+
+/// Waits for the body, and keeps it for whoever reads it; how long it took.
+pub(super) async fn wait_for_body(request: &mut Request, app: &App) -> Duration {
+    let began = Instant::now();
+    let arrived = read_body(request, app).await;
+    request.extensions_mut().insert(Arrived(Arc::new(Mutex::new(Some(arrived)))));
+    began.elapsed()
+}
+
 /// Takes the body out of the request and reads it, within the limits of size and time.
 pub(super) async fn read_body(request: &mut Request, app: &App) -> Result<Bytes> {
+    if let Some(Arrived(arrived)) = request.extensions_mut().remove::<Arrived>() {
+        let arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner).take();
+        return arrived.unwrap_or_else(|| Err(Error::internal("the body was read before")));
+    }
     let patience = app.settings().body_timeout;
     let raised = request.extensions().get::<BodyLimit>().map_or(0, |limit| limit.0);
     let limit = app.settings().max_body_bytes.max(raised);

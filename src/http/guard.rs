@@ -48,6 +48,7 @@
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::http::Method;
@@ -57,7 +58,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::attended::log_mandate;
-use super::body::{BodyLimit, require_unencoded};
+use super::body::{BodyLimit, require_unencoded, wait_for_body};
 use super::dry_run::DryRun;
 use super::extract::Query;
 use super::forms::Forms;
@@ -147,7 +148,13 @@ struct Guarding {
     origins: Origins,
     query: BTreeSet<String>,
     forms: Arc<Forms>,
+    /// Whether the operation has a body.
+    takes_body: bool,
 }
+
+/// Whose body takes longer to come is asked about once more: whoever holds one back keeps nothing
+/// that was taken from them meanwhile.
+const PROMPT: Duration = Duration::from_millis(250);
 
 impl<C: Context> Guard<C> for UtoipaMethodRouter<Giving<C>> {
     fn refuses(mut self, codes: &[Code]) -> Self {
@@ -169,12 +176,14 @@ impl<C: Context> Guard<C> for UtoipaMethodRouter<Giving<C>> {
         let terms = policy.terms();
         let (mut query, mut forms) = (BTreeSet::new(), Forms::default());
         let (mut class, mut origins) = (terms.class, Origins::new());
+        let mut takes_body = false;
         for (path, item) in &mut paths.paths {
             for (method, operation) in operations(item) {
                 let by_method = if method == Method::GET { Class::Read } else { Class::Write };
                 let class = *class.get_or_insert(by_method);
                 query.extend(parameters::declared(operation));
                 forms.note(operation);
+                takes_body |= operation.request_body.is_some();
                 origins.extend(take_origins(operation));
                 require_origins::<C>(&terms, &origins, &method, path);
                 openapi::declare(operation, &method, &terms, &origins, class);
@@ -188,6 +197,7 @@ impl<C: Context> Guard<C> for UtoipaMethodRouter<Giving<C>> {
             origins,
             query,
             forms: Arc::new(forms),
+            takes_body,
         });
         let router = router.with_state(Giving { app: app.clone(), context: PhantomData });
         (schemas, paths, router.route_layer(from_fn_with_state(state, let_in::<C>)))
@@ -247,23 +257,21 @@ async fn admitted<C: Context>(
     let Query(dry_run) = Query::<DryRun>::from_request_parts(&mut parts, &()).await?;
     let mut request = Request::from_parts(parts, body);
     let whose = identity.claims.map(|claims| idempotency::Whose::of(&claims, &guarding.terms));
-    let facts = RequestFacts {
-        services: guarding.app.services(),
-        terms: &guarding.terms,
-        claims: identity.claims,
-        headers: request.headers(),
-        path,
-        dry_run: dry_run.is_wanted(),
-        meta,
-        moment: moment.clone(),
-    };
-    let authorized = C::authorize(facts).await;
+    let facts = Facts { guarding, identity: &identity, path, dry_run: dry_run.is_wanted(), meta };
+    let mut authorized = C::authorize(facts.of(&request, moment.clone())).await;
     note_mandate(guarding, &request, purse.as_ref(), path, &authorized)?;
     if authorized.is_ok() && has_effect(request.method()) {
         require_unencoded(request.headers())?;
     }
     if let Some(bytes) = guarding.terms.body_limit {
         request.extensions_mut().insert(BodyLimit(bytes));
+    }
+    if authorized.is_ok()
+        && guarding.takes_body
+        && wait_for_body(&mut request, &guarding.app).await > PROMPT
+    {
+        let later = guarding.app.services().moment();
+        authorized = C::authorize(facts.of(&request, later)).await;
     }
     // Whoever may call it but finds nothing there may have taken it away by the same request.
     let may_call =
@@ -280,6 +288,30 @@ async fn admitted<C: Context>(
     }
     request.extensions_mut().insert(authorized?);
     Ok(next.run(request).await)
+}
+
+/// What decides about a request, but its headers and the time.
+struct Facts<'a> {
+    guarding: &'a Guarding,
+    identity: &'a Identity,
+    path: RequestPath<'a>,
+    dry_run: bool,
+    meta: RequestMeta,
+}
+
+impl<'a> Facts<'a> {
+    fn of(&self, request: &'a Request, moment: Moment) -> RequestFacts<'a> {
+        RequestFacts {
+            services: self.guarding.app.services(),
+            terms: &self.guarding.terms,
+            claims: self.identity.claims,
+            headers: request.headers(),
+            path: self.path,
+            dry_run: self.dry_run,
+            meta: self.meta.clone(),
+            moment,
+        }
+    }
 }
 
 /// Whose turn it takes, and whose budget it is charged to, now that it is known.

@@ -247,7 +247,7 @@ const READS: [&str; 13] = [
 ];
 
 /// Where that is done, how often, and why there.
-const WHERE: [(&str, usize, &str); 28] = [
+const WHERE: [(&str, usize, &str); 29] = [
     ("kernel/clock.rs", 2, "the clock itself, and that of tests over it"),
     ("context/moment.rs", 1, "a moment reads it once"),
     ("context/services.rs", 1, "hands out moments"),
@@ -258,6 +258,7 @@ const WHERE: [(&str, usize, &str); 28] = [
     ("context/authorize/facts.rs", 1, "whoever was let in acts when their body has come"),
     ("context/authorize/member.rs", 1, "a first use is noted on the way in"),
     ("http/mod.rs", 1, "a request begins"),
+    ("http/guard.rs", 1, "whose body was long in coming is asked about once more"),
     ("cli/doctor.rs", 2, "compares the system's clock with the database's"),
     ("identity/auth/routes.rs", 1, "a password was hashed since somebody was let try"),
     ("identity/users/own_password.rs", 1, "the same"),

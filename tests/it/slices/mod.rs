@@ -29,6 +29,7 @@ mod freshness;
 mod group_members;
 mod groups;
 mod hash_upgrades;
+mod held_back;
 mod idempotency;
 mod instance_access;
 mod instances;
