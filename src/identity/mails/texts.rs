@@ -76,7 +76,8 @@ macro_rules! kinds {
                         #[template(path = $de)]
                         struct De<'a> { to: To<'a> }
                         let (en, de) = (En { to }, De { to });
-                        // Texts for strangers say nothing of it.
+                        // Some texts are for strangers and name nobody: without this, theirs would
+                        // be fields that nothing reads.
                         let _: [To<'_>; 2] = [en.to, de.to];
                         if language == "de" { de.render() } else { en.render() }
                     })+

@@ -114,8 +114,8 @@ async fn may_be_mailed(
     account: Account,
     user: &User,
 ) -> Result<bool> {
-    let is_confirmed = user.email.is_some() && user.email_verified;
-    Ok(is_confirmed || (user.email.is_some() && store::was_never_used(connection, account).await?))
+    Ok(user.email.is_some()
+        && (user.email_verified || store::was_never_used(connection, account).await?))
 }
 
 async fn handed_out(

@@ -11,9 +11,11 @@ const LONGEST: usize = 128;
 const OWN_NAME: usize = 128;
 /// A person has fewer names; each makes the estimate longer.
 const OWN_NAMES: usize = 8;
-/// Of which names are made, in letters, and how many of them are held against a password.
-const SHORTEST_WORD: usize = 3;
-const MOST_WORDS: usize = 12;
+/// The parts of names, such as `smith` of `jane.smith`: in letters, and how many of them count.
+const SHORTEST_PART: usize = 3;
+const MOST_PARTS: usize = 12;
+/// Shorter ones are in many words.
+const SHORTEST_TAKEN_OUT: usize = 4;
 
 /// What is wrong with a length. Cheap, so that it is told before anything is estimated.
 pub(super) fn check_length(
@@ -46,7 +48,7 @@ pub(super) fn bounded(own_names: &[&str]) -> Vec<String> {
     let names = own_names.iter().take(OWN_NAMES);
     let names: Vec<String> = names.map(|name| name.chars().take(OWN_NAME).collect()).collect();
     let words = names.iter().flat_map(|name| name.split(|c: char| !c.is_alphanumeric()));
-    let words = words.filter(|word| word.chars().count() >= SHORTEST_WORD).take(MOST_WORDS);
+    let words = words.filter(|word| word.chars().count() >= SHORTEST_PART).take(MOST_PARTS);
     let words: Vec<String> = words.map(str::to_owned).collect();
     [names, words].concat()
 }
@@ -64,7 +66,8 @@ pub(super) fn check_estimate(
     let own_names: Vec<&str> = own_names.iter().map(String::as_str).collect();
     let beginning =
         password.char_indices().nth(ESTIMATED).map_or(password, |(end, _)| &password[..end]);
-    let estimate = zxcvbn::zxcvbn(beginning, &own_names);
+    let rest = without(beginning, &own_names);
+    let estimate = zxcvbn::zxcvbn(&rest, &own_names);
     if u8::from(estimate.score()) >= 3 {
         return Ok(());
     }
@@ -82,7 +85,19 @@ pub(super) fn check_estimate(
     Err(FieldError::new(pointer, "password_too_weak", detail).because(reasons))
 }
 
+/// What is left of a password without its owner's names: three parts that are each easily guessed
+/// are hard to guess for zxcvbn, whatever they are.
+fn without(password: &str, own_names: &[&str]) -> String {
+    let known = |rest: String, name: &&str| {
+        let (name, is_long) = (name.to_lowercase(), name.chars().count() >= SHORTEST_TAKEN_OUT);
+        let small = rest.to_lowercase();
+        if is_long && small.contains(&name) { small.replace(&name, "") } else { rest }
+    };
+    own_names.iter().fold(password.to_owned(), known)
+}
+
 /// What zxcvbn calls it, as codes are written: `AddAnotherWordOrTwo` is `add_another_word_or_two`.
+/// Applications know them: a test holds them, should zxcvbn call one otherwise.
 fn named(why: &impl std::fmt::Debug) -> String {
     let mut code = String::new();
     for letter in format!("{why:?}").chars() {
@@ -108,6 +123,8 @@ mod tests {
         assert!(check("short", &[]).is_err());
         assert!(check("password1234", &[]).is_err());
         assert!(check("annemariehuber", &["annemarie", "huber"]).is_err());
+        assert!(check("JonathanSmith2026", &["jonathan.smith"]).is_err());
+        assert!(check("plum\u{7}Kettle-94-orbit", &[]).is_err());
         assert!(check("plum-Kettle-94-orbit", &[]).is_ok());
         // Of whichever letters: nothing is asked of them but that they are hard to guess.
         assert!(check("vermilion otter ladder quay", &[]).is_ok());
@@ -121,6 +138,32 @@ mod tests {
         let costly: String = "4@8({[<369!1|7$50+%2".chars().cycle().take(128).collect();
         assert!(check(&costly, &[]).is_ok());
         assert!(check(&format!("{}{}", "a".repeat(40), "plum-Kettle-94-orbit"), &[]).is_err());
+    }
+
+    /// A variant that is called otherwise does not compile, and one that shows otherwise fails.
+    #[test]
+    fn reasons_keep_their_codes() {
+        macro_rules! keep {
+            ($kind:ident: $($name:ident $code:literal),+ $(,)?) => {
+                $(assert_eq!(named(&zxcvbn::feedback::$kind::$name), $code);)+
+            };
+        }
+        keep!(Warning:
+            StraightRowsOfKeysAreEasyToGuess "straight_rows_of_keys_are_easy_to_guess",
+            ThisIsATop10Password "this_is_a_top10_password",
+            ThisIsACommonPassword "this_is_a_common_password",
+            RepeatsLikeAaaAreEasyToGuess "repeats_like_aaa_are_easy_to_guess",
+            SequencesLikeAbcAreEasyToGuess "sequences_like_abc_are_easy_to_guess",
+            AWordByItselfIsEasyToGuess "a_word_by_itself_is_easy_to_guess",
+            CommonNamesAndSurnamesAreEasyToGuess "common_names_and_surnames_are_easy_to_guess",
+        );
+        keep!(Suggestion:
+            UseAFewWordsAvoidCommonPhrases "use_a_few_words_avoid_common_phrases",
+            AddAnotherWordOrTwo "add_another_word_or_two",
+            AvoidRepeatedWordsAndCharacters "avoid_repeated_words_and_characters",
+            AvoidSequences "avoid_sequences",
+            AvoidRecentYears "avoid_recent_years",
+        );
     }
 
     #[test]
