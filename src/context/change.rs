@@ -31,7 +31,7 @@ use super::refusals::{for_sys_admins, mandate_access_denied, unauthenticated};
 use super::system::SystemContext;
 use crate::kernel::db::{ActAs, Transaction};
 use crate::kernel::error::{Error, Result};
-use crate::kernel::ids::{MandateId, UserId};
+use crate::kernel::ids::{InstanceId, MandateId, UserId};
 
 /// A transaction that changes access: locked, with the caller's rights read after the locks. It
 /// begins as the system, to look at whom it concerns, and goes on as the tenant.
@@ -95,6 +95,18 @@ impl Change<MandateContext> {
     pub async fn as_tenant(&mut self) -> Result<()> {
         let act_as = self.context.tenant(None);
         self.transaction.act_as(act_as).await
+    }
+    /// Goes on as the system, to look at whom else it concerns.
+    pub async fn as_system(&mut self) -> Result<()> {
+        self.transaction.act_as(ActAs::System).await
+    }
+    /// One of the mandate's instances, as it stands under the locks; 404 where there is none.
+    pub async fn instance(&mut self, instance: InstanceId) -> Result<InstanceContext> {
+        let (user, mandate) = (self.context.caller.user, self.context.mandate);
+        let found = load::instance(&mut *self.transaction, user, mandate, instance)
+            .await?
+            .ok_or_else(Error::not_found)?;
+        Ok(instance_context(self.context.clone(), instance, found))
     }
 }
 

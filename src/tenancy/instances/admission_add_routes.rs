@@ -5,12 +5,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::admission_change::{ids, labels, may_give, permission};
+use super::admission_admit::{permission_to_admit, require_may_admit};
 use super::{FeatureAccess, admission_store};
 use crate::access::tables::{Access, Create, Instances, Update};
 use crate::context::audit::{Action, Event, ResourceType};
 use crate::context::change::retrying;
-use crate::context::judge::require_brings_instance_no_nearer;
 use crate::context::policy::{Class, Policy};
 use crate::context::{AccessPreview, Concerned, InstanceContext, Locks, Outcome};
 use crate::http::app::App;
@@ -19,11 +18,9 @@ use crate::http::etag::Versioned;
 use crate::http::extract::{Created, Json};
 use crate::http::guard::{Guard, Routes};
 use crate::http::paths::InstancePath;
-use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::error::{Code, Result};
 use crate::kernel::ids::{RoleId, UserId};
-use crate::kernel::missing::Thing;
-use crate::tenancy::members;
-use crate::tenancy::roles::{self, NamedRole, NamedRoles};
+use crate::tenancy::roles::NamedRoles;
 
 pub(super) fn routes(app: &App) -> Routes {
     let write = |policy: Policy<InstanceContext>| policy.class(Class::MemberWrite);
@@ -69,31 +66,17 @@ async fn add(
     roles: &NamedRoles,
 ) -> Result<Outcome<Versioned<FeatureAccess>>> {
     let mut change = context.change(Locks::mandate_only()).await?;
-    let grant = permission::<Create>(&change.context)?;
-    let found = members::found(&mut change, &grant, user).await?;
-    let given = roles::find_named(&mut change, &grant, roles.ids()).await?;
-    require_there(found.is_some(), roles, &given)?;
-    let member = grant.open(found)?;
-    may_give(&mut change, user, &given).await?;
-    require_brings_instance_no_nearer(&change.context, member.nearness())?;
+    let place = change.context.clone();
+    let grant = permission_to_admit(&place)?;
+    let (member, given) = require_may_admit(&mut change, (&place, &grant), user, roles).await?;
     change.as_tenant().await?;
-    let now = change.context.now();
-    let access = admission_store::insert_access(&mut change, &member, roles.ids(), now).await?;
-    let details = json!({ "after": { "roles": labels(&given, &ids(&given)), "enabled": true } });
+    let access =
+        admission_store::insert_access(&mut change, &member, roles.ids(), place.now()).await?;
+    let details = json!({ "after": { "roles": given, "enabled": true } });
     let event =
         Event::new(Action::InstanceAccessGranted, ResourceType::Instance, context.instance())
             .target(user)
             .details(details);
     let recorded = change.record(event).await?;
     change.conclude(recorded, Concerned::User(user), Versioned(access)).await
-}
-
-/// 404 that points to what is not there of all that the body names.
-fn require_there(member: bool, roles: &NamedRoles, found: &[NamedRole]) -> Result<()> {
-    let unknown = roles.unknown(&ids(found));
-    match member {
-        true if unknown.is_empty() => Ok(()),
-        true => Err(Error::unknown(unknown)),
-        false => Err(Error::unknown([vec![Thing::User.unknown("/userId")], unknown].concat())),
-    }
 }

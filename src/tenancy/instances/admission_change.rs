@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use sqlx::PgConnection;
+
 use super::{FeatureAccess, admission_find};
 use crate::access::tables::{Access, Op};
 use crate::context::judge::{Receiver, require_may_give, require_not_a_sys_admins_own};
@@ -21,19 +23,19 @@ pub(super) fn ids(roles: &[NamedRole]) -> BTreeSet<RoleId> {
 }
 
 /// Whether the caller may give these roles to that user.
-pub(super) async fn may_give(
-    change: &mut Change<InstanceContext>,
+pub(super) async fn may_give<O: Op>(
+    connection: &mut PgConnection,
+    (context, _): (&InstanceContext, &Grant<Access, O>),
     target: UserId,
     roles: impl IntoIterator<Item = &NamedRole>,
 ) -> Result<()> {
-    let context = change.context.clone();
-    let receiver = Receiver::of(&context, target);
-    require_not_a_sys_admins_own(&context, receiver)?;
+    let receiver = Receiver::of(context, target);
+    require_not_a_sys_admins_own(context, receiver)?;
     let given: Vec<_> = roles.into_iter().map(|role| &role.permissions).collect();
     given
         .iter()
-        .try_for_each(|permissions| require_may_give(&context, receiver, permissions, false))?;
-    require_opens_nothing(change, &context, &[target], &given).await
+        .try_for_each(|permissions| require_may_give(context, receiver, permissions, false))?;
+    require_opens_nothing(connection, context, &[target], &given).await
 }
 
 pub(super) fn labels(roles: &[NamedRole], of: &BTreeSet<RoleId>) -> Vec<String> {

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::FeatureAccess;
-use crate::access::tables::{Access, Op};
+use crate::access::tables::{Access, Create, Op};
 use crate::context::{Grant, Sealed};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{RoleId, UserId};
@@ -68,4 +68,21 @@ async fn access_row<O: Op>(
             row.needed,
         )
     }))
+}
+
+/// Somebody who is no member yet: near to whoever is in a group that takes in new members.
+pub(super) async fn newcomer(
+    connection: &mut PgConnection,
+    grant: &Grant<Access, Create>,
+) -> Result<Sealed<Access, ()>> {
+    let needed = sqlx::query_scalar!(
+        r#"select case when exists (
+               select 1 from groups g
+               join group_members m on m.mandate_id = g.mandate_id and m.group_id = g.id
+               where g.mandate_id = $1 and g.auto_join and m.user_id = $2)
+             then 2::smallint else 3::smallint end as "needed!""#,
+        grant.mandate_uuid(),
+        grant.caller_uuid(),
+    );
+    Ok(grant.seal(needed.fetch_one(connection).await?, ()))
 }

@@ -84,7 +84,8 @@ async fn replace(
     let concerned = roles::find_named(&mut change, &grant, &either).await?;
     roles.require_among(&ids(&concerned))?;
     let is_added = |role: &&NamedRole| wanted.contains(&role.id) && !held.contains(&role.id);
-    may_give(&mut change, user, concerned.iter().filter(is_added)).await?;
+    let place = change.context.clone();
+    may_give(&mut change, (&place, &grant), user, concerned.iter().filter(is_added)).await?;
     if held == wanted {
         return change
             .conclude(

@@ -109,7 +109,8 @@ async fn set_enabled(
     let before = opened(&mut change, &grant, user, precondition, body.version).await?;
     if body.enabled && !before.enabled {
         let held = roles::require_known(&mut change, &grant, &before.role_ids).await?;
-        may_give(&mut change, user, &held).await?;
+        let place = change.context.clone();
+        may_give(&mut change, (&place, &grant), user, &held).await?;
         require_brings_instance_no_nearer(&change.context, before.nearness())?;
     }
     if body.enabled == before.enabled {

@@ -10,7 +10,7 @@ use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::{RoleId, UserId, uuids};
 
 /// Admits a member of the mandate, with roles of the instance.
-pub(super) async fn insert_access(
+pub async fn insert_access(
     connection: &mut PgConnection,
     member: &Opened<Access, Create, UserId>,
     roles: &[RoleId],

@@ -2,6 +2,7 @@
 //! admissions.
 
 mod admission_add_routes;
+mod admission_admit;
 mod admission_change;
 mod admission_find;
 mod admission_list;
@@ -29,6 +30,11 @@ use crate::http::etag::Resource;
 use crate::kernel::error::{Code, Error};
 use crate::kernel::ids::{InstanceId, MandateId, RoleId, UserId};
 use crate::path_params;
+
+pub use admission_admit::{
+    permission_to_admit, permission_to_offer, require_may_admit, require_may_offer,
+};
+pub use admission_store::insert_access;
 
 path_params! {
     /// To somebody's admission.

@@ -6,8 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::Member;
-use super::insert::{self, Joins};
-use super::role_routes::require_named;
+use super::admit::{admit, require_may_offer};
 use crate::access::tables::{Create, Members};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::change::retrying;
@@ -156,18 +155,9 @@ async fn may_give(
     let grant = context.grant::<Members, Create>()?;
     let mut reading = context.caller().read().await?;
     let oneself = users::is_named(&mut reading, context.caller().account(), named).await?;
-    if oneself && context.is_sys_admin() {
-        return Err(not_oneself());
-    }
     let receiver = if oneself { Receiver::Oneself } else { Receiver::SomebodyElse };
-    for role in require_named(&mut reading, &grant, roles).await? {
-        role.require_grantable_to(context, receiver)?;
-    }
+    require_may_offer(&mut reading, (context, &grant), roles, receiver).await?;
     reading.finish().await
-}
-
-fn not_oneself() -> Error {
-    Error::new(Code::SelfEscalation, "SysAdmins do not add themselves to a mandate.")
 }
 
 /// Adds whom the request names; with the answer, and with a refusal, comes who that is, where it is
@@ -201,21 +191,7 @@ async fn add(
     let grant = change.context.grant::<Members, Create>()?;
     let found = users::resolve(&mut change, &grant, &UserReference::Id(target)).await?;
     found.ok_or_else(|| Thing::User.missing(place))?;
-    if change.context.is_sys_admin() && target == change.context.caller().user() {
-        return Err(not_oneself());
-    }
-    let given = require_named(&mut change, &grant, roles).await?;
-    for role in &given {
-        role.require_grantable(&change.context, target)?;
-    }
-    change.as_tenant().await?;
-    // Rows of somebody who comes back are there already: a delegate does not bring them near, nor a
-    // SysAdmin near themselves.
-    let restrained = change.context.is_delegate() || change.context.caller().is_sys_admin();
-    let joins = if restrained { Joins::UnlessBack } else { Joins::Groups };
-    let now = change.context.now();
-    let member = insert::insert(&mut change, &grant, target, roles.ids(), joins, now).await?;
-    let labels: Vec<_> = given.iter().map(|role| role.label.as_str()).collect();
+    let (member, labels) = admit(&mut change, target, roles).await?;
     let event = Event::new(Action::UserAddedToMandate, ResourceType::Member, target)
         .target(target)
         .details(json!({ "after": { "roles": labels } }));

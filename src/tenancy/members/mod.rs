@@ -2,6 +2,7 @@
 
 mod access_routes;
 mod add_routes;
+mod admit;
 mod belongings;
 mod find;
 mod insert;
@@ -22,6 +23,7 @@ use crate::http::etag::Resource;
 use crate::kernel::ids::{GroupId, MandateId, MembershipId, RoleId, UserId};
 use crate::path_params;
 
+pub use admit::{admit, require_may_offer};
 pub use find::found;
 pub use insert::insert_first;
 
