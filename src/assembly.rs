@@ -16,7 +16,9 @@ use crate::kernel::error::Result;
 use crate::openapi::{self, Document};
 use crate::platform::{audit, jobs, ops};
 use crate::tenancy::catalogue::{self, BuiltIn};
-use crate::tenancy::{groups, instances, limits, mandates, members, navigation, questions, roles};
+use crate::tenancy::{
+    groups, instances, invitations, limits, mandates, members, navigation, questions, roles,
+};
 
 /// Every built-in feature.
 pub const FEATURES: &[BuiltIn] = &[playbooks::FEATURE, bookings::FEATURE];
@@ -27,6 +29,7 @@ pub const JOBS: &[Job] = &[
     playbooks::PURGE_VERSIONS,
     mandates::FIND_DELETED,
     mandates::PURGE,
+    invitations::FORGET_INVITATIONS,
     sessions::PURGE_SESSIONS,
     lockout::FORGET_GUESSES,
     mails::FORGET_MAILED,
@@ -67,6 +70,7 @@ fn all_routes(app: &App, features: &[BuiltIn]) -> Routes {
         .merge(mandates::routes(app))
         .merge(limits::routes(app))
         .merge(members::routes(app))
+        .merge(invitations::routes(app))
         .merge(groups::routes(app))
         .merge(roles::routes(app))
         .merge(catalogue::routes(app))

@@ -16,7 +16,7 @@ NAME = re.compile(r"\$([a-z]+)")
 # Where things are made, rather than what is changed.
 PLACES = ("mandate", "instance")
 # Tokens that only a mail tells.
-MAILED = ("registertoken", "resettoken")
+MAILED = ("registertoken", "resettoken", "invitetoken")
 # Query parameters that only an earlier answer can tell.
 ONLY_FROM_ANSWERS = ("cursor",)
 
@@ -37,7 +37,7 @@ class Call:
 
     path: dict[str, str]
     query: dict[str, str]
-    body: dict | None
+    body: dict | str | None
     instance: str
     # Who calls instead of the driver.
     caller: str | None
@@ -110,10 +110,16 @@ class Targets:
         return Call(
             path={parameter: fill(text, names) for parameter, text in operation.path_of(path).items()},
             query={key: fill(value, names) for key, _, value in pairs},
-            body=case["body"] and json.loads(fill(case["body"], names)),
+            body=case["body"] and self.filled(case, names),
             instance=names["instance"],
             caller=caller,
         )
+
+    @staticmethod
+    def filled(case: dict, names: Names) -> dict | str:
+        """The body of a case; lines, where that is what it is made of."""
+        text = fill(case["body"], names)
+        return text if case["media"] else json.loads(text)
 
     def caller(self, operation: Operation, case: dict, names: Names, aimed: list[str]) -> str | None:
         """Somebody else who calls in the driver's place: where the call would end the driver's session or account, and those who

@@ -147,7 +147,7 @@ class World:
     # What is told by mail
 
     def mailed(self, name: str) -> str:
-        """A token of a registration, or one to reset a password: a new one every few calls, since a mail takes a second or two."""
+        """A token of a registration or an invitation, or one to reset a password: a new one every few calls, since a mail takes a second or two."""
         times, token = self.tokens_mailed.get(name, (0, ""))
         if times % CALLS_OF_A_TOKEN == 0:
             token = self._newly_mailed(name)
@@ -155,9 +155,12 @@ class World:
         return token
 
     def _newly_mailed(self, name: str) -> str:
-        """The token of a new registration, or one to reset the password of a new account."""
+        """The token of a new registration or invitation, or one to reset the password of a new account."""
         username = self.unique("mailed")
         address = f"{username}@example.com"
+        if name == "invitetoken":
+            self.by_keeper("POST", f"/api/mandates/{self.mandate}/invitations", {"email": address, "roleIds": [self.roles["user"]]})
+            return self._token_for(address)
         body = {"username": username, "email": address, "password": PASSWORD}
         self.client.call("POST", "/api/auth/register", None, json=body)
         token = self._token_for(address)

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::visitor::Visitor;
 use crate::kernel::error::{Code, Error, Result};
-use crate::kernel::ids::UserId;
+use crate::kernel::ids::{InvitationId, UserId};
 
 /// Passwords that may be tried with the token of a registration.
 pub const TRIES: i32 = 5;
@@ -21,6 +21,8 @@ pub enum Purpose {
     Address,
     /// A new password for an account, its subject.
     Reset,
+    /// Becoming a member as an invitation says, its subject.
+    Invitation,
 }
 
 impl Purpose {
@@ -31,11 +33,12 @@ impl Purpose {
             Self::Registration => "registration",
             Self::Address => "address",
             Self::Reset => "reset",
+            Self::Invitation => "invitation",
         }
     }
 
     fn named(name: &str) -> Option<Self> {
-        [Self::Registration, Self::Address, Self::Reset]
+        [Self::Registration, Self::Address, Self::Reset, Self::Invitation]
             .into_iter()
             .find(|purpose| purpose.name() == name)
     }
@@ -60,6 +63,11 @@ impl Redeemed {
         self.about.as_deref()
     }
 }
+
+/// The token of an invitation that was used up, for the one account that may be made of it in the
+/// same transaction.
+#[derive(Debug)]
+pub struct Redemption(());
 
 /// Whatever is wrong with a token: one answer.
 #[must_use]
@@ -118,4 +126,22 @@ pub async fn redeem(
         visitor.now(),
     );
     Ok(redeemed.fetch_optional(connection).await?.map(|about| Redeemed { user, about }))
+}
+
+/// Uses up the token of an invitation; 410 where it is good no more.
+pub(super) async fn use_up(
+    connection: &mut PgConnection,
+    (invitation, hash): (InvitationId, &[u8]),
+    now: DateTime<Utc>,
+) -> Result<Redemption> {
+    let used = sqlx::query!(
+        "delete from mailed_tokens
+         where hash = $1 and kind = $2 and subject = $3 and valid_from <= $4 and expires_at > $4",
+        hash,
+        Purpose::Invitation.name(),
+        invitation.uuid(),
+        now,
+    );
+    let used = used.execute(connection).await?.rows_affected();
+    if used == 1 { Ok(Redemption(())) } else { Err(token_gone()) }
 }

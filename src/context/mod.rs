@@ -8,6 +8,7 @@
 //! - [`asking::Asking`]: a mandate context of somebody who asks what they, or others, may do.
 //! - [`SystemContext`]: the platform itself; made only for SysAdmin routes, commands and jobs.
 //! - [`Visitor`]: nobody yet, on the routes by which one signs in.
+//! - [`Guest`]: whoever comes with a token that was mailed, signed in or not.
 //!
 //! Each is in the file of its name. [`authorize`] makes them, [`grant`] turns them into permission
 //! to touch a table, which opens the rows that it reaches ([`Sealed`]); where there is none to
@@ -30,7 +31,9 @@ mod effective;
 mod find;
 mod freshness;
 pub mod grant;
+mod guest;
 mod instance;
+mod invited;
 pub mod jobs;
 pub mod judge;
 mod load;
@@ -71,14 +74,16 @@ pub use caller::{Caller, SessionContext};
 pub use change::Change;
 pub use concerned::Concerned;
 pub use grant::Grant;
+pub use guest::Guest;
 pub use instance::InstanceContext;
+pub use invited::{Acceptance, Accepting, Invited};
 pub use load::{Epochs, OpenInstance};
 pub use locks::Locks;
 pub use mandate::MandateContext;
 pub use merged_access::{InstanceAccess, MandateAccess};
 pub use moment::Moment;
 pub use outcome::{AccessPreview, Outcome};
-pub use proof::{Account, Furnished, SignedIn, System};
+pub use proof::{Account, Furnished, MayBeMade, SignedIn, System};
 pub use role::RoleContext;
 pub use sealed::{Opened, Sealed};
 pub use services::Services;

@@ -9,6 +9,7 @@ use super::authorize::{
     Accounts, ChosenContext, Context, DeferredCaller, Governed, OfTables, OwnAccount,
 };
 use super::caller::{Caller, SessionContext};
+use super::guest::Guest;
 use super::instance::InstanceContext;
 use super::mandate::MandateContext;
 use super::role::RoleContext;
@@ -84,6 +85,14 @@ impl<C: Context> Policy<C> {
 impl Policy<Visitor> {
     #[must_use]
     pub fn public() -> Self {
+        Self::of(vec![Clause::Public])
+    }
+}
+
+impl Policy<Guest> {
+    /// Anybody; who they are, where they are signed in.
+    #[must_use]
+    pub fn anybody() -> Self {
         Self::of(vec![Clause::Public])
     }
 }

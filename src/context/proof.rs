@@ -18,7 +18,7 @@
 use super::caller::Caller;
 use super::grant::Grant;
 use super::instance::InstanceContext;
-use super::mailed::Redeemed;
+use super::mailed::{Redeemed, Redemption};
 use super::mandate::MandateContext;
 use super::system::SystemContext;
 use crate::access::Level;
@@ -38,6 +38,21 @@ pub struct SignedIn(());
 /// An account: one's own, one whose mailed token was redeemed, or, for the platform, any.
 #[derive(Debug, Clone, Copy)]
 pub struct Account(UserId);
+
+/// An account may be made: the platform makes it, or somebody was invited who has none.
+#[derive(Debug)]
+pub struct MayBeMade(());
+
+impl From<System> for MayBeMade {
+    fn from(_: System) -> Self {
+        Self(())
+    }
+}
+impl From<Redemption> for MayBeMade {
+    fn from(_: Redemption) -> Self {
+        Self(())
+    }
+}
 
 /// A mandate or an instance that gets copies of template roles: one that is just being made, or an
 /// instance that is brought in line with the templates.

@@ -108,6 +108,8 @@ pub enum About {
     OwnSession,
     /// What somebody may do: its context knows how to look at others' access.
     Access,
+    /// What anybody may ask for, and who is signed in as whom they are.
+    Guests,
 }
 
 /// What a session may be good for on a route.

@@ -29,6 +29,9 @@ impl Visitor {
     pub fn now(&self) -> DateTime<Utc> {
         self.system.now()
     }
+    pub(super) fn services(&self) -> &Services {
+        &self.system.services
+    }
     pub async fn read(&self) -> Result<Reading> {
         self.system.read().await
     }

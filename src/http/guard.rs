@@ -74,8 +74,8 @@ use crate::context::authorize::{
 use crate::context::path::{Origin, Origins, RequestPath};
 use crate::context::policy::{Class, Clause, Policy, Terms, has_effect};
 use crate::context::{
-    Caller, InstanceContext, MandateContext, Moment, RequestMeta, RoleContext, SessionContext,
-    SystemContext, Visitor,
+    Caller, Guest, InstanceContext, MandateContext, Moment, RequestMeta, RoleContext,
+    SessionContext, SystemContext, Visitor,
 };
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error, Result};
@@ -121,8 +121,8 @@ macro_rules! given {
 }
 
 given! {
-    Visitor, Caller, ChosenContext, SessionContext, DeferredCaller, Asking, SystemContext, Accounts,
-    OwnAccount, MandateContext, Reach, InstanceContext, RoleContext,
+    Visitor, Guest, Caller, ChosenContext, SessionContext, DeferredCaller, Asking, SystemContext,
+    Accounts, OwnAccount, MandateContext, Reach, InstanceContext, RoleContext,
 }
 
 /// Declares a route: what its handler refuses, whether it changes versions, and last its policy,

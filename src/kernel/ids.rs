@@ -133,6 +133,8 @@ id_type! {
     RoleId like "01900000-0000-7000-8000-0000164531fc",
     /// One use of a feature by one mandate.
     InstanceId like "01900000-0000-7000-8000-00000000c002",
+    /// Somebody who is to become a member.
+    InvitationId like "01900000-0000-7000-8000-0000a1d3c2b7",
     /// An entry of the audit trail.
     EventId like "01900000-0000-7000-8000-00008f3712f2",
     /// A playbook.
@@ -158,6 +160,11 @@ pub fn or_null_like<T: ToSchema>(example: &str, description: &str) -> Schema {
 impl UserId {
     /// Nobody's: where work must not tell whether there is somebody.
     pub const NOBODY: Self = Self(Uuid::nil());
+}
+
+impl SessionId {
+    /// No session: of whoever acts through somebody else's request.
+    pub const NONE: Self = Self(Uuid::nil());
 }
 
 /// Ids as the database takes them in arrays.

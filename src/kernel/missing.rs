@@ -12,6 +12,7 @@ pub enum Thing {
     User,
     Role,
     Feature,
+    Instance,
 }
 
 impl Thing {
@@ -20,6 +21,7 @@ impl Thing {
         let (code, detail) = match self {
             Thing::User => ("unknown_user", "names nobody who is known here"),
             Thing::Role => ("unknown_role", "names no role that there is here"),
+            Thing::Instance => ("unknown_instance", "names no instance that there is here"),
             Thing::Feature => ("unknown_feature", "names no feature that there is"),
         };
         FieldError::new(pointer, code, detail)

@@ -13,7 +13,7 @@ use super::facts::Facts;
 use super::schemas::body_has;
 use super::{completed, headers, refusals};
 use crate::context::path::Origins;
-use crate::context::policy::{Class, Terms};
+use crate::context::policy::{About, Class, Terms};
 use crate::kernel::error::Code;
 
 /// The document as the routes declare it, to be completed when it is asked for.
@@ -46,12 +46,12 @@ pub(crate) fn declare(
 ) {
     let extension = Extensions::builder().add("x-access", terms.describe(class)).build();
     operation.extensions.get_or_insert_default().merge(extension);
-    let security = if terms.is_public() {
-        Vec::new()
-    } else {
-        vec![SecurityRequirement::new("bearer", Vec::<String>::new())]
-    };
-    operation.security = Some(security);
+    let signed_in = SecurityRequirement::new("bearer", Vec::<String>::new());
+    operation.security = Some(match (terms.is_public(), terms.about) {
+        (true, About::Guests) => vec![SecurityRequirement::default(), signed_in],
+        (true, _) => Vec::new(),
+        (false, _) => vec![signed_in],
+    });
     without_null(operation);
     let facts = Facts::of(operation, method, terms, origins);
     headers::choose_context(operation, &facts);

@@ -7,10 +7,12 @@ use utoipa::openapi::path::{Operation, ParameterIn};
 
 use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES};
 use crate::context::path::{Origin, Origins};
-use crate::context::policy::{Clause, GoodFor, Terms, has_effect};
+use crate::context::policy::{About, Clause, GoodFor, Terms, has_effect};
 
 pub(super) struct Facts {
     pub guarded: bool,
+    /// Open to anybody, and looks at who they are where they are signed in.
+    pub guests: bool,
     /// Closed to whoever has to change their password first.
     pub wants_own_password: bool,
     /// A table opens it, so that it works in a mandate.
@@ -49,9 +51,12 @@ impl Facts {
         let sys = terms.has(Clause::Sys) || terms.has(Clause::SysTemplates);
         let (in_path, in_query) =
             (names(operation, &ParameterIn::Path), names(operation, &ParameterIn::Query));
+        let guests = terms.about == About::Guests;
         Self {
             guarded: !terms.is_public(),
-            wants_own_password: !terms.is_public() && terms.good_for == GoodFor::Anything,
+            guests,
+            wants_own_password: (guests || !terms.is_public())
+                && terms.good_for == GoodFor::Anything,
             table: !tables.is_empty(),
             feature_table: !tables.iter().all(is_own),
             sys,

@@ -57,7 +57,7 @@ pub(super) fn of_the_guard(facts: &Facts) -> Vec<Code> {
     let given: [(bool, &[Code]); 15] = [
         (true, always),
         (works, &[Overloaded, DatabaseUnavailable, TimedOut]),
-        (guarded, &[Unauthenticated, InvalidHeader]),
+        (guarded || facts.guests, &[Unauthenticated, InvalidHeader]),
         (facts.wants_own_password, &[PasswordChangeRequired]),
         (guarded && facts.path, &[NotFound]),
         (facts.parameters, &[InvalidParameter]),

@@ -4,6 +4,7 @@
 pub mod catalogue;
 pub mod groups;
 pub mod instances;
+pub mod invitations;
 pub mod limits;
 pub mod mandates;
 pub mod members;

@@ -39,6 +39,7 @@ fn tour_runs_as_written() {
     let run = Command::new("sh")
         .args(["-eu", "-c", &tour()])
         .env("BASE", &service.base)
+        .env("MAIL_DIR", service.mail_dir())
         .output()
         .unwrap();
     let said = String::from_utf8(run.stdout).unwrap();
@@ -51,8 +52,8 @@ fn tour_runs_as_written() {
     assert_eq!(
         statuses,
         [
-            200, 200, 200, 200, 200, 200, 403, 201, 201, 200, 200, 200, 304, 200, 201, 200, 200,
-            200, 200, 410, 200, 200, 200, 201, 200, 200, 201, 200
+            200, 200, 200, 200, 200, 200, 403, 201, 201, 201, 200, 201, 200, 200, 200, 304, 200,
+            201, 200, 200, 200, 200, 410, 200, 200, 200, 201, 200, 200, 201, 200
         ],
         "{said}"
     );
@@ -65,6 +66,7 @@ fn tour_runs_as_written() {
     answer(&|it| it["mandates"][0]["features"][0]["instances"][0]["userRole"] == "playbooks-admin");
     answer(&|it| it["totals"]["gained"] == 3 && it["adminsLeft"] == 1);
     answer(&|it| it["code"] == "grant_exceeds_own_access");
+    answer(&|it| it["items"][0]["email"] == "frieda@acme.example");
     answer(&|it| it["updated"] == 1 && it["changes"][0]["permissions"][0]["view"] == "reports");
     answer(&|it| {
         it["items"][0]["action"] == "role_permissions_changed"

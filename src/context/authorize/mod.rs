@@ -10,6 +10,7 @@ mod chosen;
 mod context;
 mod deferred;
 mod facts;
+mod guest;
 mod headers;
 mod instances;
 mod member;

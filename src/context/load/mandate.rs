@@ -78,3 +78,13 @@ pub async fn is_suspended(
     );
     Ok(suspended.fetch_one(executor).await?)
 }
+
+/// Whether somebody is a SysAdmin at this moment.
+pub async fn is_sys_admin(executor: impl PgExecutor<'_>, user: UserId) -> Result<bool> {
+    let is = sqlx::query_scalar!(
+        r#"select exists (select 1 from users where id = $1 and is_sys_admin and enabled
+                            and erased_at is null) as "is!""#,
+        user.uuid(),
+    );
+    Ok(is.fetch_one(executor).await?)
+}

@@ -18,7 +18,7 @@ pub use epochs::Epochs;
 pub(super) use epochs::{Alive, Fresh, LiveSession, Mandates, Question, alive};
 pub(super) use homes::{RoleHome, is_of_a_feature, mandate_exists, mandate_of_instance, role_home};
 pub(super) use instance::{FoundInstance, instance};
-pub(super) use mandate::{is_suspended, mandate_access};
+pub(super) use mandate::{is_suspended, is_sys_admin, mandate_access};
 pub(super) use members::members;
 pub use members::{FoundMember, NamedMembers};
 pub use open::OpenInstance;

@@ -36,6 +36,7 @@ fn link(app: &App, purpose: Purpose, token: &str) -> String {
     let (set, page) = match purpose {
         Purpose::Registration | Purpose::Address => (&settings.link_verify, "verify"),
         Purpose::Reset => (&settings.link_reset, "reset"),
+        Purpose::Invitation => (&settings.link_invitation, "invitation"),
     };
     match set {
         Some(link) => link.replace(TOKEN, token),

@@ -20,16 +20,20 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use self::queue::{About, Wanted};
-use crate::context::{Account, Actor, Recorded, Visitor};
+use crate::access::tables::{Create, Members};
+use crate::context::{Account, Actor, Grant, Recorded, Visitor};
 use crate::http::app::App;
-use crate::kernel::error::Result;
-use crate::kernel::ids::UserId;
+use crate::kernel::error::{Code, Error, Result};
+use crate::kernel::ids::{InvitationId, UserId};
 
 pub use handing::{Handed, hand};
 pub use purge::FORGET_MAILED;
 pub use sending::SEND_MAIL;
 pub use texts::Kind;
 pub use tokens::NewToken;
+
+/// How long it is worth waiting for somebody to set up mail.
+const WITHOUT_MAIL_SECONDS: u64 = 3_600;
 
 /// Has somebody told something when this transaction commits: at the address that their account
 /// has then, or at this one. Where no mail is set up, or they have no address, nobody is told.
@@ -102,6 +106,33 @@ pub async fn send_reset(
     user: UserId,
 ) -> Result<()> {
     queue::ask(connection, actor, Wanted::ResetOfUser, About::User(user, None)).await
+}
+
+/// 503 where no mail is set up.
+pub fn require_set_up(app: &App) -> Result<()> {
+    if app.mailer().is_set_up() {
+        return Ok(());
+    }
+    let refusal = Error::new(Code::MailNotConfigured, "This asks by mail, and none is set up.");
+    Err(refusal.retry_after(WITHOUT_MAIL_SECONDS))
+}
+
+/// Has the address of an invitation asked to accept it. 429 where a mandate has it asked more often
+/// than ten times an hour, in whatever invitations.
+pub async fn invite(
+    connection: &mut PgConnection,
+    app: &App,
+    actor: &impl Actor,
+    grant: &Grant<Members, Create>,
+    (invitation, address_key): (InvitationId, &str),
+) -> Result<()> {
+    let (wanted, about) = (Wanted::Invitation, About::Invitation(invitation));
+    let asked_by = format!("{} {address_key}", grant.mandate());
+    if !budget::allows(connection, app.keys(), actor, (wanted, &asked_by)).await? {
+        let detail = "This address has been written to ten times within the last hour.";
+        return Err(Error::new(Code::TooManyRequests, detail).retry_after(budget::WAIT_SECONDS));
+    }
+    queue::ask(connection, actor, wanted, about).await
 }
 
 /// Has somebody told something wherever they can be reached: at the address that they have, and at

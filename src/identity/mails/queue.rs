@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::texts::Kind;
 use crate::context::{Actor, System};
 use crate::kernel::error::Result;
-use crate::kernel::ids::UserId;
+use crate::kernel::ids::{InvitationId, UserId};
 
 /// The errand that sends one.
 pub(super) const ERRAND: &str = "send_mail";
@@ -27,6 +27,8 @@ pub(super) enum Wanted {
     Reset,
     /// The same, that a SysAdmin asked for.
     ResetOfUser,
+    /// A token that accepts an invitation.
+    Invitation,
 }
 
 impl Wanted {
@@ -39,6 +41,7 @@ impl Wanted {
             Self::NewAddress => "new_address",
             Self::Reset => "reset",
             Self::ResetOfUser => "reset_of_user",
+            Self::Invitation => "invitation",
         }
     }
 
@@ -49,6 +52,7 @@ impl Wanted {
             Self::NewAddress,
             Self::Reset,
             Self::ResetOfUser,
+            Self::Invitation,
         ];
         let other = others.into_iter().find(|wanted| wanted.name() == name);
         other.or_else(|| Kind::told(name).map(Self::Told))
@@ -61,6 +65,7 @@ pub(super) enum About<'a> {
     /// An account, at the address that it has then, or at this one.
     User(UserId, Option<&'a str>),
     Registration(Uuid),
+    Invitation(InvitationId),
     /// Whoever has it, if anybody.
     Address(&'a str),
 }
@@ -72,15 +77,18 @@ pub(super) async fn ask(
     wanted: Wanted,
     about: About<'_>,
 ) -> Result<()> {
-    let (user, registration, address) = match about {
-        About::User(user, address) => (Some(user.uuid()), None, address),
-        About::Registration(registration) => (None, Some(registration), None),
-        About::Address(address) => (None, None, Some(address)),
-    };
+    let (mut user, mut registration, mut invitation, mut address) = (None, None, None, None);
+    match about {
+        About::User(whose, at) => (user, address) = (Some(whose.uuid()), at),
+        About::Registration(id) => registration = Some(id),
+        About::Invitation(id) => invitation = Some(id.uuid()),
+        About::Address(at) => address = Some(at),
+    }
     sqlx::query!(
         "with mail as (
-           insert into mails (id, kind, user_id, registration_id, address, created_at)
-             values ($1, $2, $3, $4, $5, $6) returning id)
+           insert into mails (id, kind, user_id, registration_id, invitation_id, address,
+               created_at)
+             values ($1, $2, $3, $4, $8, $5, $6) returning id)
          insert into jobs (name, subject, due_at) select $7, id::text, $6 from mail",
         Uuid::now_v7(),
         wanted.name(),
@@ -89,6 +97,7 @@ pub(super) async fn ask(
         address,
         actor.now(),
         ERRAND,
+        invitation,
     )
     .execute(connection)
     .await?;
@@ -102,6 +111,7 @@ pub(super) struct Mail {
     pub kind: String,
     pub user: Option<UserId>,
     pub registration: Option<Uuid>,
+    pub invitation: Option<InvitationId>,
     pub address: Option<String>,
     pub created_at: DateTime<Utc>,
 }
@@ -120,8 +130,8 @@ pub(super) async fn find(
 ) -> Result<Option<Mail>> {
     let found = sqlx::query_as!(
         Mail,
-        r#"select id, kind, user_id as "user: UserId", registration_id as registration, address,
-             created_at
+        r#"select id, kind, user_id as "user: UserId", registration_id as registration,
+             invitation_id as "invitation: InvitationId", address, created_at
            from mails where id = $1"#,
         mail
     );

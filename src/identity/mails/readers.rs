@@ -8,7 +8,7 @@ use super::texts::Reader;
 use crate::context::mailed::TRIES;
 use crate::context::{Account, System};
 use crate::kernel::error::Result;
-use crate::kernel::ids::UserId;
+use crate::kernel::ids::{InvitationId, UserId};
 
 /// Somebody who has an account; `None` where they are there no more, or have no address.
 pub(super) async fn reader(
@@ -157,4 +157,43 @@ pub(super) async fn addresses(
         account.user().uuid()
     );
     Ok(addresses.fetch_all(connection).await?)
+}
+
+/// Somebody who is invited.
+#[derive(Debug)]
+pub(super) struct InvitedReader {
+    /// In the language of the mandate. What somebody is called who has no account nobody knows.
+    pub reader: Reader,
+    /// What the mandate is called.
+    pub mandate: String,
+    pub code: String,
+    pub expires_at: DateTime<Utc>,
+    /// Whether the address is a member's already.
+    pub is_member: bool,
+}
+
+/// `None` where the invitation is over. Locked, so that a token that is mailed ends with it.
+pub(super) async fn invited(
+    connection: &mut PgConnection,
+    _: System,
+    (invitation, now): (InvitationId, DateTime<Utc>),
+) -> Result<Option<InvitedReader>> {
+    let row = sqlx::query!(
+        r#"select i.email, i.expires_at, m.language, m.name, m.code,
+             exists (select 1 from memberships o where o.mandate_id = i.mandate_id
+                       and o.email_key = i.email_key) as "is_member!"
+           from invitations i
+           join mandates m on m.id = i.mandate_id and m.deleted_at is null
+           where i.id = $1 and invitation_status(i, $2) = 'pending'
+           for no key update of i"#,
+        invitation.uuid(),
+        now,
+    );
+    Ok(row.fetch_optional(connection).await?.map(|row| InvitedReader {
+        reader: Reader { username: String::new(), language: row.language, address: row.email },
+        mandate: row.name,
+        code: row.code,
+        expires_at: row.expires_at,
+        is_member: row.is_member,
+    }))
 }

@@ -20,6 +20,8 @@ use crate::kernel::mail::{Delivery, Letter, Mailer};
 const OF_USE: Duration = Duration::days(3);
 /// Whoever forgot a password waits for it.
 const RESET_OF_USE: Duration = Duration::hours(1);
+/// As long as one is good at most; whether it still is, its row says.
+const INVITATION_OF_USE: Duration = Duration::days(7);
 /// How long a token for another password is good, and the first one of who was never signed in.
 const RESET_GOOD_FOR: Duration = Duration::minutes(30);
 const ONBOARDING_GOOD_FOR: Duration = Duration::days(7);
@@ -38,7 +40,11 @@ async fn prepare(app: &App, task: &mut Task) -> Result<Option<Conversation>> {
         // A newer version asked for it, and its nodes know what to say.
         return Err(Error::internal(format!("mails of the kind `{}` are not known", mail.kind)));
     };
-    let of_use = if wanted == Wanted::Reset { RESET_OF_USE } else { OF_USE };
+    let of_use = match wanted {
+        Wanted::Reset => RESET_OF_USE,
+        Wanted::Invitation => INVITATION_OF_USE,
+        _ => OF_USE,
+    };
     if now - mail.created_at > of_use {
         tracing::warn!(mail = %id, kind = mail.kind, "a mail is given up: it is too old");
         return Ok(None);
@@ -52,6 +58,7 @@ async fn prepare(app: &App, task: &mut Task) -> Result<Option<Conversation>> {
         }
         Wanted::NewAddress => new_address(app, task, &mail).await?,
         Wanted::Reset | Wanted::ResetOfUser => reset(app, task, &mail).await?,
+        Wanted::Invitation => invitation(app, task, &mail).await?,
     };
     Ok(letter.map(|letter| -> Conversation {
         Box::pin(send(app.mailer().clone(), (id, mail.kind), letter))
@@ -135,6 +142,24 @@ async fn reset(app: &App, task: &mut Task, mail: &Mail) -> Result<Option<Letter>
         NewToken { purpose: Purpose::Reset, subject, about: None, valid_from: now, expires_at };
     let handed = hand(task, app, system, new).await?;
     texts::letter(kind, another_id(), &whom.reader, With::handed(&handed)).map(Some)
+}
+
+/// Whether the address is a member's is told there, and to nobody else.
+async fn invitation(app: &App, task: &mut Task, mail: &Mail) -> Result<Option<Letter>> {
+    let (system, now) = (task.context.system(), task.context.now());
+    let Some(id) = mail.invitation else { return Ok(None) };
+    let Some(invited) = readers::invited(task, system, (id, now)).await? else { return Ok(None) };
+    let (reader, expires_at) = (&invited.reader, invited.expires_at);
+    let mandate = texts::without_links(&invited.mandate, &invited.code);
+    if invited.is_member {
+        let with = With::nothing().of(mandate);
+        return texts::letter(Asking::MemberAlready, mail.id, reader, with).map(Some);
+    }
+    let (purpose, subject) = (Purpose::Invitation, id.uuid());
+    let new = NewToken { purpose, subject, about: None, valid_from: now, expires_at };
+    let handed = hand(task, app, system, new).await?;
+    let with = With::handed(&handed).of(mandate);
+    texts::letter(Asking::Invitation, another_id(), reader, with).map(Some)
 }
 
 /// The id of a letter with a token: sent again it has another token, and whoever drops what has the

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::handing::Handed;
 use crate::kernel::error::{Error, Result};
-use crate::kernel::languages;
 use crate::kernel::mail::Letter;
+use crate::kernel::{languages, names};
 
 /// The languages that there are texts in.
 const LANGUAGES: [&str; 2] = ["en", "de"];
@@ -25,18 +25,49 @@ pub(super) struct Reader {
 pub(super) struct With<'a> {
     pub token: &'a str,
     pub link: &'a str,
-}
-
-impl With<'_> {
-    pub(super) fn nothing() -> Self {
-        With { token: "", link: "" }
-    }
+    /// What the mandate is called that it is about, if any.
+    pub mandate: &'a str,
 }
 
 impl<'a> With<'a> {
-    pub(super) fn handed(handed: &'a Handed) -> Self {
-        With { token: &handed.token, link: &handed.link }
+    pub(super) fn nothing() -> Self {
+        With { token: "", link: "", mandate: "" }
     }
+    pub(super) fn handed(handed: &'a Handed) -> Self {
+        With { token: &handed.token, link: &handed.link, ..With::nothing() }
+    }
+    pub(super) fn of(self, mandate: &'a str) -> Self {
+        With { mandate, ..self }
+    }
+}
+
+/// The longest name of a mandate that is mailed, in characters.
+const MOST_OF_A_NAME: usize = 80;
+/// So many digits may be a number that somebody is to call.
+const DIGITS_OF_A_NUMBER: usize = 7;
+
+/// A name that people gave a mandate, as it may stand in a mail to strangers; the mandate's code
+/// where a mail program would make a link or a number to call of it, or where it is a message.
+pub(super) fn without_links<'a>(name: &'a str, code: &'a str) -> &'a str {
+    // As it is seen: composed, and without what is not.
+    let seen: Vec<char> = names::key(name).unwrap_or_default().chars().collect();
+    let is_within = |at: usize| {
+        let is_there = |place: usize| seen.get(place).is_some_and(|c| !c.is_whitespace());
+        at > 0 && is_there(at - 1) && is_there(at + 1)
+    };
+    // The end of a domain has two letters at least.
+    let is_end =
+        |at: usize| [1, 2].iter().all(|on| seen.get(at + on).is_some_and(|c| c.is_alphanumeric()));
+    let is_link = seen.iter().enumerate().any(|(at, c)| match c {
+        '.' | '\u{3002}' => is_within(at) && is_end(at),
+        '@' => is_within(at),
+        '/' => seen.get(at + 1) == Some(&'/'),
+        _ => false,
+    });
+    let digits = seen.iter().filter(|c| c.is_numeric()).count();
+    let is_plain =
+        (1..=MOST_OF_A_NAME).contains(&seen.len()) && !is_link && digits < DIGITS_OF_A_NUMBER;
+    if is_plain { name } else { code }
 }
 
 /// What a text is filled in with.
@@ -119,6 +150,10 @@ kinds! {
     AddressInUse = "mail/en/address_in_use.txt", "mail/de/address_in_use.txt";
     /// For a first password of their own.
     ChoosePassword = "mail/en/choose_password.txt", "mail/de/choose_password.txt";
+    /// Whether they will be a member of a mandate.
+    Invitation = "mail/en/invitation.txt", "mail/de/invitation.txt";
+    /// Nothing: somebody invites them to a mandate of which they are a member.
+    MemberAlready = "mail/en/member_already.txt", "mail/de/member_already.txt";
     /// For another password.
     ResetPassword = "mail/en/reset_password.txt", "mail/de/reset_password.txt";
 }
@@ -173,8 +208,11 @@ pub(super) fn letter(kind: impl Written, id: Uuid, to: &Reader, with: With<'_>) 
 mod tests {
     use super::*;
 
-    const WITH: With<'static> =
-        With { token: "bwm_a-token", link: "https://app.example/x?a=b&token=bwm_a-token" };
+    const WITH: With<'static> = With {
+        token: "bwm_a-token",
+        link: "https://app.example/x?a=b&token=bwm_a-token",
+        mandate: "Müller & Co. AG",
+    };
 
     fn letter_in(kind: impl Written, language: &str) -> Letter {
         let (username, address) = ("erin".to_owned(), "erin@acme.example".to_owned());
@@ -184,7 +222,9 @@ mod tests {
 
     /// Whoever typed an address that they have not confirmed has none of their words mailed there:
     /// a username may be a place to go to.
-    const TO_STRANGERS: [Asking; 4] = [
+    const TO_STRANGERS: [Asking; 6] = [
+        Asking::Invitation,
+        Asking::MemberAlready,
         Asking::ConfirmAddress,
         Asking::AddressKnown,
         Asking::ConfirmNewAddress,
@@ -218,12 +258,49 @@ mod tests {
         for kind in Asking::ALL {
             let is_to_a_stranger = TO_STRANGERS.contains(kind);
             for letter in is_written_in_every_language(*kind, is_to_a_stranger) {
-                let hands_over = ![Asking::AddressKnown, Asking::AddressInUse].contains(kind);
+                let only_tells =
+                    [Asking::AddressKnown, Asking::AddressInUse, Asking::MemberAlready];
+                let hands_over = !only_tells.contains(kind);
                 let lines: Vec<_> = letter.text.lines().collect();
                 assert_eq!(lines.contains(&WITH.token) && lines.contains(&WITH.link), hands_over);
                 let link = r#"<a href="https://app.example/x?a=b&#38;token=bwm_a-token">"#;
                 assert_eq!(letter.html.contains(link), hands_over, "{}", letter.html);
             }
+        }
+    }
+
+    #[test]
+    fn what_a_mail_program_would_make_a_link_of_is_not_mailed() {
+        for plain in [
+            "Acme",
+            "Müller & Co. AG",
+            "St. Gallen 2.",
+            "A.",
+            ".",
+            "…",
+            "no. 1",
+            "2026",
+            "A/S Novo",
+            "Rossi S.p.A.",
+            "24/7 @ home: yes",
+        ] {
+            assert_eq!(without_links(plain, "acme"), plain);
+        }
+        let message = "You won. ".repeat(10);
+        for link in [
+            "win at evil.example",
+            "www.evil.example",
+            "https://evil",
+            "x@evil",
+            "a。bc",
+            "a\u{ff0e}bc",
+            "cafe\u{301}.example",
+            "evil.\u{ad}com",
+            "😀.example",
+            "call +1 888 123 45",
+            message.trim(),
+        ] {
+            assert_eq!(without_links(link, "acme"), "acme", "{link}");
         }
     }
 }

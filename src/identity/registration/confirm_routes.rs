@@ -68,7 +68,7 @@ async fn verify_address(
             let user = subject.into();
             retrying(|| users::confirm_address(&app, &visitor, user, &hash)).await
         }
-        Purpose::Reset => Err(token_gone()),
+        Purpose::Reset | Purpose::Invitation => Err(token_gone()),
     }
 }
 

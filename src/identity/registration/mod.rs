@@ -10,6 +10,8 @@ use crate::http::app::App;
 use crate::http::guard::Routes;
 use crate::kernel::error::{Code, Error, Result};
 
+pub use store::is_taken;
+
 pub fn routes(app: &App) -> Routes {
     routes::routes(app).merge(confirm_routes::routes(app))
 }

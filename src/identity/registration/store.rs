@@ -25,7 +25,7 @@ pub(super) struct NewRegistration<'a> {
 
 /// Whether an account or a registration has the username. A look only, before a password is hashed:
 /// [`insert`] judges.
-pub(super) async fn is_taken(
+pub async fn is_taken(
     connection: &mut PgConnection,
     visitor: &Visitor,
     username: &str,

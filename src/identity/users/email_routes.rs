@@ -3,6 +3,7 @@
 use axum::extract::State;
 use chrono::Duration;
 use serde::Deserialize;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -15,7 +16,7 @@ use crate::context::authorize::{OwnAccount, unauthenticated};
 use crate::context::change::retrying;
 use crate::context::mailed::{self, Purpose, token_gone};
 use crate::context::policy::{Class, Policy};
-use crate::context::{Locks, Recorded, Visitor};
+use crate::context::{Account, Locks, Recorded, Visitor};
 use crate::http::app::App;
 use crate::http::extract::{Accepted, FromPath, Json, NoContent};
 use crate::http::guard::{Guard, Routes};
@@ -112,6 +113,14 @@ pub async fn confirm_address(
     let recorded = audit::record_platform(&mut writing, visitor, event).await?;
     writing.commit(recorded).await?;
     Ok(NoContent)
+}
+
+/// Confirms the address that an account has, where a token was mailed to it for something else; the
+/// event of that.
+pub async fn confirm_present(connection: &mut PgConnection, account: Account) -> Result<Event> {
+    let before = find::find(connection, account).await?.ok_or_else(token_gone)?;
+    let after = own_address::confirm_present(connection, account).await?;
+    Ok(updated(&before, &after))
 }
 
 /// What the account's address is compared by.

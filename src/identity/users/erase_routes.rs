@@ -135,8 +135,8 @@ async fn erase<C: Actor + Send>(
     let told = store::mandates_of(&mut change, account).await?;
     let user = account.user();
     let erased = Erasure { id: user, erased_at: change.context.now() };
-    erasure::erase(&mut change, account, erased.erased_at).await?;
-    once::forget(&mut change, user).await?;
+    let invitations = erasure::erase(&mut change, account, erased.erased_at).await?;
+    once::forget(&mut change, user, &invitations).await?;
     let details =
         json!({ "before": { "enabled": before.enabled, "isSysAdmin": before.is_sys_admin } });
     let event =

@@ -90,15 +90,16 @@ async fn create_user(
         username: &checked.username,
         email: checked.email.as_ref().map(|(email, _)| email.as_str()),
         email_key: checked.email.as_ref().map(|(_, key)| key.as_str()),
+        email_verified: false,
         first_name: checked.first_name.as_deref(),
         last_name: checked.last_name.as_deref(),
         language: &checked.language,
-        password_hash: &hash,
+        password_hash: Some(&hash),
         is_sys_admin: body.is_sys_admin.unwrap_or(false),
         must_change_password: body.must_change_password.unwrap_or(true),
         now: system.now(),
     };
-    let user = store::insert(&mut writing, system.system(), &new).await?;
+    let user = store::insert(&mut writing, system.system().into(), &new).await?;
     let event = Event::new(Action::UserCreated, ResourceType::User, user.id)
         .target(user.id)
         .details(json!({ "after": { "isSysAdmin": user.is_sys_admin } }));

@@ -33,12 +33,12 @@ use crate::kernel::error::Result;
 use crate::kernel::ids::UserId;
 use crate::path_params;
 
-pub use email_routes::confirm_address;
+pub use email_routes::{confirm_address, confirm_present};
 pub use find::{find, find_for_change};
 pub use own_password::require_password;
 pub use reference::{UserReference, is_named, resolve};
 pub use request::checked_email;
-pub use store::{mandates_of, username_taken};
+pub use store::{NewUser, insert, mandates_of, username_taken};
 
 path_params! {
     /// To an account.

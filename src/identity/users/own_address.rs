@@ -67,3 +67,20 @@ pub(super) async fn confirm(
     .await;
     row.on_constraint("users_email_key", token_gone)?.ok_or_else(token_gone)
 }
+
+/// Confirms the address that the account has, by a token that was mailed to it.
+pub(super) async fn confirm_present(
+    connection: &mut PgConnection,
+    account: Account,
+) -> Result<User> {
+    let row = users!(
+        "update users u set email_verified = true, version = u.version + 1
+         where u.id = $1 and u.enabled and u.erased_at is null returning",
+        [""],
+        account.user().uuid(),
+    )
+    .map(|row| user_of!(row))
+    .fetch_optional(connection)
+    .await;
+    row?.ok_or_else(token_gone)
+}

@@ -177,6 +177,7 @@ pub(super) fn updated(before: &User, after: &User) -> Event {
         ("firstName", before.first_name != after.first_name),
         ("lastName", before.last_name != after.last_name),
         ("language", before.language != after.language),
+        ("emailVerified", before.email_verified != after.email_verified),
     ];
     fields.extend(pairs.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name));
     let details = json!({

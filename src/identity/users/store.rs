@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::User;
 use super::columns::{user_of, users};
-use crate::context::{Account, System};
+use crate::context::{Account, MayBeMade};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::{MandateId, UserId};
 
@@ -16,21 +16,28 @@ pub struct NewUser<'a> {
     pub username: &'a str,
     pub email: Option<&'a str>,
     pub email_key: Option<&'a str>,
+    /// Whether it is known to be theirs.
+    pub email_verified: bool,
     pub first_name: Option<&'a str>,
     pub last_name: Option<&'a str>,
     pub language: &'a str,
-    pub password_hash: &'a str,
+    /// `None`: nobody signs in until one is chosen.
+    pub password_hash: Option<&'a str>,
     pub is_sys_admin: bool,
     pub must_change_password: bool,
     pub now: DateTime<Utc>,
 }
 
-pub async fn insert(connection: &mut PgConnection, _: System, user: &NewUser<'_>) -> Result<User> {
+pub async fn insert(
+    connection: &mut PgConnection,
+    _: MayBeMade,
+    user: &NewUser<'_>,
+) -> Result<User> {
     let row = users!(
         "insert into users as u (id, username, username_key, email, email_key, first_name,
            last_name, language, password_hash, is_sys_admin, created_at,
-           must_change_password)
-         values ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning",
+           must_change_password, email_verified)
+         values ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning",
         [""],
         user.id.uuid(),
         user.username,
@@ -43,6 +50,7 @@ pub async fn insert(connection: &mut PgConnection, _: System, user: &NewUser<'_>
         user.is_sys_admin,
         user.now,
         user.must_change_password,
+        user.email_verified,
     )
     .map(|row| user_of!(row))
     .fetch_one(connection)
@@ -56,7 +64,7 @@ pub fn username_taken() -> Error {
     Error::new(Code::UsernameTaken, "Another account has this username.")
 }
 
-fn email_taken() -> Error {
+pub(super) fn email_taken() -> Error {
     Error::new(Code::EmailTaken, "Another account has this e-mail address.")
 }
 

@@ -260,6 +260,10 @@ settings! {
         link_reset: Option<String> = "link_reset", "BAILIWICK_LINK_RESET",
             Fallback::Unset("the page `/reset` of the issuer"), rule::optional(rule::link()),
             "Where mails lead to that are asked for by who forgot a password, with `{token}`.";
+        link_invitation: Option<String> = "link_invitation", "BAILIWICK_LINK_INVITATION",
+            Fallback::Unset("the page `/invitation` of the issuer"),
+                rule::optional(rule::link()),
+            "Where mails lead to by which somebody is invited to a mandate, with `{token}`.";
         reset_delay_hours: u32 = "reset_delay_hours", "BAILIWICK_RESET_DELAY_HOURS",
             Fallback::Text("24"), rule::between(0, 720),
             "How many hours it takes until a link is good that a SysAdmin was handed to reset \

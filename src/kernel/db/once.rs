@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Duration, Utc};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
 
 use super::act_as::ActAs;
 use super::failpoint::{Moment, reach};
@@ -229,14 +230,16 @@ pub(crate) async fn known(
     }
 }
 
-/// Empties the answers that name somebody, and those to their own requests. That they were given
+/// Empties the answers that name somebody or one of these things of theirs, and those to their own
+/// requests. That they were given
 /// stays known, so that no effect is had twice. For the transaction that erases the person, after
 /// it has done so: from then on nobody keeps another one.
-pub async fn forget(connection: &mut PgConnection, person: UserId) -> Result<()> {
+pub async fn forget(connection: &mut PgConnection, person: UserId, theirs: &[Uuid]) -> Result<()> {
     sqlx::query!(
         "update idempotent_answers set headers = '[]', body = '', forgotten = true
-         where (names @> array[$1::uuid] or asked_by = $1) and not forgotten",
-        person.uuid()
+         where (names @> array[$1::uuid] or names && $2 or asked_by = $1) and not forgotten",
+        person.uuid(),
+        theirs,
     )
     .execute(connection)
     .await?;

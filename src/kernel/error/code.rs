@@ -77,6 +77,9 @@ codes! {
         "Grant only what is within your own access, or ask an admin of the mandate.";
     TargetExceedsOwnAccess = 403, "The other person's access exceeds yours",
         "Ask an admin of the mandate.";
+    InvitationNotYours = 403, "The invitation is for another address",
+        "Sign in with the account that has the address which the mail came to. Where it has none, \
+        send `register` beside the token.";
     OwnRequest = 403, "Nobody decides their own request",
         "Ask somebody else who decides here, or an admin of the instance.";
     NotFound = 404, "There is no such object, or you may not see it",
@@ -96,6 +99,14 @@ codes! {
     EmailTaken = 409, "The e-mail address is taken", "Use another address.";
     AlreadyMember = 409, "The user is a member already",
         "Change the membership instead of adding it.";
+    AlreadyInvited = 409, "The address is invited already",
+        "Send the invitation again (`id`), or withdraw it first.";
+    NotPending = 409, "The invitation is over",
+        "It was accepted, withdrawn or sent too often, or its time has passed. Invite anew.";
+    AccountExists = 409, "The address has an account already",
+        "Sign in with it, and accept the invitation without `register`. Who has forgotten the \
+        password gets a mail from POST /api/auth/password/forgot; who never had one is offered a \
+        reset by whoever runs this service.";
     AlreadyHasAccess = 409, "The user has access to this instance already",
         "Change the access instead of adding it.";
     LastMandateAdmin = 409, "The mandate would lose its last admin",
@@ -160,6 +171,8 @@ codes! {
     DatabaseUnavailable = 503, "The database is away",
         "Try again after Retry-After. Nothing was changed, unless it was just being finished: \
         look, or send it again with the same Idempotency-Key.";
+    MailNotConfigured = 503, "No mail is set up here",
+        "Ask whoever runs this service to set BAILIWICK_SMTP_URL.";
     Unavailable = 503, "The service cannot work right now", "Try again after Retry-After.";
     TimedOut = 504, "The request took too long",
         "Nothing was changed, unless it was just being finished: look, or send it again with the \

@@ -3,10 +3,10 @@
 use sqlx::PgConnection;
 
 use super::Member;
-use crate::access::tables::{Members, Op};
-use crate::context::{Grant, Sealed};
+use crate::access::tables::{Members, Op, Read};
+use crate::context::{Account, Grant, Sealed};
 use crate::kernel::error::{Error, Result};
-use crate::kernel::ids::{GroupId, RoleId, UserId};
+use crate::kernel::ids::{GroupId, MandateId, RoleId, UserId};
 use crate::tenancy::roles::Giving;
 
 /// A member of the grant's mandate.
@@ -100,4 +100,42 @@ pub(super) async fn changed<O: Op>(
 ) -> Result<Member> {
     let row = row(connection, grant, user).await?;
     row.map(|(member, _)| member).ok_or_else(Error::not_found)
+}
+
+/// The member who has this address, where it is shown: not before they have used the mandate.
+pub async fn with_address(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, Read>,
+    address_key: &str,
+) -> Result<Option<Sealed<Members, UserId>>> {
+    let row = sqlx::query!(
+        r#"select m.user_id,
+                  case when m.user_id = $3 then 1::smallint
+                       when exists (select 1 from group_peers($1, $3) p
+                                    where p.user_id = m.user_id)
+                         then 2::smallint
+                       else 3::smallint end as "needed!"
+           from memberships m
+           where m.mandate_id = $1 and m.email_key = $2 and m.first_used_at is not null"#,
+        grant.mandate_uuid(),
+        address_key,
+        grant.caller_uuid(),
+    );
+    let found = row.fetch_optional(connection).await?;
+    Ok(found.map(|row| grant.seal(row.needed, row.user_id.into())))
+}
+
+/// Whether an account belongs to a mandate.
+pub async fn is_member(
+    connection: &mut PgConnection,
+    account: Account,
+    mandate: MandateId,
+) -> Result<bool> {
+    let is_member = sqlx::query_scalar!(
+        r#"select exists (select 1 from memberships where mandate_id = $1 and user_id = $2)
+             as "is_member!""#,
+        mandate.uuid(),
+        account.user().uuid(),
+    );
+    Ok(is_member.fetch_one(connection).await?)
 }

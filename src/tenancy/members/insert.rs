@@ -86,6 +86,7 @@ async fn insert_as(
     if made { Ok(()) } else { Err(already_member()) }
 }
 
-fn already_member() -> Error {
+/// 409 of who is to come in, and is there.
+pub fn already_member() -> Error {
     Error::new(Code::AlreadyMember, "The user is a member of this mandate already.")
 }

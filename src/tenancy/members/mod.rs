@@ -24,8 +24,8 @@ use crate::kernel::ids::{GroupId, MandateId, MembershipId, RoleId, UserId};
 use crate::path_params;
 
 pub use admit::{admit, require_may_offer};
-pub use find::found;
-pub use insert::insert_first;
+pub use find::{found, is_member, with_address};
+pub use insert::{already_member, insert_first};
 
 path_params! {
     /// To a member.

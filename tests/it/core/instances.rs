@@ -1,6 +1,6 @@
 //! Instances of features, who is admitted to them, and their roles.
 
-mod admission_plays;
+pub mod admission_plays;
 mod plays;
 mod sync_plays;
 

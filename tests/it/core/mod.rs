@@ -13,6 +13,7 @@ pub mod auth;
 mod catalogue;
 mod groups;
 mod instances;
+mod invitations;
 mod limits;
 mod mandates;
 mod members;
@@ -92,6 +93,7 @@ pub const ALL: &[&Slice] = &[
     &members::SLICE,
     &groups::SLICE,
     &roles::SLICE,
+    &invitations::SLICE,
     &catalogue::SLICE,
     &instances::SLICE,
     &navigation::SLICE,

@@ -7,7 +7,7 @@ mod plays;
 use super::{ONLY_CASES, Slice};
 use crate::gates::cases::{
     Trail::{Both, Mandate, Platform},
-    Unlike::{NoKey, ToldRead},
+    Unlike::{NoKey, NotPlayed, ToldRead},
     case,
 };
 

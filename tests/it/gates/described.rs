@@ -12,8 +12,17 @@ use crate::core::{self, Made};
 use crate::features;
 
 /// Names that are known from the beginning, and tokens that are mailed.
-const KNOWN: [&str; 8] =
-    ["unique", "username", "password", "person", "mandate", "admin", "registertoken", "resettoken"];
+const KNOWN: [&str; 9] = [
+    "unique",
+    "username",
+    "password",
+    "person",
+    "mandate",
+    "admin",
+    "registertoken",
+    "resettoken",
+    "invitetoken",
+];
 
 /// The cases of these operations.
 fn cases_of(served: &[Operation]) -> Vec<(Operation, Case)> {
@@ -38,7 +47,8 @@ fn operation(step: &str) -> &str {
 
 fn written((operation, case): &(Operation, Case)) -> Value {
     json!({
-        "operation": case.id, "uri": case.uri, "body": case.body, "status": case.status,
+        "operation": case.id, "uri": case.uri, "body": case.body, "media": case.media,
+        "status": case.status,
         "sysOnly": case.sys_only, "hasEffect": operation.has_effect(),
         "concernsTheCaller": case.is(Unlike::EndsTheSession) || case.is(Unlike::ChangesTheCaller),
     })

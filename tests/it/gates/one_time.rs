@@ -26,12 +26,13 @@ use crate::harness::{TestApp, World};
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Operations that decide once more, each time at one time, and why.
-const MORE: [(&str, usize, &str); 5] = [
+const MORE: [(&str, usize, &str); 6] = [
     ("login", 2, "whether somebody may try, and what became of it once the password was hashed"),
     ("change_password", 3, "the same, of a caller who was let in before"),
     ("register_user", 2, "whether the username is free, and once more when it is taken"),
     ("verify_address", 2, "whether a token is good, and once more when it is used up"),
     ("reset_password", 2, "the same"),
+    ("accept_invitation", 3, "the same, and in between whether it would be given"),
 ];
 
 /// How often the operation may read the clock.
@@ -247,12 +248,16 @@ const READS: [&str; 13] = [
 ];
 
 /// Where that is done, how often, and why there.
-const WHERE: [(&str, usize, &str); 29] = [
+const WHERE: [(&str, usize, &str); 33] = [
     ("kernel/clock.rs", 2, "the clock itself, and that of tests over it"),
     ("context/moment.rs", 1, "a moment reads it once"),
     ("context/services.rs", 1, "hands out moments"),
     ("context/caller.rs", 1, "gives out another time, to whoever says why"),
     ("context/visitor.rs", 2, "the same; and a visitor is nobody yet, with a time of their own"),
+    ("context/guest.rs", 1, "the same"),
+    ("context/authorize/guest.rs", 1, "the same"),
+    ("context/invited.rs", 1, "decides under its locks"),
+    ("tenancy/invitations/accept_routes.rs", 1, "why nothing came of it is noted afterwards"),
     ("context/system.rs", 3, "the same; and a command or a job begins with its context"),
     ("context/change.rs", 2, "decides under its locks, with a caller or without one"),
     ("context/authorize/facts.rs", 1, "whoever was let in acts when their body has come"),

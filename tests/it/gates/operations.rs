@@ -93,6 +93,10 @@ impl Operation {
     pub fn access(&self) -> &Value {
         &self.value["x-access"]
     }
+    /// Whether anybody may call it, and whoever is signed in is asked who they are.
+    pub fn is_for_guests(&self) -> bool {
+        self.is_public() && self.value["security"].as_array().is_some_and(|all| all.len() > 1)
+    }
     pub fn is_public(&self) -> bool {
         self.access()["access"] == "public"
     }

@@ -17,7 +17,7 @@ use crate::harness::world::{Person, Tenant};
 use crate::harness::{TestApp, World};
 
 /// Names of tokens.
-const SECRETS: [&str; 3] = ["refresh", "registertoken", "resettoken"];
+const SECRETS: [&str; 4] = ["refresh", "registertoken", "resettoken", "invitetoken"];
 
 /// The world, and whoever else knocks.
 #[derive(Clone)]
@@ -112,12 +112,15 @@ impl Ground {
             "refresh" => self.refresh_token(tenant).await,
             "registertoken" => app.registration_token(&names["unique"]).await,
             "resettoken" => app.reset_token(names["account"].parse().unwrap()).await,
+            "invitetoken" => app.invitation_token(names["invitation"].parse().unwrap()).await,
             other => panic!("what is {other}?"),
         }
     }
 
     /// That of a new sign-in of the tenant's member.
     async fn refresh_token(&self, tenant: &Tenant) -> String {
+        // Whatever calls before this one tried with the name.
+        self.sql("delete from guesses").await;
         let body = json!({ "username": tenant.member.name, "password": PASSWORD });
         let answer = self.world.app.post("/api/auth/login").json(body).send().await.expect(200);
         answer["refreshToken"].as_str().unwrap().to_owned()
@@ -265,7 +268,11 @@ pub async fn call(
     if let Some((content_type, body)) = &approach.body {
         call = call.raw(content_type, body);
     } else if let Some(body) = case.body {
-        call = call.json(serde_json::from_str(&fill(body, &names)).unwrap());
+        let body = fill(body, &names);
+        call = match case.media {
+            Some(media) => call.raw(media, &body),
+            None => call.json(serde_json::from_str(&body).unwrap()),
+        };
     }
     call.send().await
 }

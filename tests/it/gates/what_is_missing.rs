@@ -20,8 +20,10 @@ const EXCUSED: [(&str, &str); 2] = [
     ("evaluate_accesses", "whoever enforces a policy is given a decision, in AuthZEN's words"),
 ];
 
-/// Ids that are not looked for: whose row a question is about may be anybody.
-const NOT_LOOKED_FOR: [&str; 2] = ["/ownerId", "/checks/0/ownerId"];
+/// Ids that are not looked for: whose row a question is about may be anybody, and an instance is
+/// named with roles of it or not at all (`slices::invitations::inviting`).
+const NOT_LOOKED_FOR: [&str; 4] =
+    ["/ownerId", "/checks/0/ownerId", "/instances/0/instanceId", "/instances/0/roleIds/0"];
 
 const KINDS: [&str; 4] = ["unknown_user", "unknown_role", "unknown_feature", "unknown_group"];
 

@@ -54,3 +54,12 @@ impl Received {
         lines.find_map(|line| line.strip_prefix("Subject: ")).unwrap()
     }
 }
+
+/// Settings of a service that mails nothing: only one that brings its own database writes mail to a
+/// folder unasked.
+pub const NO_MAIL: [(&str, &str); 4] = [
+    ("DATABASE_URL", "postgres://localhost/elsewhere"),
+    ("BAILIWICK_SECRET_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+    ("BAILIWICK_ISSUER", "http://test"),
+    ("BAILIWICK_RATE_LIMITS", "off"),
+];

@@ -28,6 +28,11 @@ impl TestApp {
         self.mailed_token(Purpose::Reset, user).await
     }
 
+    /// That of an invitation.
+    pub async fn invitation_token(&self, invitation: Uuid) -> String {
+        self.mailed_token(Purpose::Invitation, invitation).await
+    }
+
     /// The username of the registration that a token confirms.
     pub async fn registered_with(&self, token: &str) -> Option<String> {
         let hash = MailedToken::read(token).unwrap().hash(&Keys::derive(&SECRET));

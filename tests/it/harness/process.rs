@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -52,7 +53,7 @@ pub struct Service {
     process: Child,
     pub base: String,
     // Last, so that the folder goes when nobody works in it any more.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Service {
@@ -85,7 +86,7 @@ impl Service {
             .envs(settings.map(|(name, value)| (format!("BAILIWICK_{name}"), value)))
             .envs(variables.iter().copied());
         let process = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
-        let mut service = Self { process, base: String::new(), _folder: folder };
+        let mut service = Self { process, base: String::new(), folder };
         let mut greeting =
             BufReader::new(service.process.stdout.take().unwrap()).lines().map(Result::unwrap);
         service.base = greeting
@@ -94,6 +95,11 @@ impl Service {
         // Whatever else is said: nobody may be left writing into a pipe without a reader.
         std::thread::spawn(move || greeting.for_each(drop));
         service
+    }
+
+    /// Where it writes mail, which it does with its own database unasked.
+    pub fn mail_dir(&self) -> PathBuf {
+        self.folder.path().join(".bailiwick/mail")
     }
 
     /// Waits until it has ended by itself.

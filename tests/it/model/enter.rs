@@ -12,6 +12,8 @@ use super::world::access::least;
 #[derive(Debug, Clone, Copy)]
 pub enum Guard {
     Public,
+    /// Anybody, who may say who they are.
+    Guest,
     User,
     /// Any user, in the context that headers may choose.
     Context,
@@ -56,6 +58,14 @@ pub struct Entered {
 impl Entered {
     pub fn mandate(&self) -> Uuid {
         self.mandate.unwrap()
+    }
+    /// Somebody who acts in a mandate through another's call.
+    pub fn in_name_of(user: Uuid, flag: bool, as_sys: bool, mandate: Uuid) -> Self {
+        Self { user, session: 0, flag, as_sys, mandate: Some(mandate), instance: None }
+    }
+    /// The same in an instance.
+    pub fn at(self, instance: Uuid) -> Self {
+        Self { instance: Some(instance), ..self }
     }
     /// Whether the call is about an instance, or one of its roles.
     pub fn is_in_instance(&self) -> bool {
@@ -136,7 +146,8 @@ impl World {
         let public = matches!(call.operation.guard, Guard::Public);
         let unauthenticated = || Refusal::of(401, "unauthenticated");
         let session = call.session.filter(|_| !public);
-        if session.is_none() && !public {
+        let guests = matches!(call.operation.guard, Guard::Guest);
+        if session.is_none() && !public && !guests {
             return Err(unauthenticated());
         }
         if call.query.iter().any(|(name, _)| !call.operation.query.has(name)) {
@@ -159,7 +170,7 @@ impl World {
     fn decide(&self, call: &Call, entered: Entered) -> Let<Entered> {
         let sys = entered.flag;
         match call.operation.guard {
-            Guard::Public | Guard::User => Ok(entered),
+            Guard::Public | Guard::Guest | Guard::User => Ok(entered),
             Guard::Context => self.in_context(call, entered),
             Guard::Asking(table) => self.asking(call, entered, table),
             Guard::Sys | Guard::SysOrOneself if sys => self.as_sys_admin(call, entered),

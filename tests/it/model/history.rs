@@ -31,7 +31,10 @@ const TOLD: usize = 20;
 const WANTED: usize = 8;
 /// The same for what others use up: each booking is accepted, rejected or cancelled once, and never
 /// again.
-const WANTED_BY_OTHERS: [(&str, usize); 1] = [("create_booking", 4 * WANTED)];
+const WANTED_BY_OTHERS: [(&str, usize); 2] =
+    [("create_booking", 4 * WANTED), ("invite_member", 7 * WANTED)];
+/// What takes somebody who was invited before.
+const OF_INVITATIONS: [&str; 3] = ["revoke_invitation", "resend_invitation", "accept_invitation"];
 /// How many calls are made up until one is found that will succeed.
 const TRIES: usize = 20;
 /// How many operations are tried so.
@@ -52,7 +55,7 @@ enum Wanted {
 /// How often a history is refused so, on purpose.
 const OFTEN: usize = 12;
 /// Refusals that chance alone seldom hits: what somebody let in may still not do.
-const CONFLICTS: [&str; 22] = [
+const CONFLICTS: [&str; 26] = [
     "self_escalation",
     "grant_exceeds_own_access",
     "target_exceeds_own_access",
@@ -64,6 +67,10 @@ const CONFLICTS: [&str; 22] = [
     "email_taken",
     "already_member",
     "already_has_access",
+    "already_invited",
+    "not_pending",
+    "invitation_not_yours",
+    "account_exists",
     "last_mandate_admin",
     "last_sys_admin",
     "last_role",
@@ -162,6 +169,10 @@ impl History {
         let mut told = Told::by(answer);
         let place = match call.operation.id {
             _ if !answer.status.is_success() => return told,
+            "accept_invitation" => {
+                told.id = answer.body["userId"].as_str().unwrap().parse().unwrap();
+                return told;
+            }
             "verify_address" => {
                 told.id = self.newest_account().await;
                 return told;
@@ -267,6 +278,7 @@ impl History {
         let weight = |operation: &Operation| match operation.guard {
             Guard::Feature(..) if lagging(operation) => 8,
             Guard::Instance { .. } if lagging(operation) => 4,
+            _ if lagging(operation) && OF_INVITATIONS.contains(&operation.id) => 5,
             _ if lagging(operation) => 2,
             _ => 1,
         };

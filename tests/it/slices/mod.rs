@@ -33,6 +33,7 @@ mod held_back;
 mod idempotency;
 mod instance_access;
 mod instances;
+mod invitations;
 mod jobs;
 pub mod kit;
 mod limits_of_mandates;

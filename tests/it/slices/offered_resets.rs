@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::registration::{CHOSEN, sign_in};
 use crate::harness::app::{Answer, PASSWORD};
-use crate::harness::mailbox::Mailbox;
+use crate::harness::mailbox::{Mailbox, NO_MAIL};
 use crate::harness::{TestApp, World};
 
 /// A service with a SysAdmin, and somebody who was signed in before.
@@ -150,13 +150,7 @@ async fn how_long_it_takes_is_set_and_nothing_where_no_mail_is() {
     desk.set(json!({ "email": null })).await;
     let offered = desk.offer(desk.alice).await.expect(200);
     reset(desk.app(), offered["token"].as_str().unwrap()).await.expect(204);
-    let app = TestApp::start_with(&[
-        ("DATABASE_URL", "postgres://localhost/elsewhere"),
-        ("BAILIWICK_SECRET_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
-        ("BAILIWICK_ISSUER", "http://test"),
-        ("BAILIWICK_RATE_LIMITS", "off"),
-    ])
-    .await;
+    let app = TestApp::start_with(&NO_MAIL).await;
     app.account("root", true).await;
     let alice = app.account("alice", false).await;
     let root = app.sign_in("root").await;

@@ -9,7 +9,7 @@ use super::refresh::{refresh, signed_in};
 use super::registration::{CHOSEN, sign_in};
 use crate::harness::TestApp;
 use crate::harness::app::{Answer, PASSWORD};
-use crate::harness::mailbox::Mailbox;
+use crate::harness::mailbox::{Mailbox, NO_MAIL};
 
 async fn forgot(app: &TestApp, email: &str) {
     let call = app.post("/api/auth/password/forgot").json(json!({ "email": email }));
@@ -206,13 +206,7 @@ async fn mail_that_waits_too_long_resets_nothing() {
 
 #[tokio::test]
 async fn where_no_mail_is_set_up_it_is_answered_all_the_same() {
-    let settings = [
-        ("DATABASE_URL", "postgres://localhost/elsewhere"),
-        ("BAILIWICK_SECRET_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
-        ("BAILIWICK_ISSUER", "http://test"),
-        ("BAILIWICK_RATE_LIMITS", "off"),
-    ];
-    let app = TestApp::start_with(&settings).await;
+    let app = TestApp::start_with(&NO_MAIL).await;
     app.account("alice", false).await;
     forgot(&app, "alice@example.com").await;
     assert_eq!(app.count("select count(*) from mails").await, 0);

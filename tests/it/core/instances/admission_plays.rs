@@ -83,7 +83,7 @@ fn draw_add(dice: &mut Dice<'_>) -> Option<()> {
 
 /// A delegate gives only roles within their own access in the instance; nobody raises their own,
 /// SysAdmins not even as admins.
-fn may_give<'a>(
+pub fn may_give<'a>(
     world: &World,
     entered: &Entered,
     target: Uuid,
@@ -108,7 +108,7 @@ fn may_give<'a>(
 
 /// With whom is admitted the instance comes near: a delegate who may do more to near ones does not
 /// come to reach it so.
-fn require_no_nearer(world: &World, entered: &Entered, user: Uuid) -> Result<(), Refusal> {
+pub fn require_no_nearer(world: &World, entered: &Entered, user: Uuid) -> Result<(), Refusal> {
     let (before, after) = (
         world.instance_nearness(entered, entered.instance()),
         world.nearness_of(entered.mandate(), entered.user, user),

@@ -138,7 +138,7 @@ fn verify(world: &mut World, _: &Entered, call: &Call, told: &Told) -> Outcome {
             confirm_registration(world, &username, shape::text(body, "password"), told)
         }
         Purpose::Address(user, address) => confirm_address(world, user, &address),
-        Purpose::Reset(_) => Err(token_gone()),
+        Purpose::Reset(_) | Purpose::Invitation(_) => Err(token_gone()),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::model::pages::{Asked, Row};
 use crate::model::reply::{Outcome, Refusal, Reply};
 use crate::model::shape::{self, Field, Kind, may, may_but_null, shaped, shaped_if_any};
 use crate::model::world::access::CREATE;
+use crate::model::world::invitations::Invitation;
 use crate::model::world::{Event, User, World, key};
 
 const ALL: &str = "/api/users";
@@ -326,6 +327,13 @@ fn erase(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome
     for registered in of_theirs.collect::<Vec<_>>() {
         world.forget_registration(&registered.username);
     }
+    let theirs = |row: &Invitation| before.has_address(&row.email);
+    let invited: Vec<Uuid> =
+        world.invitations.iter().filter(|row| theirs(row)).map(|row| row.id).collect();
+    for id in invited {
+        world.end_invitation_token(id);
+    }
+    world.invitations.retain(|row| !theirs(row));
     let version = before.version + 1;
     *world.user_mut(id) = User {
         enabled: false,

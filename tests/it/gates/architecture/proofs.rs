@@ -6,8 +6,10 @@ use super::code;
 use crate::gates::sources::sources;
 
 /// Contexts whose own statements take them as they are: who is signing in or out, a token whose
-/// session was not looked at yet, and whoever acts, for the trail.
-const CONTEXTS: [&str; 5] = ["Visitor", "SessionContext", "CheckedCaller", "Caller", "Actor"];
+/// session was not looked at yet, an invitation whose token somebody has, and whoever acts, for the
+/// trail.
+const CONTEXTS: [&str; 6] =
+    ["Visitor", "SessionContext", "CheckedCaller", "Caller", "Invited", "Actor"];
 
 /// The types that only contexts make: grants, what they opened, and the proofs of
 /// `context/proof.rs`.

@@ -20,7 +20,7 @@ use crate::harness::app::Answer;
 use uuid::Uuid;
 
 use calls::{Call, Dice};
-use reach::Snapshot;
+use reach::{Invited, Snapshot};
 use stage::{Theatre, play_all};
 
 const SEQUENCES: u64 = 2_000;
@@ -28,6 +28,9 @@ const CALLS: usize = 30;
 /// How often each operation must have been answered with success, for a run to say something about
 /// it.
 const SUCCESSES: usize = 50;
+
+const JOIN: &str = "POST /api/mandates/{mandateId}/users";
+const ACCEPT: &str = "POST /api/invitations/accept";
 
 /// For each operation, how often it was called and how often answered with success.
 type Tally = BTreeMap<&'static str, (usize, usize)>;
@@ -101,7 +104,7 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
         };
         assert!(!answer.status.is_server_error(), "{}", told());
         assert!(
-            !(call.poisoned && answer.status.is_success()),
+            !(call.poisoned && answer.status.is_success() && answer.body["totals"]["invited"] != 0),
             "an unknown field was taken: {}",
             told()
         );
@@ -113,9 +116,16 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
         }
         let after = Snapshot::read(sql).await;
         let caller = theatre.people[call.actor].id;
-        let raised = after.access(caller).raised_since(&view.access(caller));
+        let raised = if call.operation == ACCEPT {
+            promised_beyond(&view, &after, caller)
+        } else {
+            after.access(caller).raised_since(&view.access(caller))
+        };
         assert!(raised.is_none(), "{} was raised by {}", raised.unwrap_or_default(), told());
-        let opened = opened(&view, &after, caller, &were_members, call.operation);
+        // What comes of an invitation is the doing of whoever sent it.
+        let doing = if call.operation == ACCEPT { giver(&view, &after) } else { Some(caller) };
+        let opened =
+            doing.and_then(|who| opened(&view, &after, who, &were_members, call.operation));
         assert!(opened.is_none(), "{} by {}", opened.unwrap_or_default(), told());
         were_members.extend(after.memberships.iter().map(|row| (row.0, row.1)));
         assert!(
@@ -125,6 +135,29 @@ async fn play(theatre: &Theatre, seed: u64, tally: &mut Tally) {
         );
         view = after;
     }
+}
+
+/// In whose name the invitation was that is over now.
+fn giver(before: &Snapshot, after: &Snapshot) -> Option<Uuid> {
+    accepted(before, after).map(|invited| invited.3)
+}
+
+fn accepted<'a>(before: &'a Snapshot, after: &Snapshot) -> Option<&'a Invited> {
+    before.invitations.iter().find(|row| !after.invitations.contains(row))
+}
+
+/// What somebody got by accepting an invitation that whoever invited them could not give then.
+fn promised_beyond(before: &Snapshot, after: &Snapshot, newcomer: Uuid) -> Option<String> {
+    let (mandate, _, _, giver) = accepted(before, after)?;
+    let own = before.access(*giver);
+    let is_there = before.memberships.iter().any(|row| (row.0, row.1) == (*mandate, newcomer));
+    if is_there || *giver == newcomer && own.is_sys_admin() {
+        return Some("whoever was there already, or a SysAdmin,".to_owned());
+    }
+    if own.is_sys_admin() || own.is_admin_of(*mandate) {
+        return None;
+    }
+    after.access(newcomer).in_mandate(*mandate).raised_since(&own)
 }
 
 /// What somebody reaches that they should not: the caller anything that they did not reach before
@@ -140,7 +173,7 @@ fn opened(
 ) -> Option<String> {
     let own = before.access(caller);
     // Groups that take in new members by themselves are the admins' choice.
-    let joins = operation == "POST /api/mandates/{mandateId}/users";
+    let joins = [JOIN, ACCEPT].contains(&operation);
     let shares = before.group_members != after.group_members;
     if (shares || before.accesses != after.accesses)
         && let Some(thing) = after
@@ -180,8 +213,17 @@ async fn make(theatre: &Theatre, call: &Call) -> Answer {
     } else {
         request
     };
-    let request = if let Some(body) = &call.body { request.json(body.clone()) } else { request };
-    request.send().await
+    let Some(mut body) = call.body.clone() else { return request.send().await };
+    // An invitation stands for the token that was mailed for it.
+    if call.operation == ACCEPT
+        && let Some(invitation) = body["token"].as_str().and_then(|id| id.parse().ok())
+    {
+        body["token"] = theatre.app.invitation_token(invitation).await.into();
+    }
+    match call.media {
+        Some(media) => request.raw(media, &body.to_string()).send().await,
+        None => request.json(body).send().await,
+    }
 }
 
 /// A new mutating operation must be tried here too.

@@ -38,6 +38,7 @@ pub struct Snapshot {
     /// Instance, user, role.
     pub access_roles: Vec<(Uuid, Uuid, Uuid)>,
     pub roles: Vec<Role>,
+    pub invitations: Vec<Invited>,
     /// Users, mandates and instances that are disabled, deleted or erased.
     pub off: BTreeSet<Uuid>,
 }
@@ -55,6 +56,8 @@ pub struct Role {
     views: Vec<(String, bool)>,
 }
 
+/// An invitation that waits: mandate, id, address and by whom.
+pub type Invited = (Uuid, Uuid, String, Uuid);
 /// Table, view, read, create, update, delete.
 type StoredRule = (String, u8, u8, u8, u8, u8);
 
@@ -371,6 +374,14 @@ impl Access {
         self.admin_of.contains(&mandate)
     }
 
+    /// As far as one mandate goes.
+    pub fn in_mandate(mut self, mandate: Uuid) -> Self {
+        self.sys_admin = false;
+        self.places.retain(|place, _| place.0 == mandate);
+        self.groups.clear();
+        self
+    }
+
     /// What is more than before, if anything. The one exemption: instance roles and groups of an
     /// admin who is no SysAdmin.
     pub fn raised_since(&self, before: &Access) -> Option<String> {
@@ -406,35 +417,4 @@ impl Access {
 }
 
 /// Built-in features' templates are left out: nobody touches them here.
-const SNAPSHOT: &str = "select json_build_object(
-  'users', (select json_agg(json_build_array(id, is_sys_admin) order by id) from users),
-  'mandates', (select json_agg(json_build_array(id, deleted_at is not null) order by id)
-      from mandates),
-  'memberships', (select json_agg(json_build_array(mandate_id, user_id, enabled)
-      order by mandate_id, user_id) from memberships),
-  'member_roles', (select json_agg(json_build_array(mandate_id, user_id, role_id)
-      order by mandate_id, user_id, role_id) from member_roles),
-  'groups', (select coalesce(json_agg(json_build_array(mandate_id, id) order by id), '[]')
-      from groups),
-  'group_members', (select coalesce(json_agg(json_build_array(mandate_id, group_id, user_id)
-      order by group_id, user_id), '[]') from group_members),
-  'features', (select json_agg(json_build_array(code, tables, views) order by code) from features),
-  'instances', (select coalesce(json_agg(json_build_array(mandate_id, id, feature_code)
-      order by id), '[]') from feature_instances),
-  'accesses', (select coalesce(json_agg(json_build_array(instance_id, user_id, enabled)
-      order by instance_id, user_id), '[]') from feature_accesses),
-  'access_roles', (select coalesce(json_agg(json_build_array(instance_id, user_id, role_id)
-      order by instance_id, user_id, role_id), '[]') from access_roles),
-  'off', (select coalesce(json_agg(id order by id), '[]') from (
-     select id from users where not enabled or erased_at is not null
-     union all select id from mandates where not enabled or deleted_at is not null
-     union all select id from feature_instances where not enabled) off),
-  'roles', (select json_agg(json_build_object('id', r.id, 'mandate', mandate_id, 'instance',
-      instance_id, 'feature', feature_code, 'protected', protected) order by r.id)
-   from roles r where mandate_id is not null or feature_code is null or feature_code not
-     in (select code from features where built_in))),
-  (select json_agg(json_build_array(role_id, json_build_array(table_name, can_view::int, read_level,
-      create_level, update_level, delete_level)) order by role_id, table_name)
-            from role_permissions),
-  (select coalesce(json_agg(json_build_array(role_id, json_build_array(view_name, allowed))
-      order by role_id, view_name), '[]') from role_views)";
+const SNAPSHOT: &str = include_str!("snapshot.sql");

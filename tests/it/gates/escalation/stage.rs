@@ -43,9 +43,24 @@ pub const VIEWS: [&str; 2] = ["board", "stats"];
 
 /// What calls pick among all that is there. Slices that have other things get theirs as gates stage
 /// them.
-const PICKED: [&str; 16] = [
-    "target", "admitted", "peer", "newcomer", "account", "deleted", "group", "circle", "role",
-    "spare", "held", "kept", "template", "instance", "irole", "ispare",
+const PICKED: [&str; 17] = [
+    "target",
+    "admitted",
+    "peer",
+    "newcomer",
+    "account",
+    "deleted",
+    "group",
+    "circle",
+    "role",
+    "spare",
+    "held",
+    "kept",
+    "template",
+    "instance",
+    "irole",
+    "ispare",
+    "invitation",
 ];
 
 fn others() -> impl Iterator<Item = &'static Slice> {
@@ -144,8 +159,35 @@ impl Theatre {
         let kept: Vec<Uuid> = people.iter().copied().chain([self.forgetful]).collect();
         call_set_stage(&self.app.sql, &kept, &script.rows).await;
         let staged = features::ALL[usize::try_from(seed).unwrap() % features::ALL.len()];
+        self.invite(scene, seed, &people).await;
         let names = self.stage_feature(staged, scene, &people).await;
         (scene, staged.feature.code, names)
+    }
+
+    /// Some are invited already: the outsider by one of those in the mandate, and strangers.
+    async fn invite(&self, scene: Scene, seed: u64, people: &[Uuid]) {
+        let giver = usize::try_from(seed).unwrap() % (OUTSIDER - ADMIN) + ADMIN;
+        let (outsider, [admin, giver]) = (PEOPLE[OUTSIDER], [people[ADMIN], people[giver]]);
+        let invited =
+            [(outsider, giver), ("stranger", admin), ("nobody", giver), ("no-one", admin)];
+        for (index, (name, by)) in invited.into_iter().enumerate() {
+            let statement = "insert into invitations (id, mandate_id, email, email_key, role_ids,
+                                 instances, invited_by, created_at, expires_at)
+                             select $1, $2, $3, $3, array[r.id], '[]', $4, now(),
+                                 now() + interval '3 days'
+                             from roles r where r.mandate_id = $2 and r.scope = 'mandate'
+                             order by r.id offset $5 % (select count(*) from roles o
+                                 where o.mandate_id = $2 and o.scope = 'mandate') limit 1";
+            sqlx::query(statement)
+                .bind(Uuid::now_v7())
+                .bind(scene.main)
+                .bind(format!("{name}@example.com"))
+                .bind(by)
+                .bind(i64::try_from(seed).unwrap() + i64::try_from(index).unwrap())
+                .execute(&self.app.sql)
+                .await
+                .unwrap();
+        }
     }
 
     /// The admin may do everything there, and so may the first of the others; the second is
@@ -165,6 +207,7 @@ impl Theatre {
             ("refresh", self.people[ADMIN + 1].refresh.clone()),
             ("registertoken", self.app.registration_token(&unique_name()).await),
             ("resettoken", self.app.reset_token(self.forgetful).await),
+            ("invitetoken", "bwm_nobodys".to_owned()),
         ]);
         names.extend(
             others().flat_map(|slice| slice.ids).map(|id| (*id, Uuid::now_v7().to_string())),

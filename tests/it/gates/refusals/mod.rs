@@ -18,9 +18,20 @@ use self::declared::declared;
 use super::operations::{Operation, codes, operations};
 use super::sources::sources;
 
+const OF_WHO_INVITED: &str = "is noted for whoever invited, and answered `token_gone`";
+
 /// What a handler only seems to come to, since it shares a function with others. May only get
 /// longer with a reason.
-const NEVER: [(&str, &str, &str); 12] = [
+const NEVER: [(&str, &str, &str); 21] = [
+    ("accept_invitation", "already_has_access", "nobody was admitted who is no member"),
+    ("accept_invitation", "email_taken", "is answered `account_exists`"),
+    ("accept_invitation", "grant_exceeds_own_access", OF_WHO_INVITED),
+    ("accept_invitation", "mandate_access_denied", OF_WHO_INVITED),
+    ("accept_invitation", "not_found", OF_WHO_INVITED),
+    ("accept_invitation", "permission_denied", OF_WHO_INVITED),
+    ("accept_invitation", "self_escalation", OF_WHO_INVITED),
+    ("revoke_invitation", "grant_exceeds_own_access", "is answered `target_exceeds_own_access`"),
+    ("revoke_invitation", "self_escalation", "it is judged as what others are given"),
     ("assign_member_role", "last_role", "one more role is never none"),
     ("create_feature_instance", "already_has_access", "nobody was admitted to what is new"),
     ("create_mandate", "already_member", "nobody belongs to what is new"),

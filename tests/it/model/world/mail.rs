@@ -18,7 +18,7 @@ pub struct Mail {
     pub to: String,
     pub username: String,
     pub is_german: bool,
-    pub subject: &'static str,
+    pub subject: String,
     /// What the token in it is good for.
     pub hands: Option<Purpose>,
 }
@@ -32,6 +32,8 @@ pub enum Purpose {
     Address(Uuid, String),
     /// Chooses another password for the account.
     Reset(Uuid),
+    /// Accepts the invitation.
+    Invitation(Uuid),
 }
 
 impl Purpose {
@@ -40,7 +42,8 @@ impl Purpose {
         match (self, earlier) {
             (Self::Registration(one), Self::Registration(other)) => one == other,
             (Self::Address(one, _), Self::Address(other, _))
-            | (Self::Reset(one), Self::Reset(other)) => one == other,
+            | (Self::Reset(one), Self::Reset(other))
+            | (Self::Invitation(one), Self::Invitation(other)) => one == other,
             _ => false,
         }
     }
@@ -67,6 +70,7 @@ impl World {
     fn mail(&mut self, user: Uuid, to: &str, subject: &'static str, hands: Option<Purpose>) {
         let User { username, language, .. } = self.user(user).clone();
         let (to, is_german) = (key(to), language == "de");
+        let subject = subject.to_owned();
         self.mails.push(Mail { to, username, is_german, subject, hands });
     }
 
@@ -105,7 +109,8 @@ impl World {
         } else {
             ("Confirm your address", Some(Purpose::Registration(username.clone())))
         };
-        self.mails.push(Mail { to: key(&email), username, is_german: false, subject, hands });
+        let (to, subject) = (key(&email), subject.to_owned());
+        self.mails.push(Mail { to, username, is_german: false, subject, hands });
     }
 
     /// Asks the newest registrations of an address once more.
@@ -173,7 +178,7 @@ impl World {
     /// What was mailed for an account is good no more.
     pub fn end_mailed_tokens(&mut self, user: Uuid) {
         self.mailed_tokens.retain(|(_, purpose)| match purpose {
-            Purpose::Registration(_) => true,
+            Purpose::Registration(_) | Purpose::Invitation(_) => true,
             Purpose::Address(whose, _) | Purpose::Reset(whose) => *whose != user,
         });
     }

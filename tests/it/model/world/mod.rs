@@ -4,6 +4,7 @@
 
 pub mod access;
 mod finding;
+pub mod invitations;
 pub mod mail;
 mod people;
 mod sharing;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use super::pages::Position;
 pub use access::{Catalogue, Permissions, Rule};
+use invitations::Invitation;
 use mail::{Mail, Purpose, Registration};
 pub use people::{Group, Mandate, Member, Session, User};
 pub use things::{Admission, Booking, Feature, Instance, Playbook, Revision, Role, Version};
@@ -49,6 +51,10 @@ pub struct World {
     /// Which session each refresh token that the service gave out is of, and the how-manieth.
     pub refresh_tokens: BTreeMap<String, (usize, usize)>,
     pub registrations: Vec<Registration>,
+    /// In the order in which they were made.
+    pub invitations: Vec<Invitation>,
+    /// How often each mandate had each address asked to join it.
+    pub asked_to_join: BTreeMap<(Uuid, String), usize>,
     /// What the last call brought.
     pub mails: Vec<Mail>,
     /// How often mail of each kind was asked for, for each address.
@@ -60,8 +66,9 @@ pub struct World {
     pub failed: BTreeMap<String, usize>,
     /// Counts what is deleted, so that it is known what was deleted last.
     pub deletions: usize,
-    /// Counts memberships, which lists can be sorted by.
+    /// Counts memberships, which lists can be sorted by, and invitations.
     pub joined: usize,
+    pub invited: usize,
     /// The mandate and the user of a call that came in as a member.
     pub visited: Cell<Option<(Uuid, Uuid)>>,
 }

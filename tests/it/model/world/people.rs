@@ -199,6 +199,7 @@ impl World {
 
     /// Accesses to instances and places in groups of the mandate go with the membership.
     pub fn leave(&mut self, mandate: Uuid, user: Uuid) {
+        self.end_invitations_of(mandate, user);
         self.former.insert((mandate, user));
         self.members.retain(|member| (member.mandate, member.user) != (mandate, user));
         self.admissions.retain(|admission| (admission.mandate, admission.user) != (mandate, user));

@@ -18,6 +18,7 @@ impl Dice<'_> {
             "mandates" => self.mandate_body(method, path, actor, (mandate, group)),
             "roles" => self.role_body(method, path, role),
             "features" => self.feature_body(method, path, actor, place),
+            "invitations" => Some(json!({ "token": picked.invitation })),
             _ => self.user_body(method, path, actor),
         }
     }
@@ -52,6 +53,7 @@ impl Dice<'_> {
                     "roleIds": self.given(mandate, None),
                 })
             }
+            ("POST", "/invitations") => self.invitation(mandate),
             ("PATCH", "/users/{userId}") => json!({ "enabled": self.yes() }),
             ("PUT", "/users/{userId}/roles") => json!({ "roleIds": self.given(mandate, None) }),
             ("POST", "/groups") | ("PATCH", "/groups/{groupId}") => {
@@ -63,6 +65,21 @@ impl Dice<'_> {
             ("POST", "/roles") => json!({ "label": self.word("role") }),
             _ => return None,
         })
+    }
+
+    /// Of somebody who takes part, to an instance too now and then.
+    fn invitation(&mut self, mandate: Uuid) -> Value {
+        let name = self.people.choose(self.random).unwrap().name;
+        let mut body = json!({
+            "email": format!("{}@Example.com", name.to_uppercase()),
+            "roleIds": self.given(mandate, None),
+        });
+        if self.random.random_bool(0.3) {
+            let (of, instance) = self.instance();
+            let roles = self.given(of, Some(instance));
+            body["instances"] = json!([{ "instanceId": instance, "roleIds": roles }]);
+        }
+        body
     }
 
     /// Some members of the main mandate; oneself now and then, and often beside who is in the group

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::cases::{Case, Names, fill};
-use super::reach::Snapshot;
+use super::reach::{Invited, Snapshot};
 use super::stage::{ADMIN, Actor, OTHER_SYS_ADMIN, SYS_ADMIN, Scene};
 use crate::features;
 use crate::harness::app::PASSWORD;
@@ -35,6 +35,8 @@ pub struct Call {
     pub mandate: Option<Uuid>,
     pub instance: Option<String>,
     pub body: Option<Value>,
+    /// What it is sent as, where that is not JSON.
+    pub media: Option<&'static str>,
     /// Carries a field that the operation does not know.
     pub poisoned: bool,
 }
@@ -49,6 +51,8 @@ struct Picked {
     role: Uuid,
     /// A mandate with one of its instances.
     place: (Uuid, Uuid),
+    /// One that waits, in this mandate where there is one.
+    invitation: Uuid,
 }
 
 /// What a random call is drawn from.
@@ -99,7 +103,8 @@ impl Dice<'_> {
             if operation.ends_with("/restore") { self.deleted_mandate() } else { mandate };
         let role = if templates { self.template() } else { self.role(header) };
         let group = self.group(mandate);
-        let picked = Picked { actor, mandate, target, group, role, place };
+        let (invitation, actor) = self.invitation_for(operation, mandate, actor);
+        let picked = Picked { actor, mandate, target, group, role, place, invitation };
         let (path, mut body) = self.request(tried, &picked);
         let poisoned =
             self.random.random_bool(0.03) && body.as_mut().is_some_and(|body| self.poison(body));
@@ -112,6 +117,7 @@ impl Dice<'_> {
             mandate: (!without && !templates).then_some(header),
             instance: None,
             body,
+            media: tried.case.media,
             poisoned,
         }
     }
@@ -124,6 +130,7 @@ impl Dice<'_> {
             .replace("{userId}", &picked.target.to_string())
             .replace("{groupId}", &picked.group.to_string())
             .replace("{roleId}", &picked.role.to_string())
+            .replace("{invitationId}", &picked.invitation.to_string())
             .replace("{instanceId}", &picked.place.1.to_string())
             .replace("{featureCode}", &self.feature());
         let path = match tried.name {
@@ -142,7 +149,7 @@ impl Dice<'_> {
 
     fn as_usual(&mut self, case: &Case, picked: &Picked) -> (String, Option<Value>) {
         let mut names = self.names.clone();
-        let Picked { actor, mandate, target, group, role, place } = *picked;
+        let Picked { actor, mandate, target, group, role, place, invitation } = *picked;
         let ids = [
             ("mandate", mandate),
             ("target", target),
@@ -153,6 +160,7 @@ impl Dice<'_> {
             ("role", role),
             ("spare", role),
             ("instance", place.1),
+            ("invitation", invitation),
         ];
         names.extend(ids.map(|(name, id)| (name, id.to_string())));
         let theirs = self.people.iter().find(|person| person.id == target);
@@ -193,6 +201,7 @@ impl Dice<'_> {
             mandate: Some(self.scene.main),
             instance,
             body,
+            media: case.media,
             poisoned,
         }
     }
@@ -266,6 +275,29 @@ impl Dice<'_> {
             .map(|group| group.1)
             .collect();
         self.pick(&own).unwrap_or_default()
+    }
+
+    /// An invitation of this mandate; to accept one of anywhere, mostly by whom it is for, and
+    /// mostly of somebody who is no member there.
+    fn invitation_for(&mut self, operation: &str, mandate: Uuid, actor: usize) -> (Uuid, usize) {
+        let accepts = operation == super::ACCEPT;
+        let (people, view) = (self.people, self.view);
+        let theirs = |row: &Invited| {
+            let email = row.2.to_lowercase();
+            people.iter().position(|person| email == format!("{}@example.com", person.name))
+        };
+        let is_there =
+            |row: &Invited, user| view.memberships.iter().any(|o| (o.0, o.1) == (row.0, user));
+        let anybodys = self.random.random_bool(0.15);
+        let fits = |row: &&Invited| match theirs(row) {
+            _ if !accepts => row.0 == mandate,
+            Some(person) => anybodys || !is_there(row, people[person].id),
+            None => anybodys,
+        };
+        let waiting: Vec<Invited> = view.invitations.iter().filter(fits).cloned().collect();
+        let Some(invited) = waiting.choose(self.random) else { return (Uuid::now_v7(), actor) };
+        let by_whom = accepts && self.random.random_bool(0.9);
+        (invited.1, theirs(invited).filter(|_| by_whom).unwrap_or(actor))
     }
 
     /// An instance, with its mandate.

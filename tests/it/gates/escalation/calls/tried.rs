@@ -19,7 +19,7 @@ use For::{Anybody, Both, Members, SysAdmins};
 
 /// How often operations are called beside the others, where it is not [`USUALLY`]. Rare: what costs
 /// a password hash, and what ends the sequence for its caller or for all.
-const OFTEN: [(&str, u32); 41] = [
+const OFTEN: [(&str, u32); 45] = [
     ("POST /api/mandates", 9),
     ("PATCH /api/mandates/{mandateId}", 12),
     ("PUT /api/mandates/{mandateId}", 13),
@@ -27,6 +27,10 @@ const OFTEN: [(&str, u32); 41] = [
     ("POST /api/mandates/{mandateId}/restore", 6),
     ("PUT /api/mandates/{mandateId}/limits", 6),
     ("POST /api/mandates/{mandateId}/users", 25),
+    ("POST /api/mandates/{mandateId}/invitations", 16),
+    ("POST /api/invitations/accept", 16),
+    ("POST /api/mandates/{mandateId}/invitations/{invitationId}/resend", 12),
+    ("DELETE /api/mandates/{mandateId}/invitations/{invitationId}", 12),
     ("PATCH /api/mandates/{mandateId}/users/{userId}", 20),
     ("DELETE /api/mandates/{mandateId}/users/{userId}", 8),
     ("PUT /api/mandates/{mandateId}/users/{userId}/roles", 50),
