@@ -61,6 +61,10 @@ impl Refused {
             (Code::VersionConflict, _) => Error::version_conflict(2),
             (Code::LastMandateAdmin, _) => Error::last_mandate_admin(),
             (Code::LastSysAdmin, _) => Error::last_sys_admin(),
+            (Code::TooManyLines, _) => Error::of_the_body(
+                code,
+                FieldError::new("", "too_many_lines", "may have at most 1000 lines"),
+            ),
             (Code::ValidationFailed, _) => Error::invalid(vec![self.wrong_field()]),
             (Code::UnknownField, _) => Error::invalid(vec![FieldError::new(
                 "/unknown",

@@ -5,6 +5,7 @@ mod email_routes;
 mod erase_routes;
 mod erasure;
 mod find;
+mod import_routes;
 mod last;
 mod list;
 mod list_routes;
@@ -51,6 +52,7 @@ path_params! {
 
 pub fn routes(app: &App) -> Routes {
     list_routes::routes(app)
+        .merge(import_routes::routes(app))
         .merge(routes::routes(app))
         .merge(email_routes::routes(app))
         .merge(reset_routes::routes(app))

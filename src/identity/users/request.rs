@@ -43,23 +43,27 @@ pub(super) struct CheckedUser {
     pub language: String,
 }
 
-impl CreateUser {
-    /// Everything but the password, which takes a worker; `None` where something is wrong.
-    fn checked(&self, errors: &mut Vec<FieldError>) -> Option<CheckedUser> {
-        let username = keep(names::checked_username("/username", &self.username), errors);
-        let email = self.email.as_deref().and_then(|email| keep(checked_email(email), errors));
-        let first_name = self
-            .first_name
-            .as_deref()
-            .and_then(|name| keep(names::checked("/firstName", name), errors));
-        let last_name = self
-            .last_name
-            .as_deref()
-            .and_then(|name| keep(names::checked("/lastName", name), errors));
-        let language = keep(
-            names::checked_language("/language", self.language.as_deref().unwrap_or("en")),
-            errors,
-        );
+/// What is said of somebody who is to have an account.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Described<'a> {
+    pub username: &'a str,
+    pub email: Option<&'a str>,
+    pub first_name: Option<&'a str>,
+    pub last_name: Option<&'a str>,
+    pub language: Option<&'a str>,
+}
+
+impl Described<'_> {
+    /// `None` where something is wrong.
+    pub fn checked(self, errors: &mut Vec<FieldError>) -> Option<CheckedUser> {
+        let username = keep(names::checked_username("/username", self.username), errors);
+        let email = self.email.and_then(|email| keep(checked_email(email), errors));
+        let first_name =
+            self.first_name.and_then(|name| keep(names::checked("/firstName", name), errors));
+        let last_name =
+            self.last_name.and_then(|name| keep(names::checked("/lastName", name), errors));
+        let language =
+            keep(names::checked_language("/language", self.language.unwrap_or("en")), errors);
         let (username, language) = (username?, language?);
         errors.is_empty().then_some(CheckedUser {
             username,
@@ -68,6 +72,19 @@ impl CreateUser {
             last_name,
             language,
         })
+    }
+}
+
+impl CreateUser {
+    /// Everything but the password, which takes a worker.
+    fn described(&self) -> Described<'_> {
+        Described {
+            username: &self.username,
+            email: self.email.as_deref(),
+            first_name: self.first_name.as_deref(),
+            last_name: self.last_name.as_deref(),
+            language: self.language.as_deref(),
+        }
     }
 
     /// With the hash of the password.
@@ -80,7 +97,7 @@ impl CreateUser {
             self.last_name.as_deref(),
         ];
         let own: Vec<&str> = own.into_iter().flatten().collect();
-        let Some(checked) = self.checked(&mut errors) else {
+        let Some(checked) = self.described().checked(&mut errors) else {
             // All that is wrong is told at once, but nothing is hashed in vain.
             errors.extend(passwords.fault("/password", self.password.clone(), &own).await?);
             return Err(Error::invalid(errors));

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::User;
 use super::columns::{user_of, users};
-use crate::context::{Account, MayBeMade};
+use crate::context::{Account, MayBeMade, System};
 use crate::kernel::error::{Code, Error, OnConstraint, Result};
 use crate::kernel::ids::{MandateId, UserId};
 
@@ -150,4 +150,19 @@ pub async fn was_never_used(connection: &mut PgConnection, account: Account) -> 
         account.user().uuid()
     );
     Ok(unused.fetch_one(connection).await?)
+}
+
+/// The account of this username, where it has this very address, or none as none is said.
+pub async fn same_as(
+    connection: &mut PgConnection,
+    _: System,
+    (username, email_key): (&str, Option<&str>),
+) -> Result<Option<UserId>> {
+    let found = sqlx::query_scalar!(
+        r#"select id as "id: UserId" from users
+           where username_key = $1 and email_key is not distinct from $2"#,
+        username,
+        email_key,
+    );
+    Ok(found.fetch_optional(connection).await?)
 }

@@ -151,7 +151,10 @@ codes! {
     UriTooLong = 414, "The URL is too long",
         "Send less in path and query; the detail names the limit.";
     UnsupportedMediaType = 415, "The body is not of a kind that this route takes",
-        "Send `Content-Type: application/json`, and no `Content-Encoding`.";
+        "Send `Content-Type: application/json`, and no `Content-Encoding`; a file that is \
+        imported as `application/x-ndjson` or `text/csv`.";
+    TooManyLines = 422, "The file has too many lines",
+        "Send it in parts of at most 1,000 lines. Lines that were taken already are skipped.";
     UnknownField = 422, "The body has a field that is not known here",
         "Remove the fields that `errors` points to.";
     ValidationFailed = 422, "The body is well-formed but not valid",

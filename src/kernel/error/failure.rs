@@ -68,6 +68,11 @@ impl Error {
         Self::new(code, told(&errors)).pointing_to(errors)
     }
 
+    /// A refusal of the body as a whole, with what is wrong with it.
+    pub fn of_the_body(code: Code, fault: FieldError) -> Self {
+        Self::new(code, told(std::slice::from_ref(&fault))).pointing_to(vec![fault])
+    }
+
     /// 404 with the places in the body that name what is not there ([`crate::kernel::missing`]).
     pub fn unknown(errors: Vec<FieldError>) -> Self {
         Self::new(Code::NotFound, told(&errors)).pointing_to(errors)

@@ -8,6 +8,7 @@
 mod accept;
 mod accept_routes;
 mod find;
+mod import_routes;
 mod list;
 mod list_routes;
 mod promise;
@@ -46,6 +47,7 @@ path_params! {
 pub fn routes(app: &App) -> Routes {
     list_routes::routes(app)
         .merge(routes::routes(app))
+        .merge(import_routes::routes(app))
         .merge(accept_routes::routes(app))
 }
 

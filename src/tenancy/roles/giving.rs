@@ -1,5 +1,7 @@
 //! The roles that are to be given or taken.
 
+use std::collections::HashMap;
+
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -62,4 +64,20 @@ pub async fn require_known<T: Giving, O: Op>(
 ) -> Result<Vec<NamedRole>> {
     let found = named(connection, grant, roles).await?;
     if found.len() < roles.len() { Err(Error::not_found()) } else { Ok(found) }
+}
+
+/// The mandate's roles that are called so, by what labels are compared by, for whoever gives them.
+pub async fn labelled<O: Op>(
+    connection: &mut PgConnection,
+    grant: &Grant<Members, O>,
+    label_keys: &[String],
+) -> Result<HashMap<String, RoleId>> {
+    let rows = sqlx::query!(
+        "select id, label_key from roles
+         where mandate_id = $1 and instance_id is null and label_key = any($2)",
+        grant.mandate_uuid(),
+        label_keys,
+    );
+    let found = rows.fetch_all(connection).await?;
+    Ok(found.into_iter().map(|row| (row.label_key, row.id.into())).collect())
 }

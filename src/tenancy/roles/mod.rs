@@ -35,7 +35,7 @@ use crate::path_params;
 
 pub(crate) use columns::{role_of, roles};
 pub use copies::{Copy, copy as copy_templates, rename as rename_copy, repermit as repermit_copy};
-pub use giving::{Giving, NamedRole, named as find_named, require_known};
+pub use giving::{Giving, NamedRole, labelled, named as find_named, require_known};
 pub use named::NamedRoles;
 pub use readable::Readable;
 pub use request::checked_label;

@@ -27,6 +27,13 @@ pub const SLICE: Slice = Slice {
             .body(r#"{"ttlHours": 24}"#)
             .told(Mandate)
             .unlike(&[(AnotherEachTime, "each is another token")]),
+        case("import_invitations", "/api/mandates/$mandate/invitations/import", 200)
+            .lines(r#"{"email": "$unique@example.com", "roles": ["user"]}"#)
+            .told(Mandate)
+            .unlike(&[
+                (NoKey, "each line has an effect of its own"),
+                (NotPlayed, "a line is judged as its invitation alone would be"),
+            ]),
         case("accept_invitation", "/api/invitations/accept", 201)
             .body(
                 r#"{"token": "$invitetoken",

@@ -25,6 +25,13 @@ pub const SLICE: Slice = Slice {
                 r#"{"username": "$unique", "password": "$password", "mustChangePassword": false}"#,
             )
             .told(Platform),
+        case("import_users", "/api/users/import", 200)
+            .lines(r#"{"username": "$unique", "email": "$unique@example.com", "language": "de"}"#)
+            .told(Platform)
+            .unlike(&[
+                (NoKey, "each line has an effect of its own"),
+                (NotPlayed, "a line is judged as making its account alone would be"),
+            ]),
         case("get_user", ACCOUNT, 200),
         case("update_user", ACCOUNT, 200).body(r#"{"language": "de"}"#).told(Platform),
         case("update_user", "/api/users/$target", 200)

@@ -67,6 +67,8 @@ pub struct Case {
     pub variant: &'static str,
     pub uri: &'static str,
     pub body: Option<&'static str>,
+    /// What the body is sent as, where that is not JSON.
+    pub media: Option<&'static str>,
     /// What `X-Instance-Id` is to be, where the operation looks at it.
     pub instance: Option<&'static str>,
     pub status: u16,
@@ -86,6 +88,7 @@ pub const fn case(id: &'static str, uri: &'static str, status: u16) -> Case {
         variant: "",
         uri,
         body: None,
+        media: None,
         instance: None,
         status,
         trail,
@@ -103,6 +106,11 @@ impl Case {
     pub const fn body(mut self, body: &'static str) -> Self {
         self.body = Some(body);
         self
+    }
+    /// Of NDJSON: one line, so that it is JSON too.
+    pub const fn lines(mut self, body: &'static str) -> Self {
+        self.media = Some("application/x-ndjson");
+        self.body(body)
     }
     pub const fn instance(mut self, instance: &'static str) -> Self {
         self.instance = Some(instance);

@@ -248,7 +248,7 @@ const READS: [&str; 13] = [
 ];
 
 /// Where that is done, how often, and why there.
-const WHERE: [(&str, usize, &str); 33] = [
+const WHERE: [(&str, usize, &str); 34] = [
     ("kernel/clock.rs", 2, "the clock itself, and that of tests over it"),
     ("context/moment.rs", 1, "a moment reads it once"),
     ("context/services.rs", 1, "hands out moments"),
@@ -270,6 +270,7 @@ const WHERE: [(&str, usize, &str); 33] = [
     ("identity/passwords/reset_routes.rs", 1, "a password was hashed since a token was good"),
     ("identity/registration/confirm_routes.rs", 1, "the same"),
     ("identity/registration/routes.rs", 1, "the same since a username was free"),
+    ("identity/users/import_routes.rs", 1, "each line of a file is a decision of its own"),
     ("identity/sessions/seen.rs", 1, "one context for each round"),
     ("tenancy/limits/nodes.rs", 3, "the same"),
     ("tenancy/limits/node_store.rs", 6, "whether a node is there: nodes' clocks may differ"),

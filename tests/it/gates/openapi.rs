@@ -116,8 +116,11 @@ async fn every_path_parameter_is_declared_and_every_body_refuses_unknown_fields(
         let named: BTreeSet<&str> =
             operation.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
         assert_eq!(declared, named, "{}", operation.id);
-        if operation.has_body() {
-            let schema = &operation.value["requestBody"]["content"]["application/json"]["schema"];
+        let content = &operation.value["requestBody"]["content"];
+        // A file says what is wrong with each of its lines.
+        let is_file = content["text/csv"]["schema"]["type"] == "string";
+        if operation.has_body() && !is_file {
+            let schema = &content["application/json"]["schema"];
             // One that may be left out is either nothing or that.
             let choices =
                 schema["oneOf"].as_array().map_or(std::slice::from_ref(schema), Vec::as_slice);
@@ -236,7 +239,7 @@ async fn refusals_are_shared_and_name_codes_of_their_status() {
 }
 
 /// 4.4 KB for each of 103 operations.
-const MOST_BYTES: u64 = 500_000;
+const MOST_BYTES: u64 = 550_000;
 
 /// It is committed twice, and whoever makes a client has to read what is made of it.
 #[test]

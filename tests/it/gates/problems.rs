@@ -59,7 +59,9 @@ async fn malformed(ground: &Ground, operation: &Operation, case: &Case) -> usize
     for name in ids_in_path(operation, case) {
         wrong.push((rightful.clone().aiming(name, "not-a-uuid"), 400, "invalid_parameter"));
     }
-    if let Some(body) = case.body {
+    if let Some(media) = case.media {
+        wrong.extend(wrong_files(media, &rightful));
+    } else if let Some(body) = case.body {
         let may_be_left_out =
             |approach: &Approach| approach.is_empty() && !operation.requires_body();
         wrong.extend(
@@ -116,6 +118,19 @@ fn path_of(case: &Case, names: &Names, approach: &Approach) -> String {
     let mut names = names.clone();
     names.extend(approach.aims.clone());
     cases::fill(case.uri.split('?').next().unwrap(), &names)
+}
+
+/// What is wrong with a line is told of that line.
+fn wrong_files(media: &'static str, rightful: &Approach) -> [(Approach, u16, &'static str); 3] {
+    let much = " ".repeat(7 * 1024 * 1024);
+    [
+        (media, much, 413, "payload_too_large"),
+        ("application/json", "{}".to_owned(), 415, "unsupported_media_type"),
+        ("text/plain", "{}".to_owned(), 415, "unsupported_media_type"),
+    ]
+    .map(|(kind, text, status, code)| {
+        (Approach { body: Some((kind, text)), ..rightful.clone() }, status, code)
+    })
 }
 
 fn wrong_bodies(

@@ -20,9 +20,11 @@ use super::sources::sources;
 
 const OF_WHO_INVITED: &str = "is noted for whoever invited, and answered `token_gone`";
 
+const OF_A_LINE: &str = "is told of its line, among the `items`";
+
 /// What a handler only seems to come to, since it shares a function with others. May only get
 /// longer with a reason.
-const NEVER: [(&str, &str, &str); 21] = [
+const NEVER: [(&str, &str, &str); 27] = [
     ("accept_invitation", "already_has_access", "nobody was admitted who is no member"),
     ("accept_invitation", "email_taken", "is answered `account_exists`"),
     ("accept_invitation", "grant_exceeds_own_access", OF_WHO_INVITED),
@@ -32,6 +34,12 @@ const NEVER: [(&str, &str, &str); 21] = [
     ("accept_invitation", "self_escalation", OF_WHO_INVITED),
     ("revoke_invitation", "grant_exceeds_own_access", "is answered `target_exceeds_own_access`"),
     ("revoke_invitation", "self_escalation", "it is judged as what others are given"),
+    ("import_invitations", "already_invited", OF_A_LINE),
+    ("import_invitations", "already_member", OF_A_LINE),
+    ("import_invitations", "grant_exceeds_own_access", OF_A_LINE),
+    ("import_invitations", "self_escalation", OF_A_LINE),
+    ("import_users", "email_taken", OF_A_LINE),
+    ("import_users", "username_taken", OF_A_LINE),
     ("assign_member_role", "last_role", "one more role is never none"),
     ("create_feature_instance", "already_has_access", "nobody was admitted to what is new"),
     ("create_mandate", "already_member", "nobody belongs to what is new"),
@@ -56,13 +64,18 @@ const NEVER: [(&str, &str, &str); 21] = [
 
 /// What is refused around a handler, and not in it or what it calls: operations, codes, and where.
 /// May only get longer with a reason.
-const ELSEWHERE: [(&[&str], &[&str], &str); 3] = [
+const ELSEWHERE: [(&[&str], &[&str], &str); 4] = [
     (
         &["get_ping", "get_readiness", "get_startup"],
         &["TimedOut"],
         "every request has a time limit",
     ),
     (&["get_ping", "get_startup"], &["Overloaded"], "no connection was to be had in time"),
+    (
+        &["import_invitations", "import_users"],
+        &["TooManyLines"],
+        "lines are counted as the body is taken apart",
+    ),
     (&["offer_password_reset"], &["ValidationFailed"], "what is wrong with a field says so itself"),
 ];
 
