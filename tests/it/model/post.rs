@@ -47,10 +47,12 @@ pub async fn delivered(mailbox: &Mailbox, world: &mut World) -> Option<String> {
 
 fn is(mail: &Mail, received: &Received) -> bool {
     let (message, username) = (&received.message, &mail.username);
+    // The address may be somebody's name, and more: sys, sys-too@example.com.
+    let names_them = || message.replace(&received.to, "").contains(username);
     // Who has not confirmed an address is not greeted there by name.
     let begins = |greeting: &str| {
         message.contains(&format!("{greeting} {username},\r\n"))
-            || message.contains(&format!("{greeting},\r\n")) && !message.contains(username)
+            || message.contains(&format!("{greeting},\r\n")) && !names_them()
     };
     let says_so = if mail.is_german {
         begins("Guten Tag")
