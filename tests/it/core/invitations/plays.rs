@@ -184,13 +184,18 @@ fn note(world: &mut World, entered: &Entered, action: &'static str, id: Uuid) {
 
 /// One of a mandate in which the caller does something; one that waits rather than another.
 fn draw_any(dice: &mut Dice<'_>) -> Option<Uuid> {
-    let (caller, waits) = (dice.caller(), dice.chance(0.85));
+    draw_of(dice, Invitation::is_pending)
+}
+
+/// Mostly one of which this is true.
+fn draw_of(dice: &mut Dice<'_>, suits: impl Fn(&Invitation) -> bool) -> Option<Uuid> {
+    let (caller, fussy) = (dice.caller(), dice.chance(0.85));
     let world = dice.world;
     let is_near = |mandate: Uuid| {
         world.user(caller).sys_admin
             || world.in_mandate(mandate, caller).level("members", CREATE) > 0
     };
-    let fits = |row: &&Invitation| is_near(row.mandate) && (!waits || row.is_pending());
+    let fits = |row: &&Invitation| is_near(row.mandate) && (!fussy || suits(row));
     let near: Vec<Uuid> = world.invitations.iter().filter(fits).map(|row| row.id).collect();
     let all: Vec<Uuid> = world.invitations.iter().map(|row| row.id).collect();
     let id = if dice.chance(0.1) { dice.one_of(&all)? } else { dice.one_of(&near)? };
@@ -243,8 +248,12 @@ fn revoke(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
 }
 
 fn draw_resend(dice: &mut Dice<'_>) -> Option<()> {
-    draw_any(dice)?;
-    match dice.below(8) {
+    // SysAdmins let nobody into instances.
+    let as_sys = dice.world.user(dice.caller()).sys_admin;
+    draw_of(dice, |row| {
+        row.is_pending() && row.again < MOST && !(as_sys && !row.promise.instances.is_empty())
+    })?;
+    match dice.below(16) {
         0 => dice.send(json!({ "ttlHours": 169 })),
         1..=3 => dice.send(json!({ "ttlHours": 24 })),
         4 => dice.send(json!({})),

@@ -327,7 +327,7 @@ fn erase(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome
     for registered in of_theirs.collect::<Vec<_>>() {
         world.forget_registration(&registered.username);
     }
-    let theirs = |row: &Invitation| before.has_address(&row.email);
+    let theirs = |row: &Invitation| row.accepted_by == Some(id) || before.is_known_by(&row.email);
     let invited: Vec<Uuid> =
         world.invitations.iter().filter(|row| theirs(row)).map(|row| row.id).collect();
     for id in invited {

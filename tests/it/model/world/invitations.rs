@@ -87,7 +87,7 @@ impl World {
     pub fn end_invitations_of(&mut self, mandate: Uuid, user: Uuid) {
         let account = self.user(user).clone();
         let theirs = |row: &&mut Invitation| {
-            row.mandate == mandate && row.is_pending() && account.has_address(&row.email)
+            row.mandate == mandate && row.is_pending() && account.is_known_by(&row.email)
         };
         let mut ended = Vec::new();
         for row in self.invitations.iter_mut().filter(theirs) {

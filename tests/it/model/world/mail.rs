@@ -233,4 +233,8 @@ impl User {
     pub fn has_address(&self, email: &str) -> bool {
         !self.erased && self.email.as_deref().map(key) == Some(key(email))
     }
+    /// Now, or before.
+    pub fn is_known_by(&self, email: &str) -> bool {
+        self.has_address(email) || self.earlier.contains(&key(email))
+    }
 }
