@@ -93,6 +93,10 @@ fn accept(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
         return Err(Refusal::of(401, "unauthenticated"));
     }
     let judged = if let Some(register) = register {
+        let has_account = world.users.iter().any(|row| row.has_address(&invited.email));
+        if has_account && is_here(world, &invited) {
+            return Err(Refusal::of(409, "account_exists"));
+        }
         if let Err(refusal) = would_be_given(world, &invited) {
             Err(refusal)
         } else {
@@ -122,9 +126,6 @@ fn registered(
     let username = key(shape::text(register, "username").unwrap_or_default());
     if username.contains(' ') {
         return Err(Refusal::invalid());
-    }
-    if world.users.iter().any(|row| row.has_address(&invited.email)) {
-        return Err(Refusal::of(409, "account_exists"));
     }
     let waits = |row: &Registration| row.username == username && row.tries < TRIES;
     let is_taken = world.users.iter().any(|row| row.username == username && !row.erased);
@@ -160,12 +161,18 @@ fn signed_in(world: &World, invited: &Invitation, id: Uuid) -> Result<(World, Uu
     Ok((after, id))
 }
 
+/// Whether whoever invited may enter the mandate.
+fn is_here(world: &World, invited: &Invitation) -> bool {
+    let giver = world.user(invited.by);
+    giver.sys_admin && giver.active() || world.is_alive(invited.mandate, giver.id)
+}
+
 /// In the name of whoever invited, where they may invite at all.
 fn giving(world: &World, invited: &Invitation) -> Result<Entered, Refusal> {
     let mandate = invited.mandate;
     let giver = world.user(invited.by);
     let as_sys = giver.sys_admin && giver.active();
-    if !as_sys && !world.is_alive(mandate, giver.id) {
+    if !is_here(world, invited) {
         return Err(Refusal::of(403, "mandate_access_denied"));
     }
     let giving = Entered::in_name_of(giver.id, giver.sys_admin, as_sys, mandate);

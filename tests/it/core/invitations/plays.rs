@@ -251,7 +251,7 @@ fn draw_resend(dice: &mut Dice<'_>) -> Option<()> {
     // SysAdmins let nobody into instances.
     let as_sys = dice.world.user(dice.caller()).sys_admin;
     draw_of(dice, |row| {
-        row.is_pending() && row.again < MOST && !(as_sys && !row.promise.instances.is_empty())
+        row.is_pending() && row.again < MOST && (!as_sys || row.promise.instances.is_empty())
     })?;
     match dice.below(16) {
         0 => dice.send(json!({ "ttlHours": 169 })),
