@@ -44,10 +44,11 @@ create function end_invitations() returns trigger
 language plpgsql security definer set search_path = bailiwick, pg_temp as $$
 begin
   with ended as (
-    update invitations set revoked_at = now(), version = version + 1
-    where mandate_id = old.mandate_id and accepted_at is null and revoked_at is null and expires_at > now()
-      and (email_key = old.email_key
-           or email_key in (select e.email_key from earlier_addresses e where e.user_id = old.user_id))
+    update invitations i set revoked_at = now(), version = version + 1
+    where mandate_id = old.mandate_id and invitation_status(i, now()) = 'pending'
+      and email_key = any (array(
+        select old.email_key union all
+        select e.email_key from earlier_addresses e where e.user_id = old.user_id))
     returning id)
   delete from mailed_tokens where subject in (select id from ended);
   return null;

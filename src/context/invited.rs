@@ -95,8 +95,7 @@ impl Guest {
         let found = sqlx::query!(
             "select i.id, i.mandate_id, i.email, i.email_key from invitations i
              join mandates m on m.id = i.mandate_id and m.enabled and m.deleted_at is null
-             where i.id = $1 and i.accepted_at is null and i.revoked_at is null
-               and i.expires_at > $2",
+             where i.id = $1 and invitation_status(i, $2) = 'pending'",
             subject,
             self.now(),
         )
@@ -163,8 +162,7 @@ async fn redeem(
     let giver = sqlx::query_scalar!(
         "select i.invited_by from invitations i
          join mandates m on m.id = i.mandate_id and m.enabled and m.deleted_at is null
-         where i.mandate_id = $1 and i.id = $2 and i.accepted_at is null and i.revoked_at is null
-           and i.expires_at > $3
+         where i.mandate_id = $1 and i.id = $2 and invitation_status(i, $3) = 'pending'
          for no key update of i",
         invited.mandate.uuid(),
         invited.invitation.uuid(),

@@ -33,9 +33,9 @@ pub(super) async fn erase(
          reached as (select email_key from users where id = $1 and email_key is not null),
          uninvited as (
            delete from invitations
-           where accepted_by = $1 or email_key in (
+           where accepted_by = $1 or email_key = any (array(
              select email_key from reached
-             union all select email_key from earlier_addresses where user_id = $1)
+             union all select email_key from earlier_addresses where user_id = $1))
            returning id),
          called_off as (
            delete from mailed_tokens where subject in (select id from uninvited)),
