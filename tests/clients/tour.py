@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
+from time import sleep
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -18,7 +20,14 @@ from bailiwick_client.api.instances import (
     sync_instance_roles,
 )
 from bailiwick_client.api.mandates import create_mandate
-from bailiwick_client.api.members import add_member, assign_member_role, list_members
+from bailiwick_client.api.members import (
+    accept_invitation,
+    add_member,
+    assign_member_role,
+    invite_member,
+    list_invitations,
+    list_members,
+)
 from bailiwick_client.api.navigation import get_my_features
 from bailiwick_client.api.playbooks import (
     create_playbook,
@@ -40,6 +49,7 @@ from bailiwick_client.api.roles import (
 from bailiwick_client.api.sign_in import get_me, list_sessions, login, refresh_session
 from bailiwick_client.api.users import create_user
 from bailiwick_client.models import (
+    AcceptInvitation,
     AccessPreview,
     AddInstanceUser,
     AddMember,
@@ -58,7 +68,9 @@ from bailiwick_client.models import (
     CreateUser,
     ExplainAccess,
     FeatureAccess,
+    InviteMember,
     Level,
+    ListInvitationsStatus,
     Login,
     Member,
     Operation,
@@ -68,6 +80,7 @@ from bailiwick_client.models import (
     Problem,
     ProblemCode,
     RefreshSession,
+    RegisterInvited,
     ReplaceGroupMembers,
     ReplacePermissions,
     ReplacePermissionsTables,
@@ -82,6 +95,7 @@ from bailiwick_client.types import Response
 T = TypeVar("T")
 
 BASE = os.environ["BASE"]
+MAILS = Path(os.environ["MAIL_DIR"])
 
 
 def told(status: int, answer: Response[T | Problem]) -> T:
@@ -167,6 +181,13 @@ def labelled(label: str) -> UUID:
     return only(roles.items, lambda role: role.label == label).id
 
 
+def mailed_token() -> str:
+    """Of the newest mail, as soon as there is one."""
+    while not (mails := sorted(MAILS.glob("*.eml"))):
+        sleep(0.1)
+    return next(line for line in mails[-1].read_text().splitlines() if line.startswith("bwm_"))
+
+
 def add_carol(role: UUID) -> Response[AccessPreview | Member | Problem]:
     carol = AddMember(username="carol", role_ids=[role])
     return add_member.sync_detailed(acme, client=bob, x_mandate_id=named, body=carol)
@@ -175,6 +196,16 @@ def add_carol(role: UUID) -> Response[AccessPreview | Member | Problem]:
 admin, user = labelled("admin"), labelled("user")
 refused(403, ProblemCode.GRANT_EXCEEDS_OWN_ACCESS, add_carol(admin))
 assert told_as(Member, 201, add_carol(user)).email is None
+
+# Somebody without an account is invited.
+frieda = InviteMember(email="frieda@acme.example", role_ids=[user])
+told(201, invite_member.sync_detailed(acme, client=bob, x_mandate_id=named, body=frieda))
+register = RegisterInvited(username="frieda", password="slow-Ferry-44-cobalt")
+mine = AcceptInvitation(token=mailed_token(), register=register)
+assert told(201, accept_invitation.sync_detailed(client=bob, body=mine)).mandate_id == acme
+over = ListInvitationsStatus.ACCEPTED
+invited = told(200, list_invitations.sync_detailed(acme, client=bob, x_mandate_id=named, status=over))
+assert [invitation.email for invitation in invited.items] == [frieda.email]
 
 # A feature is opened.
 accounting = CreateInstance(feature_code="trustee", label="Accounting 2027", grant_creator_role="trustee-admin")

@@ -1,6 +1,8 @@
 // The README's tour by the TypeScript client: the same calls in the same order. (`.ci/check-clients` compares what was sent.)
 
 import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
 import createClient, { type Client } from "openapi-fetch";
 import type { components, paths } from "./bailiwick.js";
 
@@ -9,6 +11,8 @@ type Answer<T> = { data?: T; error?: Schemas["Problem"]; response: Response };
 
 const baseUrl = process.env.BASE;
 assert(baseUrl, "BASE says where the service is");
+const folder = process.env.MAIL_DIR;
+assert(folder, "MAIL_DIR says where its mail goes");
 
 /** The body of an answer of this status. */
 function told<T>(status: number, answer: Answer<T>): T {
@@ -30,6 +34,19 @@ function only<T>(items: T[], meant: (item: T) => boolean): T {
   const [found, ...others] = items.filter(meant);
   assert(found !== undefined && others.length === 0, JSON.stringify(items));
   return found;
+}
+
+/** Of the newest mail, as soon as there is one. */
+async function mailedToken(): Promise<string> {
+  const mails = (await readdir(folder!).catch(() => [])).filter((name) => name.endsWith(".eml")).sort();
+  const newest = mails.at(-1);
+  if (newest === undefined) {
+    await setTimeout(100);
+    return mailedToken();
+  }
+  const [token] = /^bwm_\S+/m.exec(await readFile(`${folder}/${newest}`, "utf8")) ?? [];
+  assert(token !== undefined);
+  return token;
 }
 
 async function signIn(username: string, password = "bailiwick-demo"): Promise<Client<paths>> {
@@ -98,6 +115,18 @@ const carol = (roleId: string) => ({ params: { header, path }, body: { username:
 refused(403, "grant_exceeds_own_access", await bob.POST("/api/mandates/{mandateId}/users", carol(admin)));
 const added = told(201, await bob.POST("/api/mandates/{mandateId}/users", carol(user)));
 assert("email" in added && added.email === null);
+
+// Somebody without an account is invited.
+const email = "frieda@acme.example";
+const frieda = { params: { header, path }, body: { email, roleIds: [user] } };
+told(201, await bob.POST("/api/mandates/{mandateId}/invitations", frieda));
+const register = { username: "frieda", password: "slow-Ferry-44-cobalt" };
+const nobody = createClient<paths>({ baseUrl });
+const joined = await nobody.POST("/api/invitations/accept", { body: { token: await mailedToken(), register } });
+assert.equal(told(201, joined).mandateId, acme.id);
+const over = { params: { header, path, query: { status: "accepted" as const } } };
+const invited = told(200, await bob.GET("/api/mandates/{mandateId}/invitations", over));
+assert.deepEqual(invited.items.map((invitation) => invitation.email), [email]);
 
 // A feature is opened.
 const made = await alice.POST("/api/features/instances", {
