@@ -116,16 +116,8 @@ pub async fn redeem(
     sqlx::query!("select id from users where id = $1 for no key update", user.uuid())
         .fetch_optional(&mut *connection)
         .await?;
-    let redeemed = sqlx::query_scalar!(
-        "delete from mailed_tokens
-         where hash = $1 and kind = $2 and subject = $3
-           and valid_from <= $4 and expires_at > $4 returning about",
-        hash,
-        purpose.name(),
-        user.uuid(),
-        visitor.now(),
-    );
-    Ok(redeemed.fetch_optional(connection).await?.map(|about| Redeemed { user, about }))
+    let token = used_up(connection, (purpose, user.uuid()), hash, visitor.now()).await?;
+    Ok(token.map(|Used { about }| Redeemed { user, about }))
 }
 
 /// Uses up the token of an invitation; 410 where it is good no more.
@@ -134,14 +126,30 @@ pub(super) async fn use_up(
     (invitation, hash): (InvitationId, &[u8]),
     now: DateTime<Utc>,
 ) -> Result<Redemption> {
-    let used = sqlx::query!(
+    let used = used_up(connection, (Purpose::Invitation, invitation.uuid()), hash, now).await?;
+    used.map(|_| Redemption(())).ok_or_else(token_gone)
+}
+
+struct Used {
+    about: Option<String>,
+}
+
+/// Takes a token away that is good at this time.
+async fn used_up(
+    connection: &mut PgConnection,
+    (purpose, subject): (Purpose, Uuid),
+    hash: &[u8],
+    now: DateTime<Utc>,
+) -> Result<Option<Used>> {
+    let used = sqlx::query_as!(
+        Used,
         "delete from mailed_tokens
-         where hash = $1 and kind = $2 and subject = $3 and valid_from <= $4 and expires_at > $4",
+         where hash = $1 and kind = $2 and subject = $3
+           and valid_from <= $4 and expires_at > $4 returning about",
         hash,
-        Purpose::Invitation.name(),
-        invitation.uuid(),
+        purpose.name(),
+        subject,
         now,
     );
-    let used = used.execute(connection).await?.rows_affected();
-    if used == 1 { Ok(Redemption(())) } else { Err(token_gone()) }
+    Ok(used.fetch_optional(connection).await?)
 }

@@ -231,9 +231,8 @@ pub(crate) async fn known(
 }
 
 /// Empties the answers that name somebody or one of these things of theirs, and those to their own
-/// requests. That they were given
-/// stays known, so that no effect is had twice. For the transaction that erases the person, after
-/// it has done so: from then on nobody keeps another one.
+/// requests. That they were given stays known, so that no effect is had twice. For the transaction
+/// that erases the person, after it has done so: from then on nobody keeps another one.
 pub async fn forget(connection: &mut PgConnection, person: UserId, theirs: &[Uuid]) -> Result<()> {
     sqlx::query!(
         "update idempotent_answers set headers = '[]', body = '', forgotten = true
