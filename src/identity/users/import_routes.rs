@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use serde::Deserialize;
-use serde_json::json;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::request::{CheckedUser, Described};
-use super::store::{self, NewUser};
+use super::routes::created;
+use super::store;
 use crate::context::SystemContext;
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit;
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::http::app::App;
@@ -22,7 +22,6 @@ use crate::http::imports::{Import, Imported, Importing};
 use crate::http::lines::{Columns, Line, Lines, MAX_BYTES};
 use crate::identity::mails;
 use crate::kernel::error::{Code, FieldError, Result};
-use crate::kernel::ids::UserId;
 
 pub(super) fn routes(app: &App) -> Routes {
     let policy = Policy::sys().class(Class::MemberWrite);
@@ -134,34 +133,16 @@ fn wanted(line: &Line) -> Result<CheckedUser, FieldError> {
 async fn make(system: &SystemContext, wanted: &CheckedUser) -> Result<Imported> {
     let system = &system.anew();
     let mut writing = system.write().await?;
-    let (email, email_key) =
-        wanted.email.as_ref().map(|(email, key)| (email.as_str(), key.as_str())).unzip();
-    let same = (wanted.username.as_str(), email_key);
+    let new = wanted.account(system.now());
+    let same = (new.username, new.email_key);
     if let Some(id) = store::same_as(&mut writing, system.system(), same).await? {
         return Ok(Imported::Skipped { id: Some(id.uuid()), code: Code::UsernameTaken });
     }
-    let new = NewUser {
-        id: UserId::new(),
-        username: &wanted.username,
-        email,
-        email_key,
-        email_verified: false,
-        first_name: wanted.first_name.as_deref(),
-        last_name: wanted.last_name.as_deref(),
-        language: &wanted.language,
-        password_hash: None,
-        is_sys_admin: false,
-        must_change_password: false,
-        now: system.now(),
-    };
     let user = store::insert(&mut writing, system.system().into(), &new).await?;
     if user.email.is_some() {
         mails::send_reset(&mut writing, system, user.id).await?;
     }
-    let event = Event::new(Action::UserCreated, ResourceType::User, user.id)
-        .target(user.id)
-        .details(json!({ "after": { "isSysAdmin": user.is_sys_admin } }));
-    let recorded = audit::record_platform(&mut writing, system, event).await?;
+    let recorded = audit::record_platform(&mut writing, system, created(&user)).await?;
     writing.commit(recorded).await?;
     Ok(Imported::Invited(user.id.uuid()))
 }

@@ -1,15 +1,15 @@
 //! `/api/users`: all accounts, and new ones.
 
 use axum::extract::State;
-use serde_json::json;
 use utoipa_axum::routes;
 
 use super::User;
 use super::list::{self, Filter, UserWithMandates};
 use super::request::CreateUser;
+use super::routes::created;
 use super::store::{self, NewUser};
 use crate::context::SystemContext;
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit;
 use crate::context::policy::Policy;
 use crate::http::app::App;
 use crate::http::etag::Versioned;
@@ -17,7 +17,7 @@ use crate::http::extract::{Created, Json, Query};
 use crate::http::guard::{Guard, Routes};
 use crate::http::list::{Lister, Page, PageAnswer, Search};
 use crate::kernel::error::{Code, Result};
-use crate::kernel::ids::{MandateId, UserId};
+use crate::kernel::ids::MandateId;
 use crate::kernel::names;
 use crate::list_query;
 
@@ -86,24 +86,13 @@ async fn create_user(
     let (checked, hash) = body.judged(app.passwords()).await?;
     let mut writing = system.write().await?;
     let new = NewUser {
-        id: UserId::new(),
-        username: &checked.username,
-        email: checked.email.as_ref().map(|(email, _)| email.as_str()),
-        email_key: checked.email.as_ref().map(|(_, key)| key.as_str()),
-        email_verified: false,
-        first_name: checked.first_name.as_deref(),
-        last_name: checked.last_name.as_deref(),
-        language: &checked.language,
         password_hash: Some(&hash),
         is_sys_admin: body.is_sys_admin.unwrap_or(false),
         must_change_password: body.must_change_password.unwrap_or(true),
-        now: system.now(),
+        ..checked.account(system.now())
     };
     let user = store::insert(&mut writing, system.system().into(), &new).await?;
-    let event = Event::new(Action::UserCreated, ResourceType::User, user.id)
-        .target(user.id)
-        .details(json!({ "after": { "isSysAdmin": user.is_sys_admin } }));
-    let recorded = audit::record_platform(&mut writing, &system, event).await?;
+    let recorded = audit::record_platform(&mut writing, &system, created(&user)).await?;
     writing.commit(recorded).await?;
     Ok(Created { location: format!("/api/users/{}", user.id), answer: Versioned(user) })
 }

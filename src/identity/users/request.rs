@@ -1,13 +1,15 @@
 //! Bodies of requests: what an account is to be, checked.
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use validator::ValidateEmail;
 
-use super::store::Changes;
+use super::store::{Changes, NewUser};
 use crate::http::patch;
 use crate::kernel::credentials::password::Passwords;
 use crate::kernel::error::{Error, FieldError, Result, keep};
+use crate::kernel::ids::UserId;
 use crate::kernel::{mail, names};
 
 /// A new account.
@@ -41,6 +43,26 @@ pub(super) struct CheckedUser {
     pub first_name: Option<String>,
     pub last_name: Option<String>,
     pub language: String,
+}
+
+impl CheckedUser {
+    /// The account, without a password, and without more than any other has.
+    pub fn account(&self, now: DateTime<Utc>) -> NewUser<'_> {
+        NewUser {
+            id: UserId::new(),
+            username: &self.username,
+            email: self.email.as_ref().map(|(email, _)| email.as_str()),
+            email_key: self.email.as_ref().map(|(_, key)| key.as_str()),
+            email_verified: false,
+            first_name: self.first_name.as_deref(),
+            last_name: self.last_name.as_deref(),
+            language: &self.language,
+            password_hash: None,
+            is_sys_admin: false,
+            must_change_password: false,
+            now,
+        }
+    }
 }
 
 /// What is said of somebody who is to have an account.

@@ -168,6 +168,13 @@ async fn update_own(
     Ok(after)
 }
 
+/// The event of a new account.
+pub(super) fn created(user: &User) -> Event {
+    Event::new(Action::UserCreated, ResourceType::User, user.id)
+        .target(user.id)
+        .details(json!({ "after": { "isSysAdmin": user.is_sys_admin } }))
+}
+
 /// The event of a change: flags as they were and are, and of names and addresses only that they
 /// changed.
 pub(super) fn updated(before: &User, after: &User) -> Event {
