@@ -136,10 +136,14 @@ pub struct Importing<T> {
 impl<T: Columns> Importing<T> {
     #[must_use]
     pub fn new(app: &App, file: Lines<T>, dry_run: bool) -> Self {
+        Self::within(app.settings().request_timeout.mul_f32(0.6), file.lines, dry_run)
+    }
+
+    fn within(time: Duration, lines: Vec<Line>, dry_run: bool) -> Self {
         Self {
-            lines: file.lines.into_iter(),
+            lines: lines.into_iter(),
             began: Instant::now(),
-            time: app.settings().request_timeout.mul_f32(0.6),
+            time,
             failures: 0,
             dry_run,
             import: Import::default(),
@@ -150,7 +154,8 @@ impl<T: Columns> Importing<T> {
     /// The line that is next to be seen to.
     pub fn next_line(&mut self) -> Option<Line> {
         if self.began.elapsed() >= self.time {
-            self.end(&too_late(self.time));
+            let detail = "There was no time for this line: send the file again.";
+            self.end(&Imported::Refused(Error::new(Code::TimedOut, detail)));
         }
         self.lines.next()
     }
@@ -174,11 +179,6 @@ impl<T: Columns> Importing<T> {
     pub fn finish(self) -> Import {
         self.import
     }
-}
-
-fn too_late(time: Duration) -> Imported {
-    let detail = format!("The file took longer than {} s: send the rest again.", time.as_secs());
-    Imported::Refused(Error::new(Code::TooManyRequests, detail))
 }
 
 impl Import {
@@ -209,5 +209,45 @@ impl Import {
         let (email, username) = (told("email"), told("username"));
         let line = line.number;
         self.items.push(ImportedLine { line, email, username, status, id, code, pointer });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Row {}
+    impl Columns for Row {
+        const ALL: &'static [&'static str] = &["email"];
+        const TOLD: &'static [&'static str] = &["email"];
+    }
+
+    /// What is told of a file of five lines, of which each that is seen to comes to this.
+    fn codes(time: Duration, of: impl Fn() -> Imported) -> (usize, Vec<Option<String>>) {
+        let mut importing = Importing::<Row>::within(time, Line::examples(5), false);
+        let mut seen = 0;
+        while let Some(line) = importing.next_line() {
+            seen += 1;
+            importing.note(&line, &of());
+        }
+        let import = importing.finish();
+        assert_eq!(import.totals.invited + import.totals.refused, import.items.len());
+        (seen, import.items.into_iter().map(|item| item.code).collect())
+    }
+
+    #[test]
+    fn what_would_come_to_the_same_is_not_tried() {
+        let refused = |code: Code| move || Imported::Refused(Error::new(code, "So it is."));
+        let all = |code: &str| vec![Some(code.to_owned()); 5];
+        let time = Duration::from_hours(1);
+        let invited = || Imported::Invited(Uuid::nil());
+        assert_eq!(codes(time, invited), (5, vec![None; 5]));
+        assert_eq!(codes(Duration::ZERO, invited), (0, all("timed_out")));
+        assert_eq!(codes(time, refused(Code::SelfEscalation)), (5, all("self_escalation")));
+        assert_eq!(codes(time, refused(Code::PermissionDenied)), (1, all("permission_denied")));
+        assert_eq!(codes(time, refused(Code::Internal)), (3, all("internal")));
     }
 }

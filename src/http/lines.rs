@@ -57,6 +57,12 @@ impl Line {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn examples(many: usize) -> Vec<Self> {
+        let content = |_| Ok(br#"{"email": "erin@acme.example"}"#.to_vec());
+        (1..=many).map(|number| Self { number, content: content(number) }).collect()
+    }
+
     /// A text in it, for whoever looks for the line again; also where something else is wrong.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
