@@ -16,6 +16,7 @@ use super::mailed::{self, Purpose, Redemption, token_gone};
 use super::mandate::{Authority, MandateContext};
 use super::refusals::mandate_access_denied;
 use crate::kernel::db::Intent;
+use crate::kernel::db::failpoint::{self, reach};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{InvitationId, MandateId, SessionId, UserId};
 
@@ -125,6 +126,7 @@ impl Guest {
         let mut transaction = locks.begin(services, Intent::Write, turn).await?;
         let moment = services.moment();
         let (giver, redemption) = redeem(&mut transaction, (invited, token), moment.now()).await?;
+        reach(failpoint::Moment::AfterClaim);
         if let Some(caller) = &self.caller {
             caller.alive(&mut transaction, moment.now()).await?;
         }

@@ -1,13 +1,13 @@
 //! Moments at which a debug build can be told to die, as by `kill -9`, to show that a crash loses
 //! nothing that was answered and has no effect twice: `DIE_AT=before_commit` in the environment, or
-//! another of [`Moment`]. Only a request with an `Idempotency-Key` dies there. A release build has
-//! none of it.
+//! another of [`Moment`]. Only a request with an `Idempotency-Key` dies there, and one that accepts
+//! an invitation. A release build has none of it.
 
 /// In the order in which such a request comes to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
     BeforeBegin,
-    /// The key is this transaction's.
+    /// The key is this transaction's, or the token is used up by it.
     AfterClaim,
     /// The handler has done its work and not yet written its event.
     AfterEffect,

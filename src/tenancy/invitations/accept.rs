@@ -13,6 +13,7 @@ use crate::context::{
     Acceptance, Accepting, Caller, Change, Guest, Invited, MandateContext, Opened, Recorded,
 };
 use crate::identity::users::{self, NewUser};
+use crate::kernel::db::failpoint::{Moment, reach};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::{InstanceId, UserId};
 use crate::kernel::names;
@@ -60,9 +61,7 @@ pub(super) async fn join(
         let accepting = Accepting::of(&change, user);
         audit::record_platform(&mut change, &accepting, event).await?;
     }
-    let recorded = give(&mut change, user, invited).await?;
-    change.commit(recorded).await?;
-    Ok(user)
+    conclude(change, user, invited).await
 }
 
 /// Whether an account that accepted at this moment would be given all of it, before anybody takes
@@ -86,11 +85,23 @@ pub(super) async fn register(
     let Wanted { username, language, password_hash } = wanted;
     let account = Account { username, language, password_hash: Some(password_hash) };
     let user = make(&mut change, redemption, &account, invited).await?;
+    reach(Moment::AfterEffect);
     let event = Event::new(Action::UserRegistered, ResourceType::User, user).target(user);
     let accepting = Accepting::of(&change, user);
     audit::record_platform(&mut change, &accepting, event).await?;
+    conclude(change, user, invited).await
+}
+
+/// All of it is given, or nothing happened, the token included.
+async fn conclude(
+    mut change: Change<MandateContext>,
+    user: UserId,
+    invited: &Invited,
+) -> Result<UserId> {
     let recorded = give(&mut change, user, invited).await?;
+    reach(Moment::BeforeCommit);
     change.commit(recorded).await?;
+    reach(Moment::BeforeAnswer);
     Ok(user)
 }
 

@@ -6,16 +6,14 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::Signal;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::effort::is_full;
-use crate::harness::process::{Service, url};
-use crate::harness::{TestApp, World};
+use crate::harness::World;
+use crate::harness::process::Service;
 use crate::slices::bookings;
 
 /// Where the service dies, and whether the effect is there afterwards.
@@ -52,11 +50,10 @@ async fn whenever_the_service_is_killed_there_is_one_effect_and_one_answer() {
     assert_eq!(hits.len(), MOMENTS.len());
 }
 
-/// A service that stays up, and what others that share its database are started with.
+/// A service that stays up, and the world whose database it has.
 struct Stage {
     world: World,
     survivor: Service,
-    variables: Vec<(&'static str, String)>,
     http: Client,
     playbook: String,
 }
@@ -88,21 +85,14 @@ impl Stage {
         admin.post(world.acme.instance_path("/users"), rooms).await.expect(201);
         let playbook = json!({ "name": "kept", "title": "Kept" });
         let playbook = admin.clone().in_instance(kept).post("/api/playbooks", playbook).await.id();
-        let variables = variables(app);
-        let survivor = start(&variables, None).await;
-        Self {
-            survivor,
-            variables,
-            http: Client::new(),
-            playbook: format!("{kept} {playbook}"),
-            world,
-        }
+        let survivor = Service::beside(app, None).await;
+        Self { survivor, http: Client::new(), playbook: format!("{kept} {playbook}"), world }
     }
 
     /// One round: dies, is asked again by somebody else, and once more.
     async fn killed(&self, moment: &'static str, lasts: bool, round: u64) {
         let attempt = self.attempt(moment, round);
-        let mut dying = start(&self.variables, Some(moment)).await;
+        let mut dying = Service::beside(&self.world.app, Some(moment)).await;
         let cut_off = self.send(&dying.base, &attempt).await;
         assert!(cut_off.is_none(), "{moment}: answered although it was to die: {cut_off:?}");
         let status = tokio::task::spawn_blocking(move || dying.ended()).await.unwrap();
@@ -190,27 +180,4 @@ impl Stage {
         assert_eq!(effects, events, "{}: each effect has its event", attempt.key);
         effects
     }
-}
-
-/// What makes another process a node of the service under test.
-fn variables(app: &TestApp) -> Vec<(&'static str, String)> {
-    vec![
-        ("DATABASE_URL", url(&app.options)),
-        ("BAILIWICK_SECRET_KEY", STANDARD.encode([7; 32])),
-        ("BAILIWICK_ISSUER", "http://test".to_owned()),
-        ("BAILIWICK_RATE_LIMITS", "off".to_owned()),
-        ("BAILIWICK_DATABASE_POOL", "4".to_owned()),
-    ]
-}
-
-/// A process blocks until it has greeted.
-async fn start(variables: &[(&'static str, String)], die_at: Option<&'static str>) -> Service {
-    let mut variables = variables.to_vec();
-    variables.extend(die_at.map(|moment| ("DIE_AT", moment.to_owned())));
-    let started = tokio::task::spawn_blocking(move || {
-        let variables: Vec<(&str, &str)> =
-            variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Service::start(&variables)
-    });
-    started.await.unwrap()
 }

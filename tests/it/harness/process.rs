@@ -8,10 +8,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use bailiwick::kernel::config;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
+
+use super::TestApp;
 
 /// Far more than a line of the log takes to come.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -95,6 +99,25 @@ impl Service {
         // Whatever else is said: nobody may be left writing into a pipe without a reader.
         std::thread::spawn(move || greeting.for_each(drop));
         service
+    }
+
+    /// As another node of the service under test; it dies at this moment, if any. (A process blocks
+    /// until it has greeted.)
+    pub async fn beside(app: &TestApp, die_at: Option<&'static str>) -> Self {
+        let mut variables = vec![
+            ("DATABASE_URL", url(&app.options)),
+            ("BAILIWICK_SECRET_KEY", STANDARD.encode([7; 32])),
+            ("BAILIWICK_ISSUER", "http://test".to_owned()),
+            ("BAILIWICK_RATE_LIMITS", "off".to_owned()),
+            ("BAILIWICK_DATABASE_POOL", "4".to_owned()),
+        ];
+        variables.extend(die_at.map(|moment| ("DIE_AT", moment.to_owned())));
+        let started = tokio::task::spawn_blocking(move || {
+            let variables: Vec<(&str, &str)> =
+                variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            Self::start(&variables)
+        });
+        started.await.unwrap()
     }
 
     /// Where it writes mail, which it does with its own database unasked.

@@ -3,6 +3,7 @@
 mod accepting;
 mod bound;
 mod inviting;
+mod killed;
 mod promises;
 
 use serde_json::{Value, json};
