@@ -47,8 +47,8 @@ pub async fn delivered(mailbox: &Mailbox, world: &mut World) -> Option<String> {
 
 fn is(mail: &Mail, received: &Received) -> bool {
     let (message, username) = (&received.message, &mail.username);
-    // The address may be somebody's name, and more: sys, sys-too@example.com.
-    let names_them = || message.replace(&received.to, "").contains(username);
+    // As a word: a name may be part of another word, of an address, and of what is random.
+    let names_them = || words(message).any(|word| word == username);
     // Who has not confirmed an address is not greeted there by name.
     let begins = |greeting: &str| {
         message.contains(&format!("{greeting} {username},\r\n"))
@@ -64,6 +64,12 @@ fn is(mail: &Mail, received: &Received) -> bool {
     says_so
         && received.to.to_lowercase() == mail.to
         && received.token().is_some() == mail.hands.is_some()
+}
+
+/// Names and addresses are one word each.
+fn words(message: &str) -> impl Iterator<Item = &str> {
+    let ends = |letter: char| !letter.is_alphanumeric() && !"-_.@".contains(letter);
+    message.split(ends).map(|word| word.trim_matches(['.', '-']))
 }
 
 /// Of several registrations with one address the mails are alike, but for the token.
