@@ -11,7 +11,9 @@ use crate::features::{bookings, playbooks};
 use crate::http::app::App;
 use crate::http::guard::Routes;
 use crate::http::{self, Service};
-use crate::identity::{auth, lockout, mails, passwords, registration, sessions, users};
+use crate::identity::{
+    auth, impersonation, lockout, mails, passwords, registration, sessions, users,
+};
 use crate::kernel::error::Result;
 use crate::openapi::{self, Document};
 use crate::platform::{audit, jobs, ops};
@@ -64,6 +66,7 @@ fn all_routes(app: &App, features: &[BuiltIn]) -> Routes {
     let routes = OpenApiRouter::with_openapi(document)
         .merge(auth::routes(app))
         .merge(sessions::routes(app))
+        .merge(impersonation::routes(app))
         .merge(lockout::routes(app))
         .merge(passwords::routes(app))
         .merge(registration::routes(app))

@@ -39,7 +39,9 @@ impl People {
             let claims = tokens.verify(&token, now);
             let claims = claims.context("a token that the bare handlers would refuse")?;
             let (user, session) = (claims.user, claims.session);
-            let signed_in = SignedIn { user, session, at: now, ends_at: now + Duration::days(1) };
+            let ends_at = now + Duration::days(1);
+            let impersonated_by = None;
+            let signed_in = SignedIn { user, session, at: now, ends_at, impersonated_by };
             let (lasting, _) =
                 tokens.issue(&signed_in, now).map_err(|error| anyhow::anyhow!("{error:?}"))?;
             people.push(Person { id: claims.user.uuid(), headers: bearer(&lasting) });

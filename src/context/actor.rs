@@ -17,6 +17,8 @@ pub struct RequestMeta {
 /// Who did something, for the audit trail.
 pub trait Actor: Sync {
     fn actor(&self) -> Option<UserId>;
+    /// The SysAdmin who acts as the actor.
+    fn impersonated_by(&self) -> Option<UserId>;
     fn meta(&self) -> &RequestMeta;
     /// The mandate whose trail it belongs to; `None` for the platform's.
     fn scope(&self) -> Option<MandateId>;

@@ -17,6 +17,9 @@ pub struct Caller {
     /// Not for handlers: what they do must not hang on it, except where [`SessionContext`] says
     /// that it does.
     pub(super) session: SessionId,
+    /// The SysAdmin who acts as this user.
+    pub(super) impersonated_by: Option<UserId>,
+    /// Of who acts as somebody else: never.
     pub(super) is_sys_admin: bool,
     /// Asked with `?dryRun=true`: no transaction of this request commits.
     pub(super) dry_run: bool,
@@ -31,6 +34,10 @@ impl Caller {
     }
     pub fn is_sys_admin(&self) -> bool {
         self.is_sys_admin
+    }
+    /// The SysAdmin who acts as this user.
+    pub fn impersonated_by(&self) -> Option<UserId> {
+        self.impersonated_by
     }
     pub fn now(&self) -> DateTime<Utc> {
         self.moment.now()
@@ -70,6 +77,9 @@ impl Caller {
 impl Actor for Caller {
     fn actor(&self) -> Option<UserId> {
         Some(self.user)
+    }
+    fn impersonated_by(&self) -> Option<UserId> {
+        self.impersonated_by
     }
     fn meta(&self) -> &RequestMeta {
         &self.meta

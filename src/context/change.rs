@@ -27,7 +27,7 @@ use super::instance::{InstanceContext, instance_context};
 use super::load::{self, LiveSession};
 use super::locks::Locks;
 use super::mandate::{Authority, MandateContext};
-use super::refusals::{for_sys_admins, mandate_access_denied, unauthenticated};
+use super::refusals::{for_sys_admins, unauthenticated};
 use super::system::SystemContext;
 use crate::kernel::db::{ActAs, Transaction};
 use crate::kernel::error::{Error, Result};
@@ -158,10 +158,9 @@ impl MandateContext {
             }
             Authority::Member(_) | Authority::Suspended => {
                 let loaded = load::mandate_access(connection, caller.user, self.mandate).await?;
-                // Else the caller lost the mandate between the guard and the locks.
-                let access =
-                    loaded.and_then(|loaded| loaded.access).ok_or_else(mandate_access_denied)?;
-                Authority::Member(Arc::new(access))
+                // The caller may have lost the mandate between the guard and the locks.
+                let access = loaded.and_then(|loaded| loaded.access).map(Arc::new);
+                Authority::of_member(&caller, access)?
             }
         };
         Ok(Self { caller, mandate: self.mandate, authority })

@@ -49,6 +49,9 @@ impl Actor for Guest {
     fn actor(&self) -> Option<UserId> {
         self.caller.as_ref().map(Caller::user)
     }
+    fn impersonated_by(&self) -> Option<UserId> {
+        self.caller.as_ref().and_then(Caller::impersonated_by)
+    }
     fn meta(&self) -> &RequestMeta {
         self.visitor.meta()
     }

@@ -156,6 +156,9 @@ impl Actor for InstanceContext {
     fn actor(&self) -> Option<UserId> {
         self.mandate.actor()
     }
+    fn impersonated_by(&self) -> Option<UserId> {
+        self.mandate.impersonated_by()
+    }
     fn meta(&self) -> &RequestMeta {
         self.mandate.meta()
     }

@@ -3,6 +3,8 @@
 //! they gave it now. A token that was mailed is the only way to act in their name, and it is used
 //! up by it.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
@@ -14,7 +16,6 @@ use super::load;
 use super::locks::Locks;
 use super::mailed::{self, Purpose, Redemption, token_gone};
 use super::mandate::{Authority, MandateContext};
-use super::refusals::mandate_access_denied;
 use crate::kernel::db::Intent;
 use crate::kernel::db::failpoint::{self, reach};
 use crate::kernel::error::Result;
@@ -58,6 +59,9 @@ pub struct Accepting {
 impl Actor for Accepting {
     fn actor(&self) -> Option<UserId> {
         Some(self.user)
+    }
+    fn impersonated_by(&self) -> Option<UserId> {
+        None
     }
     fn meta(&self) -> &RequestMeta {
         &self.meta
@@ -131,23 +135,23 @@ impl Guest {
             caller.alive(&mut transaction, moment.now()).await?;
         }
         let is_sys_admin = load::is_sys_admin(&mut *transaction, giver).await?;
-        let authority = if is_sys_admin {
-            Authority::SysAdmin
-        } else {
-            let loaded = load::mandate_access(&mut *transaction, giver, invited.mandate).await?;
-            let access =
-                loaded.and_then(|loaded| loaded.access).ok_or_else(mandate_access_denied)?;
-            Authority::Member(access.into())
-        };
         let caller = Caller {
             user: giver,
             // Of none: nothing else is done in their name.
             session: SessionId::NONE,
+            impersonated_by: None,
             is_sys_admin,
             dry_run: false,
             meta: self.visitor.meta().clone(),
             moment,
             services: services.clone(),
+        };
+        let authority = if is_sys_admin {
+            Authority::SysAdmin
+        } else {
+            let loaded = load::mandate_access(&mut *transaction, giver, invited.mandate).await?;
+            let access = loaded.and_then(|loaded| loaded.access).map(Arc::new);
+            Authority::of_member(&caller, access)?
         };
         let context = MandateContext { caller, mandate: invited.mandate, authority };
         Ok(Acceptance { change: Change { transaction, context }, redemption })

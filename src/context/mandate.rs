@@ -10,6 +10,7 @@ use super::grant::{Grant, Levels};
 use super::load;
 use super::member::ReadMember;
 use super::merged_access::{InstanceAccess, MandateAccess};
+use super::refusals::mandate_access_denied;
 use super::system::SystemContext;
 use super::through::ThroughLevel;
 use super::transaction::{Reading, Writing};
@@ -28,6 +29,17 @@ pub(super) enum Authority {
     /// A member whose membership is disabled: on the route by which they leave, with no access at
     /// all.
     Suspended,
+}
+
+impl Authority {
+    /// A member's; 403 where they are none, or somebody else acts as them and the mandate's admins
+    /// did not let that be.
+    pub(super) fn of_member(caller: &Caller, access: Option<Arc<MandateAccess>>) -> Result<Self> {
+        let lets_in = |access: &Arc<MandateAccess>| {
+            caller.impersonated_by.is_none() || access.allows_impersonation
+        };
+        access.filter(lets_in).map(Self::Member).ok_or_else(mandate_access_denied)
+    }
 }
 
 /// A caller in one mandate.
@@ -151,6 +163,9 @@ impl MandateContext {
 impl Actor for MandateContext {
     fn actor(&self) -> Option<UserId> {
         Some(self.caller.user)
+    }
+    fn impersonated_by(&self) -> Option<UserId> {
+        self.caller.impersonated_by
     }
     fn meta(&self) -> &RequestMeta {
         &self.caller.meta

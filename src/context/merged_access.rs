@@ -10,12 +10,18 @@ pub struct MandateAccess {
     pub merged: Merged,
     /// Holds the protected role `admin`.
     pub is_admin: bool,
+    /// The mandate's admins let SysAdmins act as its members.
+    pub(super) allows_impersonation: bool,
 }
 
 impl MandateAccess {
     pub(super) fn of(roles: Vec<HeldRole>) -> Self {
         let merged = Merged::of(roles.iter().map(|role| &role.permissions), &Catalogue::mandate());
-        Self { is_admin: roles.iter().any(|role| role.protected), merged, roles }
+        let is_admin = roles.iter().any(|role| role.protected);
+        Self { is_admin, merged, roles, allows_impersonation: false }
+    }
+    pub(super) fn which_may_be_impersonated(self, allows_impersonation: bool) -> Self {
+        Self { allows_impersonation, ..self }
     }
 }
 

@@ -8,6 +8,7 @@
 //! - [`asking::Asking`]: a mandate context of somebody who asks what they, or others, may do.
 //! - [`SystemContext`]: the platform itself; made only for SysAdmin routes, commands and jobs.
 //! - [`Visitor`]: nobody yet, on the routes by which one signs in.
+//! - [`impersonation::Impersonator`]: whoever may end acting as somebody else.
 //! - [`Guest`]: whoever comes with a token that was mailed, signed in or not.
 //!
 //! Each is in the file of its name. [`authorize`] makes them, [`grant`] turns them into permission
@@ -32,6 +33,7 @@ mod find;
 mod freshness;
 pub mod grant;
 mod guest;
+pub mod impersonation;
 mod instance;
 mod invited;
 pub mod jobs;

@@ -10,6 +10,7 @@ use super::authorize::{
 };
 use super::caller::{Caller, SessionContext};
 use super::guest::Guest;
+use super::impersonation::Impersonator;
 use super::instance::InstanceContext;
 use super::mandate::MandateContext;
 use super::role::RoleContext;
@@ -18,7 +19,9 @@ use super::visitor::Visitor;
 use crate::access::tables::{FeatureTable, Op, Table};
 
 pub(crate) use super::terms::has_effect;
-pub use super::terms::{About, Charging, Class, Clause, GoodFor, PerMinute, Terms, UNLIMITED};
+pub use super::terms::{
+    About, Charging, Class, Clause, GoodFor, Impersonation, PerMinute, Terms, UNLIMITED,
+};
 
 /// A route's policy, which gives its handler the context `C`.
 #[derive(Debug, Clone)]
@@ -35,6 +38,7 @@ impl<C: Context> Policy<C> {
             charging: Charging::AtTheDoor,
             about: C::ABOUT,
             good_for: GoodFor::Anything,
+            impersonation: C::IMPERSONATION,
             forgets: false,
             body_limit: None,
         })
@@ -60,6 +64,13 @@ impl<C: Context> Policy<C> {
     #[must_use]
     pub fn charged_by_the_handler(mut self, door: impl Into<Option<Class>>) -> Self {
         self.terms.charging = Charging::ByTheHandler { door: door.into() };
+        self
+    }
+    /// For a route that is open to who acts as somebody else, though those like it are not: it
+    /// gives and takes nobody any access.
+    #[must_use]
+    pub fn while_impersonating(mut self) -> Self {
+        self.terms.impersonation = Impersonation::Everything;
         self
     }
     /// For probes.
@@ -117,7 +128,7 @@ impl Policy<Asking> {
     /// header.
     #[must_use]
     pub fn asking_about_access() -> Self {
-        Self::of(vec![Clause::User]).class(Class::Check)
+        Self::of(vec![Clause::User]).class(Class::Check).while_impersonating()
     }
 }
 
@@ -141,6 +152,14 @@ impl Policy<SessionContext> {
     pub fn before_the_password_is_changed(mut self) -> Self {
         self.terms.good_for = GoodFor::ChangingThePassword;
         self
+    }
+}
+
+impl Policy<Impersonator> {
+    /// Whoever acts as somebody else, or a SysAdmin, who might.
+    #[must_use]
+    pub fn impersonator() -> Self {
+        Self::of(vec![Clause::Sys, Clause::Impersonator])
     }
 }
 
@@ -196,6 +215,7 @@ impl Policy<InstanceContext> {
             feature: Some(T::FEATURE),
         }])
         .class(Class::Work)
+        .while_impersonating()
     }
 }
 

@@ -13,6 +13,13 @@ pub(super) fn password_change_required() -> Error {
     Error::new(Code::PasswordChangeRequired, detail)
 }
 
+/// To who acts as somebody else.
+pub(crate) fn not_in_their_place() -> Error {
+    let detail = "Whoever acts as somebody else does not do this: it is for the person themselves, \
+        or changes what somebody may do.";
+    Error::new(Code::OperationNotAllowed, detail)
+}
+
 pub(crate) fn mandate_access_denied() -> Error {
     Error::new(Code::MandateAccessDenied, "The mandate is not open to you here.")
 }

@@ -8,15 +8,24 @@ use chrono::{DateTime, Utc};
 
 use super::cache::ContextCache;
 use super::freshness::{Batches, Statement};
-use super::load::{Fresh, Question};
+use super::load::{Fresh, Mandates, Question};
 use super::moment::Moment;
-use super::refusals::{password_change_required, unauthenticated};
+use super::refusals::{not_in_their_place, password_change_required, unauthenticated};
 use super::seen::Seen;
 use super::terms::GoodFor;
 use crate::kernel::clock::Clock;
+use crate::kernel::credentials::claims::Claims;
 use crate::kernel::db::{Database, Reader, Whose, once};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{MandateId, SessionId, UserId};
+
+/// Whom a route lets in, of those whose sessions are alive.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Door {
+    pub good_for: GoodFor,
+    /// Those who act as somebody else.
+    pub lets_impersonate: bool,
+}
 
 /// What contexts work with. Cheap to clone: every caller has one.
 #[derive(Debug, Clone)]
@@ -54,14 +63,27 @@ impl Services {
     pub(crate) fn moment(&self) -> Moment {
         Moment::of(self.clock.clone())
     }
-    /// Whether the session is alive, and the present epochs. `None`: sign in first.
-    pub(super) async fn fresh(&self, question: Question, good_for: GoodFor) -> Result<Fresh> {
+    /// Whether the token's session is alive and lets in there, and the present epochs, for these
+    /// mandates together.
+    pub(super) async fn fresh(
+        &self,
+        claims: &Claims,
+        (mandates, at): (Mandates, DateTime<Utc>),
+        door: Door,
+    ) -> Result<Fresh> {
         self.db.let_pass()?;
-        let (session, at) = (question.session, question.at);
-        let fresh = self.freshness.ask(question).await?.ok_or_else(unauthenticated)?;
+        let Claims { session, user, impersonated_by, .. } = *claims;
+        let question = Question { session, user, mandates, at };
+        let fresh = self.freshness.ask(question).await?;
+        // What the token says of who acts, the row has to say, too.
+        let fresh = fresh.filter(|fresh| fresh.impersonated_by == impersonated_by);
+        let fresh = fresh.ok_or_else(unauthenticated)?;
         self.seen.note(session, at);
-        if fresh.must_change_password && good_for == GoodFor::Anything {
+        if fresh.must_change_password && door.good_for == GoodFor::Anything {
             return Err(password_change_required());
+        }
+        if impersonated_by.is_some() && !door.lets_impersonate {
+            return Err(not_in_their_place());
         }
         Ok(fresh)
     }

@@ -74,6 +74,9 @@ impl Actor for SystemContext {
     fn actor(&self) -> Option<UserId> {
         self.caller.as_ref().map(Caller::user)
     }
+    fn impersonated_by(&self) -> Option<UserId> {
+        None
+    }
     fn meta(&self) -> &RequestMeta {
         &self.meta
     }

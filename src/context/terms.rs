@@ -93,6 +93,8 @@ pub enum Clause {
     SysTemplates,
     /// The user whom the path names.
     Oneself,
+    /// Whoever acts as somebody else.
+    Impersonator,
     /// Merged access above `n`. A table of a feature is looked up in an instance of that feature,
     /// which `X-Instance-Id` names.
     Table { table: &'static str, operation: Operation, feature: Option<&'static str> },
@@ -121,6 +123,17 @@ pub enum GoodFor {
     ChangingThePassword,
 }
 
+/// What somebody may do on a route who acts as somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Impersonation {
+    /// It is the person's own: their account, their sessions, their powers over the platform.
+    Nothing,
+    /// It tells what the person may know.
+    Reading,
+    /// Its effects give and take nobody any access.
+    Everything,
+}
+
 /// What a policy asks, whichever context it gives.
 #[derive(Debug, Clone)]
 pub struct Terms {
@@ -130,6 +143,7 @@ pub struct Terms {
     pub charging: Charging,
     pub about: About,
     pub good_for: GoodFor,
+    pub impersonation: Impersonation,
     /// The route has an effect that is not kept for a repetition.
     pub forgets: bool,
     /// The largest body that the route takes, where that is more than the setting for all routes.
@@ -162,6 +176,20 @@ impl Terms {
         })
     }
 
+    /// Whether requests with this method may come from who acts as somebody else.
+    pub(crate) fn let_impersonate(&self, method: &Method) -> bool {
+        match self.impersonation {
+            Impersonation::Nothing => false,
+            Impersonation::Reading => !has_effect(method),
+            Impersonation::Everything => true,
+        }
+    }
+
+    /// Whether it matters who is signed in.
+    pub(crate) fn looks_at_tokens(&self) -> bool {
+        !self.is_public() || self.about == About::Guests
+    }
+
     #[must_use]
     pub fn is_public(&self) -> bool {
         self.clauses == [Clause::Public]
@@ -173,13 +201,16 @@ impl Terms {
 
     /// The `x-access` extension of the operation.
     #[must_use]
-    pub fn describe(&self, class: Class) -> Value {
+    pub fn describe(&self, method: &Method, class: Class) -> Value {
         let class = if self.charging == Charging::Free { UNLIMITED } else { class.name() };
         if self.is_public() {
             return json!({ "access": "public", "class": class });
         }
         let any_of: Vec<Value> = self.clauses.iter().map(describe_clause).collect();
-        json!({ "access": "guarded", "anyOf": any_of, "class": class })
+        json!({
+            "access": "guarded", "anyOf": any_of, "class": class,
+            "whileImpersonating": self.let_impersonate(method),
+        })
     }
 }
 
@@ -190,6 +221,7 @@ fn describe_clause(clause: &Clause) -> Value {
         Clause::Sys => json!({ "principal": "sysAdmin" }),
         Clause::SysTemplates => json!({ "principal": "sysAdmin", "only": "templates" }),
         Clause::Oneself => json!({ "principal": "oneself" }),
+        Clause::Impersonator => json!({ "principal": "impersonator" }),
         Clause::Table { table, operation, feature: None } => {
             json!({ "table": table, "operation": operation })
         }

@@ -45,6 +45,9 @@ impl Actor for Visitor {
     fn actor(&self) -> Option<UserId> {
         None
     }
+    fn impersonated_by(&self) -> Option<UserId> {
+        None
+    }
     fn meta(&self) -> &RequestMeta {
         self.system.meta()
     }

@@ -57,20 +57,22 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use super::attended::log_mandate;
 use super::body::{BodyLimit, require_unencoded, wait_for_body};
 use super::dry_run::DryRun;
 use super::extract::Query;
 use super::forms::Forms;
 use super::idempotency;
+use super::impersonated::{Impersonated, Operations};
 use super::parameters;
 use super::paths::take_origins;
-use super::rate_limit::{Identity, Purse, RouteCharge, named_mandate};
+use super::placed::note_mandate;
+use super::rate_limit::{Identity, Purse, RouteCharge};
 use crate::context::asking::Asking;
 use crate::context::authorize::{
     Accounts, ChosenContext, Context, DeferredCaller, OwnAccount, Reach, RequestFacts,
     unauthenticated,
 };
+use crate::context::impersonation::Impersonator;
 use crate::context::path::{Origin, Origins, RequestPath};
 use crate::context::policy::{Class, Clause, Policy, Terms, has_effect};
 use crate::context::{
@@ -79,7 +81,6 @@ use crate::context::{
 };
 use crate::http::app::App;
 use crate::kernel::error::{Code, Error, Result};
-use crate::kernel::ids::MandateId;
 use crate::openapi::{self, operations, refusals};
 
 /// The routes of a slice.
@@ -121,8 +122,8 @@ macro_rules! given {
 }
 
 given! {
-    Visitor, Guest, Caller, ChosenContext, SessionContext, DeferredCaller, Asking, SystemContext,
-    Accounts, OwnAccount, MandateContext, Reach, InstanceContext, RoleContext,
+    Visitor, Guest, Impersonator, Caller, ChosenContext, SessionContext, DeferredCaller, Asking,
+    SystemContext, Accounts, OwnAccount, MandateContext, Reach, InstanceContext, RoleContext,
 }
 
 /// Declares a route: what its handler refuses, whether it changes versions, and last its policy,
@@ -150,6 +151,7 @@ struct Guarding {
     forms: Arc<Forms>,
     /// Whether the operation has a body.
     takes_body: bool,
+    operations: Operations,
 }
 
 /// Whose body takes longer to come is asked about once more: whoever holds one back keeps nothing
@@ -176,7 +178,7 @@ impl<C: Context> Guard<C> for UtoipaMethodRouter<Giving<C>> {
         let terms = policy.terms();
         let (mut query, mut forms) = (BTreeSet::new(), Forms::default());
         let (mut class, mut origins) = (terms.class, Origins::new());
-        let mut takes_body = false;
+        let (mut takes_body, mut ids) = (false, Operations::new());
         for (path, item) in &mut paths.paths {
             for (method, operation) in operations(item) {
                 let by_method = if method == Method::GET { Class::Read } else { Class::Write };
@@ -184,6 +186,8 @@ impl<C: Context> Guard<C> for UtoipaMethodRouter<Giving<C>> {
                 query.extend(parameters::declared(operation));
                 forms.note(operation);
                 takes_body |= operation.request_body.is_some();
+                let id = operation.operation_id.clone().unwrap_or_default();
+                ids.insert(method.as_str().to_owned(), id);
                 origins.extend(take_origins(operation));
                 require_origins::<C>(&terms, &origins, &method, path);
                 openapi::declare(operation, &method, &terms, &origins, class);
@@ -198,6 +202,7 @@ impl<C: Context> Guard<C> for UtoipaMethodRouter<Giving<C>> {
             query,
             forms: Arc::new(forms),
             takes_body,
+            operations: ids,
         });
         let router = router.with_state(Giving { app: app.clone(), context: PhantomData });
         (schemas, paths, router.route_layer(from_fn_with_state(state, let_in::<C>)))
@@ -230,7 +235,12 @@ async fn let_in<C: Context>(
     request: Request,
     next: Next,
 ) -> Response {
-    admitted::<C>(&guarding, request, next).await.into_response()
+    if !guarding.terms.looks_at_tokens() {
+        return admitted::<C>(&guarding, request, next).await.into_response();
+    }
+    let (told, request) = Impersonated::of(&guarding.app, request, &guarding.operations).await;
+    let response = admitted::<C>(&guarding, request, next).await.into_response();
+    told.answered(response).await
 }
 
 async fn admitted<C: Context>(
@@ -259,7 +269,7 @@ async fn admitted<C: Context>(
     let whose = identity.claims.map(|claims| idempotency::Whose::of(&claims, &guarding.terms));
     let facts = Facts { guarding, identity: &identity, path, dry_run: dry_run.is_wanted(), meta };
     let mut authorized = C::authorize(facts.of(&request, moment.clone())).await;
-    note_mandate(guarding, &request, purse.as_ref(), path, &authorized)?;
+    note_mandate(&guarding.app, &request, path, &authorized)?;
     if authorized.is_ok() && has_effect(request.method()) {
         require_unencoded(request.headers())?;
     }
@@ -305,6 +315,7 @@ impl<'a> Facts<'a> {
             services: self.guarding.app.services(),
             terms: &self.guarding.terms,
             claims: self.identity.claims,
+            method: request.method(),
             headers: request.headers(),
             path: self.path,
             dry_run: self.dry_run,
@@ -312,40 +323,6 @@ impl<'a> Facts<'a> {
             moment,
         }
     }
-}
-
-/// Whose turn it takes, and whose budget it is charged to, now that it is known.
-fn note_mandate<C: Context>(
-    guarding: &Guarding,
-    request: &Request,
-    purse: Option<&Purse>,
-    path: RequestPath<'_>,
-    authorized: &Result<C>,
-) -> Result<()> {
-    if let Some(mandate) = authorized.as_ref().ok().and_then(|context| context.works_in(path)) {
-        log_mandate(mandate);
-    }
-    if let Some(purse) = purse {
-        purse.settle(member_of(guarding, request, authorized))?;
-    }
-    Ok(())
-}
-
-/// Of which mandate the caller turned out to be a member, whether or not the operation is open to
-/// them there.
-fn member_of<C: Context>(
-    guarding: &Guarding,
-    request: &Request,
-    authorized: &Result<C>,
-) -> Option<MandateId> {
-    if let Some(mandate) = authorized.as_ref().ok().and_then(Context::member_of) {
-        return Some(mandate);
-    }
-    let user = request.extensions().get::<Identity>()?.claims?.user;
-    let has_session =
-        authorized.as_ref().err().is_none_or(|refusal| refusal.code() != Code::Unauthenticated);
-    named_mandate(request.headers())
-        .filter(|mandate| has_session && guarding.app.services().lets_in(user, *mandate))
 }
 
 #[cfg(test)]

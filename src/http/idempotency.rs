@@ -61,8 +61,8 @@ fn well_formed(headers: &HeaderMap) -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// Whose request it is: a user's, or, where it is about the session that it comes in, that
-/// session's.
+/// Whose request it is: a user's, or, where it is about the session that it comes in, or somebody
+/// acts as the user in it, that session's.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Whose {
     user: UserId,
@@ -71,7 +71,7 @@ pub(super) struct Whose {
 
 impl Whose {
     pub fn of(claims: &Claims, terms: &Terms) -> Self {
-        let is_about_it = terms.about == About::OwnSession;
+        let is_about_it = terms.about == About::OwnSession || claims.impersonated_by.is_some();
         Self { user: claims.user, session: is_about_it.then_some(claims.session) }
     }
 }

@@ -1,6 +1,7 @@
 //! Who somebody is: accounts, signing in, sessions.
 
 pub mod auth;
+pub mod impersonation;
 pub mod lockout;
 pub mod mails;
 pub mod passwords;

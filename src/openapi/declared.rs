@@ -44,7 +44,7 @@ pub(crate) fn declare(
     origins: &Origins,
     class: Class,
 ) {
-    let extension = Extensions::builder().add("x-access", terms.describe(class)).build();
+    let extension = Extensions::builder().add("x-access", terms.describe(method, class)).build();
     operation.extensions.get_or_insert_default().merge(extension);
     let signed_in = SecurityRequirement::new("bearer", Vec::<String>::new());
     operation.security = Some(match (terms.is_public(), terms.about) {

@@ -15,6 +15,8 @@ pub(super) struct Facts {
     pub guests: bool,
     /// Closed to whoever has to change their password first.
     pub wants_own_password: bool,
+    /// Closed to who acts as somebody else.
+    pub wants_oneself: bool,
     /// A table opens it, so that it works in a mandate.
     pub table: bool,
     /// The table is a feature's, so that it works in an instance.
@@ -57,6 +59,7 @@ impl Facts {
             guests,
             wants_own_password: (guests || !terms.is_public())
                 && terms.good_for == GoodFor::Anything,
+            wants_oneself: terms.looks_at_tokens() && !terms.let_impersonate(method),
             table: !tables.is_empty(),
             feature_table: !tables.iter().all(is_own),
             sys,

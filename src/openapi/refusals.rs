@@ -42,10 +42,10 @@ pub(super) fn of_the_guard(facts: &Facts) -> Vec<Code> {
         AnswerErased, DatabaseUnavailable, HeadersTooLarge, IdempotencyInFlight,
         IdempotencyKeyReused, IdempotencyNotSupported, InstanceAccessDenied,
         InstanceContextMissing, Internal, InvalidHeader, InvalidParameter, MalformedJson,
-        MandateAccessDenied, MandateContextMissing, NotFound, Overloaded, PasswordChangeRequired,
-        PayloadTooLarge, PermissionDenied, RequestTimeout, TimedOut, TooManyRequests,
-        Unauthenticated, UnknownField, UnknownParameter, UnsupportedMediaType, UriTooLong,
-        ValidationFailed,
+        MandateAccessDenied, MandateContextMissing, NotFound, OperationNotAllowed, Overloaded,
+        PasswordChangeRequired, PayloadTooLarge, PermissionDenied, RequestTimeout, TimedOut,
+        TooManyRequests, Unauthenticated, UnknownField, UnknownParameter, UnsupportedMediaType,
+        UriTooLong, ValidationFailed,
     };
     let Facts { guarded, table, feature_table, context, names_mandate, body, remembers, .. } =
         *facts;
@@ -54,11 +54,12 @@ pub(super) fn of_the_guard(facts: &Facts) -> Vec<Code> {
     let reads = body || remembers;
     let always =
         [UnknownParameter, UriTooLong, HeadersTooLarge, TooManyRequests, Internal].as_slice();
-    let given: [(bool, &[Code]); 15] = [
+    let given: [(bool, &[Code]); 16] = [
         (true, always),
         (works, &[Overloaded, DatabaseUnavailable, TimedOut]),
         (guarded || facts.guests, &[Unauthenticated, InvalidHeader]),
         (facts.wants_own_password, &[PasswordChangeRequired]),
+        (facts.wants_oneself, &[OperationNotAllowed]),
         (guarded && facts.path, &[NotFound]),
         (facts.parameters, &[InvalidParameter]),
         (reads, &[MalformedJson, RequestTimeout, PayloadTooLarge]),

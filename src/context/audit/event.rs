@@ -30,6 +30,8 @@ pub struct Event {
     pub(crate) actor: Option<UserId>,
     /// Whose address it notes, where that is not the actor's.
     pub(super) address_of: Option<UserId>,
+    /// Why, in somebody's own words.
+    pub(super) reason: Option<String>,
 }
 
 impl Event {
@@ -49,6 +51,7 @@ impl Event {
             details: json!({}),
             actor: None,
             address_of: None,
+            reason: None,
         }
     }
     pub fn action(&self) -> &'static str {
@@ -70,6 +73,13 @@ impl Event {
     #[must_use]
     pub fn address_of(mut self, user: UserId) -> Self {
         self.address_of = Some(user);
+        self
+    }
+    /// Why it was done, in the actor's words. It may speak of people: it is kept beside the event,
+    /// and goes when the actor is erased, or whom it happened to.
+    #[must_use]
+    pub fn because(mut self, reason: &str) -> Self {
+        self.reason = Some(reason.to_owned());
         self
     }
     /// What changed, before and after. Of each text the trail keeps the beginning.

@@ -70,6 +70,17 @@ pub async fn record_platform(
     Ok(Recorded(()))
 }
 
+/// Writes the event into these trails, `None` being the platform's, as the system.
+pub(super) async fn record_in(
+    connection: &mut PgConnection,
+    actor: &impl Actor,
+    scopes: &[Option<MandateId>],
+    event: Event,
+) -> Result<Recorded> {
+    store::insert_as_system(connection, actor, scopes, &event).await?;
+    Ok(Recorded(()))
+}
+
 /// Writes the event into the platform's trail and into those of the mandates that it touches, as
 /// the system.
 pub async fn record_everywhere(
@@ -79,11 +90,11 @@ pub async fn record_everywhere(
     event: Event,
 ) -> Result<Recorded> {
     let scopes: Vec<_> = std::iter::once(None).chain(mandates.iter().copied().map(Some)).collect();
-    store::insert_as_system(connection, actor, &scopes, &event).await?;
-    Ok(Recorded(()))
+    record_in(connection, actor, &scopes, event).await
 }
 
-/// Forgets the addresses that somebody acted from, or tried to sign in from; the events stay. After
+/// Forgets the addresses that somebody acted from, or tried to sign in from, and the reasons that
+/// they gave or that speak of them; the events stay. After
 /// the last event of whoever is to be forgotten, since that one notes an address too.
 pub async fn forget_addresses(connection: &mut PgConnection, actor: Account) -> Result<()> {
     store::delete_addresses(connection, actor).await

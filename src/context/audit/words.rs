@@ -32,6 +32,9 @@ words! {
         SessionEnded = "session_ended",
         SessionsEnded = "sessions_ended",
         RefreshTokenReused = "refresh_token_reused",
+        ImpersonationStarted = "impersonation_started",
+        ImpersonationEnded = "impersonation_ended",
+        ImpersonatedRequest = "impersonated_request",
         UserUnlocked = "user_unlocked",
         PasswordChanged = "password_changed",
         PasswordReset = "password_reset",
@@ -102,6 +105,7 @@ words! {
     ResourceType {
         User = "user",
         Session = "session",
+        Request = "request",
         Mandate = "mandate",
         Member = "member",
         Invitation = "invitation",

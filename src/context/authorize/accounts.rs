@@ -6,7 +6,7 @@ use crate::context::caller::Caller;
 use crate::context::path::Origin;
 use crate::context::refusals::{for_oneself, for_sys_admins};
 use crate::context::system::SystemContext;
-use crate::context::terms::Terms;
+use crate::context::terms::{Impersonation, Terms};
 use crate::kernel::error::Result;
 use crate::kernel::ids::SessionId;
 
@@ -35,6 +35,7 @@ impl Accounts {
 }
 
 impl Context for Accounts {
+    const IMPERSONATION: Impersonation = Impersonation::Nothing;
     fn origin(_: &Terms) -> Option<Origin> {
         Some(Origin::User)
     }
@@ -65,6 +66,7 @@ impl OwnAccount {
 }
 
 impl Context for OwnAccount {
+    const IMPERSONATION: Impersonation = Impersonation::Nothing;
     fn origin(_: &Terms) -> Option<Origin> {
         Some(Origin::User)
     }

@@ -6,7 +6,7 @@ use super::facts::RequestFacts;
 use crate::context::caller::Caller;
 use crate::context::instance::InstanceContext;
 use crate::context::mandate::MandateContext;
-use crate::context::terms::About;
+use crate::context::terms::{About, Impersonation};
 use crate::kernel::error::{Code, Error, Result};
 
 /// A signed-in user, with the contexts that the headers named.
@@ -19,6 +19,7 @@ pub struct ChosenContext {
 
 impl Context for ChosenContext {
     const ABOUT: About = About::ChosenContext;
+    const IMPERSONATION: Impersonation = Impersonation::Reading;
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         facts.with_session().await?.chosen().await
     }

@@ -3,7 +3,7 @@
 use super::facts::RequestFacts;
 use crate::context::mandate::MandateContext;
 use crate::context::path::{Origin, RequestPath};
-use crate::context::terms::{About, Terms};
+use crate::context::terms::{About, Impersonation, Terms};
 use crate::kernel::error::Result;
 use crate::kernel::ids::MandateId;
 
@@ -12,6 +12,8 @@ use crate::kernel::ids::MandateId;
 pub trait Context: Clone + Send + Sync + 'static {
     /// What it is about beyond the clauses of its policy.
     const ABOUT: About = About::Clauses;
+    /// What it may be given for to who acts as somebody else, unless its policy says otherwise.
+    const IMPERSONATION: Impersonation;
 
     /// What the path of a route with this policy has to name for it.
     fn origin(_terms: &Terms) -> Option<Origin> {

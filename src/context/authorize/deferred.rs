@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::facts::RequestFacts;
-use crate::context::load::{Epochs, Fresh, Mandates, Question};
+use crate::context::load::{Epochs, Fresh, Mandates};
 use crate::context::moment::Moment;
-use crate::context::services::Services;
-use crate::context::terms::GoodFor;
+use crate::context::services::{Door, Services};
+use crate::context::terms::Impersonation;
 use crate::kernel::credentials::claims::Claims;
 use crate::kernel::db::Reader;
 use crate::kernel::error::Result;
@@ -19,7 +19,7 @@ use crate::kernel::ids::{MandateId, UserId};
 #[derive(Debug, Clone)]
 pub struct DeferredCaller {
     claims: Claims,
-    good_for: GoodFor,
+    door: Door,
     moment: Moment,
     services: Services,
 }
@@ -28,6 +28,7 @@ pub struct DeferredCaller {
 #[derive(Debug)]
 pub struct CheckedCaller {
     user: UserId,
+    is_impersonated: bool,
     epochs: Epochs,
     services: Services,
 }
@@ -37,19 +38,26 @@ impl DeferredCaller {
     pub fn user(&self) -> UserId {
         self.claims.user
     }
+    /// Whether somebody else acts as that user.
+    pub fn is_impersonated(&self) -> bool {
+        self.claims.impersonated_by.is_some()
+    }
     /// Whether the session is alive, and the present epochs, for these mandates together.
     pub async fn check(self, mandates: Arc<[MandateId]>) -> Result<CheckedCaller> {
-        let Claims { session, user, .. } = self.claims;
-        let mandates = Mandates::Of(mandates);
-        let question = Question { session, user, mandates, at: self.moment.now() };
-        let Fresh { epochs, .. } = self.services.fresh(question, self.good_for).await?;
-        Ok(CheckedCaller { user, epochs, services: self.services })
+        let about = (Mandates::Of(mandates), self.moment.now());
+        let Fresh { epochs, .. } = self.services.fresh(&self.claims, about, self.door).await?;
+        let (user, is_impersonated) = (self.user(), self.is_impersonated());
+        Ok(CheckedCaller { user, is_impersonated, epochs, services: self.services })
     }
 }
 
 impl CheckedCaller {
     pub fn user(&self) -> UserId {
         self.user
+    }
+    /// Whether somebody else acts as this user, and so only where the mandate lets them.
+    pub fn is_impersonated(&self) -> bool {
+        self.is_impersonated
     }
     pub fn epochs(&self) -> Epochs {
         self.epochs
@@ -61,9 +69,10 @@ impl CheckedCaller {
 }
 
 impl Context for DeferredCaller {
+    const IMPERSONATION: Impersonation = Impersonation::Reading;
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         let (claims, _) = facts.claimed()?;
-        let (good_for, services) = (facts.terms.good_for, facts.services.clone());
-        Ok(Self { claims, good_for, moment: facts.moment, services })
+        let (door, services) = (facts.door(), facts.services.clone());
+        Ok(Self { claims, door, moment: facts.moment, services })
     }
 }

@@ -1,16 +1,16 @@
 //! A request before it is decided upon.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 
 use super::authorizing::Authorizing;
 use super::headers::ContextHeaders;
 use crate::context::actor::RequestMeta;
 use crate::context::caller::Caller;
-use crate::context::load::{Mandates, Question};
+use crate::context::load::Mandates;
 use crate::context::moment::Moment;
 use crate::context::path::RequestPath;
 use crate::context::refusals::unauthenticated;
-use crate::context::services::Services;
+use crate::context::services::{Door, Services};
 use crate::context::terms::Terms;
 use crate::kernel::credentials::claims::Claims;
 use crate::kernel::error::Result;
@@ -21,6 +21,7 @@ pub struct RequestFacts<'a> {
     pub services: &'a Services,
     pub terms: &'a Terms,
     pub claims: Option<Claims>,
+    pub method: &'a Method,
     pub headers: &'a HeaderMap,
     pub path: RequestPath<'a>,
     pub dry_run: bool,
@@ -36,17 +37,22 @@ impl<'a> RequestFacts<'a> {
         Ok((claims, ContextHeaders::parse(self.headers)?))
     }
 
+    /// Whom the route lets in.
+    pub(super) fn door(&self) -> Door {
+        let Terms { good_for, .. } = *self.terms;
+        Door { good_for, lets_impersonate: self.terms.let_impersonate(self.method) }
+    }
+
     /// Somebody whose session is alive.
     pub(super) async fn with_session(self) -> Result<Authorizing<'a>> {
         let (claims, headers) = self.claimed()?;
         let services = self.services;
-        let (session, user) = (claims.session, claims.user);
-        let mandates = Mandates::One(headers.mandate);
-        let question = Question { session, user, mandates, at: self.moment.now() };
-        let fresh = services.fresh(question, self.terms.good_for).await?;
+        let about = (Mandates::One(headers.mandate), self.moment.now());
+        let fresh = services.fresh(&claims, about, self.door()).await?;
         let caller = Caller {
-            user,
-            session,
+            user: claims.user,
+            session: claims.session,
+            impersonated_by: claims.impersonated_by,
             is_sys_admin: fresh.is_sys_admin,
             dry_run: self.dry_run,
             meta: self.meta,

@@ -6,12 +6,13 @@ use super::context::Context;
 use super::facts::RequestFacts;
 use crate::context::guest::Guest;
 use crate::context::refusals::unauthenticated;
-use crate::context::terms::About;
+use crate::context::terms::{About, Impersonation};
 use crate::context::visitor::Visitor;
 use crate::kernel::error::Result;
 
 impl Context for Guest {
     const ABOUT: About = About::Guests;
+    const IMPERSONATION: Impersonation = Impersonation::Nothing;
     /// Whoever says who they are has to show it: somebody whose session is over is not let in as
     /// nobody, to be told something that is true of nobody only.
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {

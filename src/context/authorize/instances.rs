@@ -7,12 +7,13 @@ use crate::context::instance::{InstanceContext, instance_context};
 use crate::context::mandate::MandateContext;
 use crate::context::path::Origin;
 use crate::context::refusals::instance_access_denied;
-use crate::context::terms::{Clause, Terms};
+use crate::context::terms::{Clause, Impersonation, Terms};
 use crate::context::{find, load};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::InstanceId;
 
 impl Context for InstanceContext {
+    const IMPERSONATION: Impersonation = Impersonation::Reading;
     fn origin(terms: &Terms) -> Option<Origin> {
         let in_path = terms.feature_code().is_none() || terms.has(Clause::Sys);
         in_path.then_some(Origin::Instance)

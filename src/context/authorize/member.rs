@@ -11,12 +11,13 @@ use crate::context::mandate::{Authority, MandateContext};
 use crate::context::merged_access::MandateAccess;
 use crate::context::path::Origin;
 use crate::context::refusals::mandate_access_denied;
-use crate::context::terms::{Clause, Terms};
+use crate::context::terms::{Clause, Impersonation, Terms};
 use crate::kernel::db::{ActAs, Intent};
 use crate::kernel::error::{Code, Error, Result};
 use crate::kernel::ids::MandateId;
 
 impl Context for MandateContext {
+    const IMPERSONATION: Impersonation = Impersonation::Reading;
     fn origin(terms: &Terms) -> Option<Origin> {
         terms.has(Clause::Sys).then_some(Origin::Mandate)
     }
@@ -51,12 +52,9 @@ impl Authorizing<'_> {
     /// must agree.
     pub(super) async fn member(&self) -> Result<MandateContext> {
         let mandate = self.named_mandate()?;
-        let access = self.mandate_access(mandate).await?.ok_or_else(mandate_access_denied)?;
-        Ok(MandateContext {
-            caller: self.caller.clone(),
-            mandate,
-            authority: Authority::Member(access),
-        })
+        let access = self.mandate_access(mandate).await?;
+        let authority = Authority::of_member(&self.caller, access)?;
+        Ok(MandateContext { caller: self.caller.clone(), mandate, authority })
     }
 
     /// The same; where the route is about the caller's own membership, also while that is disabled:
@@ -104,9 +102,9 @@ impl Authorizing<'_> {
             return Ok(None);
         };
         let access = loaded.access.map(Arc::new);
-        if loaded.first_use && self.caller.dry_run {
-            // To note it would change something; not kept either, so that the next request notes
-            // it.
+        if loaded.first_use && (self.caller.dry_run || self.caller.impersonated_by.is_some()) {
+            // To note it would change something, and who acts as somebody else does not open their
+            // address to colleagues; not kept either, so that the next request notes it.
             return Ok(access);
         }
         if loaded.first_use {

@@ -12,6 +12,7 @@ mod deferred;
 mod facts;
 mod guest;
 mod headers;
+mod impersonator;
 mod instances;
 mod member;
 mod reach;
@@ -20,7 +21,9 @@ mod sys_admin;
 mod user;
 mod visitor;
 
-pub(crate) use super::refusals::{for_sys_admins, mandate_access_denied, unauthenticated};
+pub(crate) use super::refusals::{
+    for_sys_admins, mandate_access_denied, not_in_their_place, unauthenticated,
+};
 pub use accounts::{Accounts, OwnAccount};
 pub use chosen::ChosenContext;
 pub use context::{Context, Governed, OfTables};

@@ -5,7 +5,7 @@ use super::facts::RequestFacts;
 use crate::context::mandate::MandateContext;
 use crate::context::path::{Origin, RequestPath};
 use crate::context::system::SystemContext;
-use crate::context::terms::Terms;
+use crate::context::terms::{Impersonation, Terms};
 use crate::kernel::error::Result;
 use crate::kernel::ids::MandateId;
 
@@ -19,6 +19,7 @@ pub enum Reach {
 }
 
 impl Context for Reach {
+    const IMPERSONATION: Impersonation = Impersonation::Reading;
     /// A SysAdmin's mandate is the header's.
     fn passed_over(_: &Terms) -> &'static [Origin] {
         &[Origin::Mandate, Origin::Instance]

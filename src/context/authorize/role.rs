@@ -9,11 +9,12 @@ use crate::context::mandate::MandateContext;
 use crate::context::path::Origin;
 use crate::context::role::RoleContext;
 use crate::context::system::SystemContext;
-use crate::context::terms::{Clause, Terms};
+use crate::context::terms::{Clause, Impersonation, Terms};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::RoleId;
 
 impl Context for RoleContext {
+    const IMPERSONATION: Impersonation = Impersonation::Reading;
     fn origin(_: &Terms) -> Option<Origin> {
         Some(Origin::Role)
     }

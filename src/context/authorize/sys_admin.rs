@@ -9,11 +9,12 @@ use crate::context::mandate::{Authority, MandateContext};
 use crate::context::path::RequestPath;
 use crate::context::refusals::{for_sys_admins, mandate_access_denied};
 use crate::context::system::SystemContext;
-use crate::context::terms::Clause;
+use crate::context::terms::{Clause, Impersonation};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{InstanceId, MandateId};
 
 impl Context for SystemContext {
+    const IMPERSONATION: Impersonation = Impersonation::Nothing;
     /// Where the path names a mandate, a header that is sent must agree.
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         let authorizing = facts.with_session().await?;

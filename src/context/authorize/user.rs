@@ -5,10 +5,11 @@ use super::facts::RequestFacts;
 use crate::context::asking::Asking;
 use crate::context::caller::{Caller, SessionContext};
 use crate::context::mandate::MandateContext;
-use crate::context::terms::About;
+use crate::context::terms::{About, Impersonation};
 use crate::kernel::error::Result;
 
 impl Context for Caller {
+    const IMPERSONATION: Impersonation = Impersonation::Reading;
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         Ok(facts.with_session().await?.caller)
     }
@@ -16,6 +17,7 @@ impl Context for Caller {
 
 impl Context for SessionContext {
     const ABOUT: About = About::OwnSession;
+    const IMPERSONATION: Impersonation = Impersonation::Nothing;
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         Ok(Self { caller: facts.with_session().await?.caller })
     }
@@ -23,6 +25,7 @@ impl Context for SessionContext {
 
 impl Context for Asking {
     const ABOUT: About = About::Access;
+    const IMPERSONATION: Impersonation = Impersonation::Reading;
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         let authorizing = facts.with_session().await?;
         let mandate = authorizing.member().await?;

@@ -131,8 +131,8 @@ impl ByHeart {
             catalogue: self.catalogue,
             era: self.era,
         };
-        let LiveSession { is_sys_admin, must_change_password, .. } = *live;
-        Some(Fresh { is_sys_admin, must_change_password, epochs })
+        let LiveSession { is_sys_admin, must_change_password, impersonated_by, .. } = *live;
+        Some(Fresh { is_sys_admin, must_change_password, impersonated_by, epochs })
     }
 
     /// The session, unless its user has changed since it was looked at.
@@ -175,6 +175,7 @@ mod tests {
                 user,
                 is_sys_admin: false,
                 must_change_password: false,
+                impersonated_by: None,
                 expires_at,
                 epoch: 1,
             },

@@ -28,7 +28,7 @@ fn question() -> Question {
 
 fn fresh(user: i64) -> Fresh {
     let epochs = Epochs { user, mandates: 0, catalogue: 0, era: 1 };
-    Fresh { is_sys_admin: false, must_change_password: false, epochs }
+    Fresh { is_sys_admin: false, must_change_password: false, impersonated_by: None, epochs }
 }
 
 /// What is true, and those who asked.

@@ -40,6 +40,8 @@ pub struct Fresh {
     pub is_sys_admin: bool,
     /// Somebody else chose the password: the session is good for changing it.
     pub must_change_password: bool,
+    /// The SysAdmin who acts in it as its user.
+    pub impersonated_by: Option<UserId>,
     pub epochs: Epochs,
 }
 
@@ -76,6 +78,7 @@ pub struct LiveSession {
     pub user: UserId,
     pub is_sys_admin: bool,
     pub must_change_password: bool,
+    pub impersonated_by: Option<UserId>,
     pub expires_at: DateTime<Utc>,
     /// The user's epoch at which all of this is so.
     pub epoch: i64,
@@ -99,18 +102,20 @@ pub async fn alive(
     let (sessions, users): (Vec<Uuid>, Vec<Uuid>) =
         sessions.iter().map(|(session, user)| (session.uuid(), user.uuid())).unzip();
     let rows = sqlx::query!(
-        r#"select s.id as "session?", s.user_id as "user?", u.is_sys_admin as "is_sys_admin?",
-                  u.must_change_password as "must_change_password?",
-                  s.expires_at as "expires_at?", null::uuid as "mandate?", ue.epoch as "epoch!"
+        r#"select s.id as "session?", s.user_id as "user?",
+                  u.is_sys_admin and s.impersonated_by is null as "is_sys_admin?",
+                  u.must_change_password and s.impersonated_by is null as "must_change_password?",
+                  s.impersonated_by as "impersonated_by?", s.expires_at as "expires_at?",
+                  null::uuid as "mandate?", ue.epoch as "epoch!"
            from unnest($1::uuid[], $2::uuid[]) q (session, account)
            join sessions s on s.id = q.session and s.user_id = q.account and s.revoked_at is null
            join users u on u.id = s.user_id and u.enabled and u.erased_at is null
            join user_epochs ue on ue.user_id = s.user_id
            union all
-           select null, null, null, null, null, mandate_id, epoch from mandate_epochs
+           select null, null, null, null, null, null, mandate_id, epoch from mandate_epochs
            where mandate_id = any ($3)
            union all
-           select null, null, null, null, null, null, epoch from catalogue_epoch"#,
+           select null, null, null, null, null, null, null, epoch from catalogue_epoch"#,
         &sessions,
         &users,
         &uuids(mandates),
@@ -123,9 +128,14 @@ pub async fn alive(
             (Some(session), Some(user), Some(is_sys_admin), Some(expires_at), _) => {
                 let user = UserId::from(user);
                 let must_change_password = row.must_change_password.unwrap_or(true);
-                let epoch = row.epoch;
-                let live =
-                    LiveSession { user, is_sys_admin, must_change_password, expires_at, epoch };
+                let live = LiveSession {
+                    user,
+                    is_sys_admin,
+                    must_change_password,
+                    impersonated_by: row.impersonated_by.map(UserId::from),
+                    expires_at,
+                    epoch: row.epoch,
+                };
                 alive.sessions.push((session.into(), live));
             }
             (.., Some(mandate)) => alive.mandates.push((mandate.into(), row.epoch)),

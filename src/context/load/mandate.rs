@@ -29,6 +29,7 @@ pub async fn mandate_access(
                   coalesce(me.epoch, 0) as "mandate_epoch!",
                   m.user_id is not null as "alive!", (m.user_id is not null
                       and m.first_used_at is null) as "first_use!",
+                  coalesce(d.allow_impersonation, false) as "allows_impersonation!",
                   (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label,
                       'protected', r.protected,
                             'tables', role_tables(r.id), 'views', role_view_flags(r.id))
@@ -58,7 +59,9 @@ pub async fn mandate_access(
             era: Epochs::OF_NO_ERA,
         },
         first_use: row.first_use,
-        access: row.alive.then(|| MandateAccess::of(row.roles.0)),
+        access: row.alive.then(|| {
+            MandateAccess::of(row.roles.0).which_may_be_impersonated(row.allows_impersonation)
+        }),
     }))
 }
 

@@ -14,7 +14,9 @@ pub struct Identity {
 
 impl Identity {
     pub(super) fn who(&self) -> Who {
-        self.claims.map_or_else(|| self.place(), |claims| Who::User(claims.user))
+        // Who acts as somebody else uses up their own.
+        let pays = |claims: Claims| Who::User(claims.impersonated_by.unwrap_or(claims.user));
+        self.claims.map_or_else(|| self.place(), pays)
     }
     /// Whatever token was sent.
     pub(super) fn place(&self) -> Who {

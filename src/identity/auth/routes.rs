@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::failures::{self, Reason};
-use super::store::{self, Credentials, OwnMandate};
+use super::store::{self, Credentials, OwnMandate, SessionRow};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::authorize::unauthenticated;
 use crate::context::change::retrying;
@@ -41,7 +41,10 @@ pub fn routes(app: &App) -> Routes {
                 Policy::own_session().before_the_password_is_changed().class(Class::Auth),
             ),
         )
-        .routes(routes!(get_me).guard(app, Policy::own_session().before_the_password_is_changed()))
+        .routes(routes!(get_me).guard(
+            app,
+            Policy::own_session().before_the_password_is_changed().while_impersonating(),
+        ))
         .routes(routes!(get_key_set).guard(app, Policy::public().class(Class::Public)))
 }
 
@@ -227,9 +230,14 @@ pub struct OwnSession {
     created_at: DateTime<Utc>,
     #[schema(example = "2026-04-01T08:15:00Z")]
     expires_at: DateTime<Utc>,
+    /// The SysAdmin who acts in it as its user; null where nobody does.
+    impersonated_by: Option<UserId>,
+    #[schema(example = json!(null))]
+    impersonated_by_name: Option<String>,
 }
 
-/// Who is signed in, and where they may work.
+/// Who is signed in, and where they may work. Who acts as somebody else is told who they act as,
+/// with the mandates that allow it, and with what these know of the person.
 #[utoipa::path(get, path = "/api/auth/me", tag = "Sign-in",
     responses((status = 200, description = "The signed-in user", body = Me)))]
 async fn get_me(context: SessionContext) -> Result<Json<Me>> {
@@ -237,10 +245,17 @@ async fn get_me(context: SessionContext) -> Result<Json<Me>> {
     let user = users::find_own(&mut reading, context.caller()).await?;
     let session = store::session(&mut reading, &context).await?;
     reading.finish().await?;
+    let SessionRow { created_at, expires_at, impersonated_by, .. } = session;
+    let user = match impersonated_by {
+        Some(_) => user.as_mandates_see_it(session.is_known),
+        None => user,
+    };
     let own = OwnSession {
         id: context.session(),
-        created_at: session.created_at,
-        expires_at: session.expires_at,
+        created_at,
+        expires_at,
+        impersonated_by,
+        impersonated_by_name: session.impersonated_by_name,
     };
     Ok(Json(Me { user, mandates: session.mandates, session: own }))
 }

@@ -95,10 +95,16 @@ pub struct OwnMandate {
 pub(super) struct SessionRow {
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
+    /// The SysAdmin who acts in it as its user, and what they are called.
+    pub impersonated_by: Option<UserId>,
+    pub impersonated_by_name: Option<String>,
+    /// Whether the user has used one of the mandates, so that its people know their address.
+    pub is_known: bool,
     pub mandates: Vec<OwnMandate>,
 }
 
-/// The session and the mandates that are open to its user, in one statement.
+/// The session and the mandates that are open to its user, in one statement; to who acts as the
+/// user, those that allow it.
 pub(super) async fn session(
     connection: &mut PgConnection,
     context: &SessionContext,
@@ -107,6 +113,11 @@ pub(super) async fn session(
         r#"select s.created_at,
              session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,
                           u.is_sys_admin) as "expires_at!",
+             s.impersonated_by, i.username as "impersonated_by_name?",
+             exists (select 1 from memberships m join mandates d on d.id = m.mandate_id
+                     where m.user_id = s.user_id and m.enabled and d.enabled
+                       and d.deleted_at is null and d.allow_impersonation
+                       and m.first_used_at is not null) as "is_known!",
              (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name,
                        'code', d.code, 'roles',
                        (select coalesce(jsonb_agg(r.label order by r.label_key), '[]')
@@ -116,9 +127,11 @@ pub(super) async fn session(
                        order by d.name_key, d.id), '[]')
               from memberships m join mandates d on d.id = m.mandate_id
               where m.user_id = s.user_id and m.enabled and d.enabled
-                and d.deleted_at is null) as "mandates!: Json<Vec<OwnMandate>>"
+                and d.deleted_at is null and (s.impersonated_by is null or d.allow_impersonation)
+             ) as "mandates!: Json<Vec<OwnMandate>>"
            from sessions s left join session_refreshes r on r.session_id = s.id
-           join users u on u.id = s.user_id where s.id = $1"#,
+           join users u on u.id = s.user_id left join users i on i.id = s.impersonated_by
+           where s.id = $1"#,
         context.session().uuid()
     )
     .fetch_one(connection)
@@ -126,6 +139,9 @@ pub(super) async fn session(
     Ok(SessionRow {
         created_at: row.created_at,
         expires_at: row.expires_at,
+        impersonated_by: row.impersonated_by.map(UserId::from),
+        impersonated_by_name: row.impersonated_by_name,
+        is_known: row.is_known,
         mandates: row.mandates.0,
     })
 }

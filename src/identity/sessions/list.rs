@@ -46,7 +46,7 @@ const COLUMNS: &str = "s.id, s.created_at,
     case when r.session_id is null then s.user_agent else r.user_agent end as device,
     host(case when r.session_id is null then s.address else r.address end) as address,
     coalesce(s.id = $2, false) as current,
-    null::uuid as client, null::uuid as impersonated_by";
+    null::uuid as client, s.impersonated_by";
 
 const ALIVE: &str = "s.user_id = $1 and s.revoked_at is null
     and session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until, u.is_sys_admin)

@@ -31,7 +31,8 @@ pub(super) async fn open(
              update sessions set revoked_at = $3
              where id = any (array(
                select s.id from sessions s join account a on a.id = s.user_id
-               where s.revoked_at is null order by s.id desc offset $10))),
+               where s.revoked_at is null and s.impersonated_by is null
+               order by s.id desc offset $10))),
            opened as (
              insert into sessions (id, user_id, created_at, expires_at, user_agent, address)
              select $1, id, $3, $4, $5, $6::text::inet from account returning id)
@@ -58,6 +59,7 @@ pub(super) async fn open(
         session: session.id,
         at: session.now,
         ends_at: row.ends_at,
+        impersonated_by: None,
     }))
 }
 
@@ -101,6 +103,7 @@ pub(super) async fn renew(
         session: presented.session,
         at: row.created_at,
         ends_at: row.ends_at,
+        impersonated_by: None,
     }))
 }
 
@@ -126,7 +129,7 @@ pub(super) async fn rotation(
     Ok(found.filter(|row| now < row.ends_at).map(|row| {
         let (user, at, ends_at) = (row.user_id.into(), row.created_at, row.ends_at);
         let rotation = Rotation { number: row.number, at: row.refreshed_at };
-        (SignedIn { user, session, at, ends_at }, rotation)
+        (SignedIn { user, session, at, ends_at, impersonated_by: None }, rotation)
     }))
 }
 

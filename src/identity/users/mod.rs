@@ -92,6 +92,25 @@ pub struct User {
     pub version: i64,
 }
 
+impl User {
+    /// Without what those do not know of somebody who share a mandate with them: how they sign in,
+    /// and, where they have not used any, what they are called and where they are reached.
+    #[must_use]
+    pub fn as_mandates_see_it(self, is_known: bool) -> Self {
+        let known = |text: Option<String>| text.filter(|_| is_known);
+        Self {
+            email: known(self.email),
+            first_name: known(self.first_name),
+            last_name: known(self.last_name),
+            email_verified: self.email_verified && is_known,
+            must_change_password: false,
+            mfa_enabled: false,
+            last_login_at: None,
+            ..self
+        }
+    }
+}
+
 impl Resource for User {
     fn version(&self) -> i64 {
         self.version

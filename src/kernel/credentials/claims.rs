@@ -11,5 +11,7 @@ use crate::kernel::ids::{SessionId, UserId};
 pub struct Claims {
     pub user: UserId,
     pub session: SessionId,
+    /// The SysAdmin who acts as this user, as the token says.
+    pub impersonated_by: Option<UserId>,
     pub expires_at: DateTime<Utc>,
 }

@@ -35,6 +35,14 @@ pub struct SignedIn {
     pub at: DateTime<Utc>,
     /// No token outlasts it.
     pub ends_at: DateTime<Utc>,
+    /// The SysAdmin who acts as this user in it.
+    pub impersonated_by: Option<UserId>,
+}
+
+/// Who acts as the subject (RFC 8693, section 4.1).
+#[derive(Debug, Serialize, Deserialize)]
+struct ActingParty {
+    sub: UserId,
 }
 
 /// What a token says (RFC 9068, section 2.2).
@@ -51,6 +59,8 @@ struct Payload<'a> {
     iat: i64,
     exp: i64,
     jti: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<ActingParty>,
 }
 
 /// What is read of one. Issuer and audience are compared by whoever verifies its signature.
@@ -61,6 +71,7 @@ struct Told {
     iat: i64,
     exp: i64,
     nbf: Option<i64>,
+    act: Option<ActingParty>,
 }
 
 /// The public keys that verify access tokens (RFC 7517).
@@ -146,6 +157,7 @@ impl Tokens {
             iat: now.timestamp(),
             exp: expires_at.timestamp(),
             jti: Uuid::new_v4(),
+            act: signed_in.impersonated_by.map(|sub| ActingParty { sub }),
         };
         let token = self.signed(TYPE, &payload)?;
         Ok((token, (expires_at - now).num_seconds()))
@@ -189,7 +201,8 @@ impl Tokens {
             return None;
         }
         let expires_at = DateTime::<Utc>::from_timestamp(told.exp, 0)?;
-        Some(Claims { user: told.sub, session: told.sid, expires_at })
+        let impersonated_by = told.act.map(|act| act.sub);
+        Some(Claims { user: told.sub, session: told.sid, impersonated_by, expires_at })
     }
 
     /// The keys that verify tokens (RFC 7517).
@@ -221,7 +234,7 @@ mod tests {
 
     fn signed_in(at: DateTime<Utc>) -> SignedIn {
         let (user, session) = (UserId::new(), SessionId::new());
-        SignedIn { user, session, at, ends_at: at + Duration::days(7) }
+        SignedIn { user, session, at, ends_at: at + Duration::days(7), impersonated_by: None }
     }
 
     #[test]

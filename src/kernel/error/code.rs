@@ -77,6 +77,9 @@ codes! {
         "Grant only what is within your own access, or ask an admin of the mandate.";
     TargetExceedsOwnAccess = 403, "The other person's access exceeds yours",
         "Ask an admin of the mandate.";
+    OperationNotAllowed = 403, "This is not done in somebody's place",
+        "Whoever acts as somebody else reads what they read and works as they work, and changes \
+        nothing of who may do what, of the account or of its sessions: ask the person to do it.";
     InvitationNotYours = 403, "The invitation is for another address",
         "Sign in with the account that has the address which the mail came to. Where it has none, \
         send `register` beside the token.";
@@ -107,6 +110,9 @@ codes! {
         "Sign in with it, and accept the invitation without `register`. Who has forgotten the \
         password gets a mail from POST /api/auth/password/forgot; who never had one is offered a \
         reset by whoever runs this service.";
+    ImpersonationNotAllowed = 409, "Nobody may act as this user",
+        "An admin of a mandate that the user works in has to allow it first: PATCH \
+        /api/mandates/{mandateId} with `allowImpersonation`.";
     AlreadyHasAccess = 409, "The user has access to this instance already",
         "Change the access instead of adding it.";
     LastMandateAdmin = 409, "The mandate would lose its last admin",

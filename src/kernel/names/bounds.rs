@@ -6,6 +6,8 @@ pub const MAX_NAME: usize = 200;
 pub const MAX_KEY: usize = 600;
 /// The longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 4_000;
+/// The longest reason, in characters.
+pub(super) const MAX_REASON: usize = 500;
 /// The most that a character takes in UTF-8, in bytes.
 pub(super) const WIDEST: usize = 4;
 

@@ -17,5 +17,5 @@ pub use bounds::{MAX_DESCRIPTION, MAX_KEY, MAX_NAME};
 pub use codes::{checked_code, checked_username, slug};
 pub use folding::{account_key, address_key, key, key_of_stored, sign_in_key};
 pub use name::Name;
-pub use texts::{checked, checked_description, checked_language};
+pub use texts::{checked, checked_description, checked_language, checked_reason};
 pub use visible::is_empty_document;

@@ -1,8 +1,8 @@
 //! Texts that are checked and kept as they are.
 
-use super::bounds::{MAX_DESCRIPTION, is_longer};
+use super::bounds::{MAX_DESCRIPTION, MAX_REASON, is_longer};
 use super::name::Name;
-use super::visible::check_readable;
+use super::visible::{check_readable, is_blank};
 use crate::kernel::error::FieldError;
 
 /// The text of a [`Name`], where nothing is compared.
@@ -28,6 +28,19 @@ pub fn checked_description(pointer: &str, text: &str) -> Result<String, FieldErr
     }
     check_readable(pointer, text)?;
     Ok(text.to_owned())
+}
+
+/// Why somebody does something: a sentence or two, of which something can be seen.
+pub fn checked_reason(pointer: &str, text: &str) -> Result<String, FieldError> {
+    let text = text.trim();
+    if is_blank(text) {
+        return Err(FieldError::new(pointer, "blank", "must not be blank"));
+    }
+    if is_longer(text, MAX_REASON) {
+        let detail = format!("must have at most {MAX_REASON} characters");
+        return Err(FieldError::new(pointer, "too_long", detail));
+    }
+    checked_description(pointer, text)
 }
 
 /// A language tag as this system takes it: `en`, `de`, `de-ch`.

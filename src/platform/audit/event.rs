@@ -22,6 +22,9 @@ pub struct AuditEvent {
     pub actor_name: Option<String>,
     #[schema(value_type = Option<Uuid>, example = json!(null))]
     pub impersonated_by: Option<UserId>,
+    /// The present name of the SysAdmin who acted as the actor.
+    #[schema(example = json!(null))]
+    pub impersonated_by_name: Option<String>,
     #[schema(example = "203.0.113.7")]
     pub actor_ip: Option<String>,
     pub mandate_id: Option<MandateId>,

@@ -30,8 +30,14 @@ const COLUMNS: &str = "e.id, e.at, e.actor_id,
     coalesce((select m.username from memberships m
               where m.mandate_id = e.mandate_id and m.user_id = e.actor_id),
              user_display_name(e.actor_id)) as actor_name,
-    e.impersonated_by, host(a.address) as actor_ip, e.mandate_id, e.action, e.resource_type,
-    e.resource_id, e.target_user_id, e.details, e.request_id";
+    e.impersonated_by,
+    case when e.impersonated_by is not null then user_display_name(e.impersonated_by) end
+      as impersonated_by_name,
+    host(a.address) as actor_ip, e.mandate_id, e.action, e.resource_type,
+    e.resource_id, e.target_user_id,
+    case when r.reason is null then e.details
+         else e.details || jsonb_build_object('reason', r.reason) end as details,
+    e.request_id";
 
 const FILTER: &str = "($3::uuid is null or e.actor_id = $3)
     and ($4::text is null or e.action = $4)
@@ -57,7 +63,8 @@ fn trail(reach: &'static str) -> Listing {
     Listing {
         columns: COLUMNS,
         from: "audit_events e",
-        beside: "left join audit_addresses a on a.event_id = e.id",
+        beside: "left join audit_addresses a on a.event_id = e.id
+                 left join audit_reasons r on r.event_id = e.id",
         reach,
         filter: FILTER,
         order: Order::by(Key::Time("e.at"), "e.id"),

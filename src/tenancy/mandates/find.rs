@@ -20,7 +20,7 @@ pub(super) async fn find<O: Op>(
     let row = sqlx::query_as!(
         Mandate,
         r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
-             version, created_at, updated_at, deleted_at, purge_at
+             allow_impersonation, version, created_at, updated_at, deleted_at, purge_at
            from mandates where id = $1 and deleted_at is null"#,
         grant.mandate_uuid()
     )
@@ -37,7 +37,7 @@ pub(super) async fn find_for_change<O: Op>(
     let row = sqlx::query_as!(
         Mandate,
         r#"select id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
-             version, created_at, updated_at, deleted_at, purge_at
+             allow_impersonation, version, created_at, updated_at, deleted_at, purge_at
            from mandates where id = $1 and deleted_at is null for no key update"#,
         grant.mandate_uuid()
     )
@@ -56,7 +56,7 @@ pub(super) async fn find_as_system(
         Mandate,
         r#"select /* system */ id, name, code, language, enabled,
              has_effective_admin(id) as "has_admin!",
-             version, created_at, updated_at, deleted_at, purge_at
+             allow_impersonation, version, created_at, updated_at, deleted_at, purge_at
            from mandates where id = $1 for no key update"#,
         mandate.uuid()
     )
@@ -75,7 +75,7 @@ pub(super) async fn find_new(
         Mandate,
         r#"select /* new */ id, name, code, language, enabled,
              has_effective_admin(id) as "has_admin!",
-             version, created_at, updated_at, deleted_at, purge_at
+             allow_impersonation, version, created_at, updated_at, deleted_at, purge_at
            from mandates where id = $1"#,
         mandate.uuid()
     )

@@ -20,8 +20,8 @@ pub(super) struct Filter {
 
 /// What is told of a mandate `d`.
 const COLUMNS: &str = "d.id, d.name, d.code, d.language, d.enabled,
-    has_effective_admin(d.id) as has_admin, d.version, d.created_at, d.updated_at, d.deleted_at,
-    d.purge_at";
+    has_effective_admin(d.id) as has_admin, d.allow_impersonation, d.version, d.created_at,
+    d.updated_at, d.deleted_at, d.purge_at";
 
 const FILTER: &str = "(d.deleted_at is not null) = $1
     and ($2::bool is null or d.enabled = $2)

@@ -45,6 +45,9 @@ pub struct Mandate {
     /// Whether there is an effective admin; until one is named, only SysAdmins manage the mandate.
     #[schema(example = true)]
     pub has_admin: bool,
+    /// Whether its admins let SysAdmins act as its members (`POST /api/auth/impersonate`).
+    #[schema(example = false)]
+    pub allow_impersonation: bool,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     #[schema(example = "2026-03-02T08:15:00Z")]

@@ -52,9 +52,10 @@ impl CreateMandate {
     }
 }
 
-/// What to change of a mandate. Code and `enabled` are for SysAdmins.
+/// What to change of a mandate. Code and `enabled` are for SysAdmins, `allowImpersonation` is for
+/// its admins.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct UpdateMandate {
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false, example = "Acme Holding")]
@@ -68,6 +69,10 @@ pub struct UpdateMandate {
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false, example = true)]
     enabled: Option<bool>,
+    /// Whether SysAdmins may act as members of the mandate (`POST /api/auth/impersonate`).
+    #[serde(default, deserialize_with = "patch::present")]
+    #[schema(nullable = false, example = true)]
+    allow_impersonation: Option<bool>,
     /// The version that is to be changed; 409 when it is another by now.
     #[serde(default, deserialize_with = "patch::present")]
     #[schema(nullable = false)]
@@ -88,7 +93,8 @@ impl UpdateMandate {
             .as_deref()
             .and_then(|tag| keep(names::checked_language("/language", tag), &mut errors));
         if errors.is_empty() {
-            Ok(Changes { name, code, language, enabled: self.enabled })
+            let Self { enabled, allow_impersonation, .. } = *self;
+            Ok(Changes { name, code, language, enabled, allow_impersonation })
         } else {
             Err(Error::invalid(errors))
         }

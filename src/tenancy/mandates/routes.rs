@@ -7,7 +7,8 @@ use super::request::UpdateMandate;
 use super::store::{self, Changes};
 use super::{Mandate, find};
 use crate::access::tables::{Mandate as MandateTable, Read, Update};
-use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::audit::{Action, Event, ResourceType};
+use crate::context::authorize::not_in_their_place;
 use crate::context::change::retrying;
 use crate::context::policy::{Class, Policy};
 use crate::context::{Locks, MandateContext, Recorded, SystemContext};
@@ -29,15 +30,15 @@ pub(super) fn routes(app: &App) -> Routes {
         )
         .routes(
             routes!(update_mandate)
-                .refuses(&[Code::CodeTaken])
+                .refuses(&[Code::CodeTaken, Code::OperationNotAllowed])
                 .versioned()
-                .guard(app, Policy::table::<MandateTable, Update>().or_sys()),
+                .guard(app, Policy::table::<MandateTable, Update>().or_sys().while_impersonating()),
         )
         .routes(
             routes!(put_mandate)
-                .refuses(&[Code::CodeTaken])
+                .refuses(&[Code::CodeTaken, Code::OperationNotAllowed])
                 .versioned()
-                .guard(app, Policy::table::<MandateTable, Update>().or_sys()),
+                .guard(app, Policy::table::<MandateTable, Update>().or_sys().while_impersonating()),
         )
 }
 
@@ -52,8 +53,8 @@ async fn get_mandate(context: MandateContext) -> Result<Versioned<Mandate>> {
     Ok(Versioned(grant.open(found)?.into_row()))
 }
 
-/// Changes a mandate: its name and language by its admins, its code and whether it is enabled by
-/// SysAdmins.
+/// Changes a mandate. Its name and language are its own people's to change; its code, and whether
+/// it is enabled, SysAdmins'; whether SysAdmins may act as its members, its admins'.
 #[utoipa::path(patch, path = "/api/mandates/{mandateId}", tag = "Mandates", params(MandatePath),
     request_body = UpdateMandate,
     responses((status = 200, description = "The mandate", body = Mandate)))]
@@ -83,6 +84,7 @@ async fn change(
     body: &UpdateMandate,
 ) -> Result<Mandate> {
     let changes = body.checked()?;
+    require_may_allow(context, &changes)?;
     match context.as_system() {
         Some(system) => {
             let (system, changes) = (&system, &changes);
@@ -91,7 +93,7 @@ async fn change(
             })
             .await
         }
-        None => change_as_member(context, precondition, body.version, &changes).await,
+        None => retrying(|| change_as_member(context, precondition, body.version, &changes)).await,
     }
 }
 
@@ -116,6 +118,7 @@ async fn change_as_sys_admin(
     Ok(after)
 }
 
+/// Under the mandate's lock: whoever lets others act as its members is an admin at that moment.
 async fn change_as_member(
     context: &MandateContext,
     precondition: &Precondition,
@@ -123,40 +126,52 @@ async fn change_as_member(
     changes: &Changes,
 ) -> Result<Mandate> {
     if changes.code.is_some() || changes.enabled.is_some() {
-        let refusal = Error::new(
-            Code::PermissionDenied,
-            "`code` and `enabled` are changed by SysAdmins only.",
-        );
-        return Err(refusal
-            .with("table", "mandate")
-            .with("operation", "update")
-            .with("needed", "sysAdmin"));
+        return Err(only_for("`code` and `enabled` are changed by SysAdmins only.", "sysAdmin"));
     }
-    let grant = context.grant::<MandateTable, Update>()?;
-    let mut writing = context.write().await?;
-    let before = grant.open(find::find_for_change(&mut writing, &grant).await?)?;
+    let mut change = context.change(Locks::mandate_only()).await?;
+    let grant = change.context.grant::<MandateTable, Update>()?;
+    require_may_allow(&change.context, changes)?;
+    change.as_tenant().await?;
+    let before = grant.open(find::find_for_change(&mut change, &grant).await?)?;
     precondition.check_with(before.version, version)?;
     if !changes.alter(&before) {
-        writing.commit(Recorded::nothing_changed()).await?;
+        change.commit(Recorded::nothing_changed()).await?;
         return Ok(before.into_row());
     }
-    let after = store::rename(
-        &mut writing,
-        &before,
-        changes.name.as_ref(),
-        changes.language.as_deref(),
-        context.now(),
-    )
-    .await?;
-    let recorded = audit::record(&mut writing, context, updated(&before, &after)).await?;
-    writing.commit(recorded).await?;
+    let now = change.context.now();
+    let after = store::update_as_member(&mut change, &before, changes, now).await?;
+    let recorded = change.record(updated(&before, &after)).await?;
+    change.commit(recorded).await?;
     Ok(after)
+}
+
+fn only_for(detail: &'static str, needed: &str) -> Error {
+    Error::new(Code::PermissionDenied, detail)
+        .with("table", "mandate")
+        .with("operation", "update")
+        .with("needed", needed)
+}
+
+/// Whether SysAdmins may act as the mandate's members is for its admins alone to say: not for
+/// SysAdmins, and not for who acts as an admin.
+fn require_may_allow(context: &MandateContext, changes: &Changes) -> Result<()> {
+    if changes.allow_impersonation.is_none() {
+        return Ok(());
+    }
+    if context.caller().impersonated_by().is_some() {
+        return Err(not_in_their_place());
+    }
+    if context.is_admin() {
+        return Ok(());
+    }
+    Err(only_for("`allowImpersonation` is changed by the mandate's admins only.", "admin"))
 }
 
 fn updated(before: &Mandate, after: &Mandate) -> Event {
     let described = |m: &Mandate| {
         json!({
             "name": m.name, "code": m.code, "language": m.language, "enabled": m.enabled,
+            "allowImpersonation": m.allow_impersonation,
         })
     };
     Event::new(Action::MandateUpdated, ResourceType::Mandate, after.id)

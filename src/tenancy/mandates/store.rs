@@ -11,12 +11,11 @@ use crate::kernel::error::{OnConstraint, Result};
 use crate::kernel::ids::MandateId;
 use crate::kernel::names::Name;
 
-/// Renames a mandate or changes its language; all that its admins change.
-pub(super) async fn rename(
+/// Changes what its own people change of a mandate.
+pub(super) async fn update_as_member(
     connection: &mut PgConnection,
     mandate: &Opened<MandateTable, Update, Mandate>,
-    name: Option<&Name>,
-    language: Option<&str>,
+    changes: &Changes,
     now: DateTime<Utc>,
 ) -> Result<Mandate> {
     let row = sqlx::query_as!(
@@ -24,15 +23,17 @@ pub(super) async fn rename(
         r#"update mandates set
              name = coalesce($2, name), name_key = coalesce($3, name_key),
              language = coalesce($4, language),
+             allow_impersonation = coalesce($6, allow_impersonation),
              version = version + 1, updated_at = $5
            where id = $1 and deleted_at is null
            returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
-             version, created_at, updated_at, deleted_at, purge_at"#,
+             allow_impersonation, version, created_at, updated_at, deleted_at, purge_at"#,
         mandate.grant().mandate_uuid(),
-        name.map(Name::as_str),
-        name.map(Name::key),
-        language,
+        changes.name.as_ref().map(Name::as_str),
+        changes.name.as_ref().map(Name::key),
+        changes.language.as_deref(),
         now,
+        changes.allow_impersonation,
     )
     .fetch_one(connection)
     .await?;
@@ -46,6 +47,7 @@ pub(super) struct Changes {
     pub code: Option<String>,
     pub language: Option<String>,
     pub enabled: Option<bool>,
+    pub allow_impersonation: Option<bool>,
 }
 
 impl Changes {
@@ -54,6 +56,7 @@ impl Changes {
             || self.code.as_ref().is_some_and(|code| *code != before.code)
             || self.language.as_ref().is_some_and(|language| *language != before.language)
             || self.enabled.is_some_and(|enabled| enabled != before.enabled)
+            || self.allow_impersonation.is_some_and(|allow| allow != before.allow_impersonation)
     }
 }
 
@@ -73,7 +76,7 @@ pub(super) async fn update(
              version = version + 1, updated_at = $7
            where id = $1 and deleted_at is null
            returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
-             version, created_at, updated_at, deleted_at, purge_at"#,
+             allow_impersonation, version, created_at, updated_at, deleted_at, purge_at"#,
         mandate.uuid(),
         changes.name.as_ref().map(Name::as_str),
         changes.name.as_ref().map(Name::key),
@@ -119,7 +122,7 @@ pub(super) async fn restore(
              updated_at = $2
            where id = $1 and deleted_at is not null
            returning id, name, code, language, enabled, has_effective_admin(id) as "has_admin!",
-             version, created_at, updated_at, deleted_at, purge_at"#,
+             allow_impersonation, version, created_at, updated_at, deleted_at, purge_at"#,
         mandate.uuid(),
         now
     )

@@ -15,6 +15,9 @@ use crate::kernel::ids::{MandateId, UserId};
 use crate::kernel::languages;
 use crate::kernel::weight;
 
+/// Whose navigation it is, and whether as it is seen by who acts as them.
+pub(super) type Whose = (UserId, bool);
+
 /// What all bodies of a node may take, with what it takes to keep them.
 const CAPACITY: u64 = 64 * 1024 * 1024;
 /// Of one user: who reads in more languages than this is answered anew.
@@ -75,13 +78,13 @@ impl Kept {
                 size_of::<(Within, Body)>() + weight::text(&body.tag) + weight::bytes(&body.json)
             })
             .sum();
-        weight::entry(size_of::<(UserId, Self)>() + size_of_val(&**mandates) + languages + bodies)
+        weight::entry(size_of::<(Whose, Self)>() + size_of_val(&**mandates) + languages + bodies)
     }
 }
 
 /// The bodies of one node, by user. Cheap to clone: every request has one.
 #[derive(Debug, Clone)]
-pub(super) struct NavigationCache(Option<Arc<Cache<UserId, Arc<Kept>>>>);
+pub(super) struct NavigationCache(Option<Arc<Cache<Whose, Arc<Kept>>>>);
 
 impl Default for NavigationCache {
     fn default() -> Self {
@@ -97,16 +100,16 @@ impl NavigationCache {
         Self(None)
     }
 
-    pub(super) fn of(&self, user: UserId) -> Option<Arc<Kept>> {
-        self.0.as_ref()?.get(&user)
+    pub(super) fn of(&self, whose: Whose) -> Option<Arc<Kept>> {
+        self.0.as_ref()?.get(&whose)
     }
 
     /// Keeps a body beside those of the same epochs.
-    pub(super) fn keep(&self, user: UserId, wanted: Option<&str>, basis: Basis, body: Body) {
+    pub(super) fn keep(&self, whose: Whose, wanted: Option<&str>, basis: Basis, body: Body) {
         let Some(cache) = &self.0 else { return };
         let mut kept = Kept { basis, bodies: Vec::new() };
         let within = kept.within(wanted);
-        cache.entry(user).and_compute_with(|before| {
+        cache.entry(whose).and_compute_with(|before| {
             // The latest first. Those of other epochs are of no use any more, and only so many are
             // kept.
             let before = before
@@ -141,14 +144,14 @@ mod tests {
     }
 
     impl NavigationCache {
-        fn kept(&self, user: UserId) -> Arc<Kept> {
-            self.0.as_ref().unwrap().get(&user).unwrap()
+        fn kept(&self, whose: Whose) -> Arc<Kept> {
+            self.0.as_ref().unwrap().get(&whose).unwrap()
         }
     }
 
     #[test]
     fn a_body_is_kept_by_what_was_found() {
-        let (cache, user) = (NavigationCache::default(), UserId::new());
+        let (cache, user) = (NavigationCache::default(), (UserId::new(), false));
         let seen = || seen(EPOCHS, &["de", "en", "pt-BR"]);
         cache.keep(user, Some("de-CH"), seen(), body("german"));
         cache.keep(user, Some("xx"), seen(), body("fallen back"));
@@ -169,7 +172,7 @@ mod tests {
 
     #[test]
     fn invented_languages_take_no_room() {
-        let (cache, user) = (NavigationCache::default(), UserId::new());
+        let (cache, user) = (NavigationCache::default(), (UserId::new(), false));
         for n in 0..1_000 {
             cache.keep(user, Some(&format!("q{n}")), seen(EPOCHS, &["de", "en"]), body("{}"));
         }
@@ -186,7 +189,7 @@ mod tests {
 
     #[test]
     fn other_epochs_leave_nothing_of_before() {
-        let (cache, user) = (NavigationCache::default(), UserId::new());
+        let (cache, user) = (NavigationCache::default(), (UserId::new(), false));
         cache.keep(user, Some("de"), seen(EPOCHS, &["de", "en"]), body("then"));
         let now = Epochs { user: 2, ..EPOCHS };
         cache.keep(user, Some("en"), seen(now, &["en"]), body("now"));
@@ -197,7 +200,7 @@ mod tests {
 
     #[test]
     fn everything_is_weighed() {
-        let (cache, user) = (NavigationCache::default(), UserId::new());
+        let (cache, user) = (NavigationCache::default(), (UserId::new(), false));
         cache.keep(user, None, seen(EPOCHS, &[]), body(r#"{"mandates":[]}"#));
         let least = cache.kept(user).weight();
         assert!(least >= 1_000, "the smallest body is not what it takes to keep it: {least}");

@@ -59,7 +59,7 @@ async fn get_my_features(
     let checked = query.lang.as_deref().map(|tag| names::checked_language("lang", tag)).transpose();
     // What is no language is looked for nowhere.
     let language = checked.as_ref().ok().and_then(Option::as_deref);
-    let kept = bodies.of(caller.user());
+    let kept = bodies.of((caller.user(), caller.is_impersonated()));
     let mandates = kept.as_ref().map_or_else(Arc::default, |kept| kept.basis.mandates.clone());
     let caller = caller.check(mandates).await?;
     // Only now, since it is nothing that the guard looks at.
@@ -89,7 +89,8 @@ async fn made(
     let body = Body { json: json.into_boxed_slice().into(), tag };
     let epochs = Epochs { era: caller.epochs().era, ..found.epochs };
     let basis = Basis { epochs, mandates: found.mandates.into(), languages };
-    bodies.keep(caller.user(), language, basis, body.clone());
+    let whose = (caller.user(), caller.is_impersonated());
+    bodies.keep(whose, language, basis, body.clone());
     Ok(body)
 }
 

@@ -19,6 +19,7 @@ pub(super) struct Row {
     pub mandate_id: MandateId,
     pub mandate_name: String,
     pub mandate_code: String,
+    pub allows_impersonation: bool,
     pub feature_code: String,
     pub feature_label: Texts,
     pub icon: String,
@@ -59,6 +60,7 @@ pub(super) async fn find(
     )
     .fetch_optional(reader)
     .await?;
+    let may_see = |row: &Row| !caller.is_impersonated() || row.allows_impersonation;
     Ok(row.map(|row| NavigationRows {
         epochs: Epochs {
             user: row.user_epoch,
@@ -67,6 +69,6 @@ pub(super) async fn find(
             era: Epochs::OF_NO_ERA,
         },
         mandates: row.mandates.into_iter().map(MandateId::from).collect(),
-        rows: row.rows.0,
+        rows: row.rows.0.into_iter().filter(may_see).collect(),
     }))
 }

@@ -12,6 +12,7 @@ mod audit;
 pub mod auth;
 mod catalogue;
 mod groups;
+mod impersonation;
 mod instances;
 mod invitations;
 mod limits;
@@ -100,6 +101,7 @@ pub const ALL: &[&Slice] = &[
     &questions::SLICE,
     &users::SLICE,
     &sessions::SLICE,
+    &impersonation::SLICE,
     &audit::SLICE,
     &ops::SLICE,
 ];

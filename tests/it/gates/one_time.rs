@@ -248,7 +248,7 @@ const READS: [&str; 13] = [
 ];
 
 /// Where that is done, how often, and why there.
-const WHERE: [(&str, usize, &str); 34] = [
+const WHERE: [(&str, usize, &str); 35] = [
     ("kernel/clock.rs", 2, "the clock itself, and that of tests over it"),
     ("context/moment.rs", 1, "a moment reads it once"),
     ("context/services.rs", 1, "hands out moments"),
@@ -259,6 +259,7 @@ const WHERE: [(&str, usize, &str); 34] = [
     ("context/invited.rs", 1, "decides under its locks"),
     ("tenancy/invitations/accept_routes.rs", 1, "why nothing came of it is noted afterwards"),
     ("context/system.rs", 3, "the same; and a command or a job begins with its context"),
+    ("context/impersonation.rs", 1, "a request is noted when it is answered"),
     ("context/change.rs", 2, "decides under its locks, with a caller or without one"),
     ("context/authorize/facts.rs", 1, "whoever was let in acts when their body has come"),
     ("context/authorize/member.rs", 1, "a first use is noted on the way in"),

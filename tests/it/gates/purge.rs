@@ -11,7 +11,7 @@ use crate::harness::TestApp;
 use crate::harness::digest::digest;
 
 /// What outlives a mandate: its trail.
-const TRAIL: [&str; 2] = ["audit_addresses", "audit_events"];
+const TRAIL: [&str; 3] = ["audit_addresses", "audit_events", "audit_reasons"];
 
 async fn rows(app: &TestApp, TenantTable { name, column, .. }: &TenantTable, mandate: Uuid) -> i64 {
     let query = format!("select count(*) from {name} where {column} = '{mandate}'");

@@ -37,6 +37,8 @@ const PLAIN: &[&str] = &[
     "SysAdmin, header",
     "SysAdmin, header of the twin",
     "SysAdmin who is admin, header",
+    "SysAdmin as admin",
+    "SysAdmin as admin, where it is not allowed",
     "header missing",
     "header empty",
     "header malformed",
@@ -145,6 +147,10 @@ async fn plain(ground: &Ground, name: &str) -> Approach {
                 ))
                 .await;
             Approach::of(&world.sys_admin).in_mandate(acme)
+        }
+        "SysAdmin as admin" => Approach::acting(ground).in_mandate(acme),
+        "SysAdmin as admin, where it is not allowed" => {
+            Approach::acting(ground).in_mandate(ground.other)
         }
         other => unreachable!("no caller is called {other}"),
     }
@@ -279,7 +285,7 @@ fn written(operation: &Operation, case: &Case, outcomes: &BTreeMap<String, Vec<S
     let mut clauses: Vec<String> =
         operation.tables().iter().map(|(table, done)| format!("{table}.{done}")).collect();
     clauses.extend(
-        ["user", "sysAdmin", "oneself"]
+        ["user", "sysAdmin", "oneself", "impersonator"]
             .into_iter()
             .filter(|who| operation.admits(who))
             .map(str::to_owned),

@@ -36,7 +36,7 @@ async fn every_clause_names_a_principal_or_a_known_table() {
         for clause in operation.access()["anyOf"].as_array().into_iter().flatten() {
             let principal = clause["principal"]
                 .as_str()
-                .is_some_and(|who| ["user", "sysAdmin", "oneself"].contains(&who));
+                .is_some_and(|who| ["user", "sysAdmin", "oneself", "impersonator"].contains(&who));
             let table =
                 clause["table"].as_str().is_some_and(|table| match features::of_table(table) {
                     Some(staged) => clause["feature"] == staged.feature.code,

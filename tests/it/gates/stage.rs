@@ -37,6 +37,8 @@ pub struct Ground {
     pub other: Uuid,
     /// Another, deleted since.
     pub gone: Uuid,
+    /// Of the SysAdmin who acts as Acme's admin. Acme alone allows that.
+    pub acting: String,
 }
 
 impl Ground {
@@ -63,7 +65,13 @@ impl Ground {
         let walks = world.role_with(acme, "walks", json!({})).await;
         let stranger = world.stranger("stranger").await;
         // Automatic groups would make everybody a peer of everybody.
-        let ground = Self { world, stranger, disabled, ended, walker, walks, other, gone };
+        let allow =
+            format!("update mandates set allow_impersonation = true where id = '{}'", acme.id);
+        app.sql.execute(sqlx::raw_sql(AssertSqlSafe(allow))).await.unwrap();
+        let body = json!({ "userId": acme.admin.id, "reason": "to see what they see" });
+        let acting = app.post("/api/auth/impersonate").bearer(&world.sys_admin.token).json(body);
+        let acting = acting.send().await.expect(201)["accessToken"].as_str().unwrap().to_owned();
+        let ground = Self { world, stranger, disabled, ended, walker, walks, other, gone, acting };
         ground.sql("update groups set auto_join = false; delete from group_members").await;
         ground
     }
@@ -203,6 +211,10 @@ pub struct Approach {
 impl Approach {
     pub fn of(person: &Person) -> Self {
         Self { token: Some(person.token.clone()), ..Self::default() }
+    }
+    /// The SysAdmin who acts as Acme's admin.
+    pub fn acting(ground: &Ground) -> Self {
+        Self { token: Some(ground.acting.clone()), ..Self::default() }
     }
     pub fn nobody() -> Self {
         Self::default()

@@ -25,6 +25,9 @@ const EXCUSED: [(&str, &str); 2] = [
 const NOT_LOOKED_FOR: [&str; 4] =
     ["/ownerId", "/checks/0/ownerId", "/instances/0/instanceId", "/instances/0/roleIds/0"];
 
+/// An account that is there, and in no mandate that lets anybody act as its members.
+const IN_NO_SUCH_MANDATE: &str = "impersonation_not_allowed";
+
 const KINDS: [&str; 4] = ["unknown_user", "unknown_role", "unknown_feature", "unknown_group"];
 
 /// Where a body has a text: a JSON pointer, and whether it is an id.
@@ -114,6 +117,12 @@ fn told(answer: &Answer) -> [Value; 4] {
     ["status", "code", "detail", "errors"].map(|name| answer.body[name].clone())
 }
 
+/// Accounts belong to no mandate: the newcomer of one may be a member of another, and SysAdmins
+/// know them all.
+fn is_known_to_the_platform(answer: &Answer) -> bool {
+    answer.status.is_success() || answer.code() == IN_NO_SUCH_MANDATE
+}
+
 /// The places of a case's body that name something, as `operation pointer kind`.
 async fn naming(ground: &Ground, operation: &Operation, case: &Case) -> Vec<String> {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
@@ -162,8 +171,7 @@ async fn naming(ground: &Ground, operation: &Operation, case: &Case) -> Vec<Stri
             let foreign =
                 ask(ground, operation, case, &names, schema, (&pointer, &stranger.to_string()))
                     .await;
-            // Accounts belong to no mandate: the newcomer of one may be a member of another.
-            let is_platform_wide = kind == "unknown_user" && foreign.status.is_success();
+            let is_platform_wide = kind == "unknown_user" && is_known_to_the_platform(&foreign);
             assert!(
                 is_platform_wide || told(&foreign) == told(&answer),
                 "{place}: {} beside {}",

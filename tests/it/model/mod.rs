@@ -93,7 +93,7 @@ async fn perform(end: u64, next: &AtomicU64) -> Tally {
             return total;
         }
         let mut history = History::begin(seed).await;
-        history.play(if is_full() { STEPS } else { FEW_STEPS }).await;
+        Box::pin(history.play(if is_full() { STEPS } else { FEW_STEPS })).await;
         total.add(history.tally);
     }
 }

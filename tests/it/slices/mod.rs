@@ -31,6 +31,7 @@ mod groups;
 mod hash_upgrades;
 mod held_back;
 mod idempotency;
+mod impersonation;
 mod imports;
 mod instance_access;
 mod instances;

@@ -24,7 +24,7 @@ const OF_A_LINE: &str = "is told of its line, among the `items`";
 
 /// What a handler only seems to come to, since it shares a function with others. May only get
 /// longer with a reason.
-const NEVER: [(&str, &str, &str); 27] = [
+const NEVER: [(&str, &str, &str); 28] = [
     ("accept_invitation", "already_has_access", "nobody was admitted who is no member"),
     ("accept_invitation", "email_taken", "is answered `account_exists`"),
     ("accept_invitation", "grant_exceeds_own_access", OF_WHO_INVITED),
@@ -55,6 +55,7 @@ const NEVER: [(&str, &str, &str); 27] = [
     ),
     ("evaluate_access", "permission_denied", "about themselves everybody may ask"),
     ("evaluate_accesses", "permission_denied", "about themselves everybody may ask"),
+    ("get_my_features", "operation_not_allowed", "it is open to whoever acts as somebody else"),
     ("get_readiness", "database_unavailable", "it is one of the `checks` that `unavailable` tells"),
     ("remove_group_member", "grant_exceeds_own_access", "nobody comes near anybody"),
     ("remove_group_member", "self_escalation", "nobody comes near anybody"),

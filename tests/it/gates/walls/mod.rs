@@ -184,7 +184,9 @@ const MORE: &str = "
     insert into role_views (role_id, scope, mandate_id, view_name, allowed)
       values ('$irole', 'instance', '$mandate', 'editor', true);
     insert into audit_addresses (event_id, mandate_id, address)
-      values (gen_random_uuid(), '$mandate', '192.0.2.1')";
+      values (gen_random_uuid(), '$mandate', '192.0.2.1');
+    insert into audit_reasons (event_id, mandate_id, actor_id, target_user_id, reason)
+      values (gen_random_uuid(), '$mandate', '$admin', '$target', 'a ticket')";
 
 async fn app_count(app: &TestApp, statement: String) -> i64 {
     let mut connection = app.sql.acquire().await.unwrap();

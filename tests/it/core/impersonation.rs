@@ -1,0 +1,36 @@
+//! Acting as somebody else.
+
+use super::{ONLY_CASES, Slice};
+use crate::gates::cases::{
+    Trail::Both,
+    Unlike::{NoKey, NoVersion, NotPlayed},
+    case,
+};
+
+pub const SLICE: Slice = Slice {
+    cases: &[
+        case("start_impersonation", "/api/auth/impersonate", 201)
+            .body(r#"{"userId": "$target", "reason": "a ticket"}"#)
+            .told(Both)
+            .unlike(&[
+                (NoKey, "its answer holds a token"),
+                (NotPlayed, "what it opens is played by nobody yet"),
+            ]),
+        case("end_impersonation", "/api/auth/impersonate", 204)
+            .body(r#"{"userId": "$target"}"#)
+            .told(Both)
+            .unlike(&[
+                (NoVersion, "a session has none: it is there, or over"),
+                (NotPlayed, "what it opens is played by nobody yet"),
+            ]),
+    ],
+    platform_ids: &["acting"],
+    rows: "
+        update mandates set allow_impersonation = true
+        where id = '$mandate' and not allow_impersonation;
+        insert into sessions (id, user_id, created_at, expires_at, impersonated_by, impersonated_in)
+        select '$acting', '$target', now(), now() + interval '15 minutes', s.user_id, s.id
+        from sessions s join users u on u.id = s.user_id
+        where u.username = 'root' and s.impersonated_by is null order by s.id limit 1;",
+    ..ONLY_CASES
+};
