@@ -17,6 +17,8 @@ NAME = re.compile(r"\$([a-z]+)")
 PLACES = ("mandate", "instance")
 # Tokens that only a mail tells.
 MAILED = ("registertoken", "resettoken", "invitetoken")
+# What nobody else goes on with.
+BEGUN_BY_ONESELF = "start_impersonation"
 # Query parameters that only an earlier answer can tell.
 ONLY_FROM_ANSWERS = ("cursor",)
 
@@ -191,10 +193,12 @@ class Targets:
         return answer or {}
 
     def send(self, operation: Operation, uri: str, body: dict | None, by_driver: bool):
-        """By the driver, whose rows they then are; by the keeper where the driver may not."""
+        """By the driver, whose rows they then are; by the keeper where the driver may not. Of SysAdmins whoever began to act as
+        somebody else ends it."""
         world = self.world
         if operation.is_for_sys_admins:
-            return world.client.call(operation.method, uri, world.token(STEWARD), json=body)
+            own = operation.id == BEGUN_BY_ONESELF and world.role == SYS_ADMIN
+            return world.client.call(operation.method, uri, world.token(DRIVER if own else STEWARD), json=body)
         feature = next(iter(operation.clauses("feature")), None)
         if by_driver and feature:
             try:

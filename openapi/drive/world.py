@@ -187,6 +187,7 @@ class World:
     def _make_mandate(self) -> None:
         body = {"name": "Driven", "adminUserId": self.keeper_id}
         self.mandate = self.client.call("POST", "/api/mandates", self.token(STEWARD), json=body)["id"]
+        self.by_keeper("PATCH", f"/api/mandates/{self.mandate}", {"allowImpersonation": True})
         self.roles = self._labelled(f"/api/mandates/{self.mandate}/roles")
         self.instances, self.instance_roles = {}, {}
         for feature in FEATURES:
