@@ -38,6 +38,9 @@ create trigger end_impersonations after update on sessions referencing new table
 create function end_impersonations_of_users() returns trigger
 language plpgsql security definer set search_path = bailiwick, pg_temp as $$
 begin
+  perform 1 from sessions
+  where impersonated_by is not null and revoked_at is null
+    and (impersonated_by = new.id or user_id = new.id) order by id for no key update;
   update sessions set revoked_at = now()
   where impersonated_by is not null and revoked_at is null
     and (impersonated_by = new.id and not (new.is_sys_admin and new.enabled and new.erased_at is null)

@@ -6,11 +6,12 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 
 use super::actor::{Actor, RequestMeta};
 use super::audit::{self, Action, Event, ResourceType};
 use super::caller::{Caller, SessionContext};
+use super::load;
 use super::moment::Moment;
 use super::proof::Account;
 use super::services::Services;
@@ -18,7 +19,7 @@ use super::system::SystemContext;
 use crate::kernel::credentials::claims::Claims;
 use crate::kernel::db::{ActAs, Intent};
 use crate::kernel::error::Result;
-use crate::kernel::ids::{MandateId, UserId};
+use crate::kernel::ids::{MandateId, SessionId, UserId};
 
 /// Whoever may end an impersonation.
 #[derive(Debug, Clone)]
@@ -33,6 +34,7 @@ pub enum Impersonator {
 #[derive(Debug, Clone)]
 pub struct ImpersonatedRequest {
     user: UserId,
+    session: SessionId,
     by: UserId,
     meta: RequestMeta,
     moment: Moment,
@@ -40,49 +42,89 @@ pub struct ImpersonatedRequest {
 }
 
 /// What was asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct AskedFor {
     pub operation: String,
-    /// The mandate that the header names.
-    pub mandate: Option<MandateId>,
     /// What the path names last.
     pub object: Option<String>,
     /// All that the path names.
     pub path: Value,
     /// What was answered; nothing where whoever asked went away, or it took too long.
     pub status: Option<u16>,
+    pub place: Place,
+}
+
+/// Where a request turned out to work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Place {
+    /// It was refused, and named no mandate, or two.
+    #[default]
+    Nowhere,
+    /// It was refused where the header names this mandate, if that lets SysAdmins in.
+    At(MandateId),
+    /// It was let in, to what is no single mandate's.
+    Everywhere,
+    /// It was let in there.
+    In(MandateId),
 }
 
 impl ImpersonatedRequest {
     /// `None`: whose token it is acts as nobody else.
     pub(crate) fn of(claims: &Claims, meta: RequestMeta, services: Services) -> Option<Self> {
-        let (user, moment) = (claims.user, services.moment());
-        claims.impersonated_by.map(|by| Self { user, by, meta, moment, services })
+        let Claims { user, session, .. } = *claims;
+        let moment = services.moment();
+        claims.impersonated_by.map(|by| Self { user, session, by, meta, moment, services })
     }
 
-    /// Notes it in the trail of the mandate that it was for; where it was for none, in those of all
-    /// mandates that let SysAdmins act as this user; where none does by now, in the platform's.
+    /// Notes it: in the trail of the mandate that it worked in, or was refused in; where it told
+    /// what several know, in those of all that let SysAdmins act as this user; and in the
+    /// platform's where it belongs to none of these.
     pub(crate) async fn note(&self, asked: AskedFor) -> Result<()> {
         let mut transaction = self.services.db.begin(ActAs::System, Intent::Write).await?;
-        let open = open_to_impersonation(&mut *transaction, self.user).await?;
-        let named = open.iter().copied().find(|mandate| Some(*mandate) == asked.mandate);
-        let mut scopes: Vec<Option<MandateId>> = match named {
-            Some(mandate) => vec![Some(mandate)],
-            None => open.into_iter().map(Some).collect(),
-        };
-        if scopes.is_empty() {
-            scopes.push(None);
+        let was_let_in = matches!(asked.place, Place::Everywhere | Place::In(_));
+        if !was_let_in && !self.is_alive(&mut transaction).await? {
+            // Whoever has a token that is good no more writes nothing into anybody's trail.
+            return Ok(());
         }
-        let AskedFor { operation, object, path, status, .. } = asked;
-        let details = json!({ "operation": operation, "status": status, "path": path });
-        let event = match object {
-            Some(object) => Event::new(Action::ImpersonatedRequest, ResourceType::Request, object),
-            None => Event::of_nothing(Action::ImpersonatedRequest, ResourceType::Request),
-        };
-        let event = event.details(details);
-        audit::record_in(&mut transaction, self, &scopes, event).await?;
+        let scopes = self.scopes(&mut transaction, asked.place).await?;
+        audit::record_in(&mut transaction, self, &scopes, event(asked)).await?;
         transaction.commit().await
     }
+
+    async fn is_alive(&self, connection: &mut PgConnection) -> Result<bool> {
+        let found = load::alive(connection, &[(self.session, self.user)], &[]).await?;
+        Ok(found.sessions.iter().any(|(_, live)| live.expires_at > self.moment.now()))
+    }
+
+    async fn scopes(
+        &self,
+        connection: &mut PgConnection,
+        place: Place,
+    ) -> Result<Vec<Option<MandateId>>> {
+        Ok(match place {
+            Place::In(mandate) => vec![Some(mandate)],
+            Place::Nowhere => vec![None],
+            Place::Everywhere | Place::At(_) => {
+                let open = open_to_impersonation(connection, self.user).await?;
+                let concerned = |mandate: &MandateId| {
+                    place == Place::Everywhere || place == Place::At(*mandate)
+                };
+                let scopes: Vec<_> = open.into_iter().filter(concerned).map(Some).collect();
+                if scopes.is_empty() { vec![None] } else { scopes }
+            }
+        })
+    }
+}
+
+fn event(asked: AskedFor) -> Event {
+    let AskedFor { operation, object, path, status, .. } = asked;
+    let details = json!({ "operation": operation, "status": status, "path": path });
+    let (action, kind) = (Action::ImpersonatedRequest, ResourceType::Request);
+    let event = match object {
+        Some(object) => Event::new(action, kind, object),
+        None => Event::of_nothing(action, kind),
+    };
+    event.details(details)
 }
 
 impl Actor for ImpersonatedRequest {

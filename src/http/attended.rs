@@ -55,9 +55,11 @@ impl Attended {
         // anything.
         let path = route.is_none().then(|| shown(request.uri().path()));
         let signs_in = route.is_some_and(|route| SIGN_IN.contains(&route));
-        let user = identity.claims.filter(|_| !signs_in).map(|claims| display(claims.user));
+        let claims = identity.claims.filter(|_| !signs_in);
+        let user = claims.map(|claims| display(claims.user));
+        let impersonated_by = claims.and_then(|claims| claims.impersonated_by).map(display);
         tracing::error_span!(target: REQUEST, "request", request_id, method, route, path, user,
-            mandate = Empty)
+            impersonated_by, mandate = Empty)
     }
 
     pub fn answered(mut self, status: StatusCode) {

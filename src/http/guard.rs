@@ -238,7 +238,8 @@ async fn let_in<C: Context>(
     if !guarding.terms.looks_at_tokens() {
         return admitted::<C>(&guarding, request, next).await.into_response();
     }
-    let (told, request) = Impersonated::of(&guarding.app, request, &guarding.operations).await;
+    let route = (&guarding.operations, &guarding.origins);
+    let (told, request) = Impersonated::of(&guarding.app, request, route).await;
     let response = admitted::<C>(&guarding, request, next).await.into_response();
     told.answered(response).await
 }

@@ -3,8 +3,10 @@
 use axum::extract::Request;
 
 use super::attended::log_mandate;
+use super::impersonated::Worked;
 use super::rate_limit::{Identity, Purse, named_mandate};
 use crate::context::authorize::Context;
+use crate::context::impersonation::Place;
 use crate::context::path::RequestPath;
 use crate::http::app::App;
 use crate::kernel::error::{Code, Result};
@@ -17,8 +19,12 @@ pub(super) fn note_mandate<C: Context>(
     path: RequestPath<'_>,
     authorized: &Result<C>,
 ) -> Result<()> {
-    if let Some(mandate) = authorized.as_ref().ok().and_then(|context| context.works_in(path)) {
+    let let_in = authorized.as_ref().ok().map(|context| context.works_in(path));
+    if let Some(mandate) = let_in.flatten() {
         log_mandate(mandate);
+    }
+    if let (Some(worked), Some(place)) = (request.extensions().get::<Worked>(), let_in) {
+        worked.note(place.map_or(Place::Everywhere, Place::In));
     }
     if let Some(purse) = request.extensions().get::<Purse>() {
         purse.settle(member_of(app, request, authorized))?;

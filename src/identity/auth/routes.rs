@@ -201,15 +201,18 @@ async fn verified(
     responses((status = 204, description = "Signed out")))]
 async fn logout(context: SessionContext) -> Result<NoContent> {
     let (caller, session) = (context.caller(), context.session());
-    let mut writing = caller.write().await?;
-    if !sessions::end_own(&mut writing, &context).await? {
-        // Another request was faster, and told of it.
-        return Err(unauthenticated());
-    }
-    let event =
-        Event::new(Action::UserSignedOut, ResourceType::Session, session).target(caller.user());
-    let recorded = audit::record_platform(&mut writing, caller, event).await?;
-    writing.commit(recorded).await?;
+    retrying(async || {
+        let mut writing = caller.write().await?;
+        if !sessions::end_own(&mut writing, &context).await? {
+            // Another request was faster, and told of it.
+            return Err(unauthenticated());
+        }
+        let event =
+            Event::new(Action::UserSignedOut, ResourceType::Session, session).target(caller.user());
+        let recorded = audit::record_platform(&mut writing, caller, event).await?;
+        writing.commit(recorded).await
+    })
+    .await?;
     Ok(NoContent)
 }
 

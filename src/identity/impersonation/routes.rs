@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::store::{self, NewImpersonation, Target};
+use super::store::{self, Target};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::authorize::{not_in_their_place, unauthenticated};
 use crate::context::change::retrying;
@@ -113,19 +113,24 @@ async fn start(
         return Err(Error::new(Code::ImpersonationNotAllowed, detail));
     }
     let now = change.context.now();
+    // First, as whoever ends it does: then nobody waits for the other.
+    let parent = store::hold(&mut change, system.system(), (by, parent))
+        .await?
+        .ok_or_else(unauthenticated)?;
     store::end(&mut change, account, (by, now)).await?;
-    let new = NewImpersonation { id: SessionId::new(), by, parent, now, lasts: LASTS };
-    let opened = store::open(&mut change, account, &new).await?.ok_or_else(unauthenticated)?;
-    let event = Event::new(Action::ImpersonationStarted, ResourceType::Session, new.id)
+    let id = SessionId::new();
+    let ends_at = parent.ends_at.min(now + LASTS);
+    store::open(&mut change, account, (id, &parent), (now, ends_at)).await?;
+    let event = Event::new(Action::ImpersonationStarted, ResourceType::Session, id)
         .target(account.user())
         .because(reason);
     let recorded = change.record_everywhere(&mandates, event).await?;
     change.commit(recorded).await?;
     let signed_in = SignedIn {
         user: account.user(),
-        session: new.id,
-        at: opened.signed_in_at,
-        ends_at: opened.ends_at,
+        session: id,
+        at: parent.created_at,
+        ends_at,
         impersonated_by: Some(by),
     };
     Ok((signed_in, now))
@@ -149,7 +154,7 @@ async fn end_impersonation(
 ) -> Result<NoContent> {
     let named = body.map(|body| body.user_id);
     match impersonator {
-        Impersonator::Acting(context) => end_own(&context, named).await?,
+        Impersonator::Acting(context) => retrying(|| end_own(&context, named)).await?,
         Impersonator::Oneself(system) => {
             let named = named.ok_or_else(|| {
                 FieldError::new("/userId", "required", "is required with a token of one's own")

@@ -1,10 +1,10 @@
 //! Sessions in which somebody else acts. They hang on the session that they were begun in: triggers
 //! of migration 0036 end them with it.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::context::Account;
+use crate::context::{Account, System};
 use crate::kernel::error::Result;
 use crate::kernel::ids::{SessionId, UserId};
 
@@ -27,51 +27,58 @@ pub(super) async fn target(
     Ok(found.fetch_optional(connection).await?)
 }
 
-/// A session that is to be opened: as whom, by whom, and in which session of theirs.
-pub(super) struct NewImpersonation {
+/// The session of a SysAdmin in which one is begun.
+pub(super) struct Parent {
     pub id: SessionId,
     pub by: UserId,
-    pub parent: SessionId,
-    pub now: DateTime<Utc>,
-    pub lasts: Duration,
-}
-
-pub(super) struct Opened {
+    pub created_at: DateTime<Utc>,
+    /// Unless it is renewed.
     pub ends_at: DateTime<Utc>,
-    /// When the SysAdmin signed in.
-    pub signed_in_at: DateTime<Utc>,
 }
 
-/// Opens it, where the session that it hangs on has not ended; that one does not end meanwhile. It
-/// knows no device and no address: these are the SysAdmin's, and would be told to the user.
+/// Where it has not ended: it does not end meanwhile.
+pub(super) async fn hold(
+    connection: &mut PgConnection,
+    _: System,
+    (by, parent): (UserId, SessionId),
+) -> Result<Option<Parent>> {
+    let found = sqlx::query!(
+        r#"select s.created_at,
+             session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,
+                          true) as "ends_at!"
+           from sessions s left join session_refreshes r on r.session_id = s.id
+           where s.id = $1 and s.user_id = $2 and s.revoked_at is null
+             and s.impersonated_by is null for share of s"#,
+        parent.uuid(),
+        by.uuid(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(found.map(|row| Parent { id: parent, by, created_at: row.created_at, ends_at: row.ends_at }))
+}
+
+/// Opens a session of this account's that hangs on that one. It knows no device and no address:
+/// these are the SysAdmin's, and would be told to the user.
 pub(super) async fn open(
     connection: &mut PgConnection,
     account: Account,
-    new: &NewImpersonation,
-) -> Result<Option<Opened>> {
-    let opened = sqlx::query_as!(
-        Opened,
-        r#"with parent as (
-             select s.id, s.user_id, s.created_at, s.expires_at, r.refreshed_at, r.idle_until
-             from sessions s left join session_refreshes r on r.session_id = s.id
-             where s.id = $2 and s.user_id = $3 and s.revoked_at is null
-               and s.impersonated_by is null for share of s)
-           insert into sessions
-             (id, user_id, created_at, expires_at, impersonated_by, impersonated_in)
-           select $1, $4, $5,
-             least($6, session_ends(p.created_at, p.expires_at, p.refreshed_at, p.idle_until,
-                                    true)),
-             p.user_id, p.id from parent p
-           returning expires_at as ends_at,
-             (select created_at from parent) as "signed_in_at!""#,
-        new.id.uuid(),
-        new.parent.uuid(),
-        new.by.uuid(),
+    (id, parent): (SessionId, &Parent),
+    (now, ends_at): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<()> {
+    sqlx::query!(
+        "insert into sessions
+           (id, user_id, created_at, expires_at, impersonated_by, impersonated_in)
+         values ($1, $2, $3, $4, $5, $6)",
+        id.uuid(),
         account.user().uuid(),
-        new.now,
-        new.now + new.lasts,
-    );
-    Ok(opened.fetch_optional(connection).await?)
+        now,
+        ends_at,
+        parent.by.uuid(),
+        parent.id.uuid(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Ends what somebody does as this account; how many sessions those were.

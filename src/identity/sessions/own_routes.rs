@@ -70,8 +70,11 @@ async fn end_session(
     FromPath(SessionPath { session_id: session }): FromPath<SessionPath>,
 ) -> Result<NoContent> {
     let caller = context.caller();
-    let mut writing = caller.write().await?;
-    let recorded = end_one(&mut writing, caller, caller.account(), session).await?;
-    writing.commit(recorded).await?;
+    retrying(async || {
+        let mut writing = caller.write().await?;
+        let recorded = end_one(&mut writing, caller, caller.account(), session).await?;
+        writing.commit(recorded).await
+    })
+    .await?;
     Ok(NoContent)
 }

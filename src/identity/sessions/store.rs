@@ -214,14 +214,18 @@ pub async fn end_all(
 }
 
 /// Ends the sessions that are over as those of a SysAdmin, before the account is one no more: what
-/// would last longer then does not come back.
+/// would last longer then does not come back. With them those in which they act as others, which a
+/// trigger would end only when the account has changed, and its epoch is held.
 pub async fn end_what_is_over(
     connection: &mut PgConnection,
     account: Account,
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "update sessions s set revoked_at = $2
+        "with acted as (
+           update sessions set revoked_at = $2
+           where impersonated_by = $1 and revoked_at is null and expires_at > $2)
+         update sessions s set revoked_at = $2
          from users u, session_refreshes r
          where s.user_id = $1 and u.id = $1 and r.session_id = s.id and s.revoked_at is null
            and session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,

@@ -91,11 +91,14 @@ async fn end_user_session(
     >,
 ) -> Result<NoContent> {
     let account = system.system().account(user);
-    let mut writing = system.write().await?;
-    if find::find(&mut writing, account).await?.is_none() {
-        return Err(find::missing(&mut writing, account).await?);
-    }
-    let recorded = sessions::end_one(&mut writing, &system, account, session).await?;
-    writing.commit(recorded).await?;
+    retrying(async || {
+        let mut writing = system.write().await?;
+        if find::find(&mut writing, account).await?.is_none() {
+            return Err(find::missing(&mut writing, account).await?);
+        }
+        let recorded = sessions::end_one(&mut writing, &system, account, session).await?;
+        writing.commit(recorded).await
+    })
+    .await?;
     Ok(NoContent)
 }

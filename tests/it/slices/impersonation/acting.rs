@@ -2,10 +2,12 @@
 
 use axum::http::Method;
 use serde_json::{Value, json};
+use sqlx::Executor;
 use uuid::Uuid;
 
 use super::world;
 use crate::harness::World;
+use crate::harness::held::so_many_wait;
 use crate::harness::world::Person;
 
 const PLAYBOOKS: &str = "/api/playbooks";
@@ -132,6 +134,25 @@ async fn it_reaches_the_mandates_that_allow_it_and_no_others_on_every_node() {
         in_globex(app).await.refused(403, "mandate_access_denied");
     }
     assert!(sees(&acting).await.is_empty());
+}
+
+/// It is asked again under the locks of a change: between the guard and these it was switched off.
+#[tokio::test]
+async fn a_change_that_waited_is_not_made_where_it_is_allowed_no_more() {
+    let world = world().await;
+    let acme = &world.acme;
+    let acting = world.as_if(&acme.admin).await;
+    let desk = world.desk(&acting, acme);
+    let mut switching = world.app.sql.acquire().await.unwrap().detach();
+    switching.execute("begin").await.unwrap();
+    let off = "update mandates set allow_impersonation = false where id = $1";
+    sqlx::query(off).bind(acme.id).execute(&mut switching).await.unwrap();
+    let renaming = desk.patch(acme.path(""), json!({ "name": "Acme Holding" }));
+    let (refused, ()) = tokio::join!(renaming, async {
+        so_many_wait(&world.app.sql, 1).await;
+        switching.execute("commit").await.unwrap();
+    });
+    refused.refused(403, "mandate_access_denied");
 }
 
 /// Colleagues see more than the username of who has used the mandate: support uses it for nobody.

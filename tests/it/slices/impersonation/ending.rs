@@ -121,9 +121,9 @@ async fn a_new_one_as_the_same_person_takes_its_place() {
 #[tokio::test]
 async fn it_is_over_after_a_quarter_of_an_hour() {
     let begun = Begun::now().await;
-    begun.world.app.clock.advance(Duration::minutes(15) - Duration::seconds(1));
+    begun.world.app.clock.advance(Duration::minutes(14));
     begun.goes_on().await;
-    begun.world.app.clock.advance(Duration::seconds(2));
+    begun.world.app.clock.advance(Duration::minutes(1));
     begun.is_over().await;
 }
 
@@ -205,6 +205,39 @@ async fn it_ends_when_the_person_becomes_a_sys_admin_or_is_gone() {
     let member = format!("{}?mode=erase", account(begun.member()));
     begun.world.root().delete(member).await.expect(200);
     begun.is_over().await;
+}
+
+/// Whatever races: nobody is told of a failure, and nothing outlives what it hangs on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_begins_while_all_of_it_ends_is_left_with_nothing() {
+    let begun = Begun::now().await;
+    let (world, app) = (&begun.world, &begun.world.app);
+    let other = begun.another_sys_admin().await;
+    let root = account(&world.sys_admin);
+    for round in 0..12 {
+        let again = Person { token: app.sign_in("root").await, ..world.sys_admin.clone() };
+        world.impersonate(&again, begun.member()).await.expect(201);
+        let ending = async {
+            match round % 3 {
+                0 => app.post("/api/auth/logout").bearer(&again.token).send().await,
+                1 => {
+                    let demoted = json!({ "isSysAdmin": false });
+                    world.bare(&other).patch(&*root, demoted).await
+                }
+                _ => world.bare(&other).delete(format!("{root}/sessions")).await,
+            }
+        };
+        let (ended, begun_again) = tokio::join!(ending, world.impersonate(&again, begun.member()));
+        assert!(ended.status.is_success(), "{} {}", ended.status, ended.body);
+        assert!([201, 401, 403].contains(&begun_again.status.as_u16()), "{}", begun_again.body);
+        let alive = "select count(*) from sessions s join sessions p on p.id = s.impersonated_in
+                     where s.revoked_at is null and p.revoked_at is not null";
+        assert_eq!(app.count(alive).await, 0, "{round}");
+        world.bare(&other).patch(&*root, json!({ "isSysAdmin": true })).await.expect(200);
+        let acted = "select count(*) from sessions where impersonated_by is not null
+                     and revoked_at is null";
+        assert_eq!(app.count(acted).await, 0, "{round}");
+    }
 }
 
 /// Removed from the mandate that allows it, they can still be acted as nowhere.

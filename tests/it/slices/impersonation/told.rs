@@ -84,20 +84,78 @@ async fn every_request_is_told_once_with_operation_status_and_object() {
     assert!(requests(&world, &world.globex).await.is_empty());
 }
 
-/// Where it is tried outside the mandates that allow it, these hear of it, and not the others.
+/// Where it is tried outside the mandates that allow it, the platform hears of it: neither does one
+/// mandate hear of another, nor one that allows nothing.
 #[tokio::test]
-async fn a_try_elsewhere_is_told_where_it_is_allowed() {
+async fn a_try_elsewhere_is_told_to_the_platform() {
     let world = world().await;
     let acting = world.as_if(&world.acme.member.clone()).await;
-    let elsewhere = world.desk(&acting, &world.globex).get("/api/access/me").await;
-    elsewhere.refused(403, "mandate_access_denied");
-    let [told] = &requests(&world, &world.acme).await[..] else { panic!() };
-    assert_eq!(told["details"]["status"], 403);
-    assert!(requests(&world, &world.globex).await.is_empty());
-    // Where it is allowed nowhere any more, the platform hears of it.
+    let (acme, globex) = (world.desk(&acting, &world.acme), world.desk(&acting, &world.globex));
+    globex.get("/api/access/me").await.refused(403, "mandate_access_denied");
+    acme.get(world.globex.path("")).await.refused(403, "mandate_access_denied");
+    acme.post(world.globex.path("/users"), json!({})).await.refused(403, "operation_not_allowed");
+    for tenant in [&world.acme, &world.globex] {
+        assert!(requests(&world, tenant).await.is_empty());
+    }
+    assert_eq!(world.told_to_platform("impersonated_request").await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_try_where_it_is_allowed_no_more_is_told_to_the_platform() {
+    let world = world().await;
+    let acting = world.as_if(&world.acme.member.clone()).await;
     world.allow(&world.acme, false).await;
     world.desk(&acting, &world.acme).get("/api/access/me").await;
     assert_eq!(world.told_to_platform("impersonated_request").await.len(), 1);
+}
+
+/// What tells of several mandates is told to each of them, whichever the header names.
+#[tokio::test]
+async fn what_shows_several_mandates_is_told_to_each() {
+    let world = world().await;
+    let (acme, globex, member) = (&world.acme, &world.globex, world.acme.member.clone());
+    let body = json!({ "targetUserId": member.id, "roleIds": [globex.role("user")] });
+    world.desk(&globex.admin, globex).post(globex.path("/users"), body).await.expect(201);
+    world.allow(globex, true).await;
+    let acting = world.as_if(&member).await;
+    for path in ["/api/features/my", "/api/auth/me"] {
+        world.desk(&acting, acme).get(path).await.expect(200);
+    }
+    for tenant in [acme, globex] {
+        assert_eq!(requests(&world, tenant).await.len(), 2);
+    }
+}
+
+/// Whoever has a token of before cannot make the trail tell of what nobody does.
+#[tokio::test]
+async fn a_token_that_is_good_no_more_is_told_of_by_nothing() {
+    let world = world().await;
+    let acting = world.as_if(&world.acme.member.clone()).await;
+    let desk = world.desk(&acting, &world.acme);
+    desk.delete(IMPERSONATE).await.expect(204);
+    let before = requests(&world, &world.acme).await.len();
+    desk.get("/api/access/me?odd=1").await.refused(400, "unknown_parameter");
+    desk.get("/api/access/me").await.refused(401, "unauthenticated");
+    assert_eq!(requests(&world, &world.acme).await.len(), before);
+    assert!(world.told_to_platform("impersonated_request").await.is_empty());
+}
+
+/// Whatever the path holds.
+#[tokio::test]
+async fn what_nobody_can_store_is_told_of_all_the_same() {
+    let world = world().await;
+    let (acme, member) = (&world.acme, world.acme.member.clone());
+    world.admit(acme, member.id, &[acme.instance_role("playbooks-admin")]).await;
+    let acting = world.as_if(&member).await;
+    let desk = world.desk(&acting, acme);
+    let long = "longer-than-any-name-".repeat(70);
+    for name in ["a%00b", &*long] {
+        let answer = desk.get(format!("/api/playbooks/{name}")).await;
+        assert!(answer.status.is_client_error(), "{}", answer.status);
+    }
+    let told = requests(&world, acme).await;
+    let objects: Vec<_> = told.iter().map(|event| event["resourceId"].as_str().unwrap()).collect();
+    assert_eq!(objects, [&long[..200], "ab"]);
 }
 
 #[tokio::test]
