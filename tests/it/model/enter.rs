@@ -7,6 +7,7 @@ use super::call::Call;
 use super::reply::Refusal;
 use super::world::World;
 use super::world::access::least;
+use super::world::impersonation::is_open_to_impersonation;
 
 /// What a route asks of its caller: the guards of the contract.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,8 @@ pub enum Guard {
     /// is one.
     Asking(Option<(&'static str, usize)>),
     Sys,
+    /// A SysAdmin, or who acts as somebody else.
+    Impersonator,
     SysOrOneself,
     Oneself,
     /// A table of the mandate.
@@ -47,6 +50,8 @@ pub enum Guard {
 pub struct Entered {
     pub user: Uuid,
     pub session: usize,
+    /// The SysAdmin who acts as this user.
+    pub by: Option<Uuid>,
     /// Whether the account has the flag `isSysAdmin`.
     pub flag: bool,
     /// Whether they act as a SysAdmin here: then no roles are looked at.
@@ -61,7 +66,27 @@ impl Entered {
     }
     /// Somebody who acts in a mandate through another's call.
     pub fn in_name_of(user: Uuid, flag: bool, as_sys: bool, mandate: Uuid) -> Self {
-        Self { user, session: 0, flag, as_sys, mandate: Some(mandate), instance: None }
+        let nobody = Self::nobody();
+        Self { user, flag, as_sys, mandate: Some(mandate), ..nobody }
+    }
+    pub fn nobody() -> Self {
+        Self {
+            user: Uuid::nil(),
+            session: 0,
+            by: None,
+            flag: false,
+            as_sys: false,
+            mandate: None,
+            instance: None,
+        }
+    }
+    /// Whether the call works in the mandate that the header names, and in no other.
+    pub fn works_in_mandate(&self, call: &Call) -> bool {
+        let looks = !matches!(
+            call.operation.guard,
+            Guard::User | Guard::Impersonator | Guard::Sys | Guard::SysOrOneself | Guard::Oneself
+        );
+        looks && self.mandate.is_some()
     }
     /// The same in an instance.
     pub fn at(self, instance: Uuid) -> Self {
@@ -84,6 +109,10 @@ impl Entered {
 
 /// What somebody may do whose password somebody else chose.
 const WITH_ANY_PASSWORD: [&str; 3] = ["get_me", "change_password", "logout"];
+
+pub fn not_in_their_place() -> Refusal {
+    Refusal::of(403, "operation_not_allowed")
+}
 
 type Let<T> = Result<T, Refusal>;
 
@@ -119,7 +148,7 @@ impl World {
                 .any(|id| self.in_mandate(*id, user).level(table, operation) > 0)
         };
         match guard {
-            Guard::Sys => self.user(user).sys_admin,
+            Guard::Sys | Guard::Impersonator => self.user(user).sys_admin,
             Guard::Feature(code, ..) => open(code),
             Guard::Mandate(table, operation) => opens(table, operation),
             Guard::MandateOrSys(table, operation)
@@ -135,14 +164,7 @@ impl World {
     /// they are refused thereafter.
     pub fn enter(&self, call: &Call) -> Let<Entered> {
         self.visited.set(None);
-        let nobody = Entered {
-            user: Uuid::nil(),
-            session: 0,
-            flag: false,
-            as_sys: false,
-            mandate: None,
-            instance: None,
-        };
+        let nobody = Entered::nobody();
         let public = matches!(call.operation.guard, Guard::Public);
         let unauthenticated = || Refusal::of(401, "unauthenticated");
         let session = call.session.filter(|_| !public);
@@ -159,11 +181,15 @@ impl World {
         if self.sessions[session].ended || !user.active() {
             return Err(unauthenticated());
         }
-        if user.must_change && !WITH_ANY_PASSWORD.contains(&call.operation.id) {
+        let by = self.sessions[session].by.map(|(by, _)| by);
+        if by.is_some() && !is_open_to_impersonation(call) {
+            return Err(not_in_their_place());
+        }
+        if by.is_none() && user.must_change && !WITH_ANY_PASSWORD.contains(&call.operation.id) {
             return Err(Refusal::of(403, "password_change_required"));
         }
-        let entered =
-            Entered { user: user.id, session, flag: user.sys_admin, mandate, instance, ..nobody };
+        let flag = user.sys_admin && by.is_none();
+        let entered = Entered { user: user.id, session, by, flag, mandate, instance, ..nobody };
         self.decide(call, entered)
     }
 
@@ -178,7 +204,10 @@ impl World {
                 Ok(entered)
             }
             Guard::Oneself => Err(Refusal::for_oneself()),
-            Guard::Sys | Guard::SysOrOneself => Err(Refusal::for_sys_admins()),
+            Guard::Impersonator if sys || entered.by.is_some() => Ok(entered),
+            Guard::Sys | Guard::SysOrOneself | Guard::Impersonator => {
+                Err(Refusal::for_sys_admins())
+            }
             Guard::MandateOrSys(..)
             | Guard::MandateOrEverywhere(..)
             | Guard::MandateOrSysOrOneself(..)
@@ -254,10 +283,11 @@ impl World {
         if call.names("mandateId") && call.id("mandateId")? != mandate {
             return Err(no_mandate());
         }
-        if !self.is_alive(mandate, entered.user) {
+        let lets_in = entered.by.is_none() || self.mandate(mandate).is_some_and(|row| row.allows);
+        if !self.is_alive(mandate, entered.user) || !lets_in {
             return Err(no_mandate());
         }
-        if !call.is_dry_run() {
+        if !call.is_dry_run() && entered.by.is_none() {
             self.visited.set(Some((mandate, entered.user)));
         }
         Ok(entered)

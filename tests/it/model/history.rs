@@ -34,9 +34,16 @@ const WANTED: usize = 8;
 const WANTED_BY_OTHERS: [(&str, usize); 2] =
     [("create_booking", 4 * WANTED), ("invite_member", 7 * WANTED)];
 /// What takes somebody who was invited before, and is so the more often refused; and inviting them,
-/// since each of the others uses them up.
-const OF_INVITATIONS: [&str; 4] =
-    ["invite_member", "revoke_invitation", "resend_invitation", "accept_invitation"];
+/// since each of the others uses them up. So with acting as somebody.
+const AFTER_ANOTHER: [&str; 7] = [
+    "restore_mandate",
+    "invite_member",
+    "revoke_invitation",
+    "resend_invitation",
+    "accept_invitation",
+    "start_impersonation",
+    "end_impersonation",
+];
 /// How many calls are made up until one is found that will succeed.
 const TRIES: usize = 20;
 /// How many operations are tried so.
@@ -202,7 +209,7 @@ impl History {
     /// Tokens of new sessions and cursors of new pages.
     fn learn(&mut self, call: &Call, told: &Told, expected: &Outcome, answer: &Answer) {
         let Ok(reply) = expected else { return };
-        if call.operation.id == "login" {
+        if ["login", "start_impersonation"].contains(&call.operation.id) {
             self.tokens.push(answer.body["accessToken"].as_str().unwrap().to_owned());
         }
         if let Some(token) = answer.body["refreshToken"].as_str() {
@@ -280,7 +287,7 @@ impl History {
         let weight = |operation: &Operation| match operation.guard {
             Guard::Feature(..) if lagging(operation) => 8,
             Guard::Instance { .. } if lagging(operation) => 4,
-            _ if lagging(operation) && OF_INVITATIONS.contains(&operation.id) => 5,
+            _ if lagging(operation) && AFTER_ANOTHER.contains(&operation.id) => 5,
             _ if lagging(operation) => 2,
             _ => 1,
         };

@@ -51,7 +51,7 @@ use history::History;
 use tally::Tally;
 
 const HISTORIES: u64 = 24;
-const STEPS: usize = 1_150;
+const STEPS: usize = 1_300;
 /// Where not all is played.
 const FEW_STEPS: usize = 400;
 /// How often each mutating operation must have been answered with success in all histories

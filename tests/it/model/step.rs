@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::admit::levels_by_row;
 use super::call::Call;
-use super::enter::Entered;
+use super::enter::{Entered, Guard};
 use super::operations::Told;
 use super::reply::{Outcome, Reply};
 use super::world::access::{Merged, NEAR, OPERATIONS, READ, letter};
@@ -27,11 +27,33 @@ impl World {
         if let Some((mandate, user)) = self.visited.take() {
             self.member_mut(mandate, user).used = true;
         }
-        let entered = entered?;
-        if call.is_dry_run() && call.operation.id != "sync_instance_roles" {
-            return self.preview(call, told, &entered);
+        let acts = self.who_acts(call);
+        self.acting = acts.map(|(by, _)| by);
+        let outcome = match &entered {
+            Ok(entered) => self.played(call, told, entered),
+            Err(refusal) => Err(refusal.clone()),
+        };
+        self.acting = None;
+        if let Some(acts) = acts {
+            self.tell_of_request(call, acts, (&entered, &outcome));
         }
-        (call.operation.play)(self, &entered, call, told)
+        self.settle_impersonations();
+        outcome
+    }
+
+    /// Who acts as whom in the call, if its session is alive and matters.
+    fn who_acts(&self, call: &Call) -> Option<(Uuid, Uuid)> {
+        let session = &self.sessions[call.session?];
+        let matters = !matches!(call.operation.guard, Guard::Public);
+        let (by, _) = session.by.filter(|_| matters && !session.ended)?;
+        self.user(session.user).active().then_some((by, session.user))
+    }
+
+    fn played(&mut self, call: &Call, told: &Told, entered: &Entered) -> Outcome {
+        if call.is_dry_run() && call.operation.id != "sync_instance_roles" {
+            return self.preview(call, told, entered);
+        }
+        (call.operation.play)(self, entered, call, told)
     }
 
     /// The code that the call would be refused with, as far as it can be told without making it.

@@ -82,7 +82,7 @@ fn login(world: &mut World, _: &Entered, call: &Call, told: &Told) -> Outcome {
         // Until then any address of the account would do.
         world.end_mailed_tokens(user);
     }
-    world.sessions.push(Session { id: told.session, user, ended: false, number: 1 });
+    world.sessions.push(Session { id: told.session, user, ended: false, number: 1, by: None });
     world.note_everywhere(user, &[], &Event::of("user_signed_in", "session", "~").target(user));
     Ok(Reply::ok(json!({ "accessToken": "~", "tokenType": "Bearer", "refreshToken": "~bwr_" })))
 }
@@ -191,7 +191,9 @@ fn me(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
         .iter()
         .map(|row| row.id)
         .filter(|id| world.is_alive(*id, entered.user))
+        .filter(|id| entered.by.is_none() || world.mandate(*id).unwrap().allows)
         .collect();
+    let is_known = open.iter().any(|id| world.member(*id, entered.user).unwrap().used);
     open.sort_by_key(|id| (key(&world.mandate(*id).unwrap().name), *id));
     let mandate = |id: Uuid| {
         let mandate = world.mandate(id).unwrap();
@@ -203,7 +205,17 @@ fn me(world: &mut World, entered: &Entered, _: &Call, _: &Told) -> Outcome {
         json!({ "id": id, "name": mandate.name, "code": mandate.code, "roles": roles })
     };
     let mut answer = world.user(entered.user).answer();
+    if entered.by.is_some() {
+        answer["mustChangePassword"] = json!(false);
+        for field in ["email", "firstName", "lastName"].iter().filter(|_| !is_known) {
+            answer[*field] = json!(null);
+        }
+        if !is_known {
+            answer["emailVerified"] = json!(false);
+        }
+    }
     answer["mandates"] = open.into_iter().map(mandate).collect::<Value>();
-    answer["session"] = json!({ "id": world.sessions[entered.session].id });
+    answer["session"] =
+        json!({ "id": world.sessions[entered.session].id, "impersonatedBy": entered.by });
     Ok(Reply::ok(answer))
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::model::call::Call;
 use crate::model::dice::Dice;
-use crate::model::enter::{Entered, Guard, require_version};
+use crate::model::enter::{Entered, Guard, not_in_their_place, require_version};
 use crate::model::operations::{LIST, Operation, Told};
 use crate::model::pages::{Asked, Row};
 use crate::model::reply::{Outcome, Refusal, Reply};
@@ -156,6 +156,7 @@ fn create(world: &mut World, entered: &Entered, call: &Call, told: &Told) -> Out
         enabled: true,
         deleted: false,
         limits: Map::new(),
+        allows: false,
         version: 1,
     });
     let everyone = Group {
@@ -192,10 +193,12 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
     let (name, enabled) = (dice.name(), dice.chance(if disabled { 0.95 } else { 0.6 }));
     let language = ["en", "fr", "no language"][dice.below(3)];
     let code = ["acme", "globex-2", "zeta"][dice.below(3)];
+    let allows = dice.chance(0.8);
     let mut body = dice.some(vec![("name", 0.7, json!(name)), ("language", 0.3, json!(language))]);
     body.extend(dice.some(vec![
         ("enabled", if disabled { 0.7 } else { 0.1 }, json!(enabled)),
         ("code", 0.1, json!(code)),
+        ("allowImpersonation", 0.3, json!(allows)),
     ]));
     dice.send(body.into());
     let version = dice.world.mandate(mandate)?.version;
@@ -204,17 +207,25 @@ fn draw_update(dice: &mut Dice<'_>) -> Option<()> {
 }
 
 fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
-    const FIELDS: [shape::Field; 5] = [
+    const FIELDS: [shape::Field; 6] = [
         may_but_null("name", Kind::Text),
         may_but_null("code", Kind::Text),
         may_but_null("language", Kind::Text),
         may_but_null("enabled", Kind::Flag),
+        may_but_null("allowImpersonation", Kind::Flag),
         may_but_null("version", Kind::Whole),
     ];
     let body = shaped(call, &FIELDS)?;
     let (name, code, language) =
         (shape::named(body, "name")?, shape::code(body)?, shape::language(body)?);
     let enabled = shape::flag(body, "enabled");
+    let allows = shape::flag(body, "allowImpersonation");
+    if allows.is_some() && entered.by.is_some() {
+        return Err(not_in_their_place());
+    }
+    if allows.is_some() && (entered.as_sys || !world.is_admin(entered.mandate(), entered.user)) {
+        return Err(Refusal::of(403, "permission_denied"));
+    }
     // Name and language by the mandate's admins; the rest by SysAdmins only.
     if !entered.as_sys && (code.is_some() || enabled.is_some()) {
         return Err(Refusal::for_sys_admins());
@@ -230,6 +241,7 @@ fn update(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcom
     mandate.code = code.unwrap_or_else(|| mandate.code.clone());
     mandate.language = language.unwrap_or_else(|| mandate.language.clone());
     mandate.enabled = enabled.unwrap_or(mandate.enabled);
+    mandate.allows = allows.unwrap_or(mandate.allows);
     if *mandate == before {
         return Ok(Reply::ok(world.mandate_answer(world.mandate(id).unwrap())));
     }

@@ -66,6 +66,7 @@ fn my(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
     }
     let mut mandates: Vec<_> =
         world.mandates.iter().filter(|row| world.is_alive(row.id, entered.user)).collect();
+    mandates.retain(|row| entered.by.is_none() || row.allows);
     mandates.sort_by_key(|row| (key(&row.name), row.id));
     let mut answers = Vec::new();
     for mandate in mandates {

@@ -85,7 +85,8 @@ fn listed(world: &World, entered: &Entered, call: &Call, user: Uuid) -> Outcome 
     let rows = world.sessions.iter().enumerate();
     let rows = rows.filter(|(_, row)| row.user == user && !row.ended).map(|(index, row)| {
         let value = json!({
-            "id": row.id, "current": row.id == current, "client": null, "impersonatedBy": null,
+            "id": row.id, "current": row.id == current, "client": null,
+            "impersonatedBy": row.by.map(|(by, _)| by),
         });
         Row::of(format!("{index:09}"), row.id, value)
     });

@@ -82,7 +82,8 @@ impl World {
         let open = self
             .sessions
             .iter()
-            .filter(|session| !session.ended && self.user(session.user).active());
+            .filter(|session| !session.ended && session.by.is_none())
+            .filter(|session| self.user(session.user).active());
         open.map(|session| session.user).collect()
     }
     /// Signs somebody out everywhere.

@@ -4,6 +4,7 @@
 
 pub mod access;
 mod finding;
+pub mod impersonation;
 pub mod invitations;
 pub mod mail;
 mod people;
@@ -69,6 +70,8 @@ pub struct World {
     /// Counts memberships, which lists can be sorted by, and invitations.
     pub joined: usize,
     pub invited: usize,
+    /// The SysAdmin who acts as somebody else in the present call.
+    pub acting: Option<Uuid>,
     /// The mandate and the user of a call that came in as a member.
     pub visited: Cell<Option<(Uuid, Uuid)>>,
 }

@@ -42,6 +42,8 @@ pub struct Session {
     pub ended: bool,
     /// Of the refresh token that is good now.
     pub number: usize,
+    /// The SysAdmin who acts in it as its user, and their session that it hangs on.
+    pub by: Option<(Uuid, usize)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub struct Mandate {
     pub deleted: bool,
     /// Requests a minute, by class.
     pub limits: Map<String, Value>,
+    /// Whether SysAdmins may act as its members.
+    pub allows: bool,
     pub version: i64,
 }
 
@@ -154,6 +158,7 @@ impl World {
             "id": mandate.id, "name": mandate.name, "code": mandate.code,
                 "language": mandate.language, "enabled": mandate.enabled,
             "hasAdmin": !self.effective_admins(mandate.id).is_empty(), "version": mandate.version,
+            "allowImpersonation": mandate.allows,
         })
     }
 

@@ -10,6 +10,8 @@ use super::World;
 pub struct Event {
     pub mandate: Option<Uuid>,
     pub actor: Option<Uuid>,
+    /// The SysAdmin who acted as the actor.
+    pub by: Option<Uuid>,
     pub action: &'static str,
     pub kind: &'static str,
     pub resource: Option<String>,
@@ -21,6 +23,7 @@ impl Event {
         Self {
             mandate: None,
             actor: None,
+            by: None,
             action,
             kind,
             resource: Some(resource.to_string()),
@@ -40,19 +43,22 @@ impl World {
                 "mandateId": event.mandate,
             "action": event.action, "resourceType": event.kind, "resourceId": event.resource,
                 "targetUserId": event.target,
-            "impersonatedBy": null,
+            "impersonatedBy": event.by,
         })
     }
     /// Notes it in the trail of a mandate.
     pub fn note(&mut self, actor: Uuid, mandate: Uuid, event: Event) {
-        self.trail.push(Event { mandate: Some(mandate), actor: Some(actor), ..event });
+        let by = self.acting;
+        self.trail.push(Event { mandate: Some(mandate), actor: Some(actor), by, ..event });
     }
     /// Notes it in the platform's trail and in those of these mandates.
     pub fn note_everywhere(&mut self, actor: Uuid, mandates: &[Uuid], event: &Event) {
         let scopes = std::iter::once(None).chain(mandates.iter().copied().map(Some));
+        let by = self.acting;
         self.trail.extend(scopes.map(|mandate| Event {
             mandate,
             actor: Some(actor),
+            by,
             ..event.clone()
         }));
     }
