@@ -40,7 +40,9 @@ language plpgsql security definer set search_path = bailiwick, pg_temp as $$
 begin
   perform 1 from sessions
   where impersonated_by is not null and revoked_at is null
-    and (impersonated_by = new.id or user_id = new.id) order by id for no key update;
+    and (impersonated_by = new.id and not (new.is_sys_admin and new.enabled and new.erased_at is null)
+      or user_id = new.id and new.is_sys_admin)
+  order by id for no key update;
   update sessions set revoked_at = now()
   where impersonated_by is not null and revoked_at is null
     and (impersonated_by = new.id and not (new.is_sys_admin and new.enabled and new.erased_at is null)

@@ -65,7 +65,7 @@ use super::idempotency;
 use super::impersonated::{Impersonated, Operations};
 use super::parameters;
 use super::paths::take_origins;
-use super::placed::note_mandate;
+use super::placed::{note_mandate, note_place};
 use super::rate_limit::{Identity, Purse, RouteCharge};
 use crate::context::asking::Asking;
 use crate::context::authorize::{
@@ -283,6 +283,7 @@ async fn admitted<C: Context>(
     {
         let later = guarding.app.services().moment();
         authorized = C::authorize(facts.of(&request, later)).await;
+        note_place(&request, path, &authorized);
     }
     // Whoever may call it but finds nothing there may have taken it away by the same request.
     let may_call =

@@ -19,17 +19,27 @@ pub(super) fn note_mandate<C: Context>(
     path: RequestPath<'_>,
     authorized: &Result<C>,
 ) -> Result<()> {
-    let let_in = authorized.as_ref().ok().map(|context| context.works_in(path));
-    if let Some(mandate) = let_in.flatten() {
+    if let Some(mandate) = authorized.as_ref().ok().and_then(|context| context.works_in(path)) {
         log_mandate(mandate);
     }
-    if let (Some(worked), Some(place)) = (request.extensions().get::<Worked>(), let_in) {
-        worked.note(place.map_or(Place::Everywhere, Place::In));
-    }
+    note_place(request, path, authorized);
     if let Some(purse) = request.extensions().get::<Purse>() {
         purse.settle(member_of(app, request, authorized))?;
     }
     Ok(())
+}
+
+/// Where it is let in, as far as is known by now.
+pub(super) fn note_place<C: Context>(
+    request: &Request,
+    path: RequestPath<'_>,
+    authorized: &Result<C>,
+) {
+    if let Some(worked) = request.extensions().get::<Worked>() {
+        let let_in = authorized.as_ref().ok().filter(|_| C::IS_CHECKED);
+        let place = |context: &C| context.works_in(path).map_or(Place::Everywhere, Place::In);
+        worked.note(let_in.map(place));
+    }
 }
 
 /// Of which mandate the caller turned out to be a member, whether or not the operation is open to

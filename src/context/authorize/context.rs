@@ -12,6 +12,8 @@ use crate::kernel::ids::MandateId;
 pub trait Context: Clone + Send + Sync + 'static {
     /// What it is about beyond the clauses of its policy.
     const ABOUT: About = About::Clauses;
+    /// Whether who is given it has a session that is alive; else its handler looks.
+    const IS_CHECKED: bool = true;
     /// What it may be given for to who acts as somebody else, unless its policy says otherwise.
     const IMPERSONATION: Impersonation;
 

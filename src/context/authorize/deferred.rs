@@ -69,6 +69,7 @@ impl CheckedCaller {
 }
 
 impl Context for DeferredCaller {
+    const IS_CHECKED: bool = false;
     const IMPERSONATION: Impersonation = Impersonation::Reading;
     async fn authorize(facts: RequestFacts<'_>) -> Result<Self> {
         let (claims, _) = facts.claimed()?;

@@ -7,6 +7,7 @@ use crate::context::visitor::Visitor;
 use crate::kernel::error::Result;
 
 impl Context for Visitor {
+    const IS_CHECKED: bool = false;
     const IMPERSONATION: Impersonation = Impersonation::Nothing;
     /// A visitor's time begins when it is asked. The reading for the token, if one came along,
     /// decides nothing here.

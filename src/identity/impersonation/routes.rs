@@ -70,8 +70,8 @@ pub struct ImpersonationToken {
 /// Acts as somebody else for 15 minutes at most, in the mandates whose admins allow it. Reads what
 /// they read there and works as they work, but changes nothing of who may do what, of their account
 /// or of their sessions; nobody acts as a SysAdmin. The token says who acts (`act`, RFC 8693), the
-/// person sees it among their sessions, and each request is told in the trail of the mandate that
-/// it is for. An earlier one as the same person ends with it.
+/// person sees it among their sessions, and the trail of each mandate tells of what is done in it.
+/// An earlier one as the same person ends with it.
 #[utoipa::path(post, path = "/api/auth/impersonate", tag = "Sign-in",
     request_body = StartImpersonation,
     responses((status = 201, description = "A token of the person's", body = ImpersonationToken)))]
@@ -82,7 +82,9 @@ async fn start_impersonation(
 ) -> Result<Created<Json<ImpersonationToken>>> {
     let reason = names::checked_reason("/reason", &body.reason)?;
     let account = system.system().account(body.user_id);
-    let (signed_in, now) = retrying(|| start(&system, account, &reason)).await?;
+    // There is no refresh token: what outlasts its only token is of no use.
+    let lasts = LASTS.min(Duration::minutes(i64::from(app.settings().access_token_minutes)));
+    let (signed_in, now) = retrying(|| start(&system, account, (&reason, lasts))).await?;
     let location = format!("/api/users/{}/sessions/{}", signed_in.user, signed_in.session);
     let (access_token, expires_in) = app.tokens().issue(&signed_in, now)?;
     let answer = Json(ImpersonationToken { access_token, token_type: "Bearer", expires_in });
@@ -93,7 +95,7 @@ async fn start_impersonation(
 async fn start(
     system: &SystemContext,
     account: Account,
-    reason: &str,
+    (reason, lasts): (&str, Duration),
 ) -> Result<(SignedIn, DateTime<Utc>)> {
     let (by, parent) =
         system.caller().map(Caller::user).zip(system.session()).ok_or_else(unauthenticated)?;
@@ -119,7 +121,7 @@ async fn start(
         .ok_or_else(unauthenticated)?;
     store::end(&mut change, account, (by, now)).await?;
     let id = SessionId::new();
-    let ends_at = parent.ends_at.min(now + LASTS);
+    let ends_at = parent.ends_at.min(now + lasts);
     store::open(&mut change, account, (id, &parent), (now, ends_at)).await?;
     let event = Event::new(Action::ImpersonationStarted, ResourceType::Session, id)
         .target(account.user())

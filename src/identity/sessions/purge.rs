@@ -18,7 +18,8 @@ pub const PURGE_SESSIONS: Job = Job {
     work: |task| Box::pin(sessions(task)),
 };
 
-/// Rows that somebody has locked, such as an erasure, come next time.
+/// Rows that somebody has locked, such as an erasure, come next time. (Those in which somebody acts
+/// as somebody else go with the session that they hang on, which they never outlast.)
 async fn sessions(task: &mut Task) -> Result<Worked> {
     let over = task.context.now() - KEPT;
     let purged = sqlx::query!(

@@ -16,7 +16,7 @@ use crate::harness::{TestApp, World};
 use crate::slices::kit::Desk;
 
 /// Who is staged before each call.
-const STAGED: [&str; 5] = ["target", "newcomer", "account", "admitted", "peer"];
+const STAGED: [&str; 6] = ["target", "newcomer", "account", "admitted", "peer", "acted"];
 
 /// What became of the cases.
 #[derive(Debug, Default)]

@@ -100,7 +100,7 @@ async fn the_platforms_trail_tells_why_and_on_which_account_and_from_where() {
         let event = told.last().unwrap();
         let expected = json!({
             "id": event["id"], "at": event["at"], "action": "sign_in_failed", "actorId": null,
-                "actorName": null, "impersonatedBy": null,
+                "actorName": null, "impersonatedBy": null, "impersonatedByName": null,
             "mandateId": null, "resourceType": "session", "resourceId": null,
                 "targetUserId": account, "actorIp": "203.0.113.7",
             "requestId": answer.body["requestId"], "details": { "reason": reason },

@@ -200,6 +200,7 @@ impl Theatre {
         names.extend([
             ("mandate", scene.main.to_string()),
             ("admin", admin),
+            ("acted", peer.clone()),
             ("peer", peer),
             ("word", "stage".to_owned()),
             ("session", self.people[ADMIN + 2].session.to_string()),
@@ -213,7 +214,11 @@ impl Theatre {
             others().flat_map(|slice| slice.ids).map(|id| (*id, Uuid::now_v7().to_string())),
         );
         let of_others: String = others().map(|slice| slice.rows).collect();
-        let script = format!("{}{}{ALL_TO_OWNER};{of_others}", features::INSTANCE, staged.rows);
+        let script = format!(
+            "{}{}{ALL_TO_OWNER};{of_others}{ALL_ALLOW_IMPERSONATION}",
+            features::INSTANCE,
+            staged.rows
+        );
         let script = fill(&script, &staged.names_for(&names, &owner));
         self.app.sql.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.unwrap();
         names
@@ -241,6 +246,8 @@ async fn call_set_stage(sql: &PgPool, people: &[Uuid], rows: &Rows) {
         .await
         .unwrap();
 }
+
+const ALL_ALLOW_IMPERSONATION: &str = ";update mandates set allow_impersonation = true";
 
 /// Takes down what the sequence before built, and sets what the rows say.
 const SET_STAGE: &str = include_str!("set_stage.sql");

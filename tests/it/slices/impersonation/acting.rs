@@ -224,4 +224,5 @@ async fn they_use_up_their_own_budget() {
         assert_eq!(read(&acting).await, 200);
     }
     assert_eq!((read(&acting).await, read(&world.acme.admin).await), (429, 200));
+    assert_eq!(read(&world.sys_admin).await, 429, "it is the SysAdmin's own");
 }
