@@ -23,7 +23,7 @@ use calls::{Call, Dice};
 use reach::{Invited, Snapshot};
 use stage::{Theatre, play_all};
 
-const SEQUENCES: u64 = 2_000;
+const SEQUENCES: u64 = 2_200;
 const CALLS: usize = 30;
 /// How often each operation must have been answered with success, for a run to say something about
 /// it.

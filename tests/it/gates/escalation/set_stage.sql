@@ -21,6 +21,9 @@ begin
   delete from sessions where id not in (select id from kept_session);
   update sessions set revoked_at = null where revoked_at is not null;
   update session_refreshes set number = 1 where number > 1;
+  -- An erasure took those of whoever was erased.
+  insert into session_refreshes (session_id, refreshed_at, idle_until, last_seen_at)
+    select id, now(), now() + interval '7 days', now() from kept_session on conflict do nothing;
   delete from users where id <> all (people);
   delete from user_epochs where user_id <> all (people);
   update users u set username = k.username, username_key = k.username_key, password_hash = k.password_hash, erased_at = null

@@ -247,7 +247,13 @@ async fn call_set_stage(sql: &PgPool, people: &[Uuid], rows: &Rows) {
         .unwrap();
 }
 
-const ALL_ALLOW_IMPERSONATION: &str = ";update mandates set allow_impersonation = true";
+/// And each SysAdmin acts as somebody already.
+const ALL_ALLOW_IMPERSONATION: &str = ";
+    update mandates set allow_impersonation = true;
+    insert into sessions (id, user_id, created_at, expires_at, impersonated_by, impersonated_in)
+    select gen_random_uuid(), '$acted', now(), now() + interval '15 minutes', s.user_id, s.id
+    from sessions s join users u on u.id = s.user_id
+    where u.is_sys_admin and s.impersonated_by is null";
 
 /// Takes down what the sequence before built, and sets what the rows say.
 const SET_STAGE: &str = include_str!("set_stage.sql");

@@ -19,7 +19,8 @@ use For::{Anybody, Both, Members, SysAdmins};
 
 /// How often operations are called beside the others, where it is not [`USUALLY`]. Rare: what costs
 /// a password hash, and what ends the sequence for its caller or for all.
-const OFTEN: [(&str, u32); 45] = [
+const OFTEN: [(&str, u32); 46] = [
+    ("POST /api/auth/impersonate", 14),
     ("POST /api/mandates", 9),
     ("PATCH /api/mandates/{mandateId}", 12),
     ("PUT /api/mandates/{mandateId}", 13),
