@@ -29,6 +29,13 @@ begin
   update users u set username = k.username, username_key = k.username_key, password_hash = k.password_hash, erased_at = null
     from kept_user k
     where k.id = u.id and (u.erased_at is not null or u.password_hash is distinct from k.password_hash);
+  -- Addresses are put back, too: who was erased once, or got another one, could accept no invitation any more.
+  delete from earlier_addresses;
+  delete from address_changes;
+  update users u set email = null, email_key = null
+    from kept_user k where k.id = u.id and u.email_key is distinct from k.email_key;
+  update users u set email = k.email, email_key = k.email_key, email_verified = k.email_verified
+    from kept_user k where k.id = u.id and (u.email_key is distinct from k.email_key or u.email_verified <> k.email_verified);
   update user_epochs set epoch = epoch + 1;
   update catalogue_epoch set epoch = epoch + 1;
   update users set enabled = true, is_sys_admin = (id = any (sys_admins)) where not enabled or is_sys_admin <> (id = any (sys_admins));
