@@ -60,7 +60,7 @@ pub enum Place {
     /// It was refused, and named no mandate, or two.
     #[default]
     Nowhere,
-    /// It was refused where the header names this mandate, if that lets SysAdmins in.
+    /// It was refused, and header or path name this mandate: told there, if it lets SysAdmins in.
     At(MandateId),
     /// It was let in, to what is no single mandate's.
     Everywhere,
@@ -70,10 +70,16 @@ pub enum Place {
 
 impl ImpersonatedRequest {
     /// `None`: whose token it is acts as nobody else.
-    pub(crate) fn of(claims: &Claims, meta: RequestMeta, services: Services) -> Option<Self> {
+    pub(crate) fn of(
+        claims: &Claims,
+        meta: impl FnOnce() -> RequestMeta,
+        services: &Services,
+    ) -> Option<Self> {
         let Claims { user, session, .. } = *claims;
-        let moment = services.moment();
-        claims.impersonated_by.map(|by| Self { user, session, by, meta, moment, services })
+        claims.impersonated_by.map(|by| {
+            let (moment, services) = (services.moment(), services.clone());
+            Self { user, session, by, meta: meta(), moment, services }
+        })
     }
 
     /// Notes it: in the trail of the mandate that it worked in, or was refused in; where it told

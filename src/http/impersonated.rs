@@ -61,13 +61,11 @@ impl Impersonated {
         request: Request,
         route: (&Operations, &Origins),
     ) -> (Self, Request) {
-        let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
-        let meta = request.extensions().get::<RequestMeta>().cloned().unwrap_or_default();
-        let services = app.services().clone();
-        let acting = identity
-            .claims
-            .as_ref()
-            .and_then(|claims| ImpersonatedRequest::of(claims, meta, services));
+        let claims = request.extensions().get::<Identity>().and_then(|identity| identity.claims);
+        let acting = claims.and_then(|claims| {
+            let meta = || request.extensions().get::<RequestMeta>().cloned().unwrap_or_default();
+            ImpersonatedRequest::of(&claims, meta, app.services())
+        });
         let Some(acting) = acting else { return (Self(None), request) };
         let (mut parts, body) = request.into_parts();
         let path = parameters::of_path(&mut parts).await.unwrap_or_default();

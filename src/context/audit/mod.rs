@@ -94,8 +94,8 @@ pub async fn record_everywhere(
 }
 
 /// Forgets the addresses that somebody acted from, or tried to sign in from, and the reasons that
-/// they gave or that speak of them; the events stay. After
-/// the last event of whoever is to be forgotten, since that one notes an address too.
+/// they gave or that speak of them; the events stay. After the last event of whoever is to be
+/// forgotten, since that one notes an address too.
 pub async fn forget_addresses(connection: &mut PgConnection, actor: Account) -> Result<()> {
     store::delete_addresses(connection, actor).await
 }

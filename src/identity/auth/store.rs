@@ -98,7 +98,8 @@ pub(super) struct SessionRow {
     /// The SysAdmin who acts in it as its user, and what they are called.
     pub impersonated_by: Option<UserId>,
     pub impersonated_by_name: Option<String>,
-    /// Whether the user has used one of the mandates, so that its people know their address.
+    /// To who acts as the user: whether they have used one of the mandates, so that its people know
+    /// their address.
     pub is_known: bool,
     pub mandates: Vec<OwnMandate>,
 }
@@ -114,10 +115,10 @@ pub(super) async fn session(
              session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,
                           u.is_sys_admin) as "expires_at!",
              s.impersonated_by, i.username as "impersonated_by_name?",
-             exists (select 1 from memberships m join mandates d on d.id = m.mandate_id
-                     where m.user_id = s.user_id and m.enabled and d.enabled
-                       and d.deleted_at is null and d.allow_impersonation
-                       and m.first_used_at is not null) as "is_known!",
+             s.impersonated_by is not null and exists (
+               select 1 from memberships m join mandates d on d.id = m.mandate_id
+               where m.user_id = s.user_id and m.enabled and d.enabled and d.deleted_at is null
+                 and d.allow_impersonation and m.first_used_at is not null) as "is_known!",
              (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name,
                        'code', d.code, 'roles',
                        (select coalesce(jsonb_agg(r.label order by r.label_key), '[]')
