@@ -22,11 +22,11 @@ use axum::routing::any;
 use axum::serve::ListenerExt;
 use bailiwick::kernel::clock::{Clock, SystemClock};
 use bailiwick::kernel::credentials::token::Tokens;
-use bailiwick::kernel::crypto::Keys;
 use chrono::Duration;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
+use crate::people;
 use crate::plan::{Answer, Endpoint, Plan, READER_CONNECTIONS, Visit, WORK_CONNECTIONS};
 use crate::replay::{self, Script};
 
@@ -49,10 +49,8 @@ struct Handler {
 
 /// Serves until the harness that started it closes its standard input.
 pub async fn serve(plan: Plan, address: SocketAddr) -> Result<()> {
-    let keys = Keys::derive(&plan.secret);
-    let tokens = Tokens::new(&keys, plan.issuer, Duration::minutes(15));
     let bare = Bare {
-        tokens: tokens.map_err(|error| anyhow::anyhow!("{error:?}"))?,
+        tokens: people::tokens(&plan.secret, plan.issuer, Duration::minutes(15))?,
         work: replay::pool(&plan.database_url, WORK_CONNECTIONS, false)?,
         reader: replay::pool(&plan.database_url, READER_CONNECTIONS, true)?,
     };

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use bailiwick::kernel::clock::{Clock, SystemClock};
-use bailiwick::kernel::credentials::token::{SignedIn, Tokens};
-use bailiwick::kernel::crypto::Keys;
+use bailiwick::kernel::config::TokenAlgorithm;
+use bailiwick::kernel::credentials::ring::KeyRing;
+use bailiwick::kernel::credentials::token::{HowTokensAre, SignedIn, Tokens};
 use chrono::Duration;
 use serde_json::json;
 use uuid::Uuid;
@@ -30,8 +31,7 @@ impl People {
         service: SocketAddr,
         numbers: impl IntoIterator<Item = usize>,
     ) -> Result<Self> {
-        let tokens = Tokens::new(&Keys::derive(&SECRET), ISSUER.to_owned(), Duration::days(1));
-        let tokens = tokens.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let tokens = tokens(&SECRET, ISSUER.to_owned(), Duration::days(1))?;
         let mut people = Vec::new();
         for number in numbers {
             let token = sign_in(service, &format!("load-{number}"), "bailiwick-demo").await?;
@@ -58,6 +58,14 @@ impl People {
     pub fn all(&self) -> &[Person] {
         &self.0
     }
+}
+
+/// Signed with the first key of a service with that secret.
+pub fn tokens(secret: &[u8; 32], issuer: String, lifetime: Duration) -> Result<Tokens> {
+    let how = HowTokensAre { issuer, lifetime, algorithm: TokenAlgorithm::EdDsa };
+    KeyRing::first(secret)
+        .and_then(|ring| Tokens::new(&ring, how))
+        .map_err(|error| anyhow::anyhow!("{error:?}"))
 }
 
 pub fn bearer(token: &str) -> Headers {

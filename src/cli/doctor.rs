@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions, Connection};
 use super::open::Opened;
 use super::{one_line, ours, say};
 use crate::context::Services;
+use crate::identity::service_keys;
 use crate::kernel::clock::{Clock, SystemClock};
 use crate::kernel::config::Settings;
 use crate::kernel::db::{bootstrap, safety, unreachable};
@@ -83,6 +84,7 @@ async fn examine(report: &mut Report, opened: &Opened, settings: &Settings) {
         report.note("clock", check_clock(database, ours));
     }
     if has_schema {
+        report.note("keys", check_keys(opened, settings).await);
         let services = opened.services(settings);
         Report::advise("proxies", check_proxies(&services, settings).await);
         services.db.close().await;
@@ -153,6 +155,17 @@ fn check_clock(database: DateTime<Utc>, ours: DateTime<Utc>) -> anyhow::Result<S
         );
     }
     Ok(format!("{} ms from the database's", skew.as_millis()))
+}
+
+/// Whether the secret is the one that the service's keys are sealed under.
+async fn check_keys(opened: &Opened, settings: &Settings) -> anyhow::Result<String> {
+    let app = opened.app_with_first_keys(settings)?;
+    let found = service_keys::count(&app).await;
+    app.services().db.close().await;
+    match found.map_err(ours)? {
+        0 => Ok("none yet: the first start makes them".to_owned()),
+        keys => Ok(format!("the secret key opens all {keys}")),
+    }
 }
 
 /// Whether nodes are told of clients' addresses by somebody whom nobody trusts.

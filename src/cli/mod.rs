@@ -4,8 +4,10 @@
 mod descriptors;
 mod doctor;
 mod greeting;
+mod keys;
 mod listen;
 mod open;
+mod secret;
 mod secret_key;
 mod seed;
 mod serve;
@@ -102,6 +104,16 @@ enum Command {
         #[command(subcommand)]
         what: user::User,
     },
+    /// The keys that access tokens are signed with
+    Keys {
+        #[command(subcommand)]
+        what: keys::Keys,
+    },
+    /// The secret that they are sealed under
+    Secret {
+        #[command(subcommand)]
+        what: secret::Secret,
+    },
     /// Print the OpenAPI document
     #[command(after_help = "Example:\n  bailiwick openapi > openapi/openapi.json")]
     Openapi,
@@ -161,6 +173,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(Migrate { check: false }) => migrate(settings).await?,
         Command::Seed { what } => seed::seed(settings, what).await?,
         Command::User { what } => user::user(settings, what).await?,
+        Command::Keys { what } => keys::keys(settings, what).await?,
+        Command::Secret { what } => secret::secret(settings, what).await?,
         Command::Doctor => return doctor::doctor(settings).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -14,7 +14,11 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tracing::log::LevelFilter;
 
+use super::ours;
+use super::secret_key::secrets;
 use crate::context::Services;
+use crate::http::app::App;
+use crate::identity::service_keys;
 use crate::kernel::clock::SystemClock;
 use crate::kernel::config::{Secret, Settings};
 use crate::kernel::db::bootstrap::Applied;
@@ -95,6 +99,26 @@ impl Opened {
 
     pub fn services(&self, settings: &Settings) -> Services {
         Services::new(self.database(settings), Arc::new(SystemClock))
+    }
+
+    /// The service's parts over it, up to date, with the keys that all nodes have.
+    pub async fn app(&self, settings: &Settings) -> anyhow::Result<App> {
+        self.prepare().await?;
+        let app = self.app_with_first_keys(settings)?;
+        match service_keys::follow(&app).await {
+            Ok(_) => Ok(app),
+            Err(error) => {
+                app.services().db.close().await;
+                Err(ours(error))
+            }
+        }
+    }
+
+    /// The same, whatever the keys are sealed under.
+    pub fn app_with_first_keys(&self, settings: &Settings) -> anyhow::Result<App> {
+        let (secrets, database) = (secrets(settings)?, self.database(settings));
+        let issuer = settings.issuer_at(settings.listen);
+        App::new(settings.clone(), secrets, issuer, database, Arc::new(SystemClock)).map_err(ours)
     }
 
     /// Comes back when the embedded server is gone though nobody stopped it; never for another

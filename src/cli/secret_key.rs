@@ -7,19 +7,24 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::anyhow;
-use rand::TryRng;
-use rand::rngs::SysRng;
 
+use super::ours;
 use crate::kernel::config::{SecretKey, Settings};
+use crate::kernel::crypto::{Secrets, random};
 
 const NAME: &str = "secret.key";
 
 /// The installation's key, wherever it is from.
-pub(super) fn secret(settings: &Settings) -> anyhow::Result<SecretKey> {
+fn secret(settings: &Settings) -> anyhow::Result<SecretKey> {
     match &settings.secret_key {
         Some(key) => Ok(key.clone()),
         None => load_or_make(&settings.data_dir),
     }
+}
+
+/// The same, with the one before while it is being changed.
+pub(super) fn secrets(settings: &Settings) -> anyhow::Result<Secrets> {
+    Ok(Secrets::new(secret(settings)?, settings.secret_key_old.clone()))
 }
 
 /// The folder's key. The folder is the caller's alone (its lock is held while the embedded database
@@ -29,8 +34,8 @@ fn load_or_make(folder: &Path) -> anyhow::Result<SecretKey> {
     match fs::read_to_string(&path) {
         Ok(text) => SecretKey::from_base64(text.trim()).ok_or_else(|| {
             anyhow!(
-                "{} does not hold a key (32 bytes in base64): put it back, or remove it for a new \
-                    one, which ends all access tokens",
+                "{} does not hold a key (32 bytes in base64): put it back; where it is lost, \
+                    remove it and make all keys anew (bailiwick secret rotate --replace)",
                 path.display()
             )
         }),
@@ -43,9 +48,7 @@ fn load_or_make(folder: &Path) -> anyhow::Result<SecretKey> {
 
 /// Whole or not at all, also after a loss of power: written aside, then renamed.
 fn make(folder: &Path) -> io::Result<SecretKey> {
-    let mut bytes = [0_u8; 32];
-    SysRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
-    let key = SecretKey::new(bytes);
+    let key = SecretKey::new(random().map_err(|error| io::Error::other(ours(error)))?);
     let aside = folder.join(format!("{NAME}.new"));
     match fs::remove_file(&aside) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

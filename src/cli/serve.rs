@@ -13,14 +13,14 @@ use tokio::time::{MissedTickBehavior, timeout};
 
 use super::listen::{Listeners, Reserved};
 use super::open::Opened;
-use super::secret_key::secret;
+use super::secret_key::secrets;
 use super::stop::Stop;
 use super::{descriptors, greeting, ours, say};
 use crate::assembly;
 use crate::context::Services;
 use crate::http;
 use crate::http::app::App;
-use crate::identity::sessions;
+use crate::identity::{service_keys, sessions};
 use crate::kernel::clock::SystemClock;
 use crate::kernel::config::{Loaded, Settings};
 use crate::kernel::db::bootstrap;
@@ -92,16 +92,16 @@ async fn make_ready(
     listening: SocketAddr,
 ) -> anyhow::Result<Ready> {
     let migrations_applied = opened.prepare().await?.len();
-    let secret = secret(settings)?;
     let issuer = settings.issuer_at(listening);
     let app = App::new(
         settings.clone(),
-        secret.expose(),
+        secrets(settings)?,
         issuer,
         opened.database(settings),
         Arc::new(SystemClock),
     )
     .map_err(ours)?;
+    service_keys::follow(&app).await.map_err(ours)?;
     catalogue::bring_up_to_date(app.services(), assembly::FEATURES).await.map_err(ours)?;
     limits::beat(&app).await.map_err(ours)?;
     let has_demo = opened.is_embedded() && demo(&app, listening).await?;
@@ -183,6 +183,7 @@ fn endless(app: &App, metrics: Option<TcpListener>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(keep_up(app.clone()));
     tasks.spawn(beat(app.clone()));
+    tasks.spawn(follow_keys(app.clone()));
     tasks.spawn(write_seen(app.clone()));
     if let Some(listener) = metrics {
         tasks.spawn(serve_metrics(app.clone(), listener));
@@ -253,6 +254,29 @@ async fn write_seen(app: App) {
                 cause = error.cause().map(ToString::to_string),
                 "when sessions were used could not be written down"
             );
+        }
+    }
+}
+
+/// Says once that keys cannot be followed, and not every second.
+async fn follow_keys(app: App) {
+    let mut next = tokio::time::interval(service_keys::FOLLOW_EVERY);
+    next.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut said = None;
+    loop {
+        next.tick().await;
+        let work = service_keys::follow(&app);
+        match app.services().attended(work).await {
+            Ok(true) => tracing::info!("the service's keys were changed"),
+            Ok(false) => said = None,
+            // That is said once, where it is noticed.
+            Err(error) if error.code() == Code::DatabaseUnavailable => {}
+            Err(error) if said.as_deref() == Some(error.detail()) => {}
+            Err(error) => {
+                let cause = error.cause().map(ToString::to_string);
+                tracing::error!(cause, "this node goes on with its keys: {}", error.detail());
+                said = Some(error.detail().to_owned());
+            }
         }
     }
 }

@@ -1,19 +1,15 @@
 //! `bailiwick user set-password`: for who lost theirs and cannot be mailed a token, or whose
 //! account somebody else is in.
 
-use std::sync::Arc;
-
 use anyhow::anyhow;
 use clap::Args;
 
 use super::open::Opened;
-use super::secret_key::secret;
 use super::user::{read_password, refused};
 use super::{ours, say};
 use crate::context::{RequestMeta, SystemContext};
 use crate::http::app::App;
-use crate::identity::passwords;
-use crate::kernel::clock::SystemClock;
+use crate::identity::passwords::{self, Owner};
 use crate::kernel::config::Settings;
 use crate::kernel::names;
 
@@ -51,11 +47,7 @@ async fn set_in(
     settings: &Settings,
     new: (&SetPassword, String),
 ) -> anyhow::Result<()> {
-    opened.prepare().await?;
-    let secret = secret(settings)?;
-    let (issuer, database) = (settings.issuer_at(settings.listen), opened.database(settings));
-    let app = App::new(settings.clone(), secret.expose(), issuer, database, Arc::new(SystemClock));
-    let app = app.map_err(ours)?;
+    let app = opened.app(settings).await?;
     let outcome = set_with(&app, new).await;
     app.services().db.close().await;
     outcome
@@ -63,12 +55,17 @@ async fn set_in(
 
 async fn set_with(app: &App, (set, password): (&SetPassword, String)) -> anyhow::Result<()> {
     let system = SystemContext::unattended(app.services().clone(), RequestMeta::default());
-    let key = names::account_key(&set.username).unwrap_or_default();
-    let owner = passwords::owner(&system, &key).await.map_err(ours)?;
-    let owner = owner.ok_or_else(|| anyhow!("nobody has the username {}", set.username))?;
+    let owner = owner(&system, &set.username).await?;
     let names: Vec<&str> = owner.names.iter().map(String::as_str).collect();
     let judged = app.passwords().new_hash("/password", password, &names).await.map_err(ours)?;
     let hash = judged.map_err(|fault| refused(&fault))?;
     let password = passwords::SetPassword { hash: &hash, must_change: !set.keep };
     passwords::set(app, &system, &owner, password).await.map_err(ours)
+}
+
+/// Whose username it is.
+async fn owner(system: &SystemContext, username: &str) -> anyhow::Result<Owner> {
+    let key = names::account_key(username).unwrap_or_default();
+    let owner = passwords::owner(system, &key).await.map_err(ours)?;
+    owner.ok_or_else(|| anyhow!("nobody has the username {username}"))
 }

@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use axum::body::Bytes;
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use sqlx::postgres::PgConnectOptions;
 use utoipa::openapi::OpenApi;
 use uuid::Uuid;
@@ -15,8 +16,9 @@ use crate::http::rate_limit::Limits;
 use crate::kernel::clock::{Clock, SystemClock};
 use crate::kernel::config::Settings;
 use crate::kernel::credentials::password::Passwords;
-use crate::kernel::credentials::token::Tokens;
-use crate::kernel::crypto::Keys;
+use crate::kernel::credentials::ring::{KeyRing, Mark};
+use crate::kernel::credentials::token::{HowTokensAre, Tokens};
+use crate::kernel::crypto::{Keys, Secrets};
 use crate::kernel::db::Database;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::mail::Mailer;
@@ -30,10 +32,11 @@ pub struct App(Arc<Parts>);
 struct Parts {
     settings: Settings,
     services: Services,
-    keys: Keys,
+    secrets: Secrets,
+    how: HowTokensAre,
+    own: ArcSwap<Own>,
     declared: OnceLock<Declared>,
     passwords: Passwords,
-    tokens: Tokens,
     mailer: Mailer,
     limits: Limits,
     unheeded: Unheeded,
@@ -41,37 +44,60 @@ struct Parts {
     document: OnceLock<Bytes>,
 }
 
+/// The service's own keys, as this node knows them.
+#[derive(Debug)]
+struct Own {
+    keys: Arc<Keys>,
+    tokens: Arc<Tokens>,
+    mark: Mark,
+}
+
+impl Own {
+    fn of(ring: &KeyRing, how: &HowTokensAre, now: DateTime<Utc>) -> Result<Self> {
+        let (keys, tokens) = (ring.keys(now).into(), Tokens::new(ring, how.clone())?.into());
+        Ok(Self { keys, tokens, mark: ring.mark(now) })
+    }
+}
+
 impl App {
     /// Puts the parts together. `issuer` is what tokens name as theirs.
     pub fn new(
         settings: Settings,
-        secret: &[u8; 32],
+        secrets: impl Into<Secrets>,
         issuer: String,
         db: Database,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        Self::with_services(settings, secret, issuer, Services::new(db, clock))
+        Self::with_services(settings, secrets, issuer, Services::new(db, clock))
     }
 
     /// The same over services that were made elsewhere: tests switch caches off this way.
     pub fn with_services(
         settings: Settings,
-        secret: &[u8; 32],
+        secrets: impl Into<Secrets>,
         issuer: String,
         services: Services,
     ) -> Result<Self> {
-        let keys = Keys::derive(secret);
-        let lifetime = Duration::minutes(i64::from(settings.access_token_minutes));
+        let secrets = secrets.into();
+        let how = HowTokensAre {
+            issuer,
+            lifetime: Duration::minutes(i64::from(settings.access_token_minutes)),
+            algorithm: settings.token_alg,
+        };
+        // Those that follow from the secret, until others are heard of.
+        let ring = KeyRing::first(secrets.known_to_all())?;
+        let own = Own::of(&ring, &how, DateTime::UNIX_EPOCH)?;
         Ok(Self(Arc::new(Parts {
+            own: ArcSwap::from_pointee(own),
+            how,
+            secrets,
             declared: OnceLock::new(),
-            tokens: Tokens::new(&keys, issuer, lifetime)?,
             passwords: Passwords::of(&settings)?,
             mailer: settings.mailer()?,
             limits: Limits::new(&settings),
             unheeded: Unheeded::default(),
             node: Uuid::now_v7(),
             document: OnceLock::new(),
-            keys,
             services,
             settings,
         })))
@@ -93,14 +119,31 @@ impl App {
     pub fn services(&self) -> &Services {
         &self.0.services
     }
-    pub(crate) fn keys(&self) -> &Keys {
-        &self.0.keys
+    pub fn secrets(&self) -> &Secrets {
+        &self.0.secrets
+    }
+    /// The keys of HMACs.
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        self.0.own.load().keys.clone()
+    }
+    /// The URL under which the service is known.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.0.how.issuer
     }
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.0.passwords
     }
-    pub(crate) fn tokens(&self) -> &Tokens {
-        &self.0.tokens
+    pub(crate) fn tokens(&self) -> Arc<Tokens> {
+        self.0.own.load().tokens.clone()
+    }
+    /// Takes these keys for the present ones from now on. Tells whether they are others.
+    pub fn take_keys(&self, ring: &KeyRing, now: DateTime<Utc>) -> Result<bool> {
+        let are_others = ring.mark(now) != self.0.own.load().mark;
+        if are_others {
+            // What was verified by those before is looked at again.
+            self.0.own.store(Arc::new(Own::of(ring, &self.0.how, now)?));
+        }
+        Ok(are_others)
     }
     pub(crate) fn mailer(&self) -> &Mailer {
         &self.0.mailer

@@ -92,7 +92,7 @@ impl Lister {
         let free = ["limit", "cursor", "sort", "count", "lang", "dryRun"];
         let filters: Vec<_> =
             self.query.iter().filter(|(name, _)| !free.contains(&name.as_str())).collect();
-        Paging::parse(self.app.keys(), &format!("{} {filters:?}", self.path), sorts, asked)
+        Paging::parse(&self.app.keys(), &format!("{} {filters:?}", self.path), sorts, asked)
     }
 
     /// The page of the rows that were found: as many as fit, and one at least.
@@ -118,7 +118,7 @@ impl Lister {
             last = Some(position);
         }
         let next_cursor =
-            last.filter(|_| more).map(|position| paging.seal(self.app.keys(), &position));
+            last.filter(|_| more).map(|position| paging.seal(&self.app.keys(), &position));
         let link = next_cursor.as_ref().map(|cursor| {
             let kept = self.query.iter().filter(|(name, _)| name != "cursor" && name != "dryRun");
             let query = url::form_urlencoded::Serializer::new(String::new())

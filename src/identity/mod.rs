@@ -6,5 +6,6 @@ pub mod lockout;
 pub mod mails;
 pub mod passwords;
 pub mod registration;
+pub mod service_keys;
 pub mod sessions;
 pub mod users;

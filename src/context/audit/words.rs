@@ -95,6 +95,9 @@ words! {
         BookingAccepted = "booking_accepted",
         BookingRejected = "booking_rejected",
         BookingDeleted = "booking_deleted",
+        SigningKeysRotated = "signing_keys_rotated",
+        SigningKeyRetired = "signing_key_retired",
+        SecretRotated = "secret_rotated",
         DemoSeeded = "demo_seeded",
         LoadSeeded = "load_seeded",
     }
@@ -116,6 +119,7 @@ words! {
         Playbook = "playbook",
         PlaybookVersion = "playbook_version",
         Booking = "booking",
+        SigningKey = "signing_key",
         Platform = "platform",
     }
 }

@@ -26,7 +26,7 @@ pub async fn hand(
     new: NewToken<'_>,
 ) -> Result<Handed> {
     let token = MailedToken::by_chance()?;
-    tokens::keep(connection, system, &new, &token.hash(app.keys())).await?;
+    tokens::keep(connection, system, &new, &token.hash(&app.keys())).await?;
     let token = token.text();
     Ok(Handed { link: link(app, new.purpose, &token), token })
 }
@@ -40,6 +40,6 @@ fn link(app: &App, purpose: Purpose, token: &str) -> String {
     };
     match set {
         Some(link) => link.replace(TOKEN, token),
-        None => format!("{}/{page}?token={token}", app.tokens().issuer()),
+        None => format!("{}/{page}?token={token}", app.issuer()),
     }
 }

@@ -59,7 +59,7 @@ pub async fn ask_to_confirm(
     (registration, address_key): (Uuid, &str),
 ) -> Result<()> {
     let wanted = Wanted::Confirmation;
-    if budget::allows(connection, app.keys(), visitor, (wanted, address_key)).await? {
+    if budget::allows(connection, &app.keys(), visitor, (wanted, address_key)).await? {
         queue::ask(connection, visitor, wanted, About::Registration(registration)).await?;
     }
     Ok(())
@@ -76,7 +76,7 @@ pub async fn ask_to_confirm_address(
 ) -> Result<bool> {
     let wanted = Wanted::NewAddress;
     let is_sent = app.mailer().is_set_up()
-        && budget::allows(connection, app.keys(), actor, (wanted, address_key)).await?;
+        && budget::allows(connection, &app.keys(), actor, (wanted, address_key)).await?;
     if is_sent {
         queue::ask(connection, actor, wanted, About::User(user, Some(email))).await?;
     }
@@ -93,7 +93,7 @@ pub async fn tell_of_wanted_address(
     (present, present_key): (&str, &str),
 ) -> Result<()> {
     let wanted = Wanted::Told(Kind::AddressWanted);
-    if budget::allows(connection, app.keys(), actor, (wanted, present_key)).await? {
+    if budget::allows(connection, &app.keys(), actor, (wanted, present_key)).await? {
         queue::ask(connection, actor, wanted, About::User(user, Some(present))).await?;
     }
     Ok(())
@@ -128,7 +128,7 @@ pub async fn invite(
 ) -> Result<()> {
     let (wanted, about) = (Wanted::Invitation, About::Invitation(invitation));
     let asked_by = format!("{} {address_key}", grant.mandate());
-    if !budget::allows(connection, app.keys(), actor, (wanted, &asked_by)).await? {
+    if !budget::allows(connection, &app.keys(), actor, (wanted, &asked_by)).await? {
         let detail = "This address has been written to ten times within the last hour.";
         return Err(Error::new(Code::TooManyRequests, detail).retry_after(budget::WAIT_SECONDS));
     }
@@ -182,7 +182,7 @@ pub async fn note_asked_for(
         AskedFor::Reset => Wanted::Reset,
     };
     let mut writing = visitor.write().await?;
-    if budget::allows(&mut writing, app.keys(), visitor, (wanted, address_key)).await? {
+    if budget::allows(&mut writing, &app.keys(), visitor, (wanted, address_key)).await? {
         queue::ask(&mut writing, visitor, wanted, About::Address(address_key)).await?;
     }
     writing.commit(Recorded::nothing_changed()).await

@@ -119,7 +119,7 @@ async fn ask_to_confirm_each(app: &App, task: &mut Task, mail: &Mail) -> Result<
     let wanted = Wanted::Confirmation;
     let waiting = readers::registrations_of(task, system, (address_key, context.now())).await?;
     for registration in waiting {
-        if budget::allows(task, app.keys(), &context, (wanted, address_key)).await? {
+        if budget::allows(task, &app.keys(), &context, (wanted, address_key)).await? {
             queue::ask(task, &context, wanted, About::Registration(registration)).await?;
         }
     }

@@ -52,7 +52,7 @@ async fn reset_password(
     Json(body): Json<ResetPassword>,
 ) -> Result<NoContent> {
     let token = MailedToken::read(&body.token).ok_or_else(token_gone)?;
-    let hash = token.hash(app.keys());
+    let hash = token.hash(&app.keys());
     let mut reading = visitor.read().await?;
     let (Purpose::Reset, user) = mailed::look(&mut reading, &visitor, &hash).await? else {
         return Err(token_gone());

@@ -56,7 +56,7 @@ async fn verify_address(
     Json(body): Json<VerifyAddress>,
 ) -> Result<NoContent> {
     let token = MailedToken::read(&body.token).ok_or_else(token_gone)?;
-    let hash = token.hash(app.keys());
+    let hash = token.hash(&app.keys());
     let mut reading = visitor.read().await?;
     let (purpose, subject) = mailed::look(&mut reading, &visitor, &hash).await?;
     reading.finish().await?;

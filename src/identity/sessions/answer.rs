@@ -48,7 +48,7 @@ impl TokenAnswer {
             access_token,
             token_type: "Bearer",
             expires_in,
-            refresh_token: refresh.text(app.keys()),
+            refresh_token: refresh.text(&app.keys()),
             refresh_expires_in: (signed_in.ends_at - now).num_seconds(),
         })
     }

@@ -56,7 +56,7 @@ async fn refresh_session(
 ) -> Result<Json<TokenAnswer>> {
     let Json(body) =
         body.or_else(|unread| purse.charge_address(Class::AuthAddress).and(Err(unread)))?;
-    let Some(presented) = RefreshToken::read(&body.refresh_token, app.keys()) else {
+    let Some(presented) = RefreshToken::read(&body.refresh_token, &app.keys()) else {
         return Err(refused(&purse));
     };
     purse.charge_session(presented.session)?;

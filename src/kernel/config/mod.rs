@@ -13,6 +13,7 @@ mod source;
 mod table;
 #[cfg(test)]
 mod tests;
+mod token_algorithm;
 mod unknown;
 
 use std::ffi::OsString;
@@ -32,6 +33,7 @@ pub(crate) use rule::TOKEN;
 pub use secret::{Secret, SecretKey};
 pub use source::SettingSource;
 pub use table::{RateLimitsPerMinute, Settings};
+pub use token_algorithm::TokenAlgorithm;
 
 /// The `aud` of access tokens.
 pub const AUDIENCE: &str = "bailiwick";
@@ -151,6 +153,7 @@ impl Settings {
         let mut reader = Reader::new(&reader::environment(variables), working_folder);
         let settings = Self::read(&mut reader);
         reader.require_what_the_database_needs();
+        reader.require_what_an_old_key_needs();
         reader.require_what_mail_needs();
         reader.require_what_registration_needs(
             settings.as_ref().is_some_and(|settings| settings.registration == Some(true)),

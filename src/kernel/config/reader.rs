@@ -19,8 +19,8 @@ use super::secret::mask_url;
 use super::shape::{Shape, Show};
 use super::source::SettingSource;
 use super::table::{
-    DATABASE_URL, Fallback, LISTEN, MAIL_DIR, MAIL_FROM, METRICS_LISTEN, REGISTRATION, SMTP_URL,
-    Setting, config_file, everything, known_variables,
+    DATABASE_URL, Fallback, LISTEN, MAIL_DIR, MAIL_FROM, METRICS_LISTEN, REGISTRATION, SECRET_KEY,
+    SECRET_KEY_OLD, SMTP_URL, Setting, config_file, everything, known_variables,
 };
 use super::unknown;
 
@@ -94,6 +94,20 @@ impl Reader {
                     format!("required with `{DATABASE_URL}`; set {}", setting.environment_name);
                 self.refuse(&setting, "not set", &wrong);
             }
+        }
+    }
+
+    /// What the earlier secret key makes necessary: one that follows it. (A database of one's own
+    /// needs it in any case.)
+    pub(super) fn require_what_an_old_key_needs(&mut self) {
+        let has_none = self.is_set(SECRET_KEY_OLD) && !self.is_set(SECRET_KEY);
+        if !self.file_is_readable || !has_none || self.is_set(DATABASE_URL) {
+            return;
+        }
+        for setting in everything().into_iter().filter(|setting| setting.name == SECRET_KEY) {
+            let wrong =
+                format!("required with `{SECRET_KEY_OLD}`; set {}", setting.environment_name);
+            self.refuse(&setting, "not set", &wrong);
         }
     }
 

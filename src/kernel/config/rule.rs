@@ -17,6 +17,7 @@ use super::fails::Fails;
 use super::log_format::LogFormat;
 use super::secret::{Secret, SecretKey};
 use super::shape::Shape;
+use super::token_algorithm::TokenAlgorithm;
 use crate::kernel::mail;
 
 type Check<T> = Box<dyn Fn(&str) -> Option<T>>;
@@ -145,6 +146,10 @@ pub(super) fn fails() -> SettingRule<Fails> {
         "closed" => Some(Fails::Closed),
         _ => None,
     })
+}
+
+pub(super) fn token_algorithm() -> SettingRule<TokenAlgorithm> {
+    SettingRule::new(Shape::Text, "`EdDSA` or `ES256`", TokenAlgorithm::of_name)
 }
 
 pub(super) fn secret_key() -> SettingRule<SecretKey> {

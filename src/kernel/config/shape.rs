@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::fails::Fails;
 use super::log_format::LogFormat;
 use super::secret::{Secret, SecretKey};
+use super::token_algorithm::TokenAlgorithm;
 
 /// How a value may be written in TOML, beside plain text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,12 @@ impl Show for Fails {
             Self::Closed => "closed",
         }
         .to_owned()
+    }
+}
+
+impl Show for TokenAlgorithm {
+    fn show(&self) -> String {
+        self.name().to_owned()
     }
 }
 

@@ -17,6 +17,7 @@ use super::reader::Reader;
 use super::rule::{self, SettingRule};
 use super::secret::{Secret, SecretKey};
 use super::shape::Shape;
+use super::token_algorithm::TokenAlgorithm;
 
 // The settings that a rule beside the table speaks of.
 pub(super) const DATABASE_URL: &str = "database_url";
@@ -26,6 +27,8 @@ pub(super) const SMTP_URL: &str = "smtp_url";
 pub(super) const MAIL_FROM: &str = "mail_from";
 pub(super) const MAIL_DIR: &str = "mail_dir";
 pub(super) const REGISTRATION: &str = "registration";
+pub(super) const SECRET_KEY: &str = "secret_key";
+pub(super) const SECRET_KEY_OLD: &str = "secret_key_old";
 
 /// What holds where nobody set anything.
 #[derive(Clone, Copy, Debug)]
@@ -176,11 +179,19 @@ settings! {
             Fallback::Unset("an embedded PostgreSQL in the data folder"),
                 rule::optional(rule::database_url()),
             "The database to use: `postgres://user:password@host/name`.";
-        secret_key: Option<SecretKey> = "secret_key", "BAILIWICK_SECRET_KEY",
+        secret_key: Option<SecretKey> = SECRET_KEY, "BAILIWICK_SECRET_KEY",
             Fallback::UnsetWhileEmbedded("made once and kept in the data folder"),
                 rule::optional(rule::secret_key()),
-            "The secret that all keys come from: 32 random bytes in standard base64 (`openssl rand \
-             -base64 32`). The same on every node.";
+            "The secret that the service's keys are sealed under: 32 random bytes in standard \
+             base64 (`openssl rand -base64 32`). The same on every node.";
+        secret_key_old: Option<SecretKey> = SECRET_KEY_OLD, "BAILIWICK_SECRET_KEY_OLD",
+            Fallback::Unset("none"), rule::optional(rule::secret_key()),
+            "The secret key before this one, while it is being changed: until `bailiwick secret \
+             rotate` has sealed everything anew.";
+        token_alg: TokenAlgorithm = "token_alg", "BAILIWICK_TOKEN_ALG",
+            Fallback::Text("EdDSA"), rule::token_algorithm(),
+            "By what access tokens are signed: `ES256` where a gateway knows no Ed25519. The keys \
+             of both are published.";
         postgres_fetch: bool = "postgres_fetch", "BAILIWICK_POSTGRES_FETCH",
             Fallback::Text("on"), rule::switch(),
             "Whether the embedded database may be downloaded, through npm, where its programs are \

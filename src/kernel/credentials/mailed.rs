@@ -1,11 +1,8 @@
 //! Tokens that are mailed: 256 random bits, of which only a hash is kept. Whoever has one reads the
 //! mail of an address.
 
-use rand::TryRng;
-use rand::rngs::SysRng;
-
-use crate::kernel::crypto::{Keys, base64url, from_base64url};
-use crate::kernel::error::{Error, Result};
+use crate::kernel::crypto::{Keys, base64url, from_base64url, random};
+use crate::kernel::error::Result;
 
 /// So that one that leaked is found by whoever searches for it.
 const PREFIX: &str = "bwm_";
@@ -24,9 +21,7 @@ impl std::fmt::Debug for MailedToken {
 impl MailedToken {
     /// One that nobody can guess.
     pub fn by_chance() -> Result<Self> {
-        let mut bytes = [0; BYTES];
-        SysRng.try_fill_bytes(&mut bytes).map_err(|error| Error::internal(error.to_string()))?;
-        Ok(Self(bytes))
+        random().map(Self)
     }
 
     /// As it is mailed.

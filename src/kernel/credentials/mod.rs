@@ -6,5 +6,7 @@ mod hashing;
 pub mod mailed;
 pub mod password;
 pub mod refresh;
+pub mod ring;
+pub mod signing;
 mod strength;
 pub mod token;

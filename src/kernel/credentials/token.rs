@@ -1,18 +1,22 @@
-//! Access tokens: JWTs (RFC 7519, profile RFC 9068) signed with Ed25519 (RFC 8037). Verifying a
-//! signature costs more than answering most requests, so verified tokens are remembered by digest
-//! until they expire; the session behind them is not.
+//! Access tokens: JWTs (RFC 7519, profile RFC 9068) signed with Ed25519 (RFC 8037), or ES256 where
+//! the settings say so. A token is verified by the key that it names, with the one algorithm that
+//! this key is good for, whatever its header says. Verifying a signature costs more than answering
+//! most requests, so verified tokens are remembered by digest until they expire; the session behind
+//! them is not.
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
-use ed25519_dalek::pkcs8::EncodePrivateKey;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Header, Validation};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::claims::Claims;
-use crate::kernel::config::AUDIENCE;
-use crate::kernel::crypto::{Keys, base64url, digest};
+use super::ring::KeyRing;
+use super::signing::{KeySet, SigningKey};
+use crate::kernel::config::{AUDIENCE, TokenAlgorithm};
+use crate::kernel::crypto::digest;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{SessionId, UserId};
 
@@ -74,79 +78,43 @@ struct Told {
     act: Option<ActingParty>,
 }
 
-/// The public keys that verify access tokens (RFC 7517).
-#[derive(Debug, Serialize, ToSchema)]
-pub struct KeySet {
-    keys: [PublicKey; 1],
-}
-
-/// A public key as a JWK (RFC 8037).
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PublicKey {
-    #[schema(example = "OKP")]
-    kty: &'static str,
-    #[schema(example = "Ed25519")]
-    crv: &'static str,
-    #[schema(example = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]
-    x: String,
-    /// The `kid` of the tokens that it verifies.
-    #[schema(example = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")]
-    kid: String,
-    #[serde(rename = "use")]
-    #[schema(example = "sig")]
-    purpose: &'static str,
-    #[schema(example = "EdDSA")]
-    alg: &'static str,
-}
-
 /// Signs and verifies access tokens.
 #[derive(Clone)]
 pub struct Tokens {
-    issuer: String,
-    lifetime: Duration,
-    key_id: String,
-    public_key: String,
-    signing: EncodingKey,
-    verifying: DecodingKey,
+    how: HowTokensAre,
+    /// In the order in which they begin.
+    keys: Arc<[(SigningKey, DateTime<Utc>)]>,
     verified: Cache<[u8; 32], Claims>,
+}
+
+/// What the settings say of tokens.
+#[derive(Debug, Clone)]
+pub struct HowTokensAre {
+    pub issuer: String,
+    pub lifetime: Duration,
+    pub algorithm: TokenAlgorithm,
 }
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tokens")
-            .field("issuer", &self.issuer)
-            .field("key_id", &self.key_id)
+            .field("how", &self.how)
+            .field("keys", &self.keys)
             .finish_non_exhaustive()
     }
 }
 
 impl Tokens {
-    pub fn new(keys: &Keys, issuer: String, lifetime: Duration) -> Result<Self> {
-        let public_key = base64url(keys.signing().verifying_key().as_bytes());
-        let private =
-            keys.signing().to_pkcs8_der().map_err(|error| Error::internal(error.to_string()))?;
-        Ok(Self {
-            issuer,
-            lifetime,
-            key_id: thumbprint(&public_key),
-            signing: EncodingKey::from_ed_der(private.as_bytes()),
-            verifying: DecodingKey::from_ed_components(&public_key).map_err(Error::internal)?,
-            public_key,
-            verified: Cache::new(100_000),
-        })
-    }
-
-    /// The URL under which the service is known.
-    pub fn issuer(&self) -> &str {
-        &self.issuer
+    pub fn new(ring: &KeyRing, how: HowTokensAre) -> Result<Self> {
+        Ok(Self { how, keys: ring.signing()?.into(), verified: Cache::new(100_000) })
     }
 
     /// A token for a session, and for how many seconds it is good.
     pub fn issue(&self, signed_in: &SignedIn, now: DateTime<Utc>) -> Result<(String, i64)> {
-        let expires_at = signed_in.ends_at.min(now + self.lifetime);
+        let expires_at = signed_in.ends_at.min(now + self.how.lifetime);
         let (acr, amr) = ONE_FACTOR;
         let payload = Payload {
-            iss: &self.issuer,
+            iss: &self.how.issuer,
             aud: AUDIENCE,
             client_id: CLIENT,
             sub: signed_in.user,
@@ -159,17 +127,26 @@ impl Tokens {
             jti: Uuid::new_v4(),
             act: signed_in.impersonated_by.map(|sub| ActingParty { sub }),
         };
-        let token = self.signed(TYPE, &payload)?;
+        let token = self.signed(TYPE, &payload, now)?;
         Ok((token, (expires_at - now).num_seconds()))
     }
 
-    fn signed(&self, kind: &str, payload: &impl Serialize) -> Result<String> {
+    fn signed(&self, kind: &str, payload: &impl Serialize, now: DateTime<Utc>) -> Result<String> {
+        let key = self.signing(now).ok_or_else(|| Error::internal("no key signs tokens"))?;
         let header = Header {
             typ: Some(kind.to_owned()),
-            kid: Some(self.key_id.clone()),
-            ..Header::new(Algorithm::EdDSA)
+            kid: Some(key.id().to_owned()),
+            ..Header::new(key.jws_algorithm())
         };
-        jsonwebtoken::encode(&header, payload, &self.signing).map_err(Error::internal)
+        jsonwebtoken::encode(&header, payload, &key.signing).map_err(Error::internal)
+    }
+
+    /// The key that signs at that time.
+    fn signing(&self, now: DateTime<Utc>) -> Option<&SigningKey> {
+        let keys = || self.keys.iter().filter(|(key, _)| key.algorithm == self.how.algorithm);
+        // The first of all begins by another node's clock.
+        let begun = keys().rfind(|(_, begins_at)| *begins_at <= now).or_else(|| keys().next());
+        begun.map(|(key, _)| key)
     }
 
     /// Who the token speaks for at that time; `None` whatever is wrong with it.
@@ -187,15 +164,16 @@ impl Tokens {
 
     fn check(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
         let header = jsonwebtoken::decode_header(token).ok()?;
-        if header.kid.as_deref() != Some(&self.key_id) || header.typ.as_deref() != Some(TYPE) {
+        if header.typ.as_deref() != Some(TYPE) {
             return None;
         }
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[&self.issuer]);
+        let (key, _) = self.keys.iter().find(|(key, _)| header.kid.as_deref() == Some(key.id()))?;
+        let mut validation = Validation::new(key.jws_algorithm());
+        validation.set_issuer(&[&self.how.issuer]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.validate_exp = false; // by the time of the door, on every use
-        let told = jsonwebtoken::decode::<Told>(token, &self.verifying, &validation).ok()?.claims;
+        let told = jsonwebtoken::decode::<Told>(token, &key.verifying, &validation).ok()?.claims;
         let begins = told.nbf.unwrap_or(told.iat).max(told.iat);
         if begins > now.timestamp() + LEEWAY {
             return None;
@@ -208,28 +186,25 @@ impl Tokens {
     /// The keys that verify tokens (RFC 7517).
     #[must_use]
     pub fn key_set(&self) -> KeySet {
-        let (x, kid) = (self.public_key.clone(), self.key_id.clone());
-        KeySet {
-            keys: [PublicKey { kty: "OKP", crv: "Ed25519", x, kid, purpose: "sig", alg: "EdDSA" }],
-        }
+        KeySet { keys: self.keys.iter().map(|(key, _)| key.public.clone()).collect() }
     }
-}
-
-/// The key's id: its JWK thumbprint (RFC 7638).
-fn thumbprint(public_key: &str) -> String {
-    base64url(&digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public_key}"}}"#).as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
+    use jsonwebtoken::{Algorithm, EncodingKey};
     use serde_json::{Value, json};
 
     use super::*;
     use crate::kernel::clock::{Clock, SystemClock};
 
     fn tokens(secret: u8, issuer: &str) -> Tokens {
-        let keys = Keys::derive(&[secret; 32]);
-        Tokens::new(&keys, issuer.to_owned(), Duration::minutes(15)).unwrap()
+        by(TokenAlgorithm::EdDsa, &KeyRing::first(&[secret; 32]).unwrap(), issuer)
+    }
+
+    fn by(algorithm: TokenAlgorithm, ring: &KeyRing, issuer: &str) -> Tokens {
+        let (issuer, lifetime) = (issuer.to_owned(), Duration::minutes(15));
+        Tokens::new(ring, HowTokensAre { issuer, lifetime, algorithm }).unwrap()
     }
 
     fn signed_in(at: DateTime<Utc>) -> SignedIn {
@@ -270,9 +245,9 @@ mod tests {
         let with = |name: &str, value: Value| {
             let mut payload = payload.clone();
             payload[name] = value;
-            ours.verify(&ours.signed(TYPE, &payload).unwrap(), at)
+            ours.verify(&ours.signed(TYPE, &payload, at).unwrap(), at)
         };
-        assert!(ours.verify(&ours.signed(TYPE, &payload).unwrap(), at).is_some());
+        assert!(ours.verify(&ours.signed(TYPE, &payload, at).unwrap(), at).is_some());
         assert!(with("nbf", json!(now + 30)).is_some(), "clocks of nodes may differ a little");
         for (name, value) in [
             ("aud", json!("other")),
@@ -288,17 +263,42 @@ mod tests {
         ] {
             assert_eq!(with(name, value.clone()), None, "{name}: {value}");
         }
-        assert_eq!(ours.verify(&ours.signed("JWT", &payload).unwrap(), at), None);
+        assert_eq!(ours.verify(&ours.signed("JWT", &payload, at).unwrap(), at), None);
         let header = Header { typ: Some(TYPE.into()), ..Header::new(Algorithm::EdDSA) };
-        let no_kid = jsonwebtoken::encode(&header, &payload, &ours.signing).unwrap();
+        let key = ours.signing(at).unwrap();
+        let no_kid = jsonwebtoken::encode(&header, &payload, &key.signing).unwrap();
         assert_eq!(ours.verify(&no_kid, at), None);
         let hmac = Header {
-            kid: Some(ours.key_id.clone()),
+            kid: Some(key.id().to_owned()),
             typ: Some(TYPE.into()),
             ..Header::new(Algorithm::HS256)
         };
-        let secret = EncodingKey::from_secret(ours.public_key.as_bytes());
+        let secret = EncodingKey::from_secret(key.public.x.as_bytes());
         let forged = jsonwebtoken::encode(&hmac, &payload, &secret).unwrap();
         assert_eq!(ours.verify(&forged, at), None, "the public key is no HMAC secret");
+    }
+    #[test]
+    fn each_key_is_good_for_its_algorithm_alone() {
+        let at = SystemClock.now();
+        let (who, ring) = (signed_in(at), KeyRing::first(&[1; 32]).unwrap());
+        let issued = TokenAlgorithm::ALL.map(|algorithm| {
+            let tokens = by(algorithm, &ring, "http://a");
+            let (token, _) = tokens.issue(&who, at).unwrap();
+            let header = jsonwebtoken::decode_header(&token).unwrap();
+            assert_eq!(format!("{:?}", header.alg), algorithm.name());
+            (tokens, token, header.kid)
+        });
+        let [(eddsa, ours, kid), (es256, theirs, other_kid)] = issued;
+        // Whichever signs, all nodes take both: the setting is changed node by node.
+        assert!(eddsa.verify(&theirs, at).is_some() && es256.verify(&ours, at).is_some());
+        let key = es256.signing(at).unwrap();
+        let header = Header { typ: Some(TYPE.into()), kid, ..Header::new(Algorithm::ES256) };
+        let payload = json!({ "iss": "http://a", "aud": "bailiwick", "sub": who.user,
+            "sid": who.session, "iat": at.timestamp(), "exp": at.timestamp() + 60 });
+        let crossed = jsonwebtoken::encode(&header, &payload, &key.signing).unwrap();
+        assert_eq!(eddsa.verify(&crossed, at), None);
+        let right = Header { kid: other_kid, ..header };
+        let right = jsonwebtoken::encode(&right, &payload, &key.signing).unwrap();
+        assert!(eddsa.verify(&right, at).is_some());
     }
 }

@@ -14,6 +14,8 @@ pub enum AdvisoryLock {
     Catalogue = 7_210_002,
     /// A mandate's code that somebody is about to take; the second number is a hash of the code.
     MandateCode = 7_210_003,
+    /// The service's own keys.
+    ServiceKeys = 7_210_004,
 }
 
 impl AdvisoryLock {

@@ -105,7 +105,7 @@ async fn accept_invitation(
 ) -> Result<Joined> {
     // Whoever registers is nobody yet, whoever else is signed in at their place.
     let guest = if body.register.is_some() { guest.as_nobody() } else { guest };
-    let token = MailedToken::read(&body.token).ok_or_else(token_gone)?.hash(app.keys());
+    let token = MailedToken::read(&body.token).ok_or_else(token_gone)?.hash(&app.keys());
     let invited = guest.invited(&token).await?;
     let accepted = match body.register {
         None => join(&guest, (&invited, &token)).await,

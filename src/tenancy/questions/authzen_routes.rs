@@ -133,7 +133,7 @@ pub struct AuthzenConfiguration {
 #[utoipa::path(get, path = "/.well-known/authzen-configuration", tag = "Access",
     responses((status = 200, description = "The metadata", body = AuthzenConfiguration)))]
 async fn get_authzen_configuration(State(app): State<App>) -> Json<AuthzenConfiguration> {
-    let base = app.tokens().issuer();
+    let base = app.issuer();
     Json(AuthzenConfiguration {
         policy_decision_point: base.to_owned(),
         access_evaluation_endpoint: format!("{base}/access/v1/evaluation"),

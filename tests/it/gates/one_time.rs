@@ -248,7 +248,7 @@ const READS: [&str; 13] = [
 ];
 
 /// Where that is done, how often, and why there.
-const WHERE: [(&str, usize, &str); 35] = [
+const WHERE: [(&str, usize, &str); 38] = [
     ("kernel/clock.rs", 2, "the clock itself, and that of tests over it"),
     ("context/moment.rs", 1, "a moment reads it once"),
     ("context/services.rs", 1, "hands out moments"),
@@ -282,7 +282,10 @@ const WHERE: [(&str, usize, &str); 35] = [
     ("seeds/open.rs", 1, "one context for the command"),
     ("seeds/demo/mod.rs", 3, "one context for each step of the command"),
     ("seeds/load.rs", 1, "one context for the command"),
+    ("identity/service_keys/mod.rs", 2, "one context for each round, and for a check"),
     ("cli/user.rs", 1, "one context for the command"),
+    ("cli/keys.rs", 1, "one context for the command"),
+    ("cli/secret.rs", 1, "one context for the command"),
     ("cli/set_password.rs", 1, "one context for the command"),
 ];
 

@@ -78,6 +78,7 @@ pub mod refresh;
 mod registration;
 mod rekeyed;
 mod roles;
+mod service_keys;
 mod session_purge;
 mod sessions;
 mod set_password;

@@ -215,3 +215,16 @@ fn a_broken_file_is_one_line_with_its_place() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].starts_with("bailiwick.toml: line 3 is not TOML: "), "{lines:?}");
 }
+
+#[test]
+fn an_earlier_secret_key_needs_the_one_that_follows_it() {
+    assert_eq!(
+        problems(&[("BAILIWICK_SECRET_KEY_OLD", KEY)], ""),
+        ["secret_key (not set): required with `secret_key_old`; set BAILIWICK_SECRET_KEY; \
+             expected 32 random bytes in standard base64, which `openssl rand -base64 32` makes"]
+    );
+    assert_eq!(
+        problems(&[("BAILIWICK_TOKEN_ALG", "RS256")], ""),
+        ["token_alg (BAILIWICK_TOKEN_ALG): `RS256` is not valid; expected `EdDSA` or `ES256`"]
+    );
+}

@@ -190,7 +190,12 @@ fn the_documentation_is_the_table() {
         (documents.iter()).filter_map(|row| row.file_environment_name.as_deref()).collect();
     assert_eq!(
         with_files,
-        ["DATABASE_URL_FILE", "BAILIWICK_SECRET_KEY_FILE", "BAILIWICK_SMTP_URL_FILE"]
+        [
+            "DATABASE_URL_FILE",
+            "BAILIWICK_SECRET_KEY_FILE",
+            "BAILIWICK_SECRET_KEY_OLD_FILE",
+            "BAILIWICK_SMTP_URL_FILE"
+        ]
     );
     for row in &documents {
         // A variable is the key in capitals, or a limit's, so that who knows one knows the other.

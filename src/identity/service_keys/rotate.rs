@@ -1,0 +1,123 @@
+//! Another key takes the place of the one that signs: published first, so that whoever verifies has
+//! it before anything is signed with it.
+
+use chrono::{DateTime, Duration, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::store::{self, New};
+use super::{HEAD_START, refused};
+use crate::context::audit::{self, Action, Event, ResourceType};
+use crate::context::{System, SystemContext};
+use crate::http::app::App;
+use crate::kernel::config::TokenAlgorithm;
+use crate::kernel::credentials::ring::{Life, Purpose, State};
+use crate::kernel::credentials::signing::SigningKey;
+use crate::kernel::crypto::{Secrets, random};
+use crate::kernel::db::AdvisoryLock;
+use crate::kernel::error::{Error, Result};
+
+/// How long others may keep the JWK set, as its `Cache-Control` says.
+const PUBLISHED_BEFORE: Duration = Duration::hours(1);
+/// The most keys of an algorithm that verify: all are in the JWK set.
+const MOST: usize = 16;
+
+/// When the new key signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// When everybody has it who keeps the JWK set for as long as they may.
+    Published,
+    /// As soon as every node has it.
+    Now,
+}
+
+/// A new key.
+#[derive(Debug, Clone)]
+pub struct Rotated {
+    pub id: String,
+    pub algorithm: TokenAlgorithm,
+    pub begins_at: DateTime<Utc>,
+}
+
+/// Makes a key of each algorithm. One that waited to begin, and has signed nothing, goes.
+pub async fn rotate(
+    app: &App,
+    system: &SystemContext,
+    (algorithms, when): (&[TokenAlgorithm], When),
+) -> Result<Vec<Rotated>> {
+    let mut writing = system.write().await?;
+    AdvisoryLock::ServiceKeys.take(&mut writing).await?;
+    let (by, now) = (system.system(), system.now());
+    let begins_at = now
+        + match when {
+            When::Published => PUBLISHED_BEFORE,
+            When::Now => HEAD_START,
+        };
+    let (mut rotated, mut retired) = (Vec::new(), Vec::new());
+    for algorithm in algorithms {
+        retired.extend(make_room(&mut writing, by, (*algorithm, now)).await?);
+        rotated.push(add(&mut writing, by, app.secrets(), (*algorithm, now, begins_at)).await?);
+    }
+    let told: Vec<_> = rotated
+        .iter()
+        .map(
+            |key| json!({ "kid": key.id, "alg": key.algorithm.name(), "signsFrom": key.begins_at }),
+        )
+        .collect();
+    let event = Event::of_nothing(Action::SigningKeysRotated, ResourceType::SigningKey)
+        .details(json!({ "keys": told, "retired": retired }));
+    let recorded = audit::record_platform(&mut writing, system, event).await?;
+    writing.commit(recorded).await?;
+    Ok(rotated)
+}
+
+async fn make_room(
+    connection: &mut PgConnection,
+    system: System,
+    (algorithm, now): (TokenAlgorithm, DateTime<Utc>),
+) -> Result<Vec<String>> {
+    let kept = store::all(connection, system).await?;
+    let lives: Vec<Life> = kept.iter().map(|key| key.life.clone()).collect();
+    let state = |life: &Life| life.state(&lives, now).0;
+    let of_it = kept.iter().filter(|key| key.life.purpose == Purpose::Tokens(algorithm));
+    let (waiting, others): (Vec<_>, Vec<_>) = of_it
+        .filter(|key| state(&key.life) != State::Retired)
+        .partition(|key| state(&key.life) == State::Next);
+    if others.len() >= MOST {
+        return Err(refused(format!(
+            "{MOST} keys of {} verify already: retire those that nothing is signed with any more \
+             (bailiwick keys list)",
+            algorithm.name()
+        )));
+    }
+    for key in &waiting {
+        store::retire(connection, system, (&key.id, false), now).await?;
+    }
+    Ok(waiting.into_iter().map(|key| key.id.clone()).collect())
+}
+
+/// A random one.
+pub(super) async fn add(
+    connection: &mut PgConnection,
+    system: System,
+    secrets: &Secrets,
+    (algorithm, now, begins_at): (TokenAlgorithm, DateTime<Utc>, DateTime<Utc>),
+) -> Result<Rotated> {
+    let private = private_key(algorithm)?;
+    let purpose = Purpose::Tokens(algorithm);
+    let id = purpose.key_id(&private)?;
+    let sealed = secrets.seal(&private, &id)?;
+    store::insert(connection, system, (New { id: &id, purpose, begins_at }, &sealed), now).await?;
+    Ok(Rotated { id, algorithm, begins_at })
+}
+
+/// One in four thousand millions is no key of P-256: the next one, then.
+fn private_key(algorithm: TokenAlgorithm) -> Result<[u8; 32]> {
+    for _ in 0..3 {
+        let private = random()?;
+        if SigningKey::of(algorithm, &private).is_ok() {
+            return Ok(private);
+        }
+    }
+    Err(Error::internal("no key could be made"))
+}
