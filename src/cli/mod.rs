@@ -7,6 +7,7 @@ mod greeting;
 mod keys;
 mod listen;
 mod open;
+mod rotate_password;
 mod secret;
 mod secret_key;
 mod seed;

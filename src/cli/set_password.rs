@@ -64,7 +64,7 @@ async fn set_with(app: &App, (set, password): (&SetPassword, String)) -> anyhow:
 }
 
 /// Whose username it is.
-async fn owner(system: &SystemContext, username: &str) -> anyhow::Result<Owner> {
+pub(super) async fn owner(system: &SystemContext, username: &str) -> anyhow::Result<Owner> {
     let key = names::account_key(username).unwrap_or_default();
     let owner = passwords::owner(system, &key).await.map_err(ours)?;
     owner.ok_or_else(|| anyhow!("nobody has the username {username}"))

@@ -8,6 +8,7 @@ use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 
 use super::open::Opened;
+use super::rotate_password::{self, RotatePassword};
 use super::set_password::{self, SetPassword};
 use super::{ours, say};
 use crate::context::audit::{self, Action, Event, ResourceType};
@@ -32,6 +33,9 @@ pub(super) enum User {
     /// Choose another password for an account
     #[command(after_help = set_password::EXAMPLES)]
     SetPassword(SetPassword),
+    /// Give an account a random password
+    #[command(after_help = rotate_password::EXAMPLES)]
+    RotatePassword(RotatePassword),
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +62,7 @@ pub(super) async fn user(settings: &Settings, what: User) -> anyhow::Result<()> 
     match what {
         User::Create(new) => create(settings, new).await,
         User::SetPassword(set) => set_password::set_password(settings, set).await,
+        User::RotatePassword(rotate) => rotate_password::rotate_password(settings, rotate).await,
     }
 }
 

@@ -248,7 +248,7 @@ const READS: [&str; 13] = [
 ];
 
 /// Where that is done, how often, and why there.
-const WHERE: [(&str, usize, &str); 38] = [
+const WHERE: [(&str, usize, &str); 39] = [
     ("kernel/clock.rs", 2, "the clock itself, and that of tests over it"),
     ("context/moment.rs", 1, "a moment reads it once"),
     ("context/services.rs", 1, "hands out moments"),
@@ -286,6 +286,7 @@ const WHERE: [(&str, usize, &str); 38] = [
     ("cli/user.rs", 1, "one context for the command"),
     ("cli/keys.rs", 1, "one context for the command"),
     ("cli/secret.rs", 1, "one context for the command"),
+    ("cli/rotate_password.rs", 1, "one context for the command"),
     ("cli/set_password.rs", 1, "one context for the command"),
 ];
 

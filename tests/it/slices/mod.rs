@@ -78,6 +78,7 @@ pub mod refresh;
 mod registration;
 mod rekeyed;
 mod roles;
+mod rotate_password;
 mod service_keys;
 mod session_purge;
 mod sessions;
