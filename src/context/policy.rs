@@ -39,6 +39,7 @@ impl<C: Context> Policy<C> {
             about: C::ABOUT,
             good_for: GoodFor::Anything,
             impersonation: C::IMPERSONATION,
+            wants_recent: false,
             forgets: false,
             body_limit: None,
         })
@@ -71,6 +72,13 @@ impl<C: Context> Policy<C> {
     #[must_use]
     pub fn while_impersonating(mut self) -> Self {
         self.terms.impersonation = Impersonation::Everything;
+        self
+    }
+    /// For effects that a session which somebody may have found open, or a token that leaked, is
+    /// not enough for: whoever showed who they are longer ago does it anew.
+    #[must_use]
+    pub fn after_a_step_up(mut self) -> Self {
+        self.terms.wants_recent = true;
         self
     }
     /// For probes.

@@ -1,5 +1,7 @@
 //! The answers to who is not let in.
 
+use chrono::Duration;
+
 use crate::kernel::error::{Code, Error};
 
 /// The one answer to no or bad credentials.
@@ -11,6 +13,12 @@ pub(super) fn password_change_required() -> Error {
     let detail = "Somebody else chose the password of this account: choose another one by PUT \
         /api/auth/password.";
     Error::new(Code::PasswordChangeRequired, detail)
+}
+
+/// To who showed who they are longer ago than that (RFC 9470).
+pub(super) fn step_up_required(most: Duration) -> Error {
+    let detail = "This asks for your password once more: send POST /api/auth/step-up.";
+    Error::new(Code::StepUpRequired, detail).with("maxAge", most.num_seconds())
 }
 
 /// To who acts as somebody else.

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use super::cache::ContextCache;
 use super::freshness::{Batches, Statement};
 use super::load::{Fresh, Mandates, Question};
 use super::moment::Moment;
-use super::refusals::{not_in_their_place, password_change_required, unauthenticated};
+use super::refusals::{
+    not_in_their_place, password_change_required, step_up_required, unauthenticated,
+};
 use super::seen::Seen;
 use super::terms::GoodFor;
 use crate::kernel::clock::Clock;
@@ -25,6 +27,8 @@ pub(super) struct Door {
     pub good_for: GoodFor,
     /// Those who act as somebody else.
     pub lets_impersonate: bool,
+    /// How long ago somebody may have shown who they are.
+    pub most_since: Option<Duration>,
 }
 
 /// What contexts work with. Cheap to clone: every caller has one.
@@ -84,6 +88,11 @@ impl Services {
         }
         if impersonated_by.is_some() && !door.lets_impersonate {
             return Err(not_in_their_place());
+        }
+        if let Some(most) = door.most_since
+            && at - claims.authenticated_at > most
+        {
+            return Err(step_up_required(most));
         }
         Ok(fresh)
     }

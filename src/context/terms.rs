@@ -144,6 +144,8 @@ pub struct Terms {
     pub about: About,
     pub good_for: GoodFor,
     pub impersonation: Impersonation,
+    /// Its effects are for who showed lately who they are.
+    pub wants_recent: bool,
     /// The route has an effect that is not kept for a repetition.
     pub forgets: bool,
     /// The largest body that the route takes, where that is more than the setting for all routes.
@@ -185,6 +187,11 @@ impl Terms {
         }
     }
 
+    /// Whether requests with this method are for who showed lately who they are.
+    pub(crate) fn want_recent(&self, method: &Method) -> bool {
+        self.wants_recent && has_effect(method)
+    }
+
     /// Whether it matters who is signed in.
     pub(crate) fn looks_at_tokens(&self) -> bool {
         !self.is_public() || self.about == About::Guests
@@ -207,10 +214,14 @@ impl Terms {
             return json!({ "access": "public", "class": class });
         }
         let any_of: Vec<Value> = self.clauses.iter().map(describe_clause).collect();
-        json!({
+        let mut described = json!({
             "access": "guarded", "anyOf": any_of, "class": class,
             "whileImpersonating": self.let_impersonate(method),
-        })
+        });
+        if self.want_recent(method) {
+            described["stepUp"] = json!(true);
+        }
+        described
     }
 }
 

@@ -144,6 +144,7 @@ pub trait Guard<C> {
 struct Guarding {
     app: App,
     terms: Terms,
+    step_up_lasts: chrono::Duration,
     /// What it charges, where anything is limited.
     charge: Option<Arc<RouteCharge>>,
     origins: Origins,
@@ -198,6 +199,7 @@ impl<C: Context> Guard<C> for UtoipaMethodRouter<Giving<C>> {
             app: app.clone(),
             charge: app.limits().at_the_door(class, &terms, app.services()),
             terms,
+            step_up_lasts: app.settings().step_up_lasts(),
             origins,
             query,
             forms: Arc::new(forms),
@@ -321,6 +323,7 @@ impl<'a> Facts<'a> {
             headers: request.headers(),
             path: self.path,
             dry_run: self.dry_run,
+            step_up_lasts: self.guarding.step_up_lasts,
             meta: self.meta.clone(),
             moment,
         }

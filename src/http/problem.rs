@@ -37,6 +37,10 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Bearer realm="bailiwi
 const OF_A_BAD_TOKEN: HeaderValue =
     HeaderValue::from_static(r#"Bearer realm="bailiwick", error="invalid_token""#);
 
+/// Of one whose holder showed who they are too long ago (RFC 9470, section 3).
+const OF_A_STALE_TOKEN: &str =
+    r#"Bearer realm="bailiwick", error="insufficient_user_authentication""#;
+
 /// Gives an error response its body; leaves every other response alone.
 pub(super) fn render(mut response: Response, asked: Asked<'_>) -> Response {
     let status = response.status();
@@ -55,8 +59,14 @@ pub(super) fn render(mut response: Response, asked: Asked<'_>) -> Response {
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if parts.status == StatusCode::UNAUTHORIZED {
+        let is_stale = error.extra().get("maxAge").filter(|_| error.code() == Code::StepUpRequired);
         let is_of_token = asked.with_token && error.code() == Code::Unauthenticated;
-        let challenge = if is_of_token { OF_A_BAD_TOKEN } else { CHALLENGE };
+        let challenge = match is_stale {
+            Some(most) => HeaderValue::from_str(&format!("{OF_A_STALE_TOKEN}, max_age={most}")),
+            None if is_of_token => Ok(OF_A_BAD_TOKEN),
+            None => Ok(CHALLENGE),
+        };
+        let challenge = challenge.unwrap_or(CHALLENGE);
         parts.headers.insert(WWW_AUTHENTICATE, challenge);
     }
     if let Some(seconds) = error.retry_after_seconds() {

@@ -17,6 +17,8 @@ pub(super) struct Facts {
     pub wants_own_password: bool,
     /// Closed to who acts as somebody else.
     pub wants_oneself: bool,
+    /// For who showed lately who they are.
+    pub wants_recent: bool,
     /// A table opens it, so that it works in a mandate.
     pub table: bool,
     /// The table is a feature's, so that it works in an instance.
@@ -60,6 +62,7 @@ impl Facts {
             wants_own_password: (guests || !terms.is_public())
                 && terms.good_for == GoodFor::Anything,
             wants_oneself: terms.looks_at_tokens() && !terms.let_impersonate(method),
+            wants_recent: terms.want_recent(method),
             table: !tables.is_empty(),
             feature_table: !tables.iter().all(is_own),
             sys,

@@ -43,9 +43,9 @@ pub(super) fn of_the_guard(facts: &Facts) -> Vec<Code> {
         IdempotencyKeyReused, IdempotencyNotSupported, InstanceAccessDenied,
         InstanceContextMissing, Internal, InvalidHeader, InvalidParameter, MalformedJson,
         MandateAccessDenied, MandateContextMissing, NotFound, OperationNotAllowed, Overloaded,
-        PasswordChangeRequired, PayloadTooLarge, PermissionDenied, RequestTimeout, TimedOut,
-        TooManyRequests, Unauthenticated, UnknownField, UnknownParameter, UnsupportedMediaType,
-        UriTooLong, ValidationFailed,
+        PasswordChangeRequired, PayloadTooLarge, PermissionDenied, RequestTimeout, StepUpRequired,
+        TimedOut, TooManyRequests, Unauthenticated, UnknownField, UnknownParameter,
+        UnsupportedMediaType, UriTooLong, ValidationFailed,
     };
     let Facts { guarded, table, feature_table, context, names_mandate, body, remembers, .. } =
         *facts;
@@ -54,12 +54,13 @@ pub(super) fn of_the_guard(facts: &Facts) -> Vec<Code> {
     let reads = body || remembers;
     let always =
         [UnknownParameter, UriTooLong, HeadersTooLarge, TooManyRequests, Internal].as_slice();
-    let given: [(bool, &[Code]); 16] = [
+    let given: [(bool, &[Code]); 17] = [
         (true, always),
         (works, &[Overloaded, DatabaseUnavailable, TimedOut]),
         (guarded || facts.guests, &[Unauthenticated, InvalidHeader]),
         (facts.wants_own_password, &[PasswordChangeRequired]),
         (facts.wants_oneself, &[OperationNotAllowed]),
+        (facts.wants_recent, &[StepUpRequired]),
         (guarded && facts.path, &[NotFound]),
         (facts.parameters, &[InvalidParameter]),
         (reads, &[MalformedJson, RequestTimeout, PayloadTooLarge]),

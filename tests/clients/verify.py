@@ -28,7 +28,7 @@ class AccessTokens:
         found = jwt.decode_complete(
             token,
             self._keys.get_signing_key_from_jwt(token),
-            algorithms=["EdDSA"],
+            algorithms=["EdDSA", "ES256"],
             issuer=self._issuer,
             audience="bailiwick",
             options={"require": ["exp", "iss", "aud", "sub"]},

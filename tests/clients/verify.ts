@@ -16,7 +16,7 @@ export function accessTokens(base: string, issuer: string): (token: string) => P
       throw new KeysUnavailable("the keys cannot be fetched", { cause: error });
     }
   };
-  const requirements = { issuer, audience: "bailiwick", typ: "at+jwt", algorithms: ["EdDSA"], requiredClaims: ["exp", "sub"] };
+  const requirements = { issuer, audience: "bailiwick", typ: "at+jwt", algorithms: ["EdDSA", "ES256"], requiredClaims: ["exp", "sub"] };
   /** The id of the user whom the token names. Answer `errors.JOSEError` with 401, `KeysUnavailable` with 503. */
   return async (token) => {
     const { payload } = await jwtVerify(token, keys, requirements);

@@ -31,6 +31,7 @@ words! {
         SignInFailed = "sign_in_failed",
         SessionEnded = "session_ended",
         SessionsEnded = "sessions_ended",
+        SteppedUp = "stepped_up",
         RefreshTokenReused = "refresh_token_reused",
         ImpersonationStarted = "impersonation_started",
         ImpersonationEnded = "impersonation_ended",

@@ -1,6 +1,7 @@
 //! A request before it is decided upon.
 
 use axum::http::{HeaderMap, Method};
+use chrono::Duration;
 
 use super::authorizing::Authorizing;
 use super::headers::ContextHeaders;
@@ -25,6 +26,8 @@ pub struct RequestFacts<'a> {
     pub headers: &'a HeaderMap,
     pub path: RequestPath<'a>,
     pub dry_run: bool,
+    /// For how long it is good that somebody showed who they are.
+    pub step_up_lasts: Duration,
     pub meta: RequestMeta,
     /// The time of the door: whether the caller is let in is decided by it, token and session.
     pub moment: Moment,
@@ -40,7 +43,11 @@ impl<'a> RequestFacts<'a> {
     /// Whom the route lets in.
     pub(super) fn door(&self) -> Door {
         let Terms { good_for, .. } = *self.terms;
-        Door { good_for, lets_impersonate: self.terms.let_impersonate(self.method) }
+        Door {
+            good_for,
+            lets_impersonate: self.terms.let_impersonate(self.method),
+            most_since: self.terms.want_recent(self.method).then_some(self.step_up_lasts),
+        }
     }
 
     /// Somebody whose session is alive.

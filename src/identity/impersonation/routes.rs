@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -16,7 +16,7 @@ use crate::context::{Account, Caller, Change, Locks, SessionContext, SystemConte
 use crate::http::app::App;
 use crate::http::extract::{Created, Json, NoContent, OptionalJson};
 use crate::http::guard::{Guard, Routes};
-use crate::identity::sessions;
+use crate::identity::sessions::{self, BearerToken};
 use crate::kernel::credentials::token::SignedIn;
 use crate::kernel::error::{Code, Error, FieldError, Result};
 use crate::kernel::ids::{SessionId, UserId};
@@ -54,19 +54,6 @@ pub struct StartImpersonation {
     reason: String,
 }
 
-/// A token to send as `Authorization: Bearer <accessToken>`. There is none to renew it with.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ImpersonationToken {
-    #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl")]
-    access_token: String,
-    #[schema(example = "Bearer")]
-    token_type: &'static str,
-    /// Seconds until it expires, 15 minutes at most.
-    #[schema(example = 900)]
-    expires_in: i64,
-}
-
 /// Acts as somebody else for 15 minutes at most, in the mandates whose admins allow it. Reads what
 /// they read there and works as they work, but changes nothing of who may do what, of their account
 /// or of their sessions; nobody acts as a SysAdmin. The token says who acts (`act`, RFC 8693), the
@@ -74,20 +61,19 @@ pub struct ImpersonationToken {
 /// An earlier one as the same person ends with it.
 #[utoipa::path(post, path = "/api/auth/impersonate", tag = "Sign-in",
     request_body = StartImpersonation,
-    responses((status = 201, description = "A token of the person's", body = ImpersonationToken)))]
+    responses((status = 201, description = "A token of the person's", body = BearerToken)))]
 async fn start_impersonation(
     State(app): State<App>,
     system: SystemContext,
     Json(body): Json<StartImpersonation>,
-) -> Result<Created<Json<ImpersonationToken>>> {
+) -> Result<Created<Json<BearerToken>>> {
     let reason = names::checked_reason("/reason", &body.reason)?;
     let account = system.system().account(body.user_id);
     // There is no refresh token: what outlasts its only token is of no use.
     let lasts = LASTS.min(Duration::minutes(i64::from(app.settings().access_token_minutes)));
     let (signed_in, now) = retrying(|| start(&system, account, (&reason, lasts))).await?;
     let location = format!("/api/users/{}/sessions/{}", signed_in.user, signed_in.session);
-    let (access_token, expires_in) = app.tokens().issue(&signed_in, now)?;
-    let answer = Json(ImpersonationToken { access_token, token_type: "Bearer", expires_in });
+    let answer = Json(BearerToken::of(&app, &signed_in, now)?);
     Ok(Created { location, answer })
 }
 
@@ -131,7 +117,7 @@ async fn start(
     let signed_in = SignedIn {
         user: account.user(),
         session: id,
-        at: parent.created_at,
+        at: parent.authenticated_at,
         ends_at,
         impersonated_by: Some(by),
     };

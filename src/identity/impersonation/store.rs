@@ -31,7 +31,7 @@ pub(super) async fn target(
 pub(super) struct Parent {
     pub id: SessionId,
     pub by: UserId,
-    pub created_at: DateTime<Utc>,
+    pub authenticated_at: DateTime<Utc>,
     /// Unless it is renewed.
     pub ends_at: DateTime<Utc>,
 }
@@ -43,7 +43,7 @@ pub(super) async fn hold(
     (by, parent): (UserId, SessionId),
 ) -> Result<Option<Parent>> {
     let found = sqlx::query!(
-        r#"select s.created_at,
+        r#"select coalesce(s.authenticated_at, s.created_at) as "authenticated_at!",
              session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,
                           true) as "ends_at!"
            from sessions s left join session_refreshes r on r.session_id = s.id
@@ -54,7 +54,12 @@ pub(super) async fn hold(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(found.map(|row| Parent { id: parent, by, created_at: row.created_at, ends_at: row.ends_at }))
+    Ok(found.map(|row| Parent {
+        id: parent,
+        by,
+        authenticated_at: row.authenticated_at,
+        ends_at: row.ends_at,
+    }))
 }
 
 /// Opens a session of this account's that hangs on that one. It knows no device and no address:

@@ -26,6 +26,7 @@ pub(super) fn routes(app: &App) -> Routes {
                 app,
                 Policy::own_session()
                     .before_the_password_is_changed()
+                    .after_a_step_up()
                     .class(Class::Auth)
                     .kept_for_no_repetition(),
             ),

@@ -9,6 +9,7 @@ mod purge;
 mod refresh_routes;
 mod rotation;
 mod seen;
+mod step_up_routes;
 mod store;
 mod used_from;
 
@@ -24,7 +25,7 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::ids::{SessionId, UserId};
 use crate::path_params;
 
-pub use answer::TokenAnswer;
+pub use answer::{BearerToken, TokenAnswer};
 pub use life::Life;
 pub use list::{Session, list};
 pub use purge::PURGE_SESSIONS;
@@ -42,7 +43,7 @@ path_params! {
 }
 
 pub fn routes(app: &App) -> Routes {
-    own_routes::routes(app).merge(refresh_routes::routes(app))
+    own_routes::routes(app).merge(refresh_routes::routes(app)).merge(step_up_routes::routes(app))
 }
 
 /// The password of an account, as somebody has shown that they know it.

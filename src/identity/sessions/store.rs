@@ -74,7 +74,7 @@ pub(super) async fn renew(
 ) -> Result<Option<SignedIn>> {
     let renewed = sqlx::query!(
         r#"with alive as (
-             select s.id, s.user_id, s.created_at, s.expires_at, u.is_sys_admin
+             select s.id, s.user_id, s.created_at, s.expires_at, s.authenticated_at, u.is_sys_admin
              from sessions s join users u on u.id = s.user_id
              where s.id = $1 and s.revoked_at is null and u.enabled and u.erased_at is null
              for share of s)
@@ -86,7 +86,7 @@ pub(super) async fn renew(
            where r.session_id = a.id and r.number = $2
              and $3 < session_ends(a.created_at, a.expires_at, r.refreshed_at, r.idle_until,
                                    a.is_sys_admin)
-           returning a.user_id, a.created_at,
+           returning a.user_id, coalesce(a.authenticated_at, a.created_at) as "at!",
              session_ends(a.created_at, a.expires_at, r.refreshed_at, r.idle_until,
                           a.is_sys_admin) as "ends_at!""#,
         presented.session.uuid(),
@@ -101,7 +101,7 @@ pub(super) async fn renew(
     Ok(renewed.map(|row| SignedIn {
         user: row.user_id.into(),
         session: presented.session,
-        at: row.created_at,
+        at: row.at,
         ends_at: row.ends_at,
         impersonated_by: None,
     }))
@@ -115,7 +115,8 @@ pub(super) async fn rotation(
     now: DateTime<Utc>,
 ) -> Result<Option<(SignedIn, Rotation)>> {
     let found = sqlx::query!(
-        r#"select s.user_id, s.created_at, r.number, r.refreshed_at,
+        r#"select s.user_id, coalesce(s.authenticated_at, s.created_at) as "at!", r.number,
+             r.refreshed_at,
              session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,
                           u.is_sys_admin) as "ends_at!"
            from sessions s join users u on u.id = s.user_id
@@ -127,9 +128,39 @@ pub(super) async fn rotation(
     .fetch_optional(connection)
     .await?;
     Ok(found.filter(|row| now < row.ends_at).map(|row| {
-        let (user, at, ends_at) = (row.user_id.into(), row.created_at, row.ends_at);
+        let (user, at, ends_at) = (row.user_id.into(), row.at, row.ends_at);
         let rotation = Rotation { number: row.number, at: row.refreshed_at };
         (SignedIn { user, session, at, ends_at, impersonated_by: None }, rotation)
+    }))
+}
+
+/// Notes that the holder of the session showed anew who they are; `None` where it is over.
+pub(super) async fn step_up(
+    connection: &mut PgConnection,
+    context: &SessionContext,
+    now: DateTime<Utc>,
+) -> Result<Option<SignedIn>> {
+    let (session, user) = (context.session(), context.caller().user());
+    let stepped_up = sqlx::query!(
+        r#"update sessions s set authenticated_at = $2
+           from users u, session_refreshes r
+           where s.id = $1 and s.revoked_at is null and u.id = s.user_id and u.enabled
+             and u.erased_at is null and r.session_id = s.id
+             and $2 < session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,
+                                   u.is_sys_admin)
+           returning session_ends(s.created_at, s.expires_at, r.refreshed_at, r.idle_until,
+                                  u.is_sys_admin) as "ends_at!""#,
+        session.uuid(),
+        now,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(stepped_up.map(|row| SignedIn {
+        user,
+        session,
+        at: now,
+        ends_at: row.ends_at,
+        impersonated_by: None,
     }))
 }
 

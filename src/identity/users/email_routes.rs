@@ -29,8 +29,10 @@ use crate::kernel::names;
 const KEPT_FOR: Duration = Duration::hours(24);
 
 pub(super) fn routes(app: &App) -> Routes {
-    Routes::new()
-        .routes(routes!(request_email_change).guard(app, Policy::oneself().class(Class::Auth)))
+    Routes::new().routes(
+        routes!(request_email_change)
+            .guard(app, Policy::oneself().after_a_step_up().class(Class::Auth)),
+    )
 }
 
 /// An address.

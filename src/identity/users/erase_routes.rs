@@ -33,7 +33,7 @@ pub(super) fn routes(app: &App) -> Routes {
                 Code::Gone,
             ])
             .versioned()
-            .guard(app, Policy::sys_or_oneself()),
+            .guard(app, Policy::sys_or_oneself().after_a_step_up()),
     )
 }
 
@@ -104,7 +104,7 @@ async fn require_password(app: &App, caller: &Caller, body: Option<EraseUser>) -
     let password = sent.ok_or_else(|| {
         FieldError::new("/password", "required", "is required to erase one's own account")
     })?;
-    own_password::require_password(app, caller, password).await
+    own_password::require_password(app, caller, password).await.map(|_| ())
 }
 
 async fn erase_own(caller: &Caller, precondition: &Precondition) -> Result<Erasure> {

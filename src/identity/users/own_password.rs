@@ -12,8 +12,8 @@ use crate::kernel::error::{Code, Error, Result};
 
 /// 401 where it is another one, and 429 where that was tried too often: a counter of its own, so
 /// that who guesses here keeps nobody from signing in. Hashed outside any transaction: locks do not
-/// wait for it.
-pub async fn require_password(app: &App, caller: &Caller, password: String) -> Result<()> {
+/// wait for it. Gives the caller at the time when it was found right.
+pub async fn require_password(app: &App, caller: &Caller, password: String) -> Result<Caller> {
     let place = app.passwords().place()?;
     let keys = Keys::of_own_password(app, caller.user());
     let (caller, services) = (caller.clone(), app.services().clone());
@@ -24,7 +24,7 @@ pub async fn require_password(app: &App, caller: &Caller, password: String) -> R
         // as at sign-in.
         let caller = caller.anew();
         retrying(|| conclude(&caller, &trying, is_it)).await?;
-        if is_it { Ok(()) } else { Err(wrong()) }
+        if is_it { Ok(caller) } else { Err(wrong()) }
     };
     // A task of its own: whoever hangs up has tried all the same, and what is noted of it is not
     // undone with a request that is refused.

@@ -118,6 +118,12 @@ impl Settings {
         self.issuer.clone().unwrap_or_else(|| format!("http://{listening}"))
     }
 
+    /// For how long it is good that somebody showed who they are.
+    #[must_use]
+    pub fn step_up_lasts(&self) -> chrono::Duration {
+        chrono::Duration::minutes(i64::from(self.step_up_minutes))
+    }
+
     /// With hashes of passwords at a cost that nobody may set: for tests, which make many.
     #[must_use]
     pub fn hashing_with(self, memory_kib: u32, iterations: u32) -> Self {

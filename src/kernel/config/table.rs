@@ -220,6 +220,9 @@ settings! {
         session_idle_days: u32 = "session_idle_days", "BAILIWICK_SESSION_IDLE_DAYS",
             Fallback::Text("7"), rule::between(1, 365),
             "How long a session lasts that is not refreshed; those of SysAdmins an hour.";
+        step_up_minutes: u32 = "step_up_minutes", "BAILIWICK_STEP_UP_MINUTES",
+            Fallback::Text("15"), rule::between(1, 1440),
+            "How long after signing in, or a step-up, one may do what asks for either anew.";
         password_min: usize = "password_min", "BAILIWICK_PASSWORD_MIN",
             Fallback::Text("15"), rule::between(8, 64),
             "The fewest characters of a password.";

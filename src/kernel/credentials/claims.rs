@@ -13,5 +13,7 @@ pub struct Claims {
     pub session: SessionId,
     /// The SysAdmin who acts as this user, as the token says.
     pub impersonated_by: Option<UserId>,
+    /// When they last showed who they are, to the second.
+    pub authenticated_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }

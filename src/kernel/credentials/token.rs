@@ -35,7 +35,7 @@ const LEEWAY: i64 = 60;
 pub struct SignedIn {
     pub user: UserId,
     pub session: SessionId,
-    /// When the password was looked at.
+    /// When its holder last showed who they are.
     pub at: DateTime<Utc>,
     /// No token outlasts it.
     pub ends_at: DateTime<Utc>,
@@ -72,6 +72,7 @@ struct Payload<'a> {
 struct Told {
     sub: UserId,
     sid: SessionId,
+    auth_time: i64,
     iat: i64,
     exp: i64,
     nbf: Option<i64>,
@@ -179,8 +180,10 @@ impl Tokens {
             return None;
         }
         let expires_at = DateTime::<Utc>::from_timestamp(told.exp, 0)?;
+        let authenticated_at = DateTime::<Utc>::from_timestamp(told.auth_time, 0)?;
         let impersonated_by = told.act.map(|act| act.sub);
-        Some(Claims { user: told.sub, session: told.sid, impersonated_by, expires_at })
+        let (user, session) = (told.sub, told.sid);
+        Some(Claims { user, session, impersonated_by, authenticated_at, expires_at })
     }
 
     /// The keys that verify tokens (RFC 7517).
@@ -241,7 +244,7 @@ mod tests {
         }
         let now = at.timestamp();
         let payload = json!({ "iss": "http://a", "aud": "bailiwick", "sub": who.user,
-            "sid": who.session, "iat": now, "exp": now + 60 });
+            "sid": who.session, "auth_time": now, "iat": now, "exp": now + 60 });
         let with = |name: &str, value: Value| {
             let mut payload = payload.clone();
             payload[name] = value;
@@ -260,6 +263,7 @@ mod tests {
             ("nbf", json!(now + 3_600)),
             ("sub", json!("alice")),
             ("sid", Value::Null),
+            ("auth_time", Value::Null),
         ] {
             assert_eq!(with(name, value.clone()), None, "{name}: {value}");
         }
@@ -294,7 +298,8 @@ mod tests {
         let key = es256.signing(at).unwrap();
         let header = Header { typ: Some(TYPE.into()), kid, ..Header::new(Algorithm::ES256) };
         let payload = json!({ "iss": "http://a", "aud": "bailiwick", "sub": who.user,
-            "sid": who.session, "iat": at.timestamp(), "exp": at.timestamp() + 60 });
+            "sid": who.session, "auth_time": at.timestamp(), "iat": at.timestamp(),
+            "exp": at.timestamp() + 60 });
         let crossed = jsonwebtoken::encode(&header, &payload, &key.signing).unwrap();
         assert_eq!(eddsa.verify(&crossed, at), None);
         let right = Header { kid: other_kid, ..header };

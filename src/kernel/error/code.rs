@@ -57,6 +57,9 @@ codes! {
     SessionRevoked = 401, "The session is over",
         "Sign in anew. A refresh token is good once, until the session ends; one that was used \
         already, longer than a moment ago, ends it.";
+    StepUpRequired = 401, "Show anew who you are",
+        "Send POST /api/auth/step-up with your password, and this request again with the token \
+        that it answers. `maxAge` says for how many seconds that is good.";
     PasswordChangeRequired = 403, "Change your password first",
         "Somebody else chose it: send PUT /api/auth/password. Until then the session reaches \
         nothing but that, GET /api/auth/me, POST /api/auth/refresh and POST /api/auth/logout.";

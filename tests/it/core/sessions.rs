@@ -21,6 +21,13 @@ pub const SLICE: Slice = Slice {
                 (NoKey, "who repeats it within ten seconds is answered the same anyway"),
                 (AnotherEachTime, "each token is good once"),
             ]),
+        case("step_up", "/api/auth/step-up", 200)
+            .body(r#"{"password": "$password"}"#)
+            .told(Platform)
+            .unlike(&[
+                (NoKey, "its answer holds a token"),
+                (AnotherEachTime, "each says when somebody showed who they are"),
+            ]),
         case("list_sessions", "/api/auth/sessions", 200),
         case("end_session", "/api/auth/sessions/$ownsession", 204)
             .told(Platform)

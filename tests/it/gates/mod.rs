@@ -47,6 +47,7 @@ mod route_policy;
 mod sessions;
 pub mod sources;
 mod stage;
+mod step_up;
 mod strangers;
 mod strangers_accounts;
 mod tables;

@@ -26,9 +26,10 @@ use crate::harness::{TestApp, World};
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Operations that decide once more, each time at one time, and why.
-const MORE: [(&str, usize, &str); 6] = [
+const MORE: [(&str, usize, &str); 7] = [
     ("login", 2, "whether somebody may try, and what became of it once the password was hashed"),
     ("change_password", 3, "the same, of a caller who was let in before"),
+    ("step_up", 3, "the same"),
     ("register_user", 2, "whether the username is free, and once more when it is taken"),
     ("verify_address", 2, "whether a token is good, and once more when it is used up"),
     ("reset_password", 2, "the same"),

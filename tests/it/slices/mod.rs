@@ -87,6 +87,7 @@ mod sharing;
 mod sign_in_failures;
 mod smoke;
 mod started;
+mod step_up;
 mod templates_sync;
 mod unreadable_names;
 mod unreadable_requests;

@@ -4,6 +4,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::core::auth::plays::{may_not_guess, tell_own_password};
 use crate::model::call::Call;
 use crate::model::dice::Dice;
 use crate::model::enter::{Entered, Guard};
@@ -20,6 +21,7 @@ const ONE_OF_USER: &str = "/api/users/{userId}/sessions/{sessionId}";
 
 pub const OPERATIONS: &[Operation] = &[
     Operation::post("refresh_session", "/api/auth/refresh", Guard::Public, draw_refresh, refresh),
+    Operation::post("step_up", "/api/auth/step-up", Guard::User, draw_step_up, step_up),
     Operation::get("list_sessions", OWN, Guard::User, draw_own, list_own).asking(&[LIST]),
     Operation::delete("end_session", OWN_ONE, Guard::User, draw_end, end),
     Operation::delete("end_other_sessions", OWN, Guard::User, |_| Some(()), end_others),
@@ -71,6 +73,25 @@ fn refresh(world: &mut World, _: &Entered, call: &Call, _: &Told) -> Outcome {
     }
     world.sessions[index].number += 1;
     Ok(Reply::ok(json!({ "accessToken": "~", "tokenType": "Bearer", "refreshToken": "~bwr_" })))
+}
+
+fn draw_step_up(dice: &mut Dice<'_>) -> Option<()> {
+    let caller = dice.caller();
+    let right = dice.world.user(caller).password.clone();
+    let is_right = dice.chance(0.85) || may_not_guess(dice.world, caller);
+    let password = if is_right { right } else { "not-the-Password-1".to_owned() };
+    dice.send(json!({ "password": password }));
+    Some(())
+}
+
+fn step_up(world: &mut World, entered: &Entered, call: &Call, _: &Told) -> Outcome {
+    let body = shaped(call, &[needs("password", Kind::Text)])?;
+    let password = shape::text(body, "password").unwrap_or_default();
+    tell_own_password(world, entered.user, password)?;
+    let session = world.sessions[entered.session].id;
+    let event = Event::of("stepped_up", "session", session).target(entered.user);
+    world.note_everywhere(entered.user, &[], &event);
+    Ok(Reply::ok(json!({ "accessToken": "~", "tokenType": "Bearer" })))
 }
 
 fn draw_own(dice: &mut Dice<'_>) -> Option<()> {

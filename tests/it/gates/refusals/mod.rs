@@ -24,7 +24,8 @@ const OF_A_LINE: &str = "is told of its line, among the `items`";
 
 /// What a handler only seems to come to, since it shares a function with others. May only get
 /// longer with a reason.
-const NEVER: [(&str, &str, &str); 28] = [
+const NEVER: [(&str, &str, &str); 29] = [
+    ("get_my_features", "step_up_required", "reading asks for none"),
     ("accept_invitation", "already_has_access", "nobody was admitted who is no member"),
     ("accept_invitation", "email_taken", "is answered `account_exists`"),
     ("accept_invitation", "grant_exceeds_own_access", OF_WHO_INVITED),
