@@ -108,7 +108,7 @@ impl Entered {
 }
 
 /// What somebody may do whose password somebody else chose.
-const WITH_ANY_PASSWORD: [&str; 3] = ["get_me", "change_password", "logout"];
+const WITH_ANY_PASSWORD: [&str; 4] = ["get_me", "change_password", "step_up", "logout"];
 
 pub fn not_in_their_place() -> Refusal {
     Refusal::of(403, "operation_not_allowed")
