@@ -15,8 +15,9 @@ use crate::harness::app::PASSWORD;
 use crate::harness::held::Held;
 use crate::harness::{TestApp, World};
 
-/// Longer than a body may take to come without being asked about.
-const LONG: Duration = Duration::from_millis(300);
+/// Longer than a body may take to come without being asked about, by far: the service may be late
+/// in beginning to wait for it.
+const LONG: Duration = Duration::from_secs(1);
 
 /// A request of which one byte is missing.
 struct HeldBack {
