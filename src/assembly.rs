@@ -12,7 +12,7 @@ use crate::http::app::App;
 use crate::http::guard::Routes;
 use crate::http::{self, Service};
 use crate::identity::{
-    auth, impersonation, lockout, mails, passwords, registration, sessions, users,
+    auth, impersonation, lockout, mails, passwords, registration, sessions, step_up, users,
 };
 use crate::kernel::error::Result;
 use crate::openapi::{self, Document};
@@ -66,6 +66,7 @@ fn all_routes(app: &App, features: &[BuiltIn]) -> Routes {
     let routes = OpenApiRouter::with_openapi(document)
         .merge(auth::routes(app))
         .merge(sessions::routes(app))
+        .merge(step_up::routes(app))
         .merge(impersonation::routes(app))
         .merge(lockout::routes(app))
         .merge(passwords::routes(app))

@@ -20,7 +20,7 @@ use crate::access::tables::{FeatureTable, Op, Table};
 
 pub(crate) use super::terms::has_effect;
 pub use super::terms::{
-    About, Charging, Class, Clause, GoodFor, Impersonation, PerMinute, Terms, UNLIMITED,
+    About, Charging, Class, Clause, GoodFor, Impersonation, PerMinute, StepUp, Terms, UNLIMITED,
 };
 
 /// A route's policy, which gives its handler the context `C`.
@@ -75,7 +75,8 @@ impl<C: Context> Policy<C> {
         self
     }
     /// For effects that a session which somebody may have found open, or a token that leaked, is
-    /// not enough for: whoever showed who they are longer ago does it anew.
+    /// not enough for: whoever showed who they are longer ago does it anew. (So it is for whatever
+    /// SysAdmins do as such, without this.)
     #[must_use]
     pub fn after_a_step_up(mut self) -> Self {
         self.terms.wants_recent = true;

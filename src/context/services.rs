@@ -14,7 +14,7 @@ use super::refusals::{
     not_in_their_place, password_change_required, step_up_required, unauthenticated,
 };
 use super::seen::Seen;
-use super::terms::GoodFor;
+use super::terms::{GoodFor, StepUp};
 use crate::kernel::clock::Clock;
 use crate::kernel::credentials::claims::Claims;
 use crate::kernel::db::{Database, Reader, Whose, once};
@@ -27,8 +27,8 @@ pub(super) struct Door {
     pub good_for: GoodFor,
     /// Those who act as somebody else.
     pub lets_impersonate: bool,
-    /// How long ago somebody may have shown who they are.
-    pub most_since: Option<Duration>,
+    /// Who has to have shown who they are, and how long ago at most.
+    pub step_up: (StepUp, Duration),
 }
 
 /// What contexts work with. Cheap to clone: every caller has one.
@@ -89,9 +89,13 @@ impl Services {
         if impersonated_by.is_some() && !door.lets_impersonate {
             return Err(not_in_their_place());
         }
-        if let Some(most) = door.most_since
-            && at - claims.authenticated_at > most
-        {
+        let (whose, most) = door.step_up;
+        let is_asked = match whose {
+            StepUp::Nobody => false,
+            StepUp::SysAdmins => fresh.is_sys_admin,
+            StepUp::Everybody => true,
+        };
+        if is_asked && at - claims.authenticated_at > most {
             return Err(step_up_required(most));
         }
         Ok(fresh)

@@ -134,6 +134,26 @@ pub enum Impersonation {
     Everything,
 }
 
+/// Who has to have shown lately who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepUp {
+    Nobody,
+    /// SysAdmins, who may do this to anybody's.
+    SysAdmins,
+    Everybody,
+}
+
+impl StepUp {
+    /// As `x-access` tells it.
+    const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Nobody => None,
+            Self::SysAdmins => Some("sysAdmin"),
+            Self::Everybody => Some("everybody"),
+        }
+    }
+}
+
 /// What a policy asks, whichever context it gives.
 #[derive(Debug, Clone)]
 pub struct Terms {
@@ -144,7 +164,7 @@ pub struct Terms {
     pub about: About,
     pub good_for: GoodFor,
     pub impersonation: Impersonation,
-    /// Its effects are for who showed lately who they are.
+    /// Its effects are for who showed lately who they are, and not only those of SysAdmins.
     pub wants_recent: bool,
     /// The route has an effect that is not kept for a repetition.
     pub forgets: bool,
@@ -187,9 +207,19 @@ impl Terms {
         }
     }
 
-    /// Whether requests with this method are for who showed lately who they are.
-    pub(crate) fn want_recent(&self, method: &Method) -> bool {
-        self.wants_recent && has_effect(method)
+    /// Who has to have shown lately who they are, for requests with this method: whatever a
+    /// SysAdmin does as one asks for it.
+    pub(crate) fn step_up(&self, method: &Method) -> StepUp {
+        let is_of_sys_admins = self.has(Clause::Sys) || self.has(Clause::SysTemplates);
+        if !has_effect(method) {
+            StepUp::Nobody
+        } else if self.wants_recent {
+            StepUp::Everybody
+        } else if is_of_sys_admins {
+            StepUp::SysAdmins
+        } else {
+            StepUp::Nobody
+        }
     }
 
     /// Whether it matters who is signed in.
@@ -218,8 +248,8 @@ impl Terms {
             "access": "guarded", "anyOf": any_of, "class": class,
             "whileImpersonating": self.let_impersonate(method),
         });
-        if self.want_recent(method) {
-            described["stepUp"] = json!(true);
+        if let Some(whose) = self.step_up(method).name() {
+            described["stepUp"] = json!(whose);
         }
         described
     }

@@ -8,4 +8,5 @@ pub mod passwords;
 pub mod registration;
 pub mod service_keys;
 pub mod sessions;
+pub mod step_up;
 pub mod users;

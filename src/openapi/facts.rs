@@ -7,7 +7,7 @@ use utoipa::openapi::path::{Operation, ParameterIn};
 
 use crate::access::tables::{INSTANCE_TABLES, MANDATE_TABLES};
 use crate::context::path::{Origin, Origins};
-use crate::context::policy::{About, Clause, GoodFor, Terms, has_effect};
+use crate::context::policy::{About, Clause, GoodFor, StepUp, Terms, has_effect};
 
 pub(super) struct Facts {
     pub guarded: bool,
@@ -62,7 +62,7 @@ impl Facts {
             wants_own_password: (guests || !terms.is_public())
                 && terms.good_for == GoodFor::Anything,
             wants_oneself: terms.looks_at_tokens() && !terms.let_impersonate(method),
-            wants_recent: terms.want_recent(method),
+            wants_recent: terms.step_up(method) != StepUp::Nobody,
             table: !tables.is_empty(),
             feature_table: !tables.iter().all(is_own),
             sys,

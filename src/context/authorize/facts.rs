@@ -46,7 +46,7 @@ impl<'a> RequestFacts<'a> {
         Door {
             good_for,
             lets_impersonate: self.terms.let_impersonate(self.method),
-            most_since: self.terms.want_recent(self.method).then_some(self.step_up_lasts),
+            step_up: (self.terms.step_up(self.method), self.step_up_lasts),
         }
     }
 

@@ -9,7 +9,6 @@ mod purge;
 mod refresh_routes;
 mod rotation;
 mod seen;
-mod step_up_routes;
 mod store;
 mod used_from;
 
@@ -43,7 +42,7 @@ path_params! {
 }
 
 pub fn routes(app: &App) -> Routes {
-    own_routes::routes(app).merge(refresh_routes::routes(app)).merge(step_up_routes::routes(app))
+    own_routes::routes(app).merge(refresh_routes::routes(app))
 }
 
 /// The password of an account, as somebody has shown that they know it.
@@ -73,6 +72,15 @@ pub async fn open(
     session: &NewSession<'_>,
 ) -> Result<Option<SignedIn>> {
     store::open(connection, visitor, session).await
+}
+
+/// Notes that the holder of the session showed anew who they are; `None` where it is over.
+pub async fn step_up(
+    connection: &mut PgConnection,
+    context: &SessionContext,
+    now: DateTime<Utc>,
+) -> Result<Option<SignedIn>> {
+    store::step_up(connection, context, now).await
 }
 
 /// Ends the session that this is asked in; whether it had not ended yet.

@@ -1,13 +1,10 @@
-//! `POST /api/auth/step-up`: showing anew who one is, for what a session that somebody may have
-//! found open, or a token that leaked, is not enough.
+//! `POST /api/auth/step-up`.
 
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::answer::BearerToken;
-use super::store;
 use crate::context::SessionContext;
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::authorize::unauthenticated;
@@ -16,10 +13,11 @@ use crate::context::policy::{Class, Policy};
 use crate::http::app::App;
 use crate::http::extract::Json;
 use crate::http::guard::{Guard, Routes};
+use crate::identity::sessions::{self, BearerToken};
 use crate::identity::users;
 use crate::kernel::error::{Code, Result};
 
-pub(super) fn routes(app: &App) -> Routes {
+pub fn routes(app: &App) -> Routes {
     Routes::new().routes(
         routes!(step_up).refuses(&[Code::InvalidCredentials, Code::AccountLocked]).guard(
             app,
@@ -42,8 +40,8 @@ pub struct StepUp {
 
 /// Shows anew who one is, where something asks for it (RFC 9470). Answers an access token of the
 /// same session whose `auth_time` is now; tokens of before stay as they are, and what is refreshed
-/// after it has that time, too. Wrong passwords are counted, and lock this and other routes that ask for
-/// one's own password.
+/// after it has that time, too. Wrong passwords are counted, and lock this and other routes that
+/// ask for one's own password.
 #[utoipa::path(post, path = "/api/auth/step-up", tag = "Sign-in", request_body = StepUp,
     responses((status = 200, description = "A token that is good for it", body = BearerToken)))]
 async fn step_up(
@@ -55,7 +53,7 @@ async fn step_up(
     let now = caller.now();
     let signed_in = retrying(async || {
         let mut writing = caller.write().await?;
-        let stepped_up = store::step_up(&mut writing, &context, now).await?;
+        let stepped_up = sessions::step_up(&mut writing, &context, now).await?;
         let signed_in = stepped_up.ok_or_else(unauthenticated)?;
         let event = Event::new(Action::SteppedUp, ResourceType::Session, context.session())
             .target(caller.user());

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::operations::{Operation, codes, document, operations};
 use crate::harness::TestApp;
 
-/// With the contract: what such a session reaches, and what changing the password may ask for. (`POST /api/auth/refresh` asks for no session.)
+/// With the contract: what such a session reaches, and what changing the password may ask for.
+/// (`POST /api/auth/refresh` asks for no session.)
 const OPEN: [&str; 4] = ["change_password", "get_me", "logout", "step_up"];
 
 const CODE: &str = "password_change_required";
