@@ -163,8 +163,12 @@ async fn check_keys(opened: &Opened, settings: &Settings) -> anyhow::Result<Stri
     let found = service_keys::count(&app).await;
     app.services().db.close().await;
     match found.map_err(ours)? {
-        0 => Ok("none yet: the first start makes them".to_owned()),
-        keys => Ok(format!("the secret key opens all {keys}")),
+        (0, _) => Ok("none yet: the first start makes them".to_owned()),
+        (keys, 0) => Ok(format!("the secret key opens all {keys}")),
+        (keys, before) => bail!(
+            "{before} of {keys} are sealed under the secret key before: run `bailiwick secret \
+             rotate`, and keep BAILIWICK_SECRET_KEY_OLD until then"
+        ),
     }
 }
 

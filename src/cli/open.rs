@@ -105,8 +105,8 @@ impl Opened {
     pub async fn app(&self, settings: &Settings) -> anyhow::Result<App> {
         self.prepare().await?;
         let app = self.app_with_first_keys(settings)?;
-        match service_keys::follow(&app).await {
-            Ok(_) => Ok(app),
+        match service_keys::open(&app).await {
+            Ok(()) => Ok(app),
             Err(error) => {
                 app.services().db.close().await;
                 Err(ours(error))

@@ -10,8 +10,8 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::open::Opened;
+use super::ours;
 use super::set_password::owner;
-use super::{ours, say};
 use crate::context::{RequestMeta, SystemContext};
 use crate::http::app::App;
 use crate::identity::passwords;
@@ -51,9 +51,14 @@ pub(super) async fn rotate_password(
         }
         Err(error) => Err(error),
     };
-    opened.close().await?;
-    say(&outcome?);
-    Ok(())
+    let told = outcome.and_then(|told| {
+        // Nobody could tell it again.
+        writeln!(std::io::stdout(), "{told}").map_err(|error| {
+            anyhow!("the password was set, and could not be told ({error}): do it once more")
+        })
+    });
+    let closed = opened.close().await;
+    told.and(closed)
 }
 
 /// What is to be said.
@@ -88,15 +93,19 @@ async fn rotate_with(app: &App, rotate: &RotatePassword) -> anyhow::Result<Strin
 
 /// Written out before the database has it: what is good is lost at no moment.
 fn write_aside(file: &Path, password: &str) -> anyhow::Result<PathBuf> {
+    if file.is_dir() {
+        return Err(anyhow!("{} is a folder; nothing was changed", file.display()));
+    }
     let mut name = file.as_os_str().to_owned();
     name.push(".new");
     let aside = PathBuf::from(name);
-    let write = || {
-        let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-        writeln!(new, "{password}")?;
-        new.sync_all()
-    };
-    match write() {
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside);
+    let written = opened.and_then(|mut new| {
+        let whole = writeln!(new, "{password}").and_then(|()| new.sync_all());
+        // Nothing of it is good, and it would be in the way.
+        whole.and_then(|()| sync_folder(file)).inspect_err(|_| drop(fs::remove_file(&aside)))
+    });
+    match written {
         Ok(()) => Ok(aside),
         Err(error) => Err(anyhow!(
             "cannot write {}: {error}; nothing was changed (a file of that name that is there may \
@@ -108,6 +117,10 @@ fn write_aside(file: &Path, password: &str) -> anyhow::Result<PathBuf> {
 
 fn put_in_place(aside: &Path, file: &Path) -> std::io::Result<()> {
     fs::rename(aside, file)?;
+    sync_folder(file)
+}
+
+fn sync_folder(file: &Path) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

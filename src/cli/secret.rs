@@ -19,12 +19,13 @@ How the secret key is changed, without anybody noticing:
 The embedded database's present key is in secret.key, in the data folder; stop the service first.
 
 Refresh tokens and cursors that were handed out before stay good for as long as a session lasts. \
-Where the secret key has leaked together with a copy of the database, or is lost, none of that may \
-be: with --replace all keys are made anew at once, and everybody has to sign in again.
+Where the secret key has leaked, none of that may be: with --replace in step 3 all keys are made \
+anew at once, and everybody has to sign in again. So it is where it is lost, with the new one \
+alone; nodes that cannot open them take no token any more, until they are started with it.
 
 Examples:
   BAILIWICK_SECRET_KEY_FILE=new.key BAILIWICK_SECRET_KEY_OLD_FILE=old.key bailiwick secret rotate
-  bailiwick secret rotate --replace";
+  BAILIWICK_SECRET_KEY_FILE=new.key bailiwick secret rotate --replace";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Secret {
@@ -70,10 +71,20 @@ async fn rotate(app: &App, replace: bool) -> anyhow::Result<String> {
             "Everything is sealed under this secret key ({name}) already. To change it, set \
              BAILIWICK_SECRET_KEY to a new one and BAILIWICK_SECRET_KEY_OLD to this one."
         ),
-        Resealed::Sealed(keys) => format!(
-            "{keys} keys are sealed under this secret key ({name}). BAILIWICK_SECRET_KEY_OLD can \
-             go, from every node."
-        ),
+        Resealed::Sealed { keys, to_retire } => {
+            let told = format!(
+                "{keys} keys are sealed under this secret key ({name}). BAILIWICK_SECRET_KEY_OLD \
+                 can go, from every node."
+            );
+            if to_retire.is_empty() {
+                return Ok(told);
+            }
+            let keys = to_retire.join("\n  bailiwick keys retire ");
+            format!(
+                "{told}\nThese follow from the secret key before. Others sign in an hour; a \
+                 quarter of an hour later, retire them:\n  bailiwick keys retire {keys}"
+            )
+        }
         Resealed::Replaced => format!(
             "All keys are new, and sealed under this secret key ({name}). Everybody has to sign \
              in again."

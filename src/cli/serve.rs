@@ -101,7 +101,7 @@ async fn make_ready(
         Arc::new(SystemClock),
     )
     .map_err(ours)?;
-    service_keys::follow(&app).await.map_err(ours)?;
+    service_keys::open(&app).await.map_err(ours)?;
     catalogue::bring_up_to_date(app.services(), assembly::FEATURES).await.map_err(ours)?;
     limits::beat(&app).await.map_err(ours)?;
     let has_demo = opened.is_embedded() && demo(&app, listening).await?;

@@ -47,15 +47,23 @@ struct Parts {
 /// The service's own keys, as this node knows them.
 #[derive(Debug)]
 struct Own {
+    ring: KeyRing,
+    /// Whether all that there are could be opened.
+    is_whole: bool,
     keys: Arc<Keys>,
     tokens: Arc<Tokens>,
     mark: Mark,
 }
 
 impl Own {
-    fn of(ring: &KeyRing, how: &HowTokensAre, now: DateTime<Utc>) -> Result<Self> {
-        let (keys, tokens) = (ring.keys(now).into(), Tokens::new(ring, how.clone())?.into());
-        Ok(Self { keys, tokens, mark: ring.mark(now) })
+    fn of(
+        (ring, is_whole): (KeyRing, bool),
+        how: &HowTokensAre,
+        (now, longest_session): (DateTime<Utc>, Duration),
+    ) -> Result<Self> {
+        let keys = ring.keys(now, longest_session)?.into();
+        let tokens = Tokens::new(&ring, how.clone())?.into();
+        Ok(Self { keys, tokens, mark: ring.mark(now, longest_session), ring, is_whole })
     }
 }
 
@@ -86,7 +94,8 @@ impl App {
         };
         // Those that follow from the secret, until others are heard of.
         let ring = KeyRing::first(secrets.known_to_all())?;
-        let own = Own::of(&ring, &how, DateTime::UNIX_EPOCH)?;
+        let at = (DateTime::UNIX_EPOCH, settings.longest_session());
+        let own = Own::of((ring, true), &how, at)?;
         Ok(Self(Arc::new(Parts {
             own: ArcSwap::from_pointee(own),
             how,
@@ -136,12 +145,27 @@ impl App {
     pub(crate) fn tokens(&self) -> Arc<Tokens> {
         self.0.own.load().tokens.clone()
     }
-    /// Takes these keys for the present ones from now on. Tells whether they are others.
-    pub fn take_keys(&self, ring: &KeyRing, now: DateTime<Utc>) -> Result<bool> {
-        let are_others = ring.mark(now) != self.0.own.load().mark;
-        if are_others {
+    /// The service's own keys.
+    pub(crate) fn key_ring(&self) -> KeyRing {
+        self.0.own.load().ring.clone()
+    }
+    /// Whether this node has all of the service's own keys that there are.
+    pub(crate) fn has_all_keys(&self) -> bool {
+        self.0.own.load().is_whole
+    }
+    /// Takes these keys for the present ones from now on, which may not be all that there are.
+    /// Tells whether they are others.
+    pub(crate) fn take_keys(
+        &self,
+        (ring, is_whole): (KeyRing, bool),
+        now: DateTime<Utc>,
+    ) -> Result<bool> {
+        let (longest_session, own) = (self.settings().longest_session(), self.0.own.load());
+        let are_others = ring.mark(now, longest_session) != own.mark;
+        if are_others || is_whole != own.is_whole {
             // What was verified by those before is looked at again.
-            self.0.own.store(Arc::new(Own::of(ring, &self.0.how, now)?));
+            let own = Own::of((ring, is_whole), &self.0.how, (now, longest_session))?;
+            self.0.own.store(Arc::new(own));
         }
         Ok(are_others)
     }

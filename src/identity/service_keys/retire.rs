@@ -41,6 +41,7 @@ pub async fn retire(system: &SystemContext, id: &str, by_force: bool) -> Result<
                 (since + LONGEST_TOKEN).format("%FT%TZ")
             )));
         }
+        // The key that signs is another one, since that is none of these.
         State::Next | State::Verifying => {}
     }
     store::retire(&mut writing, system.system(), (id, false), system.now()).await?;

@@ -5,20 +5,20 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::store::{self, New};
-use super::{HEAD_START, refused};
+use super::store::{self, Kept, New};
+use super::{HEAD_START, refused, sealed_under_another};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{System, SystemContext};
 use crate::http::app::App;
 use crate::kernel::config::TokenAlgorithm;
 use crate::kernel::credentials::ring::{Life, Purpose, State};
 use crate::kernel::credentials::signing::SigningKey;
-use crate::kernel::crypto::{Secrets, random};
+use crate::kernel::crypto::{Sealed, Secrets, random};
 use crate::kernel::db::AdvisoryLock;
 use crate::kernel::error::{Error, Result};
 
 /// How long others may keep the JWK set, as its `Cache-Control` says.
-const PUBLISHED_BEFORE: Duration = Duration::hours(1);
+pub(super) const PUBLISHED_BEFORE: Duration = Duration::hours(1);
 /// The most keys of an algorithm that verify: all are in the JWK set.
 const MOST: usize = 16;
 
@@ -29,6 +29,38 @@ pub enum When {
     Published,
     /// As soon as every node has it.
     Now,
+}
+
+impl When {
+    /// From when a key of that algorithm signs that is made now: after the one before it did, by
+    /// whichever clock that was.
+    fn of(self, kept: &[Kept], (algorithm, now): (TokenAlgorithm, DateTime<Utc>)) -> DateTime<Utc> {
+        let wait = match self {
+            Self::Published => PUBLISHED_BEFORE,
+            Self::Now => HEAD_START,
+        };
+        let lives: Vec<Life> = kept.iter().map(|key| key.life.clone()).collect();
+        let signing = lives.iter().filter(|life| {
+            life.purpose == Purpose::Tokens(algorithm)
+                && life.state(&lives, now).0 == State::Signing
+        });
+        let before = signing.map(|life| life.begins_at + Duration::seconds(1)).max();
+        before.map_or(now + wait, |before| before.max(now + wait))
+    }
+}
+
+/// Under which secret the keys are sealed that there are: while it is being changed, that is the
+/// one that all nodes have. All have to be opened by now.
+fn under(kept: &[Kept], secrets: &Secrets) -> Result<String> {
+    let living = || kept.iter().filter(|key| key.life.retired_at.is_none());
+    for key in living() {
+        let under = key.sealed_under.as_deref().unwrap_or_default();
+        if secrets.open(key.sealed.as_deref().unwrap_or_default(), &key.id).is_none() {
+            return Err(sealed_under_another(under, secrets));
+        }
+    }
+    let last = living().max_by_key(|key| key.life.created_at);
+    Ok(last.and_then(|key| key.sealed_under.clone()).unwrap_or_else(|| secrets.name()))
 }
 
 /// A new key.
@@ -48,15 +80,15 @@ pub async fn rotate(
     let mut writing = system.write().await?;
     AdvisoryLock::ServiceKeys.take(&mut writing).await?;
     let (by, now) = (system.system(), system.now());
-    let begins_at = now
-        + match when {
-            When::Published => PUBLISHED_BEFORE,
-            When::Now => HEAD_START,
-        };
+    let kept = store::sealed(&mut writing, by).await?;
+    let under = under(&kept, app.secrets())?;
     let (mut rotated, mut retired) = (Vec::new(), Vec::new());
     for algorithm in algorithms {
         retired.extend(make_room(&mut writing, by, (*algorithm, now)).await?);
-        rotated.push(add(&mut writing, by, app.secrets(), (*algorithm, now, begins_at)).await?);
+        let begins_at = when.of(&kept, (*algorithm, now));
+        let seal =
+            |private: &[u8; 32], id: &str| app.secrets().seal_under_name(&under, private, id);
+        rotated.push(add(&mut writing, by, seal, (*algorithm, now, begins_at)).await?);
     }
     let told: Vec<_> = rotated
         .iter()
@@ -100,13 +132,13 @@ async fn make_room(
 pub(super) async fn add(
     connection: &mut PgConnection,
     system: System,
-    secrets: &Secrets,
+    seal: impl Fn(&[u8; 32], &str) -> Result<Sealed>,
     (algorithm, now, begins_at): (TokenAlgorithm, DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Rotated> {
     let private = private_key(algorithm)?;
     let purpose = Purpose::Tokens(algorithm);
     let id = purpose.key_id(&private)?;
-    let sealed = secrets.seal(&private, &id)?;
+    let sealed = seal(&private, &id)?;
     store::insert(connection, system, (New { id: &id, purpose, begins_at }, &sealed), now).await?;
     Ok(Rotated { id, algorithm, begins_at })
 }

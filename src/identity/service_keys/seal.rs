@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use super::store::{self, Kept, New};
-use super::{HEAD_START, rotate, sealed_under_another};
+use super::{refused, rotate, sealed_under_another};
 use crate::context::audit::{self, Action, Event, ResourceType};
 use crate::context::{System, SystemContext};
 use crate::http::app::App;
@@ -17,25 +17,35 @@ use crate::kernel::db::AdvisoryLock;
 use crate::kernel::error::Result;
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resealed {
     /// All is sealed under that secret.
     Already,
-    /// So many keys were.
-    Sealed(usize),
+    /// So many keys were; and which follow from the secret before, and are to be retired once they
+    /// sign no more.
+    Sealed { keys: usize, to_retire: Vec<String> },
     /// No key is what it was.
     Replaced,
 }
 
-/// Seals everything under the present secret. With `replace` no earlier key is good for anything
-/// any more, also those that no secret opens: everybody signs in anew.
+/// Seals everything under the present secret, and has keys that follow from the one before followed
+/// by random ones. With `replace` no earlier key is good for anything any more, also those that no
+/// secret opens: everybody signs in anew.
 pub async fn seal_anew(app: &App, system: &SystemContext, replace: bool) -> Result<Resealed> {
     let (secrets, by, now) = (app.secrets(), system.system(), system.now());
     let mut writing = system.write().await?;
     AdvisoryLock::ServiceKeys.take(&mut writing).await?;
     let kept = store::sealed(&mut writing, by).await?;
     let present = secrets.name();
-    if !replace && kept.iter().all(|key| key.sealed_under.as_ref() == Some(&present)) {
+    let is_under = |key: &Kept| key.sealed_under.as_ref() == Some(&present);
+    if replace && kept.iter().any(is_under) {
+        return Err(refused(
+            "keys are sealed under this secret key already, so that whoever has it has them: make \
+             another one first (openssl rand -base64 32), and name it in BAILIWICK_SECRET_KEY, or \
+             put it into secret.key in the data folder",
+        ));
+    }
+    if kept.iter().all(is_under) {
         return Ok(Resealed::Already);
     }
     let kept = opened(kept, secrets, replace)?;
@@ -43,16 +53,46 @@ pub async fn seal_anew(app: &App, system: &SystemContext, replace: bool) -> Resu
     for (root, is_first) in over(&kept, app.settings().session_days, now) {
         store::retire(&mut writing, by, (&root.id, is_first), now).await?;
     }
-    let begins_at = if replace { now } else { now + HEAD_START };
+    let begins_at = if replace { now } else { now + rotate::PUBLISHED_BEFORE };
     add_root(&mut writing, by, secrets, (now, begins_at)).await?;
+    let mut to_retire = Vec::new();
     if replace {
         replace_others(&mut writing, by, secrets, (&kept, now)).await?;
+    } else {
+        to_retire = follow_derived(&mut writing, by, secrets, (&kept, now)).await?;
     }
     let event = Event::of_nothing(Action::SecretRotated, ResourceType::Platform)
         .details(json!({ "sealed": sealed, "replaced": replace }));
     let recorded = audit::record_platform(&mut writing, system, event).await?;
     writing.commit(recorded).await?;
-    Ok(if replace { Resealed::Replaced } else { Resealed::Sealed(sealed) })
+    Ok(if replace { Resealed::Replaced } else { Resealed::Sealed { keys: sealed, to_retire } })
+}
+
+/// Whoever has the secret before has the keys that follow from it: random ones sign in their place,
+/// an hour later. Which these are.
+async fn follow_derived(
+    connection: &mut PgConnection,
+    system: System,
+    secrets: &Secrets,
+    (kept, now): (&Opened, DateTime<Utc>),
+) -> Result<Vec<String>> {
+    let mut derived = Vec::new();
+    for algorithm in TokenAlgorithm::ALL {
+        let purpose = Purpose::Tokens(algorithm);
+        let first = secrets.known_to_all();
+        let (private, of_it) = (purpose.first(first)?, |key: &Kept| key.life.purpose == purpose);
+        let is_followed =
+            kept.iter().filter(|(key, _)| of_it(key)).any(|(_, other)| *other != Some(private));
+        let found = kept.iter().find(|(key, own)| of_it(key) && *own == Some(private));
+        let Some((key, _)) = found else { continue };
+        derived.push(key.id.clone());
+        if !is_followed {
+            let begins_at = now + rotate::PUBLISHED_BEFORE;
+            let seal = |private: &[u8; 32], id: &str| secrets.seal(private, id);
+            rotate::add(connection, system, seal, (algorithm, now, begins_at)).await?;
+        }
+    }
+    Ok(derived)
 }
 
 /// Each with its private half; without, where no secret opens it.
@@ -134,7 +174,8 @@ async fn replace_others(
         store::retire(connection, system, (&key.id, is_first), now).await?;
     }
     for algorithm in TokenAlgorithm::ALL {
-        rotate::add(connection, system, secrets, (algorithm, now, now)).await?;
+        let seal = |private: &[u8; 32], id: &str| secrets.seal(private, id);
+        rotate::add(connection, system, seal, (algorithm, now, now)).await?;
     }
     Ok(())
 }

@@ -118,6 +118,12 @@ impl Settings {
         self.issuer.clone().unwrap_or_else(|| format!("http://{listening}"))
     }
 
+    /// How long a session lasts at most.
+    #[must_use]
+    pub fn longest_session(&self) -> chrono::Duration {
+        chrono::Duration::days(i64::from(self.session_days))
+    }
+
     /// For how long it is good that somebody showed who they are.
     #[must_use]
     pub fn step_up_lasts(&self) -> chrono::Duration {

@@ -10,11 +10,11 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use super::signing::SigningKey;
 use crate::kernel::config::TokenAlgorithm;
-use crate::kernel::crypto::{Keys, base64url, derived};
+use crate::kernel::crypto::{Keys, base64url, derived, random};
 use crate::kernel::error::Result;
 
 /// What a key is for.
@@ -103,17 +103,18 @@ impl Life {
         if let Some(retired_at) = self.retired_at {
             return (State::Retired, retired_at);
         }
-        if self.begins_at > now {
-            return (State::Next, self.created_at);
-        }
         let place = |life: &Self| (life.begins_at, life.created_at);
-        let is_later = |other: &&Self| {
-            other.purpose == self.purpose
-                && other.retired_at.is_none()
-                && place(other) > place(self)
-                && other.begins_at <= now
+        let is_other = |other: &&Self| {
+            other.purpose == self.purpose && other.retired_at.is_none() && *other != self
         };
-        let followed_at = all.into_iter().filter(is_later).map(|other| other.begins_at).min();
+        let others: Vec<&Self> = all.into_iter().filter(is_other).collect();
+        if self.begins_at > now {
+            // The first of all signs before it begins, by a clock that is behind.
+            let is_first = others.iter().all(|other| place(other) > place(self));
+            return (if is_first { State::Signing } else { State::Next }, self.created_at);
+        }
+        let is_later = |other: &&&Self| place(other) > place(self) && other.begins_at <= now;
+        let followed_at = others.iter().filter(is_later).map(|other| other.begins_at).min();
         followed_at.map_or((State::Signing, self.begins_at), |at| (State::Verifying, at))
     }
 }
@@ -183,29 +184,38 @@ impl KeyRing {
         Ok(keys)
     }
 
-    /// The keys of HMACs at that time.
-    #[must_use]
-    pub fn keys(&self, now: DateTime<Utc>) -> Keys {
-        let roots = || self.of(Purpose::Hashes);
-        let is_good = |key: &&OpenKey| key.life.retired_at.is_none();
-        let present = roots().filter(is_good).rfind(|key| key.life.begins_at <= now);
-        let private = |key: Option<&OpenKey>| key.map(|key| key.private).unwrap_or_default();
-        let first = private(roots().next());
-        let present = present.map_or(first, |key| key.private);
-        let others: Vec<[u8; 32]> = roots()
-            .filter(is_good)
-            .map(|key| key.private)
-            .filter(|private| *private != present)
-            .collect();
-        Keys::of_roots(&first, &present, &others)
+    /// The keys of HMACs at that time. What a root made is good for as long as a session lasts
+    /// after the next one began.
+    pub fn keys(&self, now: DateTime<Utc>, longest_session: Duration) -> Result<Keys> {
+        let good: Vec<&OpenKey> =
+            self.of(Purpose::Hashes).filter(|key| key.life.retired_at.is_none()).collect();
+        let present = good.iter().rposition(|key| key.life.begins_at <= now).unwrap_or_default();
+        let is_over = |place: usize| {
+            let next = good.get(place + 1).filter(|_| place < present);
+            next.is_some_and(|next| next.life.begins_at + longest_session <= now)
+        };
+        let others = good.iter().enumerate().filter(|(place, _)| *place != present);
+        let others: Vec<[u8; 32]> =
+            others.filter(|(place, _)| !is_over(*place)).map(|(_, key)| key.private).collect();
+        // Without any, nothing that anybody could know is taken.
+        let present = good.get(present).map_or_else(random, |key| Ok(key.private))?;
+        let first = self.of(Purpose::Hashes).next().map_or(present, |key| key.private);
+        Ok(Keys::of_roots(&first, &present, &others))
     }
 
-    /// What is another one where any key came, went or began.
+    /// Of its keys the one with that id.
     #[must_use]
-    pub fn mark(&self, now: DateTime<Utc>) -> Mark {
+    pub fn find(&self, id: &str) -> Option<&OpenKey> {
+        self.0.iter().find(|key| key.id == id)
+    }
+
+    /// What is another one where any key came, went, began, or followed another one for so long.
+    #[must_use]
+    pub fn mark(&self, now: DateTime<Utc>, longest_session: Duration) -> Mark {
         let told = self.0.iter().map(|key| {
             let (begun, retired) = (key.life.begins_at <= now, key.life.retired_at.is_some());
-            format!("{} {begun} {retired}", key.id)
+            let is_long_ago = key.life.begins_at + longest_session <= now;
+            format!("{} {begun} {retired} {is_long_ago}", key.id)
         });
         Mark(told.collect())
     }
@@ -213,8 +223,6 @@ impl KeyRing {
 
 #[cfg(test)]
 mod tests {
-    use chrono::Duration;
-
     use super::*;
     use crate::kernel::clock::{Clock, SystemClock};
 
@@ -254,17 +262,45 @@ mod tests {
         let (hour, tag): (_, &[&[u8]]) = (Duration::hours(1), &[b"x"]);
         let first = key(1, now - hour * 2, None);
         let ring = KeyRing::new(vec![key(2, now + hour, None), first.clone()]);
-        let before = ring.keys(now);
+        let (day, of) = (Duration::days(1), |ring: &KeyRing, at| ring.keys(at, Duration::days(1)));
+        let before = of(&ring, now).unwrap();
         assert_eq!(before.refresh_tag(tag), Keys::derive(&[1; 32]).refresh_tag(tag));
         // A node whose clock is ahead makes them already.
         assert!(before.refresh_tag_is(tag, &Keys::derive(&[2; 32]).refresh_tag(tag)));
-        let after = ring.keys(now + hour);
+        let after = of(&ring, now + hour).unwrap();
         assert_eq!(after.refresh_tag(tag), Keys::derive(&[2; 32]).refresh_tag(tag));
-        assert_ne!(ring.mark(now), ring.mark(now + hour));
+        assert!(after.refresh_tag_is(tag, &before.refresh_tag(tag)));
+        let over = of(&ring, now + hour + day).unwrap();
+        assert!(!over.refresh_tag_is(tag, &before.refresh_tag(tag)), "for as long as a session");
+        assert_eq!(over.guesses_tag(tag), before.guesses_tag(tag));
+        let marks = [now, now + hour, now + hour + day].map(|at| ring.mark(at, day));
+        assert!(marks[0] != marks[1] && marks[1] != marks[2]);
 
         let retired = OpenKey { life: Life { retired_at: Some(now), ..first.life }, ..first };
-        let alone = KeyRing::new(vec![retired, key(2, now, None)]).keys(now);
+        let replaced = KeyRing::new(vec![retired.clone(), key(2, now, None)]);
+        let alone = of(&replaced, now).unwrap();
         assert!(!alone.refresh_tag_is(tag, &before.refresh_tag(tag)));
         assert_eq!(alone.guesses_tag(tag), before.guesses_tag(tag));
+        // Not by a clock that is behind either; and nothing is good where there is none.
+        for ring in [replaced, KeyRing::new(vec![retired]), KeyRing::new(Vec::new())] {
+            let behind = of(&ring, now - hour).unwrap();
+            assert!(!behind.refresh_tag_is(tag, &before.refresh_tag(tag)));
+            let zero = Keys::derive(&[0; 32]).refresh_tag(tag);
+            assert!(!behind.refresh_tag_is(tag, &zero));
+        }
+    }
+
+    #[test]
+    fn the_first_key_signs_by_a_clock_that_is_behind() {
+        let now = SystemClock.now();
+        let life = |minutes: i64| Life {
+            purpose: Purpose::Tokens(TokenAlgorithm::Es256),
+            created_at: now,
+            begins_at: now + Duration::minutes(minutes),
+            retired_at: None,
+        };
+        let all = [life(5), life(60)];
+        let states = all.each_ref().map(|life| life.state(&all, now).0);
+        assert_eq!(states, [State::Signing, State::Next]);
     }
 }

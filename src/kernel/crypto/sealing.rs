@@ -43,15 +43,16 @@ impl Secrets {
         self.before.as_ref().unwrap_or(&self.present).expose()
     }
 
-    /// Whether one is being put in another's place.
-    #[must_use]
-    pub fn is_changing(&self) -> bool {
-        self.before.is_some()
-    }
-
     /// Seals under the present one, for that place alone: moved elsewhere, it cannot be opened.
     pub fn seal(&self, key: &[u8; 32], place: &str) -> Result<Sealed> {
         Self::seal_under(&self.present, key, place)
+    }
+
+    /// The same under the one of that name, where it is the one before: what others can open, they
+    /// shall go on to.
+    pub fn seal_under_name(&self, name_of: &str, key: &[u8; 32], place: &str) -> Result<Sealed> {
+        let before = self.before.as_ref().filter(|secret| name(secret) == name_of);
+        Self::seal_under(before.unwrap_or(&self.present), key, place)
     }
 
     /// The same under the secret that all nodes have.
@@ -121,6 +122,9 @@ mod tests {
         assert_eq!(old.open(&sealed.bytes[..20], "here"), None);
         assert_eq!(both.seal(&[7; 32], "here").unwrap().under, new.name());
         assert_eq!(both.seal_for_all(&[7; 32], "here").unwrap().under, old.name());
+        for (named, under) in [(old.name(), old.name()), (new.name(), new.name())] {
+            assert_eq!(both.seal_under_name(&named, &[7; 32], "here").unwrap().under, under);
+        }
         assert_ne!(old.seal(&[7; 32], "here").unwrap().bytes, sealed.bytes);
     }
 }

@@ -108,12 +108,13 @@ pub struct Readiness {
     #[schema(example = "ready")]
     status: &'static str,
     #[schema(value_type = BTreeMap<String, Value>, example = json!({
-        "database": "ok", "schema": "ok",
+        "database": "ok", "schema": "ok", "keys": "ok",
     }))]
     checks: Map<String, Value>,
 }
 
 /// The service may get traffic: its database answers and has the schema that this version needs.
+/// And the secret key opens the service's own keys.
 #[utoipa::path(get, path = "/readyz", tag = "Operations",
     responses(
         (status = 200, description = "Ready", body = Readiness),
@@ -141,7 +142,9 @@ async fn checks(app: &App, schema: &SchemaWatch) -> Map<String, Value> {
         }
         Err(_) => (json!("does not answer"), json!("unknown")),
     };
-    Map::from_iter([("database".to_owned(), database), ("schema".to_owned(), schema)])
+    let keys = if app.has_all_keys() { "ok" } else { "some are sealed under another secret key" };
+    let found = [("database", database), ("schema", schema), ("keys", json!(keys))];
+    found.into_iter().map(|(name, found)| (name.to_owned(), found)).collect()
 }
 
 /// The service has started: all migrations have run.

@@ -283,7 +283,7 @@ const WHERE: [(&str, usize, &str); 39] = [
     ("seeds/open.rs", 1, "one context for the command"),
     ("seeds/demo/mod.rs", 3, "one context for each step of the command"),
     ("seeds/load.rs", 1, "one context for the command"),
-    ("identity/service_keys/mod.rs", 2, "one context for each round, and for a check"),
+    ("identity/service_keys/mod.rs", 3, "one context for each round, and for a check"),
     ("cli/user.rs", 1, "one context for the command"),
     ("cli/keys.rs", 1, "one context for the command"),
     ("cli/secret.rs", 1, "one context for the command"),

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use bailiwick::kernel::config::TokenAlgorithm;
+use bailiwick::kernel::credentials::signing;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer, SigningKey};
@@ -193,9 +195,23 @@ impl Forge {
         format!("{said}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
     }
 
+    /// Signed with this one, which is good for its own algorithm only.
+    fn as_of_the_other_key(&self) -> String {
+        let mut header = self.header_with("kid", json!(other_kid()));
+        header["alg"] = json!("ES256");
+        Self::signed(&self.key, &header, &self.claims)
+    }
+
     fn unsigned(&self) -> String {
         format!("{}.", Self::said(&self.header_with("alg", json!("none")), &self.claims))
     }
+}
+
+/// That of the key which signs by ES256 where the settings say so.
+fn other_kid() -> String {
+    let algorithm = TokenAlgorithm::Es256;
+    let private = signing::SigningKey::first_private(algorithm, &SECRET).unwrap();
+    signing::SigningKey::of(algorithm, &private).unwrap().id().to_owned()
 }
 
 fn strangers_key() -> SigningKey {
@@ -214,6 +230,8 @@ fn wrong(forge: &Forge, somebody_else: uuid::Uuid) -> Vec<(&'static str, String)
         ("another algorithm", forge.headed("alg", json!("ES256"))),
         ("an algorithm of nobody's", forge.headed("alg", json!("EdDSA EdDSA"))),
         ("no kid", forge.headed("kid", Value::Null)),
+        ("the kid of our other key", forge.headed("kid", json!(other_kid()))),
+        ("our other key's kid and algorithm", forge.as_of_the_other_key()),
         ("another kid", forge.headed("kid", json!("../../dev/null"))),
         ("another type", forge.headed("typ", json!("JWT"))),
         ("no type", forge.headed("typ", Value::Null)),
@@ -235,6 +253,7 @@ fn wrong(forge: &Forge, somebody_else: uuid::Uuid) -> Vec<(&'static str, String)
         ("nobody", forge.claiming("sub", json!("alice"))),
         ("another session", forge.claiming("sid", json!(uuid::Uuid::now_v7()))),
         ("no session", forge.claiming("sid", Value::Null)),
+        ("no time of signing in", forge.claiming("auth_time", Value::Null)),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
-use bailiwick::identity::service_keys::follow;
+use bailiwick::identity::service_keys::open;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ async fn what_is_refused_changes_nothing() {
     app.account("robot", false).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("robot");
-    follow(&app.app).await.unwrap();
+    open(&app.app).await.unwrap();
     let before = app.digest().await;
     let nobody = rotate(&app, "nobody", Some(&file));
     assert_eq!(nobody.status.code(), Some(1));

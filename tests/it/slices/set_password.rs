@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use bailiwick::identity::service_keys::follow;
+use bailiwick::identity::service_keys::open;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -109,7 +109,7 @@ async fn what_was_tried_in_vain_is_forgotten() {
 async fn what_is_refused_changes_nothing() {
     let app = TestApp::start().await;
     app.account("alice", false).await;
-    follow(&app.app).await.unwrap();
+    open(&app.app).await.unwrap();
     let before = app.digest().await;
     let short = refused(&set(&app, &["--username", "alice"], "short"));
     assert!(short.contains("15 to 128 characters"), "{short}");

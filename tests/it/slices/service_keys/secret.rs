@@ -1,5 +1,7 @@
 //! The secret that they are sealed under.
 
+use std::time::{Duration, Instant};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -63,6 +65,11 @@ impl Node {
         self.post("/api/auth/refresh", json!({ "refreshToken": pair["refreshToken"] })).await
     }
 
+    async fn readiness(&self) -> (u16, Value) {
+        let answer = reqwest::get(format!("{}/readyz", self.0.base)).await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
     /// A page of one, by its cursor or the first.
     async fn page(&self, pair: &Value, cursor: Option<&Value>) -> (u16, Value) {
         let mut url = format!("{}/api/users?limit=1", self.0.base);
@@ -104,6 +111,8 @@ async fn the_secret_is_changed_while_the_service_runs() {
 
     let told = said(&rotate(&app, &Secrets::changing(NEW, OLD), &[]));
     assert!(told.contains("3 keys are sealed under this secret key"), "{told}");
+    // Whoever has the secret before could make these.
+    assert_eq!(told.matches("bailiwick keys retire ").count(), 2, "{told}");
     let new = Node::start(&app, Secrets::one(NEW)).await;
     assert_eq!(new.page(&pair, Some(cursor)).await.0, 200);
     assert_eq!(both.page(&pair, Some(cursor)).await.0, 200);
@@ -116,6 +125,24 @@ async fn the_secret_is_changed_while_the_service_runs() {
     let count = "select count(*) from audit_events where action = 'secret_rotated'
                    and details = '{\"sealed\": 3, \"replaced\": false}'";
     assert_eq!(app.count(count).await, 1);
+}
+
+/// A node that has the earlier secret only goes on to whatever is changed meanwhile.
+#[tokio::test]
+async fn keys_that_are_made_meanwhile_are_for_all_nodes() {
+    let app = stage().await;
+    let list = |secrets: Secrets| command_with(&app, &["keys", "list"], &secrets.settings());
+    said(&list(Secrets::one(OLD)));
+    let both = Secrets::changing(NEW, OLD);
+    said(&command_with(&app, &["keys", "rotate"], &both.settings()));
+    let doctor = command_with(&app, &["doctor"], &both.settings());
+    let doctor = String::from_utf8(doctor.stdout).unwrap();
+    assert!(doctor.contains("FAILED  keys") && doctor.contains("secret rotate"), "{doctor}");
+    said(&list(Secrets::one(OLD)));
+    said(&rotate(&app, &both, &[]));
+    said(&command_with(&app, &["keys", "rotate", "--now"], &both.settings()));
+    let table = said(&list(Secrets::one(NEW)));
+    assert_eq!(table.matches("signing").count(), 2, "{table}");
 }
 
 /// With another secret nothing starts, and nothing is changed.
@@ -141,13 +168,24 @@ async fn what_another_secret_seals_is_not_opened() {
 #[tokio::test]
 async fn when_all_keys_are_replaced_everybody_signs_in_again() {
     let app = stage().await;
-    let node = Node::start(&app, Secrets::one(OLD)).await;
-    let pair = node.sign_in().await;
-    let (_, page) = node.page(&pair, None).await;
-    drop(node);
+    let old = Node::start(&app, Secrets::one(OLD)).await;
+    let pair = old.sign_in().await;
+    let (_, page) = old.page(&pair, None).await;
+    let same = refused(&rotate(&app, &Secrets::one(OLD), &["--replace"]));
+    assert!(same.contains("make another one first"), "{same}");
+    assert_eq!(old.refresh(&pair).await.0, 200);
     // The old one is lost: nobody has to know it.
     let told = said(&rotate(&app, &Secrets::one(NEW), &["--replace"]));
     assert!(told.contains("Everybody has to sign in again"), "{told}");
+    // A node that cannot open the new ones takes none of the earlier ones any more, and says so.
+    let began = Instant::now();
+    while old.page(&pair, None).await.0 != 401 {
+        assert!(began.elapsed() < Duration::from_secs(30), "what leaked is still good");
+    }
+    assert_eq!(old.refresh(&pair).await.0, 401);
+    let (status, told) = old.readiness().await;
+    assert_eq!((status, &told["code"]), (503, &json!("unavailable")));
+    assert!(told["checks"]["keys"].as_str().unwrap().contains("secret key"), "{told}");
     let node = Node::start(&app, Secrets::one(NEW)).await;
     assert_eq!(node.page(&pair, None).await.0, 401);
     let (status, body) = node.refresh(&pair).await;
@@ -161,7 +199,7 @@ async fn when_all_keys_are_replaced_everybody_signs_in_again() {
 #[tokio::test]
 async fn no_private_key_is_in_the_database() {
     let app = stage().await;
-    bailiwick::identity::service_keys::follow(&app.app).await.unwrap();
+    bailiwick::identity::service_keys::open(&app.app).await.unwrap();
     let kept: Vec<(String, Vec<u8>)> = sqlx::query_as("select purpose, sealed from service_keys")
         .fetch_all(&app.sql)
         .await

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bailiwick::context::{RequestMeta, SystemContext};
-use bailiwick::identity::service_keys::{When, follow, rotate};
+use bailiwick::identity::service_keys::{When, follow, open, rotate};
 use bailiwick::kernel::config::TokenAlgorithm;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -165,9 +165,9 @@ async fn tokens_are_signed_by_es256_where_the_settings_say_so() {
 #[tokio::test]
 async fn keys_do_not_pile_up() {
     let app = TestApp::start().await;
-    follow(&app.app).await.unwrap();
+    open(&app.app).await.unwrap();
     let rotate = || async {
-        app.clock.advance(chrono::Duration::seconds(5));
+        app.clock.advance(chrono::Duration::seconds(7));
         let services = app.app.services().clone();
         let system = SystemContext::unattended(services, RequestMeta::default());
         rotate(&app.app, &system, (&[TokenAlgorithm::EdDsa], When::Now)).await
@@ -187,14 +187,16 @@ async fn keys_do_not_pile_up() {
 async fn a_key_that_was_moved_is_not_taken() {
     let app = TestApp::start().await;
     app.account("alice", false).await;
-    follow(&app.app).await.unwrap();
+    open(&app.app).await.unwrap();
     let moved = "update service_keys to_key set sealed = from_key.sealed from service_keys from_key
                  where to_key.purpose = 'EdDSA' and from_key.purpose = 'hashes'";
     sqlx::query(moved).execute(&app.sql).await.unwrap();
     let before = app.digest().await;
     let refused = refused(&command(&app, &["keys", "rotate"]));
     assert!(refused.contains("sealed under"), "{refused}");
-    assert!(follow(&app.app).await.is_err());
+    let node = app.another_node();
+    assert!(open(&node.app).await.is_err(), "no node starts with it");
     assert_eq!(app.digest().await, before);
+    assert!(!follow(&app.app).await.unwrap(), "who has it goes on");
     assert!(good(&app, &app.sign_in("alice").await).await);
 }
