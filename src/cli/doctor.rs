@@ -84,7 +84,11 @@ async fn examine(report: &mut Report, opened: &Opened, settings: &Settings) {
         report.note("clock", check_clock(database, ours));
     }
     if has_schema {
-        report.note("keys", check_keys(opened, settings).await);
+        match check_keys(opened, settings).await {
+            Ok((found, Some(left))) => Report::advise("keys", Err(anyhow!("{found}; {left}"))),
+            Ok((found, None)) => report.note("keys", Ok(found)),
+            Err(error) => report.note("keys", Err(error)),
+        }
         let services = opened.services(settings);
         Report::advise("proxies", check_proxies(&services, settings).await);
         services.db.close().await;
@@ -157,19 +161,24 @@ fn check_clock(database: DateTime<Utc>, ours: DateTime<Utc>) -> anyhow::Result<S
     Ok(format!("{} ms from the database's", skew.as_millis()))
 }
 
-/// Whether the secret is the one that the service's keys are sealed under.
-async fn check_keys(opened: &Opened, settings: &Settings) -> anyhow::Result<String> {
+/// Whether the secret is the one that the service's keys are sealed under, and what is left to do.
+async fn check_keys(
+    opened: &Opened,
+    settings: &Settings,
+) -> anyhow::Result<(String, Option<String>)> {
     let app = opened.app_with_first_keys(settings)?;
     let found = service_keys::count(&app).await;
     app.services().db.close().await;
-    match found.map_err(ours)? {
-        (0, _) => Ok("none yet: the first start makes them".to_owned()),
-        (keys, 0) => Ok(format!("the secret key opens all {keys}")),
-        (keys, before) => bail!(
-            "{before} of {keys} are sealed under the secret key before: run `bailiwick secret \
-             rotate`, and keep BAILIWICK_SECRET_KEY_OLD until then"
-        ),
-    }
+    Ok(match found.map_err(ours)? {
+        (0, _) => ("none yet: the first start makes them".to_owned(), None),
+        (keys, 0) => (format!("the secret key opens all {keys}"), None),
+        (keys, before) => {
+            let left = "once every node was started with both secret keys, run `bailiwick secret \
+                rotate`, and keep BAILIWICK_SECRET_KEY_OLD until then";
+            let found = format!("{before} of {keys} are sealed under the secret key before");
+            (found, Some(left.to_owned()))
+        }
+    })
 }
 
 /// Whether nodes are told of clients' addresses by somebody whom nobody trusts.

@@ -44,10 +44,9 @@ pub(super) struct Rotate {
 pub(super) async fn secret(settings: &Settings, what: Secret) -> anyhow::Result<()> {
     let Secret::Rotate(Rotate { replace }) = what;
     let opened = Opened::open(settings).await?;
-    let outcome = rotate_in(&opened, settings, replace).await;
-    opened.close().await?;
-    say(&outcome?);
-    Ok(())
+    let told = rotate_in(&opened, settings, replace).await.map(|told| say(&told));
+    let closed = opened.close().await;
+    told.and(closed)
 }
 
 async fn rotate_in(opened: &Opened, settings: &Settings, replace: bool) -> anyhow::Result<String> {

@@ -274,7 +274,11 @@ async fn follow_keys(app: App) {
             Err(error) if said.as_deref() == Some(error.detail()) => {}
             Err(error) => {
                 let cause = error.cause().map(ToString::to_string);
-                tracing::error!(cause, "this node goes on with its keys: {}", error.detail());
+                tracing::error!(
+                    cause,
+                    "this node goes on with those of its keys that are good: {}",
+                    error.detail()
+                );
                 said = Some(error.detail().to_owned());
             }
         }

@@ -211,7 +211,8 @@ impl Terms {
     /// SysAdmin does as one asks for it.
     pub(crate) fn step_up(&self, method: &Method) -> StepUp {
         let is_of_sys_admins = self.has(Clause::Sys) || self.has(Clause::SysTemplates);
-        if !has_effect(method) {
+        // Whoever acts as somebody else gives that up without more ado.
+        if !has_effect(method) || self.has(Clause::Impersonator) {
             StepUp::Nobody
         } else if self.wants_recent {
             StepUp::Everybody

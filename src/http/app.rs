@@ -48,7 +48,7 @@ struct Parts {
 #[derive(Debug)]
 struct Own {
     ring: KeyRing,
-    /// Whether all that there are could be opened.
+    /// Whether all that are in use could be opened.
     is_whole: bool,
     keys: Arc<Keys>,
     tokens: Arc<Tokens>,
@@ -149,7 +149,7 @@ impl App {
     pub(crate) fn key_ring(&self) -> KeyRing {
         self.0.own.load().ring.clone()
     }
-    /// Whether this node has all of the service's own keys that there are.
+    /// Whether this node has all of the service's own keys that are in use.
     pub(crate) fn has_all_keys(&self) -> bool {
         self.0.own.load().is_whole
     }

@@ -45,17 +45,21 @@ pub async fn follow(app: &App) -> Result<bool> {
         // Somebody is putting a backup back.
         return Ok(false);
     }
-    let (mut keys, mut closed) = (Vec::new(), None);
+    let (mut keys, mut closed, mut lacks) = (Vec::new(), None, false);
     for key in kept {
         let (life, under) = (key.life.clone(), key.sealed_under.clone().unwrap_or_default());
         let before = known.find(&key.id).map(|key| OpenKey { life: life.clone(), ..key.clone() });
         match before.or_else(|| key.opened(app.secrets())) {
             Some(key) => keys.push(key),
             None if life.retired_at.is_some() => {}
-            None => closed = Some(under),
+            None => {
+                // One that has yet to begin is said to be missing, and nothing hangs on it.
+                lacks |= life.begins_at <= system.now();
+                closed = Some(under);
+            }
         }
     }
-    let are_others = app.take_keys((KeyRing::new(keys), closed.is_none()), system.now())?;
+    let are_others = app.take_keys((KeyRing::new(keys), !lacks), system.now())?;
     closed.map_or(Ok(are_others), |under| Err(sealed_under_another(&under, app.secrets())))
 }
 

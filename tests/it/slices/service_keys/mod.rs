@@ -21,7 +21,12 @@ fn command(app: &TestApp, arguments: &[&str]) -> Output {
 
 fn command_with(app: &TestApp, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let url = url(&app.options);
-    let all = [("DATABASE_URL", url.as_str()), ("BAILIWICK_ISSUER", "http://test")];
+    let all = [
+        ("DATABASE_URL", url.as_str()),
+        ("BAILIWICK_ISSUER", "http://test"),
+        ("BAILIWICK_LISTEN", "127.0.0.1:0"),
+        ("BAILIWICK_METRICS_LISTEN", "off"),
+    ];
     run(arguments, &[&all[..], settings].concat())
 }
 
