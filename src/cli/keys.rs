@@ -83,18 +83,11 @@ pub(super) struct Retire {
 }
 
 pub(super) async fn keys(settings: &Settings, what: Keys) -> anyhow::Result<()> {
-    let opened = Opened::open(settings).await?;
-    let outcome = match opened.app(settings).await {
-        Ok(app) => {
-            let told = perform(&app, what).await;
-            app.services().db.close().await;
-            told
-        }
-        Err(error) => Err(error),
-    };
-    opened.close().await?;
-    say(outcome?.trim_end());
-    Ok(())
+    Opened::work(settings, async |app| {
+        say(perform(app, what).await?.trim_end());
+        Ok(())
+    })
+    .await
 }
 
 async fn perform(app: &App, what: Keys) -> anyhow::Result<String> {

@@ -101,6 +101,24 @@ impl Opened {
         Services::new(self.database(settings), Arc::new(SystemClock))
     }
 
+    /// Does a command's work with the service's parts, and closes whatever was opened for it.
+    pub async fn work<T>(
+        settings: &Settings,
+        work: impl AsyncFnOnce(&App) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let opened = Self::open(settings).await?;
+        let outcome = match opened.app(settings).await {
+            Ok(app) => {
+                let outcome = work(&app).await;
+                app.services().db.close().await;
+                outcome
+            }
+            Err(error) => Err(error),
+        };
+        let closed = opened.close().await;
+        outcome.and_then(|done| closed.map(|()| done))
+    }
+
     /// The service's parts over it, up to date, with the keys that all nodes have.
     pub async fn app(&self, settings: &Settings) -> anyhow::Result<App> {
         self.prepare().await?;

@@ -42,23 +42,14 @@ pub(super) async fn rotate_password(
     settings: &Settings,
     rotate: RotatePassword,
 ) -> anyhow::Result<()> {
-    let opened = Opened::open(settings).await?;
-    let outcome = match opened.app(settings).await {
-        Ok(app) => {
-            let outcome = rotate_with(&app, &rotate).await;
-            app.services().db.close().await;
-            outcome
-        }
-        Err(error) => Err(error),
-    };
-    let told = outcome.and_then(|told| {
+    Opened::work(settings, async |app| {
+        let told = rotate_with(app, &rotate).await?;
         // Nobody could tell it again.
         writeln!(std::io::stdout(), "{told}").map_err(|error| {
             anyhow!("the password was set, and could not be told ({error}): do it once more")
         })
-    });
-    let closed = opened.close().await;
-    told.and(closed)
+    })
+    .await
 }
 
 /// What is to be said.

@@ -33,24 +33,10 @@ pub(super) struct SetPassword {
 pub(super) async fn set_password(settings: &Settings, set: SetPassword) -> anyhow::Result<()> {
     // Before anything is opened: nothing waits for who types.
     let password = read_password(&set.username)?;
-    let opened = Opened::open(settings).await?;
-    let outcome = set_in(&opened, settings, (&set, password)).await;
-    opened.close().await?;
-    outcome?;
+    Opened::work(settings, async |app| set_with(app, (&set, password)).await).await?;
     let and = if set.keep { "" } else { " Whoever signs in has to choose another one." };
     say(&format!("{} has another password, and was signed out everywhere.{and}", set.username));
     Ok(())
-}
-
-async fn set_in(
-    opened: &Opened,
-    settings: &Settings,
-    new: (&SetPassword, String),
-) -> anyhow::Result<()> {
-    let app = opened.app(settings).await?;
-    let outcome = set_with(&app, new).await;
-    app.services().db.close().await;
-    outcome
 }
 
 async fn set_with(app: &App, (set, password): (&SetPassword, String)) -> anyhow::Result<()> {

@@ -20,6 +20,7 @@ use crate::http::extract::{Json, NoContent};
 use crate::http::guard::{Guard, Routes};
 use crate::http::rate_limit::Purse;
 use crate::identity::lockout::{self, Trying};
+use crate::identity::service_keys;
 use crate::identity::sessions::{self, Life, NewSession, TokenAnswer, UsedFrom, VerifiedPassword};
 use crate::identity::users::{self, User};
 use crate::kernel::credentials::password::{Place, Verdict};
@@ -269,6 +270,7 @@ async fn get_me(context: SessionContext) -> Result<Json<Me>> {
     responses((status = 200, description = "A JWK set", body = KeySet)))]
 async fn get_key_set(
     State(app): State<App>,
-) -> ([(axum::http::HeaderName, &'static str); 1], Json<KeySet>) {
-    ([(axum::http::header::CACHE_CONTROL, "public, max-age=3600")], Json(app.tokens().key_set()))
+) -> ([(axum::http::HeaderName, String); 1], Json<KeySet>) {
+    let kept = format!("public, max-age={}", service_keys::PUBLISHED_BEFORE.num_seconds());
+    ([(axum::http::header::CACHE_CONTROL, kept)], Json(app.tokens().key_set()))
 }

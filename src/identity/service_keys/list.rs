@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::store;
 use crate::context::SystemContext;
 use crate::kernel::config::TokenAlgorithm;
-use crate::kernel::credentials::ring::{Life, Purpose, State};
+use crate::kernel::credentials::ring::{Purpose, State};
 use crate::kernel::error::Result;
 
 /// A key that signs tokens, or did.
@@ -24,7 +24,7 @@ pub async fn list(system: &SystemContext) -> Result<Vec<Listed>> {
     let mut reading = system.read().await?;
     let kept = store::all(&mut reading, system.system()).await?;
     reading.finish().await?;
-    let lives: Vec<Life> = kept.iter().map(|key| key.life.clone()).collect();
+    let lives = store::lives(&kept);
     let listed = kept.into_iter().filter_map(|key| {
         let Purpose::Tokens(algorithm) = key.life.purpose else { return None };
         let (state, since) = key.life.state(&lives, system.now());

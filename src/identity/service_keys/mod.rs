@@ -18,7 +18,7 @@ use crate::kernel::error::{Code, Error, Result};
 
 pub use list::{Listed, list};
 pub use retire::retire;
-pub use rotate::{Rotated, When, rotate};
+pub use rotate::{PUBLISHED_BEFORE, Rotated, When, rotate};
 pub use seal::{Resealed, seal_anew};
 use store::Kept;
 

@@ -13,12 +13,12 @@ use crate::http::app::App;
 use crate::kernel::config::TokenAlgorithm;
 use crate::kernel::credentials::ring::{Life, Purpose, State};
 use crate::kernel::credentials::signing::SigningKey;
-use crate::kernel::crypto::{Sealed, Secrets, random};
+use crate::kernel::crypto::{Secrets, random};
 use crate::kernel::db::AdvisoryLock;
 use crate::kernel::error::{Error, Result};
 
-/// How long others may keep the JWK set, as its `Cache-Control` says.
-pub(super) const PUBLISHED_BEFORE: Duration = Duration::hours(1);
+/// How long others may keep the JWK set: so long a key is in it before it signs.
+pub const PUBLISHED_BEFORE: Duration = Duration::hours(1);
 /// The most keys of an algorithm that verify: all are in the JWK set.
 const MOST: usize = 16;
 
@@ -39,7 +39,7 @@ impl When {
             Self::Published => PUBLISHED_BEFORE,
             Self::Now => HEAD_START,
         };
-        let lives: Vec<Life> = kept.iter().map(|key| key.life.clone()).collect();
+        let lives = store::lives(kept);
         let signing = lives.iter().filter(|life| {
             life.purpose == Purpose::Tokens(algorithm)
                 && life.state(&lives, now).0 == State::Signing
@@ -84,11 +84,10 @@ pub async fn rotate(
     let under = under(&kept, app.secrets())?;
     let (mut rotated, mut retired) = (Vec::new(), Vec::new());
     for algorithm in algorithms {
-        retired.extend(make_room(&mut writing, by, (*algorithm, now)).await?);
+        retired.extend(make_room(&mut writing, by, (&kept, *algorithm), now).await?);
         let begins_at = when.of(&kept, (*algorithm, now));
-        let seal =
-            |private: &[u8; 32], id: &str| app.secrets().seal_under_name(&under, private, id);
-        rotated.push(add(&mut writing, by, seal, (*algorithm, now, begins_at)).await?);
+        let secrets = (app.secrets(), under.as_str());
+        rotated.push(add(&mut writing, by, secrets, (*algorithm, now, begins_at)).await?);
     }
     let told: Vec<_> = rotated
         .iter()
@@ -106,10 +105,10 @@ pub async fn rotate(
 async fn make_room(
     connection: &mut PgConnection,
     system: System,
-    (algorithm, now): (TokenAlgorithm, DateTime<Utc>),
+    (kept, algorithm): (&[Kept], TokenAlgorithm),
+    now: DateTime<Utc>,
 ) -> Result<Vec<String>> {
-    let kept = store::all(connection, system).await?;
-    let lives: Vec<Life> = kept.iter().map(|key| key.life.clone()).collect();
+    let lives = store::lives(kept);
     let state = |life: &Life| life.state(&lives, now).0;
     let of_it = kept.iter().filter(|key| key.life.purpose == Purpose::Tokens(algorithm));
     let (waiting, others): (Vec<_>, Vec<_>) = of_it
@@ -128,17 +127,17 @@ async fn make_room(
     Ok(waiting.into_iter().map(|key| key.id.clone()).collect())
 }
 
-/// A random one.
+/// A random one, sealed under the secret of that name.
 pub(super) async fn add(
     connection: &mut PgConnection,
     system: System,
-    seal: impl Fn(&[u8; 32], &str) -> Result<Sealed>,
+    (secrets, under): (&Secrets, &str),
     (algorithm, now, begins_at): (TokenAlgorithm, DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Rotated> {
     let private = private_key(algorithm)?;
     let purpose = Purpose::Tokens(algorithm);
     let id = purpose.key_id(&private)?;
-    let sealed = seal(&private, &id)?;
+    let sealed = secrets.seal_under_name(under, &private, &id)?;
     store::insert(connection, system, (New { id: &id, purpose, begins_at }, &sealed), now).await?;
     Ok(Rotated { id, algorithm, begins_at })
 }

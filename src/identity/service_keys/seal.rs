@@ -50,7 +50,7 @@ pub async fn seal_anew(app: &App, system: &SystemContext, replace: bool) -> Resu
     }
     let kept = opened(kept, secrets, replace)?;
     let sealed = seal_each(&mut writing, by, secrets, &kept).await?;
-    for (root, is_first) in over(&kept, app.settings().session_days, now) {
+    for (root, is_first) in over(&kept, app.settings().longest_session(), now) {
         store::retire(&mut writing, by, (&root.id, is_first), now).await?;
     }
     let begins_at = if replace { now } else { now + rotate::PUBLISHED_BEFORE };
@@ -76,7 +76,7 @@ async fn follow_derived(
     secrets: &Secrets,
     (kept, now): (&Opened, DateTime<Utc>),
 ) -> Result<Vec<String>> {
-    let mut derived = Vec::new();
+    let (present, mut derived) = (secrets.name(), Vec::new());
     for algorithm in TokenAlgorithm::ALL {
         let purpose = Purpose::Tokens(algorithm);
         let first = secrets.known_to_all();
@@ -88,8 +88,8 @@ async fn follow_derived(
         derived.push(key.id.clone());
         if !is_followed {
             let begins_at = now + rotate::PUBLISHED_BEFORE;
-            let seal = |private: &[u8; 32], id: &str| secrets.seal(private, id);
-            rotate::add(connection, system, seal, (algorithm, now, begins_at)).await?;
+            rotate::add(connection, system, (secrets, &present), (algorithm, now, begins_at))
+                .await?;
         }
     }
     Ok(derived)
@@ -136,14 +136,11 @@ fn is_root(key: &Kept) -> bool {
 
 /// The roots whose last refresh tokens have expired; and whether it is the first one, by which
 /// something is looked up for good.
-fn over(kept: &Opened, session_days: u32, now: DateTime<Utc>) -> Vec<(&Kept, bool)> {
-    let roots: Vec<&Kept> = kept.iter().map(|(key, _)| key).filter(|key| is_root(key)).collect();
-    let longest_session = Duration::days(i64::from(session_days));
-    let followed = roots.windows(2).enumerate().filter(|(_, pair)| {
-        let [_, next] = pair else { return false };
-        next.life.begins_at + longest_session <= now
-    });
-    followed.map(|(place, pair)| (pair[0], place == 0)).collect()
+fn over(kept: &Opened, longest_session: Duration, now: DateTime<Utc>) -> Vec<(&Kept, bool)> {
+    let roots = || kept.iter().map(|(key, _)| key).filter(|key| is_root(key));
+    let followed = roots().zip(roots().skip(1)).enumerate();
+    let over = followed.filter(|(_, (_, next))| next.life.begins_at + longest_session <= now);
+    over.map(|(place, (root, _))| (root, place == 0)).collect()
 }
 
 async fn add_root(
@@ -173,9 +170,9 @@ async fn replace_others(
         let is_first = first == Some(key.id.as_str());
         store::retire(connection, system, (&key.id, is_first), now).await?;
     }
+    let present = secrets.name();
     for algorithm in TokenAlgorithm::ALL {
-        let seal = |private: &[u8; 32], id: &str| secrets.seal(private, id);
-        rotate::add(connection, system, seal, (algorithm, now, now)).await?;
+        rotate::add(connection, system, (secrets, &present), (algorithm, now, now)).await?;
     }
     Ok(())
 }

@@ -25,6 +25,11 @@ impl Kept {
     }
 }
 
+/// What they are good for hangs on all of them.
+pub(super) fn lives(kept: &[Kept]) -> Vec<Life> {
+    kept.iter().map(|key| key.life.clone()).collect()
+}
+
 /// One that comes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct New<'a> {

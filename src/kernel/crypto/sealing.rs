@@ -40,7 +40,11 @@ impl Secrets {
     /// The secret that all nodes have: the one before, while it is being changed.
     #[must_use]
     pub fn known_to_all(&self) -> &[u8; 32] {
-        self.before.as_ref().unwrap_or(&self.present).expose()
+        self.of_all().expose()
+    }
+
+    fn of_all(&self) -> &SecretKey {
+        self.before.as_ref().unwrap_or(&self.present)
     }
 
     /// Seals under the present one, for that place alone: moved elsewhere, it cannot be opened.
@@ -57,7 +61,7 @@ impl Secrets {
 
     /// The same under the secret that all nodes have.
     pub fn seal_for_all(&self, key: &[u8; 32], place: &str) -> Result<Sealed> {
-        Self::seal_under(self.before.as_ref().unwrap_or(&self.present), key, place)
+        Self::seal_under(self.of_all(), key, place)
     }
 
     fn seal_under(secret: &SecretKey, key: &[u8; 32], place: &str) -> Result<Sealed> {
